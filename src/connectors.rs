@@ -5,6 +5,9 @@
 
 pub mod http;
 pub mod limit;
+pub mod shopify;
+#[cfg(test)]
+pub(crate) mod specs;
 
 use std::{collections::BTreeMap, time::Duration};
 
