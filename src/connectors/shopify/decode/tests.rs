@@ -109,11 +109,13 @@ fn an_answer_that_does_not_say_what_was_done_leaves_it_unknown() {
     assert_eq!(letters(&said(&json!({"data": {}}), 2)), "??");
     assert_eq!(letters(&said(&json!({"data": {"inventorySetQuantities": null}}), 2)), "??");
     assert_eq!(letters(&said(&json!({"data": {"inventorySetQuantities": {"userErrors": 5}}}), 2)), "??");
-    let failed = json!({"errors": [{"message": "Internal error", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]});
+    let failed =
+        json!({"errors": [{"message": "Internal error", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]});
     assert_eq!(letters(&said(&failed, 2)), "??");
     let throttled = json!({"errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}]});
     assert_eq!(letters(&said(&throttled, 2)), "TT");
-    let denied = json!({"errors": [{"message": "no", "extensions": {"code": "ACCESS_DENIED"}}], "data": null});
+    let denied =
+        json!({"errors": [{"message": "no", "extensions": {"code": "ACCESS_DENIED"}}], "data": null});
     assert_eq!(letters(&said(&denied, 2)), "UU");
 }
 
