@@ -16,12 +16,18 @@ use proptest::prelude::*;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+use bytes::Bytes;
+use serde_json::Value;
+
 use super::{
     encode::tests::put,
     orders::tests::{fetched, pushed},
     *,
 };
-use crate::model::{IdKind, LocationId, Quantity};
+use crate::{
+    connectors::http,
+    model::{IdKind, LocationId, Quantity},
+};
 
 mod failing;
 
