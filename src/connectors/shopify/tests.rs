@@ -240,6 +240,30 @@ async fn a_batch_that_an_unnamed_entry_spoils_is_halved_until_it_is_found() {
 }
 
 #[tokio::test]
+async fn entries_that_are_named_are_left_out_and_the_others_go_at_once() {
+    let (shop, asked) = shop(|variables| {
+        let quantities = variables["input"]["quantities"].as_array().expect("a list");
+        let bad = |q: &Value| {
+            q["inventoryItemId"].as_str().is_some_and(|id| id.ends_with("/3") || id.ends_with("/7"))
+        };
+        let errors: Vec<Value> = (0..quantities.len())
+            .filter(|n| bad(&quantities[*n]))
+            .map(|n| {
+                json!({"code": "CHANGE_FROM_QUANTITY_STALE", "message": "stale",
+                "field": ["input", "quantities", n.to_string(), "changeFromQuantity"]})
+            })
+            .collect();
+        set(&json!(errors))
+    })
+    .await;
+    let outcomes = shop.write(&puts(1..=8)).await;
+    assert_eq!(letters(&outcomes), "AASAAASA");
+    let asked = asked.all();
+    assert_eq!(asked.len(), 2);
+    assert_ne!(asked[0]["variables"]["key"], asked[1]["variables"]["key"]);
+}
+
+#[tokio::test]
 async fn halving_ends_after_a_fixed_number_of_calls() {
     let (shop, asked) =
         shop(|_| set(&json!([{"code": "SOMETHING_NEW", "field": null, "message": "why"}]))).await;
