@@ -6,4 +6,6 @@
 
 pub mod model;
 
+pub mod core;
+
 pub mod connectors;
