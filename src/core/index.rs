@@ -237,6 +237,17 @@ impl Index {
         })
     }
 
+    /// Returns the listings on a channel that are ready for a raise, lowest stock first.
+    pub fn raises<'a>(&'a self, channel: &'a ChannelId) -> impl Iterator<Item = &'a ListingRef> + 'a {
+        let listing = ListingRef { sku: Sku::new("!").expect("a valid SKU that sorts first"), at: 0 };
+        let quantity = Quantity::new(i64::MIN);
+        let from = Work::Ready { channel: channel.clone(), raise: true, quantity, listing };
+        self.work.range(from..).map_while(move |work| match work {
+            Work::Ready { channel: of, listing, .. } if of == channel => Some(listing),
+            _ => None,
+        })
+    }
+
     /// Returns the orders that some ERP does not hold whole and that move `sku`.
     pub fn unposted<'a>(&'a self, sku: &'a Sku) -> impl Iterator<Item = &'a OrderKey> + 'a {
         let order = first_order();

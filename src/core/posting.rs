@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     core::order::Order,
-    model::{ChannelId, LocationId, Overflow, Quantity, Seq, Sku, Timestamp, Totals, policy::Posts},
+    model::{
+        ChannelId, LocationId, OrderKey, Overflow, Policies, Posting, PostingLine, Quantity, Seq, Sku, Timestamp, Totals,
+        policy::Posts,
+    },
 };
 
 /// One ERP's knowledge of one order.
@@ -110,4 +113,33 @@ impl Order {
     pub fn posting_mut(&mut self, channel: &ChannelId) -> Option<&mut PostState> {
         self.postings.iter_mut().find(|p| p.channel == *channel)
     }
+}
+
+impl crate::core::State {
+    /// Returns what an ERP is to hold of an order, for a look-up, and whether some of what it has not acknowledged
+    /// raises the stock. `None`: the ERP is not told of it, or lacks one of its items.
+    pub fn posting(&self, channel: &ChannelId, key: &OrderKey) -> Option<(Posting, bool)> {
+        let policies = self.policies()?;
+        let policy = policies.channels.get(channel)?;
+        let order = self.orders.get(key)?;
+        let held = order.posting(channel)?;
+        let items = target(order, policy.posts, &policy.locations).ok()?;
+        let mut raises = false;
+        let mut lines = Vec::new();
+        for item in items {
+            let row = self.skus.get(&item.sku)?;
+            let ids = row.listings.iter().find(|l| l.channel == *channel)?.ids.clone();
+            let acked = crate::core::count::acked(&held.acked, &item.sku, &item.location);
+            raises |= item.totals.released > acked.released || item.totals.returned > acked.returned;
+            lines.push(PostingLine { ids, location: item.location, target: item.totals });
+        }
+        let reference = reference(policies, key);
+        let (sequence, placed_at) = (held.sequence, order.placed_at);
+        Some((Posting { order: key.clone(), reference, sequence, placed_at, lines }, raises))
+    }
+}
+
+/// Returns what every document that an ERP holds for an order begins with.
+pub fn reference(policies: &Policies, key: &OrderKey) -> String {
+    format!("{}:{}:{}", policies.instance, key.channel, key.order)
 }

@@ -330,3 +330,17 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
     (raise && fed.is_none_or(|fed| fed.begun < leg.cause))
         .then(|| "a raise waits until the channel's orders are read past its cause".to_owned())
 }
+
+/// Tells whether reading a channel's orders would let something go on: a read waits for its fence, a raise for its
+/// explanation, or an order must be fetched.
+pub fn feed_wanted(state: &crate::core::State, channel: &ChannelId) -> bool {
+    let any = |kind: Kind| state.index.of(kind, channel).next().is_some();
+    if any(Kind::Fetch) || any(Kind::Fencing) {
+        return true;
+    }
+    let fed = state.channels.get(channel).and_then(|row| row.fed).map(|fed| fed.begun);
+    state.index.raises(channel).take(GATED_MAX).any(|listing| {
+        let cause = state.listing(listing).and_then(|l| Some(l.leg.as_ref()?.cause));
+        cause.is_some_and(|cause| fed.is_none_or(|begun| begun < cause))
+    })
+}

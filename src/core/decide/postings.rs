@@ -7,7 +7,7 @@ use crate::{
         command::{Refused, Reply},
         decide::{Draft, lane::health_of},
         index::{Kind, Work},
-        posting::{Item, PostState, Step, behind, target},
+        posting::{Item, PostState, Step, behind, reference, target},
         record::Record,
     },
     model::{
@@ -67,7 +67,7 @@ impl Draft<'_> {
                 let sequence = held.sequence + 1;
                 let posting = PostState { step: Step::InFlight { target }, sequence, ..held };
                 self.emit(Record::Posting { key: key.clone(), posting });
-                let reference = format!("{}:{}:{}", policies.instance, key.channel, key.order);
+                let reference = reference(policies, key);
                 Some(Posting { order: key.clone(), reference, sequence, placed_at, lines })
             }
             Err(missing) => {
