@@ -1,0 +1,7 @@
+//! Store.
+pub mod crash;
+pub mod disk;
+pub mod journal;
+pub mod lock;
+mod rows;
+mod window;
