@@ -45,6 +45,11 @@ pub(super) struct PackedRows {
 }
 
 impl PackedRows {
+    /// Takes over a chunk that was packed before; its rows begin at `at`.
+    pub(super) fn from_chunk(chunk: Vec<u8>, at: usize) -> PackedRows {
+        PackedRows { chunks: VecDeque::from([chunk]), at }
+    }
+
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) {
         match self.chunks.back_mut() {
             Some(chunk) if chunk.len() < CHUNK_BYTES => pack(chunk, key, value),

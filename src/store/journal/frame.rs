@@ -16,6 +16,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::store::bytes::{is_sealed, seal, u32_at, u64_at};
+
 pub(super) const SEGMENT_HEADER: usize = 64;
 pub(super) const GROUP_HEADER: usize = 24;
 pub(super) const RECORD_HEADER: usize = 48;
@@ -240,24 +242,6 @@ pub(super) fn encode_group<P: AsRef<[u8]>>(out: &mut Vec<u8>, before: Head, payl
     };
     out[start..start + GROUP_HEADER].copy_from_slice(&header.encode());
     head
-}
-
-/// Writes at `at` the CRC of all that follows it.
-fn seal(bytes: &mut [u8], at: usize) {
-    let crc = crc32fast::hash(&bytes[at + 4..]);
-    bytes[at..at + 4].copy_from_slice(&crc.to_le_bytes());
-}
-
-fn is_sealed(bytes: &[u8], at: usize) -> bool {
-    bytes.len() >= at + 4 && u32_at(bytes, at) == crc32fast::hash(&bytes[at + 4..])
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
 fn hash_at(bytes: &[u8], at: usize) -> ChainHash {
