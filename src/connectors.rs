@@ -1,0 +1,261 @@
+//! What every channel's connector does, and what its answers mean.
+//!
+//! A connector encodes, sends and decodes; it decides whether an answer may be tried again, because only it can
+//! read the answer. It knows nothing of the ledger: the quantities it is given are already decided.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    Abilities, DeliveryId, FulfilledBy, IdempotencyKey, Identifiers, Levels, LocationId, OrderId, OrderKey,
+    OrderSnapshot, Quantity, Timestamp, Totals,
+};
+
+/// One configured channel.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    fn abilities(&self) -> Abilities;
+
+    /// Writes absolute quantities. Returns one outcome for each put, in the same order.
+    async fn write(&self, puts: &[Put]) -> Vec<Outcome>;
+
+    /// Reads what the channel shows. Returns one answer for each listing, in the same order.
+    async fn read_back(&self, listings: &[Identifiers]) -> Result<Vec<Observed>, Fault>;
+
+    /// Reads one page of the orders changed since `since` (the channel's clock), oldest change first.
+    async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault>;
+
+    /// Reads one order whole. `None`: the channel does not know it.
+    async fn order(&self, order: &OrderId) -> Result<Option<OrderSnapshot>, Fault>;
+
+    /// Reads one page of everything the channel lists, with what it shows of it.
+    async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault>;
+
+    /// Checks who sent a push, then reads it. Verification comes before any parsing.
+    fn receive(&self, push: &Push) -> Result<Received, Refusal>;
+
+    /// Reads which items moved since `since` (the counter's clock). For channels that tell counts.
+    async fn changed(&self, since: Timestamp) -> Result<Changed, Fault>;
+
+    /// Reads one page of counts: of the items named, or of all. For channels that tell counts.
+    async fn counts(&self, scope: &Scope, after: Option<&Cursor>) -> Result<CountPage, Fault>;
+
+    /// Looks up what the ERP holds of an order under our reference. For channels that take postings.
+    async fn posted(&self, posting: &Posting) -> Result<Vec<Totals>, Fault>;
+
+    /// Brings the ERP's documents of one order to the posting's targets: looks up what is there, then makes the
+    /// missing steps. For channels that take postings.
+    async fn post(&self, posting: &Posting) -> Outcome;
+
+    /// Asks whether credentials, scopes and the pinned version are good; reads only.
+    async fn check(&self) -> Result<Vec<String>, Fault>;
+}
+
+/// One quantity to be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Put {
+    pub ids: Identifiers,
+    /// Where the channel is to show it.
+    pub location: LocationId,
+    pub quantity: Quantity,
+    /// What the channel last acknowledged, for channels that compare.
+    pub compare: Option<Quantity>,
+    pub key: IdempotencyKey,
+    /// Names the cause in the merchant's own history on the channel.
+    pub reference: String,
+}
+
+/// What a channel did with a write, as far as we can know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The channel has done it and says so.
+    Applied,
+    /// The channel has queued the write; it is not visible yet.
+    Accepted { submission: Option<String> },
+    /// Compare-and-set was refused: an unseen sale, or another writer.
+    Stale,
+    /// The channel understood and refused; sending the same write again cannot help.
+    Rejected { reason: String },
+    /// Not executed.
+    Throttled { retry_after_ms: i64 },
+    /// Our credentials fail. The lane stops; the leg keeps its place and its attempts. Not executed.
+    Unauthorized { reason: String },
+    /// Certainly not executed, and may go again: the connection was refused, or a sibling in the batch was bad.
+    NotSent { reason: String },
+    /// No definite answer: timed out, cut off or 5xx. The write may have landed, or may land later.
+    Unknown { fault: String },
+}
+
+/// Why a read gave nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    #[error("connection failed: {0}")]
+    Disconnected(String),
+    #[error("channel answered {status}: {detail}")]
+    Server { status: u16, detail: String },
+    #[error("throttled for {retry_after:?}")]
+    Throttled { retry_after: Duration },
+    #[error("credentials refused: {0}")]
+    Unauthorized(String),
+    #[error("refused: {0}")]
+    Refused(String),
+    #[error("answer not understood: {0}")]
+    Malformed(String),
+    #[error("`{0}` is not offered by this kind of channel")]
+    NotOffered(&'static str),
+}
+
+/// Where a paged read goes on, as the connector wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub String);
+
+/// What was read of one listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observed {
+    Seen(Levels),
+    /// The channel does not know it (any more).
+    Absent,
+    /// It is there, but must not be written: who ships it, or the channel's own state, forbids it.
+    Unwritable {
+        why: String,
+    },
+}
+
+/// One page of an order feed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OrderPage {
+    pub orders: Vec<OrderSnapshot>,
+    /// Entries that are authentic but could not be read; the rest of the page is not held up by them.
+    pub unreadable: Vec<Unreadable>,
+    pub next: Option<Cursor>,
+    /// Channel time up to which the feed has been read, once `next` is `None`; the next `since`.
+    pub read_through: Option<Timestamp>,
+}
+
+/// An authentic entry that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What it is about, if that much could be read.
+    pub id: Option<String>,
+    pub why: String,
+    pub body: Bytes,
+}
+
+/// One page of a catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CataloguePage {
+    pub items: Vec<CatalogueItem>,
+    pub next: Option<Cursor>,
+}
+
+/// One thing that a channel lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogueItem {
+    pub ids: Identifiers,
+    pub title: Option<String>,
+    pub by: FulfilledBy,
+    /// What it shows at our configured location, if it is stocked there.
+    pub levels: Option<Levels>,
+    /// Why it must not be written (untracked, a bundle parent), if so.
+    pub unwritable: Option<String>,
+}
+
+/// Items that moved at a counter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changed {
+    pub items: Vec<Identifiers>,
+    /// The counter's time up to which movements were read; the next `since`.
+    pub read_through: Timestamp,
+}
+
+/// What to count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    Only(Vec<Identifiers>),
+}
+
+/// One page of counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CountPage {
+    pub lines: Vec<CountLine>,
+    pub unreadable: Vec<Unreadable>,
+    pub next: Option<Cursor>,
+    /// The counter's time at which the page was read.
+    pub as_of: Timestamp,
+}
+
+/// One counted item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountLine {
+    pub ids: Identifiers,
+    pub location: LocationId,
+    pub quantity: Quantity,
+}
+
+/// What an ERP is to hold of one order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posting {
+    pub order: OrderKey,
+    /// The same for every posting of the order; every document made for it carries it as its beginning.
+    pub reference: String,
+    /// Grows with each posting of the order. `reference` and `sequence` together are the key of one posting.
+    pub sequence: u32,
+    pub placed_at: Timestamp,
+    pub lines: Vec<PostingLine>,
+}
+
+/// The targets of one item within a posting, summed over the order's lines of that item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostingLine {
+    pub ids: Identifiers,
+    pub location: LocationId,
+    pub target: Totals,
+}
+
+/// A pushed request, before it is believed.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// Header names in lower case.
+    pub headers: BTreeMap<String, String>,
+    pub body: Bytes,
+}
+
+/// An authentic push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    pub delivery: DeliveryId,
+    pub topic: String,
+    pub facts: Vec<Fact>,
+}
+
+/// What a push tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    Order(OrderSnapshot),
+    /// Something about this order changed that the push does not tell whole.
+    Fetch(OrderId),
+    /// The quantity of this listing may have changed.
+    Look(Identifiers),
+}
+
+/// Why a push was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not from the channel, as far as can be told. Only counted.
+    #[error("not authentic: {0}")]
+    Forged(String),
+    /// Authentic, but it cannot be read. Goes to quarantine.
+    #[error("authentic but unreadable: {why}")]
+    Unparsable { delivery: Option<DeliveryId>, topic: String, why: String },
+    /// Authentic, but nothing that is followed.
+    #[error("topic `{topic}` is not followed")]
+    NotFollowed { delivery: Option<DeliveryId>, topic: String },
+}

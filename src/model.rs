@@ -1,0 +1,18 @@
+//! The words of the domain: ids, amounts, times, orders, listings, policies.
+//!
+//! Owns the shapes that the journal keeps. Knows no I/O, clock, randomness or hash order, and takes no decision.
+
+pub mod channel;
+pub mod ids;
+pub mod listing;
+pub mod order;
+pub mod policy;
+pub mod quantity;
+pub mod time;
+
+pub use channel::{Abilities, Measure, Visible};
+pub use ids::{ChannelId, DeliveryId, IdempotencyKey, Instance, LineId, LocationId, OrderId, OrderKey, Sku};
+pub use listing::{FulfilledBy, IdKind, Identifier, Identifiers, Levels};
+pub use order::{LineSnapshot, OrderSnapshot, Rest, Seen, Totals};
+pub use quantity::{Overflow, Quantity};
+pub use time::{Revision, Seq, Timestamp};

@@ -1,0 +1,70 @@
+//! Orders as snapshots with cumulative line quantities. How they are merged is `core::order`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{FulfilledBy, Identifiers, LineId, LocationId, OrderId, Quantity, Seq, Timestamp};
+
+/// The cumulative quantities of one order line, since it was placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+pub struct Totals {
+    /// Units ever ordered on this line.
+    pub ordered: Quantity,
+    /// Cancelled, and free to be sold again.
+    pub released: Quantity,
+    /// Cancelled because the unit is not there (or was lost): not free to be sold again.
+    pub written_off: Quantity,
+    /// Shipped.
+    pub fulfilled: Quantity,
+    /// Of the shipped units, those that came back.
+    pub returned: Quantity,
+}
+
+/// What became of the units of a line that no total accounts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rest {
+    /// Still to be shipped.
+    #[default]
+    Open,
+    /// Cancelled, and free to be sold again.
+    Released,
+    /// Cancelled because they are not there.
+    WrittenOff,
+}
+
+/// One line as a source tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineSnapshot {
+    pub line: LineId,
+    pub ids: Identifiers,
+    /// Where it will be shipped from, if the source says so and it is a known location.
+    pub location: Option<LocationId>,
+    pub by: FulfilledBy,
+    pub totals: Totals,
+    /// Sources that zero the ordered quantity of a cancelled line say here what became of it.
+    pub rest: Rest,
+}
+
+/// An order as a source tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderSnapshot {
+    pub order: OrderId,
+    /// What people call it (`#1001`), if the source has such a name.
+    pub name: Option<String>,
+    /// The source's own "updated at". Lies: see `core::order`.
+    pub version: Timestamp,
+    pub placed_at: Timestamp,
+    /// Whether an absent line means that it has no units any more.
+    pub complete: bool,
+    pub lines: Vec<LineSnapshot>,
+}
+
+/// How a snapshot came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    /// The source sent it: a hint that carries a snapshot at best.
+    Pushed,
+    /// Read from the source; the journal stood at `begun` when the request was sent.
+    Fetched { begun: Seq },
+}

@@ -1,0 +1,185 @@
+//! The effective configuration of everything that decides. It enters the journal as a record, whole.
+//!
+//! Holds no address, secret or path: those belong to the process, not to its decisions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Abilities, ChannelId, Identifiers, Instance, LocationId, Quantity, Sku};
+
+/// Everything that `decide` depends on besides the state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Policies {
+    pub instance: Instance,
+    pub mode: Mode,
+    pub locations: Vec<LocationId>,
+    pub channels: BTreeMap<ChannelId, ChannelPolicy>,
+    pub allocation: Allocation,
+    /// Deviations for single SKUs; the last matching entry wins, field by field.
+    pub overrides: Vec<Override>,
+    pub returns: Returns,
+    pub mapping: MappingRules,
+    pub brake: Brake,
+    pub retry: Retry,
+    pub alerts: AlertPolicy,
+    pub drift: DriftPolicy,
+}
+
+/// Whether writes leave the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    #[default]
+    Live,
+    /// Computes and records everything, writes nothing to any channel.
+    Shadow,
+}
+
+/// One channel as decisions see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChannelPolicy {
+    pub kind: ChannelKind,
+    pub abilities: Abilities,
+    /// Where its listings draw from, and where its sales are booked (the first one).
+    pub locations: Vec<LocationId>,
+    /// Kept back on this channel, in units per listing.
+    pub buffer: Quantity,
+    /// Bounds of what a listing shows.
+    pub min: Quantity,
+    pub max: Option<Quantity>,
+    /// For a channel that posts: which movements are posted to it.
+    pub posts: Posts,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelKind {
+    Shopify,
+    Amazon,
+    Tryton,
+}
+
+impl ChannelKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            ChannelKind::Shopify => "shopify",
+            ChannelKind::Amazon => "amazon",
+            ChannelKind::Tryton => "tryton",
+        }
+    }
+}
+
+/// Which movements of an order an ERP is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posts {
+    /// Sales and cancellations.
+    pub sales: bool,
+    /// Shipments and write-offs.
+    pub shipments: bool,
+    /// Returns.
+    pub returns: bool,
+}
+
+/// What every listing starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Allocation {
+    /// Kept back for all channels together, in units per SKU.
+    pub safety_stock: Quantity,
+}
+
+/// A deviation for one SKU, on one channel or on all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    pub sku: Sku,
+    pub channel: Option<ChannelId>,
+    pub safety_stock: Option<Quantity>,
+    pub buffer: Option<Quantity>,
+    pub min: Option<Quantity>,
+    pub max: Option<Quantity>,
+}
+
+/// What a returned unit does to the stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Returns {
+    /// It is on hand again and may be sold.
+    Restock,
+    /// It is on hand but reserved, until a person has looked at it.
+    #[default]
+    Quarantine,
+    /// It does not come back into stock; a count tells.
+    Ignore,
+}
+
+/// How a channel's SKU text becomes a canonical SKU when no exact match exists.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MappingRules {
+    /// White space around the text does not count.
+    pub trim: bool,
+    /// Upper and lower case are the same.
+    pub ignore_case: bool,
+    /// Prefixes that a channel puts before the SKU.
+    pub strip_prefixes: Vec<String>,
+    /// The mapping table of the configuration file. `evenkeel map import` adds to it.
+    pub table: Vec<MappingRow>,
+}
+
+/// One row of the mapping table: what a SKU goes by on a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingRow {
+    pub sku: Sku,
+    pub channel: ChannelId,
+    pub ids: Identifiers,
+}
+
+/// When a change is too large to be believed without a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brake {
+    /// Percent of the counted SKUs that one change may set to zero.
+    pub zero_percent: u8,
+    /// Percent of the units of the counted SKUs that one change may move.
+    pub move_percent: u8,
+    /// Below this many SKUs nothing is held.
+    pub min_skus: u32,
+}
+
+/// How writes are tried again. Times in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    pub base_ms: i64,
+    pub cap_ms: i64,
+    /// Failures in a row after which a channel's circuit opens.
+    pub circuit_failures: u32,
+    /// How long an open circuit waits before one probe.
+    pub circuit_open_ms: i64,
+}
+
+/// When a person is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertPolicy {
+    /// A leg alerts after this many tries...
+    pub after_tries: u32,
+    /// ...or when it is unconfirmed for this long, whichever comes first.
+    pub after_ms: i64,
+    /// A firing alert is repeated after this long; zero means never.
+    pub repeat_ms: i64,
+    /// Whether there is anywhere to send alerts to.
+    pub webhook: bool,
+}
+
+/// What to do about a difference that nothing explains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftPolicy {
+    pub repair: Repair,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repair {
+    /// The ledger is right: write it again.
+    #[default]
+    Ours,
+    /// Leave it and alert.
+    Ask,
+}
