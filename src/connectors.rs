@@ -3,6 +3,9 @@
 //! A connector encodes, sends and decodes; it decides whether an answer may be tried again, because only it can
 //! read the answer. It knows nothing of the ledger: the quantities it is given are already decided.
 
+pub mod http;
+pub mod limit;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
