@@ -5,6 +5,7 @@
 
 pub mod http;
 pub mod limit;
+pub mod tryton;
 
 use std::{collections::BTreeMap, time::Duration};
 
