@@ -6,6 +6,7 @@
 pub mod amazon;
 pub mod http;
 pub mod limit;
+pub mod tryton;
 
 use std::{collections::BTreeMap, time::Duration};
 
