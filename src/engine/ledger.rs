@@ -22,7 +22,6 @@ use crate::{
         wake::Wakes,
     },
     model::Seq,
-    store::crash::crash_point,
     telemetry::Metrics,
 };
 
@@ -266,11 +265,9 @@ impl Writer {
 
     fn make_durable(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
         self.store.append(payloads)?;
-        crash_point("after_append");
         let begun = tokio::time::Instant::now();
         self.store.sync()?;
         self.metrics.synced(begun.elapsed(), payloads.len());
-        crash_point("after_sync");
         self.durable.store(self.state.seq.0, Ordering::Release);
         Ok(())
     }
@@ -287,7 +284,6 @@ impl Writer {
             warn!(%failure, "the state store failed; going on from memory, it is rebuilt at the next start");
             self.state_store_failed = true;
         }
-        crash_point("after_batch");
     }
 
     fn checkpoint(&mut self) -> Result<String, Failure> {
