@@ -40,6 +40,8 @@ pub const ABILITIES: Abilities = Abilities {
     compare_and_set: true,
     visible: Visible::AtOnce,
     sells: true,
+    restocks_cancels: true,
+    restocks_returns: true,
     posts: false,
     counts: None,
     batch: 250,
