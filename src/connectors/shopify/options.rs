@@ -36,18 +36,7 @@ pub struct Location {
     pub number: u64,
 }
 
-/// A text that is not a location's id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`location_id` must be the digits of a Shopify location's id, is `{0}`")]
-pub struct BadLocation(pub String);
-
 impl Location {
-    /// Takes Shopify's id as the admin shows it (digits) or as the API writes it (`gid://shopify/Location/...`).
-    pub fn new(id: LocationId, text: &str) -> Result<Location, BadLocation> {
-        let number = gid::parse(text).or_else(|| gid::number("Location", text));
-        number.map(|number| Location { id, number }).ok_or_else(|| BadLocation(text.to_owned()))
-    }
-
     pub(super) fn gid(&self) -> String {
         gid::gid("Location", self.number)
     }
@@ -66,18 +55,6 @@ pub(super) fn release(version: &str) -> Option<(i16, i8)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_location_is_its_digits_or_its_global_id() {
-        let read = |text: &str| {
-            Location::new(LocationId::new("main").expect("good"), text).map(|location| location.number)
-        };
-        assert_eq!(read("106318430514"), Ok(106_318_430_514));
-        assert_eq!(read("gid://shopify/Location/5"), Ok(5));
-        for bad in ["", "-5", "5 ", "main", "gid://shopify/Order/5"] {
-            assert_eq!(read(bad), Err(BadLocation(bad.to_owned())));
-        }
-    }
 
     #[test]
     fn a_version_is_a_year_and_a_month() {
