@@ -6,4 +6,7 @@
 
 pub mod model;
 
+pub mod clock;
+pub mod config;
 pub mod connectors;
+pub mod telemetry;
