@@ -324,7 +324,8 @@ where
             Category::Eof => "ends too early".to_owned(),
             Category::Io => "cannot be read".to_owned(),
         };
-        format!("`{path}`: {what}")
+        // The whole, or a place that is not known.
+        if path == "." || path == "?" { what } else { format!("`{path}`: {what}") }
     })
 }
 

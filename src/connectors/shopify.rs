@@ -6,14 +6,12 @@
 //! which one it will be is not told by order or webhook.
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     connectors::{
         CataloguePage, Changed, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome, Posting,
-        Push, Put, Received, Refusal, Scope, Unreadable,
-        http::{self, BadSetting},
+        Push, Put, Received, Refusal, Scope, http::BadSetting,
     },
     model::{Abilities, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
 };
@@ -22,6 +20,7 @@ mod bucket;
 mod call;
 mod decode;
 mod encode;
+mod feed;
 mod gid;
 mod graphql;
 mod health;
@@ -34,10 +33,6 @@ mod write;
 pub use options::Options;
 
 use call::Caller;
-use orders::{
-    Told,
-    graphql::{More, Of, PageInfo},
-};
 
 /// What Shopify can.
 pub const ABILITIES: Abilities = Abilities {
@@ -52,24 +47,18 @@ pub const ABILITIES: Abilities = Abilities {
     batch: 250,
     // A request is worked on while the connection is held, which Shopify ends after about a minute. Twice that.
     late_ms: 120_000,
-    // Reads may come from a copy of the database. Not stated by Shopify; seen well below.
+    // Reads may come from a copy of the database. Shopify states no bound: assumed, and alarmed when broken.
     stale_ms: 5_000,
-    // The order list is a search index. Not stated by Shopify; usually a second or two.
+    // The order list is a search index. As above.
     feed_lag_ms: 30_000,
-    // What was taken shows at once, apart from stale reads.
+    // What was taken shows at once, apart from stale reads. Several of those in a row are allowed for.
     visible_ms: 30_000,
+    // A look earlier than this is likely to read the copy as it was.
     look_ms: 500,
 };
 
-/// How many orders one page of the feed holds, with how many lines each. What does not fit is read page by page.
-const ORDERS_PAGE: usize = 25;
-const NESTED_PAGE: usize = 50;
-
 /// How many entries a page holds that belongs to one thing.
 const PAGE: usize = 250;
-
-/// The most further pages that one order may have.
-const MORE_MAX: usize = 400;
 
 /// One shop.
 #[derive(Debug)]
@@ -89,34 +78,6 @@ impl Shopify {
     pub fn notices(&self) -> Vec<String> {
         self.caller.notices().tell(&self.options.api_version)
     }
-
-    /// Reads an order of the feed to its end and takes from it what the ledger needs.
-    async fn whole(&self, node: &Value) -> Result<Result<OrderSnapshot, String>, Fault> {
-        let (mut order, mut open) = match orders::graphql::order(node) {
-            Ok(read) => read,
-            Err(why) => return Ok(Err(why)),
-        };
-        for _ in 0..MORE_MAX {
-            let Some(more) = open.pop() else { return Ok(order.snapshot(Told::Fetched)) };
-            let data = self.more(&more).await?;
-            match order.add(more.of, &data) {
-                Ok(Some(after)) => open.push(More { after, ..more }),
-                Ok(None) => {}
-                Err(why) => return Ok(Err(why)),
-            }
-        }
-        Ok(Err(format!("the order has more than {MORE_MAX} pages")))
-    }
-
-    async fn more(&self, more: &More) -> Result<Value, Fault> {
-        let operation = match more.of {
-            Of::Order => &graphql::ORDER_LINES,
-            Of::Fulfillment(_) => &graphql::FULFILLMENT_LINES,
-            Of::Refund => &graphql::REFUND_LINES,
-        };
-        let variables = json!({"id": more.gid, "first": PAGE, "after": more.after});
-        Ok(self.caller.call(operation, &variables).await?.data)
-    }
 }
 
 #[async_trait]
@@ -134,44 +95,11 @@ impl Connector for Shopify {
     }
 
     async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
-        let query = format!("updated_at:>='{}'", orders::search_time(since));
-        let after = after.map(|cursor| cursor.0.as_str());
-        let variables =
-            |first: usize| json!({"first": first, "nested": NESTED_PAGE, "after": after, "query": query});
-        let said = self.caller.page(&graphql::ORDERS, ORDERS_PAGE, variables).await?;
-        let malformed = |why: &str| Fault::Malformed(why.to_owned());
-        let list = &said.data["orders"];
-        let nodes = list["nodes"].as_array().ok_or_else(|| malformed("the answer has no `orders.nodes`"))?;
-        let info: PageInfo = http::json_part(&list["pageInfo"]).map_err(Fault::Malformed)?;
-        let next = info.next().map_err(Fault::Malformed)?.map(Cursor);
-        let mut page = OrderPage { next, ..OrderPage::default() };
-        for node in nodes {
-            match self.whole(node).await? {
-                Ok(order) => page.orders.push(order),
-                Err(why) => page.unreadable.push(Unreadable {
-                    id: orders::id_of(node),
-                    why,
-                    body: Bytes::from(node.to_string()),
-                }),
-            }
-        }
-        if page.next.is_none() {
-            // The shop's own clock; where an answer has none, the newest change that was seen is safe too.
-            let newest = page.orders.iter().map(|order| order.version).max();
-            page.read_through = Some(said.at.or(newest).unwrap_or(since).max(since));
-        }
-        Ok(page)
+        feed::orders(&self.caller, since, after).await
     }
 
     async fn order(&self, order: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
-        let Some(number) = gid::parse(order.as_str()) else { return Ok(None) };
-        let variables = |nested: usize| json!({"id": gid::gid("Order", number), "nested": nested});
-        let said = self.caller.page(&graphql::ORDER, PAGE, variables).await?;
-        let node = &said.data["order"];
-        if node.is_null() {
-            return Ok(None);
-        }
-        self.whole(node).await?.map(Some).map_err(Fault::Malformed)
+        feed::order(&self.caller, order).await
     }
 
     async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {

@@ -98,7 +98,7 @@ fn a_json_error_says_where_and_quotes_nothing() {
     );
     check(r#"{"lines": [{}]}"#, "`lines[0]`: missing field `id` at line 1 column 13");
     check(r#"{"lines": [{"id": 1}"#, "`lines`: ends too early");
-    check("<html>", "`.`: is not JSON at line 1 column 1");
+    check("<html>", "is not JSON at line 1 column 1");
     let part = serde_json::json!({"lines": [{"id": "jon@example.com"}]});
     let error = json_part::<Order>(&part).expect_err("it does not fit");
     assert_eq!(error, "`lines[0].id`: is of an unexpected type or size");

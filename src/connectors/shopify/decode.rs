@@ -1,5 +1,7 @@
 //! From answers to outcomes, levels and catalogue items.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -21,6 +23,8 @@ use crate::{
 pub(super) enum Said {
     /// One outcome for each entry, in their order.
     Each(Vec<Outcome>),
+    /// Nothing was done because of these entries (by index): send the others without them.
+    Blamed(BTreeMap<usize, Outcome>),
     /// Nothing was done, and it does not say which entry is to blame: send parts of it.
     Split,
 }
@@ -107,21 +111,18 @@ pub(super) fn set_quantities(data: Result<Value, Trouble>, entries: usize) -> Sa
     blame(&payload.user_errors, entries)
 }
 
-/// Gives each error to its entry; the others were not carried out because of it.
+/// Gives each error to its entry. Of several about one entry, the first counts.
 fn blame(errors: &[UserError], entries: usize) -> Said {
     if entries == 1 {
         return Said::Each(errors.first().map(UserError::outcome).into_iter().collect());
     }
-    let named: Vec<(usize, &UserError)> =
-        errors.iter().filter_map(|error| error.entry(entries).map(|n| (n, error))).collect();
-    let Some((_, first)) = named.first() else { return Said::Split };
-    let reason = format!("another entry of the batch was refused: {}", first.text());
-    let mut all = vec![Outcome::NotSent { reason }; entries];
-    // The first error of an entry stays; the last written is the first.
-    for (n, error) in named.iter().rev() {
-        all[*n] = error.outcome();
+    let mut blamed = BTreeMap::new();
+    for error in errors {
+        if let Some(entry) = error.entry(entries) {
+            blamed.entry(entry).or_insert_with(|| error.outcome());
+        }
     }
-    Said::Each(all)
+    if blamed.is_empty() { Said::Split } else { Said::Blamed(blamed) }
 }
 
 /// An inventory item as queries tell it.

@@ -326,4 +326,4 @@ fn rank(trouble: &Trouble) -> u8 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -299,4 +299,4 @@ pub(super) fn id_of(entry: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
