@@ -55,7 +55,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cache_bytes: 24 << 20, open_limit: Duration::from_secs(300), rows_version: 1 }
+        Options { cache_bytes: 16 << 20, open_limit: Duration::from_secs(300), rows_version: 1 }
     }
 }
 
@@ -351,6 +351,7 @@ fn read_rows(tree: &Tree) -> Result<(Position, PackedRows), Broken> {
     let mut position = None;
     for row in tree.scan(&[]) {
         let (key, wrapped) = row?;
+        tree.touch(&key)?;
         let value = value::unwrap(&key, &wrapped).map_err(Broken::Damaged)?;
         if key == POSITION_KEY {
             position = decode_position(value);

@@ -196,7 +196,7 @@ fn damage_in_the_files_of_sled_is_noticed() {
         fs::write(&db, content).unwrap();
         match opener(&root, BOOT).open(false).unwrap() {
             trusted @ Opened::Trusted { .. } => drop(check_trusted(trusted, &rows(600), 5)),
-            rebuild => {
+            rebuild @ Opened::Rebuild { .. } => {
                 check_rejected(&root, rebuild, |_| true);
                 rejected += 1;
             }
