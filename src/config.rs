@@ -30,7 +30,7 @@ pub use schedule::Schedule;
 pub use secret::{AmazonSecrets, SecretRef, SecretSource, Secrets, ShopifySecrets, TrytonSecrets};
 pub use settings::{
     AlertTarget, Alerts, Amazon, Assume, Config, Feed, Log, LogFormat, Rate, Rates, Retention, Selling, Shopify,
-    Socket, Store, Timeouts, Tryton, TrytonLocation, Web,
+    Socket, Store, Timeouts, Tryton, Web,
 };
 
 use crate::config::{document::Document, overlay::Overlay, problem::KeyPath, scope::Findings, shape::Shape};

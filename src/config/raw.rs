@@ -90,6 +90,7 @@ pub(super) struct Override {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Mapping {
+    pub master: Option<String>,
     pub trim: Option<bool>,
     pub ignore_case: Option<bool>,
     pub strip_prefixes: Vec<String>,
@@ -244,9 +245,9 @@ pub(super) struct Tryton {
     pub database: Option<String>,
     pub key: Option<Secret>,
     pub company: Option<i64>,
-    pub customer: Option<i64>,
-    pub warehouse: Option<i64>,
-    pub locations: Vec<TrytonLocation>,
+    pub customer: Option<String>,
+    pub warehouse: Option<String>,
+    pub location: Option<String>,
     pub counts: Option<String>,
     pub posts: Posts,
     pub levels_every: Option<Span>,
@@ -257,13 +258,6 @@ pub(super) struct Tryton {
     pub timeout: Option<Span>,
     pub connect_timeout: Option<Span>,
     pub assume: Assume,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct TrytonLocation {
-    pub location: Option<String>,
-    pub id: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -234,13 +234,14 @@ pub struct Tryton {
     pub base_url: Url,
     pub database: String,
     pub key: SecretRef,
-    pub company: i64,
-    /// The party that sales are posted for. There if sales are posted.
-    pub customer: Option<i64>,
-    /// The warehouse that sales are shipped from. There if sales are posted.
-    pub warehouse: Option<i64>,
-    /// Our locations in the order of the file, each with its storage location in Tryton.
-    pub locations: Vec<TrytonLocation>,
+    /// The record id of the company, where the key's user works for several.
+    pub company: Option<i64>,
+    /// The code of the party that sales are posted for.
+    pub customer: String,
+    /// The code of the warehouse that is counted and that sales are shipped from.
+    pub warehouse: String,
+    /// What we call that warehouse.
+    pub location: LocationId,
     /// Which quantity is read as a count, if any is.
     pub counts: Option<Measure>,
     pub posts: Posts,
@@ -250,13 +251,6 @@ pub struct Tryton {
     pub sweep: Schedule,
     pub timeouts: Timeouts,
     pub assume: Assume,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrytonLocation {
-    pub location: LocationId,
-    /// The record id of a `stock.location` in Tryton.
-    pub id: i64,
 }
 
 impl Config {
@@ -272,7 +266,8 @@ impl Config {
             channels.insert(id.clone(), channel.selling.policy(ChannelKind::Amazon, stated));
         }
         for (id, channel) in &self.tryton {
-            channels.insert(id.clone(), channel.policy(channel.assume.over(abilities(id))));
+            let stated = channel.assume.over(abilities(id));
+            channels.insert(id.clone(), channel.policy(Abilities { counts: channel.counts, ..stated }));
         }
         Policies {
             instance: self.instance.clone(),
@@ -298,6 +293,12 @@ impl Config {
         shopify.chain(amazon).chain(tryton).collect()
     }
 
+    /// Returns what a channel that sells has.
+    pub fn selling(&self, id: &ChannelId) -> Option<&Selling> {
+        let shopify = self.shopify.get(id).map(|channel| &channel.selling);
+        shopify.or_else(|| self.amazon.get(id).map(|channel| &channel.selling))
+    }
+
     /// Names what differs from `running` and cannot be changed without a restart.
     pub fn needs_restart(&self, running: &Config) -> Vec<&'static str> {
         let kinds = |config: &Config| -> BTreeSet<(ChannelId, &'static str)> {
@@ -316,6 +317,15 @@ impl Config {
 }
 
 impl Selling {
+    /// A feed that missed three of its turns, and a quarter of an hour at least, is late.
+    fn feed_late_ms(&self) -> i64 {
+        const LEAST: Duration = Duration::from_mins(15);
+        match &self.orders.schedule {
+            Schedule::Every(span) => span::millis((*span * 3).max(LEAST)),
+            Schedule::Cron(_) => span::millis(LEAST * 8),
+        }
+    }
+
     fn policy(&self, kind: ChannelKind, abilities: Abilities) -> ChannelPolicy {
         ChannelPolicy {
             kind,
@@ -325,6 +335,7 @@ impl Selling {
             min: self.min,
             max: self.max,
             posts: Posts { sales: false, shipments: false, returns: false },
+            feed_late_ms: self.feed_late_ms(),
         }
     }
 }
@@ -334,11 +345,12 @@ impl Tryton {
         ChannelPolicy {
             kind: ChannelKind::Tryton,
             abilities,
-            locations: self.locations.iter().map(|each| each.location.clone()).collect(),
+            locations: vec![self.location.clone()],
             buffer: Quantity::ZERO,
             min: Quantity::ZERO,
             max: None,
             posts: self.posts,
+            feed_late_ms: 0,
         }
     }
 }

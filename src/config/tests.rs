@@ -35,9 +35,9 @@ base_url = "https://erp.example.org/"
 database = "production"
 key = { credential = "tryton-erp-key" }
 company = 1
-customer = 2
-warehouse = 3
-locations = [{ location = "warehouse", id = 4 }]
+customer = "WEB"
+warehouse = "WH"
+location = "warehouse"
 "#;
 
 fn parse(text: &str) -> Result<Config, Problems> {

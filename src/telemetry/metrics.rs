@@ -169,8 +169,8 @@ struct ByKind {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByOutcome<T: EncodeLabelValue> {
-    outcome: T,
+struct ByOutcome {
+    outcome: AlertPost,
 }
 
 /// Declares a label set of a channel and one word.
@@ -231,7 +231,7 @@ pub struct Metrics {
     dead_letters: Family<By, Gauge>,
     alerts_raised: Family<ByKind, Counter>,
     alerts_firing: Gauge,
-    alert_posts: Family<ByOutcome<AlertPost>, Counter>,
+    alert_posts: Family<ByOutcome, Counter>,
     quarantined: Family<By, Counter>,
     brakes_held: Gauge,
     drift: Family<ByDrift, Counter>,

@@ -296,7 +296,6 @@ fn daemon_toml(setup: &Setup, systems: &Value, web: &str) -> String {
         .replace("@CLIENT@", &text("amazon", "client_id"))
         .replace("@ERP@", &text("erp", "base_url"))
         .replace("@DATABASE@", &text("erp", "database"))
-        .replace("@COMPANY@", &erp("company"))
-        .replace("@WAREHOUSE@", &erp("warehouse"))
-        .replace("@CUSTOMER@", &erp("customer"))
+        .replace("@WAREHOUSE@", &erp("warehouse_code"))
+        .replace("@CUSTOMER@", &erp("customer_code"))
 }

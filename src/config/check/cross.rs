@@ -50,23 +50,18 @@ fn tryton(channels: &BTreeMap<ChannelId, Tryton>, at: &Scope<'_>) {
     let mut stores = BTreeMap::new();
     let mut counted = BTreeMap::new();
     for (id, tryton) in channels {
-        for (index, each) in tryton.locations.iter().enumerate() {
-            let at = at.key(id.as_str()).key("locations").index(index);
-            let store = (tryton.base_url.as_str(), tryton.database.as_str(), each.id);
-            if let Some(other) = stores.insert(store, id)
-                && other != id
-            {
-                at.key("id").problem(format!("`{}` is a location of `{other}` too", each.id));
-            }
-            if tryton.counts.is_some()
-                && let Some(other) = counted.insert(each.location.clone(), id)
-                && other != id
-            {
-                at.key("location").problem_fix(
-                    format!("`{}` is counted by `{other}` already: their counts would fight", each.location),
-                    "set `counts = \"none\"` on one of the two",
-                );
-            }
+        let at = at.key(id.as_str());
+        let store = (tryton.base_url.as_str(), tryton.database.as_str(), tryton.warehouse.as_str());
+        if let Some(other) = stores.insert(store, id) {
+            at.key("warehouse").problem(format!("`{}` is the warehouse of `{other}` too", tryton.warehouse));
+        }
+        if tryton.counts.is_some()
+            && let Some(other) = counted.insert(tryton.location.clone(), id)
+        {
+            at.key("location").problem_fix(
+                format!("`{}` is counted by `{other}` already: their counts would fight", tryton.location),
+                "set `counts = \"none\"` on one of the two",
+            );
         }
     }
 }

@@ -12,11 +12,22 @@ use crate::{
 
 pub(super) fn mapping(raw: raw::Mapping, at: &Scope<'_>, names: &Names) -> MappingRules {
     MappingRules {
+        master: master(raw.master, &at.key("master"), names),
         trim: raw.trim.unwrap_or(true),
         ignore_case: raw.ignore_case.unwrap_or(false),
         strip_prefixes: prefixes(raw.strip_prefixes, &at.key("strip_prefixes")),
         table: table(raw.table, &at.key("table"), names),
     }
+}
+
+/// Returns the channel whose item codes are the SKUs: the one named, else an ERP, else a shop.
+fn master(name: Option<String>, at: &Scope<'_>, names: &Names) -> Option<ChannelId> {
+    if let Some(name) = name {
+        return names.channel(&name, at).map(|(id, _)| id);
+    }
+    let of = |kind: ChannelKind| names.channels.iter().find(move |(_, k)| **k == kind).map(|(name, _)| name);
+    let first = of(ChannelKind::Tryton).or_else(|| of(ChannelKind::Shopify)).or_else(|| of(ChannelKind::Amazon));
+    first.and_then(|name| name.parse().ok())
 }
 
 fn prefixes(list: Vec<String>, at: &Scope<'_>) -> Vec<String> {

@@ -11,7 +11,7 @@ use crate::{
         raw,
         schedule::Schedule,
         scope::Scope,
-        settings::{Feed, Tryton, TrytonLocation},
+        settings::{Feed, Tryton},
     },
     model::{Measure, policy::Posts},
 };
@@ -27,13 +27,9 @@ pub(super) fn tryton(raw: raw::Tryton, at: &Scope<'_>, names: &Names) -> Option<
     let database = database.and_then(|name| database_name(name, at));
     let key = at.required("key", raw.key, "{ credential = \"tryton-key\" }");
     let key = key.and_then(|key| at.key("key").secret(key));
-    let company = at.required("company", raw.company, "1");
-    let company = at.record("company", company);
     let posts = posts(raw.posts, &at.key("posts"));
-    if posts.sales {
-        needed_to_post("customer", raw.customer, at);
-        needed_to_post("warehouse", raw.warehouse, at);
-    }
+    let customer = code("customer", raw.customer, "\"WEBSHOP\"", at);
+    let warehouse = code("warehouse", raw.warehouse, "\"WH\"", at);
     let words = [("on_hand", Some(Measure::OnHand)), ("free", Some(Measure::Free)), ("none", None)];
     let counts = at.choice("counts", raw.counts, Some(Measure::OnHand), &words);
     if counts.is_none() && !(posts.sales || posts.shipments || posts.returns) {
@@ -42,7 +38,8 @@ pub(super) fn tryton(raw: raw::Tryton, at: &Scope<'_>, names: &Names) -> Option<
             "set `counts` to `on_hand` or `free`, or one of `posts` to `true`",
         );
     }
-    let locations = locations(raw.locations, &at.key("locations"), names);
+    let location = at.required("location", raw.location, "\"warehouse\"");
+    let location = location.and_then(|name| names.location(&name, &at.key("location")));
     let levels = Schedule::Every(LEVELS_EVERY);
     let levels =
         at.schedule(["levels_every", "levels_cron"], (raw.levels_every, raw.levels_cron), levels);
@@ -51,10 +48,10 @@ pub(super) fn tryton(raw: raw::Tryton, at: &Scope<'_>, names: &Names) -> Option<
         base_url: base_url?,
         database: database?,
         key: key?,
-        company: company?,
-        customer: at.record("customer", raw.customer),
-        warehouse: at.record("warehouse", raw.warehouse),
-        locations: locations?,
+        company: at.record("company", raw.company),
+        customer: customer?,
+        warehouse: warehouse?,
+        location: location?,
         counts,
         posts,
         levels: Feed {
@@ -78,11 +75,14 @@ fn database_name(name: String, at: &Scope<'_>) -> Option<String> {
     None
 }
 
-fn needed_to_post(key: &str, value: Option<i64>, at: &Scope<'_>) {
-    if value.is_none() {
-        let fix = format!("give its record id, for example `{key} = 3`, or set `posts.sales` to `false`");
-        at.key(key).problem_fix("is missing: sales cannot be posted without it", fix);
+/// Takes the code of a record, as people write it in Tryton.
+fn code(key: &str, value: Option<String>, example: &str, at: &Scope<'_>) -> Option<String> {
+    let value = at.required(key, value, example)?;
+    if !value.trim().is_empty() && !value.chars().any(char::is_control) {
+        return Some(value);
     }
+    at.key(key).problem(format!("must be the code of a record in Tryton, is `{}`", value.escape_debug()));
+    None
 }
 
 fn posts(raw: raw::Posts, at: &Scope<'_>) -> Posts {
@@ -97,32 +97,4 @@ fn posts(raw: raw::Posts, at: &Scope<'_>) -> Posts {
         }
     }
     posts
-}
-
-fn locations(
-    list: Vec<raw::TrytonLocation>,
-    at: &Scope<'_>,
-    names: &Names,
-) -> Option<Vec<TrytonLocation>> {
-    let count = list.len();
-    if list.is_empty() {
-        let example = "locations = [{ location = \"warehouse\", id = 4 }]";
-        at.problem_fix("is missing", format!("say which stock location is ours, for example `{example}`"));
-    }
-    let mut locations: Vec<TrytonLocation> = Vec::new();
-    for (index, raw) in list.into_iter().enumerate() {
-        let at = at.index(index);
-        let name = at.required("location", raw.location, "\"warehouse\"");
-        let location = name.and_then(|name| names.location(&name, &at.key("location")));
-        let id = at.required("id", raw.id, "4");
-        let (Some(location), Some(id)) = (location, at.record("id", id)) else { continue };
-        if locations.iter().any(|other| other.location == location) {
-            at.key("location").problem(format!("`{location}` is given twice"));
-        } else if locations.iter().any(|other| other.id == id) {
-            at.key("id").problem(format!("`{id}` stands for two of our locations"));
-        }
-        locations.push(TrytonLocation { location, id });
-    }
-    // With one missing, the indexes of the others would not be those of the file.
-    (locations.len() == count).then_some(locations)
 }

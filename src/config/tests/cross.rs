@@ -29,9 +29,7 @@ const OTHER_ERP: &str = r#"
 base_url = "https://erp.example.org/"
 database = "production"
 key = { env = "C" }
-company = 1
-customer = 2
-warehouse = 3
+customer = "WEB"
 "#;
 
 #[test]
@@ -66,14 +64,13 @@ fn everything_that_a_channel_needs_is_asked_for_at_once() {
         "tryton.c.base_url",
         "tryton.c.database",
         "tryton.c.key",
-        "tryton.c.company",
         "tryton.c.customer",
         "tryton.c.warehouse",
-        "tryton.c.locations",
+        "tryton.c.location",
     ] {
         assert!(told.iter().any(|line| line.starts_with(&format!("channels.{key}: is missing"))), "{key}: {told:#?}");
     }
-    assert_eq!(told.len(), 18, "{told:#?}");
+    assert_eq!(told.len(), 17, "{told:#?}");
 }
 
 #[test]
@@ -128,18 +125,13 @@ fn one_seller_in_one_region_is_one_channel() {
 #[test]
 fn two_erps_do_not_share_a_location() {
     let with = |rest: &str| format!("[[locations]]\nid = \"shop\"\n[channels.tryton.z]{OTHER_ERP}{rest}");
-    added(&with("locations = [{ location = \"shop\", id = 9 }]"), &[]);
-    added(&with("locations = [{ location = \"shop\", id = 4 }]"), &[
-        "channels.tryton.z.locations[0].id: `4` is a location of `erp` too",
-    ]);
-    added(&with("locations = [{ location = \"warehouse\", id = 9 }]"), &[
-        "channels.tryton.z.locations[0].location: `warehouse` is counted by `erp` already: their counts would fight; \
+    added(&with("warehouse = \"W2\"\nlocation = \"shop\""), &[]);
+    added(&with("warehouse = \"WH\"\nlocation = \"shop\""), &["channels.tryton.z.warehouse: `WH` is the warehouse of `erp` too"]);
+    added(&with("warehouse = \"W2\"\nlocation = \"warehouse\""), &[
+        "channels.tryton.z.location: `warehouse` is counted by `erp` already: their counts would fight; \
          set `counts = \"none\"` on one of the two",
     ]);
-    added(&with("counts = \"none\"\nlocations = [{ location = \"warehouse\", id = 9 }]"), &[]);
-    check(&[("locations = [{ location", "locations = [{ location = \"warehouse\", id = 5 }, { location")], &[
-        "channels.tryton.erp.locations[1].location: `warehouse` is given twice",
-    ]);
+    added(&with("counts = \"none\"\nwarehouse = \"W2\"\nlocation = \"warehouse\""), &[]);
 }
 
 #[test]
@@ -158,11 +150,8 @@ fn an_erp_does_something_and_has_what_its_postings_need() {
         "channels.tryton.erp.posts.returns: must be `false` while `sales` is: it hangs on the posted sale",
         "channels.tryton.erp.posts.shipments: must be `false` while `sales` is: it hangs on the posted sale",
     ]);
-    check(&[("customer = 2\n", ""), ("warehouse = 3\n", "")], &[
-        "channels.tryton.erp.customer: is missing: sales cannot be posted without it; \
-         give its record id, for example `customer = 3`, or set `posts.sales` to `false`",
-        "channels.tryton.erp.warehouse: is missing: sales cannot be posted without it; \
-         give its record id, for example `warehouse = 3`, or set `posts.sales` to `false`",
+    check(&[("warehouse = \"WH\"\n", "warehouse = \" \"\n")], &[
+        "channels.tryton.erp.warehouse: must be the code of a record in Tryton, is ` `",
     ]);
 }
 
