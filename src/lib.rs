@@ -11,3 +11,5 @@ pub mod core;
 pub mod store;
 
 pub mod connectors;
+
+pub mod web;
