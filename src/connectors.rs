@@ -6,6 +6,9 @@
 pub mod amazon;
 pub mod http;
 pub mod limit;
+pub mod shopify;
+#[cfg(test)]
+pub(crate) mod specs;
 pub mod tryton;
 
 use std::{collections::BTreeMap, time::Duration};
