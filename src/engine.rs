@@ -9,12 +9,13 @@ pub mod feed;
 pub mod intake;
 pub mod lane;
 pub mod ledger;
+mod meter;
 pub mod poster;
 pub mod reconcile;
 pub mod registry;
 pub mod rows;
-pub mod run;
+//pub mod run;
 pub mod schedule;
 pub mod wake;
 
-pub use run::{Error, run};
+//pub use run::{Error, run};

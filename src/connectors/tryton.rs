@@ -25,8 +25,8 @@ use url::Url;
 
 use crate::{
     connectors::{
-        CataloguePage, Changed, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome, Posting, Push,
-        Put, Received, Refusal, Scope,
+        CataloguePage, Changed, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome, Posting,
+        Push, Put, Received, Refusal, Scope,
         http::{self, BadSetting},
         tryton::{
             client::Api,
@@ -35,7 +35,9 @@ use crate::{
             post::Unsettled,
         },
     },
-    model::{Abilities, Identifiers, LocationId, Measure, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
+    model::{
+        Abilities, Identifiers, LocationId, Measure, OrderId, OrderSnapshot, Timestamp, Totals, Visible,
+    },
 };
 
 /// The major version whose behaviour was seen. Others are named by `check`.
@@ -100,7 +102,10 @@ impl Tryton {
             .list(company.id, "party.party", json!([["code", "=", self.options.customer]]), &["addresses"])
             .await?;
         let customer = customer.into_iter().next().ok_or_else(|| {
-            Fault::Refused(format!("`customer`: the ERP has no party with the code `{}`", self.options.customer))
+            Fault::Refused(format!(
+                "`customer`: the ERP has no party with the code `{}`",
+                self.options.customer
+            ))
         })?;
         let address = *customer.addresses.first().ok_or_else(|| {
             Fault::Refused(format!("`customer`: the party `{}` has no address", self.options.customer))
@@ -126,10 +131,14 @@ impl Tryton {
         let id = match self.options.company {
             Some(id) if own.companies.contains(&id) => id,
             Some(id) => {
-                return Err(Fault::Refused(format!("`company`: the key's user does not work for company `{id}`")));
+                return Err(Fault::Refused(format!(
+                    "`company`: the key's user does not work for company `{id}`"
+                )));
             }
             None => own.company.ok_or_else(|| {
-                Fault::Refused("the key's user has no company in the ERP; give it one, or set `company`".to_owned())
+                Fault::Refused(
+                    "the key's user has no company in the ERP; give it one, or set `company`".to_owned(),
+                )
             })?,
         };
         let found: Vec<Company> =
@@ -263,7 +272,9 @@ impl Connector for Tryton {
             notes.push(format!("this version was not tested; tested are {PINNED}x"));
         }
         // A read is refused where the right to it is missing.
-        for model in ["sale.sale", "stock.shipment.out", "stock.shipment.out.return", "stock.shipment.internal"] {
+        for model in
+            ["sale.sale", "stock.shipment.out", "stock.shipment.out.return", "stock.shipment.internal"]
+        {
             let none: Vec<decode::Id> =
                 self.list(place.company, model, json!([["id", "=", 0]]), &["id"]).await?;
             debug_assert!(none.is_empty(), "no record has the id 0");

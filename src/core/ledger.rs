@@ -49,6 +49,24 @@ pub enum Kind {
     Baseline,
 }
 
+impl Kind {
+    /// Returns the name that people and metrics know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Sale => "sale",
+            Kind::Cancel => "cancel",
+            Kind::WriteOff => "write_off",
+            Kind::Ship => "ship",
+            Kind::Return => "return",
+            Kind::ReturnQuarantined => "return_quarantined",
+            Kind::Count => "count",
+            Kind::Adjustment => "adjustment",
+            Kind::Correction => "correction",
+            Kind::Baseline => "baseline",
+        }
+    }
+}
+
 /// Where an entry comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -70,7 +70,7 @@ impl Alerter {
                 firing.map(|(key, alert)| (key.clone(), alert.text.clone())).collect::<Vec<_>>()
             })
             .await?;
-        self.metrics.alerts(firing.len());
+        self.metrics.set_alerts_firing(firing.len());
         for (key, text) in &firing {
             if logged.insert(key.clone()) {
                 error!(alert = key.kind.name(), subject = %key.subject, runbook = self.link(key), "{text}");

@@ -19,8 +19,8 @@ use crate::{
         intake::Quarantine,
         ledger::{self, Ledger},
     },
-    model::{ChannelId, Identifiers, Measure, OrderKey, Seq, Timestamp},
-    telemetry::Metrics,
+    model::{ChannelId, Identifiers, Measure, OrderKey, Timestamp},
+    telemetry::{Feed as FeedName, Metrics},
 };
 
 /// The most pages of one read.
@@ -64,7 +64,7 @@ impl Counter {
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     warn!(channel = %self.channel, %error, failures, "could not read counts");
-                    self.metrics.feed_failed(&self.channel);
+                    self.metrics.feed_failed(&self.channel, if sweep { FeedName::Sweep } else { FeedName::Levels }, error.fault());
                     tokio::select! {
                         () = shutdown.cancelled() => return,
                         () = tokio::time::sleep(pause_after(&error, failures)) => {}

@@ -16,7 +16,7 @@ use crate::{
     },
     engine::{intake::Quarantine, ledger::Ledger, wake::ChannelWakes},
     model::{ChannelId, OrderKey, Seq, Timestamp},
-    telemetry::Metrics,
+    telemetry::{Feed as FeedName, Metrics},
 };
 
 /// The most pages of one read. A feed that has more goes on from its watermark at the next read.
@@ -55,6 +55,16 @@ pub enum Error {
     Unbounded,
 }
 
+impl Error {
+    /// Returns what the channel did, if it was the channel.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Error::Fault(fault) => Some(fault),
+            Error::Ledger(_) | Error::Loops | Error::Unbounded => None,
+        }
+    }
+}
+
 impl Feed {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut failures: u32 = 0;
@@ -81,7 +91,7 @@ impl Feed {
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     warn!(channel = %self.channel, %error, failures, "could not read the orders");
-                    self.metrics.feed_failed(&self.channel);
+                    self.metrics.feed_failed(&self.channel, FeedName::Orders, error.fault());
                     pause_after(&error, failures)
                 }
             };
@@ -112,7 +122,7 @@ impl Feed {
         };
         let through = self.pages(since).await?;
         self.ledger.submit(Command::Fed { channel: self.channel.clone(), begun, through }).await?;
-        self.metrics.feed_read(&self.channel);
+        self.metrics.feed_read(&self.channel, FeedName::Orders);
         Ok(())
     }
 

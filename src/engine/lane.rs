@@ -101,12 +101,11 @@ impl Lane {
             return Ok(());
         }
         let (listings, puts): (Vec<ListingRef>, Vec<Put>) = puts.into_iter().unzip();
-        let begun = Instant::now();
         let mut outcomes = self.connector.write(&puts).await;
         crate::store::crash::crash_point("after_write");
         // A connector that answers for fewer writes than it was given has said nothing about the others.
         outcomes.resize(puts.len(), Outcome::Unknown { fault: "the connector gave no answer".into() });
-        self.metrics.wrote(&self.channel, begun.elapsed(), &outcomes);
+        self.metrics.wrote(&self.channel, &outcomes);
         let mut answers = Vec::with_capacity(puts.len());
         for ((listing, put), outcome) in listings.into_iter().zip(puts).zip(outcomes) {
             self.log(&listing, &put, &outcome);
@@ -140,7 +139,7 @@ impl Lane {
         let read_at = self.clock.now();
         match self.connector.read_back(&ids).await {
             Ok(seen) => {
-                self.metrics.looked(&self.channel, seen.len());
+                self.metrics.looked(&self.channel, &seen);
                 let seen: Vec<(ListingRef, Observed)> = listings.into_iter().zip(seen).collect();
                 let looked = Command::Looked { channel: self.channel.clone(), read_at, seen };
                 self.ledger.submit(looked).await?;

@@ -224,6 +224,7 @@ impl Writer {
 
     fn group(&mut self, group: Vec<Request>) -> Result<Next, Failure> {
         self.beat.fetch_add(1, Ordering::Relaxed);
+        self.metrics.set_queue(group.len());
         let mut payloads = Vec::new();
         let mut answers = Vec::new();
         let mut reads = Vec::new();
@@ -232,9 +233,12 @@ impl Writer {
         for request in group {
             match request {
                 Request::Decide(command, answer) => {
+                    if matches!(command, Command::Tick) {
+                        self.metrics.standing(&self.state, self.clock.now());
+                    }
                     let (envelope, reply) = decide(&mut self.state, command, self.clock.now());
                     if let Some(envelope) = envelope {
-                        self.metrics.recorded(&envelope);
+                        self.metrics.recorded(&self.state, &envelope);
                         payloads.push(encode(&envelope));
                     }
                     answers.push((answer, reply));
@@ -267,7 +271,7 @@ impl Writer {
         self.store.append(payloads)?;
         let begun = tokio::time::Instant::now();
         self.store.sync()?;
-        self.metrics.synced(begun.elapsed(), payloads.len());
+        self.metrics.fsynced(payloads.len(), begun.elapsed());
         self.durable.store(self.state.seq.0, Ordering::Release);
         Ok(())
     }

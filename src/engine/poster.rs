@@ -73,7 +73,7 @@ impl Poster {
             Outcome::Applied => info!(%channel, %order, sequence, "posted"),
             other => warn!(%channel, %order, sequence, outcome = ?other, "posting not confirmed"),
         }
-        self.metrics.posted(channel, &outcome);
+        self.metrics.write(channel, &outcome);
         let posted = Command::Posted { channel: channel.clone(), order: posting.order, sequence, outcome };
         self.ledger.submit(posted).await.map(drop)
     }

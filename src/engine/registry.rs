@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 use crate::{
     config::{self, Config, Secrets, Timeouts},
     connectors::{Connector, amazon, http, limit, shopify, tryton},
-    model::{Abilities, ChannelId, LocationId, Visible},
+    model::{Abilities, ChannelId, LocationId, Measure, Visible},
 };
 
 /// Why a connector could not be made.
@@ -59,7 +59,7 @@ fn shopify(id: &ChannelId, channel: &config::Shopify, secrets: &Secrets) -> Resu
         api_version: channel.api_version.clone(),
         access_token: secret.access_token.clone(),
         webhook_secrets: secret.webhook_secrets.clone(),
-        location: shopify::Location { id: first(&channel.selling.locations)?, number },
+        location: shopify::options::Location { id: first(&channel.selling.locations)?, number },
         http: http_of(channel.timeouts),
     };
     Ok(Arc::new(shopify::Shopify::new(options).map_err(|e| e.to_string())?))
@@ -119,7 +119,7 @@ fn tryton(id: &ChannelId, channel: &config::Tryton, secrets: &Secrets) -> Result
         company: channel.company,
         warehouse: channel.warehouse.clone(),
         location: channel.location.clone(),
-        measure: channel.counts,
+        measure: channel.counts.unwrap_or(Measure::OnHand),
         customer: channel.customer.clone(),
         overlap: channel.levels.overlap,
         late: channel.assume.late.unwrap_or(tryton::Options::LATE),

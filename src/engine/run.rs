@@ -132,11 +132,15 @@ impl Parts {
                 self.feed(id, connector, ticker.every(&selling.orders.schedule).await?, &selling.orders, selling.orders_lookback);
                 self.reconcile(id, connector, ticker.every(&selling.reconcile).await?);
             }
-            if let (Some(measure), Some(erp)) = (abilities.counts, self.config.tryton.get(id)) {
+            if let Some(erp) = self.config.tryton.get(id) {
+                self.reconcile(id, connector, ticker.every(&erp.sweep).await?);
+            }
+            if let Some(erp) = self.config.tryton.get(id)
+                && let Some(measure) = erp.counts
+            {
                 let (ticks, sweeps) =
                     (ticker.every(&erp.levels.schedule).await?, ticker.every(&erp.sweep).await?);
                 self.counter(id, connector, measure, ticks, sweeps, erp.levels.overlap);
-                self.reconcile(id, connector, ticker.every(&erp.sweep).await?);
             }
             let intake = Intake {
                 channel: id.clone(),

@@ -84,7 +84,8 @@ impl Api {
         segments(&mut url, ["rpc", ""]);
         let body = json!({ "method": "common.server.version", "params": [] });
         let request = self.http.request(Method::POST, url);
-        let answer = self.http.send(request.header(CONTENT_TYPE, "application/json").body(body.to_string())).await?;
+        let answer =
+            self.http.send(request.header(CONTENT_TYPE, "application/json").body(body.to_string())).await?;
         Ok(decode::json(decode::success(&answer)?)?)
     }
 

@@ -16,8 +16,8 @@ use crate::{
         http::{Answer, excerpt},
         tryton::{
             books::{
-                Fate, InternalState, Line, Move, MoveState, Name, Pick, Receipt, ReceiptState, Sale, SaleState,
-                Shipment, ShipmentState, WriteOff,
+                Fate, InternalState, Line, Move, MoveState, Name, Pick, Receipt, ReceiptState, Sale,
+                SaleState, Shipment, ShipmentState, WriteOff,
             },
             encode::Product,
         },

@@ -287,10 +287,7 @@ mod tests {
         let query = search.query();
         assert_eq!(query[0], ("d", "W1siY29kZSIsIj0iLCJhPz5-Il1d".to_owned()));
         assert_eq!(query[1], ("o", "W1siaWQiLCJBU0MiXV0=".to_owned()));
-        assert_eq!(
-            query[2..],
-            [("s", "500".to_owned()), ("f", "code".to_owned()), ("f", "id".to_owned())]
-        );
+        assert_eq!(query[2..], [("s", "500".to_owned()), ("f", "code".to_owned()), ("f", "id".to_owned())]);
     }
 
     #[test]
@@ -300,15 +297,8 @@ mod tests {
         assert_eq!(datetime(Timestamp::from_millis(1_795_446_466_381)), want);
     }
 
-    const PLACE: Place = Place {
-        company: 1,
-        currency: 1,
-        warehouse: 5,
-        storage: 3,
-        lost_found: 4,
-        customer: 2,
-        address: 6,
-    };
+    const PLACE: Place =
+        Place { company: 1, currency: 1, warehouse: 5, storage: 3, lost_found: 4, customer: 2, address: 6 };
 
     #[track_caller]
     fn check(call: &Call, method: &str, path: &str, body: Option<Value>) {
@@ -358,12 +348,7 @@ mod tests {
             Some(json!({})),
         );
         check(&Call::Assign(8), "POST", "stock.shipment.out/8/assign_try", Some(json!({})));
-        check(
-            &Call::Resize { id: 3, quantity: 2 },
-            "PUT",
-            "stock.move/3",
-            Some(json!({"quantity": 2.0})),
-        );
+        check(&Call::Resize { id: 3, quantity: 2 }, "PUT", "stock.move/3", Some(json!({"quantity": 2.0})));
         check(
             &Call::Ignore { line: 1, moves: vec![27, 28] },
             "PUT",

@@ -205,15 +205,17 @@ impl Plan<'_> {
                         calls.push(Call::Press(On::Sale, sale.id, Button::Cancel));
                         calls.push(Call::Delete(On::Sale, sale.id));
                     }
-                    SaleState::Cancelled | SaleState::Confirmed | SaleState::Processing | SaleState::Done => {}
+                    SaleState::Cancelled | SaleState::Confirmed | SaleState::Processing | SaleState::Done => {
+                    }
                 }
             }
         }
         for write_off in &self.books.write_offs {
-            let better =
-                self.books.write_offs.iter().any(|w| {
-                    w.name == write_off.name && (w.state, -w.id) > (write_off.state, -write_off.id)
-                });
+            let better = self
+                .books
+                .write_offs
+                .iter()
+                .any(|w| w.name == write_off.name && (w.state, -w.id) > (write_off.state, -write_off.id));
             if better && write_off.state == InternalState::Draft {
                 calls.push(Call::Press(On::Internal, write_off.id, Button::Cancel));
                 calls.push(Call::Delete(On::Internal, write_off.id));
@@ -243,9 +245,7 @@ impl Plan<'_> {
         sale.name.kind == Kind::Sale
             && sale.lines.iter().all(|line| {
                 let want = self.wants.get(&line.product);
-                want.is_some_and(|w| {
-                    w.to_cancel(&self.sums[&line.product]) >= sale.quantity_of(line.product)
-                })
+                want.is_some_and(|w| w.to_cancel(&self.sums[&line.product]) >= sale.quantity_of(line.product))
             })
     }
 
@@ -264,7 +264,10 @@ impl Plan<'_> {
     }
 
     fn missing(&self, units: impl Fn(&Want, &Sums) -> i64) -> Vec<(i64, i64)> {
-        self.each().map(|(product, want, sums)| (product, units(want, sums))).filter(|(_, n)| *n > 0).collect()
+        self.each()
+            .map(|(product, want, sums)| (product, units(want, sums)))
+            .filter(|(_, n)| *n > 0)
+            .collect()
     }
 
     /// Makes a document, unless one of that name is there already: then a person has taken units off it.
@@ -339,9 +342,9 @@ impl Plan<'_> {
 
     /// Lets Tryton plan units that have no move: only a planned unit can be cancelled or shipped.
     fn replan(&self, need: &Need) -> Option<Step> {
-        let sale = self.processed().find(|sale| {
-            sale.lines.iter().any(|line| need.get(line.product) > 0 && line.unplanned() > 0)
-        })?;
+        let sale = self
+            .processed()
+            .find(|sale| sale.lines.iter().any(|line| need.get(line.product) > 0 && line.unplanned() > 0))?;
         go(vec![Call::Press(On::Sale, sale.id, Button::Process)])
     }
 
@@ -508,8 +511,11 @@ impl Need {
     }
 
     fn told(&self, plan: &Plan<'_>, why: &str) -> String {
-        let units: Vec<String> =
-            self.0.iter().map(|(product, units)| format!("{units} of `{}`", plan.wants[product].code)).collect();
+        let units: Vec<String> = self
+            .0
+            .iter()
+            .map(|(product, units)| format!("{units} of `{}`", plan.wants[product].code))
+            .collect();
         format!("{} {why}", units.join(", "))
     }
 }

@@ -121,7 +121,10 @@ impl Tryton {
                 match (ours.next(), ours.next()) {
                     (Some(product), None) => found.push(product.clone()),
                     (None, _) => {
-                        return Err(Fault::Refused(format!("the ERP has no product `{}`, or it is archived", line.ids)));
+                        return Err(Fault::Refused(format!(
+                            "the ERP has no product `{}`, or it is archived",
+                            line.ids
+                        )));
                     }
                     (Some(_), Some(_)) => {
                         return Err(Fault::Refused(format!("the ERP has several products `{}`", line.ids)));
@@ -149,9 +152,9 @@ fn stopped(fault: Fault, sent: bool) -> Outcome {
         Fault::Refused(_) | Fault::NotOffered(_) => Outcome::Rejected { reason },
         _ if sent => Outcome::Unknown { fault: reason },
         Fault::Unauthorized(_) => Outcome::Unauthorized { reason },
-        Fault::Throttled { retry_after } => Outcome::Throttled {
-            retry_after_ms: i64::try_from(retry_after.as_millis()).unwrap_or(i64::MAX),
-        },
+        Fault::Throttled { retry_after } => {
+            Outcome::Throttled { retry_after_ms: i64::try_from(retry_after.as_millis()).unwrap_or(i64::MAX) }
+        }
         Fault::Timeout(_) | Fault::Disconnected(_) | Fault::Server { .. } | Fault::Malformed(_) => {
             Outcome::NotSent { reason }
         }

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::{
     connectors::{
-        CatalogueItem, CataloguePage, Changed, CountLine, CountPage, Cursor, Fault, Observed, Scope, Unreadable,
+        CatalogueItem, CataloguePage, Changed, CountLine, CountPage, Cursor, Fault, Observed, Scope,
+        Unreadable,
         tryton::{
             Tryton,
             decode::{self, Id, Level},
@@ -122,7 +123,11 @@ impl Tryton {
         Ok(CataloguePage { items: items.collect(), next })
     }
 
-    pub(super) async fn read_counts(&self, scope: &Scope, after: Option<&Cursor>) -> Result<CountPage, Fault> {
+    pub(super) async fn read_counts(
+        &self,
+        scope: &Scope,
+        after: Option<&Cursor>,
+    ) -> Result<CountPage, Fault> {
         match scope {
             Scope::All => {
                 let (counted, as_of) = self.levels(goods(last_id(after)?)).await?;

@@ -16,7 +16,7 @@ use super::{Error, Flaw, Info};
 use crate::store::bytes::{is_sealed, seal, u32_at, u64_at};
 use crate::store::disk::{Fault, File, Named};
 use crate::store::journal::{ChainHash, Head};
-use crate::store::rows::{CHUNK_BYTES, PackedRows, Row, pack};
+use crate::store::rows::{PackedRows, Row, pack};
 use crate::store::window::Window;
 
 const MAGIC: [u8; 8] = *b"EvkChkp\n";
@@ -26,8 +26,10 @@ const BLOCK_HEADER: usize = 8;
 const TRAILER: usize = 48;
 /// Most bytes of a row, far above what the state takes.
 const ROW_MAX: usize = 512 * 1024;
+/// Size at which a block is closed.
+const BLOCK_FULL: usize = 64 * 1024;
 /// Longest block: one that is almost full, and one more row.
-const BLOCK_MAX: usize = CHUNK_BYTES + ROW_MAX;
+const BLOCK_MAX: usize = BLOCK_FULL + ROW_MAX;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
@@ -78,7 +80,7 @@ pub(super) fn write<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         }
         pack(&mut block, key, value);
         count += 1;
-        if block.len() >= CHUNK_BYTES {
+        if block.len() >= BLOCK_FULL {
             writer.put_block(&mut block)?;
         }
     }

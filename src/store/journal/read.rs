@@ -1,5 +1,6 @@
 //! Reading a journal from a record on, through all its segments, and verifying it offline.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ const LOOKS: usize = 3;
 #[derive(Debug)]
 pub struct Records {
     disk: Arc<dyn Disk>,
-    segments: std::vec::IntoIter<Segment>,
+    /// Segments still to be read.
+    segments: VecDeque<Segment>,
     walk: Option<(Walk, Segment)>,
     /// Place of the last record read.
     head: Option<Head>,
@@ -29,7 +31,7 @@ impl Records {
     /// Prepares reading the records `from..=last` out of `segments`, the last of which holds `last`.
     pub(super) fn new(disk: Arc<dyn Disk>, segments: &[Segment], from: u64, last: u64) -> Records {
         let before = segments.partition_point(|segment| segment.header.first_seq <= from);
-        let segments = segments[before.saturating_sub(1)..].to_vec().into_iter();
+        let segments = segments[before.saturating_sub(1)..].iter().cloned().collect();
         Records { disk, segments, walk: None, head: None, next: from.max(1), last }
     }
 
@@ -54,7 +56,7 @@ impl Records {
     }
 
     fn open_next(&mut self) -> Result<(Walk, Segment), Error> {
-        let segment = self.segments.next().ok_or(Error::Short { last: self.last })?;
+        let segment = self.segments.pop_front().ok_or(Error::Short { last: self.last })?;
         let start = segment.start();
         match self.head {
             None if start.seq >= self.next => return Err(Error::Gap { before: segment.path }),

@@ -88,10 +88,11 @@ fn write(mut journal: Journal, model: &mut Model, action: &Action) -> Result<Opt
             model.durable = model.attempted.len();
             return Ok(None);
         }
-        _ => {
+        Action::Sync => {
             journal.sync()?;
             model.durable = model.attempted.len();
         }
+        Action::Kill | Action::PowerCut { .. } | Action::Fail { .. } | Action::CutPower { .. } => {}
     }
     Ok(Some(journal))
 }
