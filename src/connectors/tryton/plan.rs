@@ -159,12 +159,13 @@ impl Want {
 pub(super) fn next<'a>(books: &'a Books, wants: &'a BTreeMap<i64, Want>, sequence: u32) -> Step {
     let sums = wants.keys().map(|&product| (product, books.sums(product))).collect();
     let plan = Plan { books, wants, sums, sequence };
-    let stages: [fn(&Plan<'a>) -> Option<Step>; 10] = [
+    let stages: [fn(&Plan<'a>) -> Option<Step>; 11] = [
         Plan::doubles,
         Plan::unfinished,
         Plan::missing_sale,
         Plan::surplus,
         Plan::cancel,
+        Plan::stale_picks,
         Plan::ship,
         Plan::missing_return,
         Plan::receipts,
@@ -367,6 +368,22 @@ impl Plan<'_> {
                 calls.extend([wait, Call::Press(On::Sale, sale.id, Button::Process)]);
                 go(calls)
             })
+        })
+    }
+
+    /// Lets Tryton plan anew what is to be picked, where units were taken out of a shipment but the button after it
+    /// did not follow. Else a person would pick, and ship, what was cancelled.
+    fn stale_picks(&self) -> Option<Step> {
+        self.processed().find_map(|sale| {
+            let shipment = sale.shipments.iter().find(|shipment| {
+                let planned = matches!(shipment.state, ShipmentState::Waiting | ShipmentState::Assigned);
+                planned
+                    && ours(sale, shipment).any(|(_, m)| {
+                        let picks = shipment.picks.iter().filter(|p| p.of == Some(m.id) && p.state.is_open());
+                        picks.map(|p| p.quantity).sum::<i64>() > m.quantity
+                    })
+            })?;
+            go(vec![Call::Press(On::Shipment, shipment.id, Button::Wait)])
         })
     }
 

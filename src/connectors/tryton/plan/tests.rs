@@ -520,6 +520,11 @@ proptest! {
             let sums = mini.books.sums(7);
             let open = target[0] - target[1] - target[2] - target[3];
             prop_assert_eq!(sums.open, open, "with {:#?}", mini.books);
+            // A person who picks what is planned picks nothing that was cancelled.
+            for shipment in mini.books.sales.iter().flat_map(|sale| &sale.shipments).filter(|s| is_open(s)) {
+                let picked: i64 = shipment.picks.iter().map(|pick| pick.quantity).sum();
+                prop_assert!(picked <= open, "with {:#?}", mini.books);
+            }
         }
     }
 }
