@@ -205,6 +205,8 @@ impl Connector for Tryton {
             compare_and_set: false,
             visible: Visible::AtOnce,
             sells: false,
+            restocks_cancels: false,
+            restocks_returns: false,
             posts: true,
             counts: Some(self.options.measure),
             batch: 1,
