@@ -65,12 +65,12 @@ pub(super) struct Listing {
 impl Store {
     pub(in crate::sandbox) fn new(catalogue: &Catalogue, options: &AmazonOptions, now_ms: i64) -> Store {
         let own = catalogue.skus.iter().enumerate().map(|(n, sku)| {
-            let seller = (&sku.seller_sku, None, sku.opening);
+            let seller = (sku.seller_sku.as_str(), None, sku.opening);
             listing(n, seller, &sku.asin, &sku.title, sku.price_cents, now_ms)
         });
         let twins = catalogue.skus.iter().enumerate().filter_map(|(n, sku)| {
             let twin = sku.fba.as_ref()?;
-            let seller = (&twin.seller_sku, Some(twin.fnsku.clone()), twin.opening);
+            let seller = (twin.seller_sku.as_str(), Some(twin.fnsku.clone()), twin.opening);
             Some(listing(n, seller, &sku.asin, &sku.title, sku.price_cents, now_ms))
         });
         let listings: Vec<Listing> = own.chain(twins).collect();
