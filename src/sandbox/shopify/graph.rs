@@ -264,6 +264,3 @@ fn own_error(error: &GraphQLError) -> Value {
 fn inner(value: Value) -> JsonValue {
     JsonValue::from(value)
 }
-
-#[cfg(test)]
-mod tests;

@@ -48,7 +48,7 @@ async fn an_outage_hits_one_system_and_can_be_ended() {
     }
     assert_eq!(lab.probe("erp").await, Some(StatusCode::OK));
     lab.control("/faults", json!({"faults": ["amazon-outage=off"]})).await;
-    assert_eq!(lab.probe("amazon").await, Some(StatusCode::FORBIDDEN));
+    assert_eq!(lab.probe("amazon").await, Some(StatusCode::BAD_REQUEST));
     let report = lab.look("/faults").await;
     assert_eq!(report["amazon"]["outage_ms"], Value::Null);
 }

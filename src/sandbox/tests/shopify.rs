@@ -1,6 +1,8 @@
 //! The Admin API: reads, compare-and-set, idempotency, limits, and agreement with the published schema.
 
-use apollo_compiler::{ExecutableDocument, Schema, schema::ExtendedType};
+use apollo_compiler::schema::ExtendedType;
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{ExecutableDocument, Schema};
 
 use super::*;
 
@@ -397,8 +399,9 @@ async fn tokens_and_versions_are_checked() {
 fn the_schema_is_a_part_of_the_published_one() {
     let Some(specs) = specs() else { return };
     let read = |path: PathBuf| std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let whole = Schema::parse_and_validate(read(specs.join("shopify/schema-2026-10.graphql")), "whole");
-    let whole = whole.unwrap_or_else(|e| panic!("the published schema is valid: {}", e.errors.len()));
+    // The print of the published schema is not valid in every detail, such as descriptions of arguments.
+    let whole = Schema::parse(read(specs.join("shopify/schema-2026-10.graphql")), "whole");
+    let whole = Valid::assume_valid(whole.unwrap_or_else(|e| panic!("the published schema: {}", e.errors)));
     let ours = Schema::parse_and_validate(include_str!("../shopify/schema.graphql"), "ours").expect("ours is valid");
     for (name, own) in &ours.types {
         if own.is_built_in() {
@@ -433,7 +436,7 @@ fn the_schema_is_a_part_of_the_published_one() {
     }
     for (path, document) in [("set", SET), ("adjust", ADJUST), ("levels", LEVELS), ("orders", ORDERS)] {
         ExecutableDocument::parse_and_validate(&whole, document, path)
-            .unwrap_or_else(|e| panic!("{path} is not valid on the published schema: {}", e.errors.len()));
+            .unwrap_or_else(|e| panic!("{path} is not valid on the published schema: {}", e.errors));
     }
 }
 
