@@ -19,7 +19,7 @@ pub mod connectors;
 
 pub mod engine;
 
-//pub mod web;
+pub mod web;
 
 //pub mod cli;
 
