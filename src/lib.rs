@@ -21,6 +21,6 @@ pub mod engine;
 
 pub mod web;
 
-//pub mod cli;
+pub mod cli;
 
 pub mod sandbox;

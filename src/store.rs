@@ -34,6 +34,7 @@ mod tests;
 mod window;
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -173,7 +174,7 @@ enum Slot {
 impl Store {
     /// Opens the store in a directory, or creates it.
     pub fn open(path: &Path, options: Options) -> Result<(Store, Start), Error> {
-        make_dir(&RealDisk, path)?;
+        make_root(path)?;
         let lock = Lock::acquire(path)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let boot_id = boot_id();
@@ -344,6 +345,15 @@ impl Store {
 pub fn verify_journal(path: &Path, visit: &mut dyn FnMut(Record)) -> Result<Report, journal::Error> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     journal::verify(&disk, &path.join("journal"), visit)
+}
+
+/// Creates the store's directory. A directory that lies in one we may not read was made by someone else, who
+/// saw to its durability.
+fn make_root(path: &Path) -> Result<(), Fault> {
+    match make_dir(&RealDisk, path) {
+        Err(fault) if fault.source.kind() == ErrorKind::PermissionDenied && path.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 /// Sets a state aside that opened, but was made from another journal than this.

@@ -102,6 +102,9 @@ pub enum Broken {
     Tree(#[from] Fault),
     #[error("{0}")]
     Damaged(String),
+    /// A batch was refused; the rows stay as they were before it.
+    #[error("a batch was refused: {0}")]
+    Refused(String),
     #[error(
         "{broken}; its mark cannot be changed either ({fault}): run `evenkeel rebuild` before the next start"
     )]
@@ -241,11 +244,15 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Applies a group's changes in one batch, together with the position that the rows then reflect.
+    /// Applies a group's changes in one batch, together with the position that the rows then reflect. A batch
+    /// that is refused is the last: later ones would hide that it is missing. The state stays as it was before.
     pub(super) fn apply(&mut self, changes: &[RowChange], at: Position) -> Result<(), Error> {
         self.check_alive()?;
-        for (key, value) in changes {
-            check_row(key, value.as_deref().unwrap_or_default())?;
+        let checked =
+            changes.iter().try_for_each(|(key, value)| check_row(key, value.as_deref().unwrap_or_default()));
+        if let Err(error) = checked {
+            self.dead = Some(Arc::new(Broken::Refused(error.to_string())));
+            return Err(error);
         }
         let wrapped = changes.iter().map(|(key, value)| {
             let value = value.as_ref().map(|value| value::wrap(key, value));

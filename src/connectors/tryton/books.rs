@@ -50,12 +50,13 @@ impl Name {
     }
 }
 
+/// States of a sale, the further the later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SaleState {
+    Cancelled,
     Draft,
     Quotation,
-    Cancelled,
     Confirmed,
     Processing,
     Done,
@@ -103,9 +104,11 @@ pub(super) enum ReceiptState {
     Cancelled,
 }
 
+/// States of an internal shipment, the further the later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum InternalState {
+    Cancelled,
     Request,
     Draft,
     Waiting,
@@ -113,7 +116,6 @@ pub(super) enum InternalState {
     Packed,
     Shipped,
     Done,
-    Cancelled,
 }
 
 /// What became of a cancelled move of a sale line.
@@ -280,9 +282,23 @@ pub(super) struct Sums {
 }
 
 impl Books {
+    /// Tells whether another sale of the same name got further, so that this one was made by a doubled request.
+    pub(super) fn has_better_sale(&self, sale: &Sale) -> bool {
+        let rank = |s: &Sale| (s.state, -s.id);
+        self.sales.iter().any(|s| s.name == sale.name && rank(s) > rank(sale))
+    }
+
+    /// As [`Books::has_better_sale`], of write-offs.
+    pub(super) fn has_better_write_off(&self, one: &WriteOff) -> bool {
+        let rank = |w: &WriteOff| (w.state, -w.id);
+        self.write_offs.iter().any(|w| w.name == one.name && rank(w) > rank(one))
+    }
+
     pub(super) fn sums(&self, product: i64) -> Sums {
         let mut sums = Sums::default();
-        for sale in &self.sales {
+        // A doubled document that was cancelled is none.
+        let counts = |s: &&Sale| s.state != SaleState::Cancelled || !self.has_better_sale(s);
+        for sale in self.sales.iter().filter(counts) {
             for line in sale.lines_of(product) {
                 match sale.name.kind {
                     Kind::Sale => sums.add_sold(sale, line),
@@ -294,7 +310,8 @@ impl Books {
                 }
             }
         }
-        for write_off in &self.write_offs {
+        let counts = |w: &&WriteOff| w.state != InternalState::Cancelled || !self.has_better_write_off(w);
+        for write_off in self.write_offs.iter().filter(counts) {
             let units: i64 = write_off.lines.iter().filter(|(p, _)| *p == product).map(|(_, n)| n).sum();
             sums.lost += units;
             // One that a person has cancelled is settled too: that person knows that the ERP had no such unit.

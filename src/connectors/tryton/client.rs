@@ -96,7 +96,7 @@ impl Api {
         let fields: &[(&str, String)] = if pressed { &[("f", "state".to_owned())] } else { &[] };
         let url = self.url(request.path.iter().map(String::as_str), fields);
         let context = json!({ "company": company });
-        let answer = self.send(request.method.clone(), url, request.body.as_ref(), &context).await;
+        let answer = self.send(request.method.clone(), url, Some(&request.body), &context).await;
         let answer = answer.map_err(|none| match none {
             NoAnswer::NotSent(_) => Failed::Not(none.into()),
             NoAnswer::Timeout(_) | NoAnswer::Disconnected(_) | NoAnswer::TooLarge { .. } => {

@@ -149,7 +149,7 @@ pub(super) struct Request {
     pub method: reqwest::Method,
     /// Below `rest/model/`.
     pub path: Vec<String>,
-    pub body: Option<Value>,
+    pub body: Value,
 }
 
 /// Writes a call as a request. `product` knows every product of the call.
@@ -159,11 +159,11 @@ pub(super) fn request<'a>(
     reference: &str,
     product: impl Fn(i64) -> &'a Product,
 ) -> Request {
-    let post = |path: Vec<String>, body| Request { method: reqwest::Method::POST, path, body: Some(body) };
+    let post = |path: Vec<String>, body| Request { method: reqwest::Method::POST, path, body };
     let put = |model: &str, id: i64, body| Request {
         method: reqwest::Method::PUT,
         path: vec![model.to_owned(), id.to_string()],
-        body: Some(body),
+        body,
     };
     match call {
         Call::CreateSale { name, origin, lines } => {
@@ -185,11 +185,6 @@ pub(super) fn request<'a>(
         Call::Recreate { line, moves } => {
             put("sale.line", *line, json!({ "moves_recreated": [["add", moves]] }))
         }
-        Call::Delete(on, id) => Request {
-            method: reqwest::Method::DELETE,
-            path: vec![on.model().to_owned(), id.to_string()],
-            body: None,
-        },
     }
 }
 
@@ -301,7 +296,7 @@ mod tests {
         Place { company: 1, currency: 1, warehouse: 5, storage: 3, lost_found: 4, customer: 2, address: 6 };
 
     #[track_caller]
-    fn check(call: &Call, method: &str, path: &str, body: Option<Value>) {
+    fn check(call: &Call, method: &str, path: &str, body: Value) {
         let tee = Product { id: 7, code: None, unit: 1, price: "10.00".to_owned() };
         let got = request(call, &PLACE, "evk:shop:1", |_| &tee);
         assert_eq!((got.method.as_str(), got.path.join("/").as_str(), got.body), (method, path, body));
@@ -318,14 +313,14 @@ mod tests {
             "shipment_method": "order", "lines": lines(5.0)});
         let name = Name { kind: Kind::Sale, sequence: 3 };
         let call = Call::CreateSale { name, origin: None, lines: vec![(7, 5)] };
-        check(&call, "POST", "sale.sale", Some(want.clone()));
+        check(&call, "POST", "sale.sale", want.clone());
 
         want["reference"] = json!("evk:shop:1/r4");
         want["origin"] = json!("sale.sale,9");
         want["lines"] = lines(-2.0);
         let name = Name { kind: Kind::Return, sequence: 4 };
         let call = Call::CreateSale { name, origin: Some(9), lines: vec![(7, -2)] };
-        check(&call, "POST", "sale.sale", Some(want));
+        check(&call, "POST", "sale.sale", want);
     }
 
     #[test]
@@ -335,32 +330,31 @@ mod tests {
                 "to_location": 4, "company": 1}]]]});
         let name = Name { kind: Kind::WriteOff, sequence: 2 };
         let call = Call::CreateWriteOff { name, lines: vec![(7, 1)] };
-        check(&call, "POST", "stock.shipment.internal", Some(want));
+        check(&call, "POST", "stock.shipment.internal", want);
     }
 
     #[test]
     fn the_other_calls_are_buttons_and_small_writes() {
-        check(&Call::Press(On::Sale, 4, Button::Confirm), "POST", "sale.sale/4/confirm", Some(json!({})));
+        check(&Call::Press(On::Sale, 4, Button::Confirm), "POST", "sale.sale/4/confirm", json!({}));
         check(
             &Call::Press(On::Receipt, 2, Button::Receive),
             "POST",
             "stock.shipment.out.return/2/receive",
-            Some(json!({})),
+            json!({}),
         );
-        check(&Call::Assign(8), "POST", "stock.shipment.out/8/assign_try", Some(json!({})));
-        check(&Call::Resize { id: 3, quantity: 2 }, "PUT", "stock.move/3", Some(json!({"quantity": 2.0})));
+        check(&Call::Assign(8), "POST", "stock.shipment.out/8/assign_try", json!({}));
+        check(&Call::Resize { id: 3, quantity: 2 }, "PUT", "stock.move/3", json!({"quantity": 2.0}));
         check(
             &Call::Ignore { line: 1, moves: vec![27, 28] },
             "PUT",
             "sale.line/1",
-            Some(json!({"moves_ignored": [["add", [27, 28]]]})),
+            json!({"moves_ignored": [["add", [27, 28]]]}),
         );
         check(
             &Call::Recreate { line: 1, moves: vec![27] },
             "PUT",
             "sale.line/1",
-            Some(json!({"moves_recreated": [["add", [27]]]})),
+            json!({"moves_recreated": [["add", [27]]]}),
         );
-        check(&Call::Delete(On::Sale, 5), "DELETE", "sale.sale/5", None);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`next`] is pure: it looks at what Tryton holds and names the next requests; the caller sends them and looks
 //! again. So a step that was made before a crash, or by a request whose answer was lost, is simply seen as made.
-//! Doubled steps are seen too, and undone: a doubled draft is deleted, a doubled shipment cancelled.
+//! Doubled steps are seen too, and undone: of two drafts, or two shipments of the same units, one is cancelled.
 //!
 //! What a person does in Tryton is left alone unless a target needs the opposite, and where that cannot be, the
 //! posting is refused with a reason for a person. Items that the posting does not name are never touched.
@@ -52,7 +52,6 @@ pub(super) enum Call {
         line: i64,
         moves: Vec<i64>,
     },
-    Delete(On, i64),
 }
 
 /// What a button belongs to.
@@ -160,12 +159,13 @@ impl Want {
 pub(super) fn next<'a>(books: &'a Books, wants: &'a BTreeMap<i64, Want>, sequence: u32) -> Step {
     let sums = wants.keys().map(|&product| (product, books.sums(product))).collect();
     let plan = Plan { books, wants, sums, sequence };
-    let stages: [fn(&Plan<'a>) -> Option<Step>; 10] = [
+    let stages: [fn(&Plan<'a>) -> Option<Step>; 11] = [
         Plan::doubles,
         Plan::unfinished,
         Plan::missing_sale,
         Plan::surplus,
         Plan::cancel,
+        Plan::stale_picks,
         Plan::ship,
         Plan::missing_return,
         Plan::receipts,
@@ -192,36 +192,16 @@ impl Plan<'_> {
         self.books.sales.iter().filter(|sale| sale.name.kind == Kind::Sale && sale.is_processed())
     }
 
-    /// Two documents of one name: a request to make it was sent twice. Only drafts go; they have done nothing yet.
+    /// Two documents of one name: a request to make it was sent twice. The one that got furthest is kept; of the
+    /// others those are cancelled that have done nothing yet.
     fn doubles(&self) -> Option<Step> {
-        let mut calls = Vec::new();
-        for sale in &self.books.sales {
-            let rank = |s: &Sale| (s.state, -s.id);
-            let better = |s: &&Sale| s.name == sale.name && rank(s) > rank(sale);
-            if self.books.sales.iter().any(|s| better(&s)) {
-                match sale.state {
-                    SaleState::Draft => calls.push(Call::Delete(On::Sale, sale.id)),
-                    SaleState::Quotation => {
-                        calls.push(Call::Press(On::Sale, sale.id, Button::Cancel));
-                        calls.push(Call::Delete(On::Sale, sale.id));
-                    }
-                    SaleState::Cancelled | SaleState::Confirmed | SaleState::Processing | SaleState::Done => {
-                    }
-                }
-            }
-        }
-        for write_off in &self.books.write_offs {
-            let better = self
-                .books
-                .write_offs
-                .iter()
-                .any(|w| w.name == write_off.name && (w.state, -w.id) > (write_off.state, -write_off.id));
-            if better && write_off.state == InternalState::Draft {
-                calls.push(Call::Press(On::Internal, write_off.id, Button::Cancel));
-                calls.push(Call::Delete(On::Internal, write_off.id));
-            }
-        }
-        go(calls)
+        let doubled = self.books.sales.iter().filter(|sale| self.books.has_better_sale(sale));
+        let sales = doubled.filter(|sale| matches!(sale.state, SaleState::Draft | SaleState::Quotation));
+        let sales = sales.map(|sale| Call::Press(On::Sale, sale.id, Button::Cancel));
+        let doubled = self.books.write_offs.iter().filter(|one| self.books.has_better_write_off(one));
+        let drafts = doubled.filter(|one| one.state == InternalState::Draft);
+        let write_offs = drafts.map(|one| Call::Press(On::Internal, one.id, Button::Cancel));
+        go(sales.chain(write_offs).collect())
     }
 
     /// Sales that do not count yet.
@@ -388,6 +368,22 @@ impl Plan<'_> {
                 calls.extend([wait, Call::Press(On::Sale, sale.id, Button::Process)]);
                 go(calls)
             })
+        })
+    }
+
+    /// Lets Tryton plan anew what is to be picked, where units were taken out of a shipment but the button after it
+    /// did not follow. Else a person would pick, and ship, what was cancelled.
+    fn stale_picks(&self) -> Option<Step> {
+        self.processed().find_map(|sale| {
+            let shipment = sale.shipments.iter().find(|shipment| {
+                let planned = matches!(shipment.state, ShipmentState::Waiting | ShipmentState::Assigned);
+                planned
+                    && ours(sale, shipment).any(|(_, m)| {
+                        let picks = shipment.picks.iter().filter(|p| p.of == Some(m.id) && p.state.is_open());
+                        picks.map(|p| p.quantity).sum::<i64>() > m.quantity
+                    })
+            })?;
+            go(vec![Call::Press(On::Shipment, shipment.id, Button::Wait)])
         })
     }
 

@@ -82,6 +82,18 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_it_used() {
 }
 
 #[test]
+fn a_checkpoint_that_lacks_a_whole_block_is_noticed() {
+    let disk = SimDisk::new();
+    checkpoints(&disk).write(head(6), rows(1500)).unwrap();
+    let mut content = disk.content(&file(6)).unwrap();
+    let len = u32::from_le_bytes(content[68..72].try_into().unwrap()) as usize;
+    assert!(content.len() > 64 + 2 * len, "there must be several blocks");
+    content.drain(64..72 + len);
+    disk.tamper(&file(6), content);
+    assert_eq!(newest(&disk), (None, vec![Skipped { file: file(6), flaw: Flaw::Trailer }]));
+}
+
+#[test]
 fn rows_of_another_version_are_of_no_use() {
     let disk = SimDisk::new();
     let older = Checkpoints { rows_version: 2, ..checkpoints(&disk) };

@@ -6,6 +6,9 @@
 //! what it should have written, as Linux does: the content can still be read, but no later sync saves it.
 //! Everything is reproducible from the seeds passed in. Directories are durable at once.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};

@@ -188,18 +188,9 @@ impl GroupHeader {
     }
 }
 
-/// First bytes of a record.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RecordHeader {
-    pub(super) payload_len: usize,
-}
-
-impl RecordHeader {
-    /// Reads how long the record is. Nothing is proven until [`check_record`] has seen all of it.
-    pub(super) fn decode(bytes: &[u8]) -> Option<RecordHeader> {
-        let bytes: &[u8; RECORD_HEADER] = bytes.try_into().ok()?;
-        Some(RecordHeader { payload_len: usize::try_from(u32_at(bytes, 4)).ok()? })
-    }
+/// Reads how long a record is, out of its header. Nothing is proven until [`check_record`] has seen all of it.
+pub(super) fn record_len(header: &[u8]) -> usize {
+    RECORD_HEADER.saturating_add(usize::try_from(u32_at(header, 4)).unwrap_or(usize::MAX))
 }
 
 /// Checks a whole record that must follow `before`, and returns the place after it.

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::frame::{
-    Flaw, GROUP_HEADER, GROUP_MAGIC, GroupHeader, Head, RECORD_HEADER, RecordHeader, SEGMENT_HEADER,
-    check_record,
+    Flaw, GROUP_HEADER, GROUP_MAGIC, GroupHeader, Head, RECORD_HEADER, SEGMENT_HEADER, check_record,
+    record_len,
 };
 use super::segment::Segment;
 use super::{Error, Record, TornTail};
@@ -104,9 +104,6 @@ impl Walk {
         }
         let start = self.at;
         let end = start + (GROUP_HEADER as u64) + u64::from(header.body_len);
-        if end > self.window.size() {
-            return Ok(Err(Flaw::CutShort));
-        }
         if header.is_note() {
             self.whole.noted = true;
         } else {
@@ -118,8 +115,10 @@ impl Walk {
 
     fn record(&mut self, group: Group) -> io::Result<Step> {
         let rest = group.end - self.at;
-        let header = self.window.get(self.at, RECORD_HEADER)?.and_then(RecordHeader::decode);
-        let len = header.map_or(usize::MAX, |header| RECORD_HEADER.saturating_add(header.payload_len));
+        let Some(header) = self.window.get(self.at, RECORD_HEADER)? else {
+            return Ok(self.bad(Flaw::CutShort));
+        };
+        let len = record_len(header);
         if len as u64 > rest {
             return Ok(self.bad(Flaw::Length));
         }

@@ -260,9 +260,7 @@ fn the_newest_two_states_set_aside_are_kept() {
 }
 
 #[test]
-fn rows_that_do_not_fit_are_refused_and_change_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut state = load(dir.path(), &rows(5), 5);
+fn a_row_that_does_not_fit_ends_the_state_where_it_is() {
     let cases = [
         (b"k".to_vec(), vec![0; VALUE_MAX + 1]),
         (vec![b'k'; KEY_MAX + 1], vec![]),
@@ -270,13 +268,25 @@ fn rows_that_do_not_fit_are_refused_and_change_nothing() {
         (vec![0, 1], vec![1]),
     ];
     for (key, value) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let mut state = load(dir.path(), &rows(5), 5);
         let reserved = key.first().is_none_or(|first| *first == 0);
         let error = state.apply(&[(b"good".to_vec(), Some(vec![1])), (key, Some(value))], at(6)).unwrap_err();
         assert_eq!(matches!(error, Error::ReservedKey), reserved, "{error}");
         assert_eq!(matches!(error, Error::TooLarge { .. }), !reserved, "{error}");
+        // A later batch would carry the position past what is missing.
+        assert!(matches!(state.apply(&[], at(7)), Err(Error::Dead(_))));
+        drop(state);
+        check_trusted(opener(dir.path(), BOOT).open(false).unwrap(), &rows(5), 5);
     }
-    state.apply(&[(vec![b'k'; KEY_MAX], Some(vec![0; VALUE_MAX]))], at(6)).unwrap();
-    assert_eq!(state.get(b"good").unwrap(), None);
+}
+
+#[test]
+fn the_largest_row_fits() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = load(dir.path(), &rows(5), 5);
+    state.apply(&[(vec![b'k'; KEY_MAX], Some(vec![7; VALUE_MAX]))], at(6)).unwrap();
+    assert_eq!(state.get(&[b'k'; KEY_MAX]).unwrap(), Some(vec![7; VALUE_MAX]));
     let too_large = [(b"k".to_vec(), vec![0; VALUE_MAX + 1])].into_iter();
     assert!(matches!(opener(dir.path(), BOOT).load(too_large, at(1)), Err(Error::TooLarge { .. })));
 }
