@@ -1,14 +1,17 @@
 //! Puts the daemon together, runs it, and takes it apart in the right order.
 
-use std::{collections::BTreeMap, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use crate::{
     clock::{Clock, SystemClock},
-    config::{AlertTarget, Config, Feed as FeedConfig, Schedule, Secrets},
+    config::{AlertTarget, Config, Feed as FeedConfig, Secrets},
     connectors::Connector,
     core::{Command, Refused},
     engine::{
@@ -16,6 +19,8 @@ use crate::{
         counter::Counter,
         disk,
         feed::Feed,
+        handles::Handles,
+        init::{Opening, Reach},
         intake::{Intake, Quarantine},
         lane::{HINTS_MAX, Lane},
         ledger::{self, Failure, Ledger},
@@ -225,6 +230,7 @@ impl Parts {
         sweeps: mpsc::Receiver<()>,
         overlap: Duration,
     ) {
+        let Some(wakes) = self.wakes.channel(id) else { return };
         let counter = Counter {
             channel: id.clone(),
             connector: connector.clone(),
@@ -233,11 +239,57 @@ impl Parts {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             quarantine: self.quarantine.clone(),
+            wakes,
             ticks,
             sweeps,
             overlap,
         };
         self.tasks.spawn(counter.run(self.stop.clone()));
+    }
+
+    /// Opens the doors. Returns the address for webhooks.
+    async fn serve(&self, intakes: BTreeMap<ChannelId, Arc<Intake>>) -> Result<SocketAddr, web::Error> {
+        let config = &self.config;
+        let shopify = intakes.into_iter().filter(|(id, _)| config.shopify.contains_key(id));
+        let web = web::Web {
+            desk: Arc::new(self.handles()),
+            shopify: shopify.map(|(id, intake)| (id, intake as Arc<dyn web::Door>)).collect(),
+            metrics: self.metrics.clone(),
+            options: web::Options {
+                body_max: config.web.body_max_bytes,
+                answer_within: config.web.answer_within,
+                ..web::Options::new(config.web.listen, config.socket.path.clone())
+            },
+        };
+        let open = web.open().await?;
+        let address = open.address();
+        self.tasks.spawn(open.serve(self.stop.clone()));
+        Ok(address)
+    }
+
+    fn handles(&self) -> Handles {
+        let reach = |id: &ChannelId| {
+            let selling = self.config.selling(id)?;
+            Some((id.clone(), Reach { lookback: selling.orders_lookback, overlap: selling.orders.overlap }))
+        };
+        let opening = Opening {
+            connectors: self.connectors.clone(),
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            wakes: self.wakes.clone(),
+            metrics: self.metrics.clone(),
+            quarantine: self.quarantine.clone(),
+            feeds: self.connectors.keys().filter_map(reach).collect(),
+            turn: Mutex::new(()),
+        };
+        Handles {
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            wakes: self.wakes.clone(),
+            metrics: self.metrics.clone(),
+            opening,
+            started: Instant::now(),
+        }
     }
 
     fn alerter(&self, secrets: &Secrets) {
