@@ -21,4 +21,4 @@ pub mod run;
 pub mod schedule;
 pub mod wake;
 
-pub use run::{Error, run};
+pub use run::{Daemon, Error, run};

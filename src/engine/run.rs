@@ -77,36 +77,80 @@ struct Parts {
     stop: CancellationToken,
 }
 
+/// A daemon whose tasks run. It serves nobody by itself: see [`run`].
+pub struct Daemon {
+    parts: Parts,
+    ticker: Ticker,
+    thread: JoinHandle<Result<(), Failure>>,
+    /// One door for pushes per channel.
+    pub intakes: BTreeMap<ChannelId, Arc<Intake>>,
+}
+
 /// Runs the daemon until `shutdown`, or until the journal fails.
 pub async fn run(config: Config, secrets: Secrets, shutdown: CancellationToken) -> Result<(), Error> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let metrics = Arc::new(Metrics::new());
-    let connectors = registry::build(&config, &secrets)?;
-    let (state, store) = open(&config).await?;
-    let epoch = state.epoch.max(1);
-    let wakes = Arc::new(Wakes::new(connectors.keys().cloned()));
-    let options = ledger::Options { queue_max: config.web.queue_max, group_max: config.store.group_max };
-    let started =
-        Ledger::start(state, Box::new(store), clock.clone(), wakes.clone(), metrics.clone(), &options);
-    let (ledger, thread) = started.map_err(Error::Thread)?;
-    let policies = config.policies(|id| registry::abilities(&connectors, id));
-    ledger.submit(Command::Configure(Box::new(policies))).await?;
-    ledger.submit(Command::Start { epoch }).await?;
-    let quarantine =
-        Arc::new(Quarantine::new(config.store.path.join("quarantine"), ledger.clone(), clock.clone()));
-    let (tasks, stop) = (TaskTracker::new(), shutdown.child_token());
-    let parts = Parts { config, connectors, ledger, clock, wakes, metrics, quarantine, tasks, stop };
-    let ticker = Ticker::new().await?;
-    let intakes = parts.channels(&ticker).await?;
-    parts.alerter(&secrets);
-    parts.upkeep();
-    let served = parts.serve(intakes).await?;
-    ticker.start().await?;
-    info!(channels = parts.connectors.len(), listen = %served, "ready");
-    notify(&[sd_notify::NotifyState::Ready]);
-    let ended = parts.watch(thread, &shutdown).await;
-    ticker.stop().await;
+    let daemon = Daemon::start(config, &secrets, &shutdown).await?;
+    let served = daemon.serve().await;
+    if served.is_err() {
+        shutdown.cancel();
+    }
+    let ended = daemon.run(&shutdown).await;
+    served?;
     ended
+}
+
+impl Daemon {
+    /// Opens the store, makes what was in flight unknown, and starts every task.
+    pub async fn start(config: Config, secrets: &Secrets, shutdown: &CancellationToken) -> Result<Daemon, Error> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let metrics = Arc::new(Metrics::new());
+        let connectors = registry::build(&config, secrets)?;
+        let (state, store) = open(&config).await?;
+        let epoch = state.epoch.max(1);
+        let wakes = Arc::new(Wakes::new(connectors.keys().cloned()));
+        let options = ledger::Options { queue_max: config.web.queue_max, group_max: config.store.group_max };
+        let started =
+            Ledger::start(state, Box::new(store), clock.clone(), wakes.clone(), metrics.clone(), &options);
+        let (ledger, thread) = started.map_err(Error::Thread)?;
+        let policies = config.policies(|id| registry::abilities(&connectors, id));
+        ledger.submit(Command::Configure(Box::new(policies))).await?;
+        ledger.submit(Command::Start { epoch }).await?;
+        let quarantine =
+            Arc::new(Quarantine::new(config.store.path.join("quarantine"), ledger.clone(), clock.clone()));
+        let (tasks, stop) = (TaskTracker::new(), shutdown.child_token());
+        let parts = Parts { config, connectors, ledger, clock, wakes, metrics, quarantine, tasks, stop };
+        let ticker = Ticker::new().await?;
+        let intakes = parts.channels(&ticker).await?;
+        parts.alerter(secrets);
+        parts.upkeep();
+        ticker.start().await?;
+        Ok(Daemon { parts, ticker, thread, intakes })
+    }
+
+    /// Opens the doors: HTTP for pushes, health and metrics, the socket for the command line. Returns the address of
+    /// the former.
+    pub async fn serve(&self) -> Result<SocketAddr, web::Error> {
+        self.parts.serve(&self.intakes).await
+    }
+
+    /// Returns the way to the ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.parts.ledger
+    }
+
+    pub fn connectors(&self) -> &BTreeMap<ChannelId, Arc<dyn Connector>> {
+        &self.parts.connectors
+    }
+
+    /// Watches over the daemon until `shutdown`, then ends it in order.
+    pub async fn run(self, shutdown: &CancellationToken) -> Result<(), Error> {
+        if !shutdown.is_cancelled() {
+            info!(channels = self.parts.connectors.len(), "ready");
+            notify(&[sd_notify::NotifyState::Ready]);
+        }
+        let ended = self.parts.watch(self.thread, shutdown).await;
+        self.ticker.stop().await;
+        ended
+    }
 }
 
 async fn open(config: &Config) -> Result<(crate::core::State, disk::DiskStore), Error> {
@@ -248,12 +292,12 @@ impl Parts {
     }
 
     /// Opens the doors. Returns the address for webhooks.
-    async fn serve(&self, intakes: BTreeMap<ChannelId, Arc<Intake>>) -> Result<SocketAddr, web::Error> {
+    async fn serve(&self, intakes: &BTreeMap<ChannelId, Arc<Intake>>) -> Result<SocketAddr, web::Error> {
         let config = &self.config;
-        let shopify = intakes.into_iter().filter(|(id, _)| config.shopify.contains_key(id));
+        let shopify = intakes.iter().filter(|(id, _)| config.shopify.contains_key(*id));
         let web = web::Web {
             desk: Arc::new(self.handles()),
-            shopify: shopify.map(|(id, intake)| (id, intake as Arc<dyn web::Door>)).collect(),
+            shopify: shopify.map(|(id, intake)| (id.clone(), intake.clone() as Arc<dyn web::Door>)).collect(),
             metrics: self.metrics.clone(),
             options: web::Options {
                 body_max: config.web.body_max_bytes,
