@@ -1,0 +1,228 @@
+//! Amazon's Selling Partner API: Listings Items 2021-08-01 and Orders 2026-01-01.
+//!
+//! Amazon takes absolute quantities only, has no compare, and queues what it accepts: a write is `Accepted` and
+//! counts when a read shows it. A sale lowers Amazon's own quantity at checkout. Stock in Amazon's warehouses (FBA)
+//! is never written: what may be written must have been read as merchant-fulfilled first (`guard`).
+//!
+//! The parts: `encode` and `decode`/`orders` think and touch no network; `token` holds the access token; `pace` keeps
+//! to each operation's usage plan; `call` puts these together; `listings` reads, `write` writes. Quantities are one
+//! number per SKU for the whole region; there is one write per SKU, not one per marketplace.
+
+mod call;
+mod decode;
+mod encode;
+mod guard;
+mod listings;
+pub mod options;
+mod orders;
+mod pace;
+mod token;
+mod write;
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use reqwest::header::HeaderValue;
+
+pub use self::options::{Options, Problem, Rates, Timing};
+use self::{
+    call::Caller,
+    guard::Guard,
+    token::{Credentials, Tokens},
+};
+use crate::{
+    connectors::{
+        CataloguePage, Changed, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome, Posting,
+        Push, Put, Received, Refusal, Scope,
+        http::{self, Client},
+    },
+    model::{Abilities, IdKind, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// How many puts one write takes. Each is a call of its own; more would only delay the first answer.
+const BATCH: u32 = 20;
+
+/// The most orders of one page.
+const ORDERS_MAX: u8 = 100;
+
+/// How far an order search reaches back before `since`, for orders that show up late. Reading one twice is harmless.
+const OVERLAP_MS: i64 = 5 * 60_000;
+
+/// How long a token request may take.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One seller account in one region.
+#[derive(Debug)]
+pub struct Amazon {
+    options: Options,
+    caller: Caller,
+    guard: Guard,
+    /// The listing whose write was last accepted, for telling a missing role from trouble with one SKU.
+    last_written: Mutex<Option<(Arc<str>, Arc<str>)>>,
+    /// Orders have been read with success, so their role is there.
+    orders_work: AtomicBool,
+}
+
+impl Amazon {
+    /// Checks the options and builds the connector. Touches no network.
+    pub fn new(options: Options) -> Result<Amazon, Vec<Problem>> {
+        let problems = options.problems();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let bad = |key, why: String| vec![Problem { key, why }];
+        let agent = encode::user_agent(&options.application).map_err(|why| bad("application", why))?;
+        let agent = HeaderValue::from_str(&agent).map_err(|e| bad("application", e.to_string()))?;
+        let client = |key, url, options| Client::new(url, options).map_err(|e| bad(key, e.to_string()));
+        let api = client("base_url", &options.base_url, http::Options::default())?;
+        let bounds = http::Options { timeout: TOKEN_TIMEOUT, body_max: 1 << 16, ..http::Options::default() };
+        let lwa = client("lwa_url", &options.lwa_url, bounds)?;
+        let credentials = Credentials {
+            lwa_url: options.lwa_url.clone(),
+            client_id: options.client_id.clone(),
+            client_secret: options.client_secret.clone(),
+            refresh_token: options.refresh_token.clone(),
+        };
+        let caller = Caller::new(api, &options, agent, Tokens::new(lwa, credentials));
+        Ok(Amazon {
+            options,
+            caller,
+            guard: Guard::default(),
+            last_written: Mutex::default(),
+            orders_work: AtomicBool::new(false),
+        })
+    }
+}
+
+#[async_trait]
+impl Connector for Amazon {
+    fn abilities(&self) -> Abilities {
+        let timing = &self.options.timing;
+        Abilities {
+            quantities: true,
+            compare_and_set: false,
+            visible: Visible::Later,
+            sells: true,
+            restocks_cancels: true,
+            restocks_returns: false,
+            posts: false,
+            counts: None,
+            batch: BATCH,
+            late_ms: timing.late_ms,
+            stale_ms: timing.stale_ms,
+            feed_lag_ms: timing.feed_lag_ms,
+            visible_ms: timing.visible_ms,
+            look_ms: timing.look_ms,
+        }
+    }
+
+    async fn write(&self, puts: &[Put]) -> Vec<Outcome> {
+        self.write_all(puts).await
+    }
+
+    async fn read_back(&self, listings: &[Identifiers]) -> Result<Vec<Observed>, Fault> {
+        let skus: BTreeSet<&str> = listings.iter().filter_map(|ids| ids.get(IdKind::Sku)).collect();
+        let readings = self.look(&skus).await?;
+        let one = |ids: &Identifiers| match ids.get(IdKind::Sku).and_then(|sku| readings.get(sku)) {
+            Some(reading) => reading.observed(),
+            None => Observed::Unwritable { why: format!("no seller SKU among {ids}") },
+        };
+        Ok(listings.iter().map(one).collect())
+    }
+
+    async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
+        let place = orders::Place::of(after)?;
+        let from = since.plus_millis(-OVERLAP_MS);
+        let request = encode::search_orders(&self.options, from, ORDERS_MAX, place.token.as_deref());
+        let answer = self.caller.read(&request).await?;
+        self.orders_work.store(true, Ordering::Relaxed);
+        orders::page(&answer.body, since, &place)
+    }
+
+    async fn order(&self, order: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
+        let request = encode::get_order(order).map_err(|e| Fault::Refused(e.to_string()))?;
+        let told = self.caller.send(&request).await?;
+        match told.answer.status {
+            200..=299 => orders::one(&told.answer.body).map(Some),
+            404 => Ok(None),
+            _ => Err(told.fault()),
+        }
+    }
+
+    async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
+        self.catalogue_page(after).await
+    }
+
+    fn receive(&self, _: &Push) -> Result<Received, Refusal> {
+        // Amazon's notifications come through a queue, not over HTTP; nothing that is posted here is Amazon's.
+        Err(Refusal::Forged("Amazon sends no webhooks".to_owned()))
+    }
+
+    async fn changed(&self, _: Timestamp) -> Result<Changed, Fault> {
+        Err(Fault::NotOffered("changed"))
+    }
+
+    async fn counts(&self, _: &Scope, _: Option<&Cursor>) -> Result<CountPage, Fault> {
+        Err(Fault::NotOffered("counts"))
+    }
+
+    async fn posted(&self, _: &Posting) -> Result<Vec<Totals>, Fault> {
+        Err(Fault::NotOffered("posted"))
+    }
+
+    async fn post(&self, _: &Posting) -> Outcome {
+        Outcome::Rejected { reason: "Amazon takes no postings".to_owned() }
+    }
+
+    /// Reads one page of listings and one order, and dry-runs a write. The order search is made once only: it may be
+    /// called 480 times a day, and the feed needs them.
+    async fn check(&self) -> Result<Vec<String>, Fault> {
+        let mut notes = vec![self.check_listings().await?];
+        if !self.orders_work.load(Ordering::Relaxed) {
+            let request = encode::search_orders(&self.options, an_hour_ago(), 1, None);
+            self.caller.read(&request).await?;
+            self.orders_work.store(true, Ordering::Relaxed);
+        }
+        notes.push("orders can be read".to_owned());
+        Ok(notes)
+    }
+}
+
+impl Amazon {
+    /// Reads a page of listings and asks whether one of them could be written.
+    async fn check_listings(&self) -> Result<String, Fault> {
+        let answer = self.caller.read(&encode::search_all(&self.options, None, None)).await?;
+        let page = decode::page(&answer.body, &self.options.marketplace_ids)?;
+        let stores = self.options.marketplace_ids.join(", ");
+        let found = format!("{} listings in {stores}", page.total);
+        let own = page.listings.into_iter().flatten().find(|l| l.stock.unwritable().is_none());
+        let Some(own) = own else {
+            return Ok(format!("{found}; none of the first is merchant-fulfilled, so writing was not tried"));
+        };
+        let first = self.options.marketplace_ids.first().map_or("", String::as_str);
+        let marketplace = own.marketplace.as_deref().unwrap_or(first);
+        match self.dry_run(&own.sku, marketplace).await {
+            Ok(()) => Ok(format!("{found}; writing is permitted")),
+            Err(Fault::Unauthorized(told)) => Err(Fault::Unauthorized(write::role_missing(&told))),
+            // The dry run of one listing failed for a reason of its own.
+            Err(Fault::Refused(why)) => Ok(format!("{found}; the dry run of a write was refused: {why}")),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// Returns a time at which some order may have changed. Only the answer's status counts.
+fn an_hour_ago() -> Timestamp {
+    let now = jiff::Timestamp::now().as_millisecond();
+    Timestamp::from_millis(now).plus_millis(-3_600_000)
+}

@@ -1,0 +1,151 @@
+//! One call: the operation's pace, a token, the request, and its answer.
+//!
+//! Owns when a call may leave and with which token. Repeats a call once, and only after Amazon refused its token,
+//! which proves that it was not executed. Knows no listing and no order.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
+use url::Url;
+
+use super::{
+    decode,
+    encode::Request,
+    options::Options,
+    pace::Paces,
+    token::{NoToken, Token, Tokens},
+};
+use crate::connectors::{
+    Fault, Outcome,
+    http::{Answer, Client, NoAnswer},
+};
+
+/// How long a call waits for its turn before it reports that it is throttled.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Sends requests.
+#[derive(Debug)]
+pub(super) struct Caller {
+    http: Client,
+    base_url: Url,
+    user_agent: HeaderValue,
+    tokens: Tokens,
+    paces: Paces,
+}
+
+/// Why a call has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// Our own limit: it was not sent.
+    Paced(Duration),
+    Token(NoToken),
+    NoAnswer(NoAnswer),
+}
+
+impl Failed {
+    /// Returns what it means for a write.
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            Failed::Paced(wait) => throttled(wait),
+            Failed::Token(none) => none.outcome(),
+            Failed::NoAnswer(none) => none.outcome(),
+        }
+    }
+}
+
+impl From<Failed> for Fault {
+    fn from(failed: Failed) -> Fault {
+        match failed {
+            Failed::Paced(retry_after) => Fault::Throttled { retry_after },
+            Failed::Token(none) => none.into(),
+            Failed::NoAnswer(none) => none.into(),
+        }
+    }
+}
+
+/// Returns the outcome of a write that was not executed and must wait.
+pub(super) fn throttled(wait: Duration) -> Outcome {
+    Outcome::Throttled { retry_after_ms: i64::try_from(wait.as_millis()).unwrap_or(i64::MAX) }
+}
+
+/// An answer, and how long its operation pauses where Amazon throttled it.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) answer: Answer,
+    pub(super) hold: Duration,
+}
+
+impl Told {
+    /// Returns what an answer that is not a success means for a read.
+    pub(super) fn fault(&self) -> Fault {
+        decode::fault(self.answer.status, &self.answer.body, self.hold)
+    }
+}
+
+impl Caller {
+    pub(super) fn new(http: Client, options: &Options, user_agent: HeaderValue, tokens: Tokens) -> Caller {
+        let mut base_url = options.base_url.clone();
+        if !base_url.path().ends_with('/') {
+            let path = format!("{}/", base_url.path());
+            base_url.set_path(&path);
+        }
+        Caller { http, base_url, user_agent, tokens, paces: Paces::new(&options.rates) }
+    }
+
+    /// Sends a request. Any status is an answer; a refused token is exchanged once.
+    pub(super) async fn send(&self, request: &Request) -> Result<Told, Failed> {
+        let token = self.token().await?;
+        let told = self.once(request, &token).await?;
+        if !decode::token_refused(told.answer.status, &told.answer.body) {
+            return Ok(told);
+        }
+        self.tokens.refused(&token).await;
+        let token = self.token().await?;
+        let told = self.once(request, &token).await?;
+        if decode::token_refused(told.answer.status, &told.answer.body) {
+            // The next call begins with a new one.
+            self.tokens.refused(&token).await;
+        }
+        Ok(told)
+    }
+
+    /// Sends a read and returns its answer if it is a success.
+    pub(super) async fn read(&self, request: &Request) -> Result<Answer, Fault> {
+        let told = self.send(request).await?;
+        if told.answer.is_success() { Ok(told.answer) } else { Err(told.fault()) }
+    }
+
+    async fn token(&self) -> Result<Token, Failed> {
+        self.tokens.get().await.map_err(Failed::Token)
+    }
+
+    async fn once(&self, request: &Request, token: &Token) -> Result<Told, Failed> {
+        let pace = self.paces.of(request.operation);
+        pace.enter(PATIENCE).await.map_err(Failed::Paced)?;
+        let url = self.base_url.join(&request.path).map_err(|e| {
+            Failed::NoAnswer(NoAnswer::NotSent(format!("`{}` is not a path: {e}", request.path)))
+        })?;
+        let mut builder = self
+            .http
+            .request(request.method.clone(), url)
+            .header("x-amz-access-token", token.header.clone())
+            .header(USER_AGENT, self.user_agent.clone());
+        if let Some(body) = &request.body {
+            builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        let answer = self.http.send(builder).await.map_err(Failed::NoAnswer)?;
+        let mut hold = Duration::ZERO;
+        if answer.status == 429 {
+            hold = pace.throttled(answer.retry_after());
+        }
+        if !answer.is_success() {
+            tracing::debug!(
+                operation = ?request.operation,
+                status = answer.status,
+                request_id = answer.header("x-amzn-requestid"),
+                "not a success"
+            );
+        }
+        Ok(Told { answer, hold })
+    }
+}

@@ -1,0 +1,254 @@
+//! Requests of the Selling Partner API, as pure functions.
+//!
+//! Owns paths, query strings, percent-encoding and bodies. Knows no token, no limit and no answer.
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
+use serde::Serialize;
+
+use super::options::Options;
+use crate::model::{OrderId, Quantity, Timestamp};
+
+#[cfg(test)]
+mod tests;
+
+/// Everything but RFC 3986's unreserved characters: `/` becomes `%2F` and a space `%20`, never `+`.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The most listings of one page, and the most identifiers of one search.
+pub(super) const PAGE_MAX: usize = 20;
+
+/// The data sets asked for of a listing. What is for sale stands in `fulfillmentAvailability`; `attributes` tells
+/// what was submitted, and so a change to Amazon's own fulfilment before it shows.
+const LISTING_DATA: &str = "summaries,attributes,fulfillmentAvailability";
+
+/// The data sets asked for of an order. None of them holds personal data.
+const ORDER_DATA: &str = "FULFILLMENT,CANCELLATION";
+
+/// An operation with a usage plan of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    PatchListing,
+    GetListing,
+    SearchListings,
+    SearchOrders,
+    GetOrder,
+}
+
+/// One request, without its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) operation: Operation,
+    pub(super) method: Method,
+    /// Path and query, relative to the endpoint, encoded.
+    pub(super) path: String,
+    pub(super) body: Option<Bytes>,
+}
+
+impl Request {
+    fn get(operation: Operation, path: String) -> Request {
+        Request { operation, method: Method::GET, path, body: None }
+    }
+}
+
+/// A text that no path can carry: URL parsers take it, encoded or not, for a step within the path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` cannot be named in a URL path, so Amazon's listing API cannot address it")]
+pub(super) struct NoPath(String);
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+fn segment(text: &str) -> Result<String, NoPath> {
+    if matches!(text, "" | "." | "..") {
+        return Err(NoPath(text.to_owned()));
+    }
+    Ok(encoded(text))
+}
+
+/// Joins with commas. A value that itself holds a comma would be split by Amazon: the caller keeps those out.
+fn list<T: AsRef<str>>(values: &[T]) -> String {
+    values.iter().map(|v| encoded(v.as_ref())).collect::<Vec<_>>().join(",")
+}
+
+/// Tells whether a SKU can be one of several in a query.
+pub(super) fn fits_list(sku: &str) -> bool {
+    !sku.contains(',')
+}
+
+fn listings(options: &Options) -> String {
+    format!("listings/2021-08-01/items/{}", encoded(&options.seller_id))
+}
+
+/// Sets what a merchant-fulfilled listing offers.
+///
+/// `merge` leaves the handling time and the restock date alone; `replace` would wipe them.
+pub(super) fn patch_quantity(
+    options: &Options,
+    sku: &str,
+    marketplace: &str,
+    quantity: Quantity,
+) -> Result<Request, NoPath> {
+    patch(options, sku, marketplace, "", Some(quantity))
+}
+
+/// Asks whether a write to the listing would be let in, and writes nothing: Amazon only validates it, and the patch
+/// names no quantity.
+pub(super) fn patch_preview(options: &Options, sku: &str, marketplace: &str) -> Result<Request, NoPath> {
+    patch(options, sku, marketplace, "&mode=VALIDATION_PREVIEW", None)
+}
+
+fn patch(
+    options: &Options,
+    sku: &str,
+    marketplace: &str,
+    mode: &str,
+    quantity: Option<Quantity>,
+) -> Result<Request, NoPath> {
+    let path = format!(
+        "{}/{}?marketplaceIds={}&issueLocale=en_US{mode}",
+        listings(options),
+        segment(sku)?,
+        encoded(marketplace),
+    );
+    let body = PatchBody {
+        product_type: &options.product_type,
+        patches: [Patch {
+            op: "merge",
+            path: "/attributes/fulfillment_availability",
+            value: [Availability {
+                fulfillment_channel_code: "DEFAULT",
+                quantity: quantity.map(Quantity::units),
+            }],
+        }],
+    };
+    let body = serde_json::to_vec(&body).expect("texts and numbers always serialize");
+    let method = Method::PATCH;
+    Ok(Request { operation: Operation::PatchListing, method, path, body: Some(body.into()) })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PatchBody<'a> {
+    product_type: &'a str,
+    patches: [Patch; 1],
+}
+
+#[derive(Serialize)]
+struct Patch {
+    op: &'static str,
+    path: &'static str,
+    value: [Availability; 1],
+}
+
+#[derive(Serialize)]
+struct Availability {
+    fulfillment_channel_code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity: Option<i64>,
+}
+
+/// Reads one listing.
+pub(super) fn get_listing(options: &Options, sku: &str) -> Result<Request, NoPath> {
+    let path = format!(
+        "{}/{}?marketplaceIds={}&includedData={LISTING_DATA}",
+        listings(options),
+        segment(sku)?,
+        list(&options.marketplace_ids),
+    );
+    Ok(Request::get(Operation::GetListing, path))
+}
+
+/// Reads up to [`PAGE_MAX`] listings by SKU. None of the SKUs may hold a comma.
+pub(super) fn search_skus(options: &Options, skus: &[&str]) -> Request {
+    debug_assert!(skus.len() <= PAGE_MAX && skus.iter().all(|sku| fits_list(sku)));
+    let path = format!(
+        "{}?marketplaceIds={}&identifiersType=SKU&identifiers={}&includedData={LISTING_DATA}&pageSize={PAGE_MAX}",
+        listings(options),
+        list(&options.marketplace_ids),
+        list(skus),
+    );
+    Request::get(Operation::SearchListings, path)
+}
+
+/// Reads a page of all listings, oldest first: those created at or after `since`, from the page that `token` names.
+pub(super) fn search_all(options: &Options, since: Option<&str>, token: Option<&str>) -> Request {
+    let mut path = format!(
+        "{}?marketplaceIds={}&includedData={LISTING_DATA}&pageSize={PAGE_MAX}&sortBy=createdDate&sortOrder=ASC",
+        listings(options),
+        list(&options.marketplace_ids),
+    );
+    for (name, value) in [("createdAfter", since), ("pageToken", token)] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={}", encoded(value)));
+        }
+    }
+    Request::get(Operation::SearchListings, path)
+}
+
+/// Reads a page of the orders updated at or after `after`. Everything but the token stays the same on later pages,
+/// as Amazon demands.
+pub(super) fn search_orders(
+    options: &Options,
+    after: Timestamp,
+    page_max: u8,
+    token: Option<&str>,
+) -> Request {
+    let mut path = format!(
+        "orders/2026-01-01/orders?lastUpdatedAfter={}&marketplaceIds={}&includedData={ORDER_DATA}\
+         &maxResultsPerPage={page_max}",
+        encoded(&iso_8601(after)),
+        list(&options.marketplace_ids),
+    );
+    if let Some(token) = token {
+        path.push_str(&format!("&paginationToken={}", encoded(token)));
+    }
+    Request::get(Operation::SearchOrders, path)
+}
+
+/// Reads one order.
+pub(super) fn get_order(order: &OrderId) -> Result<Request, NoPath> {
+    let order = segment(order.as_str())?;
+    let path = format!("orders/2026-01-01/orders/{order}?includedData={ORDER_DATA}");
+    Ok(Request::get(Operation::GetOrder, path))
+}
+
+/// Writes a time as Amazon reads it, clamped to what a calendar can hold.
+fn iso_8601(time: Timestamp) -> String {
+    let millis = time.millis().max(0);
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
+/// The longest `User-Agent` that Amazon takes.
+const USER_AGENT_MAX: usize = 500;
+
+/// Returns the `User-Agent` that Amazon demands, escaped part by part as its page on the header says, or why the
+/// application's name cannot be in it.
+pub(super) fn user_agent(application: &str) -> Result<String, String> {
+    if application.trim().is_empty() || application.chars().any(|c| !c.is_ascii() || c.is_ascii_control()) {
+        return Err(format!("must be printable ASCII, is `{}`", application.escape_debug()));
+    }
+    let text = format!(
+        "{}/{} (Language={})",
+        escaped(application, &['/']),
+        escaped(env!("CARGO_PKG_VERSION"), &['(']),
+        escaped(concat!("Rust/", env!("CARGO_PKG_RUST_VERSION")), &[';', ')']),
+    );
+    if text.len() > USER_AGENT_MAX {
+        return Err(format!("makes a User-Agent of {} characters, {USER_AGENT_MAX} are allowed", text.len()));
+    }
+    Ok(text)
+}
+
+fn escaped(text: &str, special: &[char]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\\' || special.contains(&c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}

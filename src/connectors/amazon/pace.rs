@@ -1,0 +1,192 @@
+//! The pace of one operation: the usage plan, slowed down while Amazon throttles.
+//!
+//! Amazon's real limits lie below the documented ones at times, and a throttled answer names neither the limit nor a
+//! time. So each throttled answer halves the rate and pauses the operation, and each quiet minute doubles it again.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{encode::Operation, options::Rates};
+use crate::connectors::limit::{Limit, Rate};
+
+/// How often the rate may be halved.
+const HALVINGS_MAX: u32 = 5;
+
+/// How long Amazon must not have throttled before the rate is doubled again.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// The shortest and longest pause after a throttled answer.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(300);
+
+/// The paces of all operations.
+#[derive(Debug)]
+pub(super) struct Paces {
+    patch_listing: Pace,
+    get_listing: Pace,
+    search_listings: Pace,
+    search_orders: Pace,
+    get_order: Pace,
+}
+
+impl Paces {
+    pub(super) fn new(rates: &Rates) -> Paces {
+        Paces {
+            patch_listing: Pace::new(rates.patch_listing),
+            get_listing: Pace::new(rates.get_listing),
+            search_listings: Pace::new(rates.search_listings),
+            search_orders: Pace::new(rates.search_orders),
+            get_order: Pace::new(rates.get_order),
+        }
+    }
+
+    pub(super) fn of(&self, operation: Operation) -> &Pace {
+        match operation {
+            Operation::PatchListing => &self.patch_listing,
+            Operation::GetListing => &self.get_listing,
+            Operation::SearchListings => &self.search_listings,
+            Operation::SearchOrders => &self.search_orders,
+            Operation::GetOrder => &self.get_order,
+        }
+    }
+}
+
+/// The pace of one operation.
+#[derive(Debug)]
+pub(super) struct Pace {
+    full: Rate,
+    limit: Limit,
+    slow: Mutex<Slow>,
+}
+
+#[derive(Debug, Default)]
+struct Slow {
+    halvings: u32,
+    /// No call before this.
+    until: Option<Instant>,
+    /// When the rate was last halved or doubled.
+    changed: Option<Instant>,
+}
+
+impl Pace {
+    fn new(full: Rate) -> Pace {
+        Pace { full, limit: Limit::new(full), slow: Mutex::default() }
+    }
+
+    /// Waits until one more call may be made, and counts it. Err: it would take longer than `patience`; nothing was
+    /// counted, and the rest of the wait is named.
+    pub(super) async fn enter(&self, patience: Duration) -> Result<(), Duration> {
+        let give_up = Instant::now() + patience;
+        while let Err(wait) = self.try_enter() {
+            if Instant::now() + wait > give_up {
+                return Err(wait);
+            }
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    fn try_enter(&self) -> Result<(), Duration> {
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if let Some(until) = slow.until.filter(|until| *until > now) {
+            return Err(until - now);
+        }
+        if slow.halvings > 0 && slow.changed.is_none_or(|at| now - at >= QUIET) {
+            slow.halvings -= 1;
+            slow.changed = Some(now);
+            self.limit.change(self.rate(slow.halvings));
+        }
+        self.limit.try_take()
+    }
+
+    /// Takes a throttled answer into account and returns how long the operation now pauses. Answers that come during
+    /// a pause were sent before it and count once.
+    pub(super) fn throttled(&self, asked: Option<Duration>) -> Duration {
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if let Some(until) = slow.until.filter(|until| *until > now) {
+            return until - now;
+        }
+        slow.halvings = (slow.halvings + 1).min(HALVINGS_MAX);
+        slow.changed = Some(now);
+        let rate = self.rate(slow.halvings);
+        self.limit.change(rate);
+        let pause = asked.unwrap_or(rate.every).clamp(PAUSE_MIN, PAUSE_MAX);
+        slow.until = Some(now + pause);
+        pause
+    }
+
+    fn rate(&self, halvings: u32) -> Rate {
+        Rate { every: self.full.every.saturating_mul(1 << halvings), ..self.full }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    fn pace(every_ms: u64, burst: u32) -> Pace {
+        let burst = NonZeroU32::new(burst).expect("not zero");
+        Pace::new(Rate { every: Duration::from_millis(every_ms), burst })
+    }
+
+    /// Enters `n` times and returns the virtual milliseconds that each took.
+    async fn millis(pace: &Pace, n: usize) -> Vec<u128> {
+        let mut all = Vec::new();
+        for _ in 0..n {
+            let start = Instant::now();
+            pace.enter(Duration::from_secs(3600)).await.expect("an hour is enough");
+            all.push(start.elapsed().as_millis());
+        }
+        all
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_documented_rates_hold_for_each_operation_by_itself() {
+        let paces = Paces::new(&Rates::default());
+        let patch = paces.of(Operation::PatchListing);
+        assert_eq!(millis(patch, 6).await, [0, 0, 0, 0, 200, 200]);
+        let orders = paces.of(Operation::SearchOrders);
+        assert_eq!(millis(orders, 19).await, [0; 19]);
+        let wait = orders.enter(Duration::from_secs(30)).await.expect_err("179 s is too long");
+        assert!(wait > Duration::from_secs(178), "{wait:?}");
+        assert_eq!(millis(paces.of(Operation::GetOrder), 30).await.last(), Some(&2_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_answer_pauses_and_halves_and_quiet_minutes_restore() {
+        let pace = pace(1_000, 2);
+        assert_eq!(pace.throttled(None), Duration::from_secs(2));
+        assert_eq!(millis(&pace, 2).await, [2_000, 2_000]);
+        tokio::time::advance(QUIET).await;
+        // The doubled rate begins with nothing saved up.
+        assert_eq!(millis(&pace, 2).await, [1_000, 1_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_of_one_volley_count_once_and_a_named_time_is_kept() {
+        let pace = pace(1_000, 2);
+        assert_eq!(pace.throttled(Some(Duration::from_secs(7))), Duration::from_secs(7));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(pace.throttled(None), Duration::from_secs(4));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert_eq!(pace.throttled(None), Duration::from_secs(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_never_slows_down_without_end() {
+        let pace = pace(1_000, 1);
+        for _ in 0..20 {
+            let pause = pace.throttled(None);
+            assert!(pause <= Duration::from_secs(32), "{pause:?}");
+            tokio::time::advance(pause).await;
+        }
+    }
+}
