@@ -19,8 +19,8 @@ pub mod connectors;
 
 pub mod engine;
 
-//pub mod web;
+pub mod web;
 
-//pub mod cli;
+pub mod cli;
 
 pub mod sandbox;

@@ -23,7 +23,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, n
         return;
     }
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.map(str::to_uppercase));
     for row in rows {
         table.add_row(row);

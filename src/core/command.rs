@@ -3,6 +3,7 @@
 use crate::{
     core::{
         allocation::Pause,
+        circuit::Health,
         record::PauseScope,
         state::{AlertKey, ListingRef, Quarantined},
     },
@@ -40,11 +41,18 @@ pub enum Command {
         channel: ChannelId,
         order: OrderId,
     },
-    /// The order feed was read whole.
+    /// The order feed was read whole. When the read began, the journal stood at `begun` and our clock at
+    /// `begun_at`; `through` is the channel's time that it was read up to.
     Fed {
         channel: ChannelId,
         begun: Seq,
+        begun_at: Timestamp,
         through: Timestamp,
+    },
+    /// A lane's read failed: what that says of the channel as a whole.
+    ReadFailed {
+        channel: ChannelId,
+        health: Health,
     },
     /// A page of a catalogue, with what is shown. `read_at`: our clock when the request was sent.
     Catalogue {

@@ -60,7 +60,10 @@ impl Draft<'_> {
             }
             Command::Orders { channel, begun, orders } => self.read_orders(&channel, begun, &orders),
             Command::NoOrder { channel, order } => self.no_order(channel, order),
-            Command::Fed { channel, begun, through } => self.fed(&channel, begun, through),
+            Command::Fed { channel, begun, begun_at, through } => {
+                self.fed(&channel, begun, begun_at, through)
+            }
+            Command::ReadFailed { channel, health } => self.read_failed(&channel, &health),
             Command::Catalogue { channel, read_at, items } => self.catalogue(&channel, read_at, items),
             Command::Catalogued { channel } => self.note(Record::Catalogued { channel }),
             Command::Looked { channel, read_at, seen } => self.looked(&channel, read_at, seen),

@@ -142,6 +142,8 @@ pub struct ChannelRow {
 pub struct Fed {
     /// The journal's position when the read began: every order of before is in.
     pub begun: Seq,
+    /// Our clock when the read began.
+    pub begun_at: Timestamp,
     /// The channel's time that it was read up to: the next read's watermark.
     pub through: Timestamp,
     pub at: Timestamp,

@@ -25,6 +25,8 @@ const PAGES_MAX: usize = 2_000;
 const FETCHES_MAX: usize = 50;
 /// The shortest pause between two reads that wake-ups ask for.
 const GAP: Duration = Duration::from_millis(200);
+/// How long a feed sleeps at most before it looks whether something waits for it.
+const TICK: Duration = Duration::from_millis(500);
 /// The longest pause after reads that failed.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
@@ -70,14 +72,17 @@ impl Feed {
         let mut failures: u32 = 0;
         let mut first = true;
         loop {
-            if !first {
-                tokio::select! {
+            let go = first
+                || tokio::select! {
                     () = shutdown.cancelled() => return,
-                    Some(()) = self.ticks.recv() => {}
-                    () = self.wakes.feed.notified() => {}
-                }
-            }
+                    Some(()) = self.ticks.recv() => true,
+                    () = self.wakes.feed.notified() => true,
+                    () = tokio::time::sleep(TICK) => self.wanted().await,
+                };
             first = false;
+            if !go {
+                continue;
+            }
             let read = tokio::select! {
                 () = shutdown.cancelled() => return,
                 read = self.read() => read,
@@ -100,11 +105,16 @@ impl Feed {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep_until(since + pause) => {}
             }
-            let channel = self.channel.clone();
-            if failures > 0 || self.ledger.read(move |s| feed_wanted(s, &channel)).await.unwrap_or(false) {
+            if failures > 0 || self.wanted().await {
                 self.wakes.feed.notify_one();
             }
         }
+    }
+
+    /// Tells whether a read that begins now would let something go on that waits for it.
+    async fn wanted(&self) -> bool {
+        let (channel, now) = (self.channel.clone(), self.clock.now());
+        self.ledger.read(move |s| feed_wanted(s, &channel, now)).await.unwrap_or(false)
     }
 
     /// Fetches the orders that must be fetched, then reads the feed to its end.
@@ -112,7 +122,7 @@ impl Feed {
     /// Dropping it between two pages loses nothing: what is durable stays, the watermark moves only at the end.
     pub async fn read(&self) -> Result<(), Error> {
         self.fetch_due().await?;
-        let begun = self.ledger.seq();
+        let (begun, begun_at) = (self.ledger.seq(), self.clock.now());
         let channel = self.channel.clone();
         let fed = self.ledger.read(move |s| s.channels.get(&channel).and_then(|row| row.fed)).await?;
         let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
@@ -121,7 +131,8 @@ impl Feed {
             None => self.clock.now().plus_millis(-millis(self.lookback)),
         };
         let through = self.pages(since).await?;
-        self.ledger.submit(Command::Fed { channel: self.channel.clone(), begun, through }).await?;
+        let channel = self.channel.clone();
+        self.ledger.submit(Command::Fed { channel, begun, begun_at, through }).await?;
         self.metrics.feed_read(&self.channel, FeedName::Orders);
         Ok(())
     }

@@ -262,7 +262,7 @@ impl Writer {
             drop(answer.send(self.checkpoint()));
         }
         if !payloads.is_empty() {
-            self.wakes.after(&self.state);
+            self.wakes.after(&self.state, self.clock.now());
         }
         Ok(next)
     }

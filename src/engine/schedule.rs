@@ -24,15 +24,15 @@ impl Ticker {
     pub async fn every(&self, schedule: &Schedule) -> Result<mpsc::Receiver<()>, JobSchedulerError> {
         let (tick, ticks) = mpsc::channel(1);
         // The first tick is due at start, whatever the schedule says.
-        drop(tick.try_send(()));
+        prod(&tick);
         match schedule {
             Schedule::Every(span) if *span < Duration::from_secs(1) => sub_second(*span, tick),
             Schedule::Every(span) => {
-                let job = Job::new_repeated(*span, move |_, _| drop(tick.try_send(())))?;
+                let job = Job::new_repeated(*span, move |_, _| prod(&tick))?;
                 self.scheduler.add(job).await?;
             }
             Schedule::Cron(cron) => {
-                let job = Job::new(cron.as_str(), move |_, _| drop(tick.try_send(())))?;
+                let job = Job::new(cron.as_str(), move |_, _| prod(&tick))?;
                 self.scheduler.add(job).await?;
             }
         }
@@ -49,13 +49,18 @@ impl Ticker {
     }
 }
 
+/// Leaves a tick, unless one waits already.
+fn prod(tick: &mpsc::Sender<()>) {
+    tick.try_send(()).unwrap_or(());
+}
+
 /// The scheduler looks at its jobs twice a second; shorter intervals (demo, tests) are slept. Ends when nobody
 /// listens.
 fn sub_second(span: Duration, tick: mpsc::Sender<()>) {
     tokio::spawn(async move {
         while !tick.is_closed() {
             tokio::time::sleep(span).await;
-            drop(tick.try_send(()));
+            prod(&tick);
         }
     });
 }

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use crate::{
     core::{State, decide::lane::feed_wanted, index::Kind},
-    model::ChannelId,
+    model::{ChannelId, Timestamp},
 };
 
 /// The loops of one channel that can be woken.
@@ -36,7 +36,7 @@ impl Wakes {
     }
 
     /// Wakes what the state now has work for.
-    pub fn after(&self, state: &State) {
+    pub fn after(&self, state: &State, now: Timestamp) {
         for (channel, wakes) in &self.channels {
             let any = |kind: Kind| state.index.of(kind, channel).next().is_some();
             if any(Kind::Ready) || any(Kind::Look) {
@@ -45,7 +45,7 @@ impl Wakes {
             if any(Kind::Post) {
                 wakes.poster.notify_one();
             }
-            if feed_wanted(state, channel) {
+            if feed_wanted(state, channel, now) {
                 wakes.feed.notify_one();
             }
         }

@@ -283,7 +283,7 @@ fn daemon_toml(setup: &Setup, systems: &Value, web: &str) -> String {
     let location = systems["shopify"]["location_id"].clone();
     let ids = &systems["erp"]["ids"];
     let erp = |key: &str| ids[key].as_str().map_or_else(|| ids[key].to_string(), str::to_owned);
-    include_str!("demo/evenkeel.toml")
+    include_str!("evenkeel.toml")
         .replace("@DIR@", &dir.to_string())
         .replace("@WEB@", web)
         .replace("@SHOP@", &text("shopify", "shop"))

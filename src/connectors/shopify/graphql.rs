@@ -152,7 +152,10 @@ pub(super) enum Trouble {
     /// No answer in time. May have been executed.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// Cut off, too large, or not to be understood. May have been executed.
+    /// Cut off. May have been executed.
+    #[error("{0}")]
+    Lost(String),
+    /// Too large, or not to be understood. May have been executed.
     #[error("{0}")]
     Unclear(String),
     /// The shop failed. May have been executed.
@@ -177,7 +180,8 @@ impl From<NoAnswer> for Trouble {
         match none {
             NoAnswer::NotSent(_) => Trouble::NotSent(none.to_string()),
             NoAnswer::Timeout(limit) => Trouble::Timeout(limit),
-            NoAnswer::Disconnected(_) | NoAnswer::TooLarge { .. } => Trouble::Unclear(none.to_string()),
+            NoAnswer::Disconnected(_) => Trouble::Lost(none.to_string()),
+            NoAnswer::TooLarge { .. } => Trouble::Unclear(none.to_string()),
         }
     }
 }
@@ -186,7 +190,7 @@ impl From<Trouble> for Fault {
     /// Returns what it means for a read.
     fn from(trouble: Trouble) -> Fault {
         match trouble {
-            Trouble::NotSent(why) => Fault::Disconnected(why),
+            Trouble::NotSent(why) | Trouble::Lost(why) => Fault::Disconnected(why),
             Trouble::Timeout(limit) => Fault::Timeout(limit),
             Trouble::Unclear(why) => Fault::Malformed(why),
             Trouble::Server { status, detail } => Fault::Server { status, detail },
@@ -202,7 +206,7 @@ impl Trouble {
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Trouble::NotSent(why) => Outcome::NotSent { reason: why.clone() },
-            Trouble::Timeout(_) | Trouble::Unclear(_) | Trouble::Server { .. } => {
+            Trouble::Timeout(_) | Trouble::Lost(_) | Trouble::Unclear(_) | Trouble::Server { .. } => {
                 Outcome::Unknown { fault: self.to_string() }
             }
             Trouble::Throttled(wait) => {
@@ -316,7 +320,7 @@ fn by_error(error: &Value, executed: bool, cost: Option<&Cost>, answer: &Answer)
 /// Orders troubles: what may have been executed comes before what was not.
 fn rank(trouble: &Trouble) -> u8 {
     match trouble {
-        Trouble::Server { .. } | Trouble::Unclear(_) | Trouble::Timeout(_) => 0,
+        Trouble::Server { .. } | Trouble::Unclear(_) | Trouble::Lost(_) | Trouble::Timeout(_) => 0,
         Trouble::Unauthorized(_) => 1,
         Trouble::Throttled(_) => 2,
         Trouble::TooCostly(_) => 3,

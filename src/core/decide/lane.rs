@@ -201,6 +201,13 @@ impl Draft<'_> {
         Ok(Reply::Done)
     }
 
+    pub(super) fn read_failed(&mut self, channel: &ChannelId, health: &Health) -> Result<Reply, Refused> {
+        let policies = self.policies()?;
+        self.channel(channel)?;
+        self.judge(channel, &policies, health);
+        Ok(Reply::Done)
+    }
+
     /// Records what a channel as a whole turned out to be.
     pub(super) fn judge(&mut self, channel: &ChannelId, policies: &Policies, health: &Health) {
         let before = self.state.channels.get(channel).map(|row| row.circuit.clone()).unwrap_or_default();
@@ -331,16 +338,28 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
         .then(|| "a raise waits until the channel's orders are read past its cause".to_owned())
 }
 
-/// Tells whether reading a channel's orders would let something go on: a read waits for its fence, a raise for its
-/// explanation, or an order must be fetched.
-pub fn feed_wanted(state: &crate::core::State, channel: &ChannelId) -> bool {
-    let any = |kind: Kind| state.index.of(kind, channel).next().is_some();
-    if any(Kind::Fetch) || any(Kind::Fencing) {
-        return true;
+/// Tells whether a read of a channel's orders that began at `now` would let something go on: a look waits for its
+/// fence, a raise for its explanation, or an order must be fetched.
+pub fn feed_wanted(state: &crate::core::State, channel: &ChannelId, now: Timestamp) -> bool {
+    feed_due(state, channel).is_some_and(|due| due <= now)
+}
+
+/// Returns the earliest time at which such a read helps. A look must be older than the feed's lag.
+fn feed_due(state: &crate::core::State, channel: &ChannelId) -> Option<Timestamp> {
+    if state.index.of(Kind::Fetch, channel).next().is_some() {
+        return Some(Timestamp::ZERO);
     }
+    let lag = state.policies()?.channels.get(channel)?.abilities.feed_lag_ms;
+    let fenced = state.index.of(Kind::Fencing, channel).take(GATED_MAX).filter_map(|work| match work {
+        Work::Fencing { listing, .. } => {
+            state.listing(listing)?.writes.look.map(|look| look.at.plus_millis(lag))
+        }
+        _ => None,
+    });
     let fed = state.channels.get(channel).and_then(|row| row.fed).map(|fed| fed.begun);
-    state.index.raises(channel).take(GATED_MAX).any(|listing| {
-        let cause = state.listing(listing).and_then(|l| Some(l.leg.as_ref()?.cause));
-        cause.is_some_and(|cause| fed.is_none_or(|begun| begun < cause))
-    })
+    let raised = state.index.raises(channel).take(GATED_MAX).filter_map(|listing| {
+        let cause = state.listing(listing)?.leg.as_ref()?.cause;
+        fed.is_none_or(|begun| begun < cause).then_some(Timestamp::ZERO)
+    });
+    fenced.chain(raised).min()
 }

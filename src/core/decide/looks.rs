@@ -137,6 +137,7 @@ impl Draft<'_> {
         &mut self,
         channel: &ChannelId,
         begun: Seq,
+        begun_at: Timestamp,
         through: Timestamp,
     ) -> Result<Reply, Refused> {
         let policies = self.policies()?;
@@ -144,6 +145,7 @@ impl Draft<'_> {
         let held = self.state.channels.get(channel).and_then(|row| row.fed);
         let fed = Fed {
             begun: held.map_or(begun, |held| held.begun.max(begun)),
+            begun_at: held.map_or(begun_at, |held| held.begun_at.max(begun_at)),
             through: held.map_or(through, |held| held.through.max(through)),
             at: self.now,
         };

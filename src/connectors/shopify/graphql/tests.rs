@@ -76,7 +76,9 @@ fn kind(reply: Result<Value, Trouble>) -> Kind {
         Err(Trouble::Refused(_)) => Kind::Refused,
         Err(Trouble::Server { .. }) => Kind::Server,
         Err(Trouble::Unclear(_)) => Kind::Unclear,
-        Err(other @ (Trouble::NotSent(_) | Trouble::Timeout(_))) => panic!("not from an answer: {other:?}"),
+        Err(other @ (Trouble::NotSent(_) | Trouble::Timeout(_) | Trouble::Lost(_))) => {
+            panic!("not from an answer: {other:?}")
+        }
     }
 }
 
@@ -191,6 +193,7 @@ fn a_trouble_says_the_same_to_a_read_and_to_a_write() {
         |o| matches!(o, O::Unknown { .. }),
         |f| matches!(f, F::Timeout(_)),
     );
+    check(Trouble::Lost(text()), |o| matches!(o, O::Unknown { .. }), |f| matches!(f, F::Disconnected(_)));
     check(Trouble::Unclear(text()), |o| matches!(o, O::Unknown { .. }), |f| matches!(f, F::Malformed(_)));
     check(
         Trouble::Server { status: 502, detail: text() },
