@@ -1,14 +1,17 @@
 //! Puts the daemon together, runs it, and takes it apart in the right order.
 
-use std::{collections::BTreeMap, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use crate::{
     clock::{Clock, SystemClock},
-    config::{AlertTarget, Config, Feed as FeedConfig, Schedule, Secrets},
+    config::{AlertTarget, Config, Feed as FeedConfig, Secrets},
     connectors::Connector,
     core::{Command, Refused},
     engine::{
@@ -16,6 +19,8 @@ use crate::{
         counter::Counter,
         disk,
         feed::Feed,
+        handles::Handles,
+        init::{Opening, Reach},
         intake::{Intake, Quarantine},
         lane::{HINTS_MAX, Lane},
         ledger::{self, Failure, Ledger},
@@ -72,36 +77,80 @@ struct Parts {
     stop: CancellationToken,
 }
 
+/// A daemon whose tasks run. It serves nobody by itself: see [`run`].
+pub struct Daemon {
+    parts: Parts,
+    ticker: Ticker,
+    thread: JoinHandle<Result<(), Failure>>,
+    /// One door for pushes per channel.
+    pub intakes: BTreeMap<ChannelId, Arc<Intake>>,
+}
+
 /// Runs the daemon until `shutdown`, or until the journal fails.
 pub async fn run(config: Config, secrets: Secrets, shutdown: CancellationToken) -> Result<(), Error> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let metrics = Arc::new(Metrics::new());
-    let connectors = registry::build(&config, &secrets)?;
-    let (state, store) = open(&config).await?;
-    let epoch = state.epoch.max(1);
-    let wakes = Arc::new(Wakes::new(connectors.keys().cloned()));
-    let options = ledger::Options { queue_max: config.web.queue_max, group_max: config.store.group_max };
-    let started =
-        Ledger::start(state, Box::new(store), clock.clone(), wakes.clone(), metrics.clone(), &options);
-    let (ledger, thread) = started.map_err(Error::Thread)?;
-    let policies = config.policies(|id| registry::abilities(&connectors, id));
-    ledger.submit(Command::Configure(Box::new(policies))).await?;
-    ledger.submit(Command::Start { epoch }).await?;
-    let quarantine =
-        Arc::new(Quarantine::new(config.store.path.join("quarantine"), ledger.clone(), clock.clone()));
-    let (tasks, stop) = (TaskTracker::new(), shutdown.child_token());
-    let parts = Parts { config, connectors, ledger, clock, wakes, metrics, quarantine, tasks, stop };
-    let ticker = Ticker::new().await?;
-    let intakes = parts.channels(&ticker).await?;
-    parts.alerter(&secrets);
-    parts.upkeep();
-    let served = parts.serve(intakes).await?;
-    ticker.start().await?;
-    info!(channels = parts.connectors.len(), listen = %served, "ready");
-    notify(&[sd_notify::NotifyState::Ready]);
-    let ended = parts.watch(thread, &shutdown).await;
-    ticker.stop().await;
+    let daemon = Daemon::start(config, &secrets, &shutdown).await?;
+    let served = daemon.serve().await;
+    if served.is_err() {
+        shutdown.cancel();
+    }
+    let ended = daemon.run(&shutdown).await;
+    served?;
     ended
+}
+
+impl Daemon {
+    /// Opens the store, makes what was in flight unknown, and starts every task.
+    pub async fn start(config: Config, secrets: &Secrets, shutdown: &CancellationToken) -> Result<Daemon, Error> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let metrics = Arc::new(Metrics::new());
+        let connectors = registry::build(&config, secrets)?;
+        let (state, store) = open(&config).await?;
+        let epoch = state.epoch.max(1);
+        let wakes = Arc::new(Wakes::new(connectors.keys().cloned()));
+        let options = ledger::Options { queue_max: config.web.queue_max, group_max: config.store.group_max };
+        let started =
+            Ledger::start(state, Box::new(store), clock.clone(), wakes.clone(), metrics.clone(), &options);
+        let (ledger, thread) = started.map_err(Error::Thread)?;
+        let policies = config.policies(|id| registry::abilities(&connectors, id));
+        ledger.submit(Command::Configure(Box::new(policies))).await?;
+        ledger.submit(Command::Start { epoch }).await?;
+        let quarantine =
+            Arc::new(Quarantine::new(config.store.path.join("quarantine"), ledger.clone(), clock.clone()));
+        let (tasks, stop) = (TaskTracker::new(), shutdown.child_token());
+        let parts = Parts { config, connectors, ledger, clock, wakes, metrics, quarantine, tasks, stop };
+        let ticker = Ticker::new().await?;
+        let intakes = parts.channels(&ticker).await?;
+        parts.alerter(secrets);
+        parts.upkeep();
+        ticker.start().await?;
+        Ok(Daemon { parts, ticker, thread, intakes })
+    }
+
+    /// Opens the doors: HTTP for pushes, health and metrics, the socket for the command line. Returns the address of
+    /// the former.
+    pub async fn serve(&self) -> Result<SocketAddr, web::Error> {
+        self.parts.serve(&self.intakes).await
+    }
+
+    /// Returns the way to the ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.parts.ledger
+    }
+
+    pub fn connectors(&self) -> &BTreeMap<ChannelId, Arc<dyn Connector>> {
+        &self.parts.connectors
+    }
+
+    /// Watches over the daemon until `shutdown`, then ends it in order.
+    pub async fn run(self, shutdown: &CancellationToken) -> Result<(), Error> {
+        if !shutdown.is_cancelled() {
+            info!(channels = self.parts.connectors.len(), "ready");
+            notify(&[sd_notify::NotifyState::Ready]);
+        }
+        let ended = self.parts.watch(self.thread, shutdown).await;
+        self.ticker.stop().await;
+        ended
+    }
 }
 
 async fn open(config: &Config) -> Result<(crate::core::State, disk::DiskStore), Error> {
@@ -225,6 +274,7 @@ impl Parts {
         sweeps: mpsc::Receiver<()>,
         overlap: Duration,
     ) {
+        let Some(wakes) = self.wakes.channel(id) else { return };
         let counter = Counter {
             channel: id.clone(),
             connector: connector.clone(),
@@ -233,11 +283,57 @@ impl Parts {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             quarantine: self.quarantine.clone(),
+            wakes,
             ticks,
             sweeps,
             overlap,
         };
         self.tasks.spawn(counter.run(self.stop.clone()));
+    }
+
+    /// Opens the doors. Returns the address for webhooks.
+    async fn serve(&self, intakes: &BTreeMap<ChannelId, Arc<Intake>>) -> Result<SocketAddr, web::Error> {
+        let config = &self.config;
+        let shopify = intakes.iter().filter(|(id, _)| config.shopify.contains_key(*id));
+        let web = web::Web {
+            desk: Arc::new(self.handles()),
+            shopify: shopify.map(|(id, intake)| (id.clone(), intake.clone() as Arc<dyn web::Door>)).collect(),
+            metrics: self.metrics.clone(),
+            options: web::Options {
+                body_max: config.web.body_max_bytes,
+                answer_within: config.web.answer_within,
+                ..web::Options::new(config.web.listen, config.socket.path.clone())
+            },
+        };
+        let open = web.open().await?;
+        let address = open.address();
+        self.tasks.spawn(open.serve(self.stop.clone()));
+        Ok(address)
+    }
+
+    fn handles(&self) -> Handles {
+        let reach = |id: &ChannelId| {
+            let selling = self.config.selling(id)?;
+            Some((id.clone(), Reach { lookback: selling.orders_lookback, overlap: selling.orders.overlap }))
+        };
+        let opening = Opening {
+            connectors: self.connectors.clone(),
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            wakes: self.wakes.clone(),
+            metrics: self.metrics.clone(),
+            quarantine: self.quarantine.clone(),
+            feeds: self.connectors.keys().filter_map(reach).collect(),
+            turn: Mutex::new(()),
+        };
+        Handles {
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            wakes: self.wakes.clone(),
+            metrics: self.metrics.clone(),
+            opening,
+            started: Instant::now(),
+        }
     }
 
     fn alerter(&self, secrets: &Secrets) {
