@@ -14,8 +14,8 @@ pub mod poster;
 pub mod reconcile;
 pub mod registry;
 pub mod rows;
-//pub mod run;
+pub mod run;
 pub mod schedule;
 pub mod wake;
 
-//pub use run::{Error, run};
+pub use run::{Daemon, Error, run};

@@ -20,7 +20,7 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
         let shutdown = CancellationToken::new();
         stop_on_signals(shutdown.clone())?;
         info!(version = env!("CARGO_PKG_VERSION"), config = %global.config.display(), "starting");
-        engine_run(config, secrets, shutdown).await.map_err(|failed| {
+        engine::run(config, secrets, shutdown).await.map_err(|failed| {
             error!(error = %failed, "the daemon ends");
             Failure::new(Kind::Failed, anyhow::Error::from(failed).to_string())
         })
@@ -40,4 +40,3 @@ pub(super) fn stop_on_signals(shutdown: CancellationToken) -> Result<(), Failure
     });
     Ok(())
 }
-async fn engine_run(_: crate::config::Config, _: Secrets, _: CancellationToken) -> Result<(), std::io::Error> { Ok(()) }

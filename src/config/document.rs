@@ -123,11 +123,7 @@ impl<'t> Document<'t> {
 
 /// Replaces letters and digits of what may be a value, so that its quotes and brackets stay visible.
 fn mask(line: &str) -> String {
-    let key_end = if line.trim_start().starts_with('[') {
-        line.len()
-    } else {
-        line.find('=').unwrap_or(0)
-    };
+    let key_end = if line.trim_start().starts_with('[') { line.len() } else { line.find('=').unwrap_or(0) };
     let hide = |c: char| if c.is_alphanumeric() { '·' } else { c };
     let (key, value) = line.split_at(key_end);
     key.chars().chain(value.chars().map(hide)).collect()
@@ -183,7 +179,12 @@ impl<'s> Walk<'_, 's> {
         values
     }
 
-    fn value(&mut self, path: &KeyPath, value: &Spanned<DeValue<'_>>, shape: &'s Shape) -> Option<toml::Value> {
+    fn value(
+        &mut self,
+        path: &KeyPath,
+        value: &Spanned<DeValue<'_>>,
+        shape: &'s Shape,
+    ) -> Option<toml::Value> {
         if shape.is_secret() {
             self.document.secrets.push(path.clone());
         }
@@ -222,10 +223,12 @@ impl<'s> Walk<'_, 's> {
         let inside_secret = self.document.secrets.iter().any(|secret| path.is_within(secret));
         let (message, fix) = if shape.is_secret() {
             let table = "`{ file = \"..\" }`, `{ credential = \"..\" }` or `{ env = \"..\" }`";
-            let message = "a secret must not stand in the configuration, which is copied, logged and backed up";
+            let message =
+                "a secret must not stand in the configuration, which is copied, logged and backed up";
             (message.to_owned(), Some(format!("say where it lies: {table}")))
         } else {
-            let found = if inside_secret { kind(value.get_ref()).to_owned() } else { describe(value.get_ref()) };
+            let found =
+                if inside_secret { kind(value.get_ref()).to_owned() } else { describe(value.get_ref()) };
             (format!("must be {}, is {found}", shape.wanted()), None)
         };
         self.complain(path, message, fix);

@@ -192,9 +192,17 @@ impl Feed {
             .await?;
         for key in due {
             let begun = self.ledger.seq();
-            let command = match self.connector.order(&key.order).await? {
-                Some(order) => Command::Orders { channel: self.channel.clone(), begun, orders: vec![order] },
-                None => Command::NoOrder { channel: self.channel.clone(), order: key.order },
+            let (channel, order) = (self.channel.clone(), key.order);
+            let command = match self.connector.order(&order).await {
+                Ok(Some(read)) => Command::Orders { channel, begun, orders: vec![read] },
+                Ok(None) => Command::NoOrder { channel, order },
+                // One order that cannot be read does not hold up the others (I8).
+                Err(Fault::Malformed(why)) => {
+                    let id = Some(order.to_string());
+                    self.quarantine.keep(&self.channel, "order", id, &why, why.as_bytes()).await?;
+                    Command::NoOrder { channel, order }
+                }
+                Err(fault) => return Err(fault.into()),
             };
             self.ledger.submit(command).await?;
         }

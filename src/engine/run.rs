@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     clock::{Clock, SystemClock},
-    config::{AlertTarget, Config, Feed as FeedConfig, Schedule, Secrets},
+    config::{AlertTarget, Config, Feed as FeedConfig, Secrets},
     connectors::Connector,
     core::{Command, Refused},
     engine::{
@@ -28,7 +28,6 @@ use crate::{
     model::ChannelId,
     store,
     telemetry::Metrics,
-    web,
 };
 
 /// How long the tasks have to end what is under way. A write that is cut off is unknown, not lost.
@@ -51,8 +50,6 @@ pub enum Error {
     Configuration(Refused),
     #[error("the scheduler failed")]
     Scheduler(#[from] tokio_cron_scheduler::JobSchedulerError),
-    #[error(transparent)]
-    Web(#[from] web::Error),
     #[error("the journal failed: {0}")]
     Journal(Failure),
     #[error("the ledger's thread panicked")]
@@ -72,36 +69,66 @@ struct Parts {
     stop: CancellationToken,
 }
 
+/// A daemon whose tasks run. It serves nobody by itself: see [`run`].
+pub struct Daemon {
+    parts: Parts,
+    ticker: Ticker,
+    thread: JoinHandle<Result<(), Failure>>,
+    /// One door for pushes per channel.
+    pub intakes: BTreeMap<ChannelId, Arc<Intake>>,
+}
+
 /// Runs the daemon until `shutdown`, or until the journal fails.
 pub async fn run(config: Config, secrets: Secrets, shutdown: CancellationToken) -> Result<(), Error> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let metrics = Arc::new(Metrics::new());
-    let connectors = registry::build(&config, &secrets)?;
-    let (state, store) = open(&config).await?;
-    let epoch = state.epoch.max(1);
-    let wakes = Arc::new(Wakes::new(connectors.keys().cloned()));
-    let options = ledger::Options { queue_max: config.web.queue_max, group_max: config.store.group_max };
-    let started =
-        Ledger::start(state, Box::new(store), clock.clone(), wakes.clone(), metrics.clone(), &options);
-    let (ledger, thread) = started.map_err(Error::Thread)?;
-    let policies = config.policies(|id| registry::abilities(&connectors, id));
-    ledger.submit(Command::Configure(Box::new(policies))).await?;
-    ledger.submit(Command::Start { epoch }).await?;
-    let quarantine =
-        Arc::new(Quarantine::new(config.store.path.join("quarantine"), ledger.clone(), clock.clone()));
-    let (tasks, stop) = (TaskTracker::new(), shutdown.child_token());
-    let parts = Parts { config, connectors, ledger, clock, wakes, metrics, quarantine, tasks, stop };
-    let ticker = Ticker::new().await?;
-    let intakes = parts.channels(&ticker).await?;
-    parts.alerter(&secrets);
-    parts.upkeep();
-    let served = parts.serve(intakes).await?;
-    ticker.start().await?;
-    info!(channels = parts.connectors.len(), listen = %served, "ready");
-    notify(&[sd_notify::NotifyState::Ready]);
-    let ended = parts.watch(thread, &shutdown).await;
-    ticker.stop().await;
-    ended
+    let daemon = Daemon::start(config, &secrets, &shutdown).await?;
+    daemon.run(&shutdown).await
+}
+
+impl Daemon {
+    /// Opens the store, makes what was in flight unknown, and starts every task.
+    pub async fn start(config: Config, secrets: &Secrets, shutdown: &CancellationToken) -> Result<Daemon, Error> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let metrics = Arc::new(Metrics::new());
+        let connectors = registry::build(&config, secrets)?;
+        let (state, store) = open(&config).await?;
+        let epoch = state.epoch.max(1);
+        let wakes = Arc::new(Wakes::new(connectors.keys().cloned()));
+        let options = ledger::Options { queue_max: config.web.queue_max, group_max: config.store.group_max };
+        let started =
+            Ledger::start(state, Box::new(store), clock.clone(), wakes.clone(), metrics.clone(), &options);
+        let (ledger, thread) = started.map_err(Error::Thread)?;
+        let policies = config.policies(|id| registry::abilities(&connectors, id));
+        ledger.submit(Command::Configure(Box::new(policies))).await?;
+        ledger.submit(Command::Start { epoch }).await?;
+        let quarantine =
+            Arc::new(Quarantine::new(config.store.path.join("quarantine"), ledger.clone(), clock.clone()));
+        let (tasks, stop) = (TaskTracker::new(), shutdown.child_token());
+        let parts = Parts { config, connectors, ledger, clock, wakes, metrics, quarantine, tasks, stop };
+        let ticker = Ticker::new().await?;
+        let intakes = parts.channels(&ticker).await?;
+        parts.alerter(secrets);
+        parts.upkeep();
+        ticker.start().await?;
+        Ok(Daemon { parts, ticker, thread, intakes })
+    }
+
+    /// Returns the way to the ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.parts.ledger
+    }
+
+    pub fn connectors(&self) -> &BTreeMap<ChannelId, Arc<dyn Connector>> {
+        &self.parts.connectors
+    }
+
+    /// Watches over the daemon until `shutdown`, then ends it in order.
+    pub async fn run(self, shutdown: &CancellationToken) -> Result<(), Error> {
+        info!(channels = self.parts.connectors.len(), "ready");
+        notify(&[sd_notify::NotifyState::Ready]);
+        let ended = self.parts.watch(self.thread, shutdown).await;
+        self.ticker.stop().await;
+        ended
+    }
 }
 
 async fn open(config: &Config) -> Result<(crate::core::State, disk::DiskStore), Error> {
