@@ -18,6 +18,7 @@ use crate::{
         feed::{Error, pause_after},
         intake::Quarantine,
         ledger::{self, Ledger},
+        wake::ChannelWakes,
     },
     model::{ChannelId, Identifiers, Measure, OrderKey, Timestamp},
     telemetry::{Feed as FeedName, Metrics},
@@ -36,6 +37,7 @@ pub struct Counter {
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub quarantine: Arc<Quarantine>,
+    pub wakes: Arc<ChannelWakes>,
     /// Ticks at which what moved is read.
     pub ticks: mpsc::Receiver<()>,
     /// Ticks at which everything is read.
@@ -50,6 +52,7 @@ impl Counter {
             let sweep = tokio::select! {
                 () = shutdown.cancelled() => return,
                 Some(()) = self.ticks.recv() => false,
+                () = self.wakes.counter.notified() => false,
                 Some(()) = self.sweeps.recv() => true,
             };
             let done = tokio::select! {

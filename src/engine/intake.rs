@@ -24,6 +24,8 @@ use crate::{
     telemetry::Metrics,
 };
 
+pub use crate::web::Taken;
+
 /// Bodies that could not be read, as 0600 files beside the journal. The journal holds only their digest and ids.
 pub struct Quarantine {
     dir: PathBuf,
@@ -39,22 +41,6 @@ pub struct Intake {
     pub quarantine: Arc<Quarantine>,
     pub hints: mpsc::Sender<Hint>,
     pub metrics: Arc<Metrics>,
-}
-
-/// What became of a push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// Durable, or nothing to record.
-    Yes,
-    Duplicate,
-    /// Authentic but unreadable: kept in quarantine.
-    Quarantined,
-    NotFollowed,
-    Forged,
-    /// The queue is full; nothing was recorded.
-    Busy,
-    /// The daemon stops; whether it was recorded is not known.
-    Stopped,
 }
 
 impl Intake {
@@ -172,7 +158,8 @@ fn clip(text: &str, max: usize) -> String {
 
 fn write_private(dir: &Path, name: &str, body: &[u8]) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(dir.join(name));
+    let file =
+        std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(dir.join(name));
     let mut file = file?;
     file.write_all(body)?;
     file.sync_all()

@@ -1,8 +1,11 @@
 //! Puts the daemon together, runs it, and takes it apart in the right order.
 
-use std::{collections::BTreeMap, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
@@ -16,6 +19,8 @@ use crate::{
         counter::Counter,
         disk,
         feed::Feed,
+        handles::Handles,
+        init::{Opening, Reach},
         intake::{Intake, Quarantine},
         lane::{HINTS_MAX, Lane},
         ledger::{self, Failure, Ledger},
@@ -28,6 +33,7 @@ use crate::{
     model::ChannelId,
     store,
     telemetry::Metrics,
+    web,
 };
 
 /// How long the tasks have to end what is under way. A write that is cut off is unknown, not lost.
@@ -50,6 +56,8 @@ pub enum Error {
     Configuration(Refused),
     #[error("the scheduler failed")]
     Scheduler(#[from] tokio_cron_scheduler::JobSchedulerError),
+    #[error(transparent)]
+    Web(#[from] web::Error),
     #[error("the journal failed: {0}")]
     Journal(Failure),
     #[error("the ledger's thread panicked")]
@@ -81,7 +89,13 @@ pub struct Daemon {
 /// Runs the daemon until `shutdown`, or until the journal fails.
 pub async fn run(config: Config, secrets: Secrets, shutdown: CancellationToken) -> Result<(), Error> {
     let daemon = Daemon::start(config, &secrets, &shutdown).await?;
-    daemon.run(&shutdown).await
+    let served = daemon.serve().await;
+    if served.is_err() {
+        shutdown.cancel();
+    }
+    let ended = daemon.run(&shutdown).await;
+    served?;
+    ended
 }
 
 impl Daemon {
@@ -112,6 +126,12 @@ impl Daemon {
         Ok(Daemon { parts, ticker, thread, intakes })
     }
 
+    /// Opens the doors: HTTP for pushes, health and metrics, the socket for the command line. Returns the address of
+    /// the former.
+    pub async fn serve(&self) -> Result<SocketAddr, web::Error> {
+        self.parts.serve(&self.intakes).await
+    }
+
     /// Returns the way to the ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.parts.ledger
@@ -123,8 +143,10 @@ impl Daemon {
 
     /// Watches over the daemon until `shutdown`, then ends it in order.
     pub async fn run(self, shutdown: &CancellationToken) -> Result<(), Error> {
-        info!(channels = self.parts.connectors.len(), "ready");
-        notify(&[sd_notify::NotifyState::Ready]);
+        if !shutdown.is_cancelled() {
+            info!(channels = self.parts.connectors.len(), "ready");
+            notify(&[sd_notify::NotifyState::Ready]);
+        }
         let ended = self.parts.watch(self.thread, shutdown).await;
         self.ticker.stop().await;
         ended
@@ -252,6 +274,7 @@ impl Parts {
         sweeps: mpsc::Receiver<()>,
         overlap: Duration,
     ) {
+        let Some(wakes) = self.wakes.channel(id) else { return };
         let counter = Counter {
             channel: id.clone(),
             connector: connector.clone(),
@@ -260,11 +283,57 @@ impl Parts {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             quarantine: self.quarantine.clone(),
+            wakes,
             ticks,
             sweeps,
             overlap,
         };
         self.tasks.spawn(counter.run(self.stop.clone()));
+    }
+
+    /// Opens the doors. Returns the address for webhooks.
+    async fn serve(&self, intakes: &BTreeMap<ChannelId, Arc<Intake>>) -> Result<SocketAddr, web::Error> {
+        let config = &self.config;
+        let shopify = intakes.iter().filter(|(id, _)| config.shopify.contains_key(*id));
+        let web = web::Web {
+            desk: Arc::new(self.handles()),
+            shopify: shopify.map(|(id, intake)| (id.clone(), intake.clone() as Arc<dyn web::Door>)).collect(),
+            metrics: self.metrics.clone(),
+            options: web::Options {
+                body_max: config.web.body_max_bytes,
+                answer_within: config.web.answer_within,
+                ..web::Options::new(config.web.listen, config.socket.path.clone())
+            },
+        };
+        let open = web.open().await?;
+        let address = open.address();
+        self.tasks.spawn(open.serve(self.stop.clone()));
+        Ok(address)
+    }
+
+    fn handles(&self) -> Handles {
+        let reach = |id: &ChannelId| {
+            let selling = self.config.selling(id)?;
+            Some((id.clone(), Reach { lookback: selling.orders_lookback, overlap: selling.orders.overlap }))
+        };
+        let opening = Opening {
+            connectors: self.connectors.clone(),
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            wakes: self.wakes.clone(),
+            metrics: self.metrics.clone(),
+            quarantine: self.quarantine.clone(),
+            feeds: self.connectors.keys().filter_map(reach).collect(),
+            turn: Mutex::new(()),
+        };
+        Handles {
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            wakes: self.wakes.clone(),
+            metrics: self.metrics.clone(),
+            opening,
+            started: Instant::now(),
+        }
     }
 
     fn alerter(&self, secrets: &Secrets) {

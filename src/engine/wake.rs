@@ -14,6 +14,7 @@ use crate::{
 pub struct ChannelWakes {
     pub lane: Notify,
     pub feed: Notify,
+    pub counter: Notify,
     pub poster: Notify,
 }
 

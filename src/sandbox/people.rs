@@ -39,7 +39,8 @@ pub(super) fn place(world: &mut World, wish: &Wish<'_>, now_ms: i64) -> Result<(
         }
         Channel::Erp => {
             let sale = world.erp.staff_sells(wish.lines, now_ms)?;
-            let sold = |(sku, quantity): &(usize, i64)| Moved { sku: *sku, quantity: *quantity, what: Move::Sold };
+            let sold =
+                |(sku, quantity): &(usize, i64)| Moved { sku: *sku, quantity: *quantity, what: Move::Sold };
             let order = usize::try_from(sale).map_err(|_| "the sale has no id".to_owned())?;
             (sale.to_string(), order, wish.lines.iter().map(sold).collect())
         }

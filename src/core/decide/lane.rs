@@ -46,7 +46,8 @@ impl Draft<'_> {
             Allowed::None => 0,
         };
         let mut puts = Vec::new();
-        if policy.abilities.quantities && policies.mode == Mode::Live && !frozen && limit > 0 {
+        let live = policies.mode == Mode::Live && self.state.initialised.is_some();
+        if policy.abilities.quantities && live && !frozen && limit > 0 {
             for (listing, turn) in self.turns(channel, &policy, limit) {
                 match turn {
                     Turn::Write { compare } => {
@@ -325,6 +326,9 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
     let row = state.channels.get(&held.channel);
     if state.policies()?.mode == Mode::Shadow {
         return Some("shadow mode writes nothing".into());
+    }
+    if state.initialised.is_none() {
+        return Some("nothing is written before the opening stock; run `evenkeel init`".into());
     }
     if row.is_some_and(|row| row.circuit.allows(now) == Allowed::None) {
         return Some("the channel's circuit is open".into());

@@ -197,7 +197,8 @@ impl Store {
             let free = |line: &Line| {
                 listings[line.listing].sku == sku && line.shipped - line.returned >= units && units > 0
             };
-            let line = own.lines.iter_mut().find(|line| free(line)).ok_or("not that many units were shipped")?;
+            let line =
+                own.lines.iter_mut().find(|line| free(line)).ok_or("not that many units were shipped")?;
             line.returned += units;
             if restock {
                 moves.push(Moved { sku, quantity: units, what: Move::Returned });
@@ -363,7 +364,8 @@ pub(super) fn search(world: &World, params: &Params, lag_ms: i64, now_ms: i64) -
     };
     let shop = &world.amazon;
     let start = token.map_or((from_ms, 0), |token| (token.after.0, token.after.1 + 1));
-    let mut found = places(shop, by_update, start, upper_ms).filter(|(_, order)| wanted(shop, *order, params));
+    let mut found =
+        places(shop, by_update, start, upper_ms).filter(|(_, order)| wanted(shop, *order, params));
     let page: Vec<(i64, usize)> = found.by_ref().take(size).collect();
     let mut answer = json!({
         "orders": page.iter().map(|(_, order)| shop.order_json(*order, &included)).collect::<Vec<_>>(),
@@ -386,7 +388,8 @@ fn places<'s>(
     if by_update {
         return Box::new(shop.by_update.range(start..).copied().take_while(move |(ms, _)| *ms <= upper_ms));
     }
-    let all = shop.orders.iter().enumerate().filter(|(_, own)| !own.hidden).map(|(n, own)| (own.created_ms, n));
+    let all =
+        shop.orders.iter().enumerate().filter(|(_, own)| !own.hidden).map(|(n, own)| (own.created_ms, n));
     Box::new(all.filter(move |place| *place >= start && place.0 <= upper_ms))
 }
 
@@ -427,4 +430,3 @@ impl Params {
             .transpose()
     }
 }
-

@@ -136,7 +136,8 @@ impl Store {
         let own = &mut self.listings[sku];
         own.live = quantity.max(0);
         own.updated_ms = now_ms;
-        if let Some(entry) = own.attributes.get_mut("fulfillment_availability").and_then(|all| all.get_mut(0)) {
+        if let Some(entry) = own.attributes.get_mut("fulfillment_availability").and_then(|all| all.get_mut(0))
+        {
             entry["quantity"] = json!(own.live);
         }
     }
@@ -145,7 +146,7 @@ impl Store {
     pub(in crate::sandbox) fn listing_report(&self, sku: usize) -> Value {
         let own = &self.listings[sku];
         json!({
-            "available": own.live,
+            "shown": own.live,
             "seller_sku": own.seller_sku,
             "asin": own.asin,
             "pending": own.landing.len(),

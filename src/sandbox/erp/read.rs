@@ -225,7 +225,9 @@ impl Database {
             return Ok(0.0);
         }
         if let Some(missing) = scope.locations.iter().find(|id| self.row("stock.location", **id).is_none()) {
-            let message = format!("You are trying to read records \"{missing}\" of \"Stock Location\" that don't exist.");
+            let message = format!(
+                "You are trying to read records \"{missing}\" of \"Stock Location\" that don't exist."
+            );
             return Err(Failure::user(message));
         }
         let children = scope.with_childs.unwrap_or(scope.locations.len() == 1);

@@ -56,12 +56,16 @@ pub(super) fn fill(db: &mut Database, catalogue: &Catalogue, _options: &ErpOptio
     }
     for (code, name) in [("1", "Sandbox Company"), ("2", "Web shop customer")] {
         let location = CUSTOMER_LOCATION;
-        add("party.party", json!({"name": name, "code": code, "active": true, "customer_location": location}));
+        add(
+            "party.party",
+            json!({"name": name, "code": code, "active": true, "customer_location": location}),
+        );
     }
     add("party.address", json!({"party": CUSTOMER, "active": true}));
     add("company.company", json!({"party": 1, "currency": CURRENCY}));
     for n in 1..=SALES_ADMINISTRATOR {
-        let name = if n == SALES_ADMINISTRATOR { "Sales Administrator".to_owned() } else { format!("Group {n}") };
+        let name =
+            if n == SALES_ADMINISTRATOR { "Sales Administrator".to_owned() } else { format!("Group {n}") };
         add("res.group", json!({"name": name}));
     }
     add("res.user", json!({"name": "evenkeel", "login": "evenkeel"}));

@@ -246,7 +246,8 @@ pub(super) fn finish(db: &mut Database, of: Id) {
 /// The sales behind these moves are processed after the transaction.
 fn queue_sales(db: &mut Database, moves: &[Id]) {
     for of in moves {
-        let line = parse_reference(db.text("stock.move", *of, "origin")).filter(|(model, _)| *model == "sale.line");
+        let line =
+            parse_reference(db.text("stock.move", *of, "origin")).filter(|(model, _)| *model == "sale.line");
         let sale = line.and_then(|(_, line)| db.one("sale.line", line, "sale"));
         db.queue.extend(sale);
     }

@@ -191,7 +191,7 @@ impl Store {
     pub(in crate::sandbox) fn level_report(&self, item: usize) -> serde_json::Value {
         let level = &self.items[item].level;
         serde_json::json!({
-            "available": level.available,
+            "shown": level.available,
             "on_hand": level.on_hand(),
             "committed": level.committed,
             "inventory_item_id": super::ids::Kind::InventoryItem.number(item as u64),

@@ -35,22 +35,30 @@ impl<'a> Node<'a, '_> {
             "currentAppInstallation" => self.node(Thing::App),
             "inventoryItem" => self.maybe(by_id(Kind::InventoryItem)),
             "inventoryItems" => return Some(self.items("InventoryItemConnection", "inventoryItems", field)),
-            "inventoryLevel" => self.maybe(text_argument(field, "id").and_then(|id| self.any(id)).filter(
-                |thing| matches!(thing, Thing::Level(_)),
-            )),
+            "inventoryLevel" => self.maybe(
+                text_argument(field, "id")
+                    .and_then(|id| self.any(id))
+                    .filter(|thing| matches!(thing, Thing::Level(_))),
+            ),
             "location" => {
                 let own = text_argument(field, "id").is_none_or(|id| id == ids::location_gid());
                 self.maybe(own.then_some(Thing::Location))
             }
             "locations" => {
-                return Some(self.short_connection("LocationConnection", field, std::iter::once(Thing::Location)));
+                return Some(self.short_connection(
+                    "LocationConnection",
+                    field,
+                    std::iter::once(Thing::Location),
+                ));
             }
             "node" => self.maybe(text_argument(field, "id").and_then(|id| self.any(id))),
             "nodes" => self.nodes(field),
             "order" => self.maybe(by_id(Kind::Order)),
             "orders" => return Some(self.orders(field)),
             "productVariant" => self.maybe(by_id(Kind::ProductVariant)),
-            "productVariants" => return Some(self.items("ProductVariantConnection", "productVariants", field)),
+            "productVariants" => {
+                return Some(self.items("ProductVariantConnection", "productVariants", field));
+            }
             "publicApiVersions" => self.list(SUPPORTED.iter().map(|handle| Thing::Version(handle))),
             "shop" => self.node(Thing::Shop),
             _ => return None,
