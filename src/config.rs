@@ -29,8 +29,8 @@ pub use problem::{Place, Problem, Problems, Snippet};
 pub use schedule::Schedule;
 pub use secret::{AmazonSecrets, SecretRef, SecretSource, Secrets, ShopifySecrets, TrytonSecrets};
 pub use settings::{
-    AlertTarget, Alerts, Amazon, Assume, Config, Feed, Log, LogFormat, Rate, Rates, Retention, Selling, Shopify,
-    Socket, Store, Timeouts, Tryton, Web,
+    AlertTarget, Alerts, Amazon, Assume, Config, Feed, Log, LogFormat, Rate, Rates, Retention, Selling,
+    Shopify, Socket, Store, Timeouts, Tryton, Web,
 };
 
 use crate::config::{document::Document, overlay::Overlay, problem::KeyPath, scope::Findings, shape::Shape};
@@ -63,7 +63,6 @@ impl Config {
         let mut problems = std::mem::take(&mut document.problems);
         problems.extend(overlay.problems.iter().cloned());
         if !document.parsed {
-            // What a broken line would have said is unknown, so nothing can be called missing or wrong.
             return Err(Problems::new(problems));
         }
         let file = match overlay.merge(&document.values) {

@@ -25,8 +25,8 @@ mod faults;
 mod options;
 mod people;
 mod serve;
-mod shoppers;
 mod shopify;
+mod shoppers;
 mod world;
 
 pub use books::Channel;
@@ -76,7 +76,8 @@ impl Sandbox {
         let (amazon, amazon_at) = serve::bind(options.listen.amazon).await?;
         let (erp, erp_at) = serve::bind(options.listen.erp).await?;
         let (control, control_at) = serve::bind(options.listen.control).await?;
-        let addresses = Addresses { shopify: shopify_at, amazon: amazon_at, erp: erp_at, control: control_at };
+        let addresses =
+            Addresses { shopify: shopify_at, amazon: amazon_at, erp: erp_at, control: control_at };
         let shutdown = CancellationToken::new();
         let shared = Arc::new(Shared::new(options, shutdown.clone()));
         let mailer = shopify::Mailer::new(Arc::clone(&shared))?;

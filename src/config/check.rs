@@ -67,7 +67,10 @@ pub(super) fn check(file: raw::File, at: &Scope<'_>) -> Config {
 fn locations(list: Vec<raw::Location>, at: &Scope<'_>) -> Vec<LocationId> {
     let mut locations = Vec::new();
     if list.is_empty() {
-        at.problem_fix("is missing", "name where the stock lies: `[[locations]]` and below it `id = \"warehouse\"`");
+        at.problem_fix(
+            "is missing",
+            "name where the stock lies: `[[locations]]` and below it `id = \"warehouse\"`",
+        );
     }
     for (index, raw) in list.into_iter().enumerate() {
         let at = at.index(index);
@@ -112,7 +115,10 @@ impl Names {
         }
         if !self.locations_unsure {
             let known = || self.locations.iter().map(String::as_str);
-            at.problem_fix(format!("no `[[locations]]` has the id `{}`", name.escape_debug()), hint(name, known));
+            at.problem_fix(
+                format!("no `[[locations]]` has the id `{}`", name.escape_debug()),
+                hint(name, known),
+            );
         }
         None
     }

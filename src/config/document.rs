@@ -1,7 +1,7 @@
 //! The file's text: where every key stands, and which of its values fit the shape.
 //!
-//! Reads all of a file, whatever is wrong with it, so that every problem is told at once. Shows no value that
-//! may be a secret.
+//! Tells every broken line of the TOML, or, if there is none, every key and value that does not fit. Shows no
+//! value that may be a secret.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -15,7 +15,7 @@ use crate::config::{
     shape::{Shape, Table},
 };
 
-/// A file that was read as far as it could be.
+/// A file that was read.
 pub(super) struct Document<'t> {
     /// What the operator calls the file.
     name: &'t str,
@@ -48,7 +48,8 @@ impl<'t> Document<'t> {
         for error in errors {
             document.syntax(&error);
         }
-        if let Shape::Table(table) = shape {
+        // What a broken line would have said is unknown, so nothing else can be judged.
+        if let (Shape::Table(table), true) = (shape, document.parsed) {
             let mut walk = Walk { document, root: table };
             let values = walk.table(&KeyPath::default(), root.get_ref(), table);
             document = walk.document;
@@ -105,9 +106,14 @@ impl<'t> Document<'t> {
         Snippet { text, width: marked.chars().count().max(1) }
     }
 
-    /// Notes an error of the TOML itself. The line may hold a secret, so its values are masked.
+    /// Notes the first error of a line of the TOML itself; the others mostly follow from it. The line may hold a
+    /// secret, so its values are masked.
     fn syntax(&mut self, error: &toml::de::Error) {
         let span = error.span().unwrap_or(0..0);
+        let line = self.place(span.start).line;
+        if self.problems.iter().any(|known| known.place.is_some_and(|place| place.line == line)) {
+            return;
+        }
         let mut snippet = self.snippet(span.clone());
         snippet.text = mask(&snippet.text);
         self.problems.push(Problem {
@@ -123,11 +129,7 @@ impl<'t> Document<'t> {
 
 /// Replaces letters and digits of what may be a value, so that its quotes and brackets stay visible.
 fn mask(line: &str) -> String {
-    let key_end = if line.trim_start().starts_with('[') {
-        line.len()
-    } else {
-        line.find('=').unwrap_or(0)
-    };
+    let key_end = if line.trim_start().starts_with('[') { line.len() } else { line.find('=').unwrap_or(0) };
     let hide = |c: char| if c.is_alphanumeric() { '·' } else { c };
     let (key, value) = line.split_at(key_end);
     key.chars().chain(value.chars().map(hide)).collect()
@@ -183,7 +185,12 @@ impl<'s> Walk<'_, 's> {
         values
     }
 
-    fn value(&mut self, path: &KeyPath, value: &Spanned<DeValue<'_>>, shape: &'s Shape) -> Option<toml::Value> {
+    fn value(
+        &mut self,
+        path: &KeyPath,
+        value: &Spanned<DeValue<'_>>,
+        shape: &'s Shape,
+    ) -> Option<toml::Value> {
         if shape.is_secret() {
             self.document.secrets.push(path.clone());
         }
@@ -222,10 +229,12 @@ impl<'s> Walk<'_, 's> {
         let inside_secret = self.document.secrets.iter().any(|secret| path.is_within(secret));
         let (message, fix) = if shape.is_secret() {
             let table = "`{ file = \"..\" }`, `{ credential = \"..\" }` or `{ env = \"..\" }`";
-            let message = "a secret must not stand in the configuration, which is copied, logged and backed up";
+            let message =
+                "a secret must not stand in the configuration, which is copied, logged and backed up";
             (message.to_owned(), Some(format!("say where it lies: {table}")))
         } else {
-            let found = if inside_secret { kind(value.get_ref()).to_owned() } else { describe(value.get_ref()) };
+            let found =
+                if inside_secret { kind(value.get_ref()).to_owned() } else { describe(value.get_ref()) };
             (format!("must be {}, is {found}", shape.wanted()), None)
         };
         self.complain(path, message, fix);

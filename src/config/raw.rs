@@ -136,7 +136,6 @@ pub(super) struct Alerts {
     pub repeat: Option<Span>,
     pub webhook_url: Option<String>,
     pub webhook_secret: Option<Secret>,
-    pub dashboard_url: Option<String>,
     pub runbook_url: Option<String>,
 }
 
@@ -156,9 +155,6 @@ pub(super) struct Reconcile {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Retention {
-    pub attempts: Option<Span>,
-    pub deliveries: Option<Span>,
-    pub orders: Option<Span>,
     pub quarantine: Option<Span>,
 }
 

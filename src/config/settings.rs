@@ -14,8 +14,8 @@ use crate::{
     model::{
         Abilities, ChannelId, Instance, LocationId, Measure, Quantity,
         policy::{
-            AlertPolicy, Allocation, Brake, ChannelKind, ChannelPolicy, DriftPolicy, MappingRules, Mode, Override,
-            Policies, Posts, Retry, Returns,
+            AlertPolicy, Allocation, Brake, ChannelKind, ChannelPolicy, DriftPolicy, MappingRules, Mode,
+            Override, Policies, Posts, Retry, Returns,
         },
     },
 };
@@ -97,8 +97,6 @@ pub struct Alerts {
     pub policy: AlertPolicy,
     /// Where alerts are posted to.
     pub target: Option<AlertTarget>,
-    /// Linked to in alerts.
-    pub dashboard_url: Option<Url>,
     /// Linked to in alerts, with the alert's kind as the fragment.
     pub runbook_url: Option<Url>,
 }
@@ -113,12 +111,6 @@ pub enum AlertTarget {
 /// How long what is done with is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// The log of single write attempts.
-    pub attempts: Duration,
-    /// The ids by which a repeated delivery is recognised.
-    pub deliveries: Duration,
-    /// Orders that are finished; their cumulative quantities stay as a tombstone.
-    pub orders: Duration,
     /// Bodies that could not be read.
     pub quarantine: Duration,
 }

@@ -60,15 +60,12 @@ pub struct Options {
     pub measure: Measure,
     /// The code of the party that all sales are booked on.
     pub customer: String,
-    /// How far before the watermark moves are read again: longer than Tryton's longest transaction.
-    pub overlap: Duration,
     /// How long a request may still be at work after its answer was lost.
     pub late: Duration,
     pub http: http::Options,
 }
 
 impl Options {
-    pub const OVERLAP: Duration = Duration::from_secs(300);
     pub const LATE: Duration = Duration::from_secs(30);
 }
 

@@ -93,8 +93,12 @@ impl Params {
 
     /// All other parameters as one text.
     fn without(&self, name: &str) -> String {
-        let rest: Vec<String> =
-            self.0.iter().filter(|(own, _)| own != name).map(|(own, value)| format!("{own}={value}")).collect();
+        let rest: Vec<String> = self
+            .0
+            .iter()
+            .filter(|(own, _)| own != name)
+            .map(|(own, value)| format!("{own}={value}"))
+            .collect();
         rest.join("&")
     }
 }
@@ -150,9 +154,9 @@ impl Route {
 
     fn seller(&self) -> Option<&str> {
         match self {
-            Route::PatchItem { seller, .. } | Route::GetItem { seller, .. } | Route::SearchItems { seller } => {
-                Some(seller)
-            }
+            Route::PatchItem { seller, .. }
+            | Route::GetItem { seller, .. }
+            | Route::SearchItems { seller } => Some(seller),
             Route::SearchOrders | Route::GetOrder(_) | Route::FbaSummaries => None,
         }
     }
@@ -207,7 +211,9 @@ fn admit(
         return Err(Failure::denied("Access token is missing in the request header."));
     };
     match world.amazon.tokens.get(token) {
-        None => return Err(Failure::denied("The access token you provided is revoked, malformed or invalid.")),
+        None => {
+            return Err(Failure::denied("The access token you provided is revoked, malformed or invalid."));
+        }
         Some(token) if token.ends_ms <= now_ms => {
             return Err(Failure::denied("The access token you provided has expired."));
         }
@@ -271,8 +277,7 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byte
     };
     let token = shared
         .with(|world, now_ms| world.amazon.grant(options.token_secs, grantless, &mut world.dice, now_ms));
-    let mut answer =
-        json!({"access_token": token, "token_type": "bearer", "expires_in": options.token_secs});
+    let mut answer = json!({"access_token": token, "token_type": "bearer", "expires_in": options.token_secs});
     if !grantless {
         answer["refresh_token"] = json!(options.refresh_token);
     }

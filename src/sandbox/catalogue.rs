@@ -98,10 +98,7 @@ fn garment(n: usize) -> (String, String) {
     let size = SIZES[n % SIZES.len()];
     let series = n / 150;
     let suffix = if series == 0 { String::new() } else { format!("-{}", series + 1) };
-    (
-        format!("{garment}-{colour}-{size}{suffix}"),
-        format!("{garment_title}, {colour_title}, {size}{suffix}"),
-    )
+    (format!("{garment}-{colour}-{size}{suffix}"), format!("{garment_title}, {colour_title}, {size}{suffix}"))
 }
 
 fn base36(mut number: u64, digits: usize) -> String {

@@ -241,15 +241,28 @@ fn read_request(
 }
 
 /// `None` is an answer without content.
-fn serve(db: &mut Database, method: &Method, request: Request, now_ms: i64) -> Result<Option<Value>, Failure> {
+fn serve(
+    db: &mut Database,
+    method: &Method,
+    request: Request,
+    now_ms: i64,
+) -> Result<Option<Value>, Failure> {
     let model = request.model;
     if request.id.is_some_and(|id| db.row(model.name, id).is_none()) {
         return Err(Failure::NotFound);
     }
     match (method.as_str(), request.id, request.action.as_deref()) {
         ("GET", None, None) => list(db, &request).map(Some),
-        ("GET", Some(id), None) => db.show(model.name, id, &request.paths(), &request.scope).map(Some),
-        ("POST", None, None) if !request.is_json => Err(Failure::Internal("a byte string is no record".into())),
+        ("GET", Some(id), None) => {
+            let shown = db.show(model.name, id, &request.paths(), &request.scope);
+            // Whatever may not be read is not found, when it is read by its id.
+            shown.map(Some).map_err(|failure| {
+                if matches!(failure, Failure::User { .. }) { Failure::NotFound } else { failure }
+            })
+        }
+        ("POST", None, None) if !request.is_json => {
+            Err(Failure::Internal("a byte string is no record".into()))
+        }
         ("POST", None, None) => {
             let values = request.json()?;
             db.transaction(now_ms, |db| {
@@ -296,5 +309,6 @@ fn refused() -> Response {
 }
 
 fn throttled() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, Html("<!doctype html>\n<title>503 Service Unavailable</title>\n")).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, Html("<!doctype html>\n<title>503 Service Unavailable</title>\n"))
+        .into_response()
 }

@@ -19,16 +19,41 @@ mod spec;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum FaultSpec {
-    Outage { on: Target, lasts: Duration, after: Duration },
-    Errors { on: Target, share: f64 },
-    LostAnswers { on: Target, share: f64 },
-    Throttled { on: Target, share: f64 },
-    Latency { on: Target, ms: Span },
-    WebhooksDropped { share: f64 },
-    WebhooksDuplicated { share: f64 },
-    WebhooksReordered { share: f64 },
+    Outage {
+        on: Target,
+        lasts: Duration,
+        after: Duration,
+    },
+    Errors {
+        on: Target,
+        share: f64,
+    },
+    LostAnswers {
+        on: Target,
+        share: f64,
+    },
+    Throttled {
+        on: Target,
+        share: f64,
+    },
+    Latency {
+        on: Target,
+        ms: Span,
+    },
+    WebhooksDropped {
+        share: f64,
+    },
+    WebhooksDuplicated {
+        share: f64,
+    },
+    WebhooksReordered {
+        share: f64,
+    },
     /// `None` stops the rival.
-    Rival { on: Target, every: Option<Duration> },
+    Rival {
+        on: Target,
+        every: Option<Duration>,
+    },
     None,
 }
 

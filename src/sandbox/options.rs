@@ -235,7 +235,11 @@ pub(super) fn check_webhook_target(url: &Url) -> Result<(), Error> {
         Some(url::Host::Domain(name)) => name == "localhost",
         None => false,
     };
-    if local && url.scheme() == "http" { Ok(()) } else { Err(Error::NotLoopback { address: url.to_string() }) }
+    if local && url.scheme() == "http" {
+        Ok(())
+    } else {
+        Err(Error::NotLoopback { address: url.to_string() })
+    }
 }
 
 #[cfg(test)]
@@ -251,7 +255,10 @@ mod tests {
     fn only_this_machine_is_listened_on_and_called() {
         check("", Ok(()));
         check("listen.erp = '[::1]:0'", Ok(()));
-        check("listen.erp = '0.0.0.0:80'", Err("`0.0.0.0:80` is not a loopback address; the sandbox serves this machine only"));
+        check(
+            "listen.erp = '0.0.0.0:80'",
+            Err("`0.0.0.0:80` is not a loopback address; the sandbox serves this machine only"),
+        );
         check("shopify.webhook_url = 'http://127.0.0.1:9/webhooks/shopify/main'", Ok(()));
         check(
             "shopify.webhook_url = 'http://example.com/'",

@@ -39,7 +39,8 @@ pub(super) fn place(world: &mut World, wish: &Wish<'_>, now_ms: i64) -> Result<(
         }
         Channel::Erp => {
             let sale = world.erp.staff_sells(wish.lines, now_ms)?;
-            let sold = |(sku, quantity): &(usize, i64)| Moved { sku: *sku, quantity: *quantity, what: Move::Sold };
+            let sold =
+                |(sku, quantity): &(usize, i64)| Moved { sku: *sku, quantity: *quantity, what: Move::Sold };
             let order = usize::try_from(sale).map_err(|_| "the sale has no id".to_owned())?;
             (sale.to_string(), order, wish.lines.iter().map(sold).collect())
         }
@@ -93,7 +94,7 @@ pub(super) fn cancel(
             world.shopify.cancel(order, restock, reason, &mut event)?
         }
         Channel::Amazon => {
-            let by = if reason == CancelReason::Customer { "BUYER" } else { "SELLER" };
+            let by = if reason == CancelReason::Customer { "BUYER" } else { "MERCHANT" };
             world.amazon.cancel(order, restock, by, now_ms)?
         }
         Channel::Erp => {

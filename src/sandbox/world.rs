@@ -37,13 +37,22 @@ pub(super) struct World {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
     /// A submitted quantity goes live on a listing.
-    AmazonLands { listing: usize },
+    AmazonLands {
+        listing: usize,
+    },
     /// An order's payment is through: `PENDING` becomes `UNSHIPPED`.
-    AmazonOpens { order: usize },
-    RivalWrites { on: System },
+    AmazonOpens {
+        order: usize,
+    },
+    RivalWrites {
+        on: System,
+    },
     ShopperComes,
     /// A shopper or the merchant does the next thing with an order.
-    NextStep { channel: Channel, order: usize },
+    NextStep {
+        channel: Channel,
+        order: usize,
+    },
 }
 
 impl Event {
@@ -86,7 +95,7 @@ impl World {
             books: Books::new(catalogue.skus.iter().map(|sku| sku.opening)),
             shopify: shopify::Store::new(&catalogue, &options.shopify, now_ms),
             amazon: amazon::Store::new(&catalogue, &options.amazon, now_ms),
-            erp: erp::Database::new(&catalogue, &options.erp, now_ms),
+            erp: erp::Database::new(&catalogue, now_ms),
             faults: Faults::new(options.seed),
             shoppers: Shoppers::new(&options.shoppers, options.seed),
             options: options.clone(),

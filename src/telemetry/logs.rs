@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn json_holds_the_fields_beside_the_message() {
-        let line = written(Output::Json, "info", |_| warn!(channel = "main", attempt = 3, "write not confirmed"));
+        let line =
+            written(Output::Json, "info", |_| warn!(channel = "main", attempt = 3, "write not confirmed"));
         let line: serde_json::Value = serde_json::from_str(&line).expect("one JSON object");
         assert_eq!(line["level"], "WARN");
         assert_eq!(line["message"], "write not confirmed");

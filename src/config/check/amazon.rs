@@ -27,7 +27,7 @@ const DEFAULTS: Defaults = Defaults {
 };
 
 /// Which marketplaces each regional endpoint serves.
-const REGIONS: [Region; 3] = [
+static REGIONS: [Region; 3] = [
     Region {
         name: "na",
         url: "https://sellingpartnerapi-na.amazon.com/",
@@ -139,9 +139,9 @@ fn addresses(
         let message = "is missing: with `base_url`, tokens must not be asked of Amazon itself";
         at.key("lwa_url").problem(message);
     }
-    let words = REGIONS.each_ref().map(|region| (region.name, Some(region)));
-    let named = region.is_some();
-    let region: Option<&'static Region> = region_of(at, region, &words);
+    let words: [(&str, Option<&'static Region>); 3] =
+        REGIONS.each_ref().map(|region| (region.name, Some(region)));
+    let region = at.choice("region", region, None, &words);
     let known = |url: &str| Url::parse(url).expect("the built-in addresses are valid");
     let lwa_url = match lwa_url {
         Some(url) => at.url("lwa_url", Some(url))?,
@@ -152,20 +152,15 @@ fn addresses(
         (None, Some(region)) => known(region.url),
         (None, None) => return None,
     };
-    Some(Addresses { base_url, lwa_url, region: region.filter(|_| named) })
-}
-
-fn region_of(
-    at: &Scope<'_>,
-    raw: Option<String>,
-    words: &[(&str, Option<&'static Region>)],
-) -> Option<&'static Region> {
-    at.choice("region", raw, None, words)
+    Some(Addresses { base_url, lwa_url, region })
 }
 
 fn marketplaces(list: Vec<String>, at: &Scope<'_>, region: Option<&'static Region>) -> Vec<String> {
     if list.is_empty() {
-        at.problem_fix("is missing", "name the marketplaces, for example `marketplaces = [\"ATVPDKIKX0DER\"]`");
+        at.problem_fix(
+            "is missing",
+            "name the marketplaces, for example `marketplaces = [\"ATVPDKIKX0DER\"]`",
+        );
     }
     let mut marketplaces: Vec<String> = Vec::new();
     for (index, id) in list.into_iter().enumerate() {
@@ -206,7 +201,8 @@ fn code(key: &str, text: String, what: &str, at: &Scope<'_>) -> Option<String> {
 }
 
 fn rates(raw: raw::Rates, at: &Scope<'_>) -> Rates {
-    let one = |key: &str, raw: raw::Rate, per_second: f64, burst: u32| rate(raw, &at.key(key), per_second, burst);
+    let one =
+        |key: &str, raw: raw::Rate, per_second: f64, burst: u32| rate(raw, &at.key(key), per_second, burst);
     Rates {
         search_orders: one("search_orders", raw.search_orders, 0.0056, 20),
         get_order: one("get_order", raw.get_order, 0.5, 30),

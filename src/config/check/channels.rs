@@ -24,12 +24,7 @@ pub(super) struct Channels {
     pub tryton: BTreeMap<ChannelId, Tryton>,
 }
 
-pub(super) fn channels(
-    raw: raw::Channels,
-    at: &Scope<'_>,
-    names: &Names,
-    reconcile: &Schedule,
-) -> Channels {
+pub(super) fn channels(raw: raw::Channels, at: &Scope<'_>, names: &Names, reconcile: &Schedule) -> Channels {
     if names.channels.is_empty() && !at.is_partly_spoilt() {
         at.problem_fix("is missing", "describe a channel, for example below `[channels.shopify.main]`");
     }
@@ -126,7 +121,10 @@ pub(super) fn overlap(key: &str, raw: Option<raw::Span>, at: &Scope<'_>, default
 
 fn locations(list: Vec<String>, at: &Scope<'_>, names: &Names) -> Vec<LocationId> {
     if list.is_empty() {
-        at.problem_fix("is missing", "name the locations it draws from, for example `locations = [\"warehouse\"]`");
+        at.problem_fix(
+            "is missing",
+            "name the locations it draws from, for example `locations = [\"warehouse\"]`",
+        );
     }
     let mut locations = Vec::new();
     for (index, name) in list.iter().enumerate() {
@@ -144,10 +142,9 @@ fn locations(list: Vec<String>, at: &Scope<'_>, names: &Names) -> Vec<LocationId
 pub(super) fn timeouts(connect: Option<raw::Span>, total: Option<raw::Span>, at: &Scope<'_>) -> Timeouts {
     let least = Duration::from_millis(100);
     let most = Duration::from_mins(5);
-    let timeouts = Timeouts {
-        connect: at.span("connect_timeout", connect, 10 * SECOND, least..=most),
-        total: at.span("timeout", total, 30 * SECOND, least..=most),
-    };
+    let total = at.span("timeout", total, 30 * SECOND, least..=most);
+    let connect = at.span("connect_timeout", connect, total.min(10 * SECOND), least..=most);
+    let timeouts = Timeouts { connect, total };
     if timeouts.connect > timeouts.total {
         at.key("connect_timeout").problem("must not be longer than `timeout`");
     }

@@ -33,8 +33,8 @@ pub(super) fn instance(raw: Option<String>, at: &Scope<'_>) -> Instance {
 pub(super) fn store(raw: raw::Store, at: &Scope<'_>) -> Store {
     Store {
         path: at.path("path", raw.path, "/var/lib/evenkeel"),
-        segment_bytes: at.whole("segment_bytes", raw.segment_bytes, 64 << 20, 1 << 20..=4 << 30),
-        cache_bytes: at.whole("cache_bytes", raw.cache_bytes, 64 << 20, 1 << 20..=64 << 30),
+        segment_bytes: at.whole("segment_bytes", raw.segment_bytes, 32 << 20, 1 << 20..=4 << 30),
+        cache_bytes: at.whole("cache_bytes", raw.cache_bytes, 16 << 20, 1 << 20..=64 << 30),
         group_max: at.whole("group_max", raw.group_max, 512, 1..=65_536),
     }
 }
@@ -101,7 +101,9 @@ fn check_level(level: &str) -> Result<(), String> {
     }
     match EnvFilter::builder().parse(level) {
         Ok(_) => Ok(()),
-        Err(why) => Err(format!("must be a level or `module=level`, separated by commas, is `{shown}`: {why}")),
+        Err(why) => {
+            Err(format!("must be a level or `module=level`, separated by commas, is `{shown}`: {why}"))
+        }
     }
 }
 
@@ -139,7 +141,8 @@ pub(super) fn retry(raw: raw::Retry, at: &Scope<'_>) -> Retry {
 
 pub(super) fn alerts(raw: raw::Alerts, at: &Scope<'_>) -> Alerts {
     if raw.webhook_url.is_some() && raw.webhook_secret.is_some() {
-        at.key("webhook_url").problem_fix("must not be given together with `webhook_secret`", "remove one of the two");
+        at.key("webhook_url")
+            .problem_fix("must not be given together with `webhook_secret`", "remove one of the two");
     }
     let secret = raw.webhook_secret.and_then(|secret| at.key("webhook_secret").secret(secret));
     let plain = at.url("webhook_url", raw.webhook_url);
@@ -156,7 +159,6 @@ pub(super) fn alerts(raw: raw::Alerts, at: &Scope<'_>) -> Alerts {
             webhook: target.is_some(),
         },
         target,
-        dashboard_url: at.url("dashboard_url", raw.dashboard_url),
         runbook_url: at.url("runbook_url", raw.runbook_url),
     }
 }
@@ -171,12 +173,5 @@ pub(super) fn reconcile(raw: raw::Reconcile, at: &Scope<'_>) -> Schedule {
 }
 
 pub(super) fn retention(raw: raw::Retention, at: &Scope<'_>) -> Retention {
-    let years = 3650 * DAY;
-    Retention {
-        attempts: at.span("attempts", raw.attempts, 30 * DAY, HOUR..=years),
-        // A webhook may come a day late, and again hours after that.
-        deliveries: at.span("deliveries", raw.deliveries, 14 * DAY, 2 * DAY..=years),
-        orders: at.span("orders", raw.orders, 180 * DAY, DAY..=years),
-        quarantine: at.span("quarantine", raw.quarantine, 14 * DAY, HOUR..=years),
-    }
+    Retention { quarantine: at.span("quarantine", raw.quarantine, 14 * DAY, HOUR..=3650 * DAY) }
 }

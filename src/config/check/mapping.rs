@@ -26,7 +26,8 @@ fn master(name: Option<String>, at: &Scope<'_>, names: &Names) -> Option<Channel
         return names.channel(&name, at).map(|(id, _)| id);
     }
     let of = |kind: ChannelKind| names.channels.iter().find(move |(_, k)| **k == kind).map(|(name, _)| name);
-    let first = of(ChannelKind::Tryton).or_else(|| of(ChannelKind::Shopify)).or_else(|| of(ChannelKind::Amazon));
+    let first =
+        of(ChannelKind::Tryton).or_else(|| of(ChannelKind::Shopify)).or_else(|| of(ChannelKind::Amazon));
     first.and_then(|name| name.parse().ok())
 }
 
@@ -53,7 +54,8 @@ fn table(rows: Vec<raw::MappingRow>, at: &Scope<'_>, names: &Names) -> Vec<Mappi
             let owner = owners.entry((row.channel.clone(), id.clone())).or_insert_with(|| row.sku.clone());
             if *owner != row.sku {
                 let (kind, value) = (id.kind.name(), &id.value);
-                at.key(kind).problem(format!("`{value}` already means the SKU `{owner}` on `{}`", row.channel));
+                at.key(kind)
+                    .problem(format!("`{value}` already means the SKU `{owner}` on `{}`", row.channel));
             }
         }
         if table.contains(&row) {

@@ -11,11 +11,7 @@ use crate::{
 };
 
 /// Returns the good ones, each with its index in the file.
-pub(super) fn overrides(
-    list: Vec<raw::Override>,
-    at: &Scope<'_>,
-    names: &Names,
-) -> Vec<(usize, Override)> {
+pub(super) fn overrides(list: Vec<raw::Override>, at: &Scope<'_>, names: &Names) -> Vec<(usize, Override)> {
     let mut overrides = Vec::new();
     let mut seen = BTreeSet::new();
     for (index, raw) in list.into_iter().enumerate() {

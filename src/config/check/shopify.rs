@@ -61,8 +61,9 @@ pub(super) fn shopify(
     let selling = channels::selling(selling, at, names, &DEFAULTS, reconcile);
     let timeouts = channels::timeouts(raw.connect_timeout, raw.timeout, at);
     let assume = channels::assume(raw.assume, &at.key("assume"));
+    let api_version = api_version(raw.api_version, at);
     Some(Shopify {
-        api_version: api_version(raw.api_version, at),
+        api_version,
         shop: shop?,
         base_url: base_url?,
         access_token: access_token?,
@@ -102,7 +103,8 @@ fn api_version(raw: Option<String>, at: &Scope<'_>) -> String {
     if quarterly && version.as_str() >= API_VERSION_MIN {
         return version;
     }
-    let message = format!("must be a version like `{API_VERSION}`, `{API_VERSION_MIN}` or later, is `{version}`");
+    let message =
+        format!("must be a version like `{API_VERSION}`, `{API_VERSION_MIN}` or later, is `{version}`");
     at.key("api_version").problem(message);
     API_VERSION.to_owned()
 }

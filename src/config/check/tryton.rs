@@ -41,28 +41,29 @@ pub(super) fn tryton(raw: raw::Tryton, at: &Scope<'_>, names: &Names) -> Option<
     let location = at.required("location", raw.location, "\"warehouse\"");
     let location = location.and_then(|name| names.location(&name, &at.key("location")));
     let levels = Schedule::Every(LEVELS_EVERY);
+    let levels = at.schedule(["levels_every", "levels_cron"], (raw.levels_every, raw.levels_cron), levels);
     let levels =
-        at.schedule(["levels_every", "levels_cron"], (raw.levels_every, raw.levels_cron), levels);
+        Feed { schedule: levels, overlap: overlap("levels_overlap", raw.levels_overlap, at, LEVELS_OVERLAP) };
     let sweep = Schedule::Every(SWEEP_EVERY);
-    let tryton = Tryton {
+    let sweep = at.schedule(["sweep_every", "sweep_cron"], (raw.sweep_every, raw.sweep_cron), sweep);
+    let timeouts = channels::timeouts(raw.connect_timeout, raw.timeout, at);
+    let assume = channels::assume(raw.assume, &at.key("assume"));
+    let company = at.record("company", raw.company);
+    Some(Tryton {
         base_url: base_url?,
         database: database?,
         key: key?,
-        company: at.record("company", raw.company),
+        company,
         customer: customer?,
         warehouse: warehouse?,
         location: location?,
         counts,
         posts,
-        levels: Feed {
-            schedule: levels,
-            overlap: overlap("levels_overlap", raw.levels_overlap, at, LEVELS_OVERLAP),
-        },
-        sweep: at.schedule(["sweep_every", "sweep_cron"], (raw.sweep_every, raw.sweep_cron), sweep),
-        timeouts: channels::timeouts(raw.connect_timeout, raw.timeout, at),
-        assume: channels::assume(raw.assume, &at.key("assume")),
-    };
-    Some(tryton)
+        levels,
+        sweep,
+        timeouts,
+        assume,
+    })
 }
 
 fn database_name(name: String, at: &Scope<'_>) -> Option<String> {

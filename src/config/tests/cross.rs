@@ -68,33 +68,45 @@ fn everything_that_a_channel_needs_is_asked_for_at_once() {
         "tryton.c.warehouse",
         "tryton.c.location",
     ] {
-        assert!(told.iter().any(|line| line.starts_with(&format!("channels.{key}: is missing"))), "{key}: {told:#?}");
+        assert!(
+            told.iter().any(|line| line.starts_with(&format!("channels.{key}: is missing"))),
+            "{key}: {told:#?}"
+        );
     }
     assert_eq!(told.len(), 17, "{told:#?}");
 }
 
 #[test]
 fn channel_names_are_unique_among_all_kinds_and_well_formed() {
-    added(&format!("[channels.shopify.us]{OTHER_SHOP}"), &[
-        "channels.shopify.us: the name `us` is taken by `channels.amazon.us`; give each channel a name of its own",
-    ]);
-    added(&format!("[channels.shopify.\"Main 2\"]{OTHER_SHOP}"), &[
-        "channels.shopify.\"Main 2\": `channel` must consist of a-z, 0-9, `-` and `_`, is `Main 2`",
-    ]);
+    added(
+        &format!("[channels.shopify.us]{OTHER_SHOP}"),
+        &[
+            "channels.amazon.us: the name `us` is taken by `channels.shopify.us`; give each channel a name of its own",
+        ],
+    );
+    added(
+        &format!("[channels.shopify.\"Main 2\"]{OTHER_SHOP}"),
+        &["channels.shopify.\"Main 2\": `channel` must consist of a-z, 0-9, `-` and `_`, is `Main 2`"],
+    );
 }
 
 #[test]
 fn locations_exist_once_and_are_referred_to_by_their_names() {
     added("[[locations]]\nid = \"warehouse\"", &["locations[1].id: `warehouse` is given twice"]);
-    check(&[("locations = [\"warehouse\"]", "locations = [\"warehose\"]")], &[
-        "channels.shopify.main.locations[0]: no `[[locations]]` has the id `warehose`; did you mean `warehouse`?",
-    ]);
-    check(&[("locations = [\"warehouse\"]", "locations = [\"warehouse\", \"warehouse\"]")], &[
-        "channels.shopify.main.locations[1]: `warehouse` is given twice",
-    ]);
-    check(&[("location = \"warehouse\", id = 4", "location = \"shelf\", id = 4")], &[
-        "channels.tryton.erp.locations[0].location: no `[[locations]]` has the id `shelf`; known: `warehouse`",
-    ]);
+    check(
+        &[("locations = [\"warehouse\"]", "locations = [\"warehose\"]")],
+        &[
+            "channels.shopify.main.locations[0]: no `[[locations]]` has the id `warehose`; did you mean `warehouse`?",
+        ],
+    );
+    check(
+        &[("locations = [\"warehouse\"]", "locations = [\"warehouse\", \"warehouse\"]")],
+        &["channels.shopify.main.locations[1]: `warehouse` is given twice"],
+    );
+    check(
+        &[("location = \"warehouse\"", "location = \"shelf\"")],
+        &["channels.tryton.erp.location: no `[[locations]]` has the id `shelf`; known: `warehouse`"],
+    );
 }
 
 #[test]
@@ -105,10 +117,13 @@ fn a_location_that_could_not_be_read_is_not_also_called_unknown() {
 #[test]
 fn one_shop_is_one_channel() {
     let shop = OTHER_SHOP.replace("other.", "example.");
-    added(&format!("[channels.shopify.second]{shop}"), &[
-        "channels.shopify.second.shop: is the shop of `main` too: each of its orders would be booked twice; \
+    added(
+        &format!("[channels.shopify.second]{shop}"),
+        &[
+            "channels.shopify.second.shop: is the shop of `main` too: each of its orders would be booked twice; \
          keep one of the two channels",
-    ]);
+        ],
+    );
     added(&format!("[channels.shopify.second]{OTHER_SHOP}"), &[]);
 }
 
@@ -116,21 +131,28 @@ fn one_shop_is_one_channel() {
 fn one_seller_in_one_region_is_one_channel() {
     added(&format!("[channels.amazon.eu]{OTHER_SELLER}"), &[]);
     let same = OTHER_SELLER.replace("\"eu\"", "\"na\"").replace("A1F83G8C2ARO7P", "A2EUQ1WTGCTBG2");
-    added(&format!("[channels.amazon.ca]{same}"), &[
-        "channels.amazon.us.seller_id: is the seller of `ca` too: a seller's stock is one number in a region; \
+    added(
+        &format!("[channels.amazon.ca]{same}"),
+        &[
+            "channels.amazon.us.seller_id: is the seller of `ca` too: a seller's stock is one number in a region; \
          keep one channel and list all marketplaces there",
-    ]);
+        ],
+    );
 }
 
 #[test]
 fn two_erps_do_not_share_a_location() {
     let with = |rest: &str| format!("[[locations]]\nid = \"shop\"\n[channels.tryton.z]{OTHER_ERP}{rest}");
     added(&with("warehouse = \"W2\"\nlocation = \"shop\""), &[]);
-    added(&with("warehouse = \"WH\"\nlocation = \"shop\""), &["channels.tryton.z.warehouse: `WH` is the warehouse of `erp` too"]);
-    added(&with("warehouse = \"W2\"\nlocation = \"warehouse\""), &[
-        "channels.tryton.z.location: `warehouse` is counted by `erp` already: their counts would fight; \
-         set `counts = \"none\"` on one of the two",
-    ]);
+    added(
+        &with("warehouse = \"WH\"\nlocation = \"shop\""),
+        &["channels.tryton.z.warehouse: `WH` is the warehouse of `erp` too"],
+    );
+    added(
+        &with("warehouse = \"W2\"\nlocation = \"warehouse\""),
+        &["channels.tryton.z.location: `warehouse` is counted by `erp` already: their counts would fight; \
+         set `counts = \"none\"` on one of the two"],
+    );
     added(&with("counts = \"none\"\nwarehouse = \"W2\"\nlocation = \"warehouse\""), &[]);
 }
 
@@ -146,52 +168,75 @@ fn an_erp_does_something_and_has_what_its_postings_need() {
         &["channels.tryton.erp: does nothing: it tells no counts and takes no postings; \
            set `counts` to `on_hand` or `free`, or one of `posts` to `true`"],
     );
-    check(&[(posts, "posts = { sales = false }")], &[
-        "channels.tryton.erp.posts.returns: must be `false` while `sales` is: it hangs on the posted sale",
-        "channels.tryton.erp.posts.shipments: must be `false` while `sales` is: it hangs on the posted sale",
-    ]);
-    check(&[("warehouse = \"WH\"\n", "warehouse = \" \"\n")], &[
-        "channels.tryton.erp.warehouse: must be the code of a record in Tryton, is ` `",
-    ]);
+    check(
+        &[(posts, "posts = { sales = false }")],
+        &[
+            "channels.tryton.erp.posts.returns: must be `false` while `sales` is: it hangs on the posted sale",
+            "channels.tryton.erp.posts.shipments: must be `false` while `sales` is: it hangs on the posted sale",
+        ],
+    );
+    check(
+        &[("warehouse = \"WH\"\n", "warehouse = \" \"\n")],
+        &["channels.tryton.erp.warehouse: must be the code of a record in Tryton, is ` `"],
+    );
 }
 
 #[test]
 fn amazon_is_a_region_or_a_stand_in_with_its_own_tokens() {
-    check(&[("region = \"na\"", "region = \"na\"\nbase_url = \"http://127.0.0.1:1/\"\nlwa_url = \"http://127.0.0.1:1/\"")], &[
-        "channels.amazon.us.base_url: must not be given together with `region`; remove one of the two",
-    ]);
-    check(&[("region = \"na\"", "base_url = \"http://127.0.0.1:1/\"")], &[
-        "channels.amazon.us.lwa_url: is missing: with `base_url`, tokens must not be asked of Amazon itself",
-    ]);
-    check(&[("region = \"na\"", "base_url = \"http://127.0.0.1:1/\"\nlwa_url = \"http://127.0.0.1:1/token\"")], &[]);
+    check(
+        &[(
+            "region = \"na\"",
+            "region = \"na\"\nbase_url = \"http://127.0.0.1:1/\"\nlwa_url = \"http://127.0.0.1:1/\"",
+        )],
+        &["channels.amazon.us.base_url: must not be given together with `region`; remove one of the two"],
+    );
+    check(
+        &[("region = \"na\"", "base_url = \"http://127.0.0.1:1/\"")],
+        &[
+            "channels.amazon.us.lwa_url: is missing: with `base_url`, tokens must not be asked of Amazon itself",
+        ],
+    );
+    check(
+        &[("region = \"na\"", "base_url = \"http://127.0.0.1:1/\"\nlwa_url = \"http://127.0.0.1:1/token\"")],
+        &[],
+    );
 }
 
 #[test]
 fn orders_are_not_asked_for_more_often_than_amazon_allows() {
-    check(&[("orders_every = \"3m\"", "orders_every = \"1m\"")], &[
-        "channels.amazon.us.orders_every: must be at least `2m 59s`, since `rates.search_orders` allows `0.0056` \
+    check(
+        &[("orders_every = \"3m\"", "orders_every = \"1m\"")],
+        &[
+            "channels.amazon.us.orders_every: must be at least `2m 59s`, since `rates.search_orders` allows `0.0056` \
          calls a second; is `1m`; raise it; webhooks and other channels are not slowed by it",
-    ]);
+        ],
+    );
     check(&[("orders_every = \"3m\"", "orders_every = \"1s\""), ("0.0056", "5")], &[]);
 }
 
 #[test]
 fn bounds_do_not_exclude_each_other() {
-    check(&[("min = 0\n# max = 100", "min = 5\nmax = 4")], &[
-        "channels.shopify.main.min: must not be above `max`",
-    ]);
-    check(&[("base = \"1s\"", "base = \"2m\""), ("cap = \"5m\"", "cap = \"1m\"")], &[
-        "retry.base: must not be longer than `retry.cap`",
-    ]);
-    check(&[("timeout = \"30s\"", "timeout = \"5s\"")], &[
-        "channels.shopify.main.connect_timeout: must not be longer than `timeout`",
-    ]);
-    check(&[("# visible = \"1m\"", "visible = \"1m\""), ("# look = \"1s\"", "look = \"2m\"")], &[
-        "channels.shopify.main.assume.look: must not be longer than `visible`",
-    ]);
-    check(&[("repeat = \"4h\"", "repeat = \"5s\"")], &[
-        "alerts.repeat: must be `0s`, which means never, or at least `1m`",
-    ]);
+    check(
+        &[("min = 0\n# max = 100", "min = 5\nmax = 4")],
+        &["channels.shopify.main.min: must not be above `max`"],
+    );
+    check(
+        &[("base = \"1s\"", "base = \"2m\""), ("cap = \"5m\"", "cap = \"1m\"")],
+        &["retry.base: must not be longer than `retry.cap`"],
+    );
+    check(&[("timeout = \"30s\"\nconnect_timeout = \"10s\"", "timeout = \"5s\"")], &[]);
+    check(
+        &[("timeout = \"30s\"", "timeout = \"5s\"")],
+        &["channels.shopify.main.connect_timeout: must not be longer than `timeout`"],
+    );
+    check(
+        &[("# visible = \"1m\"", "visible = \"1m\""), ("# look = \"1s\"", "look = \"2m\"")],
+        &["channels.shopify.main.assume.look: must not be longer than `visible`"],
+    );
+    check(
+        &[("repeat = \"4h\"", "repeat = \"5s\"")],
+        &["alerts.repeat: must be `0s`, which means never, or at least `1m`"],
+    );
     check(&[("repeat = \"4h\"", "repeat = \"0s\"")], &[]);
     check(
         &[("# webhook_secret", "webhook_secret"), ("# webhook_url", "webhook_url")],
@@ -220,30 +265,43 @@ fn overrides_make_sense() {
             "sku = \"A\"\nmax = 3\n[[overrides]]\nsku = \"A\"\nchannel = \"us\"\nmin = 4",
             "overrides[1].min: leaves `A` on `us` with `min` above `max`: `4` above `3`",
         ),
-        ("sku = \"A\"\nchannel = \"mian\"\nmin = 4", "overrides[0].channel: no channel is named `mian`; did you mean `main`?"),
+        (
+            "sku = \"A\"\nchannel = \"mian\"\nmin = 4",
+            "overrides[0].channel: no channel is named `mian`; did you mean `main`?",
+        ),
     ] {
         added(&format!("[[overrides]]\n{text}"), &[want]);
     }
     // Repeated for another channel, and with the bound lifted by a later entry: both are fine.
-    added("[[overrides]]\nsku = \"A\"\nbuffer = 1\n[[overrides]]\nsku = \"A\"\nchannel = \"us\"\nbuffer = 2", &[]);
-    added("[[overrides]]\nsku = \"A\"\nmax = 3\n[[overrides]]\nsku = \"A\"\nchannel = \"us\"\nmin = 4\nmax = 9", &[]);
+    added(
+        "[[overrides]]\nsku = \"A\"\nbuffer = 1\n[[overrides]]\nsku = \"A\"\nchannel = \"us\"\nbuffer = 2",
+        &[],
+    );
+    added(
+        "[[overrides]]\nsku = \"A\"\nmax = 3\n[[overrides]]\nsku = \"A\"\nchannel = \"us\"\nmin = 4\nmax = 9",
+        &[],
+    );
 }
 
 #[test]
 fn an_override_behind_a_bad_one_keeps_its_place() {
-    added("[[overrides]]\nbuffer = 1\n[[overrides]]\nsku = \"A\"\nmin = 2\nmax = 1", &[
-        "overrides[0].sku: is missing; for example `sku = \"TSHIRT-BL-M\"`",
-        "overrides[1].max: leaves `A` on `main` with `min` above `max`: `2` above `1`",
-    ]);
+    added(
+        "[[overrides]]\nbuffer = 1\n[[overrides]]\nsku = \"A\"\nmin = 2\nmax = 1",
+        &[
+            "overrides[0].sku: is missing; for example `sku = \"TSHIRT-BL-M\"`",
+            "overrides[1].max: leaves `A` on `main` with `min` above `max`: `2` above `1`",
+        ],
+    );
 }
 
 #[test]
 fn an_identifier_means_one_sku_on_a_channel() {
     let row = |sku: &str, id: &str| format!("[[mapping.table]]\nsku = \"{sku}\"\nchannel = \"us\"\n{id}\n");
     let asin = "asin = \"B0XYZ12345\"";
-    added(&(row("A", asin) + &row("B", asin)), &[
-        "mapping.table[1].asin: `B0XYZ12345` already means the SKU `A` on `us`",
-    ]);
+    added(
+        &(row("A", asin) + &row("B", asin)),
+        &["mapping.table[1].asin: `B0XYZ12345` already means the SKU `A` on `us`"],
+    );
     added(&(row("A", asin) + &row("A", asin)), &["mapping.table[1]: repeats an earlier row"]);
     added(&(row("A", asin) + &row("A", "fnsku = \"X001ABCDEF\"")), &[]);
 }
@@ -257,6 +315,7 @@ fn what_needs_a_restart_is_named() {
         ("path = \"/var/lib/evenkeel\"", "path = \"/srv/evenkeel\""),
         ("[channels.tryton.erp]", "[channels.tryton.two]"),
         ("[channels.tryton.erp.assume]", "[channels.tryton.two.assume]"),
+        ("master = \"erp\"", "master = \"two\""),
     ]));
     let keys = other.expect("good").needs_restart(&running);
     assert_eq!(keys, ["store", "channels (one was added, removed or renamed)"]);
@@ -270,6 +329,8 @@ fn policies_hold_what_decisions_need_with_the_operators_assumptions() {
         compare_and_set: true,
         visible: Visible::AtOnce,
         sells: true,
+        restocks_cancels: true,
+        restocks_returns: true,
         posts: false,
         counts: None,
         batch: 250,

@@ -52,7 +52,11 @@ fn a_secret_may_be_sent_elsewhere_but_not_given() {
 #[test]
 fn what_does_not_fit_is_told_by_the_name_of_the_variable() {
     for (name, value, want) in [
-        ("EVENKEEL__STOER__PATH", "/", "EVENKEEL__STOER__PATH: stoer.path: unknown key; did you mean `store`?"),
+        (
+            "EVENKEEL__STOER__PATH",
+            "/",
+            "EVENKEEL__STOER__PATH: stoer.path: unknown key; did you mean `store`?",
+        ),
         ("EVENKEEL__STORE__PATH__X", "/", "EVENKEEL__STORE__PATH__X: store.path.x: unknown key"),
         (
             "EVENKEEL__WEB__QUEUE_MAX",
@@ -64,9 +68,17 @@ fn what_does_not_fit_is_told_by_the_name_of_the_variable() {
             "0",
             "EVENKEEL__WEB__QUEUE_MAX: web.queue_max: must be from `1` to `1000000`, is `0`",
         ),
-        ("EVENKEEL__MAPPING__TRIM", "yes", "EVENKEEL__MAPPING__TRIM: mapping.trim: must be `true` or `false`, is `yes`"),
+        (
+            "EVENKEEL__MAPPING__TRIM",
+            "yes",
+            "EVENKEEL__MAPPING__TRIM: mapping.trim: must be `true` or `false`, is `yes`",
+        ),
         ("EVENKEEL__WEB", "x", "EVENKEEL__WEB: web: tables cannot be set from the environment"),
-        ("EVENKEEL__LOCATIONS", "x", "EVENKEEL__LOCATIONS: locations: lists cannot be set from the environment"),
+        (
+            "EVENKEEL__LOCATIONS",
+            "x",
+            "EVENKEEL__LOCATIONS: locations: lists cannot be set from the environment",
+        ),
         (
             "EVENKEEL__LOCATIONS__0__ID",
             "x",

@@ -116,7 +116,11 @@ fn every_key_stands_in_the_reference_with_its_default() {
         for (key, default) in found {
             let Some(value) = lookup(&example, &section, key) else { continue };
             if let Some(default) = default {
-                assert_eq!(*default, value.to_string(), "default of `{key}` in `[{section}]` in docs/CONFIG.md");
+                assert_eq!(
+                    *default,
+                    value.to_string(),
+                    "default of `{key}` in `[{section}]` in docs/CONFIG.md"
+                );
                 count += 1;
             }
         }
@@ -171,8 +175,9 @@ fn collect(section: &str, shape: &Shape, tables: &mut Vec<(String, Vec<&'static 
     match shape {
         Shape::Table(table) => {
             let section = if table.name == "Secret" { "secret" } else { section };
-            if !tables.iter().any(|(known, _)| known == section) {
-                tables.push((section.to_owned(), own_keys(table)));
+            let keys = own_keys(table);
+            if !keys.is_empty() && !tables.iter().any(|(known, _)| known == section) {
+                tables.push((section.to_owned(), keys));
             }
             for (key, shape) in &table.fields {
                 let dot = if section.is_empty() { "" } else { "." };

@@ -115,7 +115,10 @@ fn the_environment_gives_a_secret_or_says_which_variable_is_missing() {
 #[test]
 fn the_address_for_alerts_must_be_one() {
     let (_directory, mut env) = credentials();
-    let text = edited(&[("# webhook_secret = { credential = \"alerts-webhook\" }", "webhook_secret = { env = \"HOOK\" }")]);
+    let text = edited(&[(
+        "# webhook_secret = { credential = \"alerts-webhook\" }",
+        "webhook_secret = { env = \"HOOK\" }",
+    )]);
     let config = parse(&text).expect("good");
     for (address, good) in [
         ("https://hooks.example.org/T0/B0/x", true),

@@ -46,10 +46,14 @@ fn a_missing_key_is_shown_where_its_table_begins() {
 fn unknown_keys_are_found_at_every_depth_with_a_way_out() {
     for (from, to, want) in [
         ("[log]", "[log]\nstyle = 1", "log.style: unknown key; known here: `format` or `level`"),
-        ("[store]", "[store]\nmode = \"live\"", "store.mode: unknown key; `mode` belongs to the top of the file, above the first `[table]`"),
         (
-            "[channels.tryton.erp]",
-            "[channels.tryton.erp]\nposts.sale = true",
+            "[store]\npath",
+            "[store]\nmode = \"live\"\npath",
+            "store.mode: unknown key; `mode` belongs to the top of the file, above the first `[table]`",
+        ),
+        (
+            "posts = { sales = true",
+            "posts = { sale = true",
             "channels.tryton.erp.posts.sale: unknown key; did you mean `sales`?",
         ),
         (
@@ -72,16 +76,36 @@ fn a_channel_without_its_kind_is_refused_with_the_kinds() {
 #[test]
 fn kinds_are_strict() {
     for (from, to, want) in [
-        ("queue_max = 4096", "queue_max = \"4096\"", "web.queue_max: must be a whole number, is the text `4096`"),
+        (
+            "queue_max = 4096",
+            "queue_max = \"4096\"",
+            "web.queue_max: must be a whole number, is the text `4096`",
+        ),
         ("queue_max = 4096", "queue_max = 40.5", "web.queue_max: must be a whole number, is `40.5`"),
         ("trim = true", "trim = \"true\"", "mapping.trim: must be `true` or `false`, is the text `true`"),
-        ("after = \"15m\"", "after = 15", "alerts.after: must be a time span in quotes, such as `\"30s\"`, is `15`"),
+        (
+            "after = \"15m\"",
+            "after = 15",
+            "alerts.after: must be a time span in quotes, such as `\"30s\"`, is `15`",
+        ),
         ("path = \"/var/lib/evenkeel\"", "path = 5", "store.path: must be a text in quotes, is `5`"),
-        ("location_id = 655441491", "location_id = 1.5", "channels.shopify.main.location_id: must be a text in quotes or a whole number, is `1.5`"),
-        ("locations = [\"warehouse\"]", "locations = \"warehouse\"", "channels.shopify.main.locations: must be a list in `[ ]`, is the text `warehouse`"),
+        (
+            "location_id = 655441491",
+            "location_id = 1.5",
+            "channels.shopify.main.location_id: must be a text in quotes or a whole number, is `1.5`",
+        ),
+        (
+            "locations = [\"warehouse\"]",
+            "locations = \"warehouse\"",
+            "channels.shopify.main.locations: must be a list in `[ ]`, is the text `warehouse`",
+        ),
         ("mode = \"live\"", "mode = 2026-11-23", "mode: must be a text in quotes, is a date or time"),
         ("[log]\n", "[log.a]\n", "log.a: unknown key; known here: `format` or `level`"),
-        ("queue_max = 4096", "queue_max = 99999999999999999999", "web.queue_max: must be a whole number, is `99999999999999999999`"),
+        (
+            "queue_max = 4096",
+            "queue_max = 99999999999999999999",
+            "web.queue_max: must be a whole number, is `99999999999999999999`",
+        ),
     ] {
         assert_eq!(told(parse(&edited(&[(from, to)]))), [want], "{to}");
     }
@@ -94,11 +118,18 @@ fn other_ways_to_write_numbers_are_read() {
 }
 
 #[test]
-fn broken_toml_is_told_with_its_place_and_shows_no_value() {
-    let text = "[web]\nqueue_max = \n[channels.shopify.main]\naccess_token = shpat_1234\n";
+fn every_broken_line_is_told_once_with_its_place_and_shows_no_value() {
+    let text = "[stor]\nqueue_max = \n[channels.shopify.main]\naccess_token = shpat_1234\nlocations = [\"a\"\nb = 1\n";
     let problems = parse(text).expect_err("it is broken");
-    let lines: Vec<_> = problems.iter().filter_map(|problem| problem.place.map(|at| at.line)).collect();
-    assert!(lines.contains(&2) && lines.contains(&4), "{problems}");
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "evenkeel.toml:2:13: not TOML: string values must be quoted, expected literal string",
+            "evenkeel.toml:4:16: not TOML: string values must be quoted, expected literal string",
+            "evenkeel.toml:6:1: not TOML: missing comma between array elements, expected `,`",
+        ]
+    );
     let shown = format!("{problems:#}");
     assert!(shown.contains("access_token = ·····_····"), "{shown}");
     assert!(!shown.contains("shpat"), "{shown}");
@@ -107,7 +138,9 @@ fn broken_toml_is_told_with_its_place_and_shows_no_value() {
 #[test]
 fn a_secret_in_the_file_is_never_shown() {
     let token = "{ credential = \"shopify-main-token\" }";
-    for value in ["\"shpat_1234\"", "1234567", "[\"shpat_1234\"]", "{ file = 1234567 }", "{ shpat = \"shpat_1234\" }"] {
+    for value in
+        ["\"shpat_1234\"", "1234567", "[\"shpat_1234\"]", "{ file = 1234567 }", "{ shpat = \"shpat_1234\" }"]
+    {
         let problems = parse(&edited(&[(token, value)])).expect_err("it is refused");
         let shown = format!("{problems:#}");
         assert!(!shown.contains("1234"), "{shown}");

@@ -156,9 +156,7 @@ fn apply(attributes: &mut Map<String, Value>, patch: &Value, issues: &mut Vec<Va
 
 fn merge(attributes: &mut Map<String, Value>, name: &str, value: &[Value], issues: &mut Vec<Value>) {
     let selector = if name == AVAILABILITY { "fulfillment_channel_code" } else { "marketplace_id" };
-    let Some(entries) =
-        attributes.entry(name).or_insert_with(|| json!([])).as_array_mut()
-    else {
+    let Some(entries) = attributes.entry(name).or_insert_with(|| json!([])).as_array_mut() else {
         return;
     };
     for new in value {
@@ -183,7 +181,8 @@ fn quantities(attributes: &Map<String, Value>, own: &Listing, issues: &mut Vec<V
     let mut found = Vec::new();
     for entry in entries {
         let code = entry["fulfillment_channel_code"].as_str();
-        let Some(code) = code.filter(|code| *code == MERCHANT || (*code == FBA && own.fnsku.is_some())) else {
+        let Some(code) = code.filter(|code| *code == MERCHANT || (*code == FBA && own.fnsku.is_some()))
+        else {
             let message = "The 'fulfillment_channel_code' is missing or not one of this account.";
             issues.push(issue("90000900", message, &[AVAILABILITY]));
             continue;
@@ -317,7 +316,8 @@ fn availability(own: &Listing) -> Value {
     let mut channels = Vec::new();
     if own.fnsku.is_some() {
         channels.push(json!({"fulfillmentChannelCode": FBA}));
-        channels.extend(own.flipped.map(|units| json!({"fulfillmentChannelCode": MERCHANT, "quantity": units})));
+        channels
+            .extend(own.flipped.map(|units| json!({"fulfillmentChannelCode": MERCHANT, "quantity": units})));
     } else {
         channels.push(json!({"fulfillmentChannelCode": MERCHANT, "quantity": own.live.max(0)}));
     }

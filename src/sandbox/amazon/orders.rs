@@ -18,7 +18,8 @@ pub(super) struct Order {
     created_ms: i64,
     updated_ms: i64,
     pending: bool,
-    cancelled_by: Option<&'static str>,
+    /// Who cancelled it, and why.
+    cancelled_by: Option<(&'static str, &'static str)>,
     lines: Vec<Line>,
     by_amazon: bool,
     hidden: bool,
@@ -136,7 +137,7 @@ impl Store {
         if own.lines.iter().all(|line| line.open() == 0) {
             return Err("nothing is open on the order".into());
         }
-        own.cancelled_by = Some(by);
+        own.cancelled_by = Some((by, if restock { "Buyer requested cancellation" } else { "Out of stock" }));
         let mut moves = Vec::new();
         for line in own.lines.iter_mut().filter(|line| line.open() > 0) {
             let quantity = line.open();
@@ -197,7 +198,8 @@ impl Store {
             let free = |line: &Line| {
                 listings[line.listing].sku == sku && line.shipped - line.returned >= units && units > 0
             };
-            let line = own.lines.iter_mut().find(|line| free(line)).ok_or("not that many units were shipped")?;
+            let line =
+                own.lines.iter_mut().find(|line| free(line)).ok_or("not that many units were shipped")?;
             line.returned += units;
             if restock {
                 moves.push(Moved { sku, quantity: units, what: Move::Returned });
@@ -297,9 +299,9 @@ impl Store {
             json["fulfillment"] =
                 json!({"quantityFulfilled": line.shipped, "quantityUnfulfilled": line.open()});
         }
-        if let (true, Some(by)) = (asked("CANCELLATION"), own.cancelled_by.filter(|_| line.cancelled > 0)) {
+        if let (true, Some((by, why))) = (asked("CANCELLATION"), own.cancelled_by.filter(|_| line.cancelled > 0)) {
             json["cancellation"] =
-                json!({"cancellationExecution": {"cancelledBy": by, "cancelReason": "CUSTOMER_REQUEST"}});
+                json!({"cancellationExecution": {"cancelledBy": by, "cancelReason": why}});
         }
         json
     }
@@ -363,7 +365,8 @@ pub(super) fn search(world: &World, params: &Params, lag_ms: i64, now_ms: i64) -
     };
     let shop = &world.amazon;
     let start = token.map_or((from_ms, 0), |token| (token.after.0, token.after.1 + 1));
-    let mut found = places(shop, by_update, start, upper_ms).filter(|(_, order)| wanted(shop, *order, params));
+    let mut found =
+        places(shop, by_update, start, upper_ms).filter(|(_, order)| wanted(shop, *order, params));
     let page: Vec<(i64, usize)> = found.by_ref().take(size).collect();
     let mut answer = json!({
         "orders": page.iter().map(|(_, order)| shop.order_json(*order, &included)).collect::<Vec<_>>(),
@@ -386,7 +389,8 @@ fn places<'s>(
     if by_update {
         return Box::new(shop.by_update.range(start..).copied().take_while(move |(ms, _)| *ms <= upper_ms));
     }
-    let all = shop.orders.iter().enumerate().filter(|(_, own)| !own.hidden).map(|(n, own)| (own.created_ms, n));
+    let all =
+        shop.orders.iter().enumerate().filter(|(_, own)| !own.hidden).map(|(n, own)| (own.created_ms, n));
     Box::new(all.filter(move |place| *place >= start && place.0 <= upper_ms))
 }
 
@@ -427,4 +431,3 @@ impl Params {
             .transpose()
     }
 }
-

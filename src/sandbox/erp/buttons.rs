@@ -29,7 +29,9 @@ fn find(model: &str, button: &str) -> Option<(&'static [&'static str], Press)> {
     Some(match (model, button) {
         ("sale.sale", "quote") => (&["draft"], sales::quote),
         ("sale.sale", "confirm") => (&["quotation"], sales::confirm),
-        ("sale.sale", "process") => (&["confirmed", "processing", "done"], |db, _, id| sales::process(db, id)),
+        ("sale.sale", "process") => {
+            (&["confirmed", "processing", "done"], |db, _, id| sales::process(db, id))
+        }
         ("sale.sale", "cancel") => (&["draft", "quotation"], |db, model, id| to(db, model, id, "cancelled")),
         ("sale.sale", "draft") => {
             (&["cancelled", "quotation", "confirmed"], |db, model, id| to(db, model, id, "draft"))
@@ -50,7 +52,9 @@ fn find(model: &str, button: &str) -> Option<(&'static [&'static str], Press)> {
         ("stock.shipment.internal", "wait") => (&["assigned", "waiting", "draft"], shipments::wait_internal),
         ("stock.shipment.internal", "assign_try") => (ANY, shipments::assign_try),
         ("stock.shipment.internal", "do") => (&["assigned"], shipments::do_internal),
-        ("stock.shipment.internal", "cancel") => (&["request", "draft", "waiting", "assigned"], shipments::cancel),
+        ("stock.shipment.internal", "cancel") => {
+            (&["request", "draft", "waiting", "assigned"], shipments::cancel)
+        }
         ("stock.inventory", "confirm") => (&["draft"], counts::confirm),
         ("stock.inventory", "cancel") => (&["draft"], |db, model, id| to(db, model, id, "cancelled")),
         // A move that belongs to no shipment cannot be done by hand where it needs an assignment.

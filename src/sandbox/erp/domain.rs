@@ -36,13 +36,7 @@ impl Database {
         Ok(!any)
     }
 
-    fn clause(
-        &self,
-        model: &'static str,
-        id: Id,
-        clause: &[Value],
-        scope: &Scope,
-    ) -> Result<bool, Failure> {
+    fn clause(&self, model: &'static str, id: Id, clause: &[Value], scope: &Scope) -> Result<bool, Failure> {
         let (Some(field), Some(operator), Some(operand)) =
             (clause.first().and_then(Value::as_str), clause.get(1).and_then(Value::as_str), clause.get(2))
         else {
@@ -102,7 +96,8 @@ impl Database {
             "not like" | "not ilike" => Ok(!value.as_str().is_some_and(|text| like(text, operand))),
             "child_of" | "not child_of" => {
                 let Cell::One(target) = cell else { return Err(unknown(operator)) };
-                let roots: Vec<Id> = operand.as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
+                let roots: Vec<Id> =
+                    operand.as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
                 let below = self.with_children(&roots);
                 let inside = target.is_some_and(|(_, id)| below.contains(&id));
                 Ok(inside == (operator == "child_of"))
@@ -234,7 +229,10 @@ mod tests {
                    "second": 3, "microsecond": micro})
         };
         assert_eq!(order(&time(5), &time(4)), Some(Ordering::Greater));
-        assert_eq!(order(&json!({"__class__": "Decimal", "decimal": "10.50"}), &json!(10.5)), Some(Ordering::Equal));
+        assert_eq!(
+            order(&json!({"__class__": "Decimal", "decimal": "10.50"}), &json!(10.5)),
+            Some(Ordering::Equal)
+        );
         assert_eq!(order(&json!(null), &time(4)), None);
         assert_eq!(order(&json!("a"), &json!(1)), None);
     }

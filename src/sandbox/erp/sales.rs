@@ -17,7 +17,11 @@ pub(super) fn quote(db: &mut Database, model: &'static str, sale: Id) -> Result<
         return Err(Failure::user(message));
     }
     let number = db.next_number(model);
-    db.update(model, sale, row(json!({"state": "quotation", "number": number, "quotation_date": db.today()})));
+    db.update(
+        model,
+        sale,
+        row(json!({"state": "quotation", "number": number, "quotation_date": db.today()})),
+    );
     Ok(())
 }
 

@@ -91,11 +91,12 @@ pub(super) fn assign_try(db: &mut Database, model: &'static str, id: Id) -> Resu
         }
         complete = false;
         if free > 0.0 {
-            let mut rest = db.row("stock.move", of).cloned().unwrap_or_default();
-            rest.extend(row(json!({"quantity": wanted - free, "internal_quantity": wanted - free})));
-            db.insert("stock.move", rest);
-            let taken = json!({"quantity": free, "internal_quantity": free, "state": "assigned"});
-            db.update("stock.move", of, row(taken));
+            // What is there goes to a move of its own; the old one keeps the rest.
+            let mut taken = db.row("stock.move", of).cloned().unwrap_or_default();
+            taken.extend(row(json!({"quantity": free, "internal_quantity": free, "state": "assigned"})));
+            db.insert("stock.move", taken);
+            let rest = json!({"quantity": wanted - free, "internal_quantity": wanted - free});
+            db.update("stock.move", of, row(rest));
         }
     }
     if complete {
@@ -246,7 +247,8 @@ pub(super) fn finish(db: &mut Database, of: Id) {
 /// The sales behind these moves are processed after the transaction.
 fn queue_sales(db: &mut Database, moves: &[Id]) {
     for of in moves {
-        let line = parse_reference(db.text("stock.move", *of, "origin")).filter(|(model, _)| *model == "sale.line");
+        let line =
+            parse_reference(db.text("stock.move", *of, "origin")).filter(|(model, _)| *model == "sale.line");
         let sale = line.and_then(|(_, line)| db.one("sale.line", line, "sale"));
         db.queue.extend(sale);
     }

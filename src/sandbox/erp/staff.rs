@@ -37,7 +37,11 @@ impl Database {
     }
 
     /// Ships all that is open on a sale; returns (SKU, units).
-    pub(in crate::sandbox) fn staff_ships(&mut self, sale: Id, now_ms: i64) -> Result<Vec<(usize, i64)>, String> {
+    pub(in crate::sandbox) fn staff_ships(
+        &mut self,
+        sale: Id,
+        now_ms: i64,
+    ) -> Result<Vec<(usize, i64)>, String> {
         let shipments = self.open_shipments(sale);
         if shipments.is_empty() {
             return Err("nothing is open on the sale".into());
@@ -87,7 +91,8 @@ impl Database {
             .map(|(sku, units)| json!({"product": seed::product_id(*sku), "quantity": *units as f64}))
             .collect();
         let inventories = model("stock.inventory").ok_or("no counts in this ERP")?;
-        let values = json!({"location": seed::STORAGE, "empty_quantity": "keep", "lines": [["create", lines]]});
+        let values =
+            json!({"location": seed::STORAGE, "empty_quantity": "keep", "lines": [["create", lines]]});
         self.by_staff(now_ms, |db, _| {
             let inventory = db.create(inventories, &values, serde_json::Map::new())?;
             press(db, inventories, inventory, "confirm")

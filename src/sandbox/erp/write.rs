@@ -52,7 +52,12 @@ impl Database {
         };
         let asked = values.as_object().into_iter().flat_map(|values| values.keys());
         for field in asked {
-            if field == "state" || fixed.contains(&field.as_str()) {
+            if field == "state" {
+                let message =
+                    format!("You are not allowed to modify the field \"State\" of \"{}\".", model.title);
+                return Err(Failure::user(message));
+            }
+            if fixed.contains(&field.as_str()) {
                 return Err(self.not_allowed(model, id, field));
             }
         }
@@ -113,7 +118,8 @@ impl Database {
         values: &Value,
         id: Option<Id>,
     ) -> Result<(Row, Vec<Command>), Failure> {
-        let values = values.as_object().ok_or_else(|| Failure::Internal("the values are not an object".into()))?;
+        let values =
+            values.as_object().ok_or_else(|| Failure::Internal("the values are not an object".into()))?;
         let mut row = Row::new();
         let mut commands = Vec::new();
         for (field, value) in values {
@@ -235,9 +241,9 @@ fn changed_set(mut ids: Vec<Id>, commands: &Value) -> Result<Vec<Id>, Failure> {
 
 fn check_quantity(row: &Row) -> Result<(), Failure> {
     match row.get("quantity").map(|quantity| quantity.as_f64()) {
-        Some(Some(units)) if units < 0.0 => {
-            Err(Failure::user("The value of the field \"Quantity\" on \"Stock Move\" is not valid.".to_owned()))
-        }
+        Some(Some(units)) if units < 0.0 => Err(Failure::user(
+            "The value of the field \"Quantity\" on \"Stock Move\" is not valid.".to_owned(),
+        )),
         Some(Some(_)) | None => Ok(()),
         Some(None) => Err(Failure::Internal("a quantity must be a number".into())),
     }
@@ -246,7 +252,8 @@ fn check_quantity(row: &Row) -> Result<(), Failure> {
 fn check_required(model: &Model, row: &Row) -> Result<(), Failure> {
     for field in model.required {
         if row.get(*field).is_none_or(Value::is_null) {
-            let name = row.get("reference").and_then(Value::as_str).map_or_else(String::new, |r| format!("[{r}]"));
+            let name =
+                row.get("reference").and_then(Value::as_str).map_or_else(String::new, |r| format!("[{r}]"));
             let message = format!(
                 "A value is required for field \"{}\" in record \"{name}\" of \"{}\".",
                 label(field),
@@ -262,7 +269,9 @@ fn check_required(model: &Model, row: &Row) -> Result<(), Failure> {
 fn label(field: &str) -> String {
     let words = field.split('_').map(|word| {
         let mut letters = word.chars();
-        letters.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
+        letters
+            .next()
+            .map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
     });
     words.collect::<Vec<_>>().join(" ")
 }

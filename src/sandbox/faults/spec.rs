@@ -14,8 +14,12 @@ pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
     let (name, value) = text.split_once('=').ok_or_else(|| bad("must be `name=value` or `none`"))?;
     match name {
         "webhooks-dropped" => return Ok(FaultSpec::WebhooksDropped { share: share(value).map_err(bad)? }),
-        "webhooks-duplicated" => return Ok(FaultSpec::WebhooksDuplicated { share: share(value).map_err(bad)? }),
-        "webhooks-reordered" => return Ok(FaultSpec::WebhooksReordered { share: share(value).map_err(bad)? }),
+        "webhooks-duplicated" => {
+            return Ok(FaultSpec::WebhooksDuplicated { share: share(value).map_err(bad)? });
+        }
+        "webhooks-reordered" => {
+            return Ok(FaultSpec::WebhooksReordered { share: share(value).map_err(bad)? });
+        }
         _ => {}
     }
     let (on, kind) = target(name);
@@ -32,14 +36,18 @@ pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
             let every = if value == "off" { None } else { Some(duration(value).map_err(bad)?) };
             Ok(FaultSpec::Rival { on, every })
         }
-        _ => Err(bad("the faults are outage, errors, lost-answers, throttled, latency (each may start with \
+        _ => {
+            Err(bad("the faults are outage, errors, lost-answers, throttled, latency (each may start with \
                       `shopify-`, `amazon-` or `erp-`), rival (`shopify-`, `amazon-`), webhooks-dropped, \
-                      webhooks-duplicated, webhooks-reordered")),
+                      webhooks-duplicated, webhooks-reordered"))
+        }
     }
 }
 
 fn target(name: &str) -> (Target, &str) {
-    for (prefix, system) in [("shopify-", System::Shopify), ("amazon-", System::Amazon), ("erp-", System::Erp)] {
+    for (prefix, system) in
+        [("shopify-", System::Shopify), ("amazon-", System::Amazon), ("erp-", System::Erp)]
+    {
         if let Some(kind) = name.strip_prefix(prefix) {
             return (Target::One(system), kind);
         }

@@ -69,7 +69,8 @@ pub(super) struct Prepared {
 
 pub(super) fn schema() -> &'static Valid<Schema> {
     static PARSED: OnceLock<Valid<Schema>> = OnceLock::new();
-    PARSED.get_or_init(|| Schema::parse_and_validate(SDL, "schema.graphql").expect("a test parses the schema"))
+    PARSED
+        .get_or_init(|| Schema::parse_and_validate(SDL, "schema.graphql").expect("a test parses the schema"))
 }
 
 impl Documents {
@@ -264,6 +265,3 @@ fn own_error(error: &GraphQLError) -> Value {
 fn inner(value: Value) -> JsonValue {
     JsonValue::from(value)
 }
-
-#[cfg(test)]
-mod tests;

@@ -118,7 +118,8 @@ pub(super) fn once(
     now_ms: i64,
 ) -> Result<Arc<Outcome>, Refused> {
     let Some(key) = call.key else {
-        let message = "The @idempotent directive is required for this mutation but was not provided.".to_owned();
+        let message =
+            "The @idempotent directive is required for this mutation but was not provided.".to_owned();
         return Err(Refused { code: "BAD_REQUEST", message });
     };
     check_shape(&call.arguments)?;
@@ -137,7 +138,8 @@ pub(super) fn once(
         } else if outcome.errors.is_empty() {
             Arc::clone(outcome)
         } else {
-            let message = "A previous request with this idempotency key failed. Retry with a new idempotency key.";
+            let message =
+                "A previous request with this idempotency key failed. Retry with a new idempotency key.";
             refuse("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", message)
         });
     }
@@ -189,7 +191,9 @@ impl Errors {
 
     fn check_reference(&mut self, reference: Option<&str>) {
         let fine = |uri: &str| match uri.split_once("://") {
-            Some(("gid", rest)) => rest.split('/').count() >= 3 && rest.split('/').all(|part| !part.is_empty()),
+            Some(("gid", rest)) => {
+                rest.split('/').count() >= 3 && rest.split('/').all(|part| !part.is_empty())
+            }
             Some((scheme, rest)) => !scheme.is_empty() && !rest.is_empty(),
             None => false,
         };
@@ -325,7 +329,8 @@ fn check_ledger(errors: &mut Errors, name: &str, ledger: Option<&str>, field: &[
             errors.add("INVALID_QUANTITY_DOCUMENT", field, message);
         }
         Some(uri) if uri.starts_with("gid://shopify/") => {
-            let message = "Internal (gid://shopify/) ledger documents are not allowed to be adjusted via API.";
+            let message =
+                "Internal (gid://shopify/) ledger documents are not allowed to be adjusted via API.";
             errors.add("INTERNAL_LEDGER_DOCUMENT", field, message);
         }
         Some(_) | None => {}
@@ -344,8 +349,9 @@ pub(super) fn activate(world: &mut World, call: &Call<'_>, _now_ms: i64) -> Outc
     };
     for (argument, name) in [("available", "available"), ("onHand", "on_hand")] {
         if call.arguments[argument].is_i64() {
-            let message =
-                format!("Not allowed to set an {name} quantity when the item is already active at the location.");
+            let message = format!(
+                "Not allowed to set an {name} quantity when the item is already active at the location."
+            );
             errors.add("", &[argument], message);
         }
     }

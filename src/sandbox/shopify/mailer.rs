@@ -70,7 +70,8 @@ impl Mailer {
         let tries = TaskTracker::new();
         loop {
             self.collect();
-            let next = self.queue.first_key_value().map(|((due_ms, _), _)| self.shared.clock.instant(*due_ms));
+            let next =
+                self.queue.first_key_value().map(|((due_ms, _), _)| self.shared.clock.instant(*due_ms));
             let due = async {
                 match next {
                     Some(instant) => {

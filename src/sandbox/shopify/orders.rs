@@ -55,6 +55,7 @@ pub(super) struct RefundLine {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "the names are Shopify's")]
 pub(in crate::sandbox) enum Restock {
     /// Not yet fulfilled; sellable again.
     Cancel,
@@ -173,7 +174,8 @@ impl Store {
         let moves = self.take_off(order, &open, restock_type, event);
         self.orders[order].cancelled = Some((event.now_ms, reason));
         self.touch(order, event);
-        let mut topics = vec![("orders/cancelled", Subject::Order(order)), ("orders/updated", Subject::Order(order))];
+        let mut topics =
+            vec![("orders/cancelled", Subject::Order(order)), ("orders/updated", Subject::Order(order))];
         if !open.is_empty() {
             let refund = self.orders[order].refunds.len() - 1;
             topics.push(("refunds/create", Subject::Refund { order, refund }));
@@ -207,7 +209,14 @@ impl Store {
         let id = self.next_line();
         let (created_ms, updated_ms) = (event.now_ms, event.now_ms);
         let fulfilment = self.orders[order].fulfilments.len();
-        self.orders[order].fulfilments.push(Fulfilment { id, created_ms, updated_ms, cancelled: false, lines });
+        self.fulfilments.insert(id, (order, fulfilment));
+        self.orders[order].fulfilments.push(Fulfilment {
+            id,
+            created_ms,
+            updated_ms,
+            cancelled: false,
+            lines,
+        });
         self.touch(order, event);
         let all = self.orders[order].unfulfilled() == 0;
         let progress = if all { "orders/fulfilled" } else { "orders/partially_fulfilled" };
@@ -228,8 +237,11 @@ impl Store {
     ) -> Result<Vec<Moved>, Refusal> {
         self.live(order)?;
         let held = |f: &Fulfilment| !f.cancelled;
-        let fulfilment =
-            self.orders[order].fulfilments.iter().rposition(held).ok_or("no fulfilment holds on the order")?;
+        let fulfilment = self.orders[order]
+            .fulfilments
+            .iter()
+            .rposition(held)
+            .ok_or("no fulfilment holds on the order")?;
         self.orders[order].fulfilments[fulfilment].cancelled = true;
         self.orders[order].fulfilments[fulfilment].updated_ms = event.now_ms;
         let lines = self.orders[order].fulfilments[fulfilment].lines.clone();
@@ -361,6 +373,7 @@ impl Store {
             }
         }
         let id = self.next_line();
+        self.refunds.insert(id, (order, self.orders[order].refunds.len()));
         self.orders[order].refunds.push(Refund { id, created_ms: event.now_ms, lines: refunded });
         moves
     }
@@ -424,7 +437,8 @@ impl Store {
             if units <= 0 {
                 return Err("quantities must be positive".into());
             }
-            for (n, line) in self.orders[order].lines.iter().enumerate().filter(|(_, line)| line.item == item) {
+            for (n, line) in self.orders[order].lines.iter().enumerate().filter(|(_, line)| line.item == item)
+            {
                 let taken = units.min(free(line)).max(0);
                 if taken > 0 {
                     found.push((n, taken));
@@ -432,7 +446,10 @@ impl Store {
                 }
             }
             if units > 0 {
-                return Err(format!("the order has {units} units of `{}` too few for that", self.items[item].sku));
+                return Err(format!(
+                    "the order has {units} units of `{}` too few for that",
+                    self.items[item].sku
+                ));
             }
         }
         Ok(found)
@@ -441,7 +458,10 @@ impl Store {
     /// Units of an item that shipped and were not refunded, for who sends something back.
     pub(in crate::sandbox) fn returnable(&self, order: usize) -> Vec<(usize, i64)> {
         let lines = self.orders[order].lines.iter();
-        lines.map(|line| (line.item, line.fulfilled - line.refunded)).filter(|(_, units)| *units > 0).collect()
+        lines
+            .map(|line| (line.item, line.fulfilled - line.refunded))
+            .filter(|(_, units)| *units > 0)
+            .collect()
     }
 
     /// The item of the first line with unfulfilled units.

@@ -43,10 +43,23 @@ pub(super) struct Letter {
 pub(super) enum Subject {
     Order(usize),
     /// Lines with the units added and removed.
-    Edit { order: usize, edit: u64, additions: Vec<(usize, i64)>, removals: Vec<(usize, i64)> },
-    Refund { order: usize, refund: usize },
-    Fulfilment { order: usize, fulfilment: usize },
-    Level { item: usize },
+    Edit {
+        order: usize,
+        edit: u64,
+        additions: Vec<(usize, i64)>,
+        removals: Vec<(usize, i64)>,
+    },
+    Refund {
+        order: usize,
+        refund: usize,
+    },
+    Fulfilment {
+        order: usize,
+        fulfilment: usize,
+    },
+    Level {
+        item: usize,
+    },
 }
 
 impl Store {
@@ -80,10 +93,16 @@ impl Store {
         let total = money(order.lines.iter().map(|line| self.cents(line) * line.quantity).sum());
         let current_total = money(order.lines.iter().map(|line| self.cents(line) * line.current()).sum());
         let refunded = !order.refunds.is_empty();
-        let financial = if order.lines.iter().all(|line| line.current() == 0) { "refunded" }
-            else if refunded { "partially_refunded" } else { "paid" };
+        let financial = if order.lines.iter().all(|line| line.current() == 0) {
+            "refunded"
+        } else if refunded {
+            "partially_refunded"
+        } else {
+            "paid"
+        };
         let lines: Vec<Value> = order.lines.iter().map(|line| self.line_body(line)).collect();
-        let fulfilments: Vec<Value> = (0..order.fulfilments.len()).map(|f| self.fulfilment_body(n, f)).collect();
+        let fulfilments: Vec<Value> =
+            (0..order.fulfilments.len()).map(|f| self.fulfilment_body(n, f)).collect();
         let refunds: Vec<Value> = (0..order.refunds.len()).map(|r| self.refund_body(n, r)).collect();
         let number = n + 1;
         let mut body = json!({

@@ -69,14 +69,17 @@ async fn a_merge_sets_the_quantity_and_a_replace_wipes_the_lead_time() {
     assert_eq!(accepted["status"], "ACCEPTED");
     lab.settle().await;
     let item = lab.get_listing("TSHIRT-BL-M").await;
-    assert_eq!(item["fulfillmentAvailability"], json!([{"fulfillmentChannelCode": "DEFAULT", "quantity": 4}]));
+    assert_eq!(
+        item["fulfillmentAvailability"],
+        json!([{"fulfillmentChannelCode": "DEFAULT", "quantity": 4}])
+    );
     assert_eq!(item["attributes"]["fulfillment_availability"][0]["lead_time_to_ship_max_days"], 2);
     lab.patch("TSHIRT-BL-M", "replace", quantity(3)).await;
     let item = lab.get_listing("TSHIRT-BL-M").await;
     assert_eq!(item["attributes"]["fulfillment_availability"], quantity(3));
     lab.patch("TSHIRT-BL-M", "delete", Value::Null).await;
     lab.settle().await;
-    assert_eq!(lab.book("TSHIRT-BL-M").await["amazon"]["available"], 0);
+    assert_eq!(lab.book("TSHIRT-BL-M").await["amazon"]["shown"], 0);
 }
 
 #[tokio::test]
@@ -89,9 +92,9 @@ async fn a_write_is_live_only_later_and_overwrites_what_was_sold_meanwhile() {
     assert_eq!(item["attributes"]["fulfillment_availability"][0]["quantity"], 6);
     assert_eq!(item["fulfillmentAvailability"][0]["quantity"], 10);
     lab.order("amazon", "TSHIRT-BL-M", 3).await;
-    assert_eq!(lab.book("TSHIRT-BL-M").await["amazon"]["available"], 7);
+    assert_eq!(lab.book("TSHIRT-BL-M").await["amazon"]["shown"], 7);
     lab.settle().await;
-    assert_eq!(lab.book("TSHIRT-BL-M").await["amazon"]["available"], 6);
+    assert_eq!(lab.book("TSHIRT-BL-M").await["amazon"]["shown"], 6);
 }
 
 #[tokio::test]
@@ -108,13 +111,13 @@ async fn a_wrong_write_is_invalid_inside_a_200() {
     check("TSHIRT-BL-M", "merge", quantity(-1), "90000900").await;
     check("TSHIRT-BL-M", "merge", json!([{"fulfillment_channel_code": "AMAZON_NA"}]), "90000900").await;
     check("TSHIRT-BL-M", "replace", Value::Null, "90220").await;
-    assert_eq!(lab.book("TSHIRT-BL-M").await["amazon"]["available"], 10);
+    assert_eq!(lab.book("TSHIRT-BL-M").await["amazon"]["shown"], 10);
     let path = format!("/listings/2021-08-01/items/{SELLER}/TSHIRT-BL-M?{MARKET}&mode=VALIDATION_PREVIEW");
     let patch = json!({"op": "merge", "path": "/attributes/fulfillment_availability", "value": quantity(1)});
     let body = json!({"productType": "PRODUCT", "patches": [patch]});
     assert_eq!(lab.amazon(Method::PATCH, &path, Some(body)).await.body["status"], "VALID");
     lab.settle().await;
-    assert_eq!(lab.book("TSHIRT-BL-M").await["amazon"]["available"], 10);
+    assert_eq!(lab.book("TSHIRT-BL-M").await["amazon"]["shown"], 10);
 }
 
 #[tokio::test]
@@ -158,13 +161,16 @@ async fn orders_are_found_by_update_and_their_status_moves() {
     lab.control("/fulfil", json!({"channel": "amazon", "order": id, "lines": one})).await;
     let order = get().await;
     assert_eq!(order["fulfillment"]["fulfillmentStatus"], "PARTIALLY_SHIPPED");
-    assert_eq!(order["orderItems"][0]["fulfillment"], json!({"quantityFulfilled": 1, "quantityUnfulfilled": 2}));
+    assert_eq!(
+        order["orderItems"][0]["fulfillment"],
+        json!({"quantityFulfilled": 1, "quantityUnfulfilled": 2})
+    );
     assert_eq!(order["orderItems"][0]["product"]["sellerSku"], "CABLE/USB-C/1M");
     lab.control("/cancel", json!({"channel": "amazon", "order": id})).await;
     let order = get().await;
     assert_eq!(order["fulfillment"]["fulfillmentStatus"], "SHIPPED");
     assert_eq!(order["orderItems"][0]["cancellation"]["cancellationExecution"]["cancelledBy"], "BUYER");
-    assert_eq!(lab.book("CABLE/USB-C/1M").await["amazon"]["available"], 9);
+    assert_eq!(lab.book("CABLE/USB-C/1M").await["amazon"]["shown"], 9);
     let path = "/orders/2026-01-01/orders?lastUpdatedAfter=2020-01-01T00:00:00Z&includedData=FULFILLMENT";
     let found = lab.amazon(Method::GET, path, None).await;
     assert_eq!(found.body["orders"].as_array().map(Vec::len), Some(1));
@@ -238,18 +244,23 @@ async fn tokens_end_and_grantless_ones_are_for_other_calls() {
     check(&lab.token().await, "The access token you provided has expired.").await;
     check("Atza|other", "The access token you provided is revoked, malformed or invalid.").await;
     let ask = async |body: Value| {
-        let response = lab.client.post(lab.url("amazon", "/auth/o2/token")).json(&body).send().await.expect("LWA");
+        let response =
+            lab.client.post(lab.url("amazon", "/auth/o2/token")).json(&body).send().await.expect("LWA");
         (response.status(), response.json::<Value>().await.expect("JSON"))
     };
     let id = json!("amzn1.application-oa2-client.sandbox");
     let secret = json!("amzn1.oa2-cs.v1.sandbox");
     let (status, body) = ask(json!({"grant_type": "refresh_token", "refresh_token": "x", "client_id": id,
-        "client_secret": secret})).await;
+        "client_secret": secret}))
+    .await;
     assert_eq!((status, body["error"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_grant")));
-    let (status, body) = ask(json!({"grant_type": "refresh_token", "client_id": id, "client_secret": "x"})).await;
+    let (status, body) =
+        ask(json!({"grant_type": "refresh_token", "client_id": id, "client_secret": "x"})).await;
     assert_eq!((status, body["error"].as_str()), (StatusCode::UNAUTHORIZED, Some("invalid_client")));
-    let (status, _) = ask(json!({"grant_type": "client_credentials", "client_id": id, "client_secret": secret,
-        "scope": "sellingpartnerapi::notifications"})).await;
+    let (status, _) =
+        ask(json!({"grant_type": "client_credentials", "client_id": id, "client_secret": secret,
+        "scope": "sellingpartnerapi::notifications"}))
+        .await;
     assert_eq!(status, StatusCode::OK);
 }
 
@@ -290,7 +301,9 @@ async fn a_search_reaches_a_thousand_listings_in_pages_of_twenty() {
     options.catalogue.skus = 1_100;
     let lab = Lab::start(options).await;
     let token = lab.token().await;
-    let first = format!("/listings/2021-08-01/items/{SELLER}?{MARKET}&pageSize=20&includedData=fulfillmentAvailability");
+    let first = format!(
+        "/listings/2021-08-01/items/{SELLER}?{MARKET}&pageSize=20&includedData=fulfillmentAvailability"
+    );
     let mut path = first.clone();
     let mut count = 0;
     loop {
@@ -313,7 +326,8 @@ fn check_model(specs: &std::path::Path, model: &str, definition: &str, body: &Va
     let mut schema: Value = serde_json::from_str(&text).expect("the models are JSON");
     schema["$ref"] = json!(format!("#/definitions/{definition}"));
     let validator = jsonschema::validator_for(&schema).unwrap_or_else(|e| panic!("{model}: {e}"));
-    let errors: Vec<String> = validator.iter_errors(body).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    let errors: Vec<String> =
+        validator.iter_errors(body).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(errors.is_empty(), "{definition}: {errors:?}\n{body}");
     let properties = &schema["definitions"][definition]["properties"];
     for field in body.as_object().expect("an object").keys() {
@@ -331,7 +345,8 @@ async fn answers_agree_with_the_published_models() {
     lab.settle().await;
     let get = async |path: &str| lab.amazon(Method::GET, path, None).await.body;
     let everything = "includedData=FULFILLMENT,CANCELLATION,PROCEEDS,PACKAGES";
-    let orders = get(&format!("/orders/2026-01-01/orders?createdAfter=2020-01-01T00:00:00Z&{everything}")).await;
+    let orders =
+        get(&format!("/orders/2026-01-01/orders?createdAfter=2020-01-01T00:00:00Z&{everything}")).await;
     check_model(&specs, "orders_2026-01-01", "SearchOrdersResponse", &orders);
     check_model(&specs, "orders_2026-01-01", "Order", &orders["orders"][0]);
     check_model(&specs, "orders_2026-01-01", "OrderItem", &orders["orders"][0]["orderItems"][0]);
@@ -340,9 +355,13 @@ async fn answers_agree_with_the_published_models() {
     let item = lab.get_listing("TSHIRT-BL-M").await;
     check_model(&specs, "listingsItems_2021-08-01", "Item", &item);
     check_model(&specs, "listingsItems_2021-08-01", "Item", &lab.get_listing("TSHIRT-BL-M-FBA").await);
-    let found = get(&format!("/listings/2021-08-01/items/{SELLER}?{MARKET}&includedData=summaries,productTypes")).await;
+    let found =
+        get(&format!("/listings/2021-08-01/items/{SELLER}?{MARKET}&includedData=summaries,productTypes"))
+            .await;
     check_model(&specs, "listingsItems_2021-08-01", "ItemSearchResults", &found);
-    for answer in [lab.patch("TSHIRT-BL-M", "merge", quantity(1)).await, lab.patch("X", "merge", quantity(1)).await] {
+    for answer in
+        [lab.patch("TSHIRT-BL-M", "merge", quantity(1)).await, lab.patch("X", "merge", quantity(1)).await]
+    {
         check_model(&specs, "listingsItems_2021-08-01", "ListingsItemSubmissionResponse", &answer);
     }
     let missing = lab.get_listing("NO-SUCH").await;

@@ -15,7 +15,13 @@ fn warehouse() -> Value {
 }
 
 impl Lab {
-    async fn erp(&self, method: Method, path: &str, body: Option<Value>, context: Value) -> (StatusCode, Value) {
+    async fn erp(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        context: Value,
+    ) -> (StatusCode, Value) {
         let mut request = self
             .client
             .request(method, self.url("erp", &format!("/sandbox/rest/model/{path}")))
@@ -100,8 +106,10 @@ async fn levels_need_a_location_and_fall_when_the_goods_leave() {
     assert_eq!(lab.levels(1, warehouse()).await, (5.0, 5.0));
     assert_eq!(lab.get("sale.sale/1?f=shipment_state&f=state").await["shipment_state"], "sent");
     let unknown = json!({"company": 1, "locations": [999]});
-    let (status, answer) = lab.erp(Method::GET, "product.product/1?f=quantity", None, unknown).await;
+    let (status, answer) = lab.erp(Method::GET, "product.product?f=quantity", None, unknown.clone()).await;
     assert_eq!((status, answer["status"].as_i64()), (StatusCode::BAD_REQUEST, Some(400)));
+    let (status, _) = lab.erp(Method::GET, "product.product/1?f=quantity", None, unknown).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
     let book = lab.book("TSHIRT-BL-M").await;
     assert_eq!(book["erp"]["on_hand"], 5);
     assert_eq!(book["available"], 10, "documents of an API client do not change what is true");
@@ -140,7 +148,8 @@ async fn a_part_of_a_line_ships_first_and_the_rest_gets_a_shipment_of_its_own() 
     let refused = lab.put(&format!("stock.move/{of}"), json!({"quantity": 3.0})).await;
     assert_eq!(refused, StatusCode::BAD_REQUEST);
     lab.press(&record, &["pick", "pack", "do"]).await;
-    let read = lab.get(&format!("sale.sale/{sale}?f=shipment_state&f=shipments.state&f=lines.moves.quantity")).await;
+    let read =
+        lab.get(&format!("sale.sale/{sale}?f=shipment_state&f=shipments.state&f=lines.moves.quantity")).await;
     assert_eq!(read["shipment_state"], "partially shipped");
     assert_eq!(read["shipments"][1]["state"], "waiting");
     assert_eq!(read["lines"][0]["moves"][0]["quantity"], 3.0);
@@ -152,7 +161,8 @@ async fn a_cancelled_shipment_is_an_exception_until_its_moves_are_ignored() {
     let lab = Lab::start(quick()).await;
     let (sale, shipment) = lab.sale("evk:4").await;
     assert_eq!(lab.press(&format!("stock.shipment.out/{shipment}"), &["cancel"]).await, "cancelled");
-    let state = async || lab.get(&format!("sale.sale/{sale}?f=shipment_state")).await["shipment_state"].clone();
+    let state =
+        async || lab.get(&format!("sale.sale/{sale}?f=shipment_state")).await["shipment_state"].clone();
     assert_eq!(state().await, "exception");
     assert_eq!(lab.levels(1, warehouse()).await, (10.0, 10.0));
     assert_eq!(lab.put("sale.line/1", json!({"moves_ignored": [["add", [1]]]})).await, StatusCode::OK);
@@ -212,7 +222,8 @@ async fn a_sale_of_less_than_nothing_is_a_return() {
 #[tokio::test]
 async fn an_internal_shipment_writes_units_off() {
     let lab = Lab::start(quick()).await;
-    let line = json!({"product": 1, "quantity": 2.0, "unit": 1, "from_location": 3, "to_location": 4, "company": 1});
+    let line =
+        json!({"product": 1, "quantity": 2.0, "unit": 1, "from_location": 3, "to_location": 4, "company": 1});
     let values = json!({"company": 1, "from_location": 3, "to_location": 4, "reference": "evk:6/w1",
                         "moves": [["create", [line]]]});
     lab.post("stock.shipment.internal", values).await;
@@ -244,7 +255,10 @@ async fn what_changed_is_found_by_the_times_of_moves() {
         let either = json!(["OR", ["write_date", ">=", since], ["create_date", ">=", since]]);
         let domain = json!([either, ["state", "in", ["done", "cancelled"]]]);
         let order = packed(&json!([["id", "ASC"]]));
-        let path = format!("stock.move?d={}&o={order}&s=500&f=product.code&f=write_date&f=create_date", packed(&domain));
+        let path = format!(
+            "stock.move?d={}&o={order}&s=500&f=product.code&f=write_date&f=create_date",
+            packed(&domain)
+        );
         lab.get(&path).await
     };
     let long_ago = json!({"__class__": "datetime", "year": 2020, "month": 1, "day": 1, "hour": 0, "minute": 0,
@@ -267,9 +281,14 @@ async fn what_changed_is_found_by_the_times_of_moves() {
 async fn open_moves_that_leave_the_warehouse_are_found() {
     let lab = Lab::start(quick()).await;
     lab.sale("evk:10").await;
-    let domain = json!([["state", "in", ["draft", "assigned", "staging"]],
-        ["from_location", "child_of", [5], "parent"], ["to_location", "not child_of", [5], "parent"],
-        ["product", ">=", 1], ["product", "<=", 1], ["id", ">", 0]]);
+    let domain = json!([
+        ["state", "in", ["draft", "assigned", "staging"]],
+        ["from_location", "child_of", [5], "parent"],
+        ["to_location", "not child_of", [5], "parent"],
+        ["product", ">=", 1],
+        ["product", "<=", 1],
+        ["id", ">", 0]
+    ]);
     let path = format!("stock.move?d={}&f=product&f=internal_quantity", packed(&domain));
     let found = lab.get(&path).await;
     assert_eq!(found, json!([{"id": 1, "__name__": "stock.move", "product": 1, "internal_quantity": 5.0}]));
@@ -283,16 +302,29 @@ async fn a_clients_first_look_finds_its_way() {
     let find = async |model: &str, domain: Value, fields: &str| {
         lab.get(&format!("{model}?d={}&{fields}", packed(&domain))).await[0].clone()
     };
-    let place = find("stock.location", json!([["code", "=", "WH"]]), "f=type&f=storage_location&f=lost_found_location").await;
-    assert_eq!(place, json!({"id": 5, "__name__": "stock.location", "type": "warehouse", "storage_location": 3,
-                             "lost_found_location": null}));
+    let place = find(
+        "stock.location",
+        json!([["code", "=", "WH"]]),
+        "f=type&f=storage_location&f=lost_found_location",
+    )
+    .await;
+    assert_eq!(
+        place,
+        json!({"id": 5, "__name__": "stock.location", "type": "warehouse", "storage_location": 3,
+                             "lost_found_location": null})
+    );
     assert_eq!(find("stock.location", json!([["type", "=", "lost_found"]]), "f=code").await["id"], 4);
-    assert_eq!(find("party.party", json!([["code", "=", "2"]]), "f=addresses").await["addresses"], json!([1]));
+    assert_eq!(
+        find("party.party", json!([["code", "=", "2"]]), "f=addresses").await["addresses"],
+        json!([1])
+    );
     let button = json!([["model", "=", "sale.sale"], ["name", "=", "process"]]);
     let groups = find("ir.model.button", button, "f=groups.name").await;
     assert_eq!(groups["groups"][0]["name"], "Sales Administrator");
     let codes = json!([["code", "in", ["CABLE/USB-C/1M", "箱-1"]]]);
-    let products = lab.get(&format!("product.product?d={}&f=code&f=default_uom&f=list_price_used", packed(&codes))).await;
+    let products = lab
+        .get(&format!("product.product?d={}&f=code&f=default_uom&f=list_price_used", packed(&codes)))
+        .await;
     assert_eq!(products.as_array().map(Vec::len), Some(2));
     assert_eq!(products[0]["list_price_used"]["__class__"], "Decimal");
     let version = json!({"method": "common.server.version", "params": []});

@@ -124,7 +124,8 @@ impl Meter<'_> {
 
 /// The page size asked for; without one the field's list is taken as one object.
 fn page_size(field: &Field, variables: &JsonMap) -> f64 {
-    let value = field.specified_argument_by_name("first").or_else(|| field.specified_argument_by_name("last"));
+    let value =
+        field.specified_argument_by_name("first").or_else(|| field.specified_argument_by_name("last"));
     let number = value.and_then(|value| match value.as_variable() {
         Some(name) => variables.get(name.as_str()).and_then(JsonValue::as_i64),
         None => value.to_i32().map(i64::from),

@@ -64,7 +64,10 @@ impl<'a> Wanted<'a> {
             return Err(coded("BAD_REQUEST", message));
         }
         let after = match given("after").and_then(JsonValue::as_str) {
-            Some(cursor) => Some(Place::read(cursor).ok_or_else(|| coded("BAD_REQUEST", "Invalid cursor for current pagination sort."))?),
+            Some(cursor) => Some(
+                Place::read(cursor)
+                    .ok_or_else(|| coded("BAD_REQUEST", "Invalid cursor for current pagination sort."))?,
+            ),
             None => None,
         };
         let query = given("query").and_then(JsonValue::as_str).unwrap_or("");
@@ -83,7 +86,8 @@ impl<'a> Wanted<'a> {
     /// Pages over a short list that has no filter.
     pub(super) fn page_of(&self, things: impl Iterator<Item = Thing>) -> Page {
         let from = self.after.map_or(0, |place| place.row + 1);
-        let mut rows: Vec<(Place, Thing)> = things.enumerate().map(|(n, thing)| (Place::row(n), thing)).collect();
+        let mut rows: Vec<(Place, Thing)> =
+            things.enumerate().map(|(n, thing)| (Place::row(n), thing)).collect();
         if self.reverse {
             rows.reverse();
             return match self.after {

@@ -22,7 +22,11 @@ pub(super) enum Filter {
     All(Vec<Filter>),
     Any(Vec<Filter>),
     Not(Box<Filter>),
-    Term { field: String, order: Comparison, value: String },
+    Term {
+        field: String,
+        order: Comparison,
+        value: String,
+    },
     /// A word without a field.
     Word(String),
 }
@@ -65,7 +69,9 @@ impl Filter {
             Filter::All(parts) => parts.iter().all(|part| part.matches(fact)),
             Filter::Any(parts) => parts.is_empty() || parts.iter().any(|part| part.matches(fact)),
             Filter::Not(part) => !part.matches(fact),
-            Filter::Term { field, order, value } => fact(field).is_none_or(|fact| fact.compares(*order, value)),
+            Filter::Term { field, order, value } => {
+                fact(field).is_none_or(|fact| fact.compares(*order, value))
+            }
             Filter::Word(word) => fact("").is_none_or(|fact| fact.compares(Comparison::Is, word)),
         }
     }
@@ -198,7 +204,8 @@ fn tokens(query: &str) -> Vec<Token> {
 
 /// Reads one term or word from the start of `text`.
 fn term(text: &str) -> (Token, &str) {
-    let end = text.find(|c: char| c.is_whitespace() || c == ')' || c == '(' || c == ':').unwrap_or(text.len());
+    let end =
+        text.find(|c: char| c.is_whitespace() || c == ')' || c == '(' || c == ':').unwrap_or(text.len());
     if !text[end..].starts_with(':') || end == 0 {
         let (word, tail) = value(text);
         let token = match word.as_str() {

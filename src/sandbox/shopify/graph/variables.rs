@@ -1,13 +1,13 @@
 //! Variables and the two things Shopify checks beyond the executor: fields that an input does not have, told by path,
 //! and the `@idempotent` directive.
 
+use apollo_compiler::ExecutableDocument;
 use apollo_compiler::ast::Type;
 use apollo_compiler::executable::{Field, Operation};
 use apollo_compiler::request::coerce_variable_values;
 use apollo_compiler::response::{JsonMap, JsonValue};
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
-use apollo_compiler::ExecutableDocument;
 use serde_json::{Value, json};
 
 use super::{inner, refusal, schema};
@@ -38,7 +38,9 @@ pub(super) fn coerce(
                 .collect();
             let extensions = json!({"code": "INVALID_VARIABLE", "value": value, "problems": problems});
             let locations: Vec<Value> = location.map(|at| json!(at)).into_iter().collect();
-            return Err(json!({"errors": [{"message": message, "locations": locations, "extensions": extensions}]}));
+            return Err(
+                json!({"errors": [{"message": message, "locations": locations, "extensions": extensions}]}),
+            );
         }
     }
     let raw = match inner(raw) {
@@ -64,7 +66,9 @@ fn find_unknown(ty: &Type, value: &Value, path: &mut Vec<String>, found: &mut Ve
         return;
     }
     let name = ty.inner_named_type();
-    let (Some(fields), Some(ExtendedType::InputObject(input))) = (value.as_object(), schema().types.get(name)) else {
+    let (Some(fields), Some(ExtendedType::InputObject(input))) =
+        (value.as_object(), schema().types.get(name))
+    else {
         return;
     };
     for (field, value) in fields {

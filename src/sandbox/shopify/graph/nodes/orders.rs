@@ -14,9 +14,8 @@ impl<'a> Node<'a, '_> {
     where
         'a: 'r,
     {
-        let read = |look: &dyn Fn(&Order) -> JsonValue| {
-            ResolvedValue::Leaf(self.read(|shop| look(&shop.orders[n])))
-        };
+        let read =
+            |look: &dyn Fn(&Order) -> JsonValue| ResolvedValue::Leaf(self.read(|shop| look(&shop.orders[n])));
         let cancelled_ms = self.read(|shop| shop.orders[n].cancelled.map(|(ms, _)| ms));
         Some(Ok(match field.name {
             "id" => ResolvedValue::leaf(Kind::Order.gid(n as u64)),

@@ -30,7 +30,8 @@ impl<'a> Node<'a, '_> {
             }
             "createdAt" | "updatedAt" => time(self.read(|shop| shop.opened_ms)),
             "inventoryLevel" => {
-                let item = text_argument(field, "inventoryItemId").and_then(|id| Kind::InventoryItem.read(id));
+                let item =
+                    text_argument(field, "inventoryItemId").and_then(|id| Kind::InventoryItem.read(id));
                 self.maybe(item.filter(|item| self.read(|shop| shop.has_level(*item))).map(Thing::Level))
             }
             "inventoryLevels" => return Some(self.levels(field)),

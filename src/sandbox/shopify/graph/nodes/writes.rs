@@ -66,7 +66,12 @@ impl<'a> Node<'a, '_> {
         }))
     }
 
-    pub(super) fn user_error<'r>(&self, outcome: &Outcome, n: usize, field: &Selected<'_>) -> Option<Resolved<'r>> {
+    pub(super) fn user_error<'r>(
+        &self,
+        outcome: &Outcome,
+        n: usize,
+        field: &Selected<'_>,
+    ) -> Option<Resolved<'r>> {
         let error = &outcome.errors[n];
         Some(Ok(match field.name {
             "code" => leaf(Some(error.code).filter(|code| !code.is_empty())),
