@@ -223,6 +223,5 @@ impl Amazon {
 
 /// Returns a time at which some order may have changed. Only the answer's status counts.
 fn an_hour_ago() -> Timestamp {
-    let now = jiff::Timestamp::now().as_millisecond();
-    Timestamp::from_millis(now).plus_millis(-3_600_000)
+    crate::clock::Clock::now(&crate::clock::SystemClock).plus_millis(-3_600_000)
 }

@@ -128,17 +128,14 @@ impl Counter {
             opening: false,
             absent,
         };
-        match self.ledger.submit(Command::Count(count)).await? {
-            Reply::Counted { changed, deferred, held, unknown } => {
-                if let Some(id) = held {
-                    warn!(channel = %self.channel, %id, "a count is held by the brake");
-                } else if changed > 0 {
-                    info!(channel = %self.channel, changed, deferred, unknown, "counted");
-                }
-                Ok(deferred)
-            }
-            _ => Ok(0),
+        let reply = self.ledger.submit(Command::Count(count)).await?;
+        let Reply::Counted { changed, deferred, held, unknown } = reply else { return Ok(0) };
+        if let Some(id) = held {
+            warn!(channel = %self.channel, %id, "a count is held by the brake");
+        } else if changed > 0 {
+            info!(channel = %self.channel, changed, deferred, unknown, "counted");
         }
+        Ok(deferred)
     }
 
     /// Looks up, after the read, which orders the counter still holds without their cancellations and returns.

@@ -186,9 +186,8 @@ impl Feed {
         let due: Vec<OrderKey> = self
             .ledger
             .read(move |state| {
-                let due = state.index.of(Kind::Fetch, &channel).filter_map(|work| match work {
-                    Work::Fetch { order, .. } => Some(order.clone()),
-                    _ => None,
+                let due = state.index.of(Kind::Fetch, &channel).filter_map(|work| {
+                    if let Work::Fetch { order, .. } = work { Some(order.clone()) } else { None }
                 });
                 due.take(FETCHES_MAX).collect()
             })
