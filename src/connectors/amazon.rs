@@ -39,8 +39,8 @@ use self::{
 };
 use crate::{
     connectors::{
-        CataloguePage, Changed, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome, Posting,
-        Push, Put, Received, Refusal, Scope,
+        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome,
+        Posting, Push, Put, Received, Refusal, Scope,
         http::{self, Client},
     },
     model::{Abilities, IdKind, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
@@ -186,15 +186,15 @@ impl Connector for Amazon {
 
     /// Reads one page of listings and one order, and dry-runs a write. The order search is made once only: it may be
     /// called 480 times a day, and the feed needs them.
-    async fn check(&self) -> Result<Vec<String>, Fault> {
-        let mut notes = vec![self.check_listings().await?];
+    async fn check(&self) -> Result<Checked, Fault> {
+        let mut facts = vec![self.check_listings().await?];
         if !self.orders_work.load(Ordering::Relaxed) {
             let request = encode::search_orders(&self.options, an_hour_ago(), 1, None);
             self.caller.read(&request).await?;
             self.orders_work.store(true, Ordering::Relaxed);
         }
-        notes.push("orders can be read".to_owned());
-        Ok(notes)
+        facts.push("orders can be read".to_owned());
+        Ok(Checked { facts, problems: Vec::new() })
     }
 }
 
@@ -223,6 +223,5 @@ impl Amazon {
 
 /// Returns a time at which some order may have changed. Only the answer's status counts.
 fn an_hour_ago() -> Timestamp {
-    let now = jiff::Timestamp::now().as_millisecond();
-    Timestamp::from_millis(now).plus_millis(-3_600_000)
+    crate::clock::Clock::now(&crate::clock::SystemClock).plus_millis(-3_600_000)
 }

@@ -9,13 +9,9 @@ use tracing::{info, warn};
 use crate::{
     clock::Clock,
     connectors::{Connector, CountLine, Fault, Posting, Scope},
-    core::{
-        Command, Refused, Reply, State,
-        command::Count,
-        mapping::resolve,
-    },
+    core::{Command, Refused, Reply, State, command::Count, mapping::resolve},
     engine::{
-        feed::{Error, pause_after},
+        feed::{Error, pause_after, tell_failure},
         intake::Quarantine,
         ledger::{self, Ledger},
         wake::ChannelWakes,
@@ -67,7 +63,12 @@ impl Counter {
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     warn!(channel = %self.channel, %error, failures, "could not read counts");
-                    self.metrics.feed_failed(&self.channel, if sweep { FeedName::Sweep } else { FeedName::Levels }, error.fault());
+                    self.metrics.feed_failed(
+                        &self.channel,
+                        if sweep { FeedName::Sweep } else { FeedName::Levels },
+                        error.fault(),
+                    );
+                    tell_failure(&self.ledger, &self.channel, &error).await;
                     tokio::select! {
                         () = shutdown.cancelled() => return,
                         () = tokio::time::sleep(pause_after(&error, failures)) => {}
@@ -127,17 +128,14 @@ impl Counter {
             opening: false,
             absent,
         };
-        match self.ledger.submit(Command::Count(count)).await? {
-            Reply::Counted { changed, deferred, held, unknown } => {
-                if let Some(id) = held {
-                    warn!(channel = %self.channel, %id, "a count is held by the brake");
-                } else if changed > 0 {
-                    info!(channel = %self.channel, changed, deferred, unknown, "counted");
-                }
-                Ok(deferred)
-            }
-            _ => Ok(0),
+        let reply = self.ledger.submit(Command::Count(count)).await?;
+        let Reply::Counted { changed, deferred, held, unknown } = reply else { return Ok(0) };
+        if let Some(id) = held {
+            warn!(channel = %self.channel, %id, "a count is held by the brake");
+        } else if changed > 0 {
+            info!(channel = %self.channel, changed, deferred, unknown, "counted");
         }
+        Ok(deferred)
     }
 
     /// Looks up, after the read, which orders the counter still holds without their cancellations and returns.
@@ -149,7 +147,8 @@ impl Counter {
         for posting in open {
             let held = self.connector.posted(&posting).await?;
             let lacks = posting.lines.iter().zip(&held).all(|(line, held)| {
-                held.released < line.target.released || held.returned < line.target.returned
+                held.released < line.target.released
+                    || held.returned < line.target.returned
                     || (line.target.released.is_zero() && line.target.returned.is_zero())
             });
             if lacks {
@@ -162,7 +161,8 @@ impl Counter {
 
 /// Returns the orders with raising movements that the counter has not acknowledged, for the items named.
 fn raising(state: &State, counter: &ChannelId, ids: &[Identifiers]) -> Vec<Posting> {
-    let skus: BTreeSet<_> = ids.iter().filter_map(|ids| resolve(state, counter, ids).sku().cloned()).collect();
+    let skus: BTreeSet<_> =
+        ids.iter().filter_map(|ids| resolve(state, counter, ids).sku().cloned()).collect();
     let orders: BTreeSet<&OrderKey> = skus.iter().flat_map(|sku| state.index.unposted(sku)).collect();
     let postings = orders.into_iter().filter_map(|key| state.posting(counter, key));
     postings.filter(|(_, raises)| *raises).map(|(posting, _)| posting).take(LOOKUPS_MAX).collect()
@@ -194,4 +194,3 @@ pub async fn read_counts(
     }
     Err(Error::Fault(Fault::Malformed(format!("more than {PAGES_MAX} pages of counts"))))
 }
-

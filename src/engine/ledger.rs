@@ -268,7 +268,10 @@ impl Writer {
     }
 
     fn make_durable(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
-        self.store.append(payloads)?;
+        // What one fsync covers may be more than the journal takes in one piece.
+        for portion in portions(payloads) {
+            self.store.append(portion)?;
+        }
         let begun = tokio::time::Instant::now();
         self.store.sync()?;
         self.metrics.fsynced(payloads.len(), begun.elapsed());
@@ -306,7 +309,26 @@ impl Writer {
     }
 }
 
+/// The most bytes that are appended in one piece, a single payload that is longer aside.
+const PORTION_BYTES: usize = 8 << 20;
+
+fn portions(payloads: &[Vec<u8>]) -> impl Iterator<Item = &[Vec<u8>]> {
+    let mut rest = payloads;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |payload: &&Vec<u8>| {
+            bytes += payload.len();
+            bytes <= PORTION_BYTES
+        };
+        let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let (portion, left) = rest.split_at(count);
+        rest = left;
+        (!portion.is_empty()).then_some(portion)
+    })
+}
+
 /// Encodes what the journal keeps of one command.
 pub fn encode(envelope: &Envelope) -> Vec<u8> {
-    serde_json::to_vec(envelope).expect("records hold no map with keys that are not text, and nothing that fails")
+    serde_json::to_vec(envelope)
+        .expect("records hold no map with keys that are not text, and nothing that fails")
 }

@@ -542,7 +542,7 @@ async fn refusals_say_what_to_change() {
 #[tokio::test]
 async fn check_tells_the_version_and_missing_rights() {
     let erp = tryton_or_skip!();
-    let notes = erp.on_hand.check().await.expect("all is well");
+    let notes = erp.on_hand.check().await.expect("all is well").facts;
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].starts_with("Tryton 8.2, company `Lab Company` (1), warehouse `WH`"), "{notes:?}");
     let mut options = options(&erp.server, &erp.server.base_url, Measure::OnHand);

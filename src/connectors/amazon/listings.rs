@@ -78,10 +78,13 @@ impl Amazon {
             200..=299 => Ok(reading(&told.answer.body, sku, &self.options.marketplace_ids)),
             404 => Ok(Reading::Absent),
             // An encoded `/` in the path is refused at times, in the words of a missing role.
-            403 => match told.fault() {
-                Fault::Unauthorized(_) if encode::fits_list(sku) => self.search_for_one(sku).await,
-                fault => self.reads_otherwise(fault).await,
-            },
+            403 => {
+                let fault = told.fault();
+                if matches!(fault, Fault::Unauthorized(_)) && encode::fits_list(sku) {
+                    return self.search_for_one(sku).await;
+                }
+                self.reads_otherwise(fault).await
+            }
             400 => Ok(Reading::Unreadable(decode::errors(&told.answer.body))),
             _ => Err(told.fault()),
         }

@@ -299,9 +299,10 @@ impl Store {
             json["fulfillment"] =
                 json!({"quantityFulfilled": line.shipped, "quantityUnfulfilled": line.open()});
         }
-        if let (true, Some((by, why))) = (asked("CANCELLATION"), own.cancelled_by.filter(|_| line.cancelled > 0)) {
-            json["cancellation"] =
-                json!({"cancellationExecution": {"cancelledBy": by, "cancelReason": why}});
+        if let (true, Some((by, why))) =
+            (asked("CANCELLATION"), own.cancelled_by.filter(|_| line.cancelled > 0))
+        {
+            json["cancellation"] = json!({"cancellationExecution": {"cancelledBy": by, "cancelReason": why}});
         }
         json
     }

@@ -61,6 +61,6 @@ async fn a_story_ends_the_same_in_the_sandbox() {
     tell(&on_hand, &free, &item).await;
     let changed = on_hand.changed(before.as_of).await.expect("the feed can be read");
     assert!(changed.items.iter().any(|ids| ids.get(IdKind::Sku) == Some(&item)));
-    assert_eq!(on_hand.check().await.expect("all is well").len(), 1);
+    assert_eq!(on_hand.check().await.expect("all is well").facts.len(), 1);
     sandbox.stop().await;
 }
