@@ -20,7 +20,7 @@ fn push(state: &mut State, id: &str, code: &str, units: i64) {
 fn fed(state: &mut State) {
     for name in ["main", "us"] {
         let (begun, through) = (state.seq, Timestamp::from_millis(OPENED));
-        run(state, Command::Fed { channel: channel(name), begun, through });
+        run(state, Command::Fed { channel: channel(name), begun, begun_at: through, through });
     }
 }
 
@@ -69,8 +69,8 @@ async fn status_before_any_configuration_says_to_wait() {
 #[tokio::test]
 async fn a_sku_is_found_by_its_encoded_name_with_balances_listings_and_entries() {
     let mut state = opened();
-    fed(&mut state);
     push(&mut state, "1001", "TSHIRT/BL", 2);
+    fed(&mut state);
     refuse(&mut state, "main");
     let served = serve(state, |_| {}).await;
     let view: SkuView = read(&served, "/v1/skus/TSHIRT%2FBL").await;

@@ -116,6 +116,9 @@ impl Desk for FakeDesk {
     }
 }
 
+/// How many pushes a door lets through until it is told more.
+const PUSHES: usize = 1_000;
+
 /// A door that answers as it is told, and keeps what it was given.
 pub(super) struct FakeDoor {
     pub answer: Mutex<Option<Taken>>,
@@ -130,9 +133,14 @@ impl FakeDoor {
         Arc::new(FakeDoor {
             answer: Mutex::new(Some(Taken::Yes)),
             pushes: Mutex::default(),
-            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            gate: Semaphore::new(PUSHES),
             arrived: Semaphore::new(0),
         })
+    }
+
+    /// Lets no push through any more.
+    pub(super) fn shut(&self) {
+        assert_eq!(self.gate.forget_permits(PUSHES), PUSHES, "shut before any push");
     }
 
     /// Says what the next pushes are answered; `None`: it panics.
@@ -162,7 +170,7 @@ pub(super) struct Served {
     pub socket: PathBuf,
     pub stop: CancellationToken,
     pub task: JoinHandle<()>,
-    pub dir: TempDir,
+    _dir: TempDir,
 }
 
 /// Serves a state; `change` may alter the options.
@@ -177,7 +185,7 @@ pub(super) async fn serve(state: State, change: impl FnOnce(&mut Options)) -> Se
     let open: Open = web.open().await.expect("both doors open");
     let (address, stop) = (open.address(), CancellationToken::new());
     let task = tokio::spawn(open.serve(stop.clone()));
-    Served { desk, door, metrics, base: format!("http://{address}"), address, socket, stop, task, dir }
+    Served { desk, door, metrics, base: format!("http://{address}"), address, socket, stop, task, _dir: dir }
 }
 
 impl Served {
