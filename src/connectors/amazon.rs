@@ -47,6 +47,8 @@ use crate::{
 };
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 /// How many puts one write takes. Each is a call of its own; more would only delay the first answer.

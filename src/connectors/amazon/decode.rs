@@ -230,7 +230,7 @@ struct RawAvailability {
 
 /// Reads one listing. `marketplaces` are the configured ones; the first in which it is listed names it.
 pub(super) fn listing(value: Value, marketplaces: &[String]) -> Result<Listing, String> {
-    let raw: RawListing = serde_json::from_value(value).map_err(|e| e.to_string())?;
+    let raw: RawListing = serde_path_to_error::deserialize(value).map_err(|e| e.to_string())?;
     let stock = stock(&raw);
     let mut summaries = raw.summaries.unwrap_or_default();
     let created = summaries.iter().filter_map(|s| s.created_date.clone()).min();

@@ -54,6 +54,7 @@ struct RawPagination {
 
 /// Reads one page of the search that began at `since` and has come to `place`.
 ///
+/// Amazon promises no order among pages; within one the oldest change comes first.
 /// The feed has been read up to the `lastUpdatedBefore` that Amazon names. Where it names none, it has been read no
 /// further than `since`: the orders count, and are read again.
 pub(super) fn page(body: &[u8], since: Timestamp, place: &Place) -> Result<OrderPage, Fault> {
@@ -145,7 +146,7 @@ struct RawExecution {
 
 /// Reads one order. The items of an order always come with it, so the snapshot is complete.
 fn order(value: &Value) -> Result<OrderSnapshot, String> {
-    let raw = RawOrder::deserialize(value).map_err(|e| e.to_string())?;
+    let raw: RawOrder = serde_path_to_error::deserialize(value).map_err(|e| e.to_string())?;
     let fulfillment = raw.fulfillment.ok_or("`fulfillment` is missing")?;
     let status = Status::named(&fulfillment.fulfillment_status)?;
     let by = match fulfillment.fulfilled_by.as_deref() {
