@@ -6,17 +6,19 @@
 pub mod amazon;
 pub mod http;
 pub mod limit;
+pub mod shopify;
+#[cfg(test)]
+pub(crate) mod specs;
+pub mod tryton;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    Abilities, DeliveryId, FulfilledBy, IdempotencyKey, Identifiers, Levels, LocationId, OrderId, OrderKey,
-    OrderSnapshot, Quantity, Timestamp, Totals,
-};
+use crate::model::{Abilities, DeliveryId, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals};
+
+pub use crate::model::exchange::{CatalogueItem, CountLine, Observed, Outcome, Posting, PostingLine, Put};
 
 /// One configured channel.
 #[async_trait]
@@ -58,42 +60,6 @@ pub trait Connector: Send + Sync {
     async fn check(&self) -> Result<Vec<String>, Fault>;
 }
 
-/// One quantity to be written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Put {
-    pub ids: Identifiers,
-    /// Where the channel is to show it.
-    pub location: LocationId,
-    pub quantity: Quantity,
-    /// What the channel last acknowledged, for channels that compare.
-    pub compare: Option<Quantity>,
-    pub key: IdempotencyKey,
-    /// Names the cause in the merchant's own history on the channel.
-    pub reference: String,
-}
-
-/// What a channel did with a write, as far as we can know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The channel has done it and says so.
-    Applied,
-    /// The channel has queued the write; it is not visible yet.
-    Accepted { submission: Option<String> },
-    /// Compare-and-set was refused: an unseen sale, or another writer.
-    Stale,
-    /// The channel understood and refused; sending the same write again cannot help.
-    Rejected { reason: String },
-    /// Not executed.
-    Throttled { retry_after_ms: i64 },
-    /// Our credentials fail. The lane stops; the leg keeps its place and its attempts. Not executed.
-    Unauthorized { reason: String },
-    /// Certainly not executed, and may go again: the connection was refused, or a sibling in the batch was bad.
-    NotSent { reason: String },
-    /// No definite answer: timed out, cut off or 5xx. The write may have landed, or may land later.
-    Unknown { fault: String },
-}
-
 /// Why a read gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -118,19 +84,6 @@ pub enum Fault {
 /// Where a paged read goes on, as the connector wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub String);
-
-/// What was read of one listing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Observed {
-    Seen(Levels),
-    /// The channel does not know it (any more).
-    Absent,
-    /// It is there, but must not be written: who ships it, or the channel's own state, forbids it.
-    Unwritable {
-        why: String,
-    },
-}
 
 /// One page of an order feed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -159,18 +112,6 @@ pub struct CataloguePage {
     pub next: Option<Cursor>,
 }
 
-/// One thing that a channel lists.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CatalogueItem {
-    pub ids: Identifiers,
-    pub title: Option<String>,
-    pub by: FulfilledBy,
-    /// What it shows at our configured location, if it is stocked there.
-    pub levels: Option<Levels>,
-    /// Why it must not be written (untracked, a bundle parent), if so.
-    pub unwritable: Option<String>,
-}
-
 /// Items that moved at a counter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changed {
@@ -194,34 +135,6 @@ pub struct CountPage {
     pub next: Option<Cursor>,
     /// The counter's time at which the page was read.
     pub as_of: Timestamp,
-}
-
-/// One counted item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CountLine {
-    pub ids: Identifiers,
-    pub location: LocationId,
-    pub quantity: Quantity,
-}
-
-/// What an ERP is to hold of one order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Posting {
-    pub order: OrderKey,
-    /// The same for every posting of the order; every document made for it carries it as its beginning.
-    pub reference: String,
-    /// Grows with each posting of the order. `reference` and `sequence` together are the key of one posting.
-    pub sequence: u32,
-    pub placed_at: Timestamp,
-    pub lines: Vec<PostingLine>,
-}
-
-/// The targets of one item within a posting, summed over the order's lines of that item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PostingLine {
-    pub ids: Identifiers,
-    pub location: LocationId,
-    pub target: Totals,
 }
 
 /// A pushed request, before it is believed.

@@ -3,6 +3,7 @@
 //! Owns the shapes that the journal keeps. Knows no I/O, clock, randomness or hash order, and takes no decision.
 
 pub mod channel;
+pub mod exchange;
 pub mod ids;
 pub mod listing;
 pub mod order;
@@ -11,8 +12,10 @@ pub mod quantity;
 pub mod time;
 
 pub use channel::{Abilities, Measure, Visible};
+pub use exchange::{CatalogueItem, CountLine, Observed, Outcome, Posting, PostingLine, Put};
 pub use ids::{ChannelId, DeliveryId, IdempotencyKey, Instance, LineId, LocationId, OrderId, OrderKey, Sku};
 pub use listing::{FulfilledBy, IdKind, Identifier, Identifiers, Levels};
 pub use order::{LineSnapshot, OrderSnapshot, Rest, Seen, Totals};
+pub use policy::{Mode, Policies, Retry, Returns};
 pub use quantity::{Overflow, Quantity};
 pub use time::{Revision, Seq, Timestamp};

@@ -115,6 +115,8 @@ impl Connector for Amazon {
             compare_and_set: false,
             visible: Visible::Later,
             sells: true,
+            restocks_cancels: true,
+            restocks_returns: false,
             posts: false,
             counts: None,
             batch: BATCH,

@@ -13,6 +13,8 @@ use reqwest::{
     header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
 use url::{Host, Url};
 
 use crate::connectors::{Fault, Outcome};
@@ -293,6 +295,38 @@ pub fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     let sent = parser.parse_timestamp(date?.trim()).ok()?;
     let wait = Duration::try_from(until.duration_since(sent)).unwrap_or(Duration::ZERO);
     Some(wait.min(RETRY_AFTER_MAX))
+}
+
+/// Reads a body as JSON. The error says where it does not fit and why, but quotes nothing of it: it may be a person's.
+pub fn json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, String> {
+    fit(&mut serde_json::Deserializer::from_slice(body))
+}
+
+/// Reads a part of a JSON document, as [`json`] does.
+pub fn json_part<'de, T: Deserialize<'de>>(part: &'de serde_json::Value) -> Result<T, String> {
+    fit(part)
+}
+
+fn fit<'de, T, D>(from: D) -> Result<T, String>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de, Error = serde_json::Error>,
+{
+    serde_path_to_error::deserialize(from).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        let text = inner.to_string();
+        let what = match inner.classify() {
+            // Names a field of ours, nothing of the body.
+            Category::Data if text.starts_with("missing field") => text,
+            Category::Data => "is of an unexpected type or size".to_owned(),
+            Category::Syntax => format!("is not JSON at line {} column {}", inner.line(), inner.column()),
+            Category::Eof => "ends too early".to_owned(),
+            Category::Io => "cannot be read".to_owned(),
+        };
+        // The whole, or a place that is not known.
+        if path == "." || path == "?" { what } else { format!("`{path}`: {what}") }
+    })
 }
 
 /// Returns the beginning of a body as one line of printable text, for an error message.

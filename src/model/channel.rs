@@ -31,6 +31,10 @@ pub struct Abilities {
     pub visible: Visible,
     /// The channel sells, and lowers its own quantity when it does.
     pub sells: bool,
+    /// Raises its own quantity when a cancelled unit may be sold again.
+    pub restocks_cancels: bool,
+    /// Raises its own quantity when a returned unit may be sold again.
+    pub restocks_returns: bool,
     /// Takes postings of orders (an ERP).
     pub posts: bool,
     /// Tells counts (an ERP), and which quantity they are.

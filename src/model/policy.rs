@@ -50,6 +50,8 @@ pub struct ChannelPolicy {
     pub max: Option<Quantity>,
     /// For a channel that posts: which movements are posted to it.
     pub posts: Posts,
+    /// A feed that was not read for this long alerts, in milliseconds.
+    pub feed_late_ms: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +117,8 @@ pub enum Returns {
 /// How a channel's SKU text becomes a canonical SKU when no exact match exists.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MappingRules {
+    /// The channel whose item codes are the canonical SKUs.
+    pub master: Option<ChannelId>,
     /// White space around the text does not count.
     pub trim: bool,
     /// Upper and lower case are the same.

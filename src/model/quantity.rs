@@ -49,7 +49,7 @@ impl Quantity {
         Quantity(self.0.max(0))
     }
 
-    pub fn is_zero(self) -> bool {
+    pub fn is_zero(&self) -> bool {
         self.0 == 0
     }
 }

@@ -76,6 +76,35 @@ fn an_excerpt_is_one_short_line() {
 }
 
 #[test]
+fn a_json_error_says_where_and_quotes_nothing() {
+    #[derive(Debug, Deserialize)]
+    struct Order {
+        #[expect(dead_code, reason = "only read")]
+        lines: Vec<Line>,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Line {
+        #[expect(dead_code, reason = "only read")]
+        id: u64,
+    }
+    #[track_caller]
+    fn check(body: &str, want: &str) {
+        let error = json::<Order>(body.as_bytes()).expect_err("it does not fit");
+        assert_eq!(error, want);
+    }
+    check(
+        r#"{"lines": [{"id": 1}, {"id": "jon@example.com"}]}"#,
+        "`lines[1].id`: is of an unexpected type or size",
+    );
+    check(r#"{"lines": [{}]}"#, "`lines[0]`: missing field `id` at line 1 column 13");
+    check(r#"{"lines": [{"id": 1}"#, "`lines`: ends too early");
+    check("<html>", "is not JSON at line 1 column 1");
+    let part = serde_json::json!({"lines": [{"id": "jon@example.com"}]});
+    let error = json_part::<Order>(&part).expect_err("it does not fit");
+    assert_eq!(error, "`lines[0].id`: is of an unexpected type or size");
+}
+
+#[test]
 fn a_secret_becomes_a_header_that_debug_does_not_show() {
     let value = secret_header("token", &SecretString::from("shpat_1")).expect("it is plain");
     assert_eq!(value.to_str().expect("it is text"), "shpat_1");

@@ -1,0 +1,173 @@
+//! The command line. Each command has a file; most only ask the running daemon over its socket and print.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached, 4 there is no such thing, 5 refused as
+//! things stand, 65 the journal or the demo does not add up, 78 the configuration is wrong.
+
+mod check;
+mod client;
+mod dead_letters;
+mod demo;
+mod failure;
+mod init;
+mod map;
+mod pause;
+mod print;
+mod run;
+mod sandbox;
+mod show;
+mod store;
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+pub use failure::Failure;
+
+use crate::model::{ChannelId, OrderId, Sku};
+
+/// Where the configuration is looked for if nothing else is said.
+pub const CONFIG: &str = "/etc/evenkeel/evenkeel.toml";
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached, 4 there is no \
+    such thing, 5 refused as things stand, 65 the journal or the demo does not add up, 78 the configuration is wrong.";
+
+/// Keeps stock true on every sales channel.
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel", version, about, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Global {
+    /// The configuration file.
+    #[arg(short, long, global = true, env = "EVENKEEL_CONFIG", default_value = CONFIG, value_name = "FILE")]
+    config: PathBuf,
+    /// The daemon's socket, if it is not the one that the configuration names.
+    #[arg(long, global = true, env = "EVENKEEL_SOCKET", value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Print JSON instead of tables.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Run,
+    /// Check the configuration and its secrets; with `--online` also every channel.
+    Check(check::Check),
+    /// Take over the opening stock, once, from the ERP or from a channel.
+    Init(init::Init),
+    /// Show how the daemon and its channels are.
+    Status,
+    /// Show the balances, listings and latest movements of a SKU.
+    Sku {
+        sku: Sku,
+    },
+    /// Show an order: its lines, what is booked, and what the ERP was told.
+    Order {
+        channel: ChannelId,
+        order: OrderId,
+    },
+    /// Show what has not arrived yet.
+    Outbox(show::Outbox),
+    /// Show the alerts that fire.
+    Alerts,
+    /// List, retry or discard what waits for a person.
+    DeadLetters {
+        #[command(subcommand)]
+        command: dead_letters::DeadLetters,
+    },
+    /// List, import or export the mapping between SKUs and channels.
+    Map {
+        #[command(subcommand)]
+        command: map::Map,
+    },
+    /// Keep a channel or a SKU from selling.
+    Pause(pause::Pause),
+    /// End a pause.
+    Resume(pause::Resume),
+    /// Read a channel's orders, and an ERP's movements, now.
+    Poll {
+        /// All channels, if none is named.
+        channel: Option<ChannelId>,
+    },
+    /// Write a checkpoint of the state now.
+    Checkpoint,
+    /// Prove the journal offline: every checksum, the hash chain, and that the balances follow from the entries.
+    Verify(store::Verify),
+    /// Build the state anew from checkpoint and journal. The daemon must be stopped.
+    Rebuild(store::Rebuild),
+    /// Serve a simulated Shopify, Amazon and ERP on this machine.
+    Sandbox(sandbox::SandboxArgs),
+    /// Run the sandbox and the daemon together, sell, break things, and compare the books.
+    Demo(demo::Demo),
+    /// Print the completions of a shell.
+    Completions {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Zsh,
+}
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Run => run::run(&global),
+        Command::Check(check) => check::run(&global, &check),
+        Command::Verify(verify) => store::verify(&global, &verify),
+        Command::Rebuild(rebuild) => store::rebuild(&global, &rebuild),
+        Command::Sandbox(args) => sandbox::run(&args),
+        Command::Demo(demo) => demo::run(&global, demo),
+        Command::Completions { shell } => {
+            completions(shell);
+            Ok(())
+        }
+        Command::Init(init) => init::run(&global, &init),
+        Command::Status => show::status(&global),
+        Command::Sku { sku } => show::sku(&global, &sku),
+        Command::Order { channel, order } => show::order(&global, &channel, &order),
+        Command::Outbox(outbox) => show::outbox(&global, &outbox),
+        Command::Alerts => show::alerts(&global),
+        Command::DeadLetters { command } => dead_letters::run(&global, &command),
+        Command::Map { command } => map::run(&global, &command),
+        Command::Pause(pause) => pause::pause(&global, pause),
+        Command::Resume(resume) => pause::resume(&global, resume),
+        Command::Poll { channel } => show::poll(&global, channel),
+        Command::Checkpoint => show::checkpoint(&global),
+    }
+}
+
+fn completions(shell: Shell) {
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Elvish => clap_complete::Shell::Elvish,
+        Shell::Fish => clap_complete::Shell::Fish,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "evenkeel", &mut script);
+    print::raw(&String::from_utf8_lossy(&script));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

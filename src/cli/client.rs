@@ -1,0 +1,118 @@
+//! Asks the running daemon over its Unix socket.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::net::UnixStream;
+
+use crate::{
+    cli::{Failure, Global, failure::Kind},
+    config::{Config, process_env},
+    web::view::Problem,
+};
+
+/// Reading whole catalogues takes a while.
+const LIMIT: Duration = Duration::from_secs(1_800);
+
+/// The way to the daemon.
+pub(super) struct Client {
+    socket: PathBuf,
+    json: bool,
+}
+
+impl Client {
+    /// Finds the socket: the one named, else the one in the configuration.
+    pub(super) fn new(global: &Global) -> Result<Client, Failure> {
+        let socket = match &global.socket {
+            Some(socket) => socket.clone(),
+            None => load(global)?.socket.path,
+        };
+        Ok(Client { socket, json: global.json })
+    }
+
+    /// Asks the daemon at a socket.
+    pub(super) fn at(socket: PathBuf) -> Client {
+        Client { socket, json: false }
+    }
+
+    pub(super) fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, Failure> {
+        self.ask(Method::GET, path, None)
+    }
+
+    pub(super) fn post<Q: Serialize, A: DeserializeOwned>(&self, path: &str, asked: &Q) -> Result<A, Failure> {
+        let body = serde_json::to_vec(asked).map_err(anyhow::Error::from)?;
+        self.ask(Method::POST, path, Some(body))
+    }
+
+    fn ask<A: DeserializeOwned>(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<A, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (status, answer) = runtime
+            .block_on(async { tokio::time::timeout(LIMIT, exchange(&self.socket, method, path, body)).await })
+            .map_err(|_| Failure::new(Kind::Failed, format!("the daemon did not answer within {LIMIT:?}")))?
+            .map_err(|error| self.unreachable(&error))?;
+        if status.is_success() {
+            let read = serde_json::from_slice(&answer);
+            return read.map_err(|e| Failure::new(Kind::Failed, format!("the daemon's answer was not understood: {e}")));
+        }
+        let told: Problem = serde_json::from_slice(&answer).unwrap_or_else(|_| Problem {
+            error: format!("the daemon answered {status}"),
+            next: "see the daemon's log with `journalctl -u evenkeel`".into(),
+        });
+        let kind = match status {
+            StatusCode::NOT_FOUND => Kind::NotFound,
+            StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Kind::Refused,
+            StatusCode::SERVICE_UNAVAILABLE => Kind::Unreachable,
+            _ => Kind::Failed,
+        };
+        Err(Failure::new(kind, told.error).next(told.next).as_json(self.json))
+    }
+
+    fn unreachable(&self, error: &anyhow::Error) -> Failure {
+        Failure::new(Kind::Unreachable, format!("no daemon answers at `{}`: {error:#}", self.socket.display()))
+            .next("start it (`systemctl start evenkeel`), or name its socket with --socket")
+            .as_json(self.json)
+    }
+}
+
+async fn exchange(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Option<Vec<u8>>,
+) -> Result<(StatusCode, Bytes), anyhow::Error> {
+    let stream = UnixStream::connect(socket).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let driver = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "evenkeel")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body.unwrap_or_default())))?;
+    let answer = sender.send_request(request).await?;
+    let status = answer.status();
+    let body = answer.into_body().collect().await?.to_bytes();
+    driver.abort();
+    Ok((status, body))
+}
+
+/// Loads the configuration, all of its problems in one failure.
+pub(super) fn load(global: &Global) -> Result<Config, Failure> {
+    Config::load(&global.config, &process_env()).map_err(|problems| {
+        Failure::new(Kind::Config, problems)
+            .next("mend the lines named; docs/CONFIG.md tells every key, `evenkeel check` tries again")
+            .as_json(global.json)
+    })
+}
+
+/// Encodes a part of a path.
+pub(super) fn part(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

@@ -1,0 +1,80 @@
+//! Why a command failed: what happened, what to do next, and the exit code that says so.
+
+use std::fmt;
+
+/// A failed command.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    error: String,
+    next: Option<String>,
+    json: bool,
+}
+
+/// What kind of failure it is; each has an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Failed,
+    /// The daemon cannot be reached.
+    Unreachable,
+    NotFound,
+    /// Refused as things stand.
+    Refused,
+    /// The journal, or the books of the demo, do not add up.
+    Disagrees,
+    /// The configuration is wrong.
+    Config,
+}
+
+impl Failure {
+    pub fn new(kind: Kind, error: impl fmt::Display) -> Failure {
+        Failure { kind, error: error.to_string(), next: None, json: false }
+    }
+
+    /// Says what to do about it.
+    pub fn next(self, next: impl fmt::Display) -> Failure {
+        Failure { next: Some(next.to_string()), ..self }
+    }
+
+    /// Has it printed as JSON.
+    pub fn as_json(self, json: bool) -> Failure {
+        Failure { json, ..self }
+    }
+
+    /// Returns the exit code.
+    pub fn code(&self) -> u8 {
+        match self.kind {
+            Kind::Failed => 1,
+            Kind::Unreachable => 3,
+            Kind::NotFound => 4,
+            Kind::Refused => 5,
+            Kind::Disagrees => 65,
+            Kind::Config => 78,
+        }
+    }
+
+    /// Prints it on standard error.
+    pub fn print(&self) {
+        if self.json {
+            let value = serde_json::json!({"error": self.error, "next": self.next, "code": self.code()});
+            anstream::eprintln!("{value}");
+            return;
+        }
+        anstream::eprintln!("evenkeel: {}", self.error);
+        if let Some(next) = &self.next {
+            anstream::eprintln!("  next: {next}");
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::new(Kind::Failed, format!("{error:#}"))
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::new(Kind::Failed, error)
+    }
+}

@@ -1,0 +1,70 @@
+//! How answers look: tables for people, JSON on request.
+
+use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use serde::Serialize;
+
+use crate::cli::Failure;
+
+/// Prints a value as JSON, or has it told for people.
+pub(super) fn answer<T: Serialize>(json: bool, value: &T, tell: impl FnOnce(&T)) -> Result<(), Failure> {
+    if json {
+        let text = serde_json::to_string_pretty(value).map_err(anyhow::Error::from)?;
+        anstream::println!("{text}");
+    } else {
+        tell(value);
+    }
+    Ok(())
+}
+
+/// Prints a table, or a sentence if it has no rows.
+pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, none: &str) {
+    if rows.is_empty() {
+        line(none);
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header.map(str::to_uppercase));
+    for row in rows {
+        table.add_row(row);
+    }
+    line(&table.to_string());
+}
+
+pub(super) fn line(text: &str) {
+    anstream::println!("{text}");
+}
+
+/// Prints as it is.
+pub(super) fn raw(text: &str) {
+    anstream::print!("{text}");
+}
+
+/// Returns a dash for nothing.
+pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// Returns a span as people say it.
+pub(super) fn span(millis: i64) -> String {
+    match millis {
+        i64::MIN..0 => "0s".to_owned(),
+        0..1_000 => format!("{millis}ms"),
+        1_000..120_000 => format!("{}s", millis / 1_000),
+        120_000..7_200_000 => format!("{}m", millis / 60_000),
+        7_200_000..172_800_000 => format!("{}h", millis / 3_600_000),
+        _ => format!("{}d", millis / 86_400_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_in_the_largest_unit_that_keeps_them_apart() {
+        let told: Vec<String> =
+            [-5, 0, 999, 1_500, 119_000, 300_000, 7_200_000, 200_000_000].into_iter().map(span).collect();
+        assert_eq!(told, ["0s", "0ms", "999ms", "1s", "119s", "5m", "2h", "2d"]);
+    }
+}

@@ -1,0 +1,42 @@
+//! `evenkeel run`: the daemon.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    cli::{Failure, Global, client::load, failure::Kind},
+    config::{Secrets, process_env},
+    engine, telemetry,
+};
+
+pub(super) fn run(global: &Global) -> Result<(), Failure> {
+    let config = load(global)?;
+    let env = process_env();
+    let secrets = Secrets::load(&config, &env).map_err(|problems| Failure::new(Kind::Config, problems))?;
+    telemetry::Logs::start(&config.log, &env).map_err(|error| Failure::new(Kind::Failed, error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        stop_on_signals(shutdown.clone())?;
+        info!(version = env!("CARGO_PKG_VERSION"), config = %global.config.display(), "starting");
+        engine::run(config, secrets, shutdown).await.map_err(|failed| {
+            error!(error = %failed, "the daemon ends");
+            Failure::new(Kind::Failed, anyhow::Error::from(failed).to_string())
+        })
+    })
+}
+
+/// Stops in an orderly way on SIGTERM and SIGINT.
+pub(super) fn stop_on_signals(shutdown: CancellationToken) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        shutdown.cancel();
+    });
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! The commands that only ask and print: status, sku, order, outbox, alerts; and those that only prod.
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        Failure, Global,
+        client::{Client, part},
+        print::{self, or_dash, span},
+    },
+    model::{ChannelId, OrderId, Sku, Totals},
+    web::view::{self, Alerts, Checkpoint, CircuitView, Done, OrderView, PollRequest, SkuView, Status},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Outbox {
+    /// Only this channel.
+    #[arg(long)]
+    channel: Option<ChannelId>,
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+pub(super) fn status(global: &Global) -> Result<(), Failure> {
+    let status: Status = Client::new(global)?.get("/v1/status")?;
+    print::answer(global.json, &status, |s| {
+        let opened = s.initialised_at.map_or("no opening stock yet: run `evenkeel init`".to_owned(), |at| {
+            format!("opening stock of {at}")
+        });
+        print::line(&format!(
+            "evenkeel {} instance {} ({:?}), up {}, journal at {}, {opened}",
+            s.version, s.instance, s.mode, span(s.uptime_ms), s.seq
+        ));
+        print::line(&format!(
+            "{} SKUs, {} orders, {} dead letters, {} alerts, {} unmatched, {} queued",
+            s.skus, s.orders, s.dead_letters, s.alerts_firing, s.unmatched, s.queued
+        ));
+        let rows = s.channels.iter().map(channel_row).collect();
+        let header = ["channel", "kind", "circuit", "orders read", "listings", "unconfirmed", "lag", "to post", "dead"];
+        print::table(header, rows, "no channels are configured");
+    })
+}
+
+fn channel_row(c: &view::ChannelStatus) -> [String; 9] {
+    let circuit = match (&c.circuit, c.paused) {
+        (CircuitView::Open { unauthorized: Some(_), .. }, _) => "stopped: credentials".to_owned(),
+        (CircuitView::Open { .. }, _) => "open".to_owned(),
+        (CircuitView::Closed { .. }, Some(pause)) => format!("paused ({pause:?})").to_lowercase(),
+        (CircuitView::Closed { .. }, None) => "closed".to_owned(),
+    };
+    let parked = c.legs.get("parked").copied().unwrap_or(0) + c.postings_parked;
+    [
+        c.channel.to_string(),
+        c.kind.clone(),
+        circuit,
+        c.orders_read_age_ms.map_or("-".to_owned(), |age| format!("{} ago", span(age))),
+        c.listings.to_string(),
+        c.unconfirmed.to_string(),
+        span(c.lag_ms),
+        c.postings_waiting.to_string(),
+        parked.to_string(),
+    ]
+}
+
+pub(super) fn sku(global: &Global, sku: &Sku) -> Result<(), Failure> {
+    let view: SkuView = Client::new(global)?.get(&format!("/v1/skus/{}", part(sku.as_str())))?;
+    print::answer(global.json, &view, tell_sku)
+}
+
+fn tell_sku(view: &SkuView) {
+    let paused = view.paused.map_or(String::new(), |pause| format!(", {pause:?}").to_lowercase());
+    print::line(&format!("{} at revision {}{paused}", view.sku, view.revision));
+    let rows = view.stock.iter().map(|p| {
+        let counted = p.opened.as_ref().map_or("never".to_owned(), |o| format!("{} by {}", o.as_of, o.counter));
+        let figures = [p.on_hand, p.committed, p.reserved, p.available].map(|q| q.to_string());
+        let [on_hand, committed, reserved, available] = figures;
+        [p.location.to_string(), on_hand, committed, reserved, available, counted]
+    });
+    print::table(["location", "on_hand", "committed", "reserved", "available", "opened"], rows.collect(), "no stock");
+    let rows = view.listings.iter().map(|l| {
+        let ids = l.ids.iter().map(|(kind, id)| format!("{kind}={id}")).collect::<Vec<_>>().join(" ");
+        let state = l.state.clone().or_else(|| l.unwritable.clone()).unwrap_or_else(|| "-".to_owned());
+        [
+            l.channel.to_string(),
+            ids,
+            or_dash(l.desired),
+            or_dash(l.base),
+            or_dash(l.shown),
+            state,
+            l.waits_for.clone().unwrap_or_default(),
+        ]
+    });
+    let header = ["channel", "listing", "desired", "expected", "seen", "state", "waits for"];
+    print::table(header, rows.collect(), "no listings");
+    let rows = view.recent.iter().map(|e| {
+        let figures = [e.quantity, e.on_hand, e.committed].map(|q| q.to_string());
+        let [quantity, on_hand, committed] = figures;
+        [e.seq.to_string(), e.recorded_at.to_string(), e.kind.clone(), quantity, on_hand, committed, e.cause.clone()]
+    });
+    let header = ["seq", "recorded", "kind", "units", "on_hand", "committed", "cause"];
+    print::table(header, rows.collect(), "no movements");
+}
+
+pub(super) fn order(global: &Global, channel: &ChannelId, order: &OrderId) -> Result<(), Failure> {
+    let path = format!("/v1/orders/{}/{}", part(channel.as_str()), part(order.as_str()));
+    let view: OrderView = Client::new(global)?.get(&path)?;
+    print::answer(global.json, &view, tell_order)
+}
+
+fn tell_order(view: &OrderView) {
+    let name = view.name.as_deref().unwrap_or("");
+    let doubt = if view.fetch_due { ", to be read again" } else { "" };
+    print::line(&format!("{} {} {name} placed {}{doubt}", view.channel, view.order, view.placed_at));
+    let rows = view.lines.iter().map(|l| {
+        let sku = l.bound.as_ref().map(|b| b.sku.to_string());
+        let sku = sku.or_else(|| l.unmapped.as_ref().map(|why| format!("unmapped: {why}")));
+        [l.line.to_string(), or_dash(sku), totals(&l.totals), l.open.to_string()]
+    });
+    print::table(["line", "sku", "ordered/released/written off/shipped/returned", "open"], rows.collect(), "no lines");
+    let rows = view.postings.iter().map(|p| {
+        let reason = p.reason.clone().unwrap_or_default();
+        [p.channel.to_string(), p.state.clone(), p.reference.clone(), p.sequence.to_string(), reason]
+    });
+    print::table(["erp", "state", "reference", "posting", "reason"], rows.collect(), "no ERP is told of it");
+}
+
+fn totals(t: &Totals) -> String {
+    format!("{}/{}/{}/{}/{}", t.ordered, t.released, t.written_off, t.fulfilled, t.returned)
+}
+
+pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
+    let channel = outbox.channel.as_ref().map(|c| format!("&channel={c}")).unwrap_or_default();
+    let view: view::Outbox = Client::new(global)?.get(&format!("/v1/outbox?limit={}{channel}", outbox.limit))?;
+    print::answer(global.json, &view, |view| {
+        let rows = view.rows.iter().map(|r| {
+            [
+                r.channel.to_string(),
+                r.subject.clone(),
+                r.state.clone(),
+                or_dash(r.quantity),
+                or_dash(r.base),
+                r.tries.to_string(),
+                span(r.age_ms),
+                r.why.clone().unwrap_or_default(),
+            ]
+        });
+        let header = ["channel", "subject", "state", "to show", "expected", "tries", "age", "why"];
+        print::table(header, rows.collect(), "everything has arrived");
+        if view.more {
+            print::line("there are more; see --limit");
+        }
+    })
+}
+
+pub(super) fn alerts(global: &Global) -> Result<(), Failure> {
+    let alerts: Alerts = Client::new(global)?.get("/v1/alerts")?;
+    print::answer(global.json, &alerts, |alerts| {
+        let rows = alerts.alerts.iter().map(|a| {
+            let state = if a.firing { "firing" } else { "recovered" };
+            [a.kind.clone(), a.subject.clone(), state.to_owned(), span(a.age_ms), a.text.clone()]
+        });
+        print::table(["alert", "subject", "state", "age", "text"], rows.collect(), "no alerts");
+    })
+}
+
+pub(super) fn poll(global: &Global, channel: Option<ChannelId>) -> Result<(), Failure> {
+    let done: Done = Client::new(global)?.post("/v1/poll", &PollRequest { channel })?;
+    print::answer(global.json, &done, |done| print::line(&done.done))
+}
+
+pub(super) fn checkpoint(global: &Global) -> Result<(), Failure> {
+    let written: Checkpoint = Client::new(global)?.post("/v1/checkpoint", &serde_json::json!({}))?;
+    print::answer(global.json, &written, |w| print::line(&format!("checkpoint at {}, head {}", w.seq, w.head)))
+}

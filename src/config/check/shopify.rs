@@ -1,0 +1,131 @@
+//! Checks `[channels.shopify.<name>]`.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::config::{
+    check::{
+        Names,
+        channels::{self, Defaults, RawSelling},
+    },
+    raw,
+    schedule::Schedule,
+    scope::Scope,
+    secret::SecretRef,
+    settings::Shopify,
+};
+
+/// The version that the queries are written for.
+const API_VERSION: &str = "2026-10";
+/// The oldest version that the queries are valid in.
+const API_VERSION_MIN: &str = "2026-07";
+/// Secrets that may sign webhooks at one time: the app's, its former one, and a store's own.
+const WEBHOOK_SECRETS_MAX: usize = 5;
+
+const DEFAULTS: Defaults = Defaults {
+    orders_every: Duration::from_mins(1),
+    overlap: Duration::from_mins(2),
+    // Without the scope `read_all_orders`, Shopify tells no older ones.
+    lookback: Duration::from_hours(60 * 24),
+};
+
+pub(super) fn shopify(
+    raw: raw::Shopify,
+    at: &Scope<'_>,
+    names: &Names,
+    reconcile: &Schedule,
+) -> Option<Shopify> {
+    let shop = at.required("shop", raw.shop, "\"example.myshopify.com\"");
+    let shop = shop.and_then(|shop| domain(shop, raw.base_url.is_some(), at));
+    let base_url = match (raw.base_url, &shop) {
+        (Some(url), _) => at.url("base_url", Some(url)),
+        (None, Some(shop)) => Url::parse(&format!("https://{shop}/")).ok(),
+        (None, None) => None,
+    };
+    let token = at.required("access_token", raw.access_token, "{ credential = \"shopify-main-token\" }");
+    let access_token = token.and_then(|token| at.key("access_token").secret(token));
+    let webhook_secrets = webhook_secrets(raw.webhook_secrets, &at.key("webhook_secrets"));
+    let location = at.required("location_id", raw.location_id, "655441491");
+    let location_id = location.and_then(|location| location_id(&location.0, &at.key("location_id")));
+    let selling = RawSelling {
+        locations: raw.locations,
+        buffer: raw.buffer,
+        min: raw.min,
+        max: raw.max,
+        orders: (raw.orders_every, raw.orders_cron),
+        overlap: raw.orders_overlap,
+        lookback: raw.orders_lookback,
+        reconcile: (raw.reconcile_every, raw.reconcile_cron),
+    };
+    let selling = channels::selling(selling, at, names, &DEFAULTS, reconcile);
+    let timeouts = channels::timeouts(raw.connect_timeout, raw.timeout, at);
+    let assume = channels::assume(raw.assume, &at.key("assume"));
+    let api_version = api_version(raw.api_version, at);
+    Some(Shopify {
+        api_version,
+        shop: shop?,
+        base_url: base_url?,
+        access_token: access_token?,
+        webhook_secrets,
+        location_id: location_id?,
+        selling,
+        timeouts,
+        assume,
+    })
+}
+
+/// Takes the shop's own domain. A shop elsewhere than at Shopify may have another.
+fn domain(shop: String, elsewhere: bool, at: &Scope<'_>) -> Option<String> {
+    let label = |part: &str| {
+        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !part.is_empty() && part.chars().all(good)
+    };
+    let valid = shop.split('.').all(label);
+    let own = shop.strip_suffix(".myshopify.com").is_some_and(label);
+    if own || (elsewhere && valid) {
+        return Some(shop);
+    }
+    at.key("shop").problem_fix(
+        format!("must be the shop's own domain in lower case, is `{}`", shop.escape_debug()),
+        "write it like `example.myshopify.com`, without `https://`",
+    );
+    None
+}
+
+fn api_version(raw: Option<String>, at: &Scope<'_>) -> String {
+    let Some(version) = raw else { return API_VERSION.to_owned() };
+    let quarterly = matches!(
+        version.as_bytes(),
+        [y, e, a, r, b'-', b'0', b'1' | b'4' | b'7'] | [y, e, a, r, b'-', b'1', b'0']
+            if [y, e, a, r].into_iter().all(u8::is_ascii_digit)
+    );
+    if quarterly && version.as_str() >= API_VERSION_MIN {
+        return version;
+    }
+    let message =
+        format!("must be a version like `{API_VERSION}`, `{API_VERSION_MIN}` or later, is `{version}`");
+    at.key("api_version").problem(message);
+    API_VERSION.to_owned()
+}
+
+fn webhook_secrets(list: Vec<raw::Secret>, at: &Scope<'_>) -> Vec<SecretRef> {
+    if list.len() > WEBHOOK_SECRETS_MAX {
+        at.problem(format!("must be at most `{WEBHOOK_SECRETS_MAX}` secrets, is `{}`", list.len()));
+    }
+    let each = |(index, secret)| at.index(index).secret(secret);
+    list.into_iter().enumerate().filter_map(each).collect()
+}
+
+/// Takes `gid://shopify/Location/123` or `123`.
+fn location_id(text: &str, at: &Scope<'_>) -> Option<String> {
+    let digits = text.strip_prefix("gid://shopify/Location/").unwrap_or(text);
+    match digits.parse::<u64>() {
+        Ok(id) if id > 0 => Some(id.to_string()),
+        Ok(_) | Err(_) => {
+            let message = format!("must be the id of a Shopify location, is `{}`", text.escape_debug());
+            at.problem_fix(message, "write the number at the end of its address in the admin");
+            None
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The configuration once it is known to be good: typed, complete, in pieces that are handed down.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
+
+use url::Url;
+
+use crate::{
+    config::{Schedule, SecretRef, span},
+    model::{
+        Abilities, ChannelId, Instance, LocationId, Measure, Quantity,
+        policy::{
+            AlertPolicy, Allocation, Brake, ChannelKind, ChannelPolicy, DriftPolicy, MappingRules, Mode,
+            Override, Policies, Posts, Retry, Returns,
+        },
+    },
+};
+
+/// Everything that the file says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    pub mode: Mode,
+    pub instance: Instance,
+    pub store: Store,
+    pub web: Web,
+    pub socket: Socket,
+    pub log: Log,
+    /// In the order of the file.
+    pub locations: Vec<LocationId>,
+    pub allocation: Allocation,
+    pub overrides: Vec<Override>,
+    pub returns: Returns,
+    pub mapping: MappingRules,
+    pub brake: Brake,
+    pub retry: Retry,
+    pub alerts: Alerts,
+    pub drift: DriftPolicy,
+    pub retention: Retention,
+    pub shopify: BTreeMap<ChannelId, Shopify>,
+    pub amazon: BTreeMap<ChannelId, Amazon>,
+    pub tryton: BTreeMap<ChannelId, Tryton>,
+}
+
+/// The journal and the state beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// The directory that holds everything durable.
+    pub path: PathBuf,
+    /// A journal segment is closed and a new one begun when it is this long.
+    pub segment_bytes: u64,
+    /// What the state may keep in memory as its cache.
+    pub cache_bytes: u64,
+    /// The largest number of commands that share one fsync.
+    pub group_max: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Web {
+    pub listen: SocketAddr,
+    /// A larger request gets 413.
+    pub body_max_bytes: usize,
+    /// Commands that may wait for the ledger; when it is full, a webhook gets 503.
+    pub queue_max: usize,
+    /// A request that is not answered by then gets 503.
+    pub answer_within: Duration,
+}
+
+/// Where the command line meets the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Socket {
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    /// A level, or directives such as `info,evenkeel::engine=debug`.
+    pub level: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// Journald under systemd, text elsewhere.
+    #[default]
+    Auto,
+    Text,
+    Json,
+    Journald,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alerts {
+    pub policy: AlertPolicy,
+    /// Where alerts are posted to.
+    pub target: Option<AlertTarget>,
+    /// Linked to in alerts, with the alert's kind as the fragment.
+    pub runbook_url: Option<Url>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlertTarget {
+    Plain(Url),
+    /// The address itself is the credential, as Slack's is.
+    Secret(SecretRef),
+}
+
+/// How long what is done with is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Bodies that could not be read.
+    pub quarantine: Duration,
+}
+
+/// What every channel that sells has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selling {
+    /// Where its listings draw from; its sales are booked at the first.
+    pub locations: Vec<LocationId>,
+    pub buffer: Quantity,
+    pub min: Quantity,
+    pub max: Option<Quantity>,
+    pub orders: Feed,
+    /// How far back the orders are read when the feed has no watermark yet.
+    pub orders_lookback: Duration,
+    /// The full comparison of what the channel shows with what was confirmed.
+    pub reconcile: Schedule,
+}
+
+/// A feed that is read since a watermark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    pub schedule: Schedule,
+    /// How far before its watermark each read begins.
+    pub overlap: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the connection stands, TLS included.
+    pub connect: Duration,
+    /// From the first byte to connect until the last byte of the answer.
+    pub total: Duration,
+}
+
+/// What the operator knows better than the connector about a channel's delays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Assume {
+    pub late: Option<Duration>,
+    pub stale: Option<Duration>,
+    pub feed_lag: Option<Duration>,
+    pub visible: Option<Duration>,
+    pub look: Option<Duration>,
+}
+
+impl Assume {
+    /// Returns what the connector states, with the operator's figures where they are given.
+    pub fn over(&self, stated: Abilities) -> Abilities {
+        let or = |given: Option<Duration>, stated: i64| given.map_or(stated, span::millis);
+        Abilities {
+            late_ms: or(self.late, stated.late_ms),
+            stale_ms: or(self.stale, stated.stale_ms),
+            feed_lag_ms: or(self.feed_lag, stated.feed_lag_ms),
+            visible_ms: or(self.visible, stated.visible_ms),
+            look_ms: or(self.look, stated.look_ms),
+            ..stated
+        }
+    }
+}
+
+/// `[channels.shopify.<name>]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shopify {
+    /// The shop's own domain, as webhooks name it: `example.myshopify.com`.
+    pub shop: String,
+    pub base_url: Url,
+    pub api_version: String,
+    pub access_token: SecretRef,
+    /// Empty: the channel takes no webhooks.
+    pub webhook_secrets: Vec<SecretRef>,
+    /// Shopify's location that quantities are written to, digits only.
+    pub location_id: String,
+    pub selling: Selling,
+    pub timeouts: Timeouts,
+    pub assume: Assume,
+}
+
+/// `[channels.amazon.<name>]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Amazon {
+    pub base_url: Url,
+    pub lwa_url: Url,
+    pub seller_id: String,
+    pub marketplaces: Vec<String>,
+    pub client_id: String,
+    pub client_secret: SecretRef,
+    pub refresh_token: SecretRef,
+    pub rates: Rates,
+    pub selling: Selling,
+    pub timeouts: Timeouts,
+    pub assume: Assume,
+}
+
+/// Amazon's usage plans, one token bucket for each operation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    pub search_orders: Rate,
+    pub get_order: Rate,
+    pub patch_listings_item: Rate,
+    pub get_listings_item: Rate,
+    pub search_listings_items: Rate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    pub per_second: f64,
+    pub burst: u32,
+}
+
+/// `[channels.tryton.<name>]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tryton {
+    pub base_url: Url,
+    pub database: String,
+    pub key: SecretRef,
+    /// The record id of the company, where the key's user works for several.
+    pub company: Option<i64>,
+    /// The code of the party that sales are posted for.
+    pub customer: String,
+    /// The code of the warehouse that is counted and that sales are shipped from.
+    pub warehouse: String,
+    /// What we call that warehouse.
+    pub location: LocationId,
+    /// Which quantity is read as a count, if any is.
+    pub counts: Option<Measure>,
+    pub posts: Posts,
+    /// Reads what moved.
+    pub levels: Feed,
+    /// Reads everything.
+    pub sweep: Schedule,
+    pub timeouts: Timeouts,
+    pub assume: Assume,
+}
+
+impl Config {
+    /// Returns the part that decisions depend on, and that enters the journal.
+    pub fn policies(&self, abilities: impl Fn(&ChannelId) -> Abilities) -> Policies {
+        let mut channels = BTreeMap::new();
+        for (id, channel) in &self.shopify {
+            let stated = channel.assume.over(abilities(id));
+            channels.insert(id.clone(), channel.selling.policy(ChannelKind::Shopify, stated));
+        }
+        for (id, channel) in &self.amazon {
+            let stated = channel.assume.over(abilities(id));
+            channels.insert(id.clone(), channel.selling.policy(ChannelKind::Amazon, stated));
+        }
+        for (id, channel) in &self.tryton {
+            let stated = channel.assume.over(abilities(id));
+            channels.insert(id.clone(), channel.policy(Abilities { counts: channel.counts, ..stated }));
+        }
+        Policies {
+            instance: self.instance.clone(),
+            mode: self.mode,
+            locations: self.locations.clone(),
+            channels,
+            allocation: self.allocation,
+            overrides: self.overrides.clone(),
+            returns: self.returns,
+            mapping: self.mapping.clone(),
+            brake: self.brake,
+            retry: self.retry,
+            alerts: self.alerts.policy,
+            drift: self.drift,
+        }
+    }
+
+    /// Returns every channel with its kind, by name.
+    pub fn channels(&self) -> BTreeMap<&ChannelId, ChannelKind> {
+        let shopify = self.shopify.keys().map(|id| (id, ChannelKind::Shopify));
+        let amazon = self.amazon.keys().map(|id| (id, ChannelKind::Amazon));
+        let tryton = self.tryton.keys().map(|id| (id, ChannelKind::Tryton));
+        shopify.chain(amazon).chain(tryton).collect()
+    }
+
+    /// Returns what a channel that sells has.
+    pub fn selling(&self, id: &ChannelId) -> Option<&Selling> {
+        let shopify = self.shopify.get(id).map(|channel| &channel.selling);
+        shopify.or_else(|| self.amazon.get(id).map(|channel| &channel.selling))
+    }
+
+    /// Names what differs from `running` and cannot be changed without a restart.
+    pub fn needs_restart(&self, running: &Config) -> Vec<&'static str> {
+        let kinds = |config: &Config| -> BTreeSet<(ChannelId, &'static str)> {
+            config.channels().into_iter().map(|(id, kind)| (id.clone(), kind.name())).collect()
+        };
+        let differs = [
+            ("instance", self.instance != running.instance),
+            ("store", self.store != running.store),
+            ("web", self.web != running.web),
+            ("socket", self.socket != running.socket),
+            ("log.format", self.log.format != running.log.format),
+            ("channels (one was added, removed or renamed)", kinds(self) != kinds(running)),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+}
+
+impl Selling {
+    /// A feed that missed three of its turns, and a quarter of an hour at least, is late.
+    fn feed_late_ms(&self) -> i64 {
+        const LEAST: Duration = Duration::from_mins(15);
+        match &self.orders.schedule {
+            Schedule::Every(span) => span::millis((*span * 3).max(LEAST)),
+            Schedule::Cron(_) => span::millis(LEAST * 8),
+        }
+    }
+
+    fn policy(&self, kind: ChannelKind, abilities: Abilities) -> ChannelPolicy {
+        ChannelPolicy {
+            kind,
+            abilities,
+            locations: self.locations.clone(),
+            buffer: self.buffer,
+            min: self.min,
+            max: self.max,
+            posts: Posts { sales: false, shipments: false, returns: false },
+            feed_late_ms: self.feed_late_ms(),
+        }
+    }
+}
+
+impl Tryton {
+    fn policy(&self, abilities: Abilities) -> ChannelPolicy {
+        ChannelPolicy {
+            kind: ChannelKind::Tryton,
+            abilities,
+            locations: vec![self.location.clone()],
+            buffer: Quantity::ZERO,
+            min: Quantity::ZERO,
+            max: None,
+            posts: self.posts,
+            feed_late_ms: 0,
+        }
+    }
+}

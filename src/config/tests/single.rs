@@ -1,0 +1,303 @@
+//! One value at a time: bounds, forms and words.
+
+use super::*;
+
+#[test]
+fn general_values_are_bounded() {
+    check(
+        &[("mode = \"live\"", "mode = \"lvie\"")],
+        &["mode: must be `live` or `shadow`, is `lvie`; did you mean `live`?"],
+    );
+    check(
+        &[("instance = \"main\"", "instance = \"Main One\"")],
+        &["instance: `instance` must consist of a-z, 0-9, `-` and `_`, is `Main One`"],
+    );
+    check(
+        &[("returns = \"quarantine\"", "returns = \"burn\"")],
+        &["returns: must be `restock`, `quarantine` or `ignore`, is `burn`"],
+    );
+    check(
+        &[("path = \"/var/lib/evenkeel\"", "path = \"data\"")],
+        &["store.path: must be an absolute path, is `data`"],
+    );
+    check(
+        &[("segment_bytes = 33554432", "segment_bytes = 1")],
+        &["store.segment_bytes: must be from `1048576` to `4294967296`, is `1`"],
+    );
+    check(
+        &[("listen = \"127.0.0.1:8480\"", "listen = \"localhost\"")],
+        &[
+            "web.listen: must be an IP address and a port, is `localhost`; write it like `127.0.0.1:8480` or `[::1]:8480`",
+        ],
+    );
+    check(
+        &[("answer_within = \"4s\"", "answer_within = \"1h\"")],
+        &["web.answer_within: must be from `100ms` to `1m`, is `1h`"],
+    );
+    check(
+        &[("answer_within = \"4s\"", "answer_within = \"soon\"")],
+        &["web.answer_within: must be a time span, is `soon`: not a time span; \
+         write it like `250ms`, `30s`, `5m`, `1h 30m` or `14d`"],
+    );
+    check(
+        &[("safety_stock = 0", "safety_stock = -1")],
+        &["allocation.safety_stock: must be from `0` to `1000000000`, is `-1`"],
+    );
+    check(
+        &[("zero_percent = 20", "zero_percent = 101")],
+        &["brake.zero_percent: must be from `1` to `100`, is `101`"],
+    );
+    check(
+        &[("repair = \"ours\"", "repair = \"theirs\"")],
+        &["drift.repair: must be `ours` or `ask`, is `theirs`"],
+    );
+    check(
+        &[("quarantine = \"14d\"", "quarantine = \"1m\"")],
+        &["retention.quarantine: must be from `1h` to `3650d`, is `1m`"],
+    );
+}
+
+#[test]
+fn a_socket_path_must_fit_its_address() {
+    let long = format!("path = \"/run/{}.sock\"", "x".repeat(110));
+    check(
+        &[("path = \"/run/evenkeel/evenkeel.sock\"", &long)],
+        &["socket.path: must be at most `107` bytes long, is `120`"],
+    );
+}
+
+#[test]
+fn a_mistyped_log_level_does_not_pass_as_the_name_of_a_module() {
+    let level = |text: &str| parse(&edited(&[("level = \"info\"", &format!("level = \"{text}\""))]));
+    for good in ["warn", "INFO", "info,evenkeel::engine=debug", "off"] {
+        assert!(level(good).is_ok(), "{good}");
+    }
+    for bad in
+        ["inffo", "", "info,evenkeel::engine", "info,evenkeel=loud", "info,,warn", "warn, evenkeel=trace"]
+    {
+        assert_eq!(told(level(bad)).len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn addresses_are_https_or_loopback_and_carry_nothing_else() {
+    let erp = |url: &str| {
+        told(parse(&edited(&[("base_url = \"https://erp.example.org/\"", &format!("base_url = \"{url}\""))])))
+    };
+    for good in [
+        "https://erp.example.org",
+        "https://erp.example.org/tryton/",
+        "http://127.0.0.1:8000",
+        "http://[::1]/",
+        "http://localhost:1",
+    ] {
+        assert_eq!(erp(good), Vec::<String>::new(), "{good}");
+    }
+    let insecure =
+        "channels.tryton.erp.base_url: must begin with `https://`; plain http is accepted for loopback only";
+    for (bad, want) in [
+        ("http://erp.example.org/", insecure),
+        ("http://127.0.0.1.example.org/", insecure),
+        ("ftp://erp.example.org/", "channels.tryton.erp.base_url: must begin with `https://`"),
+        (
+            "https://u:p@erp.example.org/",
+            "channels.tryton.erp.base_url: must not hold a user name or a password",
+        ),
+        ("https://erp.example.org/?a=b", "channels.tryton.erp.base_url: must not hold a `?` or a `#`"),
+        (
+            "erp.example.org",
+            "channels.tryton.erp.base_url: must be a URL: relative URL without a base; write it like `https://host/`",
+        ),
+    ] {
+        assert_eq!(erp(bad), [want], "{bad}");
+    }
+}
+
+#[test]
+fn a_schedule_is_an_interval_or_a_good_cron_expression() {
+    check(&[("every = \"6h\"", "cron = \"0 30 3 * * *\"")], &[]);
+    check(
+        &[("every = \"6h\"", "every = \"6h\"\ncron = \"0 30 3 * * *\"")],
+        &["reconcile.cron: must not be given together with `every`; remove one of the two"],
+    );
+    let told = told(parse(&edited(&[("orders_every = \"1m\"", "orders_cron = \"*/5 * * * *\"")])));
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("channels.shopify.main.orders_cron: must be a cron expression"), "{told:?}");
+    assert!(told[0].ends_with("`0 */5 * * * *` is every five minutes"), "{told:?}");
+}
+
+#[test]
+fn a_channel_compares_by_the_general_schedule_unless_it_has_its_own() {
+    let config = parse(&edited(&[
+        ("every = \"6h\"", "cron = \"0 30 3 * * *\""),
+        ("# reconcile_every = \"6h\"", "reconcile_every = \"2h\""),
+    ]))
+    .expect("both are good");
+    let of = |selling: &crate::config::Selling| selling.reconcile.to_string();
+    assert_eq!(config.shopify.values().map(|c| of(&c.selling)).collect::<Vec<_>>(), ["every 2h"]);
+    assert_eq!(config.amazon.values().map(|c| of(&c.selling)).collect::<Vec<_>>(), ["cron 0 30 3 * * *"]);
+}
+
+#[test]
+fn shopify_values_have_shopifys_forms() {
+    check(
+        &[("shop = \"example.myshopify.com\"", "shop = \"https://example.myshopify.com\"")],
+        &[
+            "channels.shopify.main.shop: must be the shop's own domain in lower case, is `https://example.myshopify.com`; \
+         write it like `example.myshopify.com`, without `https://`",
+        ],
+    );
+    for version in ["2026-04", "2026-11", "26-10", "unstable"] {
+        let want = format!(
+            "channels.shopify.main.api_version: must be a version like `2026-10`, `2026-07` or later, is `{version}`"
+        );
+        let to = format!("api_version = \"{version}\"");
+        check(&[("api_version = \"2026-10\"", &to)], &[&want]);
+    }
+    check(&[("api_version = \"2026-10\"", "api_version = \"2027-01\"")], &[]);
+    check(
+        &[("location_id = 655441491", "location_id = \"gid://shopify/Product/1\"")],
+        &[
+            "channels.shopify.main.location_id: must be the id of a Shopify location, is `gid://shopify/Product/1`; \
+         write the number at the end of its address in the admin",
+        ],
+    );
+    let gid = parse(&edited(&[("location_id = 655441491", "location_id = \"gid://shopify/Location/7\"")]));
+    let gid = gid.expect("a gid is good");
+    assert_eq!(gid.shopify.values().map(|c| c.location_id.as_str()).collect::<Vec<_>>(), ["7"]);
+}
+
+#[test]
+fn amazon_values_have_amazons_forms() {
+    check(
+        &[("region = \"na\"", "region = \"us\"")],
+        &["channels.amazon.us.region: must be `na`, `eu` or `fe`, is `us`"],
+    );
+    check(
+        &[("marketplaces = [\"ATVPDKIKX0DER\"]", "marketplaces = [\"US\"]")],
+        &["channels.amazon.us.marketplaces[0]: must be the id of a marketplace, is `US`; \
+         write it like `ATVPDKIKX0DER`, not as a country"],
+    );
+    check(
+        &[("marketplaces = [\"ATVPDKIKX0DER\"]", "marketplaces = [\"ATVPDKIKX0DER\", \"A1F83G8C2ARO7P\"]")],
+        &["channels.amazon.us.marketplaces[1]: `A1F83G8C2ARO7P` belongs to the region `eu`, not to `na`; \
+         a seller account has one channel for each region"],
+    );
+    check(
+        &[("seller_id = \"A1B2C3D4E5F6G7\"", "seller_id = \"a1-b2\"")],
+        &[
+            "channels.amazon.us.seller_id: must be the merchant token of the account, of `A-Z` and `0-9` only, is `a1-b2`",
+        ],
+    );
+    check(
+        &[("{ per_second = 0.0056, burst = 20 }", "{ per_second = 0, burst = 0 }")],
+        &[
+            "channels.amazon.us.rates.search_orders.per_second: must be from `0.0001` to `1000`, is `0`",
+            "channels.amazon.us.rates.search_orders.burst: must be from `1` to `10000`, is `0`",
+        ],
+    );
+}
+
+#[test]
+fn tryton_values_have_trytons_forms() {
+    check(
+        &[("company = 1", "company = 0")],
+        &["channels.tryton.erp.company: must be a record id, `1` or more, is `0`"],
+    );
+    check(
+        &[("database = \"production\"", "database = \"a/b\"")],
+        &["channels.tryton.erp.database: must consist of letters, digits, `_`, `-` and `.`, is `a/b`"],
+    );
+    check(
+        &[("counts = \"on_hand\"", "counts = \"onhand\"")],
+        &[
+            "channels.tryton.erp.counts: must be `on_hand`, `free` or `none`, is `onhand`; did you mean `on_hand`?",
+        ],
+    );
+}
+
+#[test]
+fn a_secret_is_named_in_exactly_one_way() {
+    let token = "access_token = { credential = \"shopify-main-token\" }";
+    for (value, want) in [
+        ("{}", "channels.shopify.main.access_token: must have one of `file`, `credential` or `env`"),
+        (
+            "{ file = \"/a\", env = \"B\" }",
+            "channels.shopify.main.access_token: must have only one of `file`, `credential` and `env`",
+        ),
+        ("{ file = \"a\" }", "channels.shopify.main.access_token.file: must be an absolute path"),
+        (
+            "{ credential = \"../a\" }",
+            "channels.shopify.main.access_token.credential: must be the name of a credential, without `/`",
+        ),
+        (
+            "{ env = \"\" }",
+            "channels.shopify.main.access_token.env: must be the name of an environment variable",
+        ),
+    ] {
+        check(&[(token, &format!("access_token = {value}"))], &[want]);
+    }
+}
+
+#[test]
+fn mapping_rows_name_known_channels_and_identifiers_of_their_kind() {
+    let row = |row: &str| {
+        let text = format!("{EXAMPLE}\n[[mapping.table]]\n{row}\n");
+        told(parse(&text))
+    };
+    assert_eq!(row("sku = \"A\"\nchannel = \"us\"\nasin = \"B0XYZ12345\""), Vec::<String>::new());
+    assert_eq!(row("sku = \"A\"\nchannel = \"main\"\nvariant = \"45128736\""), Vec::<String>::new());
+    for (text, want) in [
+        (
+            "channel = \"us\"\nasin = \"B0XYZ12345\"",
+            "mapping.table[0].sku: is missing; for example `sku = \"TSHIRT-BL-M\"`",
+        ),
+        (
+            "sku = \"A\"\nchannel = \"us\"",
+            "mapping.table[0]: names no identifier; add one of `channel_sku`, `variant`, `inventory_item`, `asin`, `fnsku`, `record`, `barcode`",
+        ),
+        (
+            "sku = \"A\"\nchannel = \"uss\"\nasin = \"B0XYZ12345\"",
+            "mapping.table[0].channel: no channel is named `uss`; did you mean `us`?",
+        ),
+        (
+            "sku = \"A\"\nchannel = \"main\"\nasin = \"B0XYZ12345\"",
+            "mapping.table[0].asin: `shopify` channels have none, only `amazon` ones have",
+        ),
+        (
+            "sku = \"A\"\nchannel = \"us\"\nasin = \"b0xyz\"",
+            "mapping.table[0].asin: must be ten characters of `A-Z` and `0-9`, is `b0xyz`",
+        ),
+        (
+            "sku = \"A\"\nchannel = \"main\"\nvariant = \"12a\"",
+            "mapping.table[0].variant: must be a number, digits only, is `12a`",
+        ),
+        (
+            "sku = \" A\"\nchannel = \"main\"\nvariant = 12",
+            "mapping.table[0].sku: `sku` must not contain control characters or outer white space, is ` A`",
+        ),
+    ] {
+        assert_eq!(row(text), [want], "{text}");
+    }
+}
+
+#[test]
+fn the_master_is_a_channel_and_by_default_the_erp() {
+    check(
+        &[("master = \"erp\"", "master = \"epr\"")],
+        &["mapping.master: no channel is named `epr`; did you mean `erp`?"],
+    );
+    let unnamed = parse(&edited(&[("master = \"erp\"\n", "")])).expect("it may be left out");
+    assert_eq!(unnamed.mapping.master.map(|id| id.to_string()).as_deref(), Some("erp"));
+}
+
+#[test]
+fn prefixes_are_not_empty_or_repeated() {
+    check(
+        &[("strip_prefixes = []", "strip_prefixes = [\"\", \"A-\", \"A-\"]")],
+        &[
+            "mapping.strip_prefixes[0]: must be a text that is not empty",
+            "mapping.strip_prefixes[2]: `A-` is given twice",
+        ],
+    );
+}

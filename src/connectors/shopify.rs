@@ -1,0 +1,141 @@
+//! Shopify, over the GraphQL Admin API and its webhooks.
+//!
+//! Writes `available` at one location, always naming the quantity that it replaces, so that a sale that was not seen
+//! refuses the write. Orders are read by what changed since a moment; webhooks are hints that carry a snapshot at best.
+//! One channel is one shop and one of its locations. Orders are booked there even if Shopify ships them from another:
+//! which one it will be is not told by order or webhook.
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use crate::{
+    connectors::{
+        CataloguePage, Changed, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome, Posting,
+        Push, Put, Received, Refusal, Scope, http::BadSetting,
+    },
+    model::{Abilities, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
+};
+
+mod bucket;
+mod call;
+mod decode;
+mod encode;
+mod feed;
+mod gid;
+mod graphql;
+mod health;
+mod items;
+pub mod options;
+mod orders;
+mod webhook;
+mod write;
+
+pub use options::Options;
+
+use call::Caller;
+
+/// What Shopify can.
+pub const ABILITIES: Abilities = Abilities {
+    quantities: true,
+    compare_and_set: true,
+    visible: Visible::AtOnce,
+    sells: true,
+    restocks_cancels: true,
+    restocks_returns: true,
+    posts: false,
+    counts: None,
+    batch: 250,
+    // A request is worked on while the connection is held, which Shopify ends after about a minute. Twice that.
+    late_ms: 120_000,
+    // Reads may come from a copy of the database. Shopify states no bound: assumed, and alarmed when broken.
+    stale_ms: 5_000,
+    // The order list is a search index. As above.
+    feed_lag_ms: 30_000,
+    // What was taken shows at once, apart from stale reads. Several of those in a row are allowed for.
+    visible_ms: 30_000,
+    // A look earlier than this is likely to read the copy as it was.
+    look_ms: 500,
+};
+
+/// How many entries a page holds that belongs to one thing.
+const PAGE: usize = 250;
+
+/// One shop.
+#[derive(Debug)]
+pub struct Shopify {
+    caller: Caller,
+    options: Options,
+}
+
+impl Shopify {
+    /// Makes the connector; touches no network.
+    pub fn new(options: Options) -> Result<Shopify, BadSetting> {
+        Ok(Shopify { caller: Caller::new(&options)?, options })
+    }
+
+    /// Returns what was noticed about the API version since the start: which one answers, which one shapes the
+    /// webhooks, and what is going away.
+    pub fn notices(&self) -> Vec<String> {
+        self.caller.notices().tell(&self.options.api_version)
+    }
+}
+
+#[async_trait]
+impl Connector for Shopify {
+    fn abilities(&self) -> Abilities {
+        ABILITIES
+    }
+
+    async fn write(&self, puts: &[Put]) -> Vec<Outcome> {
+        write::write(&self.caller, &self.options.location, puts).await
+    }
+
+    async fn read_back(&self, listings: &[Identifiers]) -> Result<Vec<Observed>, Fault> {
+        items::read_back(&self.caller, &self.options.location, listings).await
+    }
+
+    async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
+        feed::orders(&self.caller, since, after).await
+    }
+
+    async fn order(&self, order: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
+        feed::order(&self.caller, order).await
+    }
+
+    async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
+        items::catalogue(&self.caller, &self.options.location, after).await
+    }
+
+    fn receive(&self, push: &Push) -> Result<Received, Refusal> {
+        webhook::verify(push, &self.options.webhook_secrets, &self.options.shop)?;
+        self.caller.watch_push(push.headers.get(webhook::VERSION).map(String::as_str));
+        webhook::read(push, self.options.location.number)
+    }
+
+    async fn changed(&self, _since: Timestamp) -> Result<Changed, Fault> {
+        Err(Fault::NotOffered("counts"))
+    }
+
+    async fn counts(&self, _scope: &Scope, _after: Option<&Cursor>) -> Result<CountPage, Fault> {
+        Err(Fault::NotOffered("counts"))
+    }
+
+    async fn posted(&self, _posting: &Posting) -> Result<Vec<Totals>, Fault> {
+        Err(Fault::NotOffered("postings"))
+    }
+
+    async fn post(&self, _posting: &Posting) -> Outcome {
+        Outcome::Rejected { reason: Fault::NotOffered("postings").to_string() }
+    }
+
+    async fn check(&self) -> Result<Vec<String>, Fault> {
+        let variables = json!({"location": self.options.location.gid()});
+        let said = self.caller.call(&graphql::HEALTH, &variables).await?;
+        let mut all = health::problems(&said.data, &self.options, said.at).map_err(Fault::Malformed)?;
+        all.extend(self.notices());
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests;

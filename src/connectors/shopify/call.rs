@@ -1,0 +1,246 @@
+//! Calls to one shop: the token, the bucket, and what the answers' headers say about the API version.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::fmt::rfc2822;
+use reqwest::{
+    Method,
+    header::{ACCEPT, HeaderValue},
+};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::warn;
+use url::Url;
+
+use crate::{
+    connectors::{
+        http::{Answer, BadSetting, Client, secret_header},
+        shopify::{
+            bucket::Bucket,
+            graphql::{Cost, Operation, Request, Trouble, reply},
+            options::Options,
+        },
+    },
+    model::Timestamp,
+};
+
+/// The longest that a call waits for points. The whole bucket comes back within twenty seconds; who waits longer is told
+/// so instead of being held up.
+const WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// The header that names the API version which answered.
+const VERSION: &str = "x-shopify-api-version";
+
+/// The header that says what of a request will be gone in a later version.
+const DEPRECATED: &str = "x-shopify-api-deprecated-reason";
+
+/// Sends documents to one shop.
+#[derive(Debug)]
+pub(super) struct Caller {
+    http: Client,
+    url: Url,
+    token: HeaderValue,
+    /// The pinned API version.
+    version: String,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    bucket: Bucket,
+    /// What each operation last was asked to have in the bucket.
+    costs: BTreeMap<&'static str, f64>,
+    /// Page sizes that were found to be affordable, where the first choice was not.
+    sizes: BTreeMap<&'static str, usize>,
+    notices: Notices,
+}
+
+/// What was noticed about the API version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Notices {
+    /// Another version than the pinned one answered.
+    served: Option<String>,
+    /// Another version than the pinned one shapes the webhooks.
+    pushed: Option<String>,
+    deprecated: Option<String>,
+}
+
+/// The data of an answer, and the shop's clock.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) data: Value,
+    /// When the shop answered, to the second.
+    pub(super) at: Option<Timestamp>,
+}
+
+impl Caller {
+    pub(super) fn new(options: &Options) -> Result<Caller, BadSetting> {
+        let path = format!("admin/api/{}/graphql.json", options.api_version);
+        let url = options.base_url.join(&path).map_err(|e| BadSetting::NotAUrl {
+            key: "base_url".to_owned(),
+            text: options.base_url.to_string(),
+            why: e.to_string(),
+        })?;
+        Ok(Caller {
+            http: Client::new(&options.base_url, options.http)?,
+            url,
+            token: secret_header("access_token", &options.access_token)?,
+            version: options.api_version.clone(),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Sends one document, once. Waits for the points that it may cost.
+    pub(super) async fn call<V: Serialize>(
+        &self,
+        operation: &Operation,
+        variables: &V,
+    ) -> Result<Said, Trouble> {
+        let ticket = self.ticket(operation).await?;
+        let request = self
+            .http
+            .request(Method::POST, self.url.clone())
+            .header("x-shopify-access-token", self.token.clone())
+            .header(ACCEPT, HeaderValue::from_static("application/json"))
+            .json(&Request::new(operation, variables));
+        let answer = self.http.send(request).await?;
+        let reply = reply(&answer);
+        ticket.settle(reply.cost.as_ref());
+        self.watch(&answer);
+        Ok(Said { data: reply.data?, at: answered_at(&answer) })
+    }
+
+    /// Asks for a page, and for smaller and smaller ones while the shop finds them too costly.
+    pub(super) async fn page<V: Serialize>(
+        &self,
+        operation: &Operation,
+        size: usize,
+        variables: impl Fn(usize) -> V,
+    ) -> Result<Said, Trouble> {
+        loop {
+            let size = self.page_size(operation, size);
+            match self.call(operation, &variables(size)).await {
+                Err(Trouble::TooCostly(_)) if size > 1 => self.shrink(operation, size),
+                said => return said,
+            }
+        }
+    }
+
+    /// Returns the page size to ask for: `first_choice`, unless it was found too costly.
+    pub(super) fn page_size(&self, operation: &Operation, first_choice: usize) -> usize {
+        self.state().sizes.get(operation.name).copied().unwrap_or(first_choice)
+    }
+
+    /// Notes that pages of this size are too costly.
+    pub(super) fn shrink(&self, operation: &Operation, size: usize) {
+        self.state().sizes.insert(operation.name, (size / 2).max(1));
+    }
+
+    async fn ticket<'a>(&'a self, operation: &'a Operation) -> Result<Ticket<'a>, Trouble> {
+        let until = Instant::now() + WAIT_MAX;
+        loop {
+            let wait = {
+                let mut state = self.state();
+                let cost = state.costs.get(operation.name).copied().unwrap_or(operation.cost);
+                let now = Instant::now();
+                match state.bucket.reserve(cost, operation.purpose, now) {
+                    Ok(()) => return Ok(Ticket { caller: self, operation, cost }),
+                    Err(wait) if now + wait > until => return Err(Trouble::Throttled(wait)),
+                    Err(wait) => wait,
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Looks at what an answer says about the version.
+    fn watch(&self, answer: &Answer) {
+        let served = answer.header(VERSION).filter(|served| *served != self.version).map(str::to_owned);
+        let deprecated = answer.header(DEPRECATED).map(str::to_owned);
+        let mut state = self.state();
+        if served.is_some() && state.notices.served != served {
+            let served = served.as_deref().unwrap_or_default();
+            warn!(pinned = %self.version, served, "another API version answers than the pinned one");
+        }
+        // An answer that names no version (a proxy's error page) says nothing about it.
+        if answer.header(VERSION).is_some() {
+            state.notices.served = served;
+        }
+        if deprecated.is_some() && state.notices.deprecated != deprecated {
+            let reason = deprecated.as_deref().unwrap_or_default();
+            warn!(pinned = %self.version, reason, "the shop announces that something is going away");
+            state.notices.deprecated = deprecated;
+        }
+    }
+
+    /// Notes the version that a webhook was shaped by.
+    pub(super) fn watch_push(&self, version: Option<&str>) {
+        let Some(version) = version else { return };
+        let other = (version != self.version).then(|| version.to_owned());
+        self.state().notices.pushed = other;
+    }
+
+    pub(super) fn notices(&self) -> Notices {
+        self.state().notices.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What a panicking holder left is still a bucket; it corrects itself with the next answer.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Notices {
+    /// Tells them to a person.
+    pub(super) fn tell(&self, pinned: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        if let Some(served) = &self.served {
+            all.push(format!(
+                "API version `{served}` answers in place of the pinned `{pinned}`: set `api_version` to a supported one"
+            ));
+        }
+        if let Some(pushed) = &self.pushed {
+            all.push(format!(
+                "webhooks are shaped by API version `{pushed}`, not by `{pinned}`: set it in the app's own settings"
+            ));
+        }
+        if let Some(reason) = &self.deprecated {
+            all.push(format!("Shopify announces that something in use is going away: {reason}"));
+        }
+        all
+    }
+}
+
+/// Points set aside for one call; given back when it ends, however it ends.
+struct Ticket<'a> {
+    caller: &'a Caller,
+    operation: &'a Operation,
+    cost: f64,
+}
+
+impl Ticket<'_> {
+    fn settle(self, cost: Option<&Cost>) {
+        let Some(cost) = cost else { return };
+        let mut state = self.caller.state();
+        state.bucket.learn(cost, Instant::now());
+        if let Some(requested) = cost.requested_query_cost.filter(|cost| cost.is_finite() && *cost >= 0.0) {
+            state.costs.insert(self.operation.name, requested);
+        }
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.caller.state().bucket.release(self.cost);
+    }
+}
+
+fn answered_at(answer: &Answer) -> Option<Timestamp> {
+    let date = rfc2822::DateTimeParser::new().parse_timestamp(answer.header("date")?.trim()).ok()?;
+    Some(Timestamp::from_millis(date.as_millisecond()))
+}

@@ -1,0 +1,277 @@
+//! From answers to outcomes, levels and catalogue items.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    connectors::{
+        CatalogueItem, Observed, Outcome,
+        http::{self, excerpt},
+        shopify::{
+            gid,
+            graphql::Trouble,
+            orders::{graphql::Connection, time},
+        },
+    },
+    model::{FulfilledBy, IdKind, Identifiers, Levels, Quantity},
+};
+
+/// What the answer to one `inventorySetQuantities` says of its entries.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Said {
+    /// One outcome for each entry, in their order.
+    Each(Vec<Outcome>),
+    /// Nothing was done because of these entries (by index): send the others without them.
+    Blamed(BTreeMap<usize, Outcome>),
+    /// Nothing was done, and it does not say which entry is to blame: send parts of it.
+    Split,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    #[serde(default)]
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Debug, Deserialize)]
+struct UserError {
+    code: Option<String>,
+    #[serde(default)]
+    field: Option<Vec<Value>>,
+    #[serde(default)]
+    message: String,
+}
+
+impl UserError {
+    /// Returns the entry that it is about: `["input", "quantities", "0", ...]`, the index as text.
+    fn entry(&self, entries: usize) -> Option<usize> {
+        let [_, list, index, ..] = self.field.as_deref()? else { return None };
+        if list.as_str() != Some("quantities") {
+            return None;
+        }
+        let index = match index {
+            Value::String(text) => text.parse().ok()?,
+            Value::Number(number) => usize::try_from(number.as_u64()?).ok()?,
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+        };
+        (index < entries).then_some(index)
+    }
+
+    fn text(&self) -> String {
+        let code = self.code.as_deref().unwrap_or("no code");
+        format!("`{code}`: {}", excerpt(self.message.as_bytes()))
+    }
+
+    /// Returns what the error does to the entry that it is about.
+    fn outcome(&self) -> Outcome {
+        match self.code.as_deref() {
+            Some("CHANGE_FROM_QUANTITY_STALE" | "COMPARE_QUANTITY_STALE") => Outcome::Stale,
+            _ => Outcome::Rejected { reason: self.text() },
+        }
+    }
+
+    /// Returns what the error does to the whole call, if it is about the call and not about an entry.
+    fn call(&self) -> Option<Outcome> {
+        Some(match self.code.as_deref()? {
+            // The first request with this key is still at work: it may land.
+            "IDEMPOTENCY_CONCURRENT_REQUEST" => Outcome::Unknown { fault: self.text() },
+            // The key stands for other variables, so it does not say what became of these.
+            "IDEMPOTENCY_KEY_PARAMETER_MISMATCH" => Outcome::Unknown { fault: self.text() },
+            // Done for with this key; another one may go.
+            "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED" => Outcome::NotSent { reason: self.text() },
+            "INVALID_NAME"
+            | "INVALID_REASON"
+            | "INVALID_REFERENCE_DOCUMENT"
+            | "COMPARE_QUANTITY_REQUIRED" => Outcome::Rejected { reason: self.text() },
+            _ => return None,
+        })
+    }
+}
+
+/// Reads the answer to a call with `entries` quantities.
+pub(super) fn set_quantities(data: Result<Value, Trouble>, entries: usize) -> Said {
+    let each = |outcome: Outcome| Said::Each(vec![outcome; entries]);
+    let data = match data {
+        Ok(data) => data,
+        Err(Trouble::Refused(_) | Trouble::TooCostly(_)) if entries > 1 => return Said::Split,
+        Err(trouble) => return each(trouble.outcome()),
+    };
+    let Ok(payload) = Payload::deserialize(&data["inventorySetQuantities"]) else {
+        return each(Outcome::Unknown { fault: "the answer does not say what was done".to_owned() });
+    };
+    if payload.user_errors.is_empty() {
+        return each(Outcome::Applied);
+    }
+    if let Some(outcome) = payload.user_errors.iter().find_map(UserError::call) {
+        return each(outcome);
+    }
+    blame(&payload.user_errors, entries)
+}
+
+/// Gives each error to its entry. Of several about one entry, the first counts.
+fn blame(errors: &[UserError], entries: usize) -> Said {
+    if entries == 1 {
+        return Said::Each(errors.first().map(UserError::outcome).into_iter().collect());
+    }
+    let mut blamed = BTreeMap::new();
+    for error in errors {
+        if let Some(entry) = error.entry(entries) {
+            blamed.entry(entry).or_insert_with(|| error.outcome());
+        }
+    }
+    if blamed.is_empty() { Said::Split } else { Said::Blamed(blamed) }
+}
+
+/// An inventory item as queries tell it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemNode {
+    id: String,
+    sku: Option<String>,
+    tracked: bool,
+    variants: Option<Variants>,
+    inventory_level: Option<LevelNode>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Variants {
+    nodes: Vec<VariantNode>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct VariantNode {
+    id: String,
+    barcode: Option<String>,
+    display_name: Option<String>,
+    requires_components: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LevelNode {
+    is_active: bool,
+    updated_at: Option<String>,
+    quantities: Vec<NamedQuantity>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NamedQuantity {
+    name: String,
+    quantity: i64,
+}
+
+impl ItemNode {
+    fn variants(&self) -> &[VariantNode] {
+        self.variants.as_ref().map(|variants| variants.nodes.as_slice()).unwrap_or_default()
+    }
+
+    /// Returns why its quantity must not be written, if so.
+    fn unwritable(&self) -> Option<&'static str> {
+        if self.variants().iter().any(|variant| variant.requires_components) {
+            return Some("a bundle: Shopify works out its quantity from the components");
+        }
+        if !self.tracked {
+            return Some("Shopify does not track its quantity");
+        }
+        match &self.inventory_level {
+            None => Some("not stocked at the channel's location"),
+            Some(level) if !level.is_active => Some("no longer stocked at the channel's location"),
+            Some(_) => None,
+        }
+    }
+
+    fn levels(&self) -> Result<Option<Levels>, String> {
+        let Some(level) = &self.inventory_level else { return Ok(None) };
+        let named = |name: &str| -> Result<Option<Quantity>, String> {
+            let found = level.quantities.iter().find(|q| q.name == name);
+            let bounded = found.map(|q| Quantity::bounded(q.quantity)).transpose();
+            bounded.map_err(|e| format!("`{name}` of `{}`: {e}", self.id))
+        };
+        let available =
+            named("available")?.ok_or_else(|| format!("`available` of `{}` is missing", self.id))?;
+        let changed_at = level.updated_at.as_deref().map(time).transpose()?;
+        Ok(Some(Levels { available, on_hand: named("on_hand")?, committed: named("committed")?, changed_at }))
+    }
+
+    /// Returns what the item goes by. A SKU or barcode that cannot be an identifier is left out.
+    fn identifiers(&self) -> Result<Identifiers, String> {
+        let number =
+            gid::number("InventoryItem", &self.id).ok_or_else(|| format!("`{}` is no item", self.id))?;
+        let mut ids = Identifiers::new([(IdKind::InventoryItem, number.to_string().as_str())])
+            .map_err(|e| e.to_string())?;
+        let variant = self.variants().first();
+        let variant_number =
+            variant.and_then(|v| gid::number("ProductVariant", &v.id)).map(|n| n.to_string());
+        let texts = [
+            (IdKind::Variant, variant_number.as_deref()),
+            (IdKind::Sku, self.sku.as_deref()),
+            (IdKind::Barcode, variant.and_then(|v| v.barcode.as_deref())),
+        ];
+        for (kind, text) in texts {
+            if let Ok(more) = Identifiers::new([(kind, text.unwrap_or_default())]) {
+                ids = ids.and(&more);
+            }
+        }
+        Ok(ids)
+    }
+
+    fn catalogue(&self) -> Result<CatalogueItem, String> {
+        let unwritable = self.unwritable().map(str::to_owned);
+        // Levels that cannot be read make the item one that must not be written; they do not hold up the page.
+        let (levels, unwritable) = match self.levels() {
+            Ok(levels) => (levels, unwritable),
+            Err(why) => (None, unwritable.or(Some(why))),
+        };
+        Ok(CatalogueItem {
+            ids: self.identifiers()?,
+            title: self.variants().first().and_then(|v| v.display_name.clone()),
+            by: FulfilledBy::Merchant,
+            levels,
+            unwritable,
+        })
+    }
+}
+
+/// Reads the answers for `items` inventory items, in their order.
+pub(super) fn levels(data: &Value, items: usize) -> Result<Vec<Observed>, String> {
+    let nodes = data["nodes"].as_array().ok_or("the answer has no `nodes`")?;
+    if nodes.len() != items {
+        return Err(format!("{items} items were asked for, {} were answered", nodes.len()));
+    }
+    nodes.iter().map(observed).collect()
+}
+
+fn observed(node: &Value) -> Result<Observed, String> {
+    if node.is_null() || node["__typename"].as_str().is_some_and(|kind| kind != "InventoryItem") {
+        return Ok(Observed::Absent);
+    }
+    let item: ItemNode = http::json_part(node)?;
+    if let Some(why) = item.unwritable() {
+        return Ok(Observed::Unwritable { why: why.to_owned() });
+    }
+    Ok(item.levels()?.map_or(Observed::Absent, Observed::Seen))
+}
+
+/// One page of inventory items.
+#[derive(Debug, PartialEq)]
+pub(super) struct Items {
+    pub(super) items: Vec<CatalogueItem>,
+    /// The items' numbers, in the order of the page.
+    pub(super) numbers: Vec<u64>,
+    pub(super) next: Option<String>,
+}
+
+/// Reads one page of the catalogue.
+pub(super) fn items(data: &Value) -> Result<Items, String> {
+    let page: Connection<ItemNode> = http::json_part(&data["inventoryItems"])?;
+    let numbers = page.nodes.iter().filter_map(|item| gid::number("InventoryItem", &item.id)).collect();
+    let items = page.nodes.iter().map(ItemNode::catalogue).collect::<Result<_, _>>()?;
+    Ok(Items { items, numbers, next: page.page_info.next()? })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! From puts to the variables of `inventorySetQuantities`.
+//!
+//! One call carries up to 250 quantities at one location under one key, and succeeds or fails as a whole.
+
+use std::collections::BTreeSet;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    connectors::{
+        Outcome, Put,
+        shopify::{
+            gid::{self, gid},
+            options::Location,
+        },
+    },
+    model::{IdKind, Identifiers, Quantity},
+};
+
+/// The most quantities that one call may carry (Shopify's limit for any array).
+pub(super) const BATCH: usize = 250;
+
+/// How the change is named in the merchant's inventory history. The list of reasons is Shopify's.
+const REASON: &str = "correction";
+
+/// One put that can be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry<'a> {
+    /// Which of the puts it is.
+    pub(super) index: usize,
+    pub(super) item: u64,
+    pub(super) put: &'a Put,
+}
+
+/// The puts that can be sent, sorted by item, and the outcomes of those that cannot.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Plan<'a> {
+    pub(super) entries: Vec<Entry<'a>>,
+    pub(super) refused: Vec<(usize, Outcome)>,
+}
+
+/// Sorts out what can be sent at all.
+pub(super) fn plan<'a>(puts: &'a [Put], location: &Location) -> Plan<'a> {
+    let mut plan = Plan::default();
+    let mut seen = BTreeSet::new();
+    for (index, put) in puts.iter().enumerate() {
+        match entry(index, put, location) {
+            Ok(entry) if seen.insert(entry.item) => plan.entries.push(entry),
+            Ok(_) => {
+                let reason = format!("`{}` is in one batch twice; the first goes first", put.ids);
+                plan.refused.push((index, Outcome::NotSent { reason }));
+            }
+            Err(reason) => plan.refused.push((index, Outcome::Rejected { reason })),
+        }
+    }
+    // The same entries make the same call, and so the same key, in whatever order they come.
+    plan.entries.sort_by_key(|entry| entry.item);
+    plan
+}
+
+fn entry<'a>(index: usize, put: &'a Put, location: &Location) -> Result<Entry<'a>, String> {
+    let item = item(&put.ids)?;
+    if put.location != location.id {
+        return Err(format!("location `{}` is not the channel's own (`{}`)", put.location, location.id));
+    }
+    for quantity in [Some(put.quantity), put.compare].into_iter().flatten() {
+        Quantity::bounded(quantity.units()).map_err(|e| format!("{e}: `{quantity}`"))?;
+    }
+    Ok(Entry { index, item, put })
+}
+
+/// Returns the inventory item that a listing is.
+pub(super) fn item(ids: &Identifiers) -> Result<u64, String> {
+    let text = ids.get(IdKind::InventoryItem);
+    text.and_then(gid::parse).ok_or_else(|| format!("no Shopify inventory item id is known of `{ids}`"))
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SetQuantities {
+    input: Input,
+    key: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    name: &'static str,
+    reason: &'static str,
+    reference_document_uri: String,
+    quantities: Vec<QuantityInput>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QuantityInput {
+    inventory_item_id: String,
+    location_id: String,
+    quantity: i64,
+    /// Always written: leaving it out is an error, null means that nothing is compared.
+    change_from_quantity: Option<i64>,
+}
+
+/// Returns the variables of one call.
+pub(super) fn set_quantities(entries: &[Entry<'_>], location: &Location) -> SetQuantities {
+    let key = call_key(entries);
+    let quantities = entries.iter().map(|entry| QuantityInput {
+        inventory_item_id: gid("InventoryItem", entry.item),
+        location_id: location.gid(),
+        quantity: entry.put.quantity.units(),
+        change_from_quantity: entry.put.compare.map(Quantity::units),
+    });
+    let quantities = quantities.collect();
+    let reference_document_uri = reference(entries, &key);
+    SetQuantities {
+        input: Input { name: "available", reason: REASON, reference_document_uri, quantities },
+        key,
+    }
+}
+
+/// Returns the key of a call: derived from its entries' keys, so that the same batch sent again has the same key, and
+/// any part of it sent alone has another. Written like a UUID, the form that Shopify's own examples use.
+fn call_key(entries: &[Entry<'_>]) -> String {
+    let mut hash = Sha256::new();
+    for entry in entries {
+        let key = entry.put.key.as_str();
+        // The length keeps `a` + `bc` apart from `ab` + `c`.
+        hash.update((key.len() as u64).to_be_bytes());
+        hash.update(key.as_bytes());
+    }
+    let hex: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+    format!("{a}-{b}-{c}-{d}-{e}")
+}
+
+/// Returns what the merchant's history shows as the cause: the entries' own reference if they share one, or the call.
+fn reference(entries: &[Entry<'_>], key: &str) -> String {
+    let mut references = entries.iter().map(|entry| entry.put.reference.as_str());
+    let first = references.next().unwrap_or_default();
+    if first.is_empty() || references.any(|other| other != first) {
+        return format!("gid://evenkeel/Batch/{key}");
+    }
+    format!("gid://evenkeel/Cause/{}", utf8_percent_encode(first, NON_ALPHANUMERIC))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{IdempotencyKey, LocationId};
+
+    pub(in crate::connectors::shopify) fn location() -> Location {
+        Location { id: LocationId::new("main").expect("good"), number: 5 }
+    }
+
+    pub(in crate::connectors::shopify) fn put(
+        item: &str,
+        quantity: i64,
+        compare: Option<i64>,
+        key: &str,
+    ) -> Put {
+        Put {
+            ids: Identifiers::new([(IdKind::InventoryItem, item), (IdKind::Sku, "A")]).expect("good"),
+            location: LocationId::new("main").expect("good"),
+            quantity: Quantity::new(quantity),
+            compare: compare.map(Quantity::new),
+            key: IdempotencyKey::new(key).expect("good"),
+            reference: "order 7/ü".to_owned(),
+        }
+    }
+
+    fn key_of(puts: &[Put]) -> String {
+        call_key(&plan(puts, &location()).entries)
+    }
+
+    #[test]
+    fn a_call_names_every_quantity_with_what_it_replaces() {
+        let puts = [put("9307199254740993", 4, Some(5), "k1"), put("8", -2, None, "k2")];
+        let planned = plan(&puts, &location());
+        assert_eq!(planned.entries.iter().map(|e| e.index).collect::<Vec<_>>(), [1, 0]);
+        let variables =
+            serde_json::to_value(set_quantities(&planned.entries, &location())).expect("it is plain");
+        assert_eq!(
+            variables["input"],
+            json!({
+                "name": "available",
+                "reason": "correction",
+                "referenceDocumentUri": "gid://evenkeel/Cause/order%207%2F%C3%BC",
+                "quantities": [
+                    {"inventoryItemId": "gid://shopify/InventoryItem/8", "locationId": "gid://shopify/Location/5",
+                     "quantity": -2, "changeFromQuantity": null},
+                    {"inventoryItemId": "gid://shopify/InventoryItem/9307199254740993",
+                     "locationId": "gid://shopify/Location/5", "quantity": 4, "changeFromQuantity": 5},
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn a_key_follows_from_the_entries_and_not_from_their_order() {
+        let (a, b, c) = (put("1", 1, None, "ka"), put("2", 1, None, "kb"), put("3", 1, None, "kc"));
+        let all = key_of(&[a.clone(), b.clone(), c.clone()]);
+        assert_eq!(all, key_of(&[c.clone(), a.clone(), b.clone()]));
+        assert_eq!(all.len(), 36);
+        assert_ne!(all, key_of(&[a.clone(), b.clone()]));
+        assert_ne!(key_of(std::slice::from_ref(&a)), key_of(std::slice::from_ref(&b)));
+        assert_ne!(
+            key_of(&[put("1", 1, None, "a"), put("2", 1, None, "bc")]),
+            key_of(&[put("1", 1, None, "ab"), put("2", 1, None, "c")])
+        );
+    }
+
+    #[test]
+    fn entries_of_several_causes_name_the_batch() {
+        let (a, mut b) = (put("1", 1, None, "ka"), put("2", 1, None, "kb"));
+        b.reference = "order 8".to_owned();
+        let puts = [a, b];
+        let planned = plan(&puts, &location());
+        let key = call_key(&planned.entries);
+        assert_eq!(reference(&planned.entries, &key), format!("gid://evenkeel/Batch/{key}"));
+    }
+
+    #[test]
+    fn a_put_that_cannot_be_sent_never_stops_another() {
+        let mut nowhere = put("2", 1, None, "k2");
+        nowhere.location = LocationId::new("other").expect("good");
+        let puts = [
+            put("1", 1, None, "k1"),
+            nowhere,
+            put("x", 1, None, "k3"),
+            put("4", Quantity::LIMIT + 1, None, "k4"),
+            put("5", 1, Some(-Quantity::LIMIT - 1), "k5"),
+            put("1", 2, None, "k6"),
+            put("7", Quantity::LIMIT, None, "k7"),
+        ];
+        let planned = plan(&puts, &location());
+        assert_eq!(planned.entries.iter().map(|e| e.index).collect::<Vec<_>>(), [0, 6]);
+        let kinds: Vec<(usize, bool)> =
+            planned.refused.iter().map(|(n, o)| (*n, matches!(o, Outcome::Rejected { .. }))).collect();
+        assert_eq!(kinds, [(1, true), (2, true), (3, true), (4, true), (5, false)]);
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading inventory items: those named, and all there are.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    connectors::{
+        CataloguePage, Cursor, Fault, Observed,
+        shopify::{
+            PAGE,
+            call::Caller,
+            decode, encode,
+            gid::gid,
+            graphql::{CATALOGUE, LEVELS, Trouble},
+            options::Location,
+        },
+    },
+    model::Identifiers,
+};
+
+/// After how many items paging begins anew behind the last one: Shopify pages no deeper than 25,000.
+const WINDOW: u64 = 20_000;
+
+/// Reads the levels of the listings, in their order.
+pub(super) async fn read_back(
+    caller: &Caller,
+    location: &Location,
+    listings: &[Identifiers],
+) -> Result<Vec<Observed>, Fault> {
+    let items: Vec<Result<u64, String>> = listings.iter().map(encode::item).collect();
+    let mut wanted: Vec<u64> = items.iter().filter_map(|item| item.as_ref().ok().copied()).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut seen: BTreeMap<u64, Observed> = BTreeMap::new();
+    let mut rest = wanted.as_slice();
+    while !rest.is_empty() {
+        let size = caller.page_size(&LEVELS, PAGE);
+        let (part, after) = rest.split_at(rest.len().min(size));
+        let ids: Vec<String> = part.iter().map(|item| gid("InventoryItem", *item)).collect();
+        match caller.call(&LEVELS, &json!({"ids": ids, "location": location.gid()})).await {
+            Ok(said) => {
+                let levels = decode::levels(&said.data, part.len()).map_err(Fault::Malformed)?;
+                seen.extend(part.iter().copied().zip(levels));
+                rest = after;
+            }
+            Err(Trouble::TooCostly(_)) if size > 1 => caller.shrink(&LEVELS, size),
+            Err(trouble) => return Err(trouble.into()),
+        }
+    }
+    let observed = |item: Result<u64, String>| match item {
+        Ok(item) => seen.get(&item).cloned().unwrap_or(Observed::Absent),
+        Err(why) => Observed::Unwritable { why },
+    };
+    Ok(items.into_iter().map(observed).collect())
+}
+
+/// Where the catalogue goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    /// The window: items with a higher number than this.
+    above: Option<u64>,
+    /// Shopify's own cursor within the window.
+    after: Option<String>,
+    /// How many items of the window were read.
+    read: u64,
+    /// The highest number that was read.
+    highest: u64,
+    /// A lower number came after a higher one: a new window would leave items out.
+    unsorted: bool,
+}
+
+impl Place {
+    /// Returns where the page after one with these numbers begins.
+    fn then(mut self, numbers: &[u64], next: String) -> Result<Place, Fault> {
+        for number in numbers {
+            self.unsorted |= *number <= self.highest;
+            self.highest = self.highest.max(*number);
+        }
+        self.read += numbers.len() as u64;
+        if self.read < WINDOW {
+            return Ok(Place { after: Some(next), ..self });
+        }
+        if self.unsorted {
+            let why = format!("more than {WINDOW} inventory items, and the shop does not list them by id");
+            return Err(Fault::Refused(why));
+        }
+        Ok(Place { above: Some(self.highest), highest: self.highest, ..Place::default() })
+    }
+}
+
+/// Reads one page of all inventory items of the shop.
+pub(super) async fn catalogue(
+    caller: &Caller,
+    location: &Location,
+    after: Option<&Cursor>,
+) -> Result<CataloguePage, Fault> {
+    let place: Place = match after {
+        None => Place::default(),
+        Some(cursor) => {
+            serde_json::from_str(&cursor.0).map_err(|e| Fault::Refused(format!("not a cursor: {e}")))?
+        }
+    };
+    let query = place.above.map(|number| format!("id:>{number}"));
+    let variables = |first: usize| json!({"first": first, "after": place.after, "query": query, "location": location.gid()});
+    let said = caller.page(&CATALOGUE, PAGE, variables).await?;
+    let page = decode::items(&said.data).map_err(Fault::Malformed)?;
+    let next = match page.next {
+        None => None,
+        Some(next) => {
+            let place = place.then(&page.numbers, next)?;
+            Some(Cursor(serde_json::to_string(&place).map_err(|e| Fault::Malformed(e.to_string()))?))
+        }
+    };
+    Ok(CataloguePage { items: page.items, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paging_begins_anew_before_it_becomes_too_deep() {
+        let mut place = Place::default();
+        for n in 0..WINDOW / 250 - 1 {
+            let numbers: Vec<u64> = (n * 250 + 1..=n * 250 + 250).collect();
+            place = place.then(&numbers, format!("c{n}")).expect("it is sorted");
+            assert_eq!((place.after.as_deref(), place.above), (Some(format!("c{n}").as_str()), None));
+        }
+        let last: Vec<u64> = (WINDOW - 249..=WINDOW).collect();
+        let place = place.then(&last, "deep".to_owned()).expect("it is sorted");
+        assert_eq!(place, Place { above: Some(WINDOW), highest: WINDOW, ..Place::default() });
+    }
+
+    #[test]
+    fn a_list_that_is_not_sorted_is_followed_as_far_as_it_can_be_and_never_cut() {
+        let place = Place { read: WINDOW - 2, ..Place::default() };
+        let place = place.then(&[9], "c".to_owned()).expect("not at the end yet");
+        assert!(matches!(place.then(&[4], "d".to_owned()), Err(Fault::Refused(_))));
+    }
+}

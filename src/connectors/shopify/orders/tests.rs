@@ -1,0 +1,380 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{rest::Pushed, *};
+use crate::connectors::{
+    shopify::tests::{any_json, mutated},
+    specs,
+};
+
+/// The records of a line, by name; everything else is zero.
+fn units(ordered: i64, current: i64, fulfillable: i64) -> Units {
+    Units { ordered, current, fulfillable, ..Units::default() }
+}
+
+/// `released written_off fulfilled returned`; what is left of the ordered units is still to be shipped.
+#[track_caller]
+fn check(units: Units, want: [i64; 4]) {
+    let totals = units.totals();
+    let got = [totals.released, totals.written_off, totals.fulfilled, totals.returned].map(Quantity::units);
+    assert_eq!(got, want, "{units:?}");
+    assert_eq!(totals.ordered.units(), units.ordered);
+}
+
+#[test]
+fn an_order_that_only_ships_releases_nothing() {
+    check(units(3, 3, 3), [0, 0, 0, 0]);
+    check(Units { shipped: 1, ..units(3, 3, 2) }, [0, 0, 1, 0]);
+    check(Units { shipped: 3, ..units(3, 3, 0) }, [0, 0, 3, 0]);
+    // Handed to a fulfillment service: no longer fulfillable, not gone.
+    check(Units { under_way: 2, ..units(3, 3, 1) }, [0, 0, 0, 0]);
+    check(Units { under_way: 2, shipped: 1, ..units(3, 3, 0) }, [0, 0, 1, 0]);
+}
+
+#[test]
+fn units_cancelled_before_shipping_are_released() {
+    check(Units { cancel: 1, ..units(3, 2, 2) }, [1, 0, 0, 0]);
+    check(Units { cancel: 3, ..units(3, 0, 0) }, [3, 0, 0, 0]);
+    check(Units { cancel: 2, shipped: 1, ..units(3, 1, 0) }, [2, 0, 1, 0]);
+    // The retired formula `quantity - max(refunded, fulfilled)` says two are still fulfillable; the row knows better.
+    check(Units { cancel: 1, shipped: 1, ..units(3, 2, 2) }, [1, 0, 1, 0]);
+}
+
+#[test]
+fn units_taken_off_without_restock_are_written_off_once_they_will_not_be_shipped() {
+    // Refunded, and still to be shipped: the buyer keeps the goods.
+    check(units(1, 0, 1), [0, 0, 0, 0]);
+    // Refunded and removed: not there.
+    check(units(1, 0, 0), [0, 1, 0, 0]);
+    check(units(3, 1, 1), [0, 2, 0, 0]);
+    check(Units { cancel: 1, ..units(3, 1, 1) }, [1, 1, 0, 0]);
+    check(Units { cancel: 1, shipped: 1, ..units(3, 1, 0) }, [1, 1, 1, 0]);
+}
+
+#[test]
+fn units_refunded_after_shipping_come_back_only_if_restocked() {
+    check(Units { shipped: 2, back: 1, ..units(2, 1, 0) }, [0, 0, 2, 1]);
+    check(Units { shipped: 2, back: 2, ..units(2, 0, 0) }, [0, 0, 2, 2]);
+    // Money back, goods kept. Nothing moves.
+    check(Units { shipped: 2, ..units(2, 1, 0) }, [0, 0, 2, 0]);
+    check(Units { shipped: 2, back: 1, ..units(2, 0, 0) }, [0, 0, 2, 1]);
+    // One of two shipped and refunded without coming back; the other is still to be shipped.
+    check(Units { shipped: 1, ..units(2, 1, 1) }, [0, 0, 1, 0]);
+    // The same, and the other was cancelled.
+    check(Units { shipped: 1, cancel: 1, ..units(2, 0, 0) }, [1, 0, 1, 0]);
+    // The same, and the other was taken off because it is not there.
+    check(Units { shipped: 1, ..units(2, 0, 0) }, [0, 1, 1, 0]);
+}
+
+#[test]
+fn a_restock_that_does_not_fit_its_units_is_still_a_restock() {
+    // Recorded: a refund of type RETURN on an order of which nothing was shipped.
+    check(Units { back: 1, ..units(2, 1, 1) }, [1, 0, 0, 0]);
+    check(Units { back: 2, shipped: 1, ..units(2, 0, 0) }, [1, 0, 1, 1]);
+    check(Units { cancel: 1, shipped: 2, ..units(2, 1, 0) }, [0, 0, 2, 1]);
+    // The fulfillment was cancelled after the goods had come back.
+    check(Units { back: 1, ..units(1, 0, 0) }, [1, 0, 0, 0]);
+}
+
+#[test]
+fn a_legacy_restock_goes_to_the_units_that_it_can_be_about() {
+    check(Units { legacy: 1, ..units(2, 1, 1) }, [1, 0, 0, 0]);
+    check(Units { legacy: 1, shipped: 2, ..units(2, 1, 0) }, [0, 0, 2, 1]);
+    check(Units { legacy: 2, shipped: 1, ..units(2, 0, 0) }, [1, 0, 1, 1]);
+    check(Units { legacy: 1, ..units(1, 0, 1) }, [1, 0, 0, 0]);
+}
+
+#[test]
+fn an_edit_that_left_no_row_is_not_believed_to_have_restocked() {
+    // Recorded: quantity 3 set to 1 by an edit.
+    check(units(3, 1, 1), [0, 2, 0, 0]);
+    // Recorded: a line set to 0 by an edit.
+    check(units(1, 0, 0), [0, 1, 0, 0]);
+}
+
+#[test]
+fn a_cancelled_order_without_rows_is_given_up_only_when_it_was_fetched() {
+    let cancelled = |given_up| Units { given_up, ..units(2, 2, 0) };
+    check(cancelled(false), [0, 0, 0, 0]);
+    check(cancelled(true), [0, 2, 0, 0]);
+    check(Units { given_up: true, cancel: 1, ..units(2, 1, 0) }, [1, 1, 0, 0]);
+    check(Units { given_up: true, shipped: 1, ..units(2, 2, 0) }, [0, 1, 1, 0]);
+    // Cancelled, yet still to be shipped: contradictory, so nothing is concluded (the documented sample is like this).
+    check(Units { given_up: true, ..units(2, 2, 2) }, [0, 0, 0, 0]);
+}
+
+#[test]
+fn records_that_contradict_each_other_never_make_more_than_was_ordered() {
+    check(Units { shipped: 5, ..units(2, 2, 0) }, [0, 0, 2, 0]);
+    check(Units { cancel: 9, ..units(2, 0, 0) }, [2, 0, 0, 0]);
+    check(Units { cancel: 9, back: 9, legacy: 9, shipped: 1, ..units(2, 0, 0) }, [1, 0, 1, 1]);
+    check(Units { fulfillable: 9, ..units(2, 2, 9) }, [0, 0, 0, 0]);
+    check(units(0, 0, 0), [0, 0, 0, 0]);
+}
+
+proptest! {
+    #[test]
+    fn totals_never_exceed_what_they_are_part_of(
+        n in proptest::array::uniform8(0_i64..6),
+        given_up in any::<bool>(),
+    ) {
+        let [ordered, current, fulfillable, shipped, under_way, cancel, back, legacy] = n;
+        let units =
+            Units { ordered, current, fulfillable, shipped, under_way, cancel, back, legacy, given_up };
+        let t = units.totals();
+        let [released, written_off, fulfilled, returned] =
+            [t.released, t.written_off, t.fulfilled, t.returned].map(Quantity::units);
+        prop_assert!([released, written_off, fulfilled, returned].iter().all(|n| *n >= 0), "{:?}", t);
+        prop_assert!(released + written_off + fulfilled <= ordered, "{:?}", t);
+        prop_assert!(returned <= fulfilled, "{:?}", t);
+        // Nothing is put on sale without a row that says so.
+        prop_assert!(released + returned <= cancel + back + legacy, "{:?}", t);
+    }
+
+    #[test]
+    fn no_json_makes_it_panic(json in any_json()) {
+        if let Ok((order, _)) = graphql::order(&json) {
+            let _snapshot = order.snapshot(Told::Fetched);
+        }
+        if let Ok(Pushed::Whole(order)) = rest::order(json.to_string().as_bytes()) {
+            let _snapshot = (order.snapshot(Told::Pushed), order.is_cancelled_halfway());
+        }
+        let _id = id_of(&json);
+    }
+
+    #[test]
+    fn no_damaged_order_makes_it_panic(fetched in mutated(fetched()), pushed in mutated(pushed())) {
+        if let Ok((order, _)) = graphql::order(&fetched) {
+            let _snapshot = order.snapshot(Told::Fetched);
+        }
+        if let Ok(Pushed::Whole(order)) = rest::order(pushed.to_string().as_bytes()) {
+            let _snapshot = (order.snapshot(Told::Pushed), order.is_cancelled_halfway());
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _order = rest::order(&body);
+    }
+}
+
+/// One order as a query tells it: two units of one line shipped of four, one cancelled, one sent back.
+pub(in crate::connectors::shopify) fn fetched() -> Value {
+    let done = json!({"hasNextPage": false, "endCursor": null});
+    json!({
+        "id": "gid://shopify/Order/9407199254740993", "name": "#1001",
+        "createdAt": "2026-06-25T01:33:55Z", "updatedAt": "2026-06-26T01:33:55Z", "cancelledAt": null,
+        "lineItems": {"pageInfo": done, "nodes": [
+            {"id": "gid://shopify/LineItem/9507199254740993", "sku": "TSHIRT-BL-M", "isGiftCard": false,
+             "quantity": 4, "currentQuantity": 2, "fulfillableQuantity": 1,
+             "variant": {"id": "gid://shopify/ProductVariant/9207199254740993",
+                         "inventoryItem": {"id": "gid://shopify/InventoryItem/9307199254740993"}}},
+            {"id": "gid://shopify/LineItem/2", "sku": null, "isGiftCard": false, "quantity": 1,
+             "currentQuantity": 1, "fulfillableQuantity": 0, "variant": null},
+        ]},
+        "fulfillments": [
+            {"id": "gid://shopify/Fulfillment/1", "status": "SUCCESS", "fulfillmentLineItems": {"pageInfo": done,
+             "nodes": [{"quantity": 2, "lineItem": {"id": "gid://shopify/LineItem/9507199254740993"}}]}},
+            {"id": "gid://shopify/Fulfillment/2", "status": "CANCELLED", "fulfillmentLineItems": {"pageInfo": done,
+             "nodes": [{"quantity": 1, "lineItem": {"id": "gid://shopify/LineItem/9507199254740993"}}]}},
+        ],
+        "refunds": [{"id": "gid://shopify/Refund/1", "refundLineItems": {"pageInfo": done, "nodes": [
+            {"quantity": 1, "restockType": "CANCEL", "lineItem": {"id": "gid://shopify/LineItem/9507199254740993"}},
+            {"quantity": 1, "restockType": "RETURN", "lineItem": {"id": "gid://shopify/LineItem/9507199254740993"}},
+        ]}}],
+    })
+}
+
+/// The same order as a webhook tells it, with a buyer who must not be kept.
+pub(in crate::connectors::shopify) fn pushed() -> Value {
+    json!({
+        "id": 9_407_199_254_740_993_u64, "name": "#1001", "email": "jon@example.com", "note": "ring twice",
+        "created_at": "2026-06-24T21:33:55-04:00", "updated_at": "2026-06-25T21:33:55-04:00", "cancelled_at": null,
+        "shipping_address": {"name": "Jon Example", "phone": "555-0100"},
+        "line_items": [
+            {"id": 9_507_199_254_740_993_u64, "sku": "TSHIRT-BL-M", "gift_card": false, "quantity": 4,
+             "current_quantity": 2, "fulfillable_quantity": 1, "variant_id": 9_207_199_254_740_993_u64},
+            {"id": 2, "sku": "", "gift_card": false, "quantity": 1, "current_quantity": 1,
+             "fulfillable_quantity": 0, "variant_id": null},
+        ],
+        "fulfillments": [
+            {"status": "success", "line_items": [{"id": 9_507_199_254_740_993_u64, "quantity": 2}]},
+            {"status": "cancelled", "line_items": [{"id": 9_507_199_254_740_993_u64, "quantity": 1}]},
+        ],
+        "refunds": [{"refund_line_items": [
+            {"line_item_id": 9_507_199_254_740_993_u64, "quantity": 1, "restock_type": "cancel"},
+            {"line_item_id": 9_507_199_254_740_993_u64, "quantity": 1, "restock_type": "return"},
+        ]}],
+    })
+}
+
+fn whole(body: &Value) -> Order {
+    match rest::order(body.to_string().as_bytes()).expect("it can be read") {
+        Pushed::Whole(order) => order,
+        Pushed::Partial(id) => panic!("{id} is partial"),
+    }
+}
+
+#[test]
+fn both_shapes_of_an_order_give_the_same_snapshot() {
+    let (order, more) = graphql::order(&fetched()).expect("it can be read");
+    assert_eq!(more, []);
+    let fetched = order.snapshot(Told::Fetched).expect("it can be read");
+    let mut pushed = whole(&pushed()).snapshot(Told::Pushed).expect("it can be read");
+    // A webhook does not tell the inventory item.
+    assert_eq!(pushed.lines[0].ids.to_string(), "channel_sku=TSHIRT-BL-M variant=9207199254740993");
+    pushed.lines[0].ids = pushed.lines[0].ids.and(&fetched.lines[0].ids);
+    assert_eq!(pushed, fetched);
+
+    let totals = fetched.lines[0].totals;
+    let got = [totals.ordered, totals.released, totals.written_off, totals.fulfilled, totals.returned];
+    assert_eq!(got.map(Quantity::units), [4, 1, 0, 2, 1]);
+    assert_eq!(fetched.order.as_str(), "9407199254740993");
+    assert_eq!(fetched.lines[0].line.as_str(), "9507199254740993");
+    assert_eq!(
+        (fetched.placed_at.millis(), fetched.version.millis()),
+        (1_782_351_235_000, 1_782_437_635_000)
+    );
+    let ids = "channel_sku=TSHIRT-BL-M variant=9207199254740993 inventory_item=9307199254740993";
+    assert_eq!(fetched.lines[0].ids.to_string(), ids);
+}
+
+#[test]
+fn nothing_of_the_buyer_is_kept() {
+    let text = format!("{:?}", whole(&pushed()));
+    for secret in ["jon", "Jon", "555", "ring"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    let mut odd = pushed();
+    odd["line_items"][0]["id"] = json!("jon@example.com");
+    let error = rest::order(odd.to_string().as_bytes()).expect_err("it cannot be read");
+    assert_eq!(error, "`line_items[0].id`: is of an unexpected type or size");
+}
+
+#[test]
+fn lines_that_are_not_about_stock_are_left_out() {
+    #[track_caller]
+    fn check(sku: Option<&str>, variant: Option<u64>, gift_card: bool, want: Option<&str>) {
+        let mut order = whole(&pushed());
+        order.lines.truncate(1);
+        let line = &mut order.lines[0];
+        (line.sku, line.variant, line.gift_card) = (sku.map(str::to_owned), variant, gift_card);
+        let snapshot = order.snapshot(Told::Pushed).expect("it can be read");
+        let ids: Vec<String> = snapshot.lines.iter().map(|line| line.ids.to_string()).collect();
+        assert_eq!(ids, Vec::from_iter(want));
+    }
+    check(Some("A"), Some(1), false, Some("channel_sku=A variant=1"));
+    // The product was deleted since, or the line was typed in with a SKU.
+    check(Some("A"), None, false, Some("channel_sku=A"));
+    check(None, Some(1), false, Some("variant=1"));
+    check(Some("a\tb"), Some(1), false, Some("variant=1"));
+    check(None, None, false, None);
+    check(Some(""), None, false, None);
+    check(None, Some(1), true, None);
+    check(Some("CARD"), Some(1), true, Some("channel_sku=CARD variant=1"));
+}
+
+#[test]
+fn an_order_that_cannot_be_read_whole_is_not_read_in_part() {
+    #[track_caller]
+    fn check(change: fn(&mut Order), why: &str) {
+        let mut order = whole(&pushed());
+        change(&mut order);
+        let error = order.snapshot(Told::Pushed).expect_err(why);
+        assert!(error.contains(why), "{error}");
+    }
+    check(|order| order.lines[0].quantity = -1, "`quantity`");
+    check(|order| order.lines[0].quantity = Quantity::LIMIT + 1, "`quantity`");
+    check(|order| order.shipped[0].quantity = -1, "`fulfilled quantity`");
+    check(|order| order.refunded[0].quantity = i64::MIN, "`refunded quantity`");
+    check(|order| order.lines[1] = order.lines[0].clone(), "twice");
+    check(
+        |order| {
+            order.lines[0].variant = None;
+            order.lines[0].sku = Some("a\tb".to_owned());
+        },
+        "`channel_sku`",
+    );
+}
+
+#[test]
+fn pages_that_were_not_in_the_answer_are_named_and_added() {
+    let mut node = fetched();
+    let more = json!({"hasNextPage": true, "endCursor": "c"});
+    node["lineItems"]["pageInfo"] = more.clone();
+    node["fulfillments"][0]["fulfillmentLineItems"]["pageInfo"] = more.clone();
+    node["refunds"][0]["refundLineItems"]["pageInfo"] = more.clone();
+    let (mut order, open) = graphql::order(&node).expect("it can be read");
+    let named: Vec<(&str, &str)> = open.iter().map(|more| (more.of.field(), more.gid.as_str())).collect();
+    let wanted = [
+        ("order", "gid://shopify/Order/9407199254740993"),
+        ("fulfillment", "gid://shopify/Fulfillment/1"),
+        ("refund", "gid://shopify/Refund/1"),
+    ];
+    assert_eq!(named, wanted);
+
+    let line = json!({"id": "gid://shopify/LineItem/9507199254740993"});
+    let done = json!({"hasNextPage": false});
+    let page =
+        json!({"fulfillment": {"more": {"pageInfo": more, "nodes": [{"quantity": 1, "lineItem": line}]}}});
+    assert_eq!(order.add(open[1].of, &page), Ok(Some("c".to_owned())));
+    let page = json!({"refund": {"more": {"pageInfo": done, "nodes": [
+        {"quantity": 1, "restockType": "RETURN", "lineItem": line}]}}});
+    assert_eq!(order.add(open[2].of, &page), Ok(None));
+    let totals = order.snapshot(Told::Fetched).expect("it can be read").lines[0].totals;
+    assert_eq!((totals.fulfilled.units(), totals.returned.units()), (3, 2));
+    assert!(order.add(open[0].of, &page).is_err(), "the page of another kind is not taken");
+}
+
+#[test]
+fn a_push_without_the_needed_fields_only_says_which_order_it_is_about() {
+    for field in ["line_items", "fulfillments", "refunds"] {
+        let mut body = pushed();
+        body.as_object_mut().expect("an object").remove(field);
+        let read = rest::order(body.to_string().as_bytes()).expect("it can be read");
+        assert_eq!(read, Pushed::Partial(9_407_199_254_740_993));
+    }
+}
+
+#[test]
+fn a_push_in_the_middle_of_a_cancellation_asks_to_be_fetched() {
+    #[track_caller]
+    fn check(change: fn(&mut Order), want: bool) {
+        let mut order = whole(&pushed());
+        order.cancelled = true;
+        change(&mut order);
+        assert_eq!(order.is_cancelled_halfway(), want);
+    }
+    check(|_| {}, true);
+    check(|order| order.cancelled = false, false);
+    check(
+        |order| {
+            order.refunded.push(Refunded { line: order.lines[0].id, quantity: 1, restock: Restock::Cancel })
+        },
+        false,
+    );
+}
+
+#[test]
+fn times_are_read_with_their_offset_and_written_by_the_second() {
+    assert_eq!(time("2021-12-31T19:00:00-05:00"), Ok(Timestamp::from_millis(1_640_995_200_000)));
+    assert!(time("yesterday").is_err());
+    assert_eq!(search_time(Timestamp::from_millis(1_640_995_200_999)), "2022-01-01T00:00:00Z");
+    assert_eq!(search_time(Timestamp::from_millis(-5)), "1970-01-01T00:00:00Z");
+    assert_eq!(search_time(Timestamp::MAX), "9999-12-30T22:00:00Z");
+}
+
+#[test]
+fn the_documented_sample_is_an_order_of_five_open_lines() {
+    let Some(body) = specs::read("shopify/samples/webhook-2026-07-orders__create.json") else { return };
+    let Ok(Pushed::Whole(order)) = rest::order(&body) else { panic!("the sample must be read whole") };
+    let snapshot = order.snapshot(Told::Pushed).expect("it can be read");
+    let lines: Vec<(String, Totals)> = snapshot.lines.iter().map(|l| (l.ids.to_string(), l.totals)).collect();
+    let one = Totals { ordered: Quantity::new(1), ..Totals::default() };
+    let skus = ["SKU2006-001", "LENS-PROTECT-2YR", "CASE-LEATHER-PREM", "SKU2006-020", "SKU2006-035"];
+    assert_eq!(lines, skus.map(|sku| (format!("channel_sku={sku}"), one)));
+    assert_eq!((snapshot.order.as_str(), snapshot.name.as_deref()), ("820982911946154500", Some("#9999")));
+    assert_eq!(snapshot.placed_at, Timestamp::from_millis(1_640_995_200_000));
+    // The sample says cancelled and fulfillable at once.
+    assert!(order.is_cancelled_halfway());
+}

@@ -1,0 +1,614 @@
+//! What to do next so that Tryton's documents of an order reach a posting's targets.
+//!
+//! [`next`] is pure: it looks at what Tryton holds and names the next requests; the caller sends them and looks
+//! again. So a step that was made before a crash, or by a request whose answer was lost, is simply seen as made.
+//! Doubled steps are seen too, and undone: of two drafts, or two shipments of the same units, one is cancelled.
+//!
+//! What a person does in Tryton is left alone unless a target needs the opposite, and where that cannot be, the
+//! posting is refused with a reason for a person. Items that the posting does not name are never touched.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    connectors::tryton::books::{
+        Books, InternalState, Kind, Line, Move, Name, ReceiptState, Sale, SaleState, Shipment, ShipmentState,
+        Sums,
+    },
+    model::Totals,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// A request that changes something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Makes a draft sale of (product, units); below zero, a return of the sale `origin`.
+    CreateSale {
+        name: Name,
+        origin: Option<i64>,
+        lines: Vec<(i64, i64)>,
+    },
+    /// Makes a draft shipment of (product, units) from storage to lost and found.
+    CreateWriteOff {
+        name: Name,
+        lines: Vec<(i64, i64)>,
+    },
+    Press(On, i64, Button),
+    /// Reserves the stock of a customer shipment; by force, if Tryton has too little of it.
+    Assign(i64),
+    /// Sets the quantity of a move that is not done.
+    Resize {
+        id: i64,
+        quantity: i64,
+    },
+    /// Decides that cancelled moves of a sale line are not to be shipped.
+    Ignore {
+        line: i64,
+        moves: Vec<i64>,
+    },
+    /// Decides that cancelled moves of a sale line do not count, so that their units are planned anew if needed.
+    Recreate {
+        line: i64,
+        moves: Vec<i64>,
+    },
+}
+
+/// What a button belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    Sale,
+    Shipment,
+    Receipt,
+    Internal,
+}
+
+impl On {
+    pub(super) fn model(self) -> &'static str {
+        match self {
+            On::Sale => "sale.sale",
+            On::Shipment => "stock.shipment.out",
+            On::Receipt => "stock.shipment.out.return",
+            On::Internal => "stock.shipment.internal",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Button {
+    Quote,
+    Confirm,
+    Process,
+    Cancel,
+    Wait,
+    AssignTry,
+    AssignForce,
+    Pick,
+    Pack,
+    Receive,
+    Do,
+}
+
+impl Button {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Button::Quote => "quote",
+            Button::Confirm => "confirm",
+            Button::Process => "process",
+            Button::Cancel => "cancel",
+            Button::Wait => "wait",
+            Button::AssignTry => "assign_try",
+            Button::AssignForce => "assign_force",
+            Button::Pick => "pick",
+            Button::Pack => "pack",
+            Button::Receive => "receive",
+            Button::Do => "do",
+        }
+    }
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The targets are reached.
+    Done,
+    /// These requests, in order, until one is refused; then look again.
+    Go(Vec<Call>),
+    /// Tryton itself is about to process this sale; look again in a while.
+    Wait { sale: i64 },
+    /// Only a person can go on.
+    Refuse(String),
+}
+
+/// The target of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Want {
+    /// What people call it.
+    pub code: String,
+    pub ordered: i64,
+    /// Not to be shipped, for whatever reason.
+    pub cancelled: i64,
+    pub written_off: i64,
+    pub fulfilled: i64,
+    pub returned: i64,
+}
+
+impl Want {
+    pub(super) fn new(code: &str, target: &Totals) -> Want {
+        Want {
+            code: code.to_owned(),
+            ordered: target.ordered.units(),
+            cancelled: target.released.units() + target.written_off.units(),
+            written_off: target.written_off.units(),
+            fulfilled: target.fulfilled.units(),
+            returned: target.returned.units(),
+        }
+    }
+
+    /// Returns how many units are still to be cancelled: also those that Tryton has on sales beyond the order.
+    fn to_cancel(&self, sums: &Sums) -> i64 {
+        (self.cancelled + (sums.sold - self.ordered).max(0) - sums.cancelled).max(0)
+    }
+
+    fn to_ship(&self, sums: &Sums) -> i64 {
+        (self.fulfilled - sums.fulfilled).max(0)
+    }
+}
+
+/// Returns what comes next for the targets by product. `sequence` is the posting's own.
+pub(super) fn next<'a>(books: &'a Books, wants: &'a BTreeMap<i64, Want>, sequence: u32) -> Step {
+    let sums = wants.keys().map(|&product| (product, books.sums(product))).collect();
+    let plan = Plan { books, wants, sums, sequence };
+    let stages: [fn(&Plan<'a>) -> Option<Step>; 11] = [
+        Plan::doubles,
+        Plan::unfinished,
+        Plan::missing_sale,
+        Plan::surplus,
+        Plan::cancel,
+        Plan::stale_picks,
+        Plan::ship,
+        Plan::missing_return,
+        Plan::receipts,
+        Plan::write_off,
+        Plan::tidy,
+    ];
+    stages.iter().find_map(|stage| stage(&plan)).unwrap_or(Step::Done)
+}
+
+struct Plan<'a> {
+    books: &'a Books,
+    wants: &'a BTreeMap<i64, Want>,
+    sums: BTreeMap<i64, Sums>,
+    sequence: u32,
+}
+
+impl Plan<'_> {
+    fn each(&self) -> impl Iterator<Item = (i64, &Want, &Sums)> {
+        self.wants.iter().map(|(product, want)| (*product, want, &self.sums[product]))
+    }
+
+    /// Sales whose moves are planned, and which ship something.
+    fn processed(&self) -> impl DoubleEndedIterator<Item = &Sale> {
+        self.books.sales.iter().filter(|sale| sale.name.kind == Kind::Sale && sale.is_processed())
+    }
+
+    /// Two documents of one name: a request to make it was sent twice. The one that got furthest is kept; of the
+    /// others those are cancelled that have done nothing yet.
+    fn doubles(&self) -> Option<Step> {
+        let doubled = self.books.sales.iter().filter(|sale| self.books.has_better_sale(sale));
+        let sales = doubled.filter(|sale| matches!(sale.state, SaleState::Draft | SaleState::Quotation));
+        let sales = sales.map(|sale| Call::Press(On::Sale, sale.id, Button::Cancel));
+        let doubled = self.books.write_offs.iter().filter(|one| self.books.has_better_write_off(one));
+        let drafts = doubled.filter(|one| one.state == InternalState::Draft);
+        let write_offs = drafts.map(|one| Call::Press(On::Internal, one.id, Button::Cancel));
+        go(sales.chain(write_offs).collect())
+    }
+
+    /// Sales that do not count yet.
+    fn unfinished(&self) -> Option<Step> {
+        self.books.sales.iter().find_map(|sale| {
+            let press = |button| Call::Press(On::Sale, sale.id, button);
+            match sale.state {
+                SaleState::Draft | SaleState::Quotation if self.is_unwanted(sale) => {
+                    go(vec![press(Button::Cancel)])
+                }
+                SaleState::Draft => go(vec![press(Button::Quote), press(Button::Confirm)]),
+                SaleState::Quotation => go(vec![press(Button::Confirm)]),
+                SaleState::Confirmed => Some(Step::Wait { sale: sale.id }),
+                SaleState::Processing | SaleState::Done | SaleState::Cancelled => None,
+            }
+        })
+    }
+
+    /// Tells whether every unit of a sale was cancelled before it counted.
+    fn is_unwanted(&self, sale: &Sale) -> bool {
+        sale.name.kind == Kind::Sale
+            && sale.lines.iter().all(|line| {
+                let want = self.wants.get(&line.product);
+                want.is_some_and(|w| w.to_cancel(&self.sums[&line.product]) >= sale.quantity_of(line.product))
+            })
+    }
+
+    fn missing_sale(&self) -> Option<Step> {
+        let lines = self.missing(|want, sums| want.ordered - sums.sold);
+        let name = Name { kind: Kind::Sale, sequence: self.sequence };
+        self.create(name, &lines, || Call::CreateSale { name, origin: None, lines: lines.clone() })
+    }
+
+    fn missing_return(&self) -> Option<Step> {
+        let lines = self.missing(|want, sums| want.returned - sums.announced);
+        let name = Name { kind: Kind::Return, sequence: self.sequence };
+        let origin = self.processed().next().map(|sale| sale.id);
+        let back: Vec<_> = lines.iter().map(|(product, units)| (*product, -units)).collect();
+        self.create(name, &lines, || Call::CreateSale { name, origin, lines: back })
+    }
+
+    fn missing(&self, units: impl Fn(&Want, &Sums) -> i64) -> Vec<(i64, i64)> {
+        self.each()
+            .map(|(product, want, sums)| (product, units(want, sums)))
+            .filter(|(_, n)| *n > 0)
+            .collect()
+    }
+
+    /// Makes a document, unless one of that name is there already: then a person has taken units off it.
+    fn create(&self, name: Name, lines: &[(i64, i64)], call: impl FnOnce() -> Call) -> Option<Step> {
+        if lines.is_empty() {
+            return None;
+        }
+        let sales = self.books.sales.iter().map(|sale| sale.name);
+        let write_offs = self.books.write_offs.iter().map(|write_off| write_off.name);
+        if sales.chain(write_offs).any(|there| there == name) {
+            return Some(Step::Refuse(format!(
+                "the document `{}` in the ERP holds fewer units than were posted; it was changed there",
+                name.under("...")
+            )));
+        }
+        go(vec![call()])
+    }
+
+    /// Moves for more units than a line has: two requests to plan it ran at once.
+    fn surplus(&self) -> Option<Step> {
+        self.processed().find_map(|sale| {
+            let over = |line: &Line| (-line.unplanned()).max(0);
+            let mut calls = Vec::new();
+            for line in sale.lines.iter().filter(|line| over(line) > 0) {
+                let moves = fitting(line, &mut over(line));
+                if !moves.is_empty() {
+                    calls.push(Call::Recreate { line: line.id, moves });
+                }
+            }
+            if !calls.is_empty() {
+                calls.push(Call::Press(On::Sale, sale.id, Button::Process));
+                return go(calls);
+            }
+            let extra = sale.shipments.iter().rev().find(|shipment| {
+                is_open(shipment)
+                    && whole(sale, shipment, |line, m| m.quantity > 0 && m.quantity <= over(line))
+            })?;
+            go(vec![Call::Press(On::Shipment, extra.id, Button::Cancel)])
+        })
+    }
+
+    fn cancel(&self) -> Option<Step> {
+        let need = Need::of(self, Want::to_cancel);
+        if need.is_empty() {
+            return None;
+        }
+        let step = self.ignore(&need).or_else(|| self.replan(&need));
+        let step = step.or_else(|| self.cancel_shipment(&need)).or_else(|| self.shrink(&need));
+        let why = "cannot be cancelled in the ERP: shipped, picked together with others, or in a shipment that was \
+                   cancelled there and awaits a decision";
+        step.or_else(|| Some(Step::Refuse(need.told(self, why))))
+    }
+
+    /// Decides cancelled moves that fit into what is to be cancelled.
+    fn ignore(&self, need: &Need) -> Option<Step> {
+        let mut need = need.clone();
+        self.processed().find_map(|sale| {
+            let mut calls = Vec::new();
+            for line in &sale.lines {
+                let moves = fitting(line, need.left(line.product));
+                if !moves.is_empty() {
+                    calls.push(Call::Ignore { line: line.id, moves });
+                }
+            }
+            if calls.is_empty() {
+                return None;
+            }
+            calls.push(Call::Press(On::Sale, sale.id, Button::Process));
+            go(calls)
+        })
+    }
+
+    /// Lets Tryton plan units that have no move: only a planned unit can be cancelled or shipped.
+    fn replan(&self, need: &Need) -> Option<Step> {
+        let sale = self
+            .processed()
+            .find(|sale| sale.lines.iter().any(|line| need.get(line.product) > 0 && line.unplanned() > 0))?;
+        go(vec![Call::Press(On::Sale, sale.id, Button::Process)])
+    }
+
+    /// Cancels a shipment of which no unit is to be shipped. The newest first: less has been done for it.
+    fn cancel_shipment(&self, need: &Need) -> Option<Step> {
+        self.processed().rev().find_map(|sale| {
+            let shipment = sale.shipments.iter().rev().filter(|s| is_open(s)).find(|shipment| {
+                let mut need = need.clone();
+                whole(sale, shipment, |line, m| {
+                    let left = need.left(line.product);
+                    *left -= m.quantity;
+                    *left >= 0
+                })
+            })?;
+            go(vec![Call::Press(On::Shipment, shipment.id, Button::Cancel)])
+        })
+    }
+
+    /// Takes units out of a shipment that keeps others. Tryton plans what was taken out as a shipment of its own,
+    /// which can be cancelled whole. In between, no unit is free that is not to be.
+    fn shrink(&self, need: &Need) -> Option<Step> {
+        self.processed().rev().find_map(|sale| {
+            sale.shipments.iter().rev().filter(|s| s.state <= ShipmentState::Assigned).find_map(|shipment| {
+                let mut need = need.clone();
+                let mut calls = Vec::new();
+                for (line, m) in ours(sale, shipment) {
+                    let left = need.left(line.product);
+                    let taken = m.quantity.min(*left);
+                    if taken > 0 {
+                        *left -= taken;
+                        calls.push(Call::Resize { id: m.id, quantity: m.quantity - taken });
+                    }
+                }
+                if calls.is_empty() {
+                    return None;
+                }
+                let wait = Call::Press(On::Shipment, shipment.id, Button::Wait);
+                if shipment.state == ShipmentState::Assigned {
+                    calls.insert(0, wait.clone());
+                }
+                calls.extend([wait, Call::Press(On::Sale, sale.id, Button::Process)]);
+                go(calls)
+            })
+        })
+    }
+
+    /// Lets Tryton plan anew what is to be picked, where units were taken out of a shipment but the button after it
+    /// did not follow. Else a person would pick, and ship, what was cancelled.
+    fn stale_picks(&self) -> Option<Step> {
+        self.processed().find_map(|sale| {
+            let shipment = sale.shipments.iter().find(|shipment| {
+                let planned = matches!(shipment.state, ShipmentState::Waiting | ShipmentState::Assigned);
+                planned
+                    && ours(sale, shipment).any(|(_, m)| {
+                        let picks = shipment.picks.iter().filter(|p| p.of == Some(m.id) && p.state.is_open());
+                        picks.map(|p| p.quantity).sum::<i64>() > m.quantity
+                    })
+            })?;
+            go(vec![Call::Press(On::Shipment, shipment.id, Button::Wait)])
+        })
+    }
+
+    fn ship(&self) -> Option<Step> {
+        let need = Need::of(self, Want::to_ship);
+        if need.is_empty() {
+            return None;
+        }
+        let shipment = self.processed().find_map(|sale| self.ship_one(sale, &need));
+        let step = shipment.or_else(|| self.replan(&need)).or_else(|| self.restore(&need));
+        let why = "cannot be shipped in the ERP: it holds no such open units";
+        step.or_else(|| Some(Step::Refuse(need.told(self, why))))
+    }
+
+    /// Brings one shipment further, the most advanced first.
+    fn ship_one(&self, sale: &Sale, need: &Need) -> Option<Step> {
+        let mut shipments: Vec<&Shipment> =
+            sale.shipments.iter().filter(|s| s.state < ShipmentState::Done).collect();
+        shipments.sort_by_key(|s| (std::cmp::Reverse(s.state), s.id));
+        shipments.into_iter().find_map(|shipment| {
+            let mut need = need.clone();
+            let parts: Vec<Part> = ours(sale, shipment)
+                .map(|(line, m)| {
+                    let left = need.left(line.product);
+                    let wanted = m.quantity.min((*left).max(0));
+                    *left -= wanted;
+                    Part::new(shipment, m, wanted)
+                })
+                .collect();
+            if parts.iter().all(|part| part.wanted == 0) {
+                return None;
+            }
+            if parts.len() < shipment.outgoing.len() {
+                return Some(Step::Refuse(format!(
+                    "shipment {} in the ERP also holds goods of other orders; ship it there",
+                    shipment.id
+                )));
+            }
+            Some(ship_parts(shipment, &parts))
+        })
+    }
+
+    /// Plans anew what was cancelled in the warehouse and is shipped after all.
+    fn restore(&self, need: &Need) -> Option<Step> {
+        self.processed().find_map(|sale| {
+            let mut calls = Vec::new();
+            for line in sale.lines.iter().filter(|line| need.get(line.product) > 0) {
+                let moves: Vec<i64> = line.moves.iter().filter(|m| m.is_loose()).map(|m| m.id).collect();
+                if !moves.is_empty() {
+                    calls.push(Call::Recreate { line: line.id, moves });
+                }
+            }
+            if calls.is_empty() {
+                return None;
+            }
+            calls.push(Call::Press(On::Sale, sale.id, Button::Process));
+            go(calls)
+        })
+    }
+
+    fn receipts(&self) -> Option<Step> {
+        let returns = self.books.sales.iter().filter(|sale| sale.name.kind == Kind::Return);
+        returns.flat_map(|sale| &sale.receipts).find_map(|receipt| {
+            let press = |button| Call::Press(On::Receipt, receipt.id, button);
+            match receipt.state {
+                ReceiptState::Draft => go(vec![press(Button::Receive), press(Button::Do)]),
+                ReceiptState::Received => go(vec![press(Button::Do)]),
+                ReceiptState::Done | ReceiptState::Cancelled => None,
+            }
+        })
+    }
+
+    fn write_off(&self) -> Option<Step> {
+        let lines = self.missing(|want, sums| want.written_off - sums.lost);
+        let name = Name { kind: Kind::WriteOff, sequence: self.sequence };
+        let create = self.create(name, &lines, || Call::CreateWriteOff { name, lines: lines.clone() });
+        create.or_else(|| {
+            self.books.write_offs.iter().find_map(|write_off| {
+                let press = |button| Call::Press(On::Internal, write_off.id, button);
+                let all = [Button::Wait, Button::AssignTry, Button::Do].map(press);
+                match write_off.state {
+                    InternalState::Draft => go(all.to_vec()),
+                    InternalState::Waiting => go(all[1..].to_vec()),
+                    InternalState::Assigned => go(all[2..].to_vec()),
+                    InternalState::Request | InternalState::Packed | InternalState::Shipped => None,
+                    InternalState::Done | InternalState::Cancelled => None,
+                }
+            })
+        })
+    }
+
+    /// Lets Tryton see that no cancelled move awaits a decision any more.
+    fn tidy(&self) -> Option<Step> {
+        let sale = self.processed().find(|sale| {
+            sale.exception && sale.lines.iter().all(|line| !line.moves.iter().any(Move::is_loose))
+        })?;
+        go(vec![Call::Press(On::Sale, sale.id, Button::Process)])
+    }
+}
+
+/// Units by product that are still to be dealt with.
+#[derive(Debug, Clone)]
+struct Need(BTreeMap<i64, i64>);
+
+impl Need {
+    fn of(plan: &Plan<'_>, units: fn(&Want, &Sums) -> i64) -> Need {
+        let each = plan.each().map(|(product, want, sums)| (product, units(want, sums)));
+        Need(each.filter(|(_, units)| *units > 0).collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn get(&self, product: i64) -> i64 {
+        self.0.get(&product).copied().unwrap_or(0)
+    }
+
+    fn left(&mut self, product: i64) -> &mut i64 {
+        self.0.entry(product).or_insert(0)
+    }
+
+    fn told(&self, plan: &Plan<'_>, why: &str) -> String {
+        let units: Vec<String> = self
+            .0
+            .iter()
+            .map(|(product, units)| format!("{units} of `{}`", plan.wants[product].code))
+            .collect();
+        format!("{} {why}", units.join(", "))
+    }
+}
+
+/// How much of one outgoing move of a shipment is to leave.
+struct Part {
+    wanted: i64,
+    /// The moves that decide how much leaves, with their quantities: those that bring it to the exit, or itself
+    /// where nothing is picked.
+    deciding: Vec<(i64, i64)>,
+}
+
+impl Part {
+    fn new(shipment: &Shipment, m: &Move, wanted: i64) -> Part {
+        let picks = shipment.picks.iter().filter(|p| p.of == Some(m.id) && p.state.is_open());
+        let deciding = if shipment.direct || shipment.state >= ShipmentState::Picked {
+            vec![(m.id, m.quantity)]
+        } else {
+            picks.map(|p| (p.id, p.quantity)).collect()
+        };
+        Part { wanted, deciding }
+    }
+
+    fn is_set(&self) -> bool {
+        self.deciding.iter().map(|(_, quantity)| quantity).sum::<i64>() == self.wanted
+    }
+}
+
+fn ship_parts(shipment: &Shipment, parts: &[Part]) -> Step {
+    let press = |button| Call::Press(On::Shipment, shipment.id, button);
+    let presses = |buttons: &[Button]| buttons.iter().copied().map(press).collect();
+    let ready = parts.iter().all(Part::is_set);
+    match shipment.state {
+        ShipmentState::Waiting => {
+            let mut calls = Vec::new();
+            for part in parts.iter().filter(|part| !part.is_set()) {
+                let [(id, _)] = part.deciding[..] else {
+                    // Stock was reserved in pieces; this makes it one move again.
+                    return Step::Go(presses(&[Button::Wait]));
+                };
+                calls.push(Call::Resize { id, quantity: part.wanted });
+            }
+            calls.push(Call::Assign(shipment.id));
+            calls.extend(rest(shipment).into_iter().map(press));
+            Step::Go(calls)
+        }
+        ShipmentState::Assigned if ready => Step::Go(presses(&rest(shipment))),
+        ShipmentState::Draft | ShipmentState::Assigned => Step::Go(presses(&[Button::Wait])),
+        ShipmentState::Picked if ready => Step::Go(presses(&[Button::Pack, Button::Do])),
+        ShipmentState::Packed | ShipmentState::Shipped if ready => Step::Go(presses(&[Button::Do])),
+        ShipmentState::Picked | ShipmentState::Packed | ShipmentState::Shipped => Step::Refuse(format!(
+            "shipment {} in the ERP is picked with more units than were shipped; correct it there",
+            shipment.id
+        )),
+        ShipmentState::Done | ShipmentState::Cancelled => Step::Done,
+    }
+}
+
+/// The buttons of a shipment whose stock is reserved.
+fn rest(shipment: &Shipment) -> Vec<Button> {
+    let pick = if shipment.direct { None } else { Some(Button::Pick) };
+    pick.into_iter().chain([Button::Pack, Button::Do]).collect()
+}
+
+/// Tells whether its goods have not left, so that it can be cancelled.
+fn is_open(shipment: &Shipment) -> bool {
+    shipment.state < ShipmentState::Shipped
+}
+
+/// Returns the open moves of `sale` in `shipment`, with their lines.
+fn ours<'a>(sale: &'a Sale, shipment: &'a Shipment) -> impl Iterator<Item = (&'a Line, &'a Move)> {
+    let moves = sale.lines.iter().flat_map(|line| line.moves.iter().map(move |m| (line, m)));
+    moves.filter(|(_, m)| m.state.is_open() && m.shipment == Some(shipment.id))
+}
+
+/// Tells whether `all` holds for every open move in the shipment, and all of them are the sale's own.
+fn whole(sale: &Sale, shipment: &Shipment, mut all: impl FnMut(&Line, &Move) -> bool) -> bool {
+    let mut count = 0;
+    let ours = ours(sale, shipment).all(|(line, m)| {
+        count += 1;
+        all(line, m)
+    });
+    ours && count > 0 && count == shipment.outgoing.len()
+}
+
+/// Takes the undecided moves of a line that fit into `left`, which is lowered by them.
+fn fitting(line: &Line, left: &mut i64) -> Vec<i64> {
+    let mut moves = Vec::new();
+    for m in line.moves.iter().filter(|m| m.is_loose()) {
+        if m.quantity <= *left {
+            *left -= m.quantity;
+            moves.push(m.id);
+        }
+    }
+    moves
+}
+
+fn go(calls: Vec<Call>) -> Option<Step> {
+    if calls.is_empty() { None } else { Some(Step::Go(calls)) }
+}

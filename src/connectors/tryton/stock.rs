@@ -1,0 +1,272 @@
+//! What Tryton counts: levels of all products or of some, and which products moved.
+//!
+//! *On hand* is Tryton's `quantity` over the whole warehouse: it falls when a shipment is done, not when it is picked.
+//! *Free* is that less every open move that leaves the warehouse. Tryton's own `forecast_quantity` is not used: it
+//! forgets a planned shipment the day after it was due, and counts receipts that have not come.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::{
+    connectors::{
+        CatalogueItem, CataloguePage, Changed, CountLine, CountPage, Cursor, Fault, Observed, Scope,
+        Unreadable,
+        tryton::{
+            Tryton,
+            decode::{self, Id, Level},
+            encode::{self, PAGE, Search},
+        },
+    },
+    model::{FulfilledBy, IdKind, Identifiers, Levels, Measure, Quantity, Timestamp},
+};
+
+/// How many named items one request asks for: their codes must fit into a URL of 4 KB.
+pub(super) const NAMED: usize = 20;
+
+/// How many pages of moves one poll may read before something must be wrong.
+const PAGES_MAX: usize = 2_000;
+
+const LEVEL_FIELDS: &[&str] = &["code", "name", "quantity"];
+
+/// A product with both quantities.
+struct Counted {
+    level: Level,
+    free: f64,
+}
+
+impl Tryton {
+    /// Reads the levels of the products that `domain` finds, at most a page of them, in order of id.
+    async fn levels(&self, domain: Value) -> Result<(Vec<Counted>, Timestamp), Fault> {
+        let place = self.place().await?;
+        let mut search = Search { model: "product.product", domain, fields: LEVEL_FIELDS };
+        let mut leaving = BTreeMap::new();
+        let mut at = None;
+        if self.options.measure == Measure::Free {
+            // First what leaves, then what is there: a shipment done in between is then subtracted twice until the
+            // next read, and not forgotten.
+            let which = Search { fields: &["id"], ..search.clone() };
+            let read = self.api.search(&which, &json!({ "company": place.company })).await?;
+            at = Some(read.at);
+            let ids: Vec<Id> = decode::json(&read.body)?;
+            let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+                return Ok((Vec::new(), read.at));
+            };
+            search.domain = json!([["id", ">=", first.id], ["id", "<=", last.id], search.domain]);
+            let products = json!([["product", ">=", first.id], ["product", "<=", last.id]]);
+            leaving = self.leaving(products).await?;
+        }
+        let context = json!({
+            "company": place.company,
+            "locations": [place.warehouse],
+            "with_childs": true,
+        });
+        let read = self.api.search(&search, &context).await?;
+        let levels: Vec<Level> = decode::json(&read.body)?;
+        let counted = levels.into_iter().map(|level| {
+            let free = level.quantity - leaving.get(&level.id).copied().unwrap_or(0.0);
+            Counted { level, free }
+        });
+        Ok((counted.collect(), at.unwrap_or(read.at)))
+    }
+
+    /// Adds up what is about to leave the warehouse, by product.
+    async fn leaving(&self, products: Value) -> Result<BTreeMap<i64, f64>, Fault> {
+        let place = self.place().await?;
+        let mut sums = BTreeMap::new();
+        let mut after = 0;
+        for _ in 0..PAGES_MAX {
+            let search = encode::leaving(place.warehouse, products.clone(), after);
+            let read = self.api.search(&search, &json!({ "company": place.company })).await?;
+            let (count, last) = decode::leaving(&read.body, &mut sums)?;
+            if count < PAGE {
+                return Ok(sums);
+            }
+            after = last;
+        }
+        Err(endless())
+    }
+
+    fn measured(&self, counted: &Counted) -> f64 {
+        match self.options.measure {
+            Measure::OnHand => counted.level.quantity,
+            Measure::Free => counted.free,
+        }
+    }
+
+    fn shown(&self, counted: &Counted) -> Result<Levels, String> {
+        let available = self.whole(self.measured(counted))?;
+        let on_hand = self.whole(counted.level.quantity)?;
+        Ok(Levels { on_hand: Some(on_hand), ..Levels::of(available) })
+    }
+
+    fn whole(&self, quantity: f64) -> Result<Quantity, String> {
+        let odd = || format!("the quantity `{quantity}` is not a whole number of units");
+        decode::units(quantity).map(Quantity::new).ok_or_else(odd)
+    }
+
+    pub(super) async fn read_catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
+        let (counted, _) = self.levels(goods(last_id(after)?)).await?;
+        let next = more(&counted);
+        let items = counted.iter().map(|c| {
+            let named = identifiers(&c.level);
+            let levels = self.shown(c);
+            let unwritable = named.as_ref().err().or(levels.as_ref().err()).cloned();
+            CatalogueItem {
+                ids: named.unwrap_or_else(|_| record(c.level.id)),
+                title: c.level.name.clone(),
+                by: FulfilledBy::Merchant,
+                levels: levels.ok(),
+                unwritable,
+            }
+        });
+        Ok(CataloguePage { items: items.collect(), next })
+    }
+
+    pub(super) async fn read_counts(
+        &self,
+        scope: &Scope,
+        after: Option<&Cursor>,
+    ) -> Result<CountPage, Fault> {
+        match scope {
+            Scope::All => {
+                let (counted, as_of) = self.levels(goods(last_id(after)?)).await?;
+                let next = more(&counted);
+                Ok(self.count_page(&counted, next, as_of))
+            }
+            Scope::Only(items) => self.count_named(items, after).await,
+        }
+    }
+
+    /// Counts one portion of the named items; the cursor is how many were asked for.
+    async fn count_named(&self, items: &[Identifiers], after: Option<&Cursor>) -> Result<CountPage, Fault> {
+        let start = usize::try_from(last_id(after)?).unwrap_or(usize::MAX).min(items.len());
+        let portion = &items[start..(start + NAMED).min(items.len())];
+        let (counted, as_of) = self.levels(named(portion)).await?;
+        let end = start + portion.len();
+        let next = (end < items.len()).then(|| Cursor(end.to_string()));
+        let mut page = self.count_page(&counted, next, as_of);
+        let missing = portion.iter().filter(|ids| !counted.iter().any(|c| is(&c.level, ids)));
+        page.unreadable.extend(missing.map(|ids| Unreadable {
+            id: Some(ids.to_string()),
+            why: "the ERP has no such product, or it is archived there".to_owned(),
+            body: bytes::Bytes::new(),
+        }));
+        Ok(page)
+    }
+
+    fn count_page(&self, counted: &[Counted], next: Option<Cursor>, as_of: Timestamp) -> CountPage {
+        let mut page = CountPage { next, as_of, ..CountPage::default() };
+        for c in counted {
+            let line = identifiers(&c.level).and_then(|ids| {
+                let quantity = self.whole(self.measured(c))?;
+                Ok(CountLine { ids, location: self.options.location.clone(), quantity })
+            });
+            match line {
+                Ok(line) => page.lines.push(line),
+                Err(why) => page.unreadable.push(Unreadable {
+                    id: Some(c.level.code.clone().unwrap_or_else(|| c.level.id.to_string())),
+                    why,
+                    body: bytes::Bytes::new(),
+                }),
+            }
+        }
+        page
+    }
+
+    pub(super) async fn read_changed(&self, since: Timestamp) -> Result<Changed, Fault> {
+        let place = self.place().await?;
+        let overlap = i64::try_from(self.options.overlap.as_millis()).unwrap_or(i64::MAX);
+        let from = Timestamp::from_millis(since.millis().saturating_sub(overlap));
+        let planned_too = self.options.measure == Measure::Free;
+        let mut products = BTreeMap::new();
+        let mut read_through = None;
+        let mut after = 0;
+        for _ in 0..PAGES_MAX {
+            let search = encode::changed(from, planned_too, after);
+            let read = self.api.search(&search, &json!({ "company": place.company })).await?;
+            let read_through = *read_through.get_or_insert(read.at);
+            let (count, last) = decode::touched(&read.body, &mut products)?;
+            if count < PAGE {
+                let items = products.iter().map(|(id, code)| coded(*id, code.as_deref()));
+                let items = items.map(|ids| ids.unwrap_or_default());
+                return Ok(Changed { items: items.collect(), read_through: read_through.max(since) });
+            }
+            after = last;
+        }
+        Err(endless())
+    }
+
+    pub(super) async fn look(&self, listings: &[Identifiers]) -> Result<Vec<Observed>, Fault> {
+        let mut all = Vec::with_capacity(listings.len());
+        for portion in listings.chunks(NAMED) {
+            let (counted, _) = self.levels(named(portion)).await?;
+            all.extend(portion.iter().map(|ids| match counted.iter().find(|c| is(&c.level, ids)) {
+                None => Observed::Absent,
+                Some(c) => match self.shown(c) {
+                    Ok(levels) => Observed::Seen(levels),
+                    Err(why) => Observed::Unwritable { why },
+                },
+            }));
+        }
+        Ok(all)
+    }
+}
+
+fn endless() -> Fault {
+    Fault::Malformed(format!("the ERP lists more than {} stock moves", PAGES_MAX * PAGE))
+}
+
+fn goods(after: i64) -> Value {
+    json!([["type", "=", "goods"], ["id", ">", after]])
+}
+
+/// The products that the identifiers name: by record id where there is one, else by code.
+pub(super) fn named(items: &[Identifiers]) -> Value {
+    let ids: BTreeSet<i64> = items.iter().filter_map(record_of).collect();
+    let rest = items.iter().filter(|ids| record_of(ids).is_none());
+    let codes: BTreeSet<&str> = rest.filter_map(|ids| ids.get(IdKind::Sku)).collect();
+    json!(["OR", ["id", "in", ids], ["code", "in", codes]])
+}
+
+/// Tells whether the product is the one that the identifiers name, as [`named`] asked.
+fn is(level: &Level, ids: &Identifiers) -> bool {
+    names(level.id, level.code.as_deref(), ids)
+}
+
+pub(super) fn names(id: i64, code: Option<&str>, ids: &Identifiers) -> bool {
+    match record_of(ids) {
+        Some(record) => record == id,
+        None => code.is_some() && code == ids.get(IdKind::Sku),
+    }
+}
+
+fn record_of(ids: &Identifiers) -> Option<i64> {
+    ids.get(IdKind::Record)?.parse().ok()
+}
+
+fn record(id: i64) -> Identifiers {
+    Identifiers::new([(IdKind::Record, id.to_string().as_str())]).expect("digits are a good identifier")
+}
+
+fn coded(id: i64, code: Option<&str>) -> Result<Identifiers, String> {
+    let id = id.to_string();
+    Identifiers::new([(IdKind::Record, id.as_str()), (IdKind::Sku, code.unwrap_or_default())])
+        .map_err(|e| e.to_string())
+}
+
+fn identifiers(level: &Level) -> Result<Identifiers, String> {
+    coded(level.id, level.code.as_deref())
+}
+
+fn last_id(after: Option<&Cursor>) -> Result<i64, Fault> {
+    let Some(Cursor(text)) = after else { return Ok(0) };
+    text.parse().map_err(|_| Fault::Malformed(format!("the cursor `{text}` is none of ours")))
+}
+
+fn more(counted: &[Counted]) -> Option<Cursor> {
+    if counted.len() < PAGE {
+        return None;
+    }
+    counted.last().map(|c| Cursor(c.level.id.to_string()))
+}

@@ -1,0 +1,34 @@
+//! What decides: pure functions over a state. No I/O, no clock, no randomness, no hash order.
+//!
+//! [`decide`] turns a command into journal records and has all the opinions; [`apply`] puts one record into the
+//! state and has none. What they depend on is in the journal, so a replay gives the same state.
+//!
+//! Held here, whatever happens outside:
+//! - every balance is the fold of its ledger entries ([`ledger`]);
+//! - the same facts in any order, any number of times, give the same balances ([`order`]);
+//! - one write awaits an answer per listing, a confirmed revision never falls ([`leg`]);
+//! - a lower goes at once, a raise only after the channel's orders were read past its cause ([`decide`]);
+//! - a count never puts a sold unit back ([`count`]).
+
+pub mod allocation;
+pub mod apply;
+pub mod backoff;
+pub mod circuit;
+pub mod command;
+pub mod count;
+pub mod decide;
+pub mod drift;
+pub mod index;
+pub mod ledger;
+pub mod leg;
+pub mod mapping;
+pub mod order;
+pub mod posting;
+pub mod record;
+pub mod state;
+
+pub use apply::apply;
+pub use command::{Command, Refused, Reply};
+pub use decide::decide;
+pub use record::{Envelope, Record};
+pub use state::State;

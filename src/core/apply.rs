@@ -1,0 +1,245 @@
+//! Puts one record into the state. Has no opinions, and does not fail on what `decide` made.
+
+use std::sync::Arc;
+
+use crate::{
+    core::{
+        index::Index,
+        ledger::{Booked, Entry},
+        leg::{Leg, Writes},
+        order::Order,
+        posting::{PostState, Step},
+        record::{Envelope, PauseScope, Record},
+        state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, State},
+    },
+    model::{ChannelId, OrderKey, Revision, Seq, Sku, Timestamp},
+};
+
+/// How many entries a SKU's row keeps for people to look at; the journal has all.
+const RECENT: usize = 6;
+/// How many open commits a SKU's row keeps; where more are open, those in the middle are told with the newest.
+const COMMITS: usize = 32;
+
+/// Applies all records of the envelope at position `seq`.
+pub fn apply(state: &mut State, seq: Seq, envelope: &Envelope) {
+    for record in &envelope.records {
+        one(state, seq, envelope.at, record);
+    }
+    state.seq = seq;
+    state.dirty.insert(RowKey::Meta);
+}
+
+/// Applies one record of the envelope at position `seq`, recorded at `at`.
+pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
+    match record {
+        Record::Configured { policies } => configured(state, policies),
+        Record::Started { epoch } => state.epoch = *epoch,
+        Record::Initialised => state.initialised = Some(at),
+        Record::Delivered { channel, delivery } => {
+            state.deliveries.insert((channel.clone(), delivery.clone()), at);
+            state.dirty.insert(RowKey::Delivery(channel.clone(), delivery.clone()));
+        }
+        Record::Forgot { before } => forgot(state, *before),
+        Record::Order { key, order, entries } => {
+            state.put_order(key, Order::clone(order));
+            book(state, seq, at, entries);
+        }
+        Record::Posting { key, posting } => posted(state, key, posting),
+        Record::Counted { counter, as_of, measure, opened, entries } => {
+            for (sku, location) in opened {
+                let opened = Opened { as_of: *as_of, counter: counter.clone(), measure: *measure };
+                state.change_sku(sku, |row| row.place_mut(location).opened = Some(opened));
+            }
+            book(state, seq, at, entries);
+        }
+        Record::Held { count } => {
+            state.held.insert(seq, count.clone());
+            state.dirty.insert(RowKey::Held(seq));
+        }
+        Record::Unheld { id, .. } => {
+            state.held.remove(id);
+            state.dirty.insert(RowKey::Held(*id));
+        }
+        Record::Commit { sku, revision, event_at, legs } => {
+            commit(
+                state,
+                sku,
+                Commit {
+                    id: seq,
+                    revision: *revision,
+                    opened_at: at,
+                    event_at: *event_at,
+                    legs: legs.iter().map(|(n, _)| *n).collect(),
+                },
+                legs,
+            );
+        }
+        Record::Moved { listing, leg, writes, .. } => moved(state, listing, leg.as_ref(), writes),
+        Record::Committed { sku, revision } => {
+            state.change_sku(sku, |row| row.commits.retain(|commit| commit.revision > *revision));
+        }
+        Record::Drift { .. } => {}
+        Record::Bound { .. } => bound(state, record),
+        Record::Unmatched { channel, ids, unmatched } => {
+            let key = (channel.clone(), ids.clone());
+            match unmatched {
+                Some(unmatched) => drop(state.unmatched.insert(key, unmatched.clone())),
+                None => drop(state.unmatched.remove(&key)),
+            }
+            state.dirty.insert(RowKey::Unmatched(channel.clone(), ids.clone()));
+        }
+        Record::Mapped { rows } => {
+            for row in rows {
+                state.table.retain(|held| (&held.channel, &held.ids) != (&row.channel, &row.ids));
+                state.table.push(row.clone());
+            }
+            state.dirty.insert(RowKey::Table);
+        }
+        Record::Quarantined { item } => {
+            state.quarantine.insert(seq, item.clone());
+            state.dirty.insert(RowKey::Quarantine(seq));
+        }
+        Record::Unquarantined { id } => {
+            state.quarantine.remove(id);
+            state.dirty.insert(RowKey::Quarantine(*id));
+        }
+        Record::Alert { key, alert } => {
+            match alert {
+                Some(alert) => drop(state.alerts.insert(key.clone(), alert.clone())),
+                None => drop(state.alerts.remove(key)),
+            }
+            state.dirty.insert(RowKey::Alert(key.clone()));
+        }
+        Record::Paused { scope: PauseScope::Sku(sku), pause } => {
+            state.change_sku(sku, |row| row.pause = *pause);
+        }
+        Record::Paused { scope: PauseScope::Channel(channel), pause } => {
+            state.change_channel(channel, |row| row.pause = *pause);
+        }
+        Record::Catalogued { channel }
+        | Record::Fed { channel, .. }
+        | Record::CountedThrough { channel, .. }
+        | Record::Swept { channel }
+        | Record::Circuit { channel, .. } => {
+            state.change_channel(channel, |row| on_channel(row, at, record));
+        }
+    }
+}
+
+fn on_channel(row: &mut ChannelRow, at: Timestamp, record: &Record) {
+    if let Record::Circuit { circuit, .. } = record {
+        row.circuit = circuit.clone();
+    }
+    if let Record::Fed { fed, .. } = record {
+        row.fed = Some(*fed);
+    }
+    if let Record::CountedThrough { through, .. } = record {
+        row.counted_through = Some(*through);
+    }
+    if let Record::Swept { .. } = record {
+        row.swept_at = Some(at);
+    }
+    if let Record::Catalogued { .. } = record {
+        row.catalogued_at = Some(at);
+    }
+}
+
+fn configured(state: &mut State, policies: &crate::model::Policies) {
+    state.policies = Some(Arc::new(policies.clone()));
+    state.dirty.insert(RowKey::Policies);
+    Index::rebuild(state);
+}
+
+fn forgot(state: &mut State, before: Timestamp) {
+    let old: Vec<_> =
+        state.deliveries.iter().filter(|(_, at)| **at < before).map(|(key, _)| key.clone()).collect();
+    for key in old {
+        state.deliveries.remove(&key);
+        state.dirty.insert(RowKey::Delivery(key.0, key.1));
+    }
+}
+
+fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry]) {
+    for entry in entries {
+        state.change_sku(&entry.sku, |row| {
+            row.place_mut(&entry.location).stock = entry.after;
+            row.recent.push(Booked { seq, recorded_at: at, entry: entry.clone() });
+            let surplus = row.recent.len().saturating_sub(RECENT);
+            row.recent.drain(..surplus);
+        });
+    }
+}
+
+fn posted(state: &mut State, key: &OrderKey, posting: &PostState) {
+    let Some(mut order) = state.orders.get(key).cloned() else { return };
+    order.postings.retain(|held| held.channel != posting.channel);
+    order.postings.push(posting.clone());
+    state.put_order(key, order);
+    if matches!(posting.step, Step::Done | Step::Pending) {
+        for item in &posting.acked {
+            state.change_sku(&item.sku, |row| row.posted = row.posted.max(posting.acked_at));
+        }
+    }
+}
+
+fn commit(state: &mut State, sku: &Sku, commit: Commit, legs: &[(u16, Leg)]) {
+    state.change_sku(sku, |row| {
+        row.revision = commit.revision;
+        for (at, leg) in legs {
+            if let Some(listing) = row.listings.get_mut(usize::from(*at)) {
+                listing.leg = Some(leg.clone());
+            }
+        }
+        if row.commits.len() >= COMMITS {
+            let newest = row.commits.len() - 1;
+            row.commits.remove(newest);
+        }
+        row.commits.push(commit);
+    });
+}
+
+fn moved(state: &mut State, listing: &ListingRef, leg: Option<&Leg>, writes: &Writes) {
+    state.change_sku(&listing.sku, |row| {
+        if let Some(held) = row.listings.get_mut(usize::from(listing.at)) {
+            if let Some(leg) = leg {
+                held.leg = Some(leg.clone());
+            }
+            held.writes = writes.clone();
+        }
+    });
+}
+
+fn bound(state: &mut State, record: &Record) {
+    let Record::Bound { sku, at, channel, ids, by, unwritable } = record else { return };
+    let channel: ChannelId = state
+        .policies
+        .as_ref()
+        .and_then(|p| p.channels.get_key_value(channel))
+        .map_or_else(|| channel.clone(), |(shared, _)| shared.clone());
+    let unwritable = unwritable.as_deref().map(Arc::from);
+    state.change_sku(sku, |row| match row.listings.get_mut(usize::from(*at)) {
+        Some(held) => {
+            held.ids = ids.clone();
+            held.by = *by;
+            held.unwritable = unwritable;
+        }
+        None => row.listings.push(Listing {
+            channel,
+            ids: ids.clone(),
+            by: *by,
+            unwritable,
+            leg: None,
+            writes: Writes::default(),
+        }),
+    });
+}
+
+/// Returns the revision that every leg of a commit has reached, seen live.
+pub fn confirmed(row: &crate::core::state::SkuRow, commit: &Commit) -> bool {
+    commit.legs.iter().all(|at| {
+        row.listings.get(usize::from(*at)).is_none_or(|listing| {
+            let seen = listing.writes.confirmed.map_or(Revision::ZERO, |c| c.revision);
+            seen >= commit.revision
+        })
+    })
+}

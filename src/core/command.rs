@@ -1,0 +1,197 @@
+//! What the state can be asked to do, and what it answers.
+
+use crate::{
+    core::{
+        allocation::Pause,
+        circuit::Health,
+        record::PauseScope,
+        state::{AlertKey, ListingRef, Quarantined},
+    },
+    model::{
+        CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, Measure, Observed,
+        OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Seq, Timestamp,
+        policy::MappingRow,
+    },
+};
+
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Makes a configuration effective, if it differs from the last.
+    Configure(Box<Policies>),
+    /// The process starts: what was in flight is unknown.
+    Start {
+        epoch: u32,
+    },
+    /// An authentic push.
+    Push {
+        channel: ChannelId,
+        delivery: DeliveryId,
+        orders: Vec<OrderSnapshot>,
+        fetch: Vec<OrderId>,
+        look: Vec<Identifiers>,
+    },
+    /// Orders that were read; the journal stood at `begun` when the request was sent.
+    Orders {
+        channel: ChannelId,
+        begun: Seq,
+        orders: Vec<OrderSnapshot>,
+    },
+    /// An order that was asked for is not known to the channel.
+    NoOrder {
+        channel: ChannelId,
+        order: OrderId,
+    },
+    /// The order feed was read whole. When the read began, the journal stood at `begun` and our clock at
+    /// `begun_at`; `through` is the channel's time that it was read up to.
+    Fed {
+        channel: ChannelId,
+        begun: Seq,
+        begun_at: Timestamp,
+        through: Timestamp,
+    },
+    /// A lane's read failed: what that says of the channel as a whole.
+    ReadFailed {
+        channel: ChannelId,
+        health: Health,
+    },
+    /// A page of a catalogue, with what is shown. `read_at`: our clock when the request was sent.
+    Catalogue {
+        channel: ChannelId,
+        read_at: Timestamp,
+        items: Vec<CatalogueItem>,
+    },
+    Catalogued {
+        channel: ChannelId,
+    },
+    /// What was read of listings. `read_at`: our clock when the request was sent.
+    Looked {
+        channel: ChannelId,
+        read_at: Timestamp,
+        seen: Vec<(ListingRef, Observed)>,
+    },
+    /// All listings of a channel were looked at.
+    Swept {
+        channel: ChannelId,
+    },
+    /// Counts that were read; the journal stood at `begun` when the request was sent.
+    Count(Count),
+    CountedThrough {
+        channel: ChannelId,
+        through: Timestamp,
+    },
+    /// The opening stock is complete.
+    Initialise,
+    /// Takes work of a lane: writes become in flight, looks are only named.
+    Take {
+        channel: ChannelId,
+        limit: usize,
+    },
+    Answer {
+        channel: ChannelId,
+        answers: Vec<(ListingRef, IdempotencyKey, Outcome)>,
+    },
+    TakePostings {
+        channel: ChannelId,
+        limit: usize,
+    },
+    Posted {
+        channel: ChannelId,
+        order: OrderKey,
+        sequence: u32,
+        outcome: Outcome,
+    },
+    Quarantine(Quarantined),
+    /// Judges alerts, forgets what may be forgotten.
+    Tick,
+    TakeAlerts {
+        limit: usize,
+    },
+    AlertSent {
+        key: AlertKey,
+        firing: bool,
+        sent: bool,
+    },
+    Pause {
+        scope: PauseScope,
+        pause: Option<Pause>,
+    },
+    Map {
+        rows: Vec<MappingRow>,
+    },
+    Dead {
+        letter: DeadLetter,
+        verdict: Verdict,
+    },
+}
+
+/// Counts as a counter tells them.
+#[derive(Debug, Clone)]
+pub struct Count {
+    pub counter: ChannelId,
+    pub measure: Measure,
+    pub as_of: Timestamp,
+    pub begun: Seq,
+    pub lines: Vec<CountLine>,
+    /// Opens stock that has no opening count yet, and is not held by the brake: a person has confirmed it.
+    pub opening: bool,
+    /// Orders that a look-up after the read still found without their raising movements (cancel, return).
+    pub absent: Vec<OrderKey>,
+}
+
+/// Something that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeadLetter {
+    Leg(ListingRef),
+    Posting { channel: ChannelId, order: OrderKey },
+    Count(Seq),
+    Quarantine(Seq),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Retry,
+    Discard,
+}
+
+/// What a command answers, once its records are durable.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    Done,
+    /// The same was said before; nothing was recorded.
+    Duplicate,
+    /// Taken; these listings may have changed on the channel.
+    Pushed {
+        look: Vec<(ListingRef, Identifiers)>,
+    },
+    Work {
+        puts: Vec<(ListingRef, Put)>,
+        looks: Vec<(ListingRef, Identifiers)>,
+    },
+    Postings(Vec<Posting>),
+    Alerts(Vec<(AlertKey, crate::core::state::Alert)>),
+    Counted {
+        changed: usize,
+        deferred: usize,
+        held: Option<Seq>,
+        unknown: usize,
+    },
+    Catalogue {
+        bound: usize,
+        unmatched: usize,
+    },
+}
+
+/// Why a command was not carried out. Nothing was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("no configuration is effective yet")]
+    NotConfigured,
+    #[error("channel `{0}` is not configured")]
+    NoChannel(ChannelId),
+    #[error("the opening stock was not taken over yet; run `evenkeel init`")]
+    NotInitialised,
+    #[error("`{0}` does not exist")]
+    Nothing(String),
+    #[error("quantity out of range in `{0}`")]
+    OutOfRange(String),
+}

@@ -1,0 +1,170 @@
+//! Counts and their as-of: a count never puts a sold unit back (I10).
+//!
+//! A counter tells what it knew when it was read. What it had not taken in by then is replayed on top: always where
+//! that lowers the stock, and where it raises it only if a look-up after the read still found it absent.
+
+use crate::{
+    core::{ledger::Stock, posting::Item},
+    model::{LocationId, Measure, Overflow, Quantity, Returns, Sku, Totals, policy::Brake},
+};
+
+/// What a counter has not taken in of one SKU at one location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Untold {
+    /// Units that left the shelf (shipped, written off).
+    pub left: Quantity,
+    /// Units that came back onto the shelf, and were found absent after the read.
+    pub back: Quantity,
+    /// Units that are promised (sold and not cancelled), whether shipped or not.
+    pub promised: Quantity,
+    /// Units that are free again (cancelled), and were found absent after the read.
+    pub freed: Quantity,
+}
+
+impl Untold {
+    /// Adds what one order has booked and the counter has not acknowledged.
+    ///
+    /// `absent`: a look-up after the read found that the counter lacks the raising movements.
+    pub fn add(
+        self,
+        booked: Totals,
+        acked: Totals,
+        returns: Returns,
+        absent: bool,
+    ) -> Result<Untold, Overflow> {
+        let rest = |of: fn(Totals) -> Quantity| of(booked).sub(of(acked));
+        let raising = |quantity: Quantity| if absent { quantity.or_zero() } else { Quantity::ZERO };
+        let left = rest(|t| t.fulfilled)?.add(rest(|t| t.written_off)?)?;
+        let returned = match returns {
+            Returns::Restock | Returns::Quarantine => rest(|t| t.returned)?,
+            Returns::Ignore => Quantity::ZERO,
+        };
+        Ok(Untold {
+            left: self.left.add(left.or_zero())?,
+            back: self.back.add(raising(returned))?,
+            promised: self.promised.add(rest(|t| t.ordered)?.or_zero())?,
+            freed: self.freed.add(raising(rest(|t| t.released)?))?,
+        })
+    }
+}
+
+/// Returns what is on hand by a count, with what the counter did not know replayed on top.
+pub fn on_hand(
+    measure: Measure,
+    counted: Quantity,
+    now: Stock,
+    untold: Untold,
+) -> Result<Quantity, Overflow> {
+    match measure {
+        Measure::OnHand => counted.sub(untold.left)?.add(untold.back),
+        // Free is net of the counter's own open orders, which are our promises as far as it knows them.
+        Measure::Free => {
+            let available = counted.sub(untold.promised)?.add(untold.freed)?.add(untold.back)?;
+            available.add(now.committed)?.add(now.reserved)
+        }
+    }
+}
+
+/// Returns what one item of an acknowledgement holds for a SKU at a location.
+pub fn acked(items: &[Item], sku: &Sku, location: &LocationId) -> Totals {
+    let held = items.iter().find(|item| item.sku == *sku && item.location == *location);
+    held.map(|item| item.totals).unwrap_or_default()
+}
+
+/// One change that a count would make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    pub before: Quantity,
+    pub after: Quantity,
+}
+
+/// Returns why a count is too large a change to be believed, if it is (I11).
+///
+/// Measured against `catalogue`, the number of SKUs with an opening count, and against the units on hand of the
+/// SKUs counted.
+pub fn held_by(brake: &Brake, changes: &[Change], catalogue: usize) -> Option<String> {
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let zeroed =
+        count(changes.iter().filter(|c| c.before > Quantity::ZERO && c.after <= Quantity::ZERO).count());
+    let moved_skus = count(changes.iter().filter(|c| c.before != c.after).count());
+    let catalogue = count(catalogue).max(1);
+    if zeroed >= u64::from(brake.min_skus) && zeroed * 100 > u64::from(brake.zero_percent) * catalogue {
+        return Some(format!("it would set {zeroed} of {catalogue} SKUs to zero"));
+    }
+    let units = |q: Quantity| u128::from(q.units().unsigned_abs());
+    let moved: u128 = changes.iter().map(|c| c.after.sub(c.before).map_or(0, units)).sum();
+    let stock: u128 = changes.iter().map(|c| units(c.before)).sum();
+    let share = moved_skus * 100 > u64::from(brake.move_percent) * catalogue;
+    if moved_skus >= u64::from(brake.min_skus)
+        && share
+        && moved * 100 > u128::from(brake.move_percent) * stock
+    {
+        return Some(format!("it would move {moved} units of {moved_skus} SKUs that hold {stock}"));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn q(units: i64) -> Quantity {
+        Quantity::new(units)
+    }
+
+    fn totals([ordered, released, written_off, fulfilled, returned]: [i64; 5]) -> Totals {
+        Totals {
+            ordered: q(ordered),
+            released: q(released),
+            written_off: q(written_off),
+            fulfilled: q(fulfilled),
+            returned: q(returned),
+        }
+    }
+
+    /// A count of 10 with one order booked and acknowledged so far -> on hand for each measure.
+    #[track_caller]
+    fn check(booked: [i64; 5], acked: [i64; 5], absent: bool, want: [i64; 2]) {
+        let (booked, acked) = (totals(booked), totals(acked));
+        let open = booked.ordered.units()
+            - booked.released.units()
+            - booked.written_off.units()
+            - booked.fulfilled.units();
+        let stock = Stock { on_hand: q(99), committed: q(open), reserved: q(0) };
+        let untold = Untold::default().add(booked, acked, Returns::Restock, absent).expect("small");
+        let got = [Measure::OnHand, Measure::Free]
+            .map(|m| on_hand(m, q(10), stock, untold).expect("small").units());
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn a_sale_in_between_is_not_put_back() {
+        // Sold 2, not told: the shelf still holds 10, of which 2 are promised; free falls to 8.
+        check([2, 0, 0, 0, 0], [0; 5], false, [10, 10]);
+        // Told: free of 10 is already without them, so 12 are on the shelf.
+        check([2, 0, 0, 0, 0], [2, 0, 0, 0, 0], false, [10, 12]);
+        // Shipped, not told: they are gone from the shelf whatever was counted.
+        check([2, 0, 0, 2, 0], [2, 0, 0, 0, 0], false, [8, 10]);
+    }
+
+    #[test]
+    fn a_return_counts_on_top_only_if_it_was_looked_up_and_is_absent() {
+        check([2, 0, 0, 2, 1], [2, 0, 0, 2, 0], false, [10, 10]);
+        check([2, 0, 0, 2, 1], [2, 0, 0, 2, 0], true, [11, 11]);
+        check([2, 1, 0, 0, 0], [2, 0, 0, 0, 0], true, [10, 12]);
+    }
+
+    #[test]
+    fn the_brake_holds_what_empties_or_moves_too_much_and_lets_small_shops_work() {
+        let brake = Brake { zero_percent: 10, move_percent: 30, min_skus: 5 };
+        let change = |before, after| Change { before: q(before), after: q(after) };
+        let zero = |n: usize| vec![change(5, 0); n];
+        assert_eq!(held_by(&brake, &zero(4), 10), None, "fewer than min_skus");
+        assert!(held_by(&brake, &zero(11), 100).is_some());
+        assert_eq!(held_by(&brake, &zero(10), 100), None, "just ten percent");
+        let moved = |n: usize| vec![change(100, 10); n];
+        assert!(held_by(&brake, &moved(40), 100).is_some());
+        assert_eq!(held_by(&brake, &moved(20), 100), None, "few of the catalogue");
+        assert_eq!(held_by(&brake, &[change(0, 0), change(5, 6)], 2), None);
+    }
+}

@@ -1,0 +1,114 @@
+//! Decides what a command records. Has all the opinions.
+//!
+//! Each record is applied as soon as it is decided, so later opinions see earlier ones, within a command as well as
+//! within a group of commands. The records of one command become durable together, or none does.
+
+mod alerts;
+mod catalogue;
+mod counts;
+pub mod lane;
+mod listing;
+mod looks;
+mod operator;
+mod orders;
+mod postings;
+
+use crate::{
+    core::{
+        apply,
+        command::{Command, Refused, Reply},
+        record::{Envelope, Record, VERSION},
+        state::{RowKey, State},
+    },
+    model::{ChannelId, Policies, Seq, Timestamp, policy::ChannelPolicy},
+};
+
+/// Decides a command at `now`. The envelope is `None` if there is nothing to record; otherwise it is already applied
+/// and must be made durable before the reply leaves.
+pub fn decide(
+    state: &mut State,
+    command: Command,
+    now: Timestamp,
+) -> (Option<Envelope>, Result<Reply, Refused>) {
+    let mut draft = Draft { seq: state.seq.next(), state, now, records: Vec::new() };
+    let reply = draft.run(command);
+    let Draft { records, seq, .. } = draft;
+    if records.is_empty() {
+        return (None, reply);
+    }
+    state.seq = seq;
+    state.dirty.insert(RowKey::Meta);
+    (Some(Envelope { version: VERSION, at: now, records }), reply)
+}
+
+/// A command under way.
+struct Draft<'a> {
+    state: &'a mut State,
+    now: Timestamp,
+    /// The position that this command's envelope will have.
+    seq: Seq,
+    records: Vec<Record>,
+}
+
+impl Draft<'_> {
+    fn run(&mut self, command: Command) -> Result<Reply, Refused> {
+        match command {
+            Command::Configure(policies) => self.configure(*policies),
+            Command::Start { epoch } => self.start(epoch),
+            Command::Push { channel, delivery, orders, fetch, look } => {
+                self.push(&channel, &delivery, orders, fetch, &look)
+            }
+            Command::Orders { channel, begun, orders } => self.read_orders(&channel, begun, &orders),
+            Command::NoOrder { channel, order } => self.no_order(channel, order),
+            Command::Fed { channel, begun, begun_at, through } => {
+                self.fed(&channel, begun, begun_at, through)
+            }
+            Command::ReadFailed { channel, health } => self.read_failed(&channel, &health),
+            Command::Catalogue { channel, read_at, items } => self.catalogue(&channel, read_at, items),
+            Command::Catalogued { channel } => self.note(Record::Catalogued { channel }),
+            Command::Looked { channel, read_at, seen } => self.looked(&channel, read_at, seen),
+            Command::Swept { channel } => self.note(Record::Swept { channel }),
+            Command::Count(count) => self.count(&count),
+            Command::CountedThrough { channel, through } => {
+                self.note(Record::CountedThrough { channel, through })
+            }
+            Command::Initialise => self.initialise(),
+            Command::Take { channel, limit } => self.take(&channel, limit),
+            Command::Answer { channel, answers } => self.answer(&channel, answers),
+            Command::TakePostings { channel, limit } => self.take_postings(&channel, limit),
+            Command::Posted { channel, order, sequence, outcome } => {
+                self.posted(&channel, &order, sequence, outcome)
+            }
+            Command::Quarantine(item) => self.note(Record::Quarantined { item }),
+            Command::Tick => self.tick(),
+            Command::TakeAlerts { limit } => self.take_alerts(limit),
+            Command::AlertSent { key, firing, sent } => self.alert_sent(&key, firing, sent),
+            Command::Pause { scope, pause } => self.pause(scope, pause),
+            Command::Map { rows } => self.map(rows),
+            Command::Dead { letter, verdict } => self.dead(letter, verdict),
+        }
+    }
+
+    /// Records and applies.
+    fn emit(&mut self, record: Record) {
+        apply::one(self.state, self.seq, self.now, &record);
+        self.records.push(record);
+    }
+
+    fn note(&mut self, record: Record) -> Result<Reply, Refused> {
+        self.emit(record);
+        Ok(Reply::Done)
+    }
+
+    fn policies(&self) -> Result<std::sync::Arc<Policies>, Refused> {
+        self.state.policies.clone().ok_or(Refused::NotConfigured)
+    }
+
+    fn channel(&self, channel: &ChannelId) -> Result<ChannelPolicy, Refused> {
+        let policies = self.policies()?;
+        policies.channels.get(channel).cloned().ok_or_else(|| Refused::NoChannel(channel.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! What each listing of a SKU should show, and the commits that follow when that changes.
+
+use crate::{
+    core::{
+        allocation::{Bounds, Pause, desired},
+        apply::confirmed,
+        decide::Draft,
+        leg::{self, Event, Leg, Writes, step},
+        record::{Record, Why},
+        state::{Listing, ListingRef, SkuRow},
+    },
+    model::{ChannelId, Overflow, Policies, Quantity, Sku, Timestamp, policy::ChannelPolicy},
+};
+
+impl Draft<'_> {
+    /// Opens a commit if what any listing of `sku` should show has changed. `event_at`: when the cause happened.
+    pub(super) fn refresh(&mut self, sku: &Sku, event_at: Timestamp) {
+        let (Some(policies), Some(row)) = (self.state.policies.clone(), self.state.skus.get(sku)) else {
+            return;
+        };
+        let revision = row.revision.next();
+        let mut legs = Vec::new();
+        for (at, listing) in row.listings.iter().enumerate() {
+            let Some(quantity) = wanted(
+                &policies,
+                self.state.channels.get(&listing.channel).and_then(|c| c.pause),
+                sku,
+                row,
+                listing,
+            ) else {
+                continue;
+            };
+            if !changes(listing, quantity) {
+                continue;
+            }
+            let event = Event::Desired { quantity, revision, cause: self.seq };
+            let leg = match &listing.leg {
+                None => Ok(Leg {
+                    state: leg::State::Pending,
+                    quantity,
+                    revision,
+                    tries: 0,
+                    since: self.now,
+                    cause: self.seq,
+                }),
+                Some(leg) => step(leg, event, self.now),
+            };
+            let (Ok(leg), Ok(at)) = (leg, u16::try_from(at)) else { continue };
+            legs.push((at, leg));
+        }
+        if !legs.is_empty() {
+            self.emit(Record::Commit { sku: sku.clone(), revision, event_at, legs });
+        }
+    }
+
+    /// Advances the leg of a listing and records it with its writes. An event that makes no sense is left out.
+    pub(super) fn advance(
+        &mut self,
+        listing: &ListingRef,
+        event: Event,
+        why: Why,
+        note: Option<String>,
+        change: impl FnOnce(&mut Writes),
+    ) {
+        let Some(held) = self.state.listing(listing) else { return };
+        let Some(leg) = &held.leg else { return };
+        let Ok(leg) = step(leg, event, self.now) else { return };
+        let mut writes = held.writes.clone();
+        change(&mut writes);
+        self.emit(Record::Moved { listing: listing.clone(), why, leg: Some(leg), writes, note });
+    }
+
+    /// Records what became known of a listing, its leg unmoved.
+    pub(super) fn learn(&mut self, listing: &ListingRef, why: Why, change: impl FnOnce(&mut Writes)) {
+        let Some(held) = self.state.listing(listing) else { return };
+        let mut writes = held.writes.clone();
+        change(&mut writes);
+        if writes != held.writes {
+            self.emit(Record::Moved { listing: listing.clone(), why, leg: None, writes, note: None });
+        }
+    }
+
+    /// Ends the commits of a SKU that are now seen live everywhere.
+    pub(super) fn end_commits(&mut self, sku: &Sku) {
+        let Some(row) = self.state.skus.get(sku) else { return };
+        let done = row.commits.iter().take_while(|commit| confirmed(row, commit)).map(|c| c.revision).last();
+        if let Some(revision) = done {
+            self.emit(Record::Committed { sku: sku.clone(), revision });
+        }
+    }
+}
+
+/// Tells whether showing `quantity` needs a leg: it is not what was wanted last, or the channel has moved away from
+/// what was seen.
+fn changes(listing: &Listing, quantity: Quantity) -> bool {
+    match &listing.leg {
+        None => true,
+        Some(leg) if leg.quantity != quantity => true,
+        Some(leg) => {
+            matches!(leg.state, leg::State::Confirmed)
+                && listing.writes.base.is_some_and(|base| base != quantity)
+        }
+    }
+}
+
+/// Returns what a listing should show. `None`: it is not written, or stays as it is.
+pub(crate) fn wanted(
+    policies: &Policies,
+    channel_pause: Option<Pause>,
+    sku: &Sku,
+    row: &SkuRow,
+    listing: &Listing,
+) -> Option<Quantity> {
+    let channel = policies.channels.get(&listing.channel)?;
+    let pause = strictest(channel_pause, row.pause);
+    if !channel.abilities.quantities || !listing.writable() || pause == Some(Pause::Frozen) {
+        return None;
+    }
+    of_available(policies, channel, sku, row, &listing.channel, pause == Some(Pause::Stopped)).ok().flatten()
+}
+
+fn of_available(
+    policies: &Policies,
+    channel: &ChannelPolicy,
+    sku: &Sku,
+    row: &SkuRow,
+    id: &ChannelId,
+    stopped: bool,
+) -> Result<Option<Quantity>, Overflow> {
+    let Some(available) = row.available(&channel.locations)? else { return Ok(None) };
+    desired(available, Bounds::of(policies, sku, id), stopped).map(Some)
+}
+
+pub(crate) fn strictest(a: Option<Pause>, b: Option<Pause>) -> Option<Pause> {
+    match (a, b) {
+        (Some(Pause::Stopped), _) | (_, Some(Pause::Stopped)) => Some(Pause::Stopped),
+        (Some(Pause::Frozen), _) | (_, Some(Pause::Frozen)) => Some(Pause::Frozen),
+        (None, None) => None,
+    }
+}

@@ -1,0 +1,81 @@
+//! What a person says: pause, go on, try again, leave it.
+
+use crate::{
+    core::{
+        allocation::Pause,
+        command::{DeadLetter, Refused, Reply, Verdict},
+        decide::Draft,
+        leg::{self, Event},
+        posting::{PostState, Step},
+        record::{PauseScope, Record, Why},
+        state::ListingRef,
+    },
+    model::{ChannelId, OrderKey, Seq, Sku},
+};
+
+impl Draft<'_> {
+    pub(super) fn pause(&mut self, scope: PauseScope, pause: Option<Pause>) -> Result<Reply, Refused> {
+        let touched: Vec<Sku> = match &scope {
+            PauseScope::Sku(sku) if !self.state.skus.contains_key(sku) => {
+                return Err(Refused::Nothing(format!("SKU {sku}")));
+            }
+            PauseScope::Sku(sku) => vec![sku.clone()],
+            PauseScope::Channel(channel) => {
+                self.channel(channel)?;
+                self.state.skus.keys().cloned().collect()
+            }
+        };
+        self.emit(Record::Paused { scope, pause });
+        for sku in touched {
+            self.refresh(&sku, self.now);
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn dead(&mut self, letter: DeadLetter, verdict: Verdict) -> Result<Reply, Refused> {
+        match letter {
+            DeadLetter::Leg(listing) => self.dead_leg(&listing, verdict),
+            DeadLetter::Posting { channel, order } => self.dead_posting(&channel, &order, verdict),
+            DeadLetter::Count(id) => self.unhold(id, verdict == Verdict::Retry),
+            DeadLetter::Quarantine(id) => self.unquarantine(id),
+        }
+    }
+
+    fn dead_leg(&mut self, listing: &ListingRef, verdict: Verdict) -> Result<Reply, Refused> {
+        let held = self.state.listing(listing).and_then(|l| l.leg.as_ref());
+        if !held.is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. })) {
+            return Err(Refused::Nothing(format!("dead letter of {}", listing.sku)));
+        }
+        let (event, why) = match verdict {
+            Verdict::Retry => (Event::Retried, Why::Retried),
+            Verdict::Discard => (Event::Discarded, Why::Discarded),
+        };
+        self.advance(listing, event, why, None, |_| {});
+        Ok(Reply::Done)
+    }
+
+    fn dead_posting(
+        &mut self,
+        channel: &ChannelId,
+        order: &OrderKey,
+        verdict: Verdict,
+    ) -> Result<Reply, Refused> {
+        let held = self.state.orders.get(order).and_then(|o| o.posting(channel)).cloned();
+        let Some(held) = held.filter(|posting| matches!(posting.step, Step::Parked { .. })) else {
+            return Err(Refused::Nothing(format!("dead letter of {order}")));
+        };
+        let step = match verdict {
+            Verdict::Retry => Step::Pending,
+            Verdict::Discard => Step::Dropped,
+        };
+        let posting = PostState { step, tries: 0, since: self.now, ..held };
+        self.note(Record::Posting { key: order.clone(), posting })
+    }
+
+    fn unquarantine(&mut self, id: Seq) -> Result<Reply, Refused> {
+        if !self.state.quarantine.contains_key(&id) {
+            return Err(Refused::Nothing(format!("quarantined item {id}")));
+        }
+        self.note(Record::Unquarantined { id })
+    }
+}

@@ -1,0 +1,174 @@
+//! What ERPs are told of orders: one posting under way per order, looked up before it is tried again.
+
+use crate::{
+    core::{
+        backoff::{self, digest},
+        circuit::Allowed,
+        command::{Refused, Reply},
+        decide::{Draft, lane::health_of},
+        index::{Kind, Work},
+        posting::{Item, PostState, Step, behind, reference, target},
+        record::Record,
+    },
+    model::{
+        ChannelId, Mode, OrderKey, Outcome, Overflow, Policies, Posting, PostingLine, Timestamp,
+        policy::ChannelPolicy,
+    },
+};
+
+impl Draft<'_> {
+    pub(super) fn take_postings(&mut self, channel: &ChannelId, limit: usize) -> Result<Reply, Refused> {
+        let policies = self.policies()?;
+        let policy = self.channel(channel)?;
+        let row = self.state.channels.get(channel);
+        let limit = match row.map_or(Allowed::All, |row| row.circuit.allows(self.now)) {
+            Allowed::All => limit,
+            Allowed::Probe => 1,
+            Allowed::None => 0,
+        };
+        if policies.mode == Mode::Shadow || row.is_some_and(|row| row.pause.is_some()) {
+            return Ok(Reply::Postings(Vec::new()));
+        }
+        let due: Vec<OrderKey> = self
+            .state
+            .index
+            .of(Kind::Post, channel)
+            .map_while(|work| match work {
+                Work::Post { at, order, .. } if *at <= self.now => Some(order.clone()),
+                _ => None,
+            })
+            .take(limit)
+            .collect();
+        let mut postings = Vec::new();
+        for key in due {
+            postings.extend(self.send_posting(&policies, &policy, channel, &key));
+        }
+        Ok(Reply::Postings(postings))
+    }
+
+    fn send_posting(
+        &mut self,
+        policies: &Policies,
+        policy: &ChannelPolicy,
+        channel: &ChannelId,
+        key: &OrderKey,
+    ) -> Option<Posting> {
+        let order = self.state.orders.get(key)?;
+        let held = order.posting(channel)?.clone();
+        let target = target(order, policy.posts, &policy.locations).ok()?;
+        let placed_at = order.placed_at;
+        if !behind(&held.acked, &target) {
+            let posting = PostState { step: Step::Done, tries: 0, ..held };
+            self.emit(Record::Posting { key: key.clone(), posting });
+            return None;
+        }
+        match self.posting_lines(channel, &target) {
+            Ok(lines) => {
+                let sequence = held.sequence + 1;
+                let posting = PostState { step: Step::InFlight { target }, sequence, ..held };
+                self.emit(Record::Posting { key: key.clone(), posting });
+                let reference = reference(policies, key);
+                Some(Posting { order: key.clone(), reference, sequence, placed_at, lines })
+            }
+            Err(missing) => {
+                // It heals itself once the ERP has the item.
+                let seed = digest(&[key.order.as_str(), missing.as_str()]);
+                let at = backoff::next(&policies.retry, held.tries + 1, seed, self.now);
+                let posting = PostState { step: Step::Retry { at }, tries: held.tries + 1, ..held };
+                self.emit(Record::Posting { key: key.clone(), posting });
+                None
+            }
+        }
+    }
+
+    /// Names the items as the ERP does, or returns the SKU that it does not have.
+    fn posting_lines(&self, channel: &ChannelId, target: &[Item]) -> Result<Vec<PostingLine>, String> {
+        target
+            .iter()
+            .map(|item| {
+                let row = self.state.skus.get(&item.sku);
+                let listing = row.and_then(|row| row.listings.iter().find(|l| l.channel == *channel));
+                let ids = listing.map(|listing| listing.ids.clone());
+                let ids = ids.ok_or_else(|| item.sku.to_string())?;
+                Ok(PostingLine { ids, location: item.location.clone(), target: item.totals })
+            })
+            .collect()
+    }
+
+    pub(super) fn posted(
+        &mut self,
+        channel: &ChannelId,
+        key: &OrderKey,
+        sequence: u32,
+        outcome: Outcome,
+    ) -> Result<Reply, Refused> {
+        let policies = self.policies()?;
+        let policy = self.channel(channel)?;
+        let health = health_of(&outcome);
+        let order = self.state.orders.get(key);
+        let held = order.and_then(|order| order.posting(channel)).filter(|p| p.sequence == sequence).cloned();
+        let Some(held) = held else { return Err(Refused::Nothing(format!("posting {sequence} of {key}"))) };
+        let Step::InFlight { target: told } = held.step.clone() else { return Ok(Reply::Duplicate) };
+        let seed = digest(&[key.order.as_str()]);
+        let again = backoff::next(&policies.retry, held.tries + 1, seed, self.now);
+        let failed =
+            |at: Timestamp| PostState { step: Step::Retry { at }, tries: held.tries + 1, ..held.clone() };
+        let waits = |at: Timestamp| PostState { step: Step::Retry { at }, ..held.clone() };
+        let posting = match outcome {
+            Outcome::Applied | Outcome::Accepted { .. } => self.acknowledged(&policy, key, &held, told),
+            Outcome::Rejected { reason } => {
+                PostState { step: Step::Parked { reason }, tries: held.tries + 1, ..held }
+            }
+            Outcome::Throttled { retry_after_ms } => waits(self.now.plus_millis(retry_after_ms.max(0))),
+            Outcome::Unauthorized { .. } => waits(self.now.plus_millis(policies.retry.circuit_open_ms)),
+            Outcome::Stale | Outcome::NotSent { .. } => failed(again),
+            // It may land yet: look no sooner than the ERP's `late` bound allows.
+            Outcome::Unknown { .. } => failed(again.max(self.now.plus_millis(policy.abilities.late_ms))),
+        };
+        self.emit(Record::Posting { key: key.clone(), posting });
+        self.judge(channel, &policies, &health);
+        Ok(Reply::Done)
+    }
+
+    fn acknowledged(
+        &self,
+        policy: &ChannelPolicy,
+        key: &OrderKey,
+        held: &PostState,
+        told: Vec<Item>,
+    ) -> PostState {
+        let order = self.state.orders.get(key);
+        let wanted: Result<Vec<Item>, Overflow> =
+            order.map_or(Ok(Vec::new()), |order| target(order, policy.posts, &policy.locations));
+        let more = wanted.is_ok_and(|wanted| behind(&told, &wanted));
+        PostState {
+            step: if more { Step::Pending } else { Step::Done },
+            acked: told,
+            acked_at: self.seq,
+            tries: 0,
+            since: self.now,
+            ..held.clone()
+        }
+    }
+
+    /// What was under way when the process ended is looked up again, no sooner than it can have landed.
+    pub(super) fn restart_postings(&mut self, channel: &ChannelId) {
+        let Ok(policy) = self.channel(channel) else { return };
+        let keys: Vec<OrderKey> = self
+            .state
+            .index
+            .of(Kind::Posting, channel)
+            .filter_map(|work| match work {
+                Work::Posting { order, .. } => Some(order.clone()),
+                _ => None,
+            })
+            .collect();
+        for key in keys {
+            let held = self.state.orders.get(&key).and_then(|order| order.posting(channel)).cloned();
+            let Some(held) = held else { continue };
+            let at = self.now.plus_millis(policy.abilities.late_ms);
+            let posting = PostState { step: Step::Retry { at }, tries: held.tries + 1, ..held };
+            self.emit(Record::Posting { key, posting });
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Balances and the entries that explain them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    ChannelId, LineId, LocationId, OrderKey, Overflow, Quantity, Returns, Seq, Sku, Timestamp, Totals,
+};
+
+/// Stock of one SKU at one location. `on_hand` is counted on the shelf, the others are promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Stock {
+    pub on_hand: Quantity,
+    pub committed: Quantity,
+    pub reserved: Quantity,
+}
+
+impl Stock {
+    /// Returns what may still be sold. Below zero means oversold: it stays visible here, and only allocation
+    /// clamps it.
+    pub fn available(self) -> Result<Quantity, Overflow> {
+        self.on_hand.sub(self.committed)?.sub(self.reserved)
+    }
+
+    fn plus(self, change: Stock) -> Result<Stock, Overflow> {
+        Ok(Stock {
+            on_hand: self.on_hand.add(change.on_hand)?,
+            committed: self.committed.add(change.committed)?,
+            reserved: self.reserved.add(change.reserved)?,
+        })
+    }
+}
+
+/// What kind of movement an entry books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Sale,
+    Cancel,
+    WriteOff,
+    Ship,
+    /// Back on hand, for sale.
+    Return,
+    /// Back on hand, reserved until a person has looked at it.
+    ReturnQuarantined,
+    Count,
+    Adjustment,
+    Correction,
+    /// Open units of an order older than the opening count, which a free count did not include.
+    Baseline,
+}
+
+impl Kind {
+    /// Returns the name that people and metrics know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Sale => "sale",
+            Kind::Cancel => "cancel",
+            Kind::WriteOff => "write_off",
+            Kind::Ship => "ship",
+            Kind::Return => "return",
+            Kind::ReturnQuarantined => "return_quarantined",
+            Kind::Count => "count",
+            Kind::Adjustment => "adjustment",
+            Kind::Correction => "correction",
+            Kind::Baseline => "baseline",
+        }
+    }
+}
+
+/// Where an entry comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    Order { order: OrderKey, line: LineId },
+    Count { counter: ChannelId, as_of: Timestamp },
+    Operator { note: String },
+}
+
+/// One movement of one SKU at one location, with the balances after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub kind: Kind,
+    /// Units; below zero takes an earlier movement of the kind back, or counts down.
+    pub quantity: Quantity,
+    pub cause: Cause,
+    /// When it happened, by the source's clock.
+    pub event_at: Timestamp,
+    pub after: Stock,
+}
+
+/// An entry as a SKU's row keeps it: with its place in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Booked {
+    pub seq: Seq,
+    pub recorded_at: Timestamp,
+    pub entry: Entry,
+}
+
+/// Books `quantity` units of `kind` on `stock`.
+pub fn book(stock: Stock, kind: Kind, quantity: Quantity) -> Result<Stock, Overflow> {
+    let minus = quantity.neg()?;
+    let none = Stock::default();
+    stock.plus(match kind {
+        Kind::Sale => Stock { committed: quantity, ..none },
+        Kind::Cancel => Stock { committed: minus, ..none },
+        Kind::WriteOff | Kind::Ship => Stock { on_hand: minus, committed: minus, ..none },
+        Kind::Return | Kind::Count | Kind::Adjustment | Kind::Correction => {
+            Stock { on_hand: quantity, ..none }
+        }
+        Kind::ReturnQuarantined => Stock { on_hand: quantity, reserved: quantity, ..none },
+        Kind::Baseline => Stock { on_hand: quantity, committed: quantity, ..none },
+    })
+}
+
+/// Returns the movements between two states of a line's totals, lowering ones first. Zero movements are left out.
+pub fn movements(from: Totals, to: Totals, returns: Returns) -> Result<Vec<(Kind, Quantity)>, Overflow> {
+    let returned = match returns {
+        Returns::Restock => Some(Kind::Return),
+        Returns::Quarantine => Some(Kind::ReturnQuarantined),
+        Returns::Ignore => None,
+    };
+    let mut all = vec![
+        (Kind::Sale, to.ordered.sub(from.ordered)?),
+        (Kind::WriteOff, to.written_off.sub(from.written_off)?),
+        (Kind::Ship, to.fulfilled.sub(from.fulfilled)?),
+        (Kind::Cancel, to.released.sub(from.released)?),
+    ];
+    if let Some(kind) = returned {
+        all.push((kind, to.returned.sub(from.returned)?));
+    }
+    all.retain(|(_, quantity)| !quantity.is_zero());
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn q(units: i64) -> Quantity {
+        Quantity::new(units)
+    }
+
+    /// `on_hand committed reserved`, kind and units -> the same three after it.
+    #[track_caller]
+    fn check(before: [i64; 3], kind: Kind, units: i64, after: [i64; 3]) {
+        let stock = |[on_hand, committed, reserved]: [i64; 3]| Stock {
+            on_hand: q(on_hand),
+            committed: q(committed),
+            reserved: q(reserved),
+        };
+        assert_eq!(book(stock(before), kind, q(units)), Ok(stock(after)));
+    }
+
+    #[test]
+    fn each_kind_moves_what_it_says() {
+        check([10, 0, 0], Kind::Sale, 2, [10, 2, 0]);
+        check([10, 2, 0], Kind::Cancel, 1, [10, 1, 0]);
+        check([10, 2, 0], Kind::Ship, 2, [8, 0, 0]);
+        check([10, 2, 0], Kind::WriteOff, 1, [9, 1, 0]);
+        check([8, 0, 0], Kind::Return, 1, [9, 0, 0]);
+        check([8, 0, 0], Kind::ReturnQuarantined, 1, [9, 0, 1]);
+        check([8, 3, 0], Kind::Count, -3, [5, 3, 0]);
+        check([8, 0, 0], Kind::Baseline, 2, [10, 2, 0]);
+        check([8, 0, 0], Kind::Ship, -1, [9, 1, 0]); // a shipment taken back
+    }
+
+    #[test]
+    fn an_overflow_is_an_error_and_not_a_wrong_balance() {
+        let stock = Stock { on_hand: q(i64::MAX), ..Stock::default() };
+        assert_eq!(book(stock, Kind::Return, q(1)), Err(Overflow));
+    }
+
+    #[test]
+    fn an_order_that_has_ended_nets_to_what_left_the_shelf() {
+        let end =
+            Totals { ordered: q(5), released: q(1), written_off: q(1), fulfilled: q(3), returned: q(1) };
+        let mut stock = Stock { on_hand: q(10), ..Stock::default() };
+        for (kind, quantity) in movements(Totals::default(), end, Returns::Restock).expect("small") {
+            stock = book(stock, kind, quantity).expect("small");
+        }
+        // 10 less 1 written off and 3 shipped, plus 1 that came back; nothing is promised any more.
+        assert_eq!(stock, Stock { on_hand: q(7), ..Stock::default() });
+    }
+}

@@ -1,0 +1,107 @@
+//! From a channel's identifiers to the canonical SKU. Ambiguity is an error that a person resolves, never a guess.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    core::state::{ListingRef, State},
+    model::{ChannelId, IdKind, Identifiers, Sku, policy::MappingRules},
+};
+
+/// What identifiers turned out to mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolved {
+    /// A listing that is already bound.
+    Listing(ListingRef),
+    /// A SKU that has no such listing yet.
+    Sku(Sku),
+    /// Several SKUs would fit.
+    Ambiguous(Vec<Sku>),
+    Unknown,
+}
+
+impl Resolved {
+    pub fn sku(&self) -> Option<&Sku> {
+        match self {
+            Resolved::Listing(listing) => Some(&listing.sku),
+            Resolved::Sku(sku) => Some(sku),
+            Resolved::Ambiguous(_) | Resolved::Unknown => None,
+        }
+    }
+}
+
+/// What names one listing, strongest first.
+const OWN: [IdKind; 5] = [IdKind::InventoryItem, IdKind::Variant, IdKind::Record, IdKind::Sku, IdKind::Fnsku];
+/// What several listings may share.
+const SHARED: [IdKind; 2] = [IdKind::Asin, IdKind::Barcode];
+
+/// Finds the SKU: a bound listing's own identifiers, the same text as a SKU, shared identifiers, the rules, and last
+/// the mapping table, which also resolves what is ambiguous.
+pub fn resolve(state: &State, channel: &ChannelId, ids: &Identifiers) -> Resolved {
+    let text = ids.get(IdKind::Sku);
+    let mut guess = by_listings(state, channel, ids, &OWN);
+    if guess == Resolved::Unknown {
+        let exact = text.and_then(|text| Sku::new(text).ok()).filter(|sku| state.skus.contains_key(sku));
+        guess = exact.map_or(Resolved::Unknown, Resolved::Sku);
+    }
+    if guess == Resolved::Unknown {
+        guess = by_listings(state, channel, ids, &SHARED);
+    }
+    if let (Resolved::Unknown, Some(text)) = (&guess, text) {
+        guess = by_rules(state, text);
+    }
+    match guess {
+        Resolved::Ambiguous(_) | Resolved::Unknown => table(state, channel, ids).map_or(guess, Resolved::Sku),
+        Resolved::Listing(_) | Resolved::Sku(_) => guess,
+    }
+}
+
+fn by_listings(state: &State, channel: &ChannelId, ids: &Identifiers, kinds: &[IdKind]) -> Resolved {
+    for kind in kinds {
+        let Some(value) = ids.get(*kind) else { continue };
+        let found = state.index.listings(state, channel, *kind, value);
+        let skus: BTreeSet<Sku> = found.iter().map(|l| l.sku.clone()).collect();
+        match found.into_iter().next() {
+            Some(listing) if skus.len() == 1 => return Resolved::Listing(listing),
+            Some(_) => return Resolved::Ambiguous(skus.into_iter().collect()),
+            None => {}
+        }
+    }
+    Resolved::Unknown
+}
+
+fn by_rules(state: &State, text: &str) -> Resolved {
+    let Some(policies) = &state.policies else { return Resolved::Unknown };
+    let rules = &policies.mapping;
+    let mut fits: BTreeSet<Sku> = BTreeSet::new();
+    let stripped = rules.strip_prefixes.iter().filter_map(|prefix| text.strip_prefix(prefix.as_str()));
+    for text in stripped.chain([text]) {
+        let folded = fold(rules, text);
+        fits.extend(state.index.folded(&folded).filter(|sku| fold(rules, sku.as_str()) == folded).cloned());
+    }
+    let mut fits: Vec<Sku> = fits.into_iter().collect();
+    match (fits.pop(), fits.is_empty()) {
+        (Some(sku), true) => Resolved::Sku(sku),
+        (Some(sku), false) => {
+            fits.push(sku);
+            Resolved::Ambiguous(fits)
+        }
+        (None, _) => Resolved::Unknown,
+    }
+}
+
+/// Looks into the mapping table: a row fits if every identifier it names is the same.
+fn table(state: &State, channel: &ChannelId, ids: &Identifiers) -> Option<Sku> {
+    let configured = state.policies.iter().flat_map(|p| p.mapping.table.iter());
+    let fits = |row: &&crate::model::policy::MappingRow| {
+        row.channel == *channel
+            && !row.ids.is_empty()
+            && row.ids.iter().all(|id| ids.get(id.kind) == Some(&*id.value))
+    };
+    state.table.iter().rev().chain(configured).find(fits).map(|row| row.sku.clone())
+}
+
+/// Folds a SKU text as the rules say, so that variants of it become equal.
+pub fn fold(rules: &MappingRules, text: &str) -> String {
+    let text = if rules.trim { text.trim() } else { text };
+    if rules.ignore_case { text.to_lowercase() } else { text.to_owned() }
+}

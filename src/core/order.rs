@@ -1,0 +1,292 @@
+//! Merging order snapshots: the same snapshots in any order, any number of times, give the same totals.
+//!
+//! A source's versions lie: equal stamps at one-second grain, stamps that go back, partial bodies. So each line
+//! keeps two registers. `pushed` holds the highest version that was sent to us, `fetched` the latest read that we
+//! made ourselves (by the journal position at which it began, whatever its version says). Equal rank joins field
+//! by field, upwards. What counts is a pure function of the registers ([`Order::totals`]), so arrival order cannot
+//! matter. A push that beats or contradicts the fetch asks for another fetch, which settles it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    core::posting::PostState,
+    model::{
+        FulfilledBy, Identifiers, LineId, LocationId, OrderSnapshot, Overflow, Quantity, Rest, Seen, Seq,
+        Sku, Timestamp, Totals,
+    },
+};
+
+/// An order as merged from all that was told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Order {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub placed_at: Timestamp,
+    /// Rank of the latest complete push and fetch: a line that ranks below was absent from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_push: Option<Pushed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_fetch: Option<Fetched>,
+    pub lines: BTreeMap<LineId, Line>,
+    /// Set while a fetch that begins at or after this position is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetch_due: Option<Seq>,
+    /// How far each ERP has been told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub postings: Vec<PostState>,
+}
+
+/// One line with its registers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    pub ids: Identifiers,
+    pub by: FulfilledBy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<LocationId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<Told<Pushed>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<Told<Fetched>>,
+    /// The most that any source ever said was ordered.
+    pub ordered_most: Quantity,
+    /// The SKU and place that the line's entries are booked on, fixed at its first effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<Binding>,
+    /// The totals that the ledger has entries for.
+    pub booked: Totals,
+}
+
+/// Where a line's entries go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    pub sku: Sku,
+    pub location: LocationId,
+    /// The order is older than the opening count: what it had done by then is part of that count, and no ERP is
+    /// told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub baseline: bool,
+}
+
+/// What a source said of a line, and the rank of its saying so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told<R> {
+    pub rank: R,
+    pub totals: Totals,
+    pub rest: Rest,
+}
+
+/// Rank of a push: by the source's version; `received` is the latest journal position at which it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Pushed {
+    pub version: Timestamp,
+    pub received: Seq,
+}
+
+/// Rank of a fetch: by the journal position at which it began, then by the source's version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fetched {
+    pub begun: Seq,
+    pub version: Timestamp,
+}
+
+trait Rank: Copy {
+    /// Whether the two rank the same, so that what they say is joined.
+    fn ties(self, other: Self) -> bool;
+    fn beats(self, other: Self) -> bool;
+    fn join(self, other: Self) -> Self;
+}
+
+impl Rank for Pushed {
+    fn ties(self, other: Self) -> bool {
+        self.version == other.version
+    }
+    fn beats(self, other: Self) -> bool {
+        self.version > other.version
+    }
+    fn join(self, other: Self) -> Self {
+        self.max(other)
+    }
+}
+
+impl Rank for Fetched {
+    fn ties(self, other: Self) -> bool {
+        self == other
+    }
+    fn beats(self, other: Self) -> bool {
+        self > other
+    }
+    fn join(self, _: Self) -> Self {
+        self
+    }
+}
+
+fn join<R: Rank>(held: Option<Told<R>>, told: Told<R>) -> Told<R> {
+    match held {
+        Some(held) if held.rank.beats(told.rank) => held,
+        Some(held) if held.rank.ties(told.rank) => Told {
+            rank: held.rank.join(told.rank),
+            totals: Totals {
+                ordered: held.totals.ordered.max(told.totals.ordered),
+                released: held.totals.released.max(told.totals.released),
+                written_off: held.totals.written_off.max(told.totals.written_off),
+                fulfilled: held.totals.fulfilled.max(told.totals.fulfilled),
+                returned: held.totals.returned.max(told.totals.returned),
+            },
+            rest: held.rest.max(told.rest),
+        },
+        Some(_) | None => told,
+    }
+}
+
+fn join_rank<R: Rank>(held: Option<R>, rank: R) -> R {
+    match held {
+        Some(held) if held.beats(rank) => held,
+        Some(held) if held.ties(rank) => held.join(rank),
+        Some(_) | None => rank,
+    }
+}
+
+impl Order {
+    /// Merges one snapshot that came in as `seen`; `at` is the journal position of its record.
+    pub fn merge(&mut self, snapshot: &OrderSnapshot, seen: Seen, at: Seq) {
+        if snapshot.name.is_some() {
+            self.name.clone_from(&snapshot.name);
+        }
+        self.placed_at = match self.placed_at {
+            Timestamp::ZERO => snapshot.placed_at,
+            held => held.min(snapshot.placed_at),
+        };
+        if self.questions(snapshot, seen) {
+            self.fetch_due = Some(at);
+        }
+        for told in &snapshot.lines {
+            let line = self.lines.entry(told.line.clone()).or_insert_with(|| Line::new(told.by));
+            line.ids = line.ids.and(&told.ids);
+            line.by = told.by;
+            if line.location.is_none() {
+                line.location.clone_from(&told.location);
+            }
+            line.ordered_most = line.ordered_most.max(told.totals.ordered);
+            let (totals, rest) = (told.totals, told.rest);
+            match seen {
+                Seen::Pushed => {
+                    let rank = Pushed { version: snapshot.version, received: at };
+                    line.pushed = Some(join(line.pushed, Told { rank, totals, rest }));
+                }
+                Seen::Fetched { begun } => {
+                    let rank = Fetched { begun, version: snapshot.version };
+                    line.fetched = Some(join(line.fetched, Told { rank, totals, rest }));
+                }
+            }
+        }
+        match seen {
+            Seen::Pushed if snapshot.complete => {
+                let rank = Pushed { version: snapshot.version, received: at };
+                self.whole_push = Some(join_rank(self.whole_push, rank));
+            }
+            Seen::Fetched { begun } => {
+                if snapshot.complete {
+                    let rank = Fetched { begun, version: snapshot.version };
+                    self.whole_fetch = Some(join_rank(self.whole_fetch, rank));
+                }
+                if self.fetch_due.is_some_and(|due| begun >= due) && snapshot.complete {
+                    self.fetch_due = None;
+                }
+            }
+            Seen::Pushed => {}
+        }
+    }
+
+    /// Tells whether a push beats or contradicts what was fetched or pushed before, so that only a fetch can tell.
+    fn questions(&self, snapshot: &OrderSnapshot, seen: Seen) -> bool {
+        if seen != Seen::Pushed {
+            return false;
+        }
+        let newer_than_fetch = self.whole_fetch.is_some_and(|fetch| snapshot.version > fetch.version);
+        let contradicts = snapshot.lines.iter().any(|told| {
+            let Some(line) = self.lines.get(&told.line) else { return false };
+            let says_other = |totals: Totals, rest: Rest| (totals, rest) != (told.totals, told.rest);
+            line.pushed.is_some_and(|p| p.rank.version == snapshot.version && says_other(p.totals, p.rest))
+                || line
+                    .fetched
+                    .is_some_and(|f| f.rank.version == snapshot.version && says_other(f.totals, f.rest))
+        });
+        newer_than_fetch || contradicts || !snapshot.complete
+    }
+
+    /// Returns the totals of one line that follow from all registers.
+    pub fn totals(&self, line: &Line) -> Result<Totals, Overflow> {
+        // A push counts over a fetch only if its version is higher and it came after the fetch began.
+        let push_counts = |rank: Pushed, fetch: Option<Fetched>| match fetch {
+            None => true,
+            Some(fetch) => rank.version > fetch.version && rank.received >= fetch.begun,
+        };
+        let fetch = self.whole_fetch.into_iter().chain(line.fetched.map(|f| f.rank)).max();
+        let push = line.pushed.filter(|p| push_counts(p.rank, fetch));
+        let whole_push = self.whole_push.filter(|rank| push_counts(*rank, fetch));
+        let told = match (push, whole_push) {
+            (Some(push), Some(whole)) if whole.version > push.rank.version => None,
+            (Some(push), _) => Some((push.totals, push.rest)),
+            (None, Some(_)) => None,
+            (None, None) => match (line.fetched, self.whole_fetch) {
+                (Some(held), Some(whole)) if whole > held.rank => None,
+                (Some(held), _) => Some((held.totals, held.rest)),
+                (None, _) => None,
+            },
+        };
+        settle(told, line.ordered_most)
+    }
+}
+
+/// Turns what was told into totals that add up. `None`: the line is gone, so its units are free again.
+fn settle(told: Option<(Totals, Rest)>, ordered_most: Quantity) -> Result<Totals, Overflow> {
+    let (told, rest) =
+        told.unwrap_or((Totals { ordered: ordered_most, ..Totals::default() }, Rest::Released));
+    let mut totals = Totals {
+        ordered: told.ordered.or_zero(),
+        released: told.released.or_zero(),
+        written_off: told.written_off.or_zero(),
+        fulfilled: told.fulfilled.or_zero(),
+        returned: told.returned.or_zero(),
+    };
+    let accounted = totals.released.add(totals.written_off)?.add(totals.fulfilled)?;
+    totals.ordered = totals.ordered.max(accounted);
+    let most = ordered_most.max(totals.ordered);
+    // A source that takes back what it said was ordered has freed those units.
+    let taken_back = most.sub(totals.ordered)?;
+    let open = totals.ordered.sub(accounted)?;
+    totals.ordered = most;
+    match rest {
+        Rest::Open => totals.released = totals.released.add(taken_back)?,
+        Rest::Released => totals.released = totals.released.add(taken_back)?.add(open)?,
+        Rest::WrittenOff => totals.written_off = totals.written_off.add(taken_back)?.add(open)?,
+    }
+    totals.returned = totals.returned.min(totals.fulfilled);
+    Ok(totals)
+}
+
+impl Line {
+    fn new(by: FulfilledBy) -> Line {
+        Line {
+            ids: Identifiers::default(),
+            by,
+            location: None,
+            pushed: None,
+            fetched: None,
+            ordered_most: Quantity::ZERO,
+            bound: None,
+            booked: Totals::default(),
+        }
+    }
+
+    /// Returns the units sold and neither shipped nor cancelled, as booked.
+    pub fn open(&self) -> Result<Quantity, Overflow> {
+        let t = self.booked;
+        t.ordered.sub(t.released)?.sub(t.written_off)?.sub(t.fulfilled)
+    }
+}
+
+#[cfg(test)]
+mod tests;

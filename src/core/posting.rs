@@ -1,0 +1,145 @@
+//! How far each ERP has been told of an order, and what it is to be told next.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    core::order::Order,
+    model::{
+        ChannelId, LocationId, OrderKey, Overflow, Policies, Posting, PostingLine, Quantity, Seq, Sku, Timestamp, Totals,
+        policy::Posts,
+    },
+};
+
+/// One ERP's knowledge of one order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostState {
+    pub channel: ChannelId,
+    pub step: Step,
+    /// Grows with each posting; with the order's reference it is the key of that posting.
+    pub sequence: u32,
+    /// What the ERP has acknowledged.
+    pub acked: Vec<Item>,
+    /// The position at which it did.
+    pub acked_at: Seq,
+    pub tries: u32,
+    /// Since when the ERP is behind.
+    pub since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The ERP knows all there is to know.
+    Done,
+    Pending,
+    /// Journalled, and may have been sent. What it carries is frozen.
+    InFlight {
+        target: Vec<Item>,
+    },
+    /// Due again at `at`; every posting looks up what the ERP holds before it writes.
+    Retry {
+        at: Timestamp,
+    },
+    /// Cannot go on without a person: a dead letter.
+    Parked {
+        reason: String,
+    },
+    /// A person gave it up.
+    Dropped,
+}
+
+/// Totals of one SKU at one location.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub totals: Totals,
+}
+
+/// Returns what an ERP is to hold of an order: the booked totals of its lines, summed per SKU and location.
+///
+/// Units of an order older than the opening count are left out: the ERP's own count has them.
+pub fn target(order: &Order, posts: Posts, locations: &[LocationId]) -> Result<Vec<Item>, Overflow> {
+    let mut sums: BTreeMap<(Sku, LocationId), Totals> = BTreeMap::new();
+    for line in order.lines.values() {
+        let Some(bound) = line.bound.as_ref().filter(|b| !b.baseline) else { continue };
+        if !locations.contains(&bound.location) {
+            continue;
+        }
+        let sum = sums.entry((bound.sku.clone(), bound.location.clone())).or_default();
+        *sum = plus(*sum, told(line.booked, posts))?;
+    }
+    Ok(sums.into_iter().map(|((sku, location), totals)| Item { sku, location, totals }).collect())
+}
+
+pub fn told(totals: Totals, posts: Posts) -> Totals {
+    let when = |on: bool, quantity| if on { quantity } else { Quantity::ZERO };
+    Totals {
+        ordered: when(posts.sales, totals.ordered),
+        released: when(posts.sales, totals.released),
+        written_off: when(posts.shipments, totals.written_off),
+        fulfilled: when(posts.shipments, totals.fulfilled),
+        returned: when(posts.returns, totals.returned),
+    }
+}
+
+pub fn plus(a: Totals, b: Totals) -> Result<Totals, Overflow> {
+    Ok(Totals {
+        ordered: a.ordered.add(b.ordered)?,
+        released: a.released.add(b.released)?,
+        written_off: a.written_off.add(b.written_off)?,
+        fulfilled: a.fulfilled.add(b.fulfilled)?,
+        returned: a.returned.add(b.returned)?,
+    })
+}
+
+/// Tells whether an ERP that holds `acked` still lacks something of `target`.
+pub fn behind(acked: &[Item], target: &[Item]) -> bool {
+    let zero = Totals::default();
+    let held = |item: &Item, of: &[Item]| {
+        of.iter().find(|i| i.sku == item.sku && i.location == item.location).map_or(zero, |i| i.totals)
+    };
+    target.iter().any(|item| held(item, acked) != item.totals)
+        || acked.iter().any(|item| held(item, target) != item.totals)
+}
+
+impl Order {
+    pub fn posting(&self, channel: &ChannelId) -> Option<&PostState> {
+        self.postings.iter().find(|p| p.channel == *channel)
+    }
+
+    pub fn posting_mut(&mut self, channel: &ChannelId) -> Option<&mut PostState> {
+        self.postings.iter_mut().find(|p| p.channel == *channel)
+    }
+}
+
+impl crate::core::State {
+    /// Returns what an ERP is to hold of an order, for a look-up, and whether some of what it has not acknowledged
+    /// raises the stock. `None`: the ERP is not told of it, or lacks one of its items.
+    pub fn posting(&self, channel: &ChannelId, key: &OrderKey) -> Option<(Posting, bool)> {
+        let policies = self.policies()?;
+        let policy = policies.channels.get(channel)?;
+        let order = self.orders.get(key)?;
+        let held = order.posting(channel)?;
+        let items = target(order, policy.posts, &policy.locations).ok()?;
+        let mut raises = false;
+        let mut lines = Vec::new();
+        for item in items {
+            let row = self.skus.get(&item.sku)?;
+            let ids = row.listings.iter().find(|l| l.channel == *channel)?.ids.clone();
+            let acked = crate::core::count::acked(&held.acked, &item.sku, &item.location);
+            raises |= item.totals.released > acked.released || item.totals.returned > acked.returned;
+            lines.push(PostingLine { ids, location: item.location, target: item.totals });
+        }
+        let reference = reference(policies, key);
+        let (sequence, placed_at) = (held.sequence, order.placed_at);
+        Some((Posting { order: key.clone(), reference, sequence, placed_at, lines }, raises))
+    }
+}
+
+/// Returns what every document that an ERP holds for an order begins with.
+pub fn reference(policies: &Policies, key: &OrderKey) -> String {
+    format!("{}:{}:{}", policies.instance, key.channel, key.order)
+}

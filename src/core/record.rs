@@ -1,0 +1,259 @@
+//! The records of the journal. What a version of them means is frozen; golden files in the tests hold it.
+//!
+//! One envelope holds all records of one command, so that a crash keeps all of them or none. Records carry results
+//! (the row's new leg, the balances after an entry), not instructions, so a later change of the rules cannot change
+//! what an old journal adds up to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    core::{
+        allocation::Pause,
+        circuit::Circuit,
+        ledger::Entry,
+        leg::{Leg, Writes},
+        order::Order,
+        posting::PostState,
+        state::{Alert, AlertKey, Fed, ListingRef, Quarantined, Unmatched},
+    },
+    model::{
+        ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderKey, Policies, Quantity,
+        Revision, Seq, Sku, Timestamp, policy::MappingRow,
+    },
+};
+
+/// The version of the records written today.
+pub const VERSION: u16 = 1;
+
+/// What one command recorded: one entry of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    #[serde(rename = "v")]
+    pub version: u16,
+    pub at: Timestamp,
+    #[serde(rename = "r")]
+    pub records: Vec<Record>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// The effective configuration from here on.
+    Configured {
+        policies: Box<Policies>,
+    },
+    /// The process started; what was in flight is unknown from here on.
+    Started {
+        epoch: u32,
+    },
+    /// The opening stock was taken over.
+    Initialised,
+    /// A push had an effect.
+    Delivered {
+        channel: ChannelId,
+        delivery: DeliveryId,
+    },
+    /// Deliveries recorded before `before` are forgotten.
+    Forgot {
+        before: Timestamp,
+    },
+    /// An order's new row, and the entries that explain the difference.
+    Order {
+        key: OrderKey,
+        order: Box<Order>,
+        entries: Vec<Entry>,
+    },
+    /// What an ERP has been told of an order.
+    Posting {
+        key: OrderKey,
+        posting: PostState,
+    },
+    /// A count was taken over.
+    Counted {
+        counter: ChannelId,
+        as_of: Timestamp,
+        measure: Measure,
+        opened: Vec<(Sku, LocationId)>,
+        entries: Vec<Entry>,
+    },
+    /// A count was too large a change to be believed.
+    Held {
+        count: HeldCount,
+    },
+    /// A held count was released or thrown away by a person.
+    Unheld {
+        id: Seq,
+        released: bool,
+    },
+    /// What the SKU should show changed; one leg for each listing whose quantity changes.
+    Commit {
+        sku: Sku,
+        revision: Revision,
+        event_at: Timestamp,
+        legs: Vec<(u16, Leg)>,
+    },
+    /// A leg, or what is known of its listing, moved.
+    Moved {
+        listing: ListingRef,
+        why: Why,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leg: Option<Leg>,
+        writes: Writes,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// A commit, and all before it, is seen live on every channel.
+    Committed {
+        sku: Sku,
+        revision: Revision,
+    },
+    /// A difference that nothing explains.
+    Drift {
+        listing: ListingRef,
+        expected: Option<Quantity>,
+        observed: Quantity,
+        repaired: bool,
+    },
+    /// A listing was bound to a SKU, or its identifiers or state changed.
+    Bound {
+        sku: Sku,
+        at: u16,
+        channel: ChannelId,
+        ids: Identifiers,
+        by: FulfilledBy,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unwritable: Option<String>,
+    },
+    /// A catalogue item that no SKU was found for (`Some`), or that has found one (`None`).
+    Unmatched {
+        channel: ChannelId,
+        ids: Identifiers,
+        unmatched: Option<Unmatched>,
+    },
+    /// Rows were added to the mapping table.
+    Mapped {
+        rows: Vec<MappingRow>,
+    },
+    /// A channel's catalogue was read whole.
+    Catalogued {
+        channel: ChannelId,
+    },
+    /// A channel's order feed was read whole up to `through`.
+    Fed {
+        channel: ChannelId,
+        fed: Fed,
+    },
+    /// A counter's movements were read up to `through`.
+    CountedThrough {
+        channel: ChannelId,
+        through: Timestamp,
+    },
+    /// All of a channel's quantities were read.
+    Swept {
+        channel: ChannelId,
+    },
+    Circuit {
+        channel: ChannelId,
+        circuit: Circuit,
+    },
+    Paused {
+        scope: PauseScope,
+        pause: Option<Pause>,
+    },
+    Quarantined {
+        item: Quarantined,
+    },
+    /// A quarantined item was dealt with by a person.
+    Unquarantined {
+        id: Seq,
+    },
+    /// An alert's new state; `None`: over, and people know it.
+    Alert {
+        key: AlertKey,
+        alert: Option<Alert>,
+    },
+}
+
+/// Why a leg moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The channel itself sold or restocked.
+    OwnSale,
+    Sending,
+    Expected,
+    Applied,
+    Accepted,
+    Stale,
+    Rejected,
+    Throttled,
+    Unauthorized,
+    NotSent,
+    Unknown,
+    Restarted,
+    Seen,
+    Looked,
+    Fenced,
+    GaveUp,
+    Repair,
+    Absent,
+    Retried,
+    Discarded,
+    Settled,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseScope {
+    Channel(ChannelId),
+    Sku(Sku),
+}
+
+/// A count that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldCount {
+    pub counter: ChannelId,
+    pub as_of: Timestamp,
+    pub begun: Seq,
+    pub lines: Vec<(Sku, LocationId, Quantity)>,
+    pub why: String,
+}
+
+/// What people are alerted about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// Stock changes of a channel are not seen live for too long, or after too many tries.
+    Late,
+    /// A channel refuses our credentials.
+    LaneStopped,
+    /// A channel does not answer.
+    CircuitOpen,
+    DeadLetters,
+    Brake,
+    Quarantine,
+    Unmapped,
+    /// A channel's order feed was not read for too long.
+    FeedLate,
+    /// The ERP has not taken postings for too long.
+    PostingLate,
+    /// Differences that a person is asked about.
+    Drift,
+}
+
+impl AlertKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            AlertKind::Late => "late",
+            AlertKind::LaneStopped => "lane_stopped",
+            AlertKind::CircuitOpen => "circuit_open",
+            AlertKind::DeadLetters => "dead_letters",
+            AlertKind::Brake => "brake",
+            AlertKind::Quarantine => "quarantine",
+            AlertKind::Unmapped => "unmapped",
+            AlertKind::FeedLate => "feed_late",
+            AlertKind::PostingLate => "posting_late",
+            AlertKind::Drift => "drift",
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The state: what the journal adds up to. Rows are what the store keeps; the index is derived from them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    core::{
+        allocation::Pause,
+        circuit::Circuit,
+        index::Index,
+        ledger::{Booked, Stock},
+        leg::{Leg, Writes},
+        order::Order,
+        record::{AlertKind, HeldCount},
+    },
+    model::{
+        CatalogueItem, ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderKey,
+        Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
+    },
+};
+
+/// Everything that is known, as of `seq`.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The last record applied.
+    pub seq: Seq,
+    /// Part of every idempotency key; grows when a backup is restored.
+    pub epoch: u32,
+    /// When the opening stock was taken over; before that, counts do not open anything.
+    pub initialised: Option<Timestamp>,
+    pub policies: Option<Arc<Policies>>,
+    pub skus: BTreeMap<Sku, SkuRow>,
+    pub orders: BTreeMap<OrderKey, Order>,
+    pub channels: BTreeMap<ChannelId, ChannelRow>,
+    /// Pushes that had an effect, so that their repeats are recognised.
+    pub deliveries: BTreeMap<(ChannelId, DeliveryId), Timestamp>,
+    /// The mapping table as imported, oldest row first.
+    pub table: Vec<MappingRow>,
+    pub alerts: BTreeMap<AlertKey, Alert>,
+    /// Counts that the brake holds, by the position of their record.
+    pub held: BTreeMap<Seq, HeldCount>,
+    /// Authentic input that could not be read, by the position of its record.
+    pub quarantine: BTreeMap<Seq, Quarantined>,
+    /// Catalogue items that no SKU was found for.
+    pub unmatched: BTreeMap<(ChannelId, Identifiers), Unmatched>,
+    /// Derived; see [`Index`].
+    pub index: Index,
+    /// Rows touched since [`State::take_dirty`].
+    pub dirty: BTreeSet<RowKey>,
+}
+
+/// One SKU: its balances, its listings and what is under way for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SkuRow {
+    pub revision: Revision,
+    pub stock: Vec<Place>,
+    pub listings: Vec<Listing>,
+    #[serde(default)]
+    pub pause: Option<Pause>,
+    /// Commits that are not yet confirmed everywhere, oldest first.
+    #[serde(default)]
+    pub commits: Vec<Commit>,
+    /// The latest entries, oldest first; all of them are in the journal.
+    #[serde(default)]
+    pub recent: Vec<Booked>,
+    /// The latest position at which an ERP acknowledged a posting that moves this SKU.
+    #[serde(default)]
+    pub posted: Seq,
+}
+
+/// Stock at one location.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub location: LocationId,
+    pub stock: Stock,
+    /// The opening count, once there was one. Before it nothing is shown anywhere.
+    pub opened: Option<Opened>,
+}
+
+/// An opening count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    pub as_of: Timestamp,
+    pub counter: ChannelId,
+    pub measure: Measure,
+}
+
+/// A SKU on a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    pub channel: ChannelId,
+    pub ids: Identifiers,
+    pub by: FulfilledBy,
+    /// Why it must not be written, if so.
+    #[serde(default)]
+    pub unwritable: Option<Arc<str>>,
+    #[serde(default)]
+    pub leg: Option<Leg>,
+    #[serde(default)]
+    pub writes: Writes,
+}
+
+/// One stock change on its way to all listings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The position of its record: its id.
+    pub id: Seq,
+    pub revision: Revision,
+    pub opened_at: Timestamp,
+    /// When the cause happened, by the source's clock.
+    pub event_at: Timestamp,
+    /// The listings that changed, by their place in the row.
+    pub legs: Vec<u16>,
+}
+
+/// One channel: how far its feed is read, and whether it is worth sending to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ChannelRow {
+    pub circuit: Circuit,
+    /// The latest complete read of the order feed.
+    #[serde(default)]
+    pub fed: Option<Fed>,
+    /// The counter's time up to which movements were read.
+    #[serde(default)]
+    pub counted_through: Option<Timestamp>,
+    /// When a full sweep of counts, or a reconcile, was last ended.
+    #[serde(default)]
+    pub swept_at: Option<Timestamp>,
+    #[serde(default)]
+    pub pause: Option<Pause>,
+    /// Whether its catalogue has been read whole.
+    #[serde(default)]
+    pub catalogued_at: Option<Timestamp>,
+}
+
+/// A complete read of an order feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fed {
+    /// The journal's position when the read began: every order of before is in.
+    pub begun: Seq,
+    /// Our clock when the read began.
+    pub begun_at: Timestamp,
+    /// The channel's time that it was read up to: the next read's watermark.
+    pub through: Timestamp,
+    pub at: Timestamp,
+}
+
+/// A listing's place: its SKU and its number in the SKU's row. Listings are never removed from a row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ListingRef {
+    pub sku: Sku,
+    #[serde(rename = "n")]
+    pub at: u16,
+}
+
+/// What an alert is about; one is open per key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AlertKey {
+    pub kind: AlertKind,
+    /// The channel, or another subject's name.
+    pub subject: String,
+}
+
+/// An alert and how far people have been told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    pub text: String,
+    pub raised_at: Timestamp,
+    pub changed_at: Timestamp,
+    pub firing: bool,
+    /// The state that people were last told, and when.
+    pub told: Option<(bool, Timestamp)>,
+    pub tries: u32,
+    /// When it is to be sent; `None`: nothing to send.
+    pub send_at: Option<Timestamp>,
+}
+
+/// Authentic input that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    pub channel: ChannelId,
+    pub topic: String,
+    pub id: Option<String>,
+    pub why: String,
+    /// SHA-256 of the body, in hex; the body lies in a file of that name.
+    pub sha256: String,
+    pub at: Timestamp,
+}
+
+/// A catalogue item that no SKU was found for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmatched {
+    pub item: CatalogueItem,
+    pub why: String,
+    pub at: Timestamp,
+}
+
+/// Names a row, for the store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowKey {
+    Meta,
+    Policies,
+    Table,
+    Sku(Sku),
+    Order(OrderKey),
+    Channel(ChannelId),
+    Delivery(ChannelId, DeliveryId),
+    Alert(AlertKey),
+    Held(Seq),
+    Quarantine(Seq),
+    Unmatched(ChannelId, Identifiers),
+}
+
+impl State {
+    pub fn listing(&self, listing: &ListingRef) -> Option<&Listing> {
+        self.skus.get(&listing.sku)?.listings.get(usize::from(listing.at))
+    }
+
+    pub fn policies(&self) -> Option<&Policies> {
+        self.policies.as_deref()
+    }
+
+    /// Takes the keys of all rows touched since the last call.
+    pub fn take_dirty(&mut self) -> BTreeSet<RowKey> {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Changes a SKU's row, keeping the index and the touched rows true.
+    pub fn change_sku<T>(&mut self, sku: &Sku, change: impl FnOnce(&mut SkuRow) -> T) -> T {
+        if !self.skus.contains_key(sku) {
+            self.index.add_sku(self.policies.as_deref(), sku);
+        }
+        let row = self.skus.entry(sku.clone()).or_default();
+        let before = self.index.of_row(self.policies.as_deref(), sku, row);
+        let out = change(row);
+        let after = self.index.of_row(self.policies.as_deref(), sku, row);
+        self.index.replace(before, after);
+        self.dirty.insert(RowKey::Sku(sku.clone()));
+        out
+    }
+
+    /// Changes an order's row, keeping the index and the touched rows true.
+    pub fn put_order(&mut self, key: &OrderKey, order: Order) {
+        let before = self.orders.get(key).map(|o| Index::of_order(key, o)).unwrap_or_default();
+        let after = Index::of_order(key, &order);
+        self.index.replace_order(key, &before, after);
+        self.orders.insert(key.clone(), order);
+        self.dirty.insert(RowKey::Order(key.clone()));
+    }
+
+    pub fn change_channel(&mut self, channel: &ChannelId, change: impl FnOnce(&mut ChannelRow)) {
+        change(self.channels.entry(channel.clone()).or_default());
+        self.dirty.insert(RowKey::Channel(channel.clone()));
+    }
+}
+
+impl SkuRow {
+    pub fn place(&self, location: &LocationId) -> Option<&Place> {
+        self.stock.iter().find(|place| place.location == *location)
+    }
+
+    pub fn place_mut(&mut self, location: &LocationId) -> &mut Place {
+        let at = self.stock.iter().position(|place| place.location == *location).unwrap_or_else(|| {
+            self.stock.push(Place { location: location.clone(), stock: Stock::default(), opened: None });
+            self.stock.len() - 1
+        });
+        &mut self.stock[at]
+    }
+
+    /// Returns what is available over the locations named, and whether all of them are open.
+    pub fn available(&self, locations: &[LocationId]) -> Result<Option<Quantity>, Overflow> {
+        let mut sum = Quantity::ZERO;
+        let mut opened = false;
+        for place in self.stock.iter().filter(|place| locations.contains(&place.location)) {
+            sum = sum.add(place.stock.available()?)?;
+            opened |= place.opened.is_some();
+        }
+        Ok(opened.then_some(sum))
+    }
+}
+
+impl Listing {
+    /// Tells whether quantities may ever be written to it.
+    pub fn writable(&self) -> bool {
+        self.by == FulfilledBy::Merchant && self.unwritable.is_none()
+    }
+}

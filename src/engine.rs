@@ -1,0 +1,24 @@
+//! Carries out what the core decides: the ledger's thread, and tasks around it that only wake, send and report.
+//!
+//! Holds no truth. Whatever a task was doing when the process died follows again from the state.
+
+pub mod alerter;
+pub mod counter;
+pub mod disk;
+pub mod feed;
+pub mod handles;
+pub mod init;
+pub mod intake;
+pub mod lane;
+pub mod ledger;
+pub mod memory;
+mod meter;
+pub mod poster;
+pub mod reconcile;
+pub mod registry;
+pub mod rows;
+pub mod run;
+pub mod schedule;
+pub mod wake;
+
+pub use run::{Daemon, Error, run};

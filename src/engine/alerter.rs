@@ -1,0 +1,142 @@
+//! Tells people: one ERROR line in the log and one POST for each alert, and again when it is over.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use backon::{ExponentialBuilder, Retryable};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info};
+use url::Url;
+
+use crate::{
+    core::{
+        Command, Reply,
+        state::{Alert, AlertKey},
+    },
+    engine::{
+        ledger::{Error, Ledger},
+        wake::Wakes,
+    },
+    model::Instance,
+    telemetry::Metrics,
+};
+
+const TICK: Duration = Duration::from_secs(1);
+/// How many alerts are posted in one go.
+const AT_ONCE: usize = 20;
+
+/// Where alerts go.
+pub struct Target {
+    pub url: SecretString,
+    pub client: reqwest::Client,
+}
+
+pub struct Alerter {
+    pub instance: Instance,
+    pub ledger: Ledger,
+    pub wakes: Arc<Wakes>,
+    pub metrics: Arc<Metrics>,
+    pub target: Option<Target>,
+    pub runbook: Option<Url>,
+}
+
+impl Alerter {
+    /// Judges and tells until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut logged: BTreeSet<AlertKey> = BTreeSet::new();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.wakes.alerts.notified() => {}
+                () = tokio::time::sleep(TICK) => {
+                    if matches!(self.ledger.submit(Command::Tick).await, Err(Error::Stopped)) {
+                        return;
+                    }
+                }
+            }
+            if self.log(&mut logged).await.is_err() || self.send().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Writes one line for each alert that began or ended since the last call.
+    async fn log(&self, logged: &mut BTreeSet<AlertKey>) -> Result<(), Error> {
+        let firing = self
+            .ledger
+            .read(|state| {
+                let firing = state.alerts.iter().filter(|(_, alert)| alert.firing);
+                firing.map(|(key, alert)| (key.clone(), alert.text.clone())).collect::<Vec<_>>()
+            })
+            .await?;
+        self.metrics.set_alerts_firing(firing.len());
+        for (key, text) in &firing {
+            if logged.insert(key.clone()) {
+                error!(alert = key.kind.name(), subject = %key.subject, runbook = self.link(key), "{text}");
+            }
+        }
+        logged.retain(|key| {
+            let still = firing.iter().any(|(held, _)| held == key);
+            if !still {
+                info!(alert = key.kind.name(), subject = %key.subject, "recovered");
+            }
+            still
+        });
+        Ok(())
+    }
+
+    async fn send(&self) -> Result<(), Error> {
+        let Some(target) = &self.target else { return Ok(()) };
+        let take = Command::TakeAlerts { limit: AT_ONCE };
+        let Reply::Alerts(due) = self.ledger.submit(take).await? else { return Ok(()) };
+        for (key, alert) in due {
+            let body = self.body(&key, &alert);
+            let sent = match target.post(&body).await {
+                Ok(()) => true,
+                Err(why) => {
+                    debug!(alert = key.kind.name(), %why, "alert not delivered");
+                    false
+                }
+            };
+            self.metrics.alerted(sent);
+            self.ledger.submit(Command::AlertSent { key, firing: alert.firing, sent }).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the message: text for Slack, and the facts for who reads JSON.
+    fn body(&self, key: &AlertKey, alert: &Alert) -> serde_json::Value {
+        let (mark, state) = if alert.firing { ("[ALERT]", "firing") } else { ("[RECOVERED]", "recovered") };
+        let link = self.link(key).map(|link| format!(" ({link})")).unwrap_or_default();
+        let text = format!("{mark} evenkeel {}: {}: {}{link}", self.instance, key.subject, alert.text);
+        json!({
+            "text": text,
+            "instance": self.instance.as_str(),
+            "kind": key.kind.name(),
+            "subject": key.subject,
+            "state": state,
+            "since_ms": alert.raised_at.millis(),
+            "dedup_key": format!("{}/{}/{}", self.instance, key.kind.name(), key.subject),
+        })
+    }
+
+    fn link(&self, key: &AlertKey) -> Option<String> {
+        let mut url = self.runbook.clone()?;
+        url.set_fragment(Some(key.kind.name()));
+        Some(url.to_string())
+    }
+}
+
+impl Target {
+    /// Posts once, trying briefly again; the outbox tries again later and for ever.
+    async fn post(&self, body: &serde_json::Value) -> Result<(), String> {
+        let once = || async {
+            let request = self.client.post(self.url.expose_secret()).json(body);
+            let answer = request.send().await.map_err(|e| e.without_url().to_string())?;
+            let status = answer.status();
+            if status.is_success() { Ok(()) } else { Err(format!("the alert target answered {status}")) }
+        };
+        once.retry(ExponentialBuilder::default().with_max_times(2)).await
+    }
+}

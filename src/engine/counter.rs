@@ -1,0 +1,197 @@
+//! Reads counts: what moved since the watermark, and from time to time everything.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    clock::Clock,
+    connectors::{Connector, CountLine, Fault, Posting, Scope},
+    core::{
+        Command, Refused, Reply, State,
+        command::Count,
+        mapping::resolve,
+    },
+    engine::{
+        feed::{Error, pause_after},
+        intake::Quarantine,
+        ledger::{self, Ledger},
+        wake::ChannelWakes,
+    },
+    model::{ChannelId, Identifiers, Measure, OrderKey, Timestamp},
+    telemetry::{Feed as FeedName, Metrics},
+};
+
+/// The most pages of one read.
+const PAGES_MAX: usize = 10_000;
+/// The most orders looked up after one read.
+const LOOKUPS_MAX: usize = 100;
+
+pub struct Counter {
+    pub channel: ChannelId,
+    pub connector: Arc<dyn Connector>,
+    pub measure: Measure,
+    pub ledger: Ledger,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    pub quarantine: Arc<Quarantine>,
+    pub wakes: Arc<ChannelWakes>,
+    /// Ticks at which what moved is read.
+    pub ticks: mpsc::Receiver<()>,
+    /// Ticks at which everything is read.
+    pub sweeps: mpsc::Receiver<()>,
+    pub overlap: Duration,
+}
+
+impl Counter {
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut failures: u32 = 0;
+        loop {
+            let sweep = tokio::select! {
+                () = shutdown.cancelled() => return,
+                Some(()) = self.ticks.recv() => false,
+                () = self.wakes.counter.notified() => false,
+                Some(()) = self.sweeps.recv() => true,
+            };
+            let done = tokio::select! {
+                () = shutdown.cancelled() => return,
+                done = async { if sweep { self.sweep().await } else { self.moved().await } } => done,
+            };
+            match done {
+                Ok(()) => failures = 0,
+                Err(Error::Ledger(ledger::Error::Stopped)) => return,
+                // Before the opening stock was taken over, counts mean nothing.
+                Err(Error::Ledger(ledger::Error::Refused(Refused::NotInitialised))) => {}
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    warn!(channel = %self.channel, %error, failures, "could not read counts");
+                    self.metrics.feed_failed(&self.channel, if sweep { FeedName::Sweep } else { FeedName::Levels }, error.fault());
+                    tokio::select! {
+                        () = shutdown.cancelled() => return,
+                        () = tokio::time::sleep(pause_after(&error, failures)) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts what moved since the watermark. The watermark stays where a SKU's count had to wait.
+    async fn moved(&self) -> Result<(), Error> {
+        let channel = self.channel.clone();
+        let (through, initialised) = self
+            .ledger
+            .read(move |s| (s.channels.get(&channel).and_then(|row| row.counted_through), s.initialised))
+            .await?;
+        if initialised.is_none() {
+            return Ok(());
+        }
+        let Some(through) = through else { return self.sweep().await };
+        let overlap = i64::try_from(self.overlap.as_millis()).unwrap_or(i64::MAX);
+        let changed = self.connector.changed(through.plus_millis(-overlap)).await?;
+        if !changed.items.is_empty() {
+            let deferred = self.count(&Scope::Only(changed.items)).await?;
+            if deferred > 0 {
+                return Ok(());
+            }
+        }
+        let through = changed.read_through;
+        self.ledger.submit(Command::CountedThrough { channel: self.channel.clone(), through }).await?;
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<(), Error> {
+        let before = self.connector.changed(self.clock.now()).await?.read_through;
+        let deferred = self.count(&Scope::All).await?;
+        if deferred == 0 {
+            let channel = self.channel.clone();
+            self.ledger.submit(Command::CountedThrough { channel, through: before }).await?;
+        }
+        self.ledger.submit(Command::Swept { channel: self.channel.clone() }).await?;
+        Ok(())
+    }
+
+    /// Reads counts and takes them over. Returns how many SKUs had to wait.
+    async fn count(&self, scope: &Scope) -> Result<usize, Error> {
+        let begun = self.ledger.seq();
+        let (lines, as_of) =
+            read_counts(self.connector.as_ref(), &self.quarantine, &self.channel, scope).await?;
+        let absent = self.absent(&lines).await?;
+        let count = Count {
+            counter: self.channel.clone(),
+            measure: self.measure,
+            as_of,
+            begun,
+            lines,
+            opening: false,
+            absent,
+        };
+        match self.ledger.submit(Command::Count(count)).await? {
+            Reply::Counted { changed, deferred, held, unknown } => {
+                if let Some(id) = held {
+                    warn!(channel = %self.channel, %id, "a count is held by the brake");
+                } else if changed > 0 {
+                    info!(channel = %self.channel, changed, deferred, unknown, "counted");
+                }
+                Ok(deferred)
+            }
+            _ => Ok(0),
+        }
+    }
+
+    /// Looks up, after the read, which orders the counter still holds without their cancellations and returns.
+    async fn absent(&self, lines: &[CountLine]) -> Result<Vec<OrderKey>, Error> {
+        let ids: Vec<Identifiers> = lines.iter().map(|line| line.ids.clone()).collect();
+        let channel = self.channel.clone();
+        let open = self.ledger.read(move |state| raising(state, &channel, &ids)).await?;
+        let mut absent = Vec::new();
+        for posting in open {
+            let held = self.connector.posted(&posting).await?;
+            let lacks = posting.lines.iter().zip(&held).all(|(line, held)| {
+                held.released < line.target.released || held.returned < line.target.returned
+                    || (line.target.released.is_zero() && line.target.returned.is_zero())
+            });
+            if lacks {
+                absent.push(posting.order);
+            }
+        }
+        Ok(absent)
+    }
+}
+
+/// Returns the orders with raising movements that the counter has not acknowledged, for the items named.
+fn raising(state: &State, counter: &ChannelId, ids: &[Identifiers]) -> Vec<Posting> {
+    let skus: BTreeSet<_> = ids.iter().filter_map(|ids| resolve(state, counter, ids).sku().cloned()).collect();
+    let orders: BTreeSet<&OrderKey> = skus.iter().flat_map(|sku| state.index.unposted(sku)).collect();
+    let postings = orders.into_iter().filter_map(|key| state.posting(counter, key));
+    postings.filter(|(_, raises)| *raises).map(|(posting, _)| posting).take(LOOKUPS_MAX).collect()
+}
+
+/// Reads all pages of counts. Lines that cannot be read go to quarantine and do not hold up the others.
+pub async fn read_counts(
+    connector: &dyn Connector,
+    quarantine: &Quarantine,
+    channel: &ChannelId,
+    scope: &Scope,
+) -> Result<(Vec<CountLine>, Timestamp), Error> {
+    let mut lines = Vec::new();
+    let mut as_of = None;
+    let mut after = None;
+    for _ in 0..PAGES_MAX {
+        let page = connector.counts(scope, after.as_ref()).await?;
+        // What was counted first is the oldest that the whole can vouch for.
+        as_of = as_of.or(Some(page.as_of));
+        lines.extend(page.lines);
+        for entry in page.unreadable {
+            quarantine.keep(channel, "counts", entry.id, &entry.why, &entry.body).await?;
+        }
+        match page.next {
+            None => return as_of.map(|as_of| (lines, as_of)).ok_or(Error::Unbounded),
+            Some(next) if after.as_ref() == Some(&next) => return Err(Error::Loops),
+            Some(next) => after = Some(next),
+        }
+    }
+    Err(Error::Fault(Fault::Malformed(format!("more than {PAGES_MAX} pages of counts"))))
+}
+

@@ -1,0 +1,105 @@
+//! What the engine lends to the web: the ledger, the wake-ups and the opening stock behind [`web::Desk`], each
+//! channel's intake behind [`web::Door`].
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    clock::Clock,
+    connectors::Push,
+    core::{Command, Reply},
+    engine::{
+        init::Opening,
+        intake::Intake,
+        ledger::{self, Ledger},
+        wake::Wakes,
+    },
+    model::ChannelId,
+    telemetry::Metrics,
+    web::{
+        self, Failure, Read, Taken, Vitals,
+        view::{InitDone, InitPreview},
+    },
+};
+
+/// How long the ledger may take to tell the gauges; after that the old ones are published.
+const FIGURES_WITHIN: Duration = Duration::from_secs(2);
+
+/// The handles behind the admin API, health and metrics.
+pub struct Handles {
+    pub ledger: Ledger,
+    pub clock: Arc<dyn Clock>,
+    pub wakes: Arc<Wakes>,
+    pub metrics: Arc<Metrics>,
+    pub opening: Opening,
+    pub started: Instant,
+}
+
+impl From<ledger::Error> for Failure {
+    fn from(error: ledger::Error) -> Failure {
+        match error {
+            ledger::Error::Refused(refused) => Failure::Refused(refused),
+            ledger::Error::Full => Failure::Busy,
+            ledger::Error::Stopped => Failure::Stopping,
+        }
+    }
+}
+
+#[async_trait]
+impl web::Desk for Handles {
+    fn vitals(&self) -> Vitals {
+        Vitals {
+            now: self.clock.now(),
+            uptime: self.started.elapsed(),
+            seq: self.ledger.seq(),
+            beat: self.ledger.beat(),
+            queued: self.ledger.queued(),
+        }
+    }
+
+    async fn submit(&self, command: Command) -> Result<Reply, Failure> {
+        Ok(self.ledger.submit(command).await?)
+    }
+
+    async fn read(&self, read: Read) -> Result<(), Failure> {
+        Ok(self.ledger.read(read).await?)
+    }
+
+    async fn checkpoint(&self) -> Result<String, Failure> {
+        self.ledger.checkpoint().await?.map_err(|failure| Failure::Failed(failure.to_string()))
+    }
+
+    fn poll(&self, channel: &ChannelId) -> bool {
+        let Some(wakes) = self.wakes.channel(channel) else { return false };
+        wakes.feed.notify_one();
+        wakes.counter.notify_one();
+        wakes.poster.notify_one();
+        wakes.lane.notify_one();
+        true
+    }
+
+    async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure> {
+        self.opening.preview(from).await
+    }
+
+    async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure> {
+        self.opening.initialise(from).await
+    }
+
+    async fn figures(&self) -> String {
+        self.metrics.set_queue(self.ledger.queued());
+        let (metrics, now) = (Arc::clone(&self.metrics), self.clock.now());
+        // Figures that are a little old are better than none.
+        drop(timeout(FIGURES_WITHIN, self.ledger.read(move |state| metrics.standing(state, now))).await);
+        self.metrics.encode()
+    }
+}
+
+#[async_trait]
+impl web::Door for Intake {
+    async fn push(&self, push: &Push) -> Taken {
+        Intake::push(self, push).await
+    }
+}

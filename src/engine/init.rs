@@ -1,0 +1,332 @@
+//! The opening stock: read from one channel, tried out on a copy of the state, and taken over.
+//!
+//! The preview is no estimate: the same commands are decided on a copy, and what came of them is told. Reading
+//! catalogues and orders is recorded in any case; nothing is written to any channel before the opening.
+
+mod summary;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::future::join_all;
+use tokio::sync::{Mutex, MutexGuard, mpsc};
+use tracing::{info, warn};
+
+use crate::{
+    clock::Clock,
+    connectors::{CatalogueItem, CountLine, Fault, Scope},
+    core::{Command, Refused, Reply, State, command::Count, decide, mapping::resolve},
+    engine::{
+        counter::read_counts,
+        feed::{Error, Feed},
+        intake::Quarantine,
+        ledger::Ledger,
+        reconcile::read_catalogue,
+        registry::Connectors,
+        wake::Wakes,
+    },
+    model::{ChannelId, FulfilledBy, Measure, Policies, Seq, Sku, Timestamp},
+    telemetry::Metrics,
+    web::{
+        Failure,
+        view::{InitDone, InitPreview, Time},
+    },
+};
+
+/// The most pages of one catalogue.
+const PAGES_MAX: usize = 10_000;
+
+/// How far back the orders of a channel are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Reach {
+    pub lookback: Duration,
+    pub overlap: Duration,
+}
+
+/// Takes over the opening stock, once.
+pub struct Opening {
+    pub connectors: Connectors,
+    pub ledger: Ledger,
+    pub clock: Arc<dyn Clock>,
+    pub wakes: Arc<Wakes>,
+    pub metrics: Arc<Metrics>,
+    pub quarantine: Arc<Quarantine>,
+    /// The channels whose orders are read.
+    pub feeds: BTreeMap<ChannelId, Reach>,
+    /// One at a time.
+    pub turn: Mutex<()>,
+}
+
+/// The opening stock as it was read.
+struct Stock {
+    from: ChannelId,
+    measure: Measure,
+    as_of: Timestamp,
+    counts: Vec<Count>,
+    warnings: Vec<String>,
+}
+
+impl Opening {
+    /// Reads everything anew and tells what opening with it would do.
+    pub async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure> {
+        let _turn = self.turn()?;
+        let stock = self.read(from).await?;
+        let state = self.ledger.read(State::clone).await?;
+        let now = self.clock.now();
+        let tried = tokio::task::spawn_blocking(move || try_out(state, stock, now)).await;
+        tried.map_err(|_| Failure::Failed("the preview panicked".to_owned()))?
+    }
+
+    /// Reads everything anew and opens with it.
+    pub async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure> {
+        let _turn = self.turn()?;
+        let stock = self.read(from).await?;
+        for warning in &stock.warnings {
+            warn!(%from, "opening stock: {warning}");
+        }
+        let mut unknown = 0;
+        for count in stock.counts {
+            if let Reply::Counted { unknown: more, deferred, .. } =
+                self.ledger.submit(Command::Count(count)).await?
+            {
+                unknown += more;
+                if deferred > 0 {
+                    warn!(%from, deferred, "SKUs whose order is being posted are opened by the next count");
+                }
+            }
+        }
+        self.ledger.submit(Command::Initialise).await?;
+        let (skus, units) = self.ledger.read(summary::opened).await?;
+        info!(%from, skus, %units, unknown, "opening stock taken over");
+        Ok(InitDone { from: stock.from, as_of: Time(stock.as_of), skus, units, unknown })
+    }
+
+    fn turn(&self) -> Result<MutexGuard<'_, ()>, Failure> {
+        self.turn.try_lock().map_err(|_| Failure::Conflict {
+            what: "the opening stock is being read already".to_owned(),
+            next: "wait until the other `evenkeel init` has ended".to_owned(),
+        })
+    }
+
+    /// Reads the catalogues of all channels, the orders of those that sell, and the stock of `from`.
+    async fn read(&self, from: &ChannelId) -> Result<Stock, Failure> {
+        let (policies, initialised) = self.ledger.read(|s| (s.policies.clone(), s.initialised)).await?;
+        let policies = policies.ok_or(Refused::NotConfigured)?;
+        let policy = policies.channels.get(from).ok_or_else(|| Refused::NoChannel(from.clone()))?;
+        if let Some(at) = initialised {
+            return Err(Failure::Conflict {
+                what: format!("the opening stock was taken over already, at {}", Time(at)),
+                next: "counts keep it true from here on; `evenkeel sku SKU` shows what is known".to_owned(),
+            });
+        }
+        let measure = match (policy.abilities.counts, policy.abilities.sells) {
+            (Some(measure), _) => measure,
+            (None, true) => Measure::Free,
+            (None, false) => {
+                return Err(Failure::Conflict {
+                    what: format!("`{from}` tells no stock"),
+                    next: "name the ERP (with `counts` set in its table) or a selling channel".to_owned(),
+                });
+            }
+        };
+        let mut warnings = self.read_catalogues(&policies, from).await?;
+        warnings.extend(self.read_orders().await?);
+        let counts = if policy.abilities.counts.is_some() {
+            vec![self.counted(from, measure).await?]
+        } else {
+            self.shown(from, &mut warnings).await?
+        };
+        let as_of = counts.iter().map(|count| count.as_of).min().unwrap_or_else(|| self.clock.now());
+        Ok(Stock { from: from.clone(), measure, as_of, counts, warnings })
+    }
+
+    /// Reads all catalogues, those that name the SKUs and the stock first. Another one that cannot be read is told
+    /// of, and bound when it can.
+    async fn read_catalogues(&self, policies: &Policies, from: &ChannelId) -> Result<Vec<String>, Failure> {
+        let mut first: Vec<&ChannelId> = policies.mapping.master.iter().collect();
+        if !first.contains(&from) {
+            first.push(from);
+        }
+        for channel in &first {
+            match self.catalogue(channel).await {
+                Ok(()) | Err(Error::Fault(Fault::NotOffered(_))) => {}
+                Err(error) => return Err(failure(channel, error)),
+            }
+        }
+        let others = self.connectors.keys().filter(|channel| !first.contains(channel));
+        let read =
+            join_all(others.map(|channel| async move { (channel, self.catalogue(channel).await) })).await;
+        let mut warnings = Vec::new();
+        for (channel, read) in read {
+            match read {
+                Ok(()) | Err(Error::Fault(Fault::NotOffered(_))) => {}
+                Err(Error::Ledger(error)) => return Err(error.into()),
+                Err(error) => warnings.push(format!(
+                    "the catalogue of `{channel}` could not be read ({error}); its listings are bound when it can"
+                )),
+            }
+        }
+        Ok(warnings)
+    }
+
+    async fn catalogue(&self, channel: &ChannelId) -> Result<(), Error> {
+        let Some(connector) = self.connectors.get(channel) else { return Ok(()) };
+        read_catalogue(connector.as_ref(), &self.ledger, self.clock.as_ref(), channel).await.map(drop)
+    }
+
+    /// Reads the orders of all channels that sell, so that open ones are taken off what is opened.
+    async fn read_orders(&self) -> Result<Vec<String>, Failure> {
+        let reads = self
+            .feeds
+            .iter()
+            .map(|(channel, reach)| async move { (channel, self.orders(channel, *reach).await) });
+        let mut warnings = Vec::new();
+        for (channel, read) in join_all(reads).await {
+            match read {
+                Ok(()) => {}
+                Err(Error::Ledger(error)) => return Err(error.into()),
+                Err(error) => warnings.push(format!(
+                    "the orders of `{channel}` could not be read ({error}); nothing is raised there until they are"
+                )),
+            }
+        }
+        Ok(warnings)
+    }
+
+    async fn orders(&self, channel: &ChannelId, reach: Reach) -> Result<(), Error> {
+        let (Some(connector), Some(wakes)) = (self.connectors.get(channel), self.wakes.channel(channel))
+        else {
+            return Ok(());
+        };
+        // Read once here, so nothing ever ticks.
+        let (_, ticks) = mpsc::channel(1);
+        let feed = Feed {
+            channel: channel.clone(),
+            connector: Arc::clone(connector),
+            ledger: self.ledger.clone(),
+            clock: Arc::clone(&self.clock),
+            wakes,
+            metrics: Arc::clone(&self.metrics),
+            quarantine: Arc::clone(&self.quarantine),
+            ticks,
+            lookback: reach.lookback,
+            overlap: reach.overlap,
+        };
+        feed.read().await
+    }
+
+    /// Reads the stock of a channel that tells counts.
+    async fn counted(&self, from: &ChannelId, measure: Measure) -> Result<Count, Failure> {
+        let connector = self.connectors.get(from).ok_or_else(|| Refused::NoChannel(from.clone()))?;
+        let begun = self.ledger.seq();
+        let read = read_counts(connector.as_ref(), &self.quarantine, from, &Scope::All).await;
+        let (lines, as_of) = read.map_err(|error| failure(from, error))?;
+        Ok(opening(from, measure, as_of, begun, lines))
+    }
+
+    /// Reads what a selling channel shows. That is net of its own open orders, so it is a free stock; each page is a
+    /// count with a time of its own, because sales go on while the catalogue is read.
+    async fn shown(&self, from: &ChannelId, warnings: &mut Vec<String>) -> Result<Vec<Count>, Failure> {
+        let connector = self.connectors.get(from).ok_or_else(|| Refused::NoChannel(from.clone()))?;
+        let mut seen = BTreeSet::new();
+        let mut again = 0;
+        let mut counts = Vec::new();
+        let mut after = None;
+        for _ in 0..PAGES_MAX {
+            let (begun, as_of) = (self.ledger.seq(), self.clock.now());
+            let page =
+                connector.catalogue(after.as_ref()).await.map_err(|fault| failure(from, fault.into()))?;
+            let (lines, twice) = self.lines(from, page.items, &mut seen).await?;
+            again += twice;
+            counts.push(opening(from, Measure::Free, as_of, begun, lines));
+            match page.next {
+                Some(next) if after.as_ref() == Some(&next) => return Err(failure(from, Error::Loops)),
+                Some(next) => after = Some(next),
+                None => {
+                    if again > 0 {
+                        warnings.push(format!(
+                            "{again} listings of `{from}` share a SKU with another one; the first one's stock is taken"
+                        ));
+                    }
+                    return Ok(counts);
+                }
+            }
+        }
+        Err(failure(from, Error::Unbounded))
+    }
+
+    /// Turns catalogue items into counted lines, one for each SKU. Returns how many shared a SKU with an earlier one.
+    async fn lines(
+        &self,
+        from: &ChannelId,
+        items: Vec<CatalogueItem>,
+        seen: &mut BTreeSet<Sku>,
+    ) -> Result<(Vec<CountLine>, usize), Failure> {
+        let channel = from.clone();
+        let found = move |state: &State| {
+            let location =
+                state.policies().and_then(|p| p.channels.get(&channel)?.locations.first().cloned());
+            let of = |item: CatalogueItem| {
+                let levels =
+                    item.levels.filter(|_| item.by == FulfilledBy::Merchant && item.unwritable.is_none())?;
+                let line =
+                    CountLine { ids: item.ids, location: location.clone()?, quantity: levels.available };
+                Some((resolve(state, &channel, &line.ids).sku().cloned(), line))
+            };
+            items.into_iter().filter_map(of).collect::<Vec<_>>()
+        };
+        let all = self.ledger.read(found).await?;
+        let before = all.len();
+        let mut lines = Vec::new();
+        for (sku, line) in all {
+            // One without a SKU stays: the count tells how many there are.
+            if sku.is_none_or(|sku| seen.insert(sku)) {
+                lines.push(line);
+            }
+        }
+        let twice = before - lines.len();
+        Ok((lines, twice))
+    }
+}
+
+fn opening(from: &ChannelId, measure: Measure, as_of: Timestamp, begun: Seq, lines: Vec<CountLine>) -> Count {
+    Count { counter: from.clone(), measure, as_of, begun, lines, opening: true, absent: Vec::new() }
+}
+
+fn failure(channel: &ChannelId, error: Error) -> Failure {
+    match error {
+        Error::Ledger(error) => error.into(),
+        error @ (Error::Fault(_) | Error::Loops | Error::Unbounded) => {
+            Failure::Channel { channel: channel.clone(), why: error.to_string() }
+        }
+    }
+}
+
+/// Opens a copy of the state and tells what came of it.
+fn try_out(mut state: State, stock: Stock, now: Timestamp) -> Result<InitPreview, Failure> {
+    let mut unknown = 0;
+    for count in stock.counts {
+        if let Reply::Counted { unknown: more, .. } = decide(&mut state, Command::Count(count), now).1? {
+            unknown += more;
+        }
+    }
+    decide(&mut state, Command::Initialise, now).1?;
+    let mut preview = InitPreview {
+        from: stock.from,
+        measure: stock.measure,
+        as_of: Time(stock.as_of),
+        skus: 0,
+        units: crate::model::Quantity::ZERO,
+        empty: 0,
+        unknown,
+        channels: Vec::new(),
+        unlisted: 0,
+        unlisted_some: Vec::new(),
+        warnings: stock.warnings,
+    };
+    summary::tell(&state, &mut preview);
+    Ok(preview)
+}

@@ -1,0 +1,155 @@
+//! What an opening would do, read off a state that has been opened.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    core::{
+        State,
+        state::{Listing, SkuRow},
+    },
+    model::{ChannelId, Mode, Policies, Quantity, Sku, policy::ChannelPolicy},
+    web::view::{Difference, InitChannel, InitPreview},
+};
+
+/// How many SKUs or differences are named.
+const SOME: usize = 20;
+
+/// Returns how many SKUs have an opening stock, and of how many units.
+pub(super) fn opened(state: &State) -> (usize, Quantity) {
+    let on_hand = state.skus.values().filter_map(opening_of);
+    on_hand.fold((0, Quantity::ZERO), |(skus, units), more| (skus + 1, plus(units, more)))
+}
+
+/// Returns what is on hand where the SKU was opened. `None`: nowhere.
+fn opening_of(row: &SkuRow) -> Option<Quantity> {
+    let mut places = row.stock.iter().filter(|place| place.opened.is_some()).map(|place| place.stock.on_hand);
+    places.next().map(|first| places.fold(first, plus))
+}
+
+/// Adds for people: a sum out of range is told as the first summand.
+fn plus(a: Quantity, b: Quantity) -> Quantity {
+    a.add(b).unwrap_or(a)
+}
+
+/// Fills in everything that follows from the opened state.
+pub(super) fn tell(state: &State, preview: &mut InitPreview) {
+    let Some(policies) = state.policies() else { return };
+    let mut channels: BTreeMap<&ChannelId, InitChannel> =
+        policies.channels.iter().map(|(id, policy)| (id, empty(state, id, policy))).collect();
+    (preview.skus, preview.units) = opened(state);
+    let mut below_zero = 0;
+    for (sku, row) in &state.skus {
+        for listing in &row.listings {
+            let policy = policies.channels.get(&listing.channel);
+            if let (Some(policy), Some(channel)) = (policy, channels.get_mut(&listing.channel)) {
+                add(channel, policy, sku, row, listing);
+            }
+        }
+        let Some(on_hand) = opening_of(row) else { continue };
+        preview.empty += usize::from(on_hand <= Quantity::ZERO);
+        below_zero += usize::from(on_hand < Quantity::ZERO);
+        if !is_listed(policies, row) {
+            preview.unlisted += 1;
+            if preview.unlisted_some.len() < SOME {
+                preview.unlisted_some.push(sku.clone());
+            }
+        }
+    }
+    preview.channels = channels.into_values().map(sorted).collect();
+    warn(policies, preview, below_zero);
+}
+
+fn empty(state: &State, id: &ChannelId, policy: &ChannelPolicy) -> InitChannel {
+    InitChannel {
+        channel: id.clone(),
+        kind: policy.kind.name().to_owned(),
+        bound: 0,
+        unmatched: state.unmatched.keys().filter(|(channel, _)| channel == id).count(),
+        unwritable: 0,
+        uncounted: 0,
+        uncounted_some: Vec::new(),
+        differing: 0,
+        differences: Vec::new(),
+        lowered_units: Quantity::ZERO,
+        raised_units: Quantity::ZERO,
+    }
+}
+
+fn is_listed(policies: &Policies, row: &SkuRow) -> bool {
+    let shows = |listing: &Listing| {
+        policies.channels.get(&listing.channel).is_some_and(|policy| policy.abilities.quantities)
+    };
+    row.listings.iter().any(shows)
+}
+
+fn add(channel: &mut InitChannel, policy: &ChannelPolicy, sku: &Sku, row: &SkuRow, listing: &Listing) {
+    channel.bound += 1;
+    if !policy.abilities.quantities {
+        return;
+    }
+    if !listing.writable() {
+        channel.unwritable += 1;
+        return;
+    }
+    let Some(leg) = &listing.leg else {
+        if !matches!(row.available(&policy.locations), Ok(Some(_))) {
+            channel.uncounted += 1;
+            if channel.uncounted_some.len() < SOME {
+                channel.uncounted_some.push(sku.clone());
+            }
+        }
+        return;
+    };
+    let looked = listing.writes.look.map(|look| plus(look.seen, look.since));
+    let Some(shows) = looked.or(listing.writes.base) else { return };
+    let Ok(moved) = leg.quantity.sub(shows) else { return };
+    if moved > Quantity::ZERO {
+        channel.raised_units = plus(channel.raised_units, moved);
+    } else if let Ok(less) = moved.neg() {
+        channel.lowered_units = plus(channel.lowered_units, less);
+    }
+    if !moved.is_zero() {
+        channel.differing += 1;
+        channel.differences.push(Difference { sku: sku.clone(), shows, will_show: leg.quantity });
+    }
+}
+
+/// Keeps the largest differences.
+fn sorted(mut channel: InitChannel) -> InitChannel {
+    let size = |difference: &Difference| difference.will_show.units().abs_diff(difference.shows.units());
+    channel.differences.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.sku.cmp(&b.sku)));
+    channel.differences.truncate(SOME);
+    channel
+}
+
+fn warn(policies: &Policies, preview: &mut InitPreview, below_zero: usize) {
+    let warnings = &mut preview.warnings;
+    if policies.mode == Mode::Shadow {
+        warnings.push("mode is `shadow`: nothing will be written to any channel".to_owned());
+    }
+    if preview.skus == 0 {
+        warnings.push(format!("`{}` told no stock that fits a SKU", preview.from));
+    }
+    if below_zero > 0 {
+        warnings.push(format!("{below_zero} SKUs have less than nothing on hand; channels show 0 for them"));
+    }
+    if preview.unknown > 0 {
+        let unknown = preview.unknown;
+        warnings.push(format!("{unknown} counted items match no SKU; their stock is left out"));
+    }
+    for channel in &preview.channels {
+        let id = &channel.channel;
+        if channel.unmatched > 0 {
+            warnings.push(format!(
+                "{} items of `{id}` match no SKU and are left alone; see `evenkeel map list --unmatched`",
+                channel.unmatched
+            ));
+        }
+        if channel.uncounted > 0 {
+            warnings.push(format!(
+                "{} listings of `{id}` have no counted stock and are left alone",
+                channel.uncounted
+            ));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What comes in by push: read, decided, durable, and only then answered. What cannot be read goes to quarantine.
+
+use std::{
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::{
+    clock::Clock,
+    connectors::{Connector, Fact, Push, Received, Refusal},
+    core::{Command, Reply, state::Quarantined},
+    engine::{
+        lane::Hint,
+        ledger::{Error, Ledger},
+    },
+    model::{ChannelId, DeliveryId},
+    telemetry::Metrics,
+};
+
+pub use crate::web::Taken;
+
+/// Bodies that could not be read, as 0600 files beside the journal. The journal holds only their digest and ids.
+pub struct Quarantine {
+    dir: PathBuf,
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+}
+
+/// One channel's door for pushes.
+pub struct Intake {
+    pub channel: ChannelId,
+    pub connector: Arc<dyn Connector>,
+    pub ledger: Ledger,
+    pub quarantine: Arc<Quarantine>,
+    pub hints: mpsc::Sender<Hint>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Intake {
+    pub async fn push(&self, push: &Push) -> Taken {
+        let taken = match self.connector.receive(push) {
+            Ok(received) => self.received(received, push).await,
+            Err(Refusal::Forged(why)) => {
+                warn!(channel = %self.channel, %why, "a push was not authentic");
+                Taken::Forged
+            }
+            Err(Refusal::NotFollowed { .. }) => Taken::NotFollowed,
+            Err(Refusal::Unparsable { delivery, topic, why }) => {
+                self.unreadable(delivery.as_ref(), &topic, &why, push).await
+            }
+        };
+        self.metrics.pushed(&self.channel, taken);
+        taken
+    }
+
+    async fn received(&self, received: Received, push: &Push) -> Taken {
+        let (mut orders, mut fetch, mut look) = (Vec::new(), Vec::new(), Vec::new());
+        for fact in received.facts {
+            match fact {
+                Fact::Order(order) => orders.push(order),
+                Fact::Fetch(order) => fetch.push(order),
+                Fact::Look(ids) => look.push(ids),
+            }
+        }
+        let (channel, delivery) = (self.channel.clone(), received.delivery.clone());
+        match self.ledger.submit_now(Command::Push { channel, delivery, orders, fetch, look }).await {
+            Ok(Reply::Pushed { look }) => {
+                for hint in look {
+                    // A full lane finds out by itself, at the next reconcile.
+                    drop(self.hints.try_send(hint));
+                }
+                Taken::Yes
+            }
+            Ok(Reply::Duplicate) => Taken::Duplicate,
+            Ok(_) => Taken::Yes,
+            Err(Error::Full) => Taken::Busy,
+            Err(Error::Stopped) => Taken::Stopped,
+            Err(Error::Refused(reason)) => {
+                self.unreadable(Some(&received.delivery), &received.topic, &reason.to_string(), push).await
+            }
+        }
+    }
+
+    async fn unreadable(&self, delivery: Option<&DeliveryId>, topic: &str, why: &str, push: &Push) -> Taken {
+        let id = delivery.map(DeliveryId::to_string);
+        match self.quarantine.keep(&self.channel, topic, id, why, &push.body).await {
+            Ok(()) => Taken::Quarantined,
+            Err(Error::Full | Error::Refused(_)) => Taken::Busy,
+            Err(Error::Stopped) => Taken::Stopped,
+        }
+    }
+}
+
+impl Quarantine {
+    /// Bodies go to `dir`, which is made when it is first needed.
+    pub fn new(dir: PathBuf, ledger: Ledger, clock: Arc<dyn Clock>) -> Quarantine {
+        Quarantine { dir, ledger, clock }
+    }
+
+    /// Keeps a body and records it. The same body of the same channel is recorded once.
+    pub async fn keep(
+        &self,
+        channel: &ChannelId,
+        topic: &str,
+        id: Option<String>,
+        why: &str,
+        body: &[u8],
+    ) -> Result<(), Error> {
+        let sha256: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let (known, held) = (sha256.clone(), channel.clone());
+        let seen = move |s: &crate::core::State| {
+            s.quarantine.values().any(|q| q.sha256 == known && q.channel == held)
+        };
+        if self.ledger.read(seen).await? {
+            return Ok(());
+        }
+        if let Err(error) = write_private(&self.dir, &sha256, body) {
+            warn!(%channel, %error, "the body of an unreadable message could not be kept");
+        }
+        warn!(%channel, topic, id, why, %sha256, "an authentic message could not be read: kept in quarantine");
+        let topic = clip(topic, 200);
+        let item = Quarantined {
+            channel: channel.clone(),
+            topic,
+            id: id.map(|id| clip(&id, 200)),
+            why: clip(why, 500),
+            sha256,
+            at: self.clock.now(),
+        };
+        self.ledger.submit(Command::Quarantine(item)).await.map(drop)
+    }
+
+    /// Removes bodies that are older than `keep`.
+    pub fn expire(&self, keep: Duration) {
+        let Ok(files) = std::fs::read_dir(&self.dir) else { return };
+        for file in files.flatten() {
+            let age = file.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > keep) {
+                // One that cannot be removed is tried again the next time.
+                drop(std::fs::remove_file(file.path()));
+            }
+        }
+    }
+}
+
+/// Cuts a text from outside to at most `max` bytes, at a character's edge.
+fn clip(text: &str, max: usize) -> String {
+    let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= max).last();
+    text[..end.unwrap_or(0)].to_owned()
+}
+
+fn write_private(dir: &Path, name: &str, body: &[u8]) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let file =
+        std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(dir.join(name));
+    let mut file = file?;
+    file.write_all(body)?;
+    file.sync_all()
+}

@@ -1,0 +1,312 @@
+//! The one writer. A thread of its own drains a bounded queue in groups: it decides each command, makes the group
+//! durable with one fsync, and only then answers. What is read is read here too, between groups.
+//!
+//! The rows in sled are written behind, whenever the queue is empty or enough has gathered; nobody waits for them.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use crate::{
+    clock::Clock,
+    core::{Command, Envelope, Refused, Reply, State, decide},
+    engine::{
+        rows::{self, Change},
+        wake::Wakes,
+    },
+    model::Seq,
+    telemetry::Metrics,
+};
+
+/// What the ledger needs of a store. A test or a simulation may give another.
+pub trait Durable: Send {
+    /// Appends payloads to the journal; not durable yet.
+    fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure>;
+    /// Makes all that was appended durable. After an error nothing more is promised.
+    fn sync(&mut self) -> Result<(), Failure>;
+    /// Writes rows that reflect the journal up to `seq`.
+    fn apply(&mut self, changes: &[Change], seq: u64) -> Result<(), Failure>;
+    /// Writes a checkpoint of all rows, which reflect the journal up to `seq`.
+    fn checkpoint(&mut self, rows: Vec<Change>, seq: u64) -> Result<(), Failure>;
+    /// Returns the chain's hash at the end of the journal, in hex.
+    fn head(&self) -> String;
+    /// Closes the state so that the next start trusts it.
+    fn close(self: Box<Self>) -> Result<(), Failure>;
+}
+
+/// An error of the store, told with all its causes.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(pub String);
+
+/// Why a command has no reply.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The queue is full; nothing was recorded.
+    #[error("the daemon is busy: its queue is full")]
+    Full,
+    /// The journal failed, or the daemon stops; whether the command was recorded is not known.
+    #[error("the daemon is stopping")]
+    Stopped,
+}
+
+type Answer = oneshot::Sender<Result<Reply, Error>>;
+type Read = Box<dyn FnOnce(&State) + Send>;
+
+enum Request {
+    Decide(Command, Answer),
+    Read(Read),
+    Checkpoint(oneshot::Sender<Result<String, Failure>>),
+    Stop,
+}
+
+/// The way to the ledger. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    queue: mpsc::Sender<Request>,
+    durable: Arc<AtomicU64>,
+    beat: Arc<AtomicU64>,
+}
+
+/// What the thread is made of.
+pub struct Options {
+    pub queue_max: usize,
+    pub group_max: usize,
+}
+
+/// The most rows that may wait to be written behind.
+const BEHIND_MAX: usize = 4_096;
+
+struct Writer {
+    state: State,
+    store: Box<dyn Durable>,
+    clock: Arc<dyn Clock>,
+    wakes: Arc<Wakes>,
+    metrics: Arc<Metrics>,
+    durable: Arc<AtomicU64>,
+    beat: Arc<AtomicU64>,
+    group_max: usize,
+    /// Rows are written no more: the state store has failed and is rebuilt at the next start.
+    state_store_failed: bool,
+}
+
+/// What became of the group that was under way.
+enum Next {
+    Go,
+    Stop,
+}
+
+impl Ledger {
+    /// Starts the writer on `state`, which is what the store holds. The handle that is returned ends when it ends.
+    pub fn start(
+        state: State,
+        store: Box<dyn Durable>,
+        clock: Arc<dyn Clock>,
+        wakes: Arc<Wakes>,
+        metrics: Arc<Metrics>,
+        options: &Options,
+    ) -> std::io::Result<(Ledger, thread::JoinHandle<Result<(), Failure>>)> {
+        let (queue, requests) = mpsc::channel(options.queue_max);
+        let durable = Arc::new(AtomicU64::new(state.seq.0));
+        let beat = Arc::new(AtomicU64::new(0));
+        let ledger = Ledger { queue, durable: durable.clone(), beat: beat.clone() };
+        let group_max = options.group_max.max(1);
+        let writer = Writer {
+            state,
+            store,
+            clock,
+            wakes,
+            metrics,
+            durable,
+            beat,
+            group_max,
+            state_store_failed: false,
+        };
+        let thread = thread::Builder::new().name("ledger".into()).spawn(move || writer.run(requests))?;
+        Ok((ledger, thread))
+    }
+
+    /// Has a command decided and waits until its records are durable.
+    pub async fn submit(&self, command: Command) -> Result<Reply, Error> {
+        let (answer, reply) = oneshot::channel();
+        self.queue.send(Request::Decide(command, answer)).await.map_err(|_| Error::Stopped)?;
+        reply.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// Like [`Ledger::submit`], but does not wait for room in the queue.
+    pub async fn submit_now(&self, command: Command) -> Result<Reply, Error> {
+        let (answer, reply) = oneshot::channel();
+        self.queue.try_send(Request::Decide(command, answer)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::Full,
+            mpsc::error::TrySendError::Closed(_) => Error::Stopped,
+        })?;
+        reply.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// Reads from a consistent state, all of it durable.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, reply) = oneshot::channel();
+        let read = Box::new(move |state: &State| drop(answer.send(read(state))));
+        self.queue.send(Request::Read(read)).await.map_err(|_| Error::Stopped)?;
+        reply.await.map_err(|_| Error::Stopped)
+    }
+
+    /// Writes a checkpoint. Returns the chain's hash there.
+    pub async fn checkpoint(&self) -> Result<Result<String, Failure>, Error> {
+        let (answer, reply) = oneshot::channel();
+        self.queue.send(Request::Checkpoint(answer)).await.map_err(|_| Error::Stopped)?;
+        reply.await.map_err(|_| Error::Stopped)
+    }
+
+    /// Returns the position up to which the journal is durable.
+    pub fn seq(&self) -> Seq {
+        Seq(self.durable.load(Ordering::Acquire))
+    }
+
+    /// Returns a number that grows while the writer makes progress. The watchdog follows it.
+    pub fn beat(&self) -> u64 {
+        self.beat.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many requests wait.
+    pub fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// Ends the writer once it has answered what is queued before this.
+    pub async fn stop(&self) {
+        // Already stopped is what is wanted.
+        drop(self.queue.send(Request::Stop).await);
+    }
+}
+
+impl Writer {
+    fn run(mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), Failure> {
+        let outcome = loop {
+            let Some(first) = requests.blocking_recv() else { break Ok(()) };
+            let mut group = vec![first];
+            while group.len() < self.group_max {
+                match requests.try_recv() {
+                    Ok(request) => group.push(request),
+                    Err(_) => break,
+                }
+            }
+            match self.group(group) {
+                Ok(Next::Go) => {}
+                Ok(Next::Stop) => break Ok(()),
+                Err(failure) => break Err(failure),
+            }
+            if requests.is_empty() || self.state.dirty.len() >= BEHIND_MAX {
+                self.write_behind();
+            }
+        };
+        requests.close();
+        match outcome {
+            Ok(()) => self.close(),
+            Err(failure) => {
+                error!(%failure, "the journal failed: nothing is acknowledged any more; restart after mending the disk");
+                Err(failure)
+            }
+        }
+    }
+
+    fn group(&mut self, group: Vec<Request>) -> Result<Next, Failure> {
+        self.beat.fetch_add(1, Ordering::Relaxed);
+        self.metrics.set_queue(group.len());
+        let mut payloads = Vec::new();
+        let mut answers = Vec::new();
+        let mut reads = Vec::new();
+        let mut checkpoints = Vec::new();
+        let mut next = Next::Go;
+        for request in group {
+            match request {
+                Request::Decide(command, answer) => {
+                    if matches!(command, Command::Tick) {
+                        self.metrics.standing(&self.state, self.clock.now());
+                    }
+                    let (envelope, reply) = decide(&mut self.state, command, self.clock.now());
+                    if let Some(envelope) = envelope {
+                        self.metrics.recorded(&self.state, &envelope);
+                        payloads.push(encode(&envelope));
+                    }
+                    answers.push((answer, reply));
+                }
+                Request::Read(read) => reads.push(read),
+                Request::Checkpoint(answer) => checkpoints.push(answer),
+                Request::Stop => next = Next::Stop,
+            }
+        }
+        if !payloads.is_empty() {
+            self.make_durable(&payloads)?;
+        }
+        for (answer, reply) in answers {
+            // Who asked may have gone; what was recorded stays recorded.
+            drop(answer.send(reply.map_err(Error::Refused)));
+        }
+        for read in reads {
+            read(&self.state);
+        }
+        for answer in checkpoints {
+            drop(answer.send(self.checkpoint()));
+        }
+        if !payloads.is_empty() {
+            self.wakes.after(&self.state, self.clock.now());
+        }
+        Ok(next)
+    }
+
+    fn make_durable(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
+        self.store.append(payloads)?;
+        let begun = tokio::time::Instant::now();
+        self.store.sync()?;
+        self.metrics.fsynced(payloads.len(), begun.elapsed());
+        self.durable.store(self.state.seq.0, Ordering::Release);
+        Ok(())
+    }
+
+    fn write_behind(&mut self) {
+        if self.state.dirty.is_empty() || self.state_store_failed {
+            self.state.dirty.clear();
+            return;
+        }
+        let dirty = self.state.take_dirty();
+        let changes = rows::changes(&self.state, &dirty).map_err(|e| Failure(e.to_string()));
+        let written = changes.and_then(|changes| self.store.apply(&changes, self.state.seq.0));
+        if let Err(failure) = written {
+            warn!(%failure, "the state store failed; going on from memory, it is rebuilt at the next start");
+            self.state_store_failed = true;
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<String, Failure> {
+        self.write_behind();
+        let rows = rows::all(&self.state).map_err(|e| Failure(e.to_string()))?;
+        self.store.checkpoint(rows, self.state.seq.0)?;
+        let head = self.store.head();
+        info!(seq = self.state.seq.0, %head, "checkpoint written");
+        Ok(head)
+    }
+
+    fn close(mut self) -> Result<(), Failure> {
+        self.write_behind();
+        info!(seq = self.state.seq.0, head = %self.store.head(), "journal closed");
+        if self.state_store_failed { Ok(()) } else { self.store.close() }
+    }
+}
+
+/// Encodes what the journal keeps of one command.
+pub fn encode(envelope: &Envelope) -> Vec<u8> {
+    serde_json::to_vec(envelope).expect("records hold no map with keys that are not text, and nothing that fails")
+}

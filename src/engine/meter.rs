@@ -1,0 +1,140 @@
+//! What the engine's parts tell the metrics, in their own words.
+
+use std::time::Duration;
+
+use crate::{
+    core::{
+        Envelope, Record, State,
+        circuit::Circuit,
+        index::Kind,
+        record::{AlertKind, Why},
+    },
+    connectors::{Fault, Observed, Outcome},
+    engine::intake::Taken,
+    model::{ChannelId, Timestamp},
+    telemetry::{AlertPost, Drift, Feed, Lane, LegState, Metrics, Polled, Push, ReadBack, Via},
+};
+
+/// The most legs of one state that are counted; more are told as this many.
+const COUNT_MAX: usize = 10_000;
+
+impl Metrics {
+    /// Tells what a command recorded.
+    pub(super) fn recorded(&self, state: &State, envelope: &Envelope) {
+        for record in &envelope.records {
+            match record {
+                Record::Order { key, entries, .. } => {
+                    let pushed = envelope.records.iter().any(|r| matches!(r, Record::Delivered { .. }));
+                    self.order_merged(&key.channel, if pushed { Via::Push } else { Via::Fetch });
+                    for entry in entries {
+                        self.ledger_entries(entry.kind.name(), 1);
+                    }
+                }
+                Record::Counted { entries, .. } if !entries.is_empty() => {
+                    self.ledger_entries("count", u64::try_from(entries.len()).unwrap_or(u64::MAX));
+                }
+                Record::Commit { .. } => self.commit_opened(),
+                Record::Committed { .. } => self.commit_committed(),
+                Record::Moved { listing, why: Why::NotSent | Why::Unknown | Why::Throttled | Why::Stale, .. } => {
+                    if let Some(held) = state.listing(listing) {
+                        self.retry(&held.channel);
+                    }
+                }
+                Record::Moved { listing, why: Why::Seen, writes, .. } => {
+                    self.seen(state, listing, writes.confirmed.map(|c| c.at));
+                }
+                Record::Drift { listing, repaired, .. } => {
+                    if let Some(held) = state.listing(listing) {
+                        self.drift(&held.channel, if *repaired { Drift::Repaired } else { Drift::Asked });
+                    }
+                }
+                Record::Quarantined { item } => self.quarantined(&item.channel),
+                Record::Alert { key, alert: Some(alert) } if alert.firing && alert.tries == 0 && alert.told.is_none() => {
+                    self.alert_raised(AlertKind::name(key.kind));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells how long it took from the latest cause until the listing showed it.
+    fn seen(&self, state: &State, listing: &crate::core::state::ListingRef, at: Option<Timestamp>) {
+        let (Some(at), Some(row)) = (at, state.skus.get(&listing.sku)) else { return };
+        let Some(held) = row.listings.get(usize::from(listing.at)) else { return };
+        let since = held.leg.as_ref().map_or(at, |leg| leg.since);
+        let millis = u64::try_from(at.since(since)).unwrap_or(0);
+        self.visible_after(&held.channel, Duration::from_millis(millis));
+    }
+
+    /// Tells how things stand, from time to time.
+    pub(super) fn standing(&self, state: &State, now: Timestamp) {
+        let Some(policies) = state.policies() else { return };
+        self.set_brakes_held(state.held.len());
+        for (channel, _) in &policies.channels {
+            let count = |kind: Kind| state.index.of(kind, channel).take(COUNT_MAX).count();
+            self.set_legs(channel, LegState::Pending, count(Kind::Ready));
+            self.set_legs(channel, LegState::InFlight, count(Kind::InFlight));
+            self.set_legs(channel, LegState::Accepted, count(Kind::Look));
+            self.set_legs(channel, LegState::Retry, count(Kind::Retry));
+            self.set_legs(channel, LegState::Parked, count(Kind::Parked));
+            self.set_dead_letters(channel, count(Kind::Parked) + count(Kind::PostParked));
+            let Some(row) = state.channels.get(channel) else { continue };
+            self.set_lane(channel, match (&row.circuit, row.pause) {
+                (Circuit::Open { unauthorized: Some(_), .. }, _) => Lane::Unauthorized,
+                (Circuit::Open { .. }, _) => Lane::CircuitOpen,
+                (Circuit::Closed { .. }, Some(_)) => Lane::Paused,
+                (Circuit::Closed { .. }, None) => Lane::Running,
+            });
+            if let Some(fed) = row.fed {
+                let age = u64::try_from(now.since(fed.at)).unwrap_or(0);
+                self.set_feed_age(channel, Feed::Orders, Duration::from_millis(age));
+            }
+        }
+    }
+
+    pub(super) fn wrote(&self, channel: &ChannelId, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            self.write(channel, outcome);
+        }
+    }
+
+    pub(super) fn looked(&self, channel: &ChannelId, seen: &[Observed]) {
+        for observed in seen {
+            let result = match observed {
+                Observed::Seen(_) => ReadBack::Wanted,
+                Observed::Absent => ReadBack::Absent,
+                Observed::Unwritable { .. } => ReadBack::Unwritable,
+            };
+            self.read_back(channel, result);
+        }
+    }
+
+    pub(super) fn feed_read(&self, channel: &ChannelId, feed: Feed) {
+        self.polled(channel, feed, Polled::Done);
+    }
+
+    pub(super) fn feed_failed(&self, channel: &ChannelId, feed: Feed, fault: Option<&Fault>) {
+        let result = match fault {
+            Some(Fault::Throttled { .. }) => Polled::Throttled,
+            Some(Fault::Unauthorized(_)) => Polled::Unauthorized,
+            Some(_) | None => Polled::Failed,
+        };
+        self.polled(channel, feed, result);
+    }
+
+    pub(super) fn pushed(&self, channel: &ChannelId, taken: Taken) {
+        let result = match taken {
+            Taken::Yes => Push::Taken,
+            Taken::Duplicate => Push::Duplicate,
+            Taken::Quarantined => Push::Unreadable,
+            Taken::NotFollowed => Push::NotFollowed,
+            Taken::Forged => Push::Forged,
+            Taken::Busy | Taken::Stopped => Push::Busy,
+        };
+        self.webhook(channel, result);
+    }
+
+    pub(super) fn alerted(&self, sent: bool) {
+        self.alert_posted(if sent { AlertPost::Delivered } else { AlertPost::Failed });
+    }
+}

@@ -1,0 +1,57 @@
+//! Wake-ups: hints that something may be due. A missed one costs latency, never correctness.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::Notify;
+
+use crate::{
+    core::{State, decide::lane::feed_wanted, index::Kind},
+    model::{ChannelId, Timestamp},
+};
+
+/// The loops of one channel that can be woken.
+#[derive(Debug, Default)]
+pub struct ChannelWakes {
+    pub lane: Notify,
+    pub feed: Notify,
+    pub counter: Notify,
+    pub poster: Notify,
+}
+
+/// All that can be woken.
+#[derive(Debug, Default)]
+pub struct Wakes {
+    channels: BTreeMap<ChannelId, Arc<ChannelWakes>>,
+    pub alerts: Notify,
+}
+
+impl Wakes {
+    pub fn new(channels: impl IntoIterator<Item = ChannelId>) -> Wakes {
+        let channels = channels.into_iter().map(|id| (id, Arc::default())).collect();
+        Wakes { channels, alerts: Notify::new() }
+    }
+
+    /// Returns the wake-ups of a channel.
+    pub fn channel(&self, channel: &ChannelId) -> Option<Arc<ChannelWakes>> {
+        self.channels.get(channel).cloned()
+    }
+
+    /// Wakes what the state now has work for.
+    pub fn after(&self, state: &State, now: Timestamp) {
+        for (channel, wakes) in &self.channels {
+            let any = |kind: Kind| state.index.of(kind, channel).next().is_some();
+            if any(Kind::Ready) || any(Kind::Look) {
+                wakes.lane.notify_one();
+            }
+            if any(Kind::Post) {
+                wakes.poster.notify_one();
+            }
+            if feed_wanted(state, channel, now) {
+                wakes.feed.notify_one();
+            }
+        }
+        if state.alerts.values().any(|alert| alert.send_at.is_some()) {
+            self.alerts.notify_one();
+        }
+    }
+}

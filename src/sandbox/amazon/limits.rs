@@ -1,0 +1,34 @@
+//! The operations and their documented usage plans.
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Operation {
+    SearchOrders,
+    GetOrder,
+    PatchListingsItem,
+    GetListingsItem,
+    SearchListingsItems,
+    GetInventorySummaries,
+}
+
+impl Operation {
+    pub(super) const ALL: [Operation; 6] = [
+        Operation::SearchOrders,
+        Operation::GetOrder,
+        Operation::PatchListingsItem,
+        Operation::GetListingsItem,
+        Operation::SearchListingsItems,
+        Operation::GetInventorySummaries,
+    ];
+
+    /// Requests per second, and burst.
+    pub(super) fn plan(self) -> (f64, f64) {
+        match self {
+            Operation::SearchOrders => (0.0056, 20.0),
+            Operation::GetOrder => (0.5, 30.0),
+            Operation::PatchListingsItem => (5.0, 5.0),
+            Operation::GetListingsItem => (5.0, 10.0),
+            Operation::SearchListingsItems => (5.0, 5.0),
+            Operation::GetInventorySummaries => (2.0, 2.0),
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! The control API: what is true, and what people and faults do next. JSON over a listener of its own; SKUs are named
+//! by the merchant's own code.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::books::{Cause, Channel};
+use super::faults::FaultSpec;
+use super::options::check_webhook_target;
+use super::people::{self, Wish};
+use super::shopify::{CancelReason, Restock};
+use super::world::{Shared, World};
+use super::{Addresses, shoppers};
+
+#[derive(Clone)]
+struct Desk {
+    shared: Arc<Shared>,
+    addresses: Addresses,
+}
+
+pub(super) fn routes(shared: Arc<Shared>, addresses: Addresses) -> Router {
+    Router::new()
+        .route("/systems", get(systems))
+        .route("/books", get(books))
+        .route("/sales", get(sales))
+        .route("/quiet", get(quiet))
+        .route("/faults", get(faults).post(set_faults))
+        .route("/webhooks", post(webhooks))
+        .route("/shop", post(shop))
+        .route("/order", post(order))
+        .route("/drop-order", post(drop_order))
+        .route("/cancel", post(cancel))
+        .route("/fulfil", post(fulfil))
+        .route("/undo-fulfilment", post(undo_fulfilment))
+        .route("/refund", post(refund))
+        .route("/edit-order", post(edit_order))
+        .route("/edit-quantity", post(edit_quantity))
+        .route("/erp/count", post(count))
+        .with_state(Desk { shared, addresses })
+}
+
+/// A refused request: 404 for an unknown SKU, 409 for what cannot be done.
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({"error": self.1}))).into_response()
+    }
+}
+
+impl From<String> for Refused {
+    fn from(text: String) -> Refused {
+        Refused(StatusCode::CONFLICT, text)
+    }
+}
+
+type Answer = Result<Json<Value>, Refused>;
+
+fn done() -> Answer {
+    Ok(Json(json!({"ok": true})))
+}
+
+/// One line of an order, a shipment or a count.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    sku: String,
+    quantity: i64,
+}
+
+fn indexed(world: &World, lines: &[Line]) -> Result<Vec<(usize, i64)>, Refused> {
+    lines.iter().map(|line| Ok((sku(world, &line.sku)?, line.quantity))).collect()
+}
+
+fn sku(world: &World, code: &str) -> Result<usize, Refused> {
+    let unknown = || Refused(StatusCode::NOT_FOUND, format!("no SKU `{code}` in the catalogue"));
+    world.catalogue.find(code).ok_or_else(unknown)
+}
+
+async fn systems(State(desk): State<Desk>) -> Json<Value> {
+    let options = &desk.shared.options;
+    let at = desk.addresses;
+    Json(json!({
+        "shopify": {
+            "base_url": format!("http://{}", at.shopify),
+            "shop": options.shopify.shop,
+            "access_token": options.shopify.access_token,
+            "client_id": options.shopify.client_id,
+            "client_secret": options.shopify.client_secret,
+            "location_id": super::shopify::LOCATION,
+        },
+        "amazon": {
+            "base_url": format!("http://{}", at.amazon),
+            "lwa_url": format!("http://{}/auth/o2/token", at.amazon),
+            "seller_id": options.amazon.seller_id,
+            "marketplace_id": options.amazon.marketplace_id,
+            "client_id": options.amazon.client_id,
+            "client_secret": options.amazon.client_secret,
+            "refresh_token": options.amazon.refresh_token,
+        },
+        "erp": {
+            "base_url": format!("http://{}", at.erp),
+            "database": options.erp.database,
+            "key": options.erp.key,
+            "ids": super::erp::facts(),
+        },
+        "control": {"base_url": format!("http://{}", at.control)},
+    }))
+}
+
+async fn books(State(desk): State<Desk>) -> Json<Value> {
+    Json(desk.shared.with(|world, now_ms| {
+        let skus: Vec<Value> = (0..world.catalogue.skus.len()).map(|n| sku_report(world, n)).collect();
+        let oversold: i64 = world.books.skus().iter().map(|book| book.oversold).sum();
+        let [shopify, amazon, erp] = world.books.orders;
+        json!({
+            "now_ms": now_ms,
+            "skus": skus,
+            "orders": {"shopify": shopify, "amazon": amazon, "erp": erp},
+            "oversold_units": oversold,
+            "turned_away": world.books.turned_away,
+            "webhooks": world.shopify.mail_report(),
+            "amazon_pending_visibility": world.amazon.landings_pending(),
+            "fba_violations": world.amazon.fba_violations(),
+        })
+    }))
+}
+
+fn sku_report(world: &World, n: usize) -> Value {
+    let book = &world.books.skus()[n];
+    let levels = world.erp.levels(n);
+    let mut shopify = world.shopify.level_report(n);
+    let mut amazon = world.amazon.listing_report(n);
+    shopify["units"] = json!(book.tallies[Channel::Shopify as usize]);
+    amazon["units"] = json!(book.tallies[Channel::Amazon as usize]);
+    json!({
+        "sku": world.catalogue.skus[n].code,
+        "opening": book.opening,
+        "physical": book.physical,
+        "committed": book.committed,
+        "available": book.available(),
+        "oversold": book.oversold,
+        "shopify": shopify,
+        "amazon": amazon,
+        "erp": {
+            "on_hand": levels.on_hand,
+            "available": levels.forecast,
+            "units": book.tallies[Channel::Erp as usize],
+        },
+    })
+}
+
+async fn sales(State(desk): State<Desk>) -> Json<Value> {
+    Json(desk.shared.with(|world, now_ms| {
+        let code = |n: usize| world.catalogue.skus[n].code.as_str();
+        let sales: Vec<Value> = world
+            .books
+            .sales()
+            .iter()
+            .map(|sale| {
+                let [shopify, amazon, erp] = sale.reflected_ms;
+                json!({
+                    "order": sale.order,
+                    "channel": sale.channel,
+                    "sku": code(sale.sku),
+                    "quantity": sale.quantity,
+                    "at_ms": sale.at_ms,
+                    "oversold": sale.oversold,
+                    "reflected_ms": {"shopify": shopify, "amazon": amazon, "erp": erp},
+                })
+            })
+            .collect();
+        let changes: Vec<Value> = world
+            .books
+            .changes()
+            .iter()
+            .map(|change| {
+                json!({
+                    "at_ms": change.at_ms,
+                    "channel": change.channel,
+                    "sku": code(change.sku),
+                    "shown": change.shown,
+                    "cause": change.cause,
+                })
+            })
+            .collect();
+        json!({
+            "now_ms": now_ms,
+            "sales": sales,
+            "changes": changes,
+            "changes_forgotten": world.books.changes_forgotten,
+        })
+    }))
+}
+
+async fn quiet(State(desk): State<Desk>) -> Json<Value> {
+    Json(desk.shared.with(|world, _| {
+        let (webhooks, visibility) = (world.shopify.mail_pending(), world.amazon.landings_pending());
+        let events = world.agenda.busy;
+        json!({
+            "quiet": webhooks == 0 && visibility == 0 && events == 0,
+            "webhooks": webhooks,
+            "visibility": visibility,
+            "events": events,
+        })
+    }))
+}
+
+async fn faults(State(desk): State<Desk>) -> Json<Value> {
+    Json(desk.shared.with(|world, _| world.faults.report()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Faults {
+    faults: Vec<FaultSpec>,
+}
+
+async fn set_faults(State(desk): State<Desk>, Json(asked): Json<Faults>) -> Json<Value> {
+    Json(desk.shared.with(|world, now_ms| {
+        for fault in &asked.faults {
+            world.apply_fault(fault, now_ms);
+        }
+        world.faults.report()
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Webhooks {
+    url: Option<Url>,
+}
+
+async fn webhooks(State(desk): State<Desk>, Json(asked): Json<Webhooks>) -> Answer {
+    if let Some(url) = &asked.url {
+        check_webhook_target(url).map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string()))?;
+    }
+    desk.shared.with(|world, _| world.shopify.send_webhooks_to(asked.url));
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shop {
+    orders: u64,
+    #[serde(default = "Shop::default_per_second")]
+    per_second: f64,
+}
+
+impl Shop {
+    fn default_per_second() -> f64 {
+        10.0
+    }
+}
+
+async fn shop(State(desk): State<Desk>, Json(asked): Json<Shop>) -> Answer {
+    desk.shared.with(|world, now_ms| shoppers::invite(world, asked.orders, asked.per_second, now_ms));
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    channel: Channel,
+    lines: Vec<Line>,
+    #[serde(default)]
+    fba: bool,
+}
+
+async fn order(State(desk): State<Desk>, Json(asked): Json<Order>) -> Answer {
+    place(&desk, &asked, false)
+}
+
+async fn drop_order(State(desk): State<Desk>, Json(asked): Json<Order>) -> Answer {
+    if asked.channel == Channel::Erp {
+        return Err(Refused(StatusCode::CONFLICT, "an ERP sale cannot be hidden".into()));
+    }
+    place(&desk, &asked, true)
+}
+
+fn place(desk: &Desk, asked: &Order, hidden: bool) -> Answer {
+    desk.shared.with(|world, now_ms| {
+        let lines = indexed(world, &asked.lines)?;
+        let wish = Wish { channel: asked.channel, lines: &lines, fba: asked.fba, hidden };
+        let (id, _) = people::place(world, &wish, now_ms)?;
+        Ok(Json(json!({"order": id, "at_ms": now_ms})))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cancel {
+    channel: Channel,
+    order: String,
+    #[serde(default = "Cancel::default_restock")]
+    restock: bool,
+    #[serde(default)]
+    reason: CancelReason,
+}
+
+impl Cancel {
+    fn default_restock() -> bool {
+        true
+    }
+}
+
+async fn cancel(State(desk): State<Desk>, Json(asked): Json<Cancel>) -> Answer {
+    desk.shared.with(|world, now_ms| {
+        people::cancel(world, asked.channel, &asked.order, asked.restock, asked.reason, now_ms)
+    })?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fulfil {
+    channel: Channel,
+    order: String,
+    lines: Option<Vec<Line>>,
+}
+
+async fn fulfil(State(desk): State<Desk>, Json(asked): Json<Fulfil>) -> Answer {
+    desk.shared.with(|world, now_ms| -> Result<(), Refused> {
+        let lines = asked.lines.as_ref().map(|lines| indexed(world, lines)).transpose()?;
+        Ok(people::fulfil(world, asked.channel, &asked.order, lines.as_deref(), now_ms)?)
+    })?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UndoFulfilment {
+    order: String,
+}
+
+async fn undo_fulfilment(State(desk): State<Desk>, Json(asked): Json<UndoFulfilment>) -> Answer {
+    desk.shared.with(|world, now_ms| people::undo_fulfilment(world, &asked.order, now_ms))?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refund {
+    channel: Channel,
+    order: String,
+    lines: Vec<Line>,
+    restock: Restock,
+}
+
+async fn refund(State(desk): State<Desk>, Json(asked): Json<Refund>) -> Answer {
+    desk.shared.with(|world, now_ms| -> Result<(), Refused> {
+        let lines = indexed(world, &asked.lines)?;
+        Ok(people::refund(world, asked.channel, &asked.order, &lines, asked.restock, now_ms)?)
+    })?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditOrder {
+    order: String,
+    sku: String,
+    delta: i64,
+}
+
+async fn edit_order(State(desk): State<Desk>, Json(asked): Json<EditOrder>) -> Answer {
+    desk.shared.with(|world, now_ms| -> Result<(), Refused> {
+        let sku = sku(world, &asked.sku)?;
+        Ok(people::edit_order(world, &asked.order, sku, asked.delta, now_ms)?)
+    })?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditQuantity {
+    channel: Channel,
+    sku: String,
+    quantity: i64,
+}
+
+async fn edit_quantity(State(desk): State<Desk>, Json(asked): Json<EditQuantity>) -> Answer {
+    desk.shared.with(|world, now_ms| -> Result<(), Refused> {
+        let sku = sku(world, &asked.sku)?;
+        Ok(people::edit_quantity(world, asked.channel, sku, asked.quantity, Cause::Edit, now_ms)?)
+    })?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Count {
+    counts: Vec<Line>,
+}
+
+async fn count(State(desk): State<Desk>, Json(asked): Json<Count>) -> Answer {
+    desk.shared.with(|world, now_ms| -> Result<(), Refused> {
+        let counted = indexed(world, &asked.counts)?;
+        Ok(people::count(world, &counted, now_ms)?)
+    })?;
+    done()
+}

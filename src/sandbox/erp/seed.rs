@@ -1,0 +1,105 @@
+//! The company that the ERP starts with, with the ids that a freshly installed Tryton gives.
+
+use serde_json::{Value, json};
+
+use crate::sandbox::catalogue::Catalogue;
+use crate::sandbox::options::ErpOptions;
+
+use super::db::{Database, Id, Row};
+
+pub(super) const COMPANY: Id = 1;
+pub(super) const CURRENCY: Id = 1;
+pub(super) const UNIT: Id = 1;
+pub(super) const INPUT: Id = 1;
+pub(super) const OUTPUT: Id = 2;
+pub(super) const STORAGE: Id = 3;
+pub(super) const LOST_FOUND: Id = 4;
+pub(super) const WAREHOUSE: Id = 5;
+pub(super) const CUSTOMER_LOCATION: Id = 7;
+/// The party for sales of the web shops, and its address.
+pub(super) const CUSTOMER: Id = 2;
+pub(super) const ADDRESS: Id = 1;
+/// The group that may press `process`.
+const SALES_ADMINISTRATOR: Id = 14;
+
+pub(super) fn product_id(sku: usize) -> Id {
+    Id::try_from(sku + 1).expect("catalogues are small")
+}
+
+pub(super) fn sku_of(product: Id) -> Option<usize> {
+    usize::try_from(product).ok()?.checked_sub(1)
+}
+
+pub(super) fn fill(db: &mut Database, catalogue: &Catalogue, _options: &ErpOptions) {
+    let mut add = |model, row: Value| {
+        let row: Row = row.as_object().cloned().unwrap_or_default();
+        db.insert(model, row)
+    };
+    add("currency.currency", json!({"name": "US Dollar", "code": "USD", "symbol": "$"}));
+    add("product.uom", json!({"name": "Unit", "symbol": "u", "digits": 0}));
+    for (name, code, kind, parent) in [
+        ("Input Zone", Some("IN"), "storage", Some(WAREHOUSE)),
+        ("Output Zone", Some("OUT"), "storage", Some(WAREHOUSE)),
+        ("Storage Zone", Some("STO"), "storage", Some(WAREHOUSE)),
+        ("Lost and Found", None, "lost_found", None),
+        ("Warehouse", Some("WH"), "warehouse", None),
+        ("Supplier", Some("SUP"), "supplier", None),
+        ("Customer", Some("CUS"), "customer", None),
+    ] {
+        let mut row = json!({"name": name, "code": code, "type": kind, "parent": parent, "active": true});
+        if kind == "warehouse" {
+            row["storage_location"] = json!(STORAGE);
+            row["input_location"] = json!(INPUT);
+            row["output_location"] = json!(OUTPUT);
+        }
+        add("stock.location", row);
+    }
+    for (code, name) in [("1", "Sandbox Company"), ("2", "Web shop customer")] {
+        let location = CUSTOMER_LOCATION;
+        add(
+            "party.party",
+            json!({"name": name, "code": code, "active": true, "customer_location": location}),
+        );
+    }
+    add("party.address", json!({"party": CUSTOMER, "active": true}));
+    add("company.company", json!({"party": 1, "currency": CURRENCY}));
+    for n in 1..=SALES_ADMINISTRATOR {
+        let name =
+            if n == SALES_ADMINISTRATOR { "Sales Administrator".to_owned() } else { format!("Group {n}") };
+        add("res.group", json!({"name": name}));
+    }
+    add("res.user", json!({"name": "evenkeel", "login": "evenkeel"}));
+    let button = json!({"model": "sale.sale", "name": "process", "groups": [SALES_ADMINISTRATOR]});
+    add("ir.model.button", button);
+    for sku in &catalogue.skus {
+        let price = json!({
+            "__class__": "Decimal",
+            "decimal": format!("{}.{:02}", sku.price_cents / 100, sku.price_cents % 100),
+        });
+        let template = add(
+            "product.template",
+            json!({
+                "name": sku.title, "type": "goods", "active": true, "salable": true, "default_uom": UNIT,
+                "sale_uom": UNIT, "list_price": price,
+            }),
+        );
+        add(
+            "product.product",
+            json!({
+                "template": template, "code": sku.code, "suffix_code": sku.code, "name": sku.title, "type": "goods",
+                "active": true, "default_uom": UNIT, "list_price_used": price,
+            }),
+        );
+    }
+    for (n, sku) in catalogue.skus.iter().enumerate() {
+        db.shift(product_id(n), STORAGE, sku.opening as f64);
+    }
+}
+
+/// The preferences of the user behind the key.
+pub(super) fn preferences() -> Value {
+    json!({
+        "language": "en", "locale": {}, "company": COMPANY, "companies": [COMPANY], "employee": null,
+        "groups": [SALES_ADMINISTRATOR, 9, 11],
+    })
+}

@@ -1,0 +1,210 @@
+//! What the simulated shop holds: inventory items with their states at one location, orders, and the webhooks that are
+//! due.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use url::Url;
+
+use crate::sandbox::bucket::Bucket;
+use crate::sandbox::catalogue::Catalogue;
+use crate::sandbox::dice::Dice;
+use crate::sandbox::options::ShopifyOptions;
+use crate::sandbox::world::signed;
+
+use super::inventory::Keys;
+use super::orders::Order;
+use super::webhooks::Letter;
+
+/// How many undelivered webhooks may wait; more are lost, as by any overloaded sender.
+const MAIL_MAX: usize = 100_000;
+
+pub(in crate::sandbox) struct Store {
+    pub(super) opened_ms: i64,
+    pub(super) items: Vec<Item>,
+    pub(super) orders: Vec<Order>,
+    /// Orders that a feed may show, in the order of their (updated second, index).
+    pub(super) by_update: BTreeSet<(i64, usize)>,
+    pub(super) bucket: Bucket,
+    pub(super) keys: Keys,
+    pub(super) groups: u64,
+    lines: u64,
+    /// Granted tokens with their end.
+    tokens: BTreeMap<String, i64>,
+    /// Where webhooks go; without it none are made.
+    pub(super) webhook_url: Option<Url>,
+    pub(super) mail: VecDeque<Letter>,
+    /// Webhooks that were taken from `mail` and are neither delivered nor given up.
+    pub(super) mail_in_hand: usize,
+    pub(super) mail_lost: u64,
+    pub(super) mail_given_up: u64,
+    pub(super) mail_delivered: u64,
+}
+
+/// One inventory item with its variant and product, which all share an index.
+pub(super) struct Item {
+    pub(super) sku: String,
+    pub(super) title: String,
+    pub(super) price_cents: i64,
+    pub(super) level: Level,
+    /// The items that a bundle is made of; empty for an ordinary item.
+    pub(super) parts: Vec<usize>,
+}
+
+/// The states of an item at the location. `on_hand` is their sum, without `incoming`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Level {
+    pub(super) available: i64,
+    pub(super) committed: i64,
+    pub(super) reserved: i64,
+    pub(super) damaged: i64,
+    pub(super) safety_stock: i64,
+    pub(super) quality_control: i64,
+    pub(super) incoming: i64,
+    pub(super) updated_ms: i64,
+}
+
+impl Level {
+    pub(super) fn on_hand(&self) -> i64 {
+        self.available
+            + self.committed
+            + self.reserved
+            + self.damaged
+            + self.safety_stock
+            + self.quality_control
+    }
+
+    /// Returns the quantity with this name, as the API knows it.
+    pub(super) fn get(&self, name: &str) -> Option<i64> {
+        Some(match name {
+            "available" => self.available,
+            "committed" => self.committed,
+            "reserved" => self.reserved,
+            "damaged" => self.damaged,
+            "safety_stock" => self.safety_stock,
+            "quality_control" => self.quality_control,
+            "incoming" => self.incoming,
+            "on_hand" => self.on_hand(),
+            _ => return None,
+        })
+    }
+
+    /// The state of this name, if a client may adjust it.
+    pub(super) fn adjustable(&mut self, name: &str) -> Option<&mut i64> {
+        Some(match name {
+            "available" => &mut self.available,
+            "reserved" => &mut self.reserved,
+            "damaged" => &mut self.damaged,
+            "safety_stock" => &mut self.safety_stock,
+            "quality_control" => &mut self.quality_control,
+            "incoming" => &mut self.incoming,
+            _ => return None,
+        })
+    }
+}
+
+impl Store {
+    pub(in crate::sandbox) fn new(catalogue: &Catalogue, options: &ShopifyOptions, now_ms: i64) -> Store {
+        let singles = catalogue.skus.iter().map(|sku| Item {
+            sku: sku.code.clone(),
+            title: sku.title.clone(),
+            price_cents: sku.price_cents,
+            level: Level { available: sku.opening, updated_ms: now_ms, ..Level::default() },
+            parts: Vec::new(),
+        });
+        let bundles = catalogue.bundles.iter().map(|bundle| Item {
+            sku: bundle.code.clone(),
+            title: format!("Bundle {}", bundle.code),
+            price_cents: 1999,
+            level: Level { updated_ms: now_ms, ..Level::default() },
+            parts: bundle.parts.to_vec(),
+        });
+        Store {
+            opened_ms: now_ms,
+            items: singles.chain(bundles).collect(),
+            orders: Vec::new(),
+            by_update: BTreeSet::new(),
+            bucket: Bucket::new(options.bucket, options.restore_per_second, now_ms),
+            keys: Keys::default(),
+            groups: 0,
+            lines: 0,
+            tokens: BTreeMap::new(),
+            webhook_url: options.webhook_url.clone(),
+            mail: VecDeque::new(),
+            mail_in_hand: 0,
+            mail_lost: 0,
+            mail_given_up: 0,
+            mail_delivered: 0,
+        }
+    }
+
+    pub(in crate::sandbox) fn available(&self, item: usize) -> i64 {
+        self.items[item].level.available
+    }
+
+    /// Whether the item has a stock level of its own: bundles do not.
+    pub(super) fn has_level(&self, item: usize) -> bool {
+        self.items.get(item).is_some_and(|item| item.parts.is_empty())
+    }
+
+    pub(super) fn next_line(&mut self) -> u64 {
+        self.lines += 1;
+        self.lines
+    }
+
+    pub(super) fn grant(&mut self, now_ms: i64, secs: u64, dice: &mut Dice) -> String {
+        self.tokens.retain(|_, ends_ms| *ends_ms > now_ms);
+        let token = format!("shpat_{}", dice.uuid().replace('-', ""));
+        self.tokens.insert(token.clone(), now_ms + signed(secs * 1000));
+        token
+    }
+
+    pub(super) fn grants(&self, token: &str, now_ms: i64) -> bool {
+        self.tokens.get(token).is_some_and(|ends_ms| *ends_ms > now_ms)
+    }
+
+    /// Sends webhooks elsewhere from now on, or stops making them.
+    pub(in crate::sandbox) fn send_webhooks_to(&mut self, url: Option<Url>) {
+        self.webhook_url = url;
+    }
+
+    pub(super) fn post(&mut self, letter: Letter) {
+        if self.webhook_url.is_none() {
+            return;
+        }
+        if self.mail.len() < MAIL_MAX {
+            self.mail.push_back(letter);
+        } else {
+            self.mail_lost += 1;
+        }
+    }
+
+    pub(in crate::sandbox) fn mail_waiting(&self) -> bool {
+        !self.mail.is_empty()
+    }
+
+    /// Webhooks that are neither delivered nor given up.
+    pub(in crate::sandbox) fn mail_pending(&self) -> usize {
+        self.mail.len() + self.mail_in_hand
+    }
+
+    /// States of an item for the control API.
+    pub(in crate::sandbox) fn level_report(&self, item: usize) -> serde_json::Value {
+        let level = &self.items[item].level;
+        serde_json::json!({
+            "shown": level.available,
+            "on_hand": level.on_hand(),
+            "committed": level.committed,
+            "inventory_item_id": super::ids::Kind::InventoryItem.number(item as u64),
+        })
+    }
+
+    /// What became of the webhooks, for the control API.
+    pub(in crate::sandbox) fn mail_report(&self) -> serde_json::Value {
+        serde_json::json!({
+            "pending": self.mail_pending(),
+            "delivered": self.mail_delivered,
+            "given_up": self.mail_given_up,
+            "lost": self.mail_lost,
+        })
+    }
+}

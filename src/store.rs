@@ -1,0 +1,430 @@
+//! The store: a journal that is the truth, and a state that is materialised from it.
+//!
+//! It owns one directory and every file in it, and knows nothing of the domain: journal payloads are bytes,
+//! rows of the state are pairs of bytes. The caller keeps all rows in memory, decides what to append, and
+//! writes its rows through. In this order, by one writer, on a thread that may block:
+//!
+//! 1. [`Store::append`] a group of records, [`Store::sync`]: only then may anyone be answered;
+//! 2. [`Store::apply_batch`]: the rows that the group changed, any time later.
+//!
+//! [`Store::open`] gives back rows that reflect some record of the journal. The caller replays the records
+//! after it ([`Store::read_from`]), and if the rows did not come out of the state, it hands all of them back
+//! ([`Store::load`]), for a new state.
+//!
+//! An error of the journal ends everything: nothing more is acknowledged, the process restarts. An error of the
+//! state ends nothing: the caller goes on from memory, and the next start builds the state again.
+//!
+//! ```text
+//! lock                  held by the one process that uses the directory
+//! journal/              segments, see `journal`
+//! checkpoints/          all rows as of some record, see `checkpoint`
+//! state/, state.aside-n what sled keeps, and what is not trusted any more, see `state`
+//! ```
+
+mod bytes;
+pub mod checkpoint;
+pub mod crash;
+pub mod disk;
+pub mod journal;
+pub mod lock;
+mod rows;
+pub mod state;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use checkpoint::Checkpoints;
+pub use journal::{ChainHash, Head, Record, Records, Report};
+pub use rows::{Row, RowChange};
+
+use checkpoint::{Checkpoint, Flaw, Skipped};
+use crash::crash_point;
+use disk::{Disk, Fault, RealDisk, make_dir};
+use journal::{Journal, TornTail};
+use lock::Lock;
+use rows::PackedRows;
+use state::{Opened, Opener, Position, Reason, RowScan, State};
+
+/// How to open a store.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    pub journal: journal::Options,
+    pub state: state::Options,
+    /// Sets the state aside whatever it is worth, and takes a journal that ends before the state or a
+    /// checkpoint for what there is.
+    pub force_rebuild: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Disk(#[from] Fault),
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    #[error(transparent)]
+    State(#[from] state::Error),
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+    #[error(
+        "{what} reflects record {seq}, but the journal ends at record {last}: acknowledged records are missing; \
+         restore the journal from a backup, or give them up for good with `evenkeel rebuild`"
+    )]
+    Ahead { what: &'static str, seq: u64, last: u64 },
+    #[error(
+        "the journal begins at record {first_seq} and no checkpoint holds what came before; restore the older \
+         journal files or a checkpoint from a backup"
+    )]
+    NoBase { first_seq: u64 },
+}
+
+/// Where the rows of a [`Start`] come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    State,
+    /// From here and from `Empty`, the caller hands all rows back with [`Store::load`].
+    Checkpoint,
+    Empty,
+}
+
+/// What a store opens with.
+#[derive(Debug)]
+pub struct Start {
+    pub source: Source,
+    /// The journal record that the rows reflect. The caller replays the records after it.
+    pub applied_seq: u64,
+    pub rows: Rows,
+    /// What whoever runs this should know.
+    pub notes: Vec<Note>,
+}
+
+/// Something that was found or done while opening.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// Bytes at the end of the journal that were never acknowledged were cut off.
+    TailCut(TornTail),
+    /// There is no state to use, and why.
+    StateUnused {
+        reason: Reason,
+        aside: Option<PathBuf>,
+    },
+    CheckpointUnused(Skipped),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::TailCut(tail) => write!(f, "an unfinished end of the journal was cut off, {tail}"),
+            Note::StateUnused { reason, aside: None } => write!(f, "the state is built anew: {reason}"),
+            Note::StateUnused { reason, aside: Some(aside) } => {
+                write!(f, "the state is built anew: {reason}; it was set aside as `{}`", aside.display())
+            }
+            Note::CheckpointUnused(skipped) => skipped.fmt(f),
+        }
+    }
+}
+
+/// Rows to start with. Rows of a state have been checked; a checkpoint that has been checked may still fail to
+/// be read again.
+#[derive(Debug)]
+pub struct Rows(RowSource);
+
+#[derive(Debug)]
+enum RowSource {
+    Packed(PackedRows),
+    Checkpoint(checkpoint::Reader),
+}
+
+impl Iterator for Rows {
+    type Item = Result<Row, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            RowSource::Packed(rows) => rows.next().map(Ok),
+            RowSource::Checkpoint(rows) => rows.next().map(|row| row.map_err(Error::from)),
+        }
+    }
+}
+
+/// A store that is open. There is one per directory.
+#[derive(Debug)]
+pub struct Store {
+    journal: Journal,
+    checkpoints: Checkpoints,
+    state: Slot,
+    _lock: Option<Lock>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Live(State),
+    /// None yet: the caller has to load all rows.
+    Missing(Opener),
+    /// This store keeps none.
+    Off,
+}
+
+impl Store {
+    /// Opens the store in a directory, or creates it.
+    pub fn open(path: &Path, options: Options) -> Result<(Store, Start), Error> {
+        make_root(path)?;
+        let lock = Lock::acquire(path)?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let boot_id = boot_id();
+        let opener = Opener::new(Arc::clone(&disk), path, boot_id.as_deref(), options.state);
+        Store::start(disk, path, options, Some(opener), Some(lock))
+    }
+
+    /// Opens a store that keeps no state and takes no lock: every start is from checkpoint and journal. For
+    /// simulations and for trying things out on a disk of their own.
+    pub fn open_without_state(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        options: Options,
+    ) -> Result<(Store, Start), Error> {
+        make_dir(disk.as_ref(), path)?;
+        Store::start(disk, path, options, None, None)
+    }
+
+    fn start(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        options: Options,
+        opener: Option<Opener>,
+        lock: Option<Lock>,
+    ) -> Result<(Store, Start), Error> {
+        let (journal, recovered) = Journal::open(Arc::clone(&disk), &path.join("journal"), options.journal)?;
+        let checkpoints = Checkpoints::new(disk, &path.join("checkpoints"), options.state.rows_version);
+        let mut notes: Vec<Note> = recovered.cut.map(Note::TailCut).into_iter().collect();
+        let opened = match &opener {
+            Some(opener) => reject_if_foreign(opener.open(options.force_rebuild)?, &journal)?,
+            None => Opened::Rebuild { reason: Reason::Missing, aside: None },
+        };
+        let (state, start) = match opened {
+            Opened::Trusted { state, at, rows } => {
+                let rows = Rows(RowSource::Packed(rows));
+                (Slot::Live(state), Start { source: Source::State, applied_seq: at.seq, rows, notes })
+            }
+            Opened::Rebuild { reason, aside } => {
+                if opener.is_some() {
+                    notes.push(Note::StateUnused { reason, aside });
+                }
+                let base = find_base(&journal, &checkpoints, options.force_rebuild, notes)?;
+                (opener.map_or(Slot::Off, Slot::Missing), base)
+            }
+        };
+        Ok((Store { journal, checkpoints, state, _lock: lock }, start))
+    }
+
+    /// Writes a group of records, whole or not at all. Nobody may be answered before [`Store::sync`].
+    pub fn append<P: AsRef<[u8]>>(&mut self, payloads: &[P]) -> Result<RangeInclusive<u64>, journal::Error> {
+        let seqs = self.journal.append(payloads)?;
+        crash_point("after_append");
+        Ok(seqs)
+    }
+
+    /// Makes all that was appended durable.
+    pub fn sync(&mut self) -> Result<(), journal::Error> {
+        self.journal.sync()?;
+        crash_point("after_sync");
+        Ok(())
+    }
+
+    /// Returns the last durable record. Its hash is what proves, elsewhere and later, that no record is gone.
+    pub fn head(&self) -> Head {
+        self.journal.head()
+    }
+
+    /// Returns the first record that the journal still has, or will have.
+    pub fn first_seq(&self) -> u64 {
+        self.journal.first_seq()
+    }
+
+    /// Reads the durable records from `seq` on, up to the last one of this moment.
+    pub fn read_from(&self, seq: u64) -> Records {
+        self.journal.read_from(seq)
+    }
+
+    /// Writes the rows that the records up to `applied_seq` changed, in one batch. After an error the caller
+    /// goes on from memory: this state takes nothing more, and is not trusted at the next start.
+    pub fn apply_batch(&mut self, changes: &[RowChange], applied_seq: u64) -> Result<(), state::Error> {
+        let at = self.position(applied_seq)?;
+        match &mut self.state {
+            Slot::Live(state) => state.apply(changes, at)?,
+            Slot::Missing(_) => return Err(state::Error::Missing),
+            Slot::Off => {}
+        }
+        crash_point("after_batch");
+        Ok(())
+    }
+
+    /// Builds a new state out of all rows, as of `applied_seq`, if there is none. A crash meanwhile leaves none.
+    pub fn load(&mut self, rows: impl Iterator<Item = Row>, applied_seq: u64) -> Result<(), state::Error> {
+        let at = self.position(applied_seq)?;
+        if let Slot::Missing(opener) = &self.state {
+            self.state = Slot::Live(opener.load(rows, at)?);
+        }
+        Ok(())
+    }
+
+    /// Reads one row of the state.
+    pub fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, state::Error> {
+        self.live()?.get(key)
+    }
+
+    /// Reads the rows of the state whose key begins with `prefix`. It is no snapshot: batches may land between
+    /// its steps.
+    pub fn scan_prefix(&mut self, prefix: &[u8]) -> Result<RowScan<'_>, state::Error> {
+        self.live()?.scan_prefix(prefix)
+    }
+
+    /// Says whether rows are written through. If not, they are kept from the next start on.
+    pub fn has_state(&self) -> bool {
+        matches!(&self.state, Slot::Live(state) if state.is_alive())
+    }
+
+    /// Writes a checkpoint of all rows, which must reflect the last durable record exactly, and flushes the
+    /// state. An error of the state alone shows at the next batch.
+    pub fn checkpoint<K, V>(
+        &mut self,
+        rows: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<checkpoint::Info, checkpoint::Error>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        let info = self.checkpoints.write(self.head(), rows)?;
+        if let Slot::Live(state) = &mut self.state {
+            // The state remembers that it failed. The checkpoint stands all the same.
+            state.flush().unwrap_or(());
+        }
+        Ok(info)
+    }
+
+    /// Returns what writes checkpoints, for another thread that has a copy of the rows.
+    pub fn checkpoints(&self) -> Checkpoints {
+        self.checkpoints.clone()
+    }
+
+    /// Closes the store so that the next start trusts the state even after a reboot, and returns the last
+    /// record. A state that has failed before is left as it is.
+    pub fn close_clean(self) -> Result<Head, Error> {
+        let head = self.journal.close()?;
+        match self.state {
+            Slot::Live(state) if state.is_alive() => state.close_clean()?,
+            Slot::Live(_) | Slot::Missing(_) | Slot::Off => {}
+        }
+        Ok(head)
+    }
+
+    /// Returns the position of a record, which must be durable: the state never runs ahead of the journal.
+    fn position(&self, applied_seq: u64) -> Result<Position, state::Error> {
+        let head = self.head();
+        if applied_seq > head.seq {
+            return Err(state::Error::NotDurable { seq: applied_seq, last: head.seq });
+        }
+        Ok(Position { seq: applied_seq, hash: (applied_seq == head.seq).then_some(head.hash) })
+    }
+
+    fn live(&mut self) -> Result<&mut State, state::Error> {
+        match &mut self.state {
+            Slot::Live(state) => Ok(state),
+            Slot::Missing(_) | Slot::Off => Err(state::Error::Missing),
+        }
+    }
+}
+
+/// Proves a journal offline: every checksum, the whole chain; see [`journal::verify`]. `path` is the store's.
+pub fn verify_journal(path: &Path, visit: &mut dyn FnMut(Record)) -> Result<Report, journal::Error> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    journal::verify(&disk, &path.join("journal"), visit)
+}
+
+/// Creates the store's directory. A directory that lies in one we may not read was made by someone else, who
+/// saw to its durability.
+fn make_root(path: &Path) -> Result<(), Fault> {
+    match make_dir(&RealDisk, path) {
+        Err(fault) if fault.source.kind() == ErrorKind::PermissionDenied && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Sets a state aside that opened, but was made from another journal than this.
+fn reject_if_foreign(opened: Opened, journal: &Journal) -> Result<Opened, Error> {
+    let Opened::Trusted { state, at, rows } = opened else { return Ok(opened) };
+    let reason = match fit(journal, at)? {
+        Fit::Good => return Ok(Opened::Trusted { state, at, rows }),
+        Fit::Ahead => return Err(ahead("the state", at.seq, journal)),
+        Fit::TooOld => Reason::TooOld,
+        Fit::OtherJournal => Reason::OtherJournal,
+    };
+    Ok(state.reject(reason)?)
+}
+
+/// Finds rows to begin a rebuild with: the newest checkpoint that is of use, or none if the journal is whole.
+fn find_base(
+    journal: &Journal,
+    checkpoints: &Checkpoints,
+    force: bool,
+    mut notes: Vec<Note>,
+) -> Result<Start, Error> {
+    let (found, skipped) = checkpoints.newest(|head| {
+        match fit(journal, Position { seq: head.seq, hash: Some(head.hash) })? {
+            Fit::Good => Ok(None),
+            Fit::Ahead if force => Ok(Some(Flaw::AheadOfJournal)),
+            Fit::Ahead => Err(ahead("the newest checkpoint", head.seq, journal)),
+            Fit::TooOld => Ok(Some(Flaw::TooOld)),
+            Fit::OtherJournal => Ok(Some(Flaw::OtherJournal)),
+        }
+    })?;
+    notes.extend(skipped.into_iter().map(Note::CheckpointUnused));
+    match found {
+        Some(Checkpoint { info, rows }) => {
+            let rows = Rows(RowSource::Checkpoint(rows));
+            Ok(Start { source: Source::Checkpoint, applied_seq: info.head.seq, rows, notes })
+        }
+        None if journal.first_seq() == 1 => {
+            let rows = Rows(RowSource::Packed(PackedRows::default()));
+            Ok(Start { source: Source::Empty, applied_seq: 0, rows, notes })
+        }
+        None => Err(Error::NoBase { first_seq: journal.first_seq() }),
+    }
+}
+
+/// How rows that reflect some position fit a journal.
+enum Fit {
+    Good,
+    Ahead,
+    TooOld,
+    OtherJournal,
+}
+
+fn fit(journal: &Journal, at: Position) -> Result<Fit, journal::Error> {
+    if at.seq > journal.head().seq {
+        return Ok(Fit::Ahead);
+    }
+    if at.seq + 1 < journal.first_seq() {
+        return Ok(Fit::TooOld);
+    }
+    match at.hash {
+        Some(hash) if journal.hash_at(at.seq)? != Some(hash) => Ok(Fit::OtherJournal),
+        _ => Ok(Fit::Good),
+    }
+}
+
+fn ahead(what: &'static str, seq: u64, journal: &Journal) -> Error {
+    Error::Ahead { what, seq, last: journal.head().seq }
+}
+
+/// Returns the id of this boot of the kernel; without one no state that was open at a crash is trusted.
+fn boot_id() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned()).filter(|id| !id.is_empty() && !id.contains(char::is_whitespace))
+}

@@ -1,0 +1,408 @@
+//! The state: the rows as they were after some journal record, kept by sled.
+//!
+//! It is materialised from the journal and is never the point of durability. A state that is missing, damaged,
+//! from another version or not trusted after a power cut is set aside and built again from checkpoint and
+//! journal; nothing is ever repaired. It knows nothing of what rows mean.
+//!
+//! On disk: `state/mark` says how far to trust `state/sled/`. A rebuild happens in `state.new/`, which is
+//! renamed when it is whole; what was set aside lies in `state.aside-<n>`.
+//!
+//! One row is the store's own: its key is a single zero byte, its value the journal position that the rows
+//! reflect. Every batch writes it, and the last batch of a rebuild: without it no state is whole.
+
+mod mark;
+mod place;
+#[cfg(test)]
+pub(in crate::store) mod tests;
+mod tree;
+mod value;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use mark::Reason;
+pub use tree::Fault;
+
+use mark::{Mark, Run, judge};
+use place::{Place, sled_dir};
+use tree::{Scan, Tree, within};
+
+use super::disk::{self, Disk, make_dir};
+use super::journal::ChainHash;
+use super::rows::{PackedRows, Row, RowChange};
+
+/// Most bytes of a value: sled puts larger ones into files that it never syncs.
+pub const VALUE_MAX: usize = 64 * 1024;
+/// Most bytes of a key.
+pub const KEY_MAX: usize = 1024;
+
+/// Key of the store's own row. Keys of the caller begin with another byte.
+const POSITION_KEY: &[u8] = &[0];
+/// Rows and bytes of a batch in a rebuild.
+const LOAD_ROWS: usize = 1000;
+const LOAD_BYTES: usize = 512 * 1024;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// sled's page cache. It bounds sled's memory only roughly.
+    pub cache_bytes: u64,
+    /// How long opening and reading all rows may take; beyond that sled counts as hanging.
+    pub open_limit: Duration,
+    /// Version of the rows, by the caller's count: rows of another version are built anew.
+    pub rows_version: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { cache_bytes: 16 << 20, open_limit: Duration::from_secs(300), rows_version: 1 }
+    }
+}
+
+/// The journal position that the rows reflect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    pub seq: u64,
+    /// The chain's hash there, if it was known.
+    pub hash: Option<ChainHash>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Disk(#[from] disk::Fault),
+    #[error("the state in `{}` cannot be used", dir.display())]
+    Unusable {
+        dir: PathBuf,
+        #[source]
+        source: Broken,
+    },
+    #[error("the state did not open in time and was set aside as `{}`; restart to build it again", aside.display())]
+    Hung {
+        aside: PathBuf,
+        #[source]
+        source: Fault,
+    },
+    #[error("the state has stopped after an error; a restart builds it again")]
+    Dead(#[source] Arc<Broken>),
+    #[error("a row with {len} bytes of {part} does not fit the state, at most {max} do")]
+    TooLarge { part: &'static str, len: usize, max: usize },
+    #[error("the key of a row must not be empty or begin with a zero byte")]
+    ReservedKey,
+    #[error("there is no state; load all rows first")]
+    Missing,
+    #[error("rows as of record {seq} cannot be written: the journal is durable up to record {last} only")]
+    NotDurable { seq: u64, last: u64 },
+}
+
+/// What ended the use of a state.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error(transparent)]
+    Tree(#[from] Fault),
+    #[error("{0}")]
+    Damaged(String),
+    /// A batch was refused; the rows stay as they were before it.
+    #[error("a batch was refused: {0}")]
+    Refused(String),
+    #[error(
+        "{broken}; its mark cannot be changed either ({fault}): run `evenkeel rebuild` before the next start"
+    )]
+    Unmarked { broken: Arc<Broken>, fault: disk::Fault },
+}
+
+/// How to come by a state in a store's directory.
+#[derive(Debug, Clone)]
+pub(super) struct Opener {
+    place: Place,
+    boot_id: Option<String>,
+    options: Options,
+}
+
+/// What [`Opener::open`] found.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// It opened, and every row is what was written.
+    Trusted { state: State, at: Position, rows: PackedRows },
+    /// There is none to use; what there was lies in `aside`.
+    Rebuild { reason: Reason, aside: Option<PathBuf> },
+}
+
+impl Opener {
+    pub(super) fn new(disk: Arc<dyn Disk>, root: &Path, boot_id: Option<&str>, options: Options) -> Opener {
+        Opener { place: Place::new(disk, root), boot_id: boot_id.map(str::to_owned), options }
+    }
+
+    /// Opens the state if it may be trusted and reads all of it; otherwise sets it aside.
+    pub(super) fn open(&self, force_rebuild: bool) -> Result<Opened, Error> {
+        self.place.remove_half_built()?;
+        if !self.place.exists()? {
+            return Ok(Opened::Rebuild { reason: Reason::Missing, aside: None });
+        }
+        if force_rebuild {
+            return self.reject(Reason::Forced);
+        }
+        let mark = self.place.read_mark()?;
+        if let Err(reason) = judge(mark.as_ref(), self.boot_id.as_deref(), self.options.rows_version) {
+            return self.reject(reason);
+        }
+        // A clean mark that came back after a power cut would vouch for a state it never saw.
+        let live = self.place.live();
+        self.place.write_mark(&live, &self.open_mark())?;
+        self.place.remove_torn_snapshots()?;
+        match self.open_tree(&live, read_rows) {
+            Ok((tree, (at, rows))) => Ok(Opened::Trusted { state: self.state(tree), at, rows }),
+            Err(Broken::Tree(source @ Fault::Hung(_))) => {
+                Err(Error::Hung { aside: self.place.set_aside()?, source })
+            }
+            Err(Broken::Tree(fault)) if fault.is_environment() => Err(self.unusable(fault.into())),
+            Err(Broken::Tree(fault)) => self.reject(Reason::Refused(fault.to_string())),
+            Err(damage) => self.reject(Reason::Damaged(damage.to_string())),
+        }
+    }
+
+    fn reject(&self, reason: Reason) -> Result<Opened, Error> {
+        Ok(Opened::Rebuild { reason, aside: Some(self.place.set_aside()?) })
+    }
+
+    /// Builds a state out of all rows, apart from the live one, and puts it in place when it is whole.
+    pub(super) fn load(&self, rows: impl Iterator<Item = Row>, at: Position) -> Result<State, Error> {
+        self.place.remove_half_built()?;
+        let building = self.place.building();
+        make_dir(self.place.disk(), &building)?;
+        self.place.write_mark(&building, &self.open_mark())?;
+        let (tree, ()) = self.open_tree(&building, |_| Ok(())).map_err(|broken| self.unusable(broken))?;
+        self.fill(&tree, rows, at)?;
+        let closed = tree.flush().and_then(|()| tree.close(&sled_dir(&building)));
+        closed.map_err(|fault| self.unusable(fault.into()))?;
+        if self.place.exists()? {
+            self.place.set_aside()?;
+        }
+        self.place.put_in_place()?;
+        let reopened = self.open_tree(&self.place.live(), read_position);
+        let (tree, _) = reopened.map_err(|broken| self.unusable(broken))?;
+        Ok(self.state(tree))
+    }
+
+    /// Writes all rows in batches; the last one carries the position.
+    fn fill(&self, tree: &Tree, rows: impl Iterator<Item = Row>, at: Position) -> Result<(), Error> {
+        let apply = |batch: Vec<RowChange>| {
+            tree.apply(batch.into_iter()).map_err(|fault| self.unusable(fault.into()))
+        };
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        for (key, value) in rows {
+            check_row(&key, &value)?;
+            bytes += key.len() + value.len();
+            let wrapped = value::wrap(&key, &value);
+            batch.push((key, Some(wrapped)));
+            if batch.len() >= LOAD_ROWS || bytes >= LOAD_BYTES {
+                apply(std::mem::take(&mut batch))?;
+                bytes = 0;
+            }
+        }
+        batch.push(position_row(at));
+        apply(batch)
+    }
+
+    /// Opens a tree and does the first reading of it, under the time limit.
+    fn open_tree<T: Send + 'static>(
+        &self,
+        state_dir: &Path,
+        read: impl FnOnce(&Tree) -> Result<T, Broken> + Send + 'static,
+    ) -> Result<(Tree, T), Broken> {
+        let Options { cache_bytes, open_limit, .. } = self.options;
+        let dir = sled_dir(state_dir);
+        within(open_limit, move || {
+            let tree = Tree::open(&dir, cache_bytes)?;
+            let read = read(&tree)?;
+            Ok((tree, read))
+        })?
+    }
+
+    fn open_mark(&self) -> Mark {
+        let run = Run::Open { boot_id: self.boot_id.clone() };
+        Mark { rows_version: self.options.rows_version, run }
+    }
+
+    fn unusable(&self, source: Broken) -> Error {
+        Error::Unusable { dir: self.place.live(), source }
+    }
+
+    fn state(&self, tree: Tree) -> State {
+        State { opener: self.clone(), tree, dead: None }
+    }
+}
+
+/// An open state. One per store; the caller holds the store's lock. Dropped without [`State::close_clean`] it
+/// is trusted again only while the same kernel runs.
+#[derive(Debug)]
+pub(super) struct State {
+    opener: Opener,
+    tree: Tree,
+    dead: Option<Arc<Broken>>,
+}
+
+impl State {
+    /// Applies a group's changes in one batch, together with the position that the rows then reflect. A batch
+    /// that is refused is the last: later ones would hide that it is missing. The state stays as it was before.
+    pub(super) fn apply(&mut self, changes: &[RowChange], at: Position) -> Result<(), Error> {
+        self.check_alive()?;
+        let checked =
+            changes.iter().try_for_each(|(key, value)| check_row(key, value.as_deref().unwrap_or_default()));
+        if let Err(error) = checked {
+            self.dead = Some(Arc::new(Broken::Refused(error.to_string())));
+            return Err(error);
+        }
+        let wrapped = changes.iter().map(|(key, value)| {
+            let value = value.as_ref().map(|value| value::wrap(key, value));
+            (key.clone(), value)
+        });
+        let batch = wrapped.chain(std::iter::once(position_row(at)));
+        self.tree.apply(batch).map_err(|fault| self.fail(fault.into()))
+    }
+
+    /// Reads one row.
+    pub(super) fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.check_alive()?;
+        let read = self.tree.get(key).map_err(Broken::from).and_then(|found| match found {
+            Some(wrapped) => Ok(Some(value::unwrap(key, &wrapped).map_err(Broken::Damaged)?.to_vec())),
+            None => Ok(None),
+        });
+        read.map_err(|broken| self.fail(broken))
+    }
+
+    /// Reads the rows whose key begins with `prefix`. It is no snapshot: batches may land between its steps.
+    pub(super) fn scan_prefix(&mut self, prefix: &[u8]) -> Result<RowScan<'_>, Error> {
+        self.check_alive()?;
+        Ok(RowScan { scan: self.tree.scan(prefix), state: self })
+    }
+
+    /// Hands everything to the kernel, so that a crash of the process alone costs less replay.
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        self.check_alive()?;
+        self.tree.flush().map_err(|fault| self.fail(fault.into()))
+    }
+
+    /// Closes the state so that it is trusted after a reboot too: flush, drop, sync of all files, and only then
+    /// the clean mark.
+    pub(super) fn close_clean(mut self) -> Result<(), Error> {
+        self.flush()?;
+        let State { opener, tree, .. } = self;
+        let live = opener.place.live();
+        let closed = tree.close(&sled_dir(&live));
+        closed.map_err(|fault| opener.unusable(fault.into()))?;
+        opener.place.sync_all()?;
+        let mark = Mark { rows_version: opener.options.rows_version, run: Run::Clean };
+        Ok(opener.place.write_mark(&live, &mark)?)
+    }
+
+    /// Gives the state up although it opened, and sets it aside.
+    pub(super) fn reject(self, reason: Reason) -> Result<Opened, Error> {
+        let State { opener, tree, .. } = self;
+        drop(tree);
+        opener.reject(reason)
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.dead.is_none()
+    }
+
+    fn check_alive(&self) -> Result<(), Error> {
+        self.dead.as_ref().map_or(Ok(()), |broken| Err(Error::Dead(Arc::clone(broken))))
+    }
+
+    /// Ends the use of the handle: no retry, and no trust at the next start.
+    fn fail(&mut self, broken: Broken) -> Error {
+        let mut broken = Arc::new(broken);
+        if let Err(fault) = self.opener.place.distrust(self.opener.options.rows_version) {
+            broken = Arc::new(Broken::Unmarked { broken, fault });
+        }
+        self.dead = Some(Arc::clone(&broken));
+        Error::Dead(broken)
+    }
+}
+
+/// Rows of [`State::scan_prefix`]. After an error there are no more.
+pub struct RowScan<'a> {
+    scan: Scan,
+    state: &'a mut State,
+}
+
+impl Iterator for RowScan<'_> {
+    type Item = Result<Row, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.state.dead.is_some() {
+            return None;
+        }
+        loop {
+            return match checked(self.scan.next()?) {
+                Ok((key, _)) if key == POSITION_KEY => continue,
+                Ok(row) => Some(Ok(row)),
+                Err(broken) => Some(Err(self.state.fail(broken))),
+            };
+        }
+    }
+}
+
+fn checked<B: AsRef<[u8]>>(row: Result<(B, B), Fault>) -> Result<Row, Broken> {
+    let (key, wrapped) = row?;
+    let value = value::unwrap(key.as_ref(), wrapped.as_ref()).map_err(Broken::Damaged)?;
+    Ok((key.as_ref().to_vec(), value.to_vec()))
+}
+
+/// Reads every row and checks it: opening alone misses damage.
+fn read_rows(tree: &Tree) -> Result<(Position, PackedRows), Broken> {
+    let mut rows = PackedRows::default();
+    let mut position = None;
+    for row in tree.scan(&[]) {
+        let (key, wrapped) = row?;
+        tree.touch(&key)?;
+        let value = value::unwrap(&key, &wrapped).map_err(Broken::Damaged)?;
+        if key == POSITION_KEY {
+            position = decode_position(value);
+        } else {
+            rows.push(&key, value);
+        }
+    }
+    let position = position.ok_or_else(no_position)?;
+    Ok((position, rows))
+}
+
+fn read_position(tree: &Tree) -> Result<Position, Broken> {
+    let wrapped = tree.get(POSITION_KEY)?.ok_or_else(no_position)?;
+    let value = value::unwrap(POSITION_KEY, &wrapped).map_err(Broken::Damaged)?;
+    decode_position(value).ok_or_else(no_position)
+}
+
+fn no_position() -> Broken {
+    Broken::Damaged("it does not say which journal record it reflects".to_owned())
+}
+
+fn check_row(key: &[u8], value: &[u8]) -> Result<(), Error> {
+    if key.first().is_none_or(|first| *first == POSITION_KEY[0]) {
+        return Err(Error::ReservedKey);
+    }
+    for (part, len, max) in [("key", key.len(), KEY_MAX), ("value", value.len(), VALUE_MAX)] {
+        if len > max {
+            return Err(Error::TooLarge { part, len, max });
+        }
+    }
+    Ok(())
+}
+
+fn position_row(at: Position) -> RowChange {
+    let mut value = at.seq.to_le_bytes().to_vec();
+    value.extend_from_slice(at.hash.as_ref().map_or(&[], |hash| hash.as_bytes().as_slice()));
+    (POSITION_KEY.to_vec(), Some(value::wrap(POSITION_KEY, &value)))
+}
+
+fn decode_position(value: &[u8]) -> Option<Position> {
+    let (seq, hash) = value.split_first_chunk::<8>()?;
+    let hash = match hash {
+        [] => None,
+        hash => Some(ChainHash::from_bytes(hash.try_into().ok()?)),
+    };
+    Some(Position { seq: u64::from_le_bytes(*seq), hash })
+}

@@ -1,0 +1,108 @@
+//! What the web asks of the daemon. The engine implements it; a test may, too.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+use crate::{
+    connectors::Push,
+    core::{Command, Refused, Reply, State},
+    model::{ChannelId, Seq, Timestamp},
+    web::view::{InitDone, InitPreview},
+};
+
+/// Something to be done with a consistent state, all of it durable. Holds up the ledger for as long as it takes.
+pub type Read = Box<dyn FnOnce(&State) + Send>;
+
+/// Where everything but pushes is asked.
+#[async_trait]
+pub trait Desk: Send + Sync {
+    fn vitals(&self) -> Vitals;
+
+    /// Has a command decided, and waits until its records are durable.
+    async fn submit(&self, command: Command) -> Result<Reply, Failure>;
+
+    /// Has a state read. After an error it may have been, or not.
+    async fn read(&self, read: Read) -> Result<(), Failure>;
+
+    /// Writes a checkpoint. Returns the hash of the journal's chain, in hex.
+    async fn checkpoint(&self) -> Result<String, Failure>;
+
+    /// Has a channel's feeds read soon. `false`: there is no such channel.
+    fn poll(&self, channel: &ChannelId) -> bool;
+
+    /// Tells what taking over the opening stock from `from` would do. Takes as long as reading all catalogues.
+    async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure>;
+
+    /// Takes over the opening stock from `from`.
+    async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure>;
+
+    /// Returns all metrics in the OpenMetrics text format.
+    async fn figures(&self) -> String;
+}
+
+/// One channel's door for pushes.
+#[async_trait]
+pub trait Door: Send + Sync {
+    /// Takes a push in. What it answers is durable.
+    async fn push(&self, push: &Push) -> Taken;
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Durable, or nothing to record.
+    Yes,
+    Duplicate,
+    /// Authentic but unreadable: kept in quarantine.
+    Quarantined,
+    NotFollowed,
+    Forged,
+    /// The queue is full; nothing was recorded.
+    Busy,
+    /// The daemon stops; whether it was recorded is not known.
+    Stopped,
+}
+
+/// How the daemon is, without asking its ledger.
+#[derive(Debug, Clone, Copy)]
+pub struct Vitals {
+    pub now: Timestamp,
+    pub uptime: Duration,
+    /// The position up to which the journal is durable.
+    pub seq: Seq,
+    /// Grows while the ledger makes progress.
+    pub beat: u64,
+    /// Requests that wait for the ledger.
+    pub queued: usize,
+}
+
+/// Why something that was asked was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("the daemon is busy: its queue is full")]
+    Busy,
+    #[error("the daemon is stopping")]
+    Stopping,
+    /// It makes no sense as things stand.
+    #[error("{what}")]
+    Conflict { what: String, next: String },
+    /// A channel did not tell what was needed.
+    #[error("`{channel}` could not be read: {why}")]
+    Channel { channel: ChannelId, why: String },
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Reads from a consistent state. `read` holds up the ledger, so it must be bounded.
+pub(super) async fn ask<T: Send + 'static>(
+    desk: &dyn Desk,
+    read: impl FnOnce(&State) -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let (answer, answered) = oneshot::channel();
+    desk.read(Box::new(move |state| drop(answer.send(read(state))))).await?;
+    answered.await.map_err(|_| Failure::Stopping)
+}

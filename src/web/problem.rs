@@ -1,0 +1,74 @@
+//! What goes wrong, as an answer: a status, what happened, and what to do next.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    core::Refused,
+    web::{Failure, view::Problem},
+};
+
+/// An answer that is not a success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub problem: Problem,
+}
+
+impl Answer {
+    pub(super) fn new(status: StatusCode, error: impl ToString, next: &str) -> Answer {
+        Answer { status, problem: Problem { error: error.to_string(), next: next.to_owned() } }
+    }
+
+    /// The request itself is wrong.
+    pub(super) fn bad(error: impl ToString, next: &str) -> Answer {
+        Answer::new(StatusCode::BAD_REQUEST, error, next)
+    }
+
+    pub(super) fn missing(error: impl ToString, next: &str) -> Answer {
+        Answer::new(StatusCode::NOT_FOUND, error, next)
+    }
+}
+
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Answer {
+        let (status, next) = match &failure {
+            Failure::Refused(refused) => of_refused(refused),
+            Failure::Busy => (StatusCode::SERVICE_UNAVAILABLE, "try again in a moment"),
+            Failure::Stopping => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "wait until the daemon is up again, or see its log for why it ended",
+            ),
+            Failure::Conflict { next, .. } => (StatusCode::CONFLICT, next.as_str()),
+            Failure::Channel { .. } => (
+                StatusCode::BAD_GATEWAY,
+                "see that the channel is up and its credentials are good: `evenkeel check --online`",
+            ),
+            Failure::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "see the daemon's log for more"),
+        };
+        Answer::new(status, &failure, next)
+    }
+}
+
+fn of_refused(refused: &Refused) -> (StatusCode, &'static str) {
+    match refused {
+        Refused::NotConfigured => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the daemon is still starting; try again in a moment")
+        }
+        Refused::NoChannel(_) => (StatusCode::NOT_FOUND, "`evenkeel status` lists the channels"),
+        Refused::NotInitialised => (StatusCode::CONFLICT, "run `evenkeel init --from CHANNEL` first"),
+        Refused::Nothing(_) => {
+            (StatusCode::NOT_FOUND, "see that the name is right; it may also have been dealt with")
+        }
+        Refused::OutOfRange(_) => (StatusCode::UNPROCESSABLE_ENTITY, "mend the quantity where it comes from"),
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.problem)).into_response()
+    }
+}

@@ -1,0 +1,139 @@
+//! From the state to what people ask about it. Pure; bounded in what it gives out, so that the ledger is not held up.
+
+pub(super) mod letters;
+pub(super) mod mapping;
+pub(super) mod order;
+pub(super) mod outbox;
+pub(super) mod sku;
+pub(super) mod status;
+
+use crate::{
+    core::{
+        State,
+        allocation::Pause,
+        decide::lane::waits_for,
+        index::{Kind, Work},
+        leg,
+        state::{Alert, AlertKey, Listing, ListingRef},
+    },
+    model::{ChannelId, Timestamp},
+    web::view::{AlertView, Alerts},
+};
+
+/// Returns every alert: those that fire first, the oldest first.
+pub(super) fn alerts(state: &State, now: Timestamp) -> Alerts {
+    let mut alerts: Vec<AlertView> =
+        state.alerts.iter().map(|(key, alert)| alert_view(key, alert, now)).collect();
+    alerts.sort_by_key(|alert| (!alert.firing, alert.since));
+    Alerts { alerts }
+}
+
+fn alert_view(key: &AlertKey, alert: &Alert, now: Timestamp) -> AlertView {
+    let told = alert.told.filter(|(firing, _)| *firing == alert.firing);
+    AlertView {
+        kind: key.kind.name().to_owned(),
+        subject: key.subject.clone(),
+        text: alert.text.clone(),
+        firing: alert.firing,
+        since: alert.raised_at.into(),
+        age_ms: now.since(alert.raised_at),
+        told_at: told.map(|(_, at)| at.into()),
+        tries: alert.tries,
+    }
+}
+
+/// Returns the listings of one kind of work on a channel.
+fn listings<'a>(
+    state: &'a State,
+    kind: Kind,
+    channel: &'a ChannelId,
+) -> impl Iterator<Item = &'a ListingRef> + 'a {
+    state.index.of(kind, channel).filter_map(|work| match work {
+        Work::Ready { listing, .. }
+        | Work::Retry { listing, .. }
+        | Work::Look { listing, .. }
+        | Work::Fencing { listing, .. }
+        | Work::InFlight { listing, .. }
+        | Work::Unseen { listing, .. }
+        | Work::Parked { listing, .. } => Some(listing),
+        Work::Fetch { .. }
+        | Work::Unmapped { .. }
+        | Work::Post { .. }
+        | Work::Posting { .. }
+        | Work::PostLate { .. }
+        | Work::PostParked { .. }
+        | Work::Unposted { .. } => None,
+    })
+}
+
+/// Returns the orders of one kind of work on a channel.
+fn orders<'a>(
+    state: &'a State,
+    kind: Kind,
+    channel: &'a ChannelId,
+) -> impl Iterator<Item = &'a crate::model::OrderKey> + 'a {
+    state.index.of(kind, channel).filter_map(|work| match work {
+        Work::Fetch { order, .. }
+        | Work::Unmapped { order, .. }
+        | Work::Post { order, .. }
+        | Work::Posting { order, .. }
+        | Work::PostLate { order, .. }
+        | Work::PostParked { order, .. }
+        | Work::Unposted { order, .. } => Some(order),
+        Work::Ready { .. }
+        | Work::Retry { .. }
+        | Work::Look { .. }
+        | Work::Fencing { .. }
+        | Work::InFlight { .. }
+        | Work::Unseen { .. }
+        | Work::Parked { .. } => None,
+    })
+}
+
+/// Returns when a leg is next sent or looked at, if that is known.
+fn next_at(leg: &leg::Leg) -> Option<Timestamp> {
+    match &leg.state {
+        leg::State::Retry { at } => Some(*at),
+        leg::State::Accepted { look_at, .. }
+        | leg::State::Probing { look_at, .. }
+        | leg::State::Looking { look_at, .. } => Some(*look_at),
+        leg::State::Pending
+        | leg::State::InFlight(_)
+        | leg::State::Confirmed
+        | leg::State::Parked { .. }
+        | leg::State::Dropped => None,
+    }
+}
+
+/// Returns why a leg has not arrived, for people. `None`: it has.
+fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> Option<String> {
+    let leg = held.leg.as_ref()?;
+    let before_sending = |otherwise: String| {
+        paused(state, listing, held).or_else(|| waits_for(state, listing, now)).unwrap_or(otherwise)
+    };
+    Some(match &leg.state {
+        leg::State::Confirmed => return None,
+        leg::State::Pending => before_sending("it is about to be sent".to_owned()),
+        leg::State::Retry { .. } => {
+            before_sending(format!("{} tries in a row did not go through; it goes again", leg.tries))
+        }
+        leg::State::InFlight(_) => "the channel's answer is awaited".to_owned(),
+        leg::State::Accepted { .. } => "the channel took it; it counts when it is seen live".to_owned(),
+        leg::State::Probing { .. } => {
+            "the answer is not known; it is looked at before it is sent again".to_owned()
+        }
+        leg::State::Looking { .. } => "what the channel shows is looked at first".to_owned(),
+        leg::State::Parked { reason, .. } => format!("waits for a person: {reason}"),
+        leg::State::Dropped => "a person gave it up; the next change starts again".to_owned(),
+    })
+}
+
+fn paused(state: &State, listing: &ListingRef, held: &Listing) -> Option<String> {
+    let of_sku = state.skus.get(&listing.sku).and_then(|row| row.pause);
+    let of_channel = state.channels.get(&held.channel).and_then(|row| row.pause);
+    if of_sku == Some(Pause::Frozen) {
+        return Some("the SKU is paused (frozen); see `evenkeel resume`".to_owned());
+    }
+    (of_channel == Some(Pause::Frozen))
+        .then(|| "the channel is paused (frozen); see `evenkeel resume`".to_owned())
+}

@@ -1,0 +1,112 @@
+//! The mapping: its table, the listings that are bound, and what waits for a row.
+
+use crate::{
+    core::{
+        State,
+        index::Kind,
+        mapping::{Resolved, resolve},
+    },
+    model::{ChannelId, Sku, policy::MappingRow},
+    web::{
+        query::{order::unmapped, orders},
+        view::{MapRow, MapSource, Mapping, Unmapped, Unmatched, ids_of},
+    },
+};
+
+/// What of the mapping is asked for.
+#[derive(Debug, Clone, Default)]
+pub(in crate::web) struct Wanted {
+    pub channel: Option<ChannelId>,
+    pub limit: usize,
+}
+
+impl Wanted {
+    fn is(&self, channel: &ChannelId) -> bool {
+        self.channel.as_ref().is_none_or(|wanted| wanted == channel)
+    }
+}
+
+/// Returns rows of the table from the one numbered `from` on: the configuration's, then the imported ones.
+pub(in crate::web) fn table(state: &State, wanted: &Wanted, from: usize) -> Mapping {
+    let configured = state.policies().into_iter().flat_map(|policies| policies.mapping.table.iter());
+    let configured = configured.map(|row| (row, MapSource::Config));
+    let imported = state.table.iter().map(|row| (row, MapSource::Imported));
+    let rows = configured.chain(imported).filter(|(row, _)| wanted.is(&row.channel)).skip(from);
+    let mut rows: Vec<MapRow> =
+        rows.take(wanted.limit.saturating_add(1)).map(|(row, source)| table_row(row, source)).collect();
+    let next = (rows.len() > wanted.limit).then(|| (from + wanted.limit).to_string());
+    rows.truncate(wanted.limit);
+    Mapping { rows, next, ..Mapping::default() }
+}
+
+fn table_row(row: &MappingRow, source: MapSource) -> MapRow {
+    MapRow { sku: row.sku.clone(), channel: row.channel.clone(), ids: ids_of(&row.ids), from: Some(source) }
+}
+
+/// Returns the bound listings of the SKUs after `after`: all of a SKU, so slightly more than the limit.
+pub(in crate::web) fn bound(state: &State, wanted: &Wanted, after: Option<&Sku>) -> Mapping {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let from = after.map_or(Unbounded, Excluded);
+    let mut rows = Vec::new();
+    for (looked_at, (sku, row)) in state.skus.range::<Sku, _>((from, Unbounded)).enumerate() {
+        for listing in row.listings.iter().filter(|listing| wanted.is(&listing.channel)) {
+            let (sku, channel) = (sku.clone(), listing.channel.clone());
+            rows.push(MapRow { sku, channel, ids: ids_of(&listing.ids), from: Some(MapSource::Listing) });
+        }
+        // SKUs that have none on the channel asked for cost time, too.
+        if rows.len() >= wanted.limit || looked_at >= wanted.limit {
+            return Mapping { rows, next: Some(sku.to_string()), ..Mapping::default() };
+        }
+    }
+    Mapping { rows, ..Mapping::default() }
+}
+
+/// Returns what no SKU was found for, from the one numbered `from` on: catalogue items, then order lines.
+pub(in crate::web) fn waiting(state: &State, wanted: &Wanted, from: usize) -> Mapping {
+    enum Waiting {
+        Item(Unmatched),
+        Line(Unmapped),
+    }
+    let items = state.unmatched.iter().filter(|((channel, _), _)| wanted.is(channel)).map(
+        |((channel, ids), held)| {
+            Waiting::Item(Unmatched {
+                channel: channel.clone(),
+                ids: ids_of(ids),
+                title: held.item.title.clone(),
+                why: held.why.clone(),
+                since: held.at.into(),
+            })
+        },
+    );
+    let lines = lines(state, wanted).map(Waiting::Line);
+    let mut page = Mapping::default();
+    for (n, one) in items.chain(lines).skip(from).take(wanted.limit.saturating_add(1)).enumerate() {
+        if n == wanted.limit {
+            page.next = Some((from + wanted.limit).to_string());
+            break;
+        }
+        match one {
+            Waiting::Item(item) => page.unmatched.push(item),
+            Waiting::Line(line) => page.unmapped.push(line),
+        }
+    }
+    page
+}
+
+fn lines<'a>(state: &'a State, wanted: &'a Wanted) -> impl Iterator<Item = Unmapped> + 'a {
+    let channels = state.policies().into_iter().flat_map(|policies| policies.channels.keys());
+    let keys = channels
+        .filter(|channel| wanted.is(channel))
+        .flat_map(|channel| orders(state, Kind::Unmapped, channel));
+    keys.flat_map(move |key| {
+        let lines = state.orders.get(key).into_iter().flat_map(|order| &order.lines);
+        lines.filter_map(move |(id, line)| {
+            // One that has a SKU only waits for the opening stock.
+            let known =
+                matches!(resolve(state, &key.channel, &line.ids), Resolved::Listing(_) | Resolved::Sku(_));
+            let why = unmapped(state, &key.channel, line).filter(|_| !known)?;
+            let (channel, order) = (key.channel.clone(), key.order.clone());
+            Some(Unmapped { channel, order, line: id.clone(), ids: ids_of(&line.ids), why })
+        })
+    })
+}

@@ -1,0 +1,109 @@
+//! One order: what was told, what is booked, and what each ERP knows of it.
+
+use crate::{
+    core::{
+        State,
+        mapping::{Resolved, resolve},
+        order::{Line, Order},
+        posting::{PostState, Step, reference},
+    },
+    model::{ChannelId, FulfilledBy, Identifiers, LineId, OrderKey, Overflow, Quantity, Sku},
+    web::view::{BindingView, ItemView, LetterId, LineView, OrderView, PostingView, ids_of},
+};
+
+pub(in crate::web) fn order(state: &State, key: &OrderKey) -> Option<OrderView> {
+    let order = state.orders.get(key)?;
+    let lines = order.lines.iter().map(|(id, held)| line(state, &key.channel, order, id, held));
+    Some(OrderView {
+        channel: key.channel.clone(),
+        order: key.order.clone(),
+        name: order.name.clone(),
+        placed_at: order.placed_at.into(),
+        fetch_due: order.fetch_due.is_some(),
+        // What does not fit into a quantity was refused before it was merged.
+        lines: lines.collect::<Result<_, Overflow>>().ok()?,
+        postings: order.postings.iter().map(|posting| self::posting(state, key, posting)).collect(),
+    })
+}
+
+fn line(
+    state: &State,
+    channel: &ChannelId,
+    order: &Order,
+    id: &LineId,
+    line: &Line,
+) -> Result<LineView, Overflow> {
+    Ok(LineView {
+        line: id.clone(),
+        ids: ids_of(&line.ids),
+        by: line.by,
+        totals: order.totals(line)?,
+        booked: line.booked,
+        open: line.open()?,
+        bound: line.bound.as_ref().map(|bound| BindingView {
+            sku: bound.sku.clone(),
+            location: bound.location.clone(),
+            baseline: bound.baseline,
+        }),
+        unmapped: unmapped(state, channel, line),
+    })
+}
+
+/// Returns why a line waits for a SKU, if it does.
+pub(super) fn unmapped(state: &State, channel: &ChannelId, line: &Line) -> Option<String> {
+    let waits = line.bound.is_none() && line.by != FulfilledBy::Channel && line.ordered_most > Quantity::ZERO;
+    waits.then(|| no_sku(state, channel, &line.ids))
+}
+
+fn no_sku(state: &State, channel: &ChannelId, ids: &Identifiers) -> String {
+    match resolve(state, channel, ids) {
+        Resolved::Ambiguous(skus) => {
+            let names: Vec<&str> = skus.iter().map(Sku::as_str).collect();
+            format!("fits several SKUs: {}", names.join(", "))
+        }
+        Resolved::Unknown => "no SKU has this code".to_owned(),
+        Resolved::Listing(_) | Resolved::Sku(_) if state.initialised.is_none() => {
+            "the opening stock was not taken over yet".to_owned()
+        }
+        Resolved::Listing(_) | Resolved::Sku(_) => "it is booked when it is next read".to_owned(),
+    }
+}
+
+fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
+    let (name, next_at, reason) = step(&posting.step);
+    let behind = !matches!(posting.step, Step::Done | Step::Dropped);
+    let parked = matches!(posting.step, Step::Parked { .. });
+    PostingView {
+        channel: posting.channel.clone(),
+        state: name.to_owned(),
+        reference: state.policies().map(|policies| reference(policies, key)).unwrap_or_default(),
+        sequence: posting.sequence,
+        tries: posting.tries,
+        since: behind.then_some(posting.since.into()),
+        next_at: next_at.map(Into::into),
+        reason,
+        acknowledged: posting
+            .acked
+            .iter()
+            .map(|item| ItemView {
+                sku: item.sku.clone(),
+                location: item.location.clone(),
+                totals: item.totals,
+            })
+            .collect(),
+        dead_letter: parked
+            .then(|| LetterId::Posting { channel: posting.channel.clone(), order: key.clone() }),
+    }
+}
+
+/// Returns a step's name, when it goes on, and why it waits for a person.
+pub(super) fn step(step: &Step) -> (&'static str, Option<crate::model::Timestamp>, Option<String>) {
+    match step {
+        Step::Done => ("done", None, None),
+        Step::Pending => ("pending", None, None),
+        Step::InFlight { .. } => ("in_flight", None, None),
+        Step::Retry { at } => ("retry", Some(*at), None),
+        Step::Parked { reason } => ("parked", None, Some(reason.clone())),
+        Step::Dropped => ("dropped", None, None),
+    }
+}

@@ -1,0 +1,105 @@
+//! What has not arrived yet, channel by channel: legs, then postings. What waits for a person is a dead letter.
+
+use crate::{
+    core::{State, allocation::Pause, circuit::Allowed, index::Kind, posting::Step, state::ListingRef},
+    model::{ChannelId, Mode, OrderKey, Timestamp},
+    web::{
+        query::{listings, next_at, order::step, orders, why},
+        view::{Outbox, OutboxKind, OutboxRow},
+    },
+};
+
+/// The kinds of work that stand for an unconfirmed leg; each such leg has exactly one.
+const LEGS: [Kind; 4] = [Kind::InFlight, Kind::Look, Kind::Retry, Kind::Ready];
+const POSTINGS: [Kind; 2] = [Kind::Posting, Kind::Post];
+
+/// Returns at most `limit` rows, of one channel or of all.
+pub(in crate::web) fn outbox(
+    state: &State,
+    only: Option<&ChannelId>,
+    limit: usize,
+    now: Timestamp,
+) -> Outbox {
+    let channels = state.policies().into_iter().flat_map(|policies| policies.channels.keys());
+    let channels = channels.filter(|channel| only.is_none_or(|only| only == *channel));
+    let rows = channels.flat_map(|channel| {
+        let legs = LEGS.into_iter().flat_map(move |kind| listings(state, kind, channel));
+        let postings = POSTINGS.into_iter().flat_map(move |kind| orders(state, kind, channel));
+        legs.filter_map(move |listing| leg(state, listing, now))
+            .chain(postings.filter_map(move |key| posting(state, channel, key, now)))
+    });
+    let mut rows: Vec<OutboxRow> = rows.take(limit.saturating_add(1)).collect();
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    Outbox { rows, more }
+}
+
+fn leg(state: &State, listing: &ListingRef, now: Timestamp) -> Option<OutboxRow> {
+    let held = state.listing(listing)?;
+    let leg = held.leg.as_ref()?;
+    Some(OutboxRow {
+        kind: OutboxKind::Leg,
+        channel: held.channel.clone(),
+        subject: listing.sku.to_string(),
+        state: leg.name().to_owned(),
+        quantity: Some(leg.quantity),
+        base: held.writes.base,
+        revision: Some(leg.revision),
+        tries: leg.tries,
+        since: leg.since.into(),
+        age_ms: now.since(leg.since),
+        next_at: next_at(leg).map(Into::into),
+        why: why(state, listing, held, now),
+    })
+}
+
+fn posting(state: &State, channel: &ChannelId, key: &OrderKey, now: Timestamp) -> Option<OutboxRow> {
+    let posting = state.orders.get(key)?.posting(channel)?;
+    let (name, next_at, _) = step(&posting.step);
+    Some(OutboxRow {
+        kind: OutboxKind::Posting,
+        channel: channel.clone(),
+        subject: key.to_string(),
+        state: name.to_owned(),
+        quantity: None,
+        base: None,
+        revision: None,
+        tries: posting.tries,
+        since: posting.since.into(),
+        age_ms: now.since(posting.since),
+        next_at: next_at.map(Into::into),
+        why: why_posting(state, channel, &posting.step, posting.tries, now),
+    })
+}
+
+fn why_posting(
+    state: &State,
+    channel: &ChannelId,
+    step: &Step,
+    tries: u32,
+    now: Timestamp,
+) -> Option<String> {
+    let row = state.channels.get(channel);
+    let gate = if state.policies().is_some_and(|policies| policies.mode == Mode::Shadow) {
+        Some("shadow mode posts nothing".to_owned())
+    } else if let Some(pause) = row.and_then(|row| row.pause) {
+        let name = match pause {
+            Pause::Frozen => "frozen",
+            Pause::Stopped => "stopped",
+        };
+        Some(format!("the channel is paused ({name}); see `evenkeel resume`"))
+    } else if row.is_some_and(|row| row.circuit.allows(now) == Allowed::None) {
+        Some("the channel's circuit is open".to_owned())
+    } else {
+        None
+    };
+    match step {
+        Step::Pending => Some(gate.unwrap_or_else(|| "it is about to be posted".to_owned())),
+        Step::Retry { .. } => {
+            Some(gate.unwrap_or_else(|| format!("{tries} tries in a row did not go through; it goes again")))
+        }
+        Step::InFlight { .. } => Some("the ERP's answer is awaited".to_owned()),
+        Step::Parked { reason } => Some(format!("waits for a person: {reason}")),
+        Step::Done | Step::Dropped => None,
+    }
+}

@@ -1,0 +1,118 @@
+//! One SKU: balances, listings, what is under way, what moved last.
+
+use crate::{
+    core::{
+        State,
+        ledger::{Booked, Cause},
+        leg,
+        state::{Commit, Listing, ListingRef, Place},
+    },
+    model::{Quantity, Sku, Timestamp},
+    web::{
+        query::{next_at, why},
+        view::{
+            CommitView, EntryView, LetterId, ListingView, OpenedView, PlaceView, SkuView, UnsettledView,
+            ids_of,
+        },
+    },
+};
+
+pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<SkuView> {
+    let row = state.skus.get(sku)?;
+    let numbered =
+        row.listings.iter().enumerate().filter_map(|(n, held)| Some((u16::try_from(n).ok()?, held)));
+    Some(SkuView {
+        sku: sku.clone(),
+        revision: row.revision,
+        paused: row.pause,
+        stock: row.stock.iter().map(place).collect(),
+        listings: numbered.map(|(n, held)| listing(state, sku, n, held, now)).collect(),
+        commits: row.commits.iter().map(|held| commit(held, now)).collect(),
+        recent: row.recent.iter().map(entry).collect(),
+    })
+}
+
+fn place(place: &Place) -> PlaceView {
+    let stock = place.stock;
+    let opened = place.opened.as_ref().map(|opened| OpenedView {
+        as_of: opened.as_of.into(),
+        counter: opened.counter.clone(),
+        measure: opened.measure,
+    });
+    PlaceView {
+        location: place.location.clone(),
+        on_hand: stock.on_hand,
+        committed: stock.committed,
+        reserved: stock.reserved,
+        // Balances that are booked are in range, and so is their difference.
+        available: stock.available().unwrap_or(Quantity::ZERO),
+        opened,
+    }
+}
+
+fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> ListingView {
+    let leg = held.leg.as_ref();
+    let unconfirmed = leg.filter(|leg| !matches!(leg.state, leg::State::Confirmed));
+    let parked = leg.is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. }));
+    let place = ListingRef { sku: sku.clone(), at: n };
+    ListingView {
+        channel: held.channel.clone(),
+        n,
+        ids: ids_of(&held.ids),
+        by: held.by,
+        unwritable: held.unwritable.as_deref().map(str::to_owned),
+        state: leg.map(|leg| leg.name().to_owned()),
+        desired: leg.map(|leg| leg.quantity),
+        revision: leg.map(|leg| leg.revision),
+        shown: held.writes.confirmed.map(|confirmed| confirmed.quantity),
+        shown_revision: held.writes.confirmed.map(|confirmed| confirmed.revision),
+        confirmed_at: held.writes.confirmed.map(|confirmed| confirmed.at.into()),
+        base: held.writes.base,
+        tries: leg.map_or(0, |leg| leg.tries),
+        since: unconfirmed.map(|leg| leg.since.into()),
+        age_ms: unconfirmed.map(|leg| now.since(leg.since)),
+        next_at: leg.and_then(next_at).map(Into::into),
+        waits_for: why(state, &place, held, now),
+        unsettled: held.writes.unsettled.iter().map(unsettled).collect(),
+        dead_letter: parked.then(|| LetterId::Leg { channel: held.channel.clone(), sku: sku.clone(), n }),
+    }
+}
+
+fn unsettled(write: &leg::Unsettled) -> UnsettledView {
+    UnsettledView { quantity: write.quantity, compare: write.compare, sent_at: write.at.into() }
+}
+
+fn commit(commit: &Commit, now: Timestamp) -> CommitView {
+    CommitView {
+        id: commit.id,
+        revision: commit.revision,
+        opened_at: commit.opened_at.into(),
+        event_at: commit.event_at.into(),
+        age_ms: now.since(commit.opened_at),
+        legs: commit.legs.clone(),
+    }
+}
+
+fn entry(booked: &Booked) -> EntryView {
+    let entry = &booked.entry;
+    let (cause, order) = match &entry.cause {
+        Cause::Order { order, line } => (format!("order {order} line {line}"), Some(order.clone())),
+        Cause::Count { counter, as_of } => {
+            (format!("count by {counter} as of {}", crate::web::view::Time(*as_of)), None)
+        }
+        Cause::Operator { note } => (format!("a person: {note}"), None),
+    };
+    EntryView {
+        seq: booked.seq,
+        location: entry.location.clone(),
+        kind: entry.kind.name().to_owned(),
+        quantity: entry.quantity,
+        cause,
+        order,
+        event_at: entry.event_at.into(),
+        recorded_at: booked.recorded_at.into(),
+        on_hand: entry.after.on_hand,
+        committed: entry.after.committed,
+        reserved: entry.after.reserved,
+    }
+}

@@ -1,0 +1,5 @@
+//! End to end: the daemon's parts against servers that speak the real protocols.
+
+mod shops;
+mod support;
+mod tryton;

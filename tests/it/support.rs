@@ -1,0 +1,209 @@
+//! A daemon and a sandbox in one process, and the ways to look at both.
+
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use evenkeel::{
+    config::{Config, Secrets},
+    connectors::Scope,
+    core::{Command, State, command::Count},
+    engine::{Daemon, reconcile::read_catalogue},
+    model::{ChannelId, CountLine, Measure, Timestamp},
+    sandbox::{Addresses, Options, Running, Sandbox},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// How long anything may take before a test gives up. Nothing waits this long unless it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A sandbox in this process.
+pub(crate) struct World {
+    running: Running,
+    client: reqwest::Client,
+}
+
+impl World {
+    /// Starts a sandbox whose delays are short; `change` may alter it.
+    pub(crate) async fn start(change: impl FnOnce(&mut Options)) -> World {
+        let mut options = Options::default();
+        options.catalogue.skus = 12;
+        options.catalogue.fba_twins = 1;
+        options.amazon.visibility_ms = evenkeel::sandbox::Span { min: 50, max: 200 };
+        options.amazon.order_lag_ms = 50;
+        options.amazon.pending_ms = evenkeel::sandbox::Span { min: 100, max: 500 };
+        options.amazon.rate_scale = 500.0;
+        options.shoppers.next_step_ms = evenkeel::sandbox::Span { min: 50, max: 500 };
+        options.shopify.webhook_retry_scale = 0.0001;
+        change(&mut options);
+        let running = Sandbox::start(options).await.expect("the sandbox starts");
+        World { running, client: reqwest::Client::new() }
+    }
+
+    pub(crate) fn at(&self) -> Addresses {
+        self.running.addresses()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let url = format!("http://{}/{path}", self.at().control);
+        let answer = self.client.get(url).send().await.expect("the sandbox answers");
+        answer.json().await.expect("JSON")
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
+        let url = format!("http://{}/{path}", self.at().control);
+        let answer = self.client.post(url).json(&body).send().await.expect("the sandbox answers");
+        let status = answer.status();
+        let told: Value = answer.json().await.expect("JSON");
+        assert!(status.is_success(), "{path}: {status} {told}");
+        told
+    }
+
+    /// Returns what the SKUs do not agree on; empty: the books of all systems agree.
+    pub(crate) async fn disagreements(&self) -> Vec<String> {
+        let books = self.get("books").await;
+        let skus = books["skus"].as_array().expect("a list").clone();
+        let shown = |sku: &Value, system: &str| sku[system]["shown"].as_i64().unwrap_or(-1).max(0);
+        skus.iter()
+            .filter(|sku| {
+                let available = sku["available"].as_i64().unwrap_or(-1).max(0);
+                shown(sku, "shopify") != available
+                    || shown(sku, "amazon") != available
+                    || sku["erp"]["on_hand"] != sku["physical"]
+            })
+            .map(|sku| {
+                format!(
+                    "{}: available {} physical {} shopify {} amazon {} erp {}",
+                    sku["sku"],
+                    sku["available"],
+                    sku["physical"],
+                    sku["shopify"]["shown"],
+                    sku["amazon"]["shown"],
+                    sku["erp"]["on_hand"]
+                )
+            })
+            .collect()
+    }
+}
+
+/// A daemon in this process, with a directory of its own.
+pub(crate) struct Shop {
+    pub daemon: Daemon,
+    pub stop: CancellationToken,
+    pub dir: TempDir,
+}
+
+pub(crate) fn channel(name: &str) -> ChannelId {
+    ChannelId::new(name).expect("a name")
+}
+
+/// Writes a file that only we can read.
+pub(crate) fn secret(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    let mut file =
+        OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&path).expect("a file");
+    file.write_all(text.as_bytes()).expect("written");
+    path
+}
+
+/// Returns the configuration of a daemon whose channels are the sandbox's.
+pub(crate) async fn config(world: &World, dir: &Path) -> String {
+    let systems = world.get("systems").await;
+    let text = |system: &str, key: &str| systems[system][key].as_str().unwrap_or_default().to_owned();
+    secret(dir, "shopify-token", &text("shopify", "access_token"));
+    secret(dir, "shopify-webhook", &text("shopify", "client_secret"));
+    secret(dir, "amazon-secret", &text("amazon", "client_secret"));
+    secret(dir, "amazon-refresh", &text("amazon", "refresh_token"));
+    secret(dir, "erp-key", &text("erp", "key"));
+    let ids = &systems["erp"]["ids"];
+    include_str!("../../src/cli/demo/evenkeel.toml")
+        .replace("@DIR@", &dir.display().to_string())
+        .replace("@WEB@", "127.0.0.1:0")
+        .replace("@SHOP@", &text("shopify", "shop"))
+        .replace("@SHOPIFY@", &text("shopify", "base_url"))
+        .replace("@LOCATION@", systems["shopify"]["location_id"].to_string().trim_matches('"'))
+        .replace("@AMAZON@", &text("amazon", "base_url"))
+        .replace("@LWA@", &text("amazon", "lwa_url"))
+        .replace("@SELLER@", &text("amazon", "seller_id"))
+        .replace("@MARKETPLACE@", &text("amazon", "marketplace_id"))
+        .replace("@CLIENT@", &text("amazon", "client_id"))
+        .replace("@ERP@", &text("erp", "base_url"))
+        .replace("@DATABASE@", &text("erp", "database"))
+        .replace("@WAREHOUSE@", ids["warehouse_code"].as_str().unwrap_or_default())
+        .replace("@CUSTOMER@", ids["customer_code"].as_str().unwrap_or_default())
+}
+
+impl Shop {
+    pub(crate) async fn start(world: &World) -> Shop {
+        let dir = tempfile::tempdir().expect("a directory");
+        let text = config(world, dir.path()).await;
+        Shop::with(&text, dir).await
+    }
+
+    pub(crate) async fn with(text: &str, dir: TempDir) -> Shop {
+        let env = Default::default();
+        let config = Config::parse("evenkeel.toml", text, &env).unwrap_or_else(|p| panic!("{p}"));
+        let secrets = Secrets::load(&config, &env).unwrap_or_else(|p| panic!("{p}"));
+        let stop = CancellationToken::new();
+        let daemon = Daemon::start(config, &secrets, &stop).await.expect("the daemon starts");
+        Shop { daemon, stop, dir }
+    }
+
+    pub(crate) async fn read<T: Send + 'static>(&self, read: impl FnOnce(&State) -> T + Send + 'static) -> T {
+        self.daemon.ledger().read(read).await.expect("the ledger answers")
+    }
+
+    /// Takes over the ERP's stock.
+    pub(crate) async fn open(&self) {
+        let clock = evenkeel::clock::SystemClock;
+        let erp = channel("erp");
+        for name in ["erp", "shop", "market"] {
+            let id = channel(name);
+            let connector = &self.daemon.connectors()[&id];
+            read_catalogue(connector.as_ref(), self.daemon.ledger(), &clock, &id).await.expect("a catalogue");
+        }
+        let page = self.daemon.connectors()[&erp].counts(&Scope::All, None).await.expect("counts");
+        self.count(erp, page.lines, page.as_of).await;
+        self.daemon.ledger().submit(Command::Initialise).await.expect("initialised");
+    }
+
+    async fn count(&self, counter: ChannelId, lines: Vec<CountLine>, as_of: Timestamp) {
+        let (measure, begun) = (Measure::OnHand, self.daemon.ledger().seq());
+        let count =
+            Count { counter, measure, as_of, begun, lines, opening: true, absent: Vec::new() };
+        self.daemon.ledger().submit(Command::Count(count)).await.expect("counted");
+    }
+
+    pub(crate) async fn end(self) -> TempDir {
+        let Shop { daemon, stop, dir } = self;
+        stop.cancel();
+        daemon.run(&stop).await.expect("a clean end");
+        dir
+    }
+}
+
+/// Asks again and again until the answer is empty, and fails with the last one when patience ends.
+pub(crate) async fn until_empty<F: Future<Output = Vec<String>>>(what: &str, mut ask: impl FnMut() -> F) {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let left = ask().await;
+        if left.is_empty() {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what}: {left:#?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+
+/// Places an order and returns its id.
+pub(crate) async fn order(world: &World, on: &str, sku: &str, quantity: i64) -> String {
+    let told = world.post("order", json!({"channel": on, "lines": [{"sku": sku, "quantity": quantity}]})).await;
+    told["order"].as_str().expect("an id").to_owned()
+}
