@@ -43,6 +43,8 @@ pub struct Options {
     pub application: String,
     pub rates: Rates,
     pub timing: Timing,
+    /// Bounds of every request but those for tokens.
+    pub http: http::Options,
 }
 
 /// How often each operation may be called.

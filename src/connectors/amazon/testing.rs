@@ -22,7 +22,10 @@ use super::{
     Amazon,
     options::{APPLICATION, Options, PRODUCT_TYPE, Rates, Timing},
 };
-use crate::{connectors::limit::Rate, model::LocationId};
+use crate::{
+    connectors::{http, limit::Rate, specs},
+    model::LocationId,
+};
 
 /// Options that are good, for a server at `base`.
 pub(super) fn options(base: &str) -> Options {
@@ -40,19 +43,13 @@ pub(super) fn options(base: &str) -> Options {
         application: APPLICATION.to_owned(),
         rates: Rates::default(),
         timing: Timing::default(),
+        http: http::Options::default(),
     }
 }
 
-/// Reads one of the published API descriptions. `None`: there are none on this machine, and this is not CI.
+/// Reads one of the published API descriptions, if they are at hand.
 pub(super) fn spec(name: &str) -> Option<Value> {
-    let Some(root) = std::env::var_os("EVENKEEL_SPECS") else {
-        assert!(std::env::var_os("CI").is_none(), "EVENKEEL_SPECS must be set in CI");
-        println!("skipped: EVENKEEL_SPECS does not name the published API descriptions");
-        return None;
-    };
-    let path = std::path::Path::new(&root).join("amazon").join(name);
-    let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    Some(serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+    specs::json(&format!("amazon/{name}"))
 }
 
 /// Bodies that look like Amazon's and are not.

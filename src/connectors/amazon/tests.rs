@@ -310,7 +310,7 @@ async fn reads_fail_with_the_fault_they_met() {
 }
 
 #[tokio::test]
-async fn orders_are_paged_with_every_parameter_and_from_before_since() {
+async fn orders_are_paged_with_every_parameter() {
     let (fake, amazon) = Fake::start(|request, _| {
         let next = if request.contains("paginationToken") { json!({}) } else { json!({"nextToken": "t/1"}) };
         (200, json!({"orders": [], "pagination": next, "lastUpdatedBefore": "2024-12-25T03:00:00Z"}))
@@ -323,8 +323,31 @@ async fn orders_are_paged_with_every_parameter_and_from_before_since() {
     assert_eq!((first.read_through, last.next), (None, None));
     assert_eq!(last.read_through, Some(Timestamp::from_millis(1_735_095_600_000)));
     let requests = fake.seen();
-    assert!(requests[0].contains("lastUpdatedAfter=2024-12-25T02%3A25%3A00Z&"), "{requests:?}");
+    assert!(requests[0].contains("lastUpdatedAfter=2024-12-25T02%3A30%3A00Z&"), "{requests:?}");
     assert_eq!(requests[1], format!("{}&paginationToken=t%2F1", requests[0]));
+}
+
+#[tokio::test]
+async fn a_passing_fault_of_a_later_page_does_not_throw_away_the_pages_before_it() {
+    let failures = Arc::new(Mutex::new(2));
+    let (fake, amazon) = Fake::start(move |request, _| {
+        let mut failures = failures.lock().expect("not poisoned");
+        if *failures > 0 && request.contains("paginationToken=") {
+            *failures -= 1;
+            return (503, json!({}));
+        }
+        let next = if request.contains("paginationToken") { json!({}) } else { json!({"nextToken": "t"}) };
+        (200, json!({"orders": [], "pagination": next, "lastUpdatedBefore": "2024-12-25T03:00:00Z"}))
+    })
+    .await;
+    let first = amazon.orders(Timestamp::ZERO, None).await.expect("a page");
+    let last = amazon.orders(Timestamp::ZERO, first.next.as_ref()).await.expect("tried again");
+    assert!(last.read_through.is_some());
+    assert_eq!(fake.seen().len(), 4);
+
+    let (fake, amazon) = Fake::start(|_, _| (503, json!({}))).await;
+    assert!(amazon.orders(Timestamp::ZERO, None).await.is_err());
+    assert_eq!(fake.seen().len(), 1, "the first page is the caller's to repeat");
 }
 
 #[tokio::test]

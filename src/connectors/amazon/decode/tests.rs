@@ -104,7 +104,7 @@ fn check_stock(live: &[(&str, Option<i64>)], submitted: &[&str], want: &Stock) {
         "fulfillmentAvailability": live,
         "attributes": {"fulfillment_availability": submitted, "item_name": [{"value": "x"}]},
     });
-    let got = listing(value, &[]).expect("readable").stock;
+    let got = listing(&value, &[]).expect("readable").stock;
     assert_eq!(got, *want);
     let writable = matches!(want, Stock::Merchant(_));
     assert_eq!(got.unwritable().is_none(), writable);
@@ -142,7 +142,7 @@ fn what_was_submitted_is_never_taken_for_what_is_for_sale() {
         "fulfillmentAvailability": [{"fulfillmentChannelCode": "DEFAULT", "quantity": 3}],
         "attributes": {"fulfillment_availability": [{"fulfillment_channel_code": "DEFAULT", "quantity": 9}]},
     });
-    let seen = listing(value, &[]).expect("readable").observed();
+    let seen = listing(&value, &[]).expect("readable").observed();
     assert_eq!(seen, Observed::Seen(Levels::of(Quantity::new(3))));
 }
 
@@ -156,7 +156,7 @@ fn a_listing_is_named_by_the_first_configured_marketplace_it_is_in() {
     ]});
     let read = |markets: &[&str]| {
         let markets: Vec<String> = markets.iter().map(|m| (*m).to_owned()).collect();
-        let listing = listing(value.clone(), &markets).expect("readable");
+        let listing = listing(&value, &markets).expect("readable");
         (listing.marketplace.clone(), listing.created.clone(), listing.row().ids.to_string())
     };
     let earliest = Some("2021-02-01T00:00:00Z".to_owned());
@@ -167,7 +167,7 @@ fn a_listing_is_named_by_the_first_configured_marketplace_it_is_in() {
 
 #[test]
 fn a_listing_whose_sku_cannot_be_used_keeps_its_row() {
-    let row = listing(json!({"sku": "a\u{7}b"}), &[]).expect("readable").row();
+    let row = listing(&json!({"sku": "a\u{7}b"}), &[]).expect("readable").row();
     assert!(row.ids.is_empty());
     assert!(row.unwritable.is_some_and(|why| why.contains("control characters")));
 }
@@ -194,7 +194,7 @@ fn the_static_sandbox_answers_of_the_listings_api_are_read() {
     assert_eq!(patch(3), Written::Done(rejected(bad)));
 
     let (_, body) = pair("GET /listings/2021-08-01/items/{sellerId}/{sku}", 0);
-    let one = listing(body, &markets).expect("readable");
+    let one = listing(&body, &markets).expect("readable");
     assert_eq!(one.observed(), Observed::Seen(Levels::of(Quantity::new(100))));
     assert_eq!(one.marketplace.as_deref(), Some("ATVPDKIKX0DER"));
     let row = one.row();
@@ -228,14 +228,14 @@ proptest! {
         if let Written::Done(Outcome::Accepted { .. }) = verdict {
             prop_assert!((200..300).contains(&status));
         }
-        let _ = (fault(status, body.as_bytes(), HOLD), token_refused(status, body.as_bytes()));
+        drop((fault(status, body.as_bytes(), HOLD), token_refused(status, body.as_bytes())));
         if let Ok(page) = page(body.as_bytes(), &[]) {
             for listing in page.listings.into_iter().flatten() {
-                let _ = (listing.observed(), listing.row());
+                drop((listing.observed(), listing.row()));
             }
         }
-        if let Ok(value) = serde_json::from_str(&body) && let Ok(listing) = listing(value, &[]) {
-            let _ = (listing.observed(), listing.row());
+        if let Ok(value) = serde_json::from_str(&body) && let Ok(listing) = listing(&value, &[]) {
+            drop((listing.observed(), listing.row()));
         }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 fn page(total: u64, on_it: usize, last: &str, more: bool) -> Page {
     let one = |created: &str| {
         let value = serde_json::json!({"sku": "A", "summaries": [{"createdDate": created}]});
-        decode::listing(value, &[]).map_err(|why| Unread { sku: None, why })
+        decode::listing(&value, &[]).map_err(|why| Unread { sku: None, why })
     };
     Page { total, next: more.then(|| "t".to_owned()), listings: (0..on_it).map(|_| one(last)).collect() }
 }

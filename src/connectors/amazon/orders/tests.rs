@@ -126,13 +126,13 @@ fn what_is_not_understood_is_not_guessed() {
     );
     check_unreadable(|o| o["fulfillment"]["fulfilledBy"] = json!("DRONE"), "`fulfilledBy` is `DRONE`");
     check_unreadable(|o| o["fulfillment"] = json!(null), "`fulfillment` is missing");
-    check_unreadable(|o| o["createdTime"] = json!("yesterday"), "createdTime: ");
+    check_unreadable(|o| o["createdTime"] = json!("yesterday"), "`createdTime`: is of an unexpected type");
     check_unreadable(|o| o["orderId"] = json!(""), "`order` must not be empty");
     check_unreadable(|o| o["orderItems"][0]["quantityOrdered"] = json!(-1), "`quantityOrdered` is -1");
     check_unreadable(|o| o["orderItems"][0]["quantityOrdered"] = json!(i64::MAX), "`quantityOrdered` is");
     check_unreadable(
         |o| o["orderItems"][0]["quantityOrdered"] = json!(1.5),
-        "orderItems[0].quantityOrdered: invalid type: floating point `1.5`",
+        "`orderItems[0].quantityOrdered`: is of an unexpected type",
     );
     check_unreadable(|o| o["orderItems"][0]["fulfillment"] = json!({}), "`quantityFulfilled` is missing");
     check_unreadable(|o| o["orderItems"][0]["product"]["sellerSku"] = json!("a\u{0}"), "channel_sku");
@@ -239,10 +239,10 @@ fn the_static_sandbox_answers_of_the_orders_api_are_read() {
 proptest! {
     #[test]
     fn no_answer_makes_it_panic(body in hostile()) {
-        let _ = page(body.as_bytes(), SINCE, &Place::default());
-        let _ = one(body.as_bytes());
+        drop(page(body.as_bytes(), SINCE, &Place::default()));
+        drop(one(body.as_bytes()));
         if let Ok(value) = serde_json::from_str::<Value>(&body) {
-            let _ = order(&value);
+            drop(order(&value));
         }
     }
 
