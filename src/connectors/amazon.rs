@@ -9,6 +9,7 @@
 //! number per SKU for the whole region; there is one write per SKU, not one per marketplace.
 
 mod call;
+mod check;
 mod decode;
 mod encode;
 mod guard;
@@ -39,10 +40,10 @@ use self::{
     token::{Credentials, Tokens},
 };
 use crate::{
-    clock::{Clock, SystemClock},
+    clock::SystemClock,
     connectors::{
-        CataloguePage, Changed, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome, Posting,
-        Push, Put, Received, Refusal, Scope,
+        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome,
+        Posting, Push, Put, Received, Refusal, Scope,
         http::{self, Client},
     },
     model::{Abilities, IdKind, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
@@ -111,6 +112,11 @@ impl Amazon {
             orders_work: AtomicBool::new(false),
             clock: SystemClock,
         })
+    }
+
+    /// Returns the marketplace of a listing that names none.
+    fn first_marketplace(&self) -> &str {
+        self.options.marketplace_ids.first().map_or("", String::as_str)
     }
 }
 
@@ -198,41 +204,8 @@ impl Connector for Amazon {
         Outcome::Rejected { reason: "Amazon takes no postings".to_owned() }
     }
 
-    /// Reads one page of listings and one order, and dry-runs a write. The order search is made once only: it may be
-    /// called 480 times a day, and the feed needs them.
-    async fn check(&self) -> Result<Vec<String>, Fault> {
-        let mut notes = vec![self.check_listings().await?];
-        if !self.orders_work.load(Ordering::Relaxed) {
-            let recently = self.clock.now().plus_millis(-3_600_000);
-            let request = encode::search_orders(&self.options, recently, 1, None);
-            self.caller.read(&request).await?;
-            self.orders_work.store(true, Ordering::Relaxed);
-        }
-        notes.push("orders can be read".to_owned());
-        Ok(notes)
-    }
-}
-
-impl Amazon {
-    /// Reads a page of listings and asks whether one of them could be written.
-    async fn check_listings(&self) -> Result<String, Fault> {
-        let answer = self.caller.read(&encode::search_all(&self.options, None, None)).await?;
-        let page = decode::page(&answer.body, &self.options.marketplace_ids)?;
-        let stores = self.options.marketplace_ids.join(", ");
-        let found = format!("{} listings in {stores}", page.total);
-        let own = page.listings.into_iter().flatten().find(|l| l.stock.unwritable().is_none());
-        let Some(own) = own else {
-            return Ok(format!("{found}; none of the first is merchant-fulfilled, so writing was not tried"));
-        };
-        let first = self.options.marketplace_ids.first().map_or("", String::as_str);
-        let marketplace = own.marketplace.as_deref().unwrap_or(first);
-        match self.dry_run(&own.sku, marketplace).await {
-            Ok(()) => Ok(format!("{found}; writing is permitted")),
-            Err(Fault::Unauthorized(told)) => Err(Fault::Unauthorized(write::role_missing(&told))),
-            // The dry run of one listing failed for a reason of its own.
-            Err(Fault::Refused(why)) => Ok(format!("{found}; the dry run of a write was refused: {why}")),
-            Err(fault) => Err(fault),
-        }
+    async fn check(&self) -> Result<Checked, Fault> {
+        self.look_over().await
     }
 }
 

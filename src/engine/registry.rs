@@ -125,7 +125,6 @@ fn tryton(id: &ChannelId, channel: &config::Tryton, secrets: &Secrets) -> Result
         location: channel.location.clone(),
         measure: channel.counts.unwrap_or(Measure::OnHand),
         customer: channel.customer.clone(),
-        overlap: channel.levels.overlap,
         late: channel.assume.late.unwrap_or(tryton::Options::LATE),
         http: http_of(channel.timeouts),
     };

@@ -253,7 +253,13 @@ fn serve(
     }
     match (method.as_str(), request.id, request.action.as_deref()) {
         ("GET", None, None) => list(db, &request).map(Some),
-        ("GET", Some(id), None) => db.show(model.name, id, &request.paths(), &request.scope).map(Some),
+        ("GET", Some(id), None) => {
+            let shown = db.show(model.name, id, &request.paths(), &request.scope);
+            // Whatever may not be read is not found, when it is read by its id.
+            shown.map(Some).map_err(|failure| {
+                if matches!(failure, Failure::User { .. }) { Failure::NotFound } else { failure }
+            })
+        }
         ("POST", None, None) if !request.is_json => {
             Err(Failure::Internal("a byte string is no record".into()))
         }

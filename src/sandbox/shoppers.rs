@@ -137,7 +137,10 @@ pub(super) fn next_step(world: &mut World, channel: Channel, order: usize, now_m
         if people::fulfil(world, channel, &id, lines.as_deref(), now_ms).is_ok() {
             plan_next_step(world, channel, order, now_ms);
         }
-    } else if let Some((sku, _)) = shipped.first().filter(|_| !open && draw < returned) {
+    } else if let Some((sku, _)) =
+        shipped.first().filter(|_| !open && draw < returned && channel != Channel::Amazon)
+    {
+        // Amazon's order feed tells nothing of what comes back: staff would count it in the ERP.
         let restock = if world.shoppers.dice.chance(0.8) { Restock::Return } else { Restock::NoRestock };
         drop(people::refund(world, channel, &id, &[(*sku, 1)], restock, now_ms));
     }

@@ -95,7 +95,7 @@ impl World {
             books: Books::new(catalogue.skus.iter().map(|sku| sku.opening)),
             shopify: shopify::Store::new(&catalogue, &options.shopify, now_ms),
             amazon: amazon::Store::new(&catalogue, &options.amazon, now_ms),
-            erp: erp::Database::new(&catalogue, &options.erp, now_ms),
+            erp: erp::Database::new(&catalogue, now_ms),
             faults: Faults::new(options.seed),
             shoppers: Shoppers::new(&options.shoppers, options.seed),
             options: options.clone(),

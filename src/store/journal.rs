@@ -39,7 +39,7 @@ use walk::{Survey, Whole, survey};
 use super::disk::{Disk, Fault, File, Named, Open, make_dir, read_full_at};
 
 /// Most bytes that a group may take, so that a reader can hold one in memory.
-pub const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const GROUP_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -51,7 +51,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { segment_bytes: 32 * 1024 * 1024, payload_max: 1024 * 1024 }
+        Options { segment_bytes: 32 * 1024 * 1024, payload_max: GROUP_BYTES_MAX / 2 }
     }
 }
 

@@ -111,8 +111,7 @@ impl Amazon {
     fn note(&self, sku: &str, reading: &Reading) {
         match reading {
             Reading::Listing(listing) if listing.stock.unwritable().is_none() => {
-                let first = self.options.marketplace_ids.first().map_or("", String::as_str);
-                self.guard.allow(sku, listing.marketplace.as_deref().unwrap_or(first));
+                self.guard.allow(sku, listing.marketplace.as_deref().unwrap_or(self.first_marketplace()));
             }
             Reading::Listing(_) | Reading::Absent | Reading::Unreadable(_) => self.guard.forbid(sku),
         }

@@ -25,6 +25,8 @@ pub(in crate::sandbox) struct Store {
     pub(super) marketplace: String,
     /// The listing of SKU `n` is listing `n`; the FBA twins come behind.
     pub(super) listings: Vec<Listing>,
+    /// SKU to its listing in Amazon's own warehouse.
+    twins: BTreeMap<usize, usize>,
     pub(super) by_seller_sku: BTreeMap<String, usize>,
     pub(super) orders: Vec<Order>,
     pub(super) by_id: BTreeMap<String, usize>,
@@ -75,6 +77,8 @@ impl Store {
         });
         let listings: Vec<Listing> = own.chain(twins).collect();
         let by_seller_sku = listings.iter().enumerate().map(|(n, own)| (own.seller_sku.clone(), n)).collect();
+        let twin = |(n, own): (usize, &Listing)| own.fnsku.is_some().then_some((own.sku, n));
+        let twins = listings.iter().enumerate().filter_map(twin).collect();
         let bucket = |operation: Operation| {
             let (rate, burst) = operation.plan();
             (operation, Bucket::new(burst * options.rate_scale, rate * options.rate_scale, now_ms))
@@ -82,6 +86,7 @@ impl Store {
         Store {
             opened_ms: now_ms,
             marketplace: options.marketplace_id.clone(),
+            twins,
             listings,
             by_seller_sku,
             orders: Vec::new(),
@@ -102,12 +107,12 @@ impl Store {
 
     /// What Amazon's own warehouse has of a SKU, if it is sold from there.
     pub(in crate::sandbox) fn fba(&self, sku: usize) -> Option<i64> {
-        self.listings.iter().find(|own| own.sku == sku && own.fnsku.is_some()).map(|own| own.live)
+        self.fba_listing(sku).map(|listing| self.listings[listing].live)
     }
 
     /// The listing of a SKU in Amazon's own warehouse.
     pub(in crate::sandbox) fn fba_listing(&self, sku: usize) -> Option<usize> {
-        self.listings.iter().position(|own| own.sku == sku && own.fnsku.is_some())
+        self.twins.get(&sku).copied()
     }
 
     /// Takes one call of an operation out of its plan.

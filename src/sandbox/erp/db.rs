@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 
 use crate::sandbox::catalogue::Catalogue;
 use crate::sandbox::clock;
-use crate::sandbox::options::ErpOptions;
 
 use super::schema::{self, Kind};
 use super::{Failure, seed};
@@ -48,7 +47,7 @@ pub(in crate::sandbox) struct Levels {
 }
 
 impl Database {
-    pub(in crate::sandbox) fn new(catalogue: &Catalogue, options: &ErpOptions, now_ms: i64) -> Database {
+    pub(in crate::sandbox) fn new(catalogue: &Catalogue, now_ms: i64) -> Database {
         let mut db = Database {
             tables: schema::MODELS.iter().map(|model| (model.name, Table::default())).collect(),
             inverse: BTreeMap::new(),
@@ -60,7 +59,7 @@ impl Database {
             now_ms,
             transactions: 0,
         };
-        seed::fill(&mut db, catalogue, options);
+        seed::fill(&mut db, catalogue);
         db.undo.clear();
         db.moved.clear();
         db

@@ -137,10 +137,20 @@ impl Database {
         let by_reference = schema::model(target).and_then(|model| model.field(by)) == Some(Kind::Reference);
         let key = if by_reference { format!("{model},{id}") } else { id.to_string() };
         let mut ids = self.pointing(target, by, &key);
-        if target == "stock.move" {
-            ids.reverse();
+        match target {
+            "stock.move" => ids.reverse(),
+            "stock.inventory.line" => self.sort_by_product(target, &mut ids),
+            _ => {}
         }
         ids
+    }
+
+    fn sort_by_product(&self, model: &str, ids: &mut [Id]) {
+        let code = |id: Id| {
+            let product = self.one(model, id, "product").unwrap_or(0);
+            self.text("product.product", product, "code")
+        };
+        ids.sort_by_key(|id| (code(*id), *id));
     }
 
     pub(super) fn set_of(&self, model: &str, id: Id, field: &str) -> Vec<Id> {
@@ -193,12 +203,12 @@ impl Database {
         }
     }
 
-    /// The moves of a shipment whose `field` is one of its own locations, oldest first.
+    /// The moves of a shipment whose `field` is one of its own locations, by product and age.
     pub(super) fn moves_where(&self, model: &'static str, id: Id, field: &str, own: &str) -> Vec<Id> {
         let at = self.one(model, id, own);
         let mut moves = self.many(model, id, "stock.move", "shipment");
         moves.retain(|of| self.one("stock.move", *of, field) == at);
-        moves.reverse();
+        self.sort_by_product("stock.move", &mut moves);
         moves
     }
 

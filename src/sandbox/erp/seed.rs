@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::catalogue::Catalogue;
-use crate::sandbox::options::ErpOptions;
 
 use super::db::{Database, Id, Row};
 
@@ -30,7 +29,7 @@ pub(super) fn sku_of(product: Id) -> Option<usize> {
     usize::try_from(product).ok()?.checked_sub(1)
 }
 
-pub(super) fn fill(db: &mut Database, catalogue: &Catalogue, _options: &ErpOptions) {
+pub(super) fn fill(db: &mut Database, catalogue: &Catalogue) {
     let mut add = |model, row: Value| {
         let row: Row = row.as_object().cloned().unwrap_or_default();
         db.insert(model, row)
@@ -99,7 +98,9 @@ pub(super) fn fill(db: &mut Database, catalogue: &Catalogue, _options: &ErpOptio
 /// The preferences of the user behind the key.
 pub(super) fn preferences() -> Value {
     json!({
-        "language": "en", "locale": {}, "company": COMPANY, "companies": [COMPANY], "employee": null,
+        "language": "en", "language_direction": "ltr", "locale": {"date": "%m/%d/%Y"}, "administrator": 0,
+        "company": COMPANY, "company.rec_name": "Sandbox Company", "company_filter": "one", "companies": [COMPANY],
+        "employees": [],
         "groups": [SALES_ADMINISTRATOR, 9, 11],
     })
 }

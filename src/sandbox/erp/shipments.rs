@@ -91,11 +91,12 @@ pub(super) fn assign_try(db: &mut Database, model: &'static str, id: Id) -> Resu
         }
         complete = false;
         if free > 0.0 {
-            let mut rest = db.row("stock.move", of).cloned().unwrap_or_default();
-            rest.extend(row(json!({"quantity": wanted - free, "internal_quantity": wanted - free})));
-            db.insert("stock.move", rest);
-            let taken = json!({"quantity": free, "internal_quantity": free, "state": "assigned"});
-            db.update("stock.move", of, row(taken));
+            // What is there goes to a move of its own; the old one keeps the rest.
+            let mut taken = db.row("stock.move", of).cloned().unwrap_or_default();
+            taken.extend(row(json!({"quantity": free, "internal_quantity": free, "state": "assigned"})));
+            db.insert("stock.move", taken);
+            let rest = json!({"quantity": wanted - free, "internal_quantity": wanted - free});
+            db.update("stock.move", of, row(rest));
         }
     }
     if complete {

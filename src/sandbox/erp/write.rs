@@ -52,7 +52,12 @@ impl Database {
         };
         let asked = values.as_object().into_iter().flat_map(|values| values.keys());
         for field in asked {
-            if field == "state" || fixed.contains(&field.as_str()) {
+            if field == "state" {
+                let message =
+                    format!("You are not allowed to modify the field \"State\" of \"{}\".", model.title);
+                return Err(Failure::user(message));
+            }
+            if fixed.contains(&field.as_str()) {
                 return Err(self.not_allowed(model, id, field));
             }
         }

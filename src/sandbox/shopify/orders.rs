@@ -209,6 +209,7 @@ impl Store {
         let id = self.next_line();
         let (created_ms, updated_ms) = (event.now_ms, event.now_ms);
         let fulfilment = self.orders[order].fulfilments.len();
+        self.fulfilments.insert(id, (order, fulfilment));
         self.orders[order].fulfilments.push(Fulfilment {
             id,
             created_ms,
@@ -372,6 +373,7 @@ impl Store {
             }
         }
         let id = self.next_line();
+        self.refunds.insert(id, (order, self.orders[order].refunds.len()));
         self.orders[order].refunds.push(Refund { id, created_ms: event.now_ms, lines: refunded });
         moves
     }

@@ -24,6 +24,9 @@ pub(in crate::sandbox) struct Store {
     pub(super) orders: Vec<Order>,
     /// Orders that a feed may show, in the order of their (updated second, index).
     pub(super) by_update: BTreeSet<(i64, usize)>,
+    /// Where a fulfilment or refund of this id is: order, index.
+    pub(super) fulfilments: BTreeMap<u64, (usize, usize)>,
+    pub(super) refunds: BTreeMap<u64, (usize, usize)>,
     pub(super) bucket: Bucket,
     pub(super) keys: Keys,
     pub(super) groups: u64,
@@ -123,6 +126,8 @@ impl Store {
             items: singles.chain(bundles).collect(),
             orders: Vec::new(),
             by_update: BTreeSet::new(),
+            fulfilments: BTreeMap::new(),
+            refunds: BTreeMap::new(),
             bucket: Bucket::new(options.bucket, options.restore_per_second, now_ms),
             keys: Keys::default(),
             groups: 0,

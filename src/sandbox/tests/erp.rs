@@ -106,8 +106,10 @@ async fn levels_need_a_location_and_fall_when_the_goods_leave() {
     assert_eq!(lab.levels(1, warehouse()).await, (5.0, 5.0));
     assert_eq!(lab.get("sale.sale/1?f=shipment_state&f=state").await["shipment_state"], "sent");
     let unknown = json!({"company": 1, "locations": [999]});
-    let (status, answer) = lab.erp(Method::GET, "product.product/1?f=quantity", None, unknown).await;
+    let (status, answer) = lab.erp(Method::GET, "product.product?f=quantity", None, unknown.clone()).await;
     assert_eq!((status, answer["status"].as_i64()), (StatusCode::BAD_REQUEST, Some(400)));
+    let (status, _) = lab.erp(Method::GET, "product.product/1?f=quantity", None, unknown).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
     let book = lab.book("TSHIRT-BL-M").await;
     assert_eq!(book["erp"]["on_hand"], 5);
     assert_eq!(book["available"], 10, "documents of an API client do not change what is true");

@@ -248,6 +248,15 @@ async fn an_order_moves_units_between_the_states() {
     assert_eq!((book["physical"].as_i64(), book["available"].as_i64()), (Some(9), Some(9)));
 
     let shown = lab.orders("").await;
+    let by_id = "query($refund: ID!, $fulfilment: ID!) {
+        refund(id: $refund) { refundLineItems(first: 1) { nodes { quantity } } }
+        fulfillment(id: $fulfilment) { fulfillmentLineItems(first: 1) { nodes { quantity } pageInfo { hasNextPage } } }
+    }";
+    let ids =
+        json!({"refund": shown[0]["refunds"][0]["id"], "fulfilment": shown[0]["fulfillments"][0]["id"]});
+    let found = lab.graphql(by_id, ids).await["data"].clone();
+    assert_eq!(found["refund"]["refundLineItems"]["nodes"][0]["quantity"], 1);
+    assert_eq!(found["fulfillment"]["fulfillmentLineItems"]["nodes"][0]["quantity"], 1);
     let line = &shown[0]["lineItems"]["nodes"][0];
     assert_eq!(line["quantity"], 4);
     assert_eq!(line["unfulfilledQuantity"], 0);

@@ -33,6 +33,7 @@ impl<'a> Node<'a, '_> {
         let by_id = |kind: Kind| text_argument(field, "id").and_then(|id| self.find(kind, id));
         Some(Ok(match field.name {
             "currentAppInstallation" => self.node(Thing::App),
+            "fulfillment" => self.maybe(by_id(Kind::Fulfillment)),
             "inventoryItem" => self.maybe(by_id(Kind::InventoryItem)),
             "inventoryItems" => return Some(self.items("InventoryItemConnection", "inventoryItems", field)),
             "inventoryLevel" => self.maybe(
@@ -60,6 +61,7 @@ impl<'a> Node<'a, '_> {
                 return Some(self.items("ProductVariantConnection", "productVariants", field));
             }
             "publicApiVersions" => self.list(SUPPORTED.iter().map(|handle| Thing::Version(handle))),
+            "refund" => self.maybe(by_id(Kind::Refund)),
             "shop" => self.node(Thing::Shop),
             _ => return None,
         }))
@@ -83,40 +85,43 @@ impl<'a> Node<'a, '_> {
         if let Some(item) = ids::read_level_gid(id) {
             return self.read(|shop| shop.has_level(item)).then_some(Thing::Level(item));
         }
-        [Kind::InventoryItem, Kind::ProductVariant, Kind::Product, Kind::Order]
-            .into_iter()
-            .find_map(|kind| self.find(kind, id))
+        [
+            Kind::InventoryItem,
+            Kind::ProductVariant,
+            Kind::Product,
+            Kind::Order,
+            Kind::Fulfillment,
+            Kind::Refund,
+        ]
+        .into_iter()
+        .find_map(|kind| self.find(kind, id))
     }
 
     fn find(&self, kind: Kind, id: &str) -> Option<Thing> {
         let index = kind.read(id)?;
-        let exists = self.read(|shop| match kind {
-            Kind::Order => shop.orders.get(index).is_some_and(|order| !order.hidden),
-            Kind::Product
-            | Kind::ProductVariant
-            | Kind::InventoryItem
-            | Kind::LineItem
-            | Kind::Fulfillment
-            | Kind::FulfillmentLineItem
-            | Kind::Refund
-            | Kind::RefundLineItem
-            | Kind::InventoryAdjustmentGroup
-            | Kind::OrderEdit => index < shop.items.len(),
-        });
-        let thing = match kind {
-            Kind::InventoryItem => Thing::Item(index),
-            Kind::ProductVariant => Thing::Variant(index),
-            Kind::Product => Thing::Product(index),
-            Kind::Order => Thing::Order(index),
-            Kind::LineItem
-            | Kind::Fulfillment
-            | Kind::FulfillmentLineItem
-            | Kind::Refund
-            | Kind::RefundLineItem
-            | Kind::InventoryAdjustmentGroup
-            | Kind::OrderEdit => return None,
-        };
-        exists.then_some(thing)
+        self.read(|shop| {
+            let shown = |order: usize| shop.orders.get(order).is_some_and(|order| !order.hidden);
+            let item = |thing: Thing| (index < shop.items.len()).then_some(thing);
+            match kind {
+                Kind::InventoryItem => item(Thing::Item(index)),
+                Kind::ProductVariant => item(Thing::Variant(index)),
+                Kind::Product => item(Thing::Product(index)),
+                Kind::Order => shown(index).then_some(Thing::Order(index)),
+                Kind::Fulfillment => {
+                    let (order, fulfilment) = *shop.fulfilments.get(&(index as u64))?;
+                    shown(order).then_some(Thing::Fulfilment { order, fulfilment })
+                }
+                Kind::Refund => {
+                    let (order, refund) = *shop.refunds.get(&(index as u64))?;
+                    shown(order).then_some(Thing::Refund { order, refund })
+                }
+                Kind::LineItem
+                | Kind::FulfillmentLineItem
+                | Kind::RefundLineItem
+                | Kind::InventoryAdjustmentGroup
+                | Kind::OrderEdit => None,
+            }
+        })
     }
 
     fn orders<'r>(&self, field: &Selected<'_>) -> Result<ResolvedValue<'r>, FieldError>
