@@ -273,7 +273,7 @@ impl Order {
         // A push counts over a fetch only if its version is higher and it came after the fetch began.
         let push_counts = |rank: Pushed, fetch: Option<Fetched>| match fetch {
             None => true,
-            Some(fetch) => rank.version > fetch.version && rank.received >= fetch.begun,
+            Some(fetch) => rank.version > fetch.version && rank.received > fetch.begun,
         };
         let fetch = self.whole_fetch.into_iter().chain(line.fetched.map(|f| f.rank)).max();
         let push = line.pushed.filter(|p| push_counts(p.rank, fetch));
