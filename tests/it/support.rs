@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evenkeel::{
     config::{Config, Secrets},
     connectors::Scope,
@@ -16,7 +17,9 @@ use evenkeel::{
     model::{ChannelId, CountLine, Measure, Timestamp},
     sandbox::{Addresses, Options, Running, Sandbox},
 };
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -175,8 +178,7 @@ impl Shop {
 
     async fn count(&self, counter: ChannelId, lines: Vec<CountLine>, as_of: Timestamp) {
         let (measure, begun) = (Measure::OnHand, self.daemon.ledger().seq());
-        let count =
-            Count { counter, measure, as_of, begun, lines, opening: true, absent: Vec::new() };
+        let count = Count { counter, measure, as_of, begun, lines, opening: true, absent: Vec::new() };
         self.daemon.ledger().submit(Command::Count(count)).await.expect("counted");
     }
 
@@ -201,9 +203,25 @@ pub(crate) async fn until_empty<F: Future<Output = Vec<String>>>(what: &str, mut
     }
 }
 
-
 /// Places an order and returns its id.
 pub(crate) async fn order(world: &World, on: &str, sku: &str, quantity: i64) -> String {
-    let told = world.post("order", json!({"channel": on, "lines": [{"sku": sku, "quantity": quantity}]})).await;
+    let told =
+        world.post("order", json!({"channel": on, "lines": [{"sku": sku, "quantity": quantity}]})).await;
     told["order"].as_str().expect("an id").to_owned()
+}
+
+/// Sends a webhook as Shopify does, signed with this secret, and returns the status of the answer.
+pub(crate) async fn webhook(web: &str, secret: &str, topic: &str, body: &[u8]) -> u16 {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("keys of any length");
+    mac.update(body);
+    let signature = STANDARD.encode(mac.finalize().into_bytes());
+    let sent = reqwest::Client::new()
+        .post(format!("http://{web}/webhooks/shopify/shop"))
+        .header("x-shopify-topic", topic)
+        .header("x-shopify-hmac-sha256", signature)
+        .header("x-shopify-shop-domain", "evenkeel-sandbox.myshopify.com")
+        .header("x-shopify-webhook-id", format!("{:032x}", rand::random::<u128>()))
+        .body(body.to_vec())
+        .send();
+    sent.await.expect("the daemon answers").status().as_u16()
 }
