@@ -158,10 +158,6 @@ impl Shop {
         Shop { daemon, stop, dir }
     }
 
-    pub(crate) async fn read<T: Send + 'static>(&self, read: impl FnOnce(&State) -> T + Send + 'static) -> T {
-        self.daemon.ledger().read(read).await.expect("the ledger answers")
-    }
-
     /// Takes over the ERP's stock.
     pub(crate) async fn open(&self) {
         let clock = evenkeel::clock::SystemClock;
