@@ -137,7 +137,9 @@ fn functions(text: &str) -> Vec<(&str, usize)> {
     for (n, line) in lines.iter().enumerate() {
         let indent = &line[..line.len() - line.trim_start().len()];
         let words: Vec<&str> = line.split_whitespace().collect();
-        let Some(at) = words.iter().position(|word| *word == "fn") else { continue };
+        let Some(at) = words.iter().position(|word| *word == "fn").filter(|_| !line.ends_with('}')) else {
+            continue;
+        };
         let heads = |word: &&str| {
             ["pub", "async", "const", "unsafe", "extern"].contains(word) || word.starts_with("pub(")
         };
