@@ -31,18 +31,29 @@ const LEDGER: [(&str, &[(&str, i64)], [i64; 2]); 10] = [
     ("SKU-0010", &[("count", 100), ("sale", 1)], [100, 99]),
 ];
 
+enum Erp {
+    /// A real Tryton, behind a proxy that loses the answer to the next sale when told.
+    Tryton {
+        both: Both,
+        proxy: Proxy,
+        lose: Arc<AtomicBool>,
+    },
+    Sandbox,
+}
+
 /// Everything that takes part.
 struct Stage {
-    erp: Both,
+    erp: Erp,
     world: World,
     home: Home,
-    /// The SKUs by what the channels call them, in the order of [`LEDGER`].
+    /// The SKUs in the order of [`LEDGER`], by what the ERP calls them.
+    skus: Vec<String>,
+    /// The same by what the channels call them.
     codes: Vec<String>,
 }
 
 impl Stage {
-    /// Points a daemon's configuration at Tryton, behind a proxy, and at the sandbox's shops.
-    async fn set(erp: Both, proxy: &Proxy) -> Stage {
+    async fn set(erp: Erp) -> Stage {
         let world = World::start(|options| {
             options.catalogue.skus = 2 * LEDGER.len();
             options.catalogue.opening = Span { min: 100, max: 100 };
@@ -50,33 +61,30 @@ impl Stage {
         })
         .await;
         let home = Home::new(&world).await;
-        let systems = world.get("systems").await;
-        let old = systems["erp"]["base_url"].as_str().expect("an address");
-        let customer =
-            format!("customer = \"{}\"", systems["erp"]["ids"]["customer_code"].as_str().expect("a code"));
-        let text = std::fs::read_to_string(home.path("evenkeel.toml")).expect("it was written");
-        let text = text
-            .replace(old, &proxy.base_url)
-            .replace("database = \"sandbox\"", "database = \"lab\"")
-            .replace(&customer, &format!("customer = \"{}\"", erp.server.facts.customer_code));
-        std::fs::write(home.path("evenkeel.toml"), text).expect("written");
-        secret(home.dir.path(), "erp-key", &erp.server.facts.key);
         let books = world.get("books").await;
         let all = books["skus"].as_array().expect("a list").iter();
-        // Those that the shops call otherwise than Tryton does.
-        let codes: Vec<String> = all
-            .map(|sku| sku["sku"].as_str().expect("a code").to_owned())
-            .filter(|code| !erp.server.facts.products.contains_key(code))
-            .take(LEDGER.len())
-            .collect();
+        let codes = all.map(|sku| sku["sku"].as_str().expect("a code").to_owned());
+        let (skus, codes): (Vec<String>, Vec<String>) = match &erp {
+            Erp::Sandbox => codes.map(|code| (code.clone(), code)).take(LEDGER.len()).unzip(),
+            Erp::Tryton { both, proxy, .. } => {
+                let facts = &both.server.facts;
+                connect_to(&home, &world, facts, proxy).await;
+                // Those that the shops call otherwise than Tryton does.
+                let codes = codes.filter(|code| !facts.products.contains_key(code));
+                LEDGER.iter().map(|(sku, _, _)| (*sku).to_owned()).zip(codes).unzip()
+            }
+        };
         assert_eq!(codes.len(), LEDGER.len());
-        Stage { erp, world, home, codes }
+        Stage { erp, world, home, skus, codes }
     }
 
     /// Tells the daemon what the channels call Tryton's products.
     async fn map(&self) {
+        if matches!(self.erp, Erp::Sandbox) {
+            return;
+        }
         let mut csv = "sku,channel,channel_sku\n".to_owned();
-        for ((sku, _, _), code) in LEDGER.iter().zip(&self.codes) {
+        for (sku, code) in self.skus.iter().zip(&self.codes) {
             csv.push_str(&format!("{sku},shop,{code}\n{sku},market,{code}\n"));
         }
         let csv = file(self.home.dir.path(), "map.csv", &csv);
@@ -98,7 +106,8 @@ impl Stage {
     }
 
     /// Waits until a SKU has this many entries and all of it has arrived.
-    async fn booked(&self, sku: &str, entries: usize) {
+    async fn booked(&self, n: usize, entries: usize) {
+        let sku = self.skus[n].as_str();
         until_empty("it is booked", async || {
             let told = self.home.ask(&["sku", sku]).await.json();
             let held = told["recent"].as_array().map_or(0, Vec::len);
@@ -112,15 +121,38 @@ impl Stage {
         order(&self.world, on, &self.codes[n], quantity).await
     }
 
-    /// Counts a product as a person does in Tryton.
-    async fn count(&self, sku: &str, quantity: f64) {
-        let facts = &self.erp.server.facts;
-        let today = self.erp.person("POST", "ir.date/today", json!({})).await;
+    /// Counts a product as a person does in the ERP.
+    async fn count(&self, n: usize, quantity: i64) {
+        let sku = self.skus[n].as_str();
+        let Erp::Tryton { both, .. } = &self.erp else {
+            let counts = json!({"counts": [{"sku": sku, "quantity": quantity}]});
+            self.world.post("erp/count", counts).await;
+            return;
+        };
+        let facts = &both.server.facts;
+        let today = both.person("POST", "ir.date/today", json!({})).await;
         let inventory = json!({"location": facts.storage, "date": today, "company": facts.company,
             "empty_quantity": "keep",
             "lines": [["create", [{"product": facts.products[sku], "quantity": quantity}]]]});
-        let inventory = self.erp.person("POST", "stock.inventory", inventory).await;
-        self.erp.person("POST", &format!("stock.inventory/{}/confirm", inventory["id"]), json!({})).await;
+        let inventory = both.person("POST", "stock.inventory", inventory).await;
+        both.person("POST", &format!("stock.inventory/{}/confirm", inventory["id"]), json!({})).await;
+    }
+
+    /// Sells while the ERP's answers are lost.
+    async fn sell_unanswered(&self, n: usize, quantity: i64, entries: usize) {
+        let faults = async |lost: &str| {
+            self.world.post("faults", json!({"faults": [format!("erp-lost-answers={lost}")]})).await;
+        };
+        match &self.erp {
+            Erp::Tryton { lose, .. } => lose.store(true, Ordering::SeqCst),
+            Erp::Sandbox => faults("25%").await,
+        }
+        self.sell(n, "shopify", quantity).await;
+        self.booked(n, entries).await;
+        match &self.erp {
+            Erp::Tryton { lose, .. } => assert!(!lose.load(Ordering::SeqCst), "an answer was lost"),
+            Erp::Sandbox => faults("off").await,
+        }
     }
 
     /// Sends Shopify's sample of a new order, as of now, with SKUs that are sold here.
@@ -147,20 +179,27 @@ impl Stage {
         assert_eq!(forged, 401);
     }
 
-    /// Compares the ledger, Tryton and both shops with the table.
+    /// Compares the ledger, the ERP and both shops with the table.
     async fn check(&self) {
         let books = self.world.get("books").await;
-        for (code, (sku, entries, [on_hand, free])) in self.codes.iter().zip(LEDGER) {
+        for (n, (_, entries, [on_hand, free])) in LEDGER.into_iter().enumerate() {
+            let (sku, code) = (self.skus[n].as_str(), &self.codes[n]);
             let told = self.home.ask(&["sku", sku]).await.json();
             let recent = told["recent"].as_array().expect("a list").iter();
             let got: Vec<(&str, i64)> = recent
                 .map(|e| (e["kind"].as_str().unwrap_or_default(), e["quantity"].as_i64().unwrap_or_default()))
                 .collect();
             assert_eq!(got, entries, "{sku}: {:#}", told["recent"]);
-            self.erp.see(sku, on_hand, free).await;
             let mut books = books["skus"].as_array().expect("a list").iter();
             let book = books.find(|book| book["sku"] == *code).expect("it is sold");
             let shown = [&book["shopify"]["shown"], &book["amazon"]["shown"]];
+            match &self.erp {
+                Erp::Tryton { both, .. } => both.see(sku, on_hand, free).await,
+                Erp::Sandbox => {
+                    let held = (&book["erp"]["on_hand"], &book["erp"]["available"]);
+                    assert_eq!(held, (&json!(on_hand), &json!(free)), "{sku}");
+                }
+            }
             assert_eq!(shown, [&json!(free), &json!(free)], "{sku} as {code}");
         }
     }
@@ -178,53 +217,73 @@ fn sample() -> Option<String> {
     Some(std::fs::read_to_string(path).expect("the sample is there"))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_sale_moves_the_stock_in_all_three_systems_as_the_table_says() {
-    let (Some(sample), Some(server)) = (sample(), Server::start()) else { return };
-    let (on_hand, free) = (connect(&server, Measure::OnHand), connect(&server, Measure::Free));
-    let erp = Both { server: Arc::new(server), on_hand, free };
-    let lose = Arc::new(AtomicBool::new(false));
-    let armed = Arc::clone(&lose);
-    let proxy = Proxy::start(&erp.server.base_url, move |line| {
-        let lost =
-            line.starts_with("POST") && line.contains("sale.sale") && armed.swap(false, Ordering::SeqCst);
-        if lost { Fate::LoseAnswer } else { Fate::Pass }
-    })
-    .await;
-    let stage = Stage::set(erp, &proxy).await;
+/// Points a daemon's configuration at Tryton, behind its proxy.
+async fn connect_to(home: &Home, world: &World, facts: &server::Facts, proxy: &Proxy) {
+    let systems = world.get("systems").await;
+    let old = systems["erp"]["base_url"].as_str().expect("an address");
+    let customer = systems["erp"]["ids"]["customer_code"].as_str().expect("a code");
+    let text = std::fs::read_to_string(home.path("evenkeel.toml")).expect("it was written");
+    let text = text
+        .replace(old, &proxy.base_url)
+        .replace("database = \"sandbox\"", "database = \"lab\"")
+        .replace(&format!("customer = \"{customer}\""), &format!("customer = \"{}\"", facts.customer_code));
+    std::fs::write(home.path("evenkeel.toml"), text).expect("written");
+    secret(home.dir.path(), "erp-key", &facts.key);
+}
+
+/// Plays the table's story from the opening stock to its end.
+async fn play(stage: &Stage, sample: &str) {
     let live = stage.home.open(&stage.world).await;
     stage.map().await;
     stage.settle().await;
 
     stage.sell(0, "shopify", 3).await;
-    stage.booked("SKU-0001", 2).await;
+    stage.booked(0, 2).await;
     stage.sell(0, "amazon", 2).await;
     let cancelled = stage.sell(1, "shopify", 4).await;
     let returned = stage.sell(2, "shopify", 3).await;
-    stage.booked("SKU-0001", 3).await;
-    stage.booked("SKU-0002", 2).await;
-    stage.booked("SKU-0003", 2).await;
+    stage.booked(0, 3).await;
+    stage.booked(1, 2).await;
+    stage.booked(2, 2).await;
     stage.world.post("cancel", json!({"channel": "shopify", "order": cancelled})).await;
     stage.world.post("fulfil", json!({"channel": "shopify", "order": returned})).await;
-    stage.booked("SKU-0003", 3).await;
+    stage.booked(2, 3).await;
     let back = json!([{"sku": stage.codes[2], "quantity": 1}]);
     let refund = json!({"channel": "shopify", "order": returned, "lines": back, "restock": "return"});
     stage.world.post("refund", refund).await;
 
     stage.sell(3, "shopify", 5).await;
-    stage.count("SKU-0004", 90.0).await;
-    stage.booked("SKU-0004", 3).await;
+    stage.count(3, 90).await;
+    stage.booked(3, 3).await;
+    stage.sell_unanswered(4, 2, 2).await;
+    stage.send_sample(sample).await;
 
-    lose.store(true, Ordering::SeqCst);
-    stage.sell(4, "shopify", 2).await;
-    stage.booked("SKU-0005", 2).await;
-    assert!(!lose.load(Ordering::SeqCst), "an answer was lost");
-    stage.send_sample(&sample).await;
-
-    for (sku, entries, _) in LEDGER {
-        stage.booked(sku, entries.len()).await;
+    for (n, (_, entries, _)) in LEDGER.into_iter().enumerate() {
+        stage.booked(n, entries.len()).await;
     }
     stage.check().await;
     live.stop().await;
     stage.home.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_sale_moves_the_stock_in_all_three_systems_as_the_table_says() {
+    let (Some(sample), Some(server)) = (sample(), Server::start()) else { return };
+    let (on_hand, free) = (connect(&server, Measure::OnHand), connect(&server, Measure::Free));
+    let both = Both { server: Arc::new(server), on_hand, free };
+    let lose = Arc::new(AtomicBool::new(false));
+    let armed = Arc::clone(&lose);
+    let proxy = Proxy::start(&both.server.base_url, move |line| {
+        let lost =
+            line.starts_with("POST") && line.contains("sale.sale") && armed.swap(false, Ordering::SeqCst);
+        if lost { Fate::LoseAnswer } else { Fate::Pass }
+    })
+    .await;
+    play(&Stage::set(Erp::Tryton { both, proxy, lose }).await, &sample).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_story_ends_the_same_with_the_sandbox_as_erp() {
+    let Some(sample) = sample() else { return };
+    play(&Stage::set(Erp::Sandbox).await, &sample).await;
 }
