@@ -143,7 +143,7 @@ fn functions(text: &str) -> Vec<(&str, usize)> {
         let heads = |word: &&str| {
             ["pub", "async", "const", "unsafe", "extern"].contains(word) || word.starts_with("pub(")
         };
-        let Some(name) = words.get(at + 1).filter(|_| words[..at].iter().all(|word| heads(&word))) else {
+        let Some(name) = words.get(at + 1).filter(|_| words[..at].iter().all(heads)) else {
             continue;
         };
         let name = name.split(['(', '<']).next().unwrap_or_default();

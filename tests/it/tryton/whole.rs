@@ -11,8 +11,10 @@ use crate::{
     support::{World, order, secret, until_empty, webhook},
 };
 
-/// What the ledger holds of a SKU in the end, and the units on hand and free.
-const LEDGER: [(&str, &[(&str, i64)], [i64; 2]); 10] = [
+/// A SKU, its ledger entries (kind and units) in the end, and the units on hand and free.
+type Expected = (&'static str, &'static [(&'static str, i64)], [i64; 2]);
+
+const LEDGER: [Expected; 10] = [
     // Sold on both channels.
     ("SKU-0001", &[("count", 100), ("sale", 3), ("sale", 2)], [100, 95]),
     // Cancelled.
@@ -158,7 +160,8 @@ impl Stage {
     /// Sends Shopify's sample of a new order, as of now, with SKUs that are sold here.
     async fn send_sample(&self, sample: &str) {
         let mut body: Value = serde_json::from_str(sample).expect("JSON");
-        let now = jiff::Timestamp::now().to_string();
+        let now = self.world.get("books").await["now_ms"].as_i64().expect("a time");
+        let now = jiff::Timestamp::from_millisecond(now).expect("a time").to_string();
         body["created_at"] = json!(now);
         body["updated_at"] = json!(now);
         body["cancelled_at"] = Value::Null;
@@ -270,7 +273,7 @@ async fn play(stage: &Stage, sample: &str) {
 async fn every_sale_moves_the_stock_in_all_three_systems_as_the_table_says() {
     let (Some(sample), Some(server)) = (sample(), Server::start()) else { return };
     let (on_hand, free) = (connect(&server, Measure::OnHand), connect(&server, Measure::Free));
-    let both = Both { server: Arc::new(server), on_hand, free };
+    let both = Box::new(Both { server: Arc::new(server), on_hand, free });
     let lose = Arc::new(AtomicBool::new(false));
     let armed = Arc::clone(&lose);
     let proxy = Proxy::start(&both.server.base_url, move |line| {
