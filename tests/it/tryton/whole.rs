@@ -36,7 +36,7 @@ const LEDGER: [Expected; 10] = [
 enum Erp {
     /// A real Tryton, behind a proxy that loses the answer to the next sale when told.
     Tryton {
-        both: Both,
+        both: Box<Both>,
         proxy: Proxy,
         lose: Arc<AtomicBool>,
     },
