@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evenkeel::{
     config::{Config, Secrets},
     connectors::Scope,
-    core::{Command, State, command::Count},
+    core::{Command, command::Count},
     engine::{Daemon, reconcile::read_catalogue},
     model::{ChannelId, CountLine, Measure, Timestamp},
     sandbox::{Addresses, Options, Running, Sandbox},
