@@ -128,6 +128,8 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
             (parked > 0).then(|| format!("{parked} dead letters; see `evenkeel dead-letters`")),
         );
         let unmapped = state.index.of(Kind::Unmapped, channel).take(COUNT_MAX).count();
+        // Before the opening stock every line waits.
+        let unmapped = if state.initialised.is_some() { unmapped } else { 0 };
         say(AlertKind::Unmapped, (unmapped > 0).then(|| {
             format!("{unmapped} orders have lines that no SKU was found for; see `evenkeel map list --unmatched`")
         }));

@@ -181,7 +181,14 @@ impl Draft<'_> {
         if self.state.initialised.is_some() {
             return Ok(Reply::Duplicate);
         }
-        self.note(Record::Initialised)
+        self.emit(Record::Initialised);
+        // The orders that came in before have waited for it.
+        let channels: Vec<ChannelId> =
+            self.state.policies().into_iter().flat_map(|policies| policies.channels.keys().cloned()).collect();
+        for channel in channels {
+            self.retry_unmapped(&channel)?;
+        }
+        Ok(Reply::Done)
     }
 
     /// Takes a held count over after all, or throws it away.

@@ -128,8 +128,13 @@ impl Draft<'_> {
     }
 
     /// Binds lines to SKUs and places, where that is possible and not done.
+    ///
+    /// Before the opening stock nothing is bound: whether an order is older than it, and so part of it, is not known.
     fn bind(&self, channel: &ChannelId, order: &mut Order) -> Result<(), Refused> {
         let policy = self.channel(channel)?;
+        if self.state.initialised.is_none() {
+            return Ok(());
+        }
         for line in order.lines.values_mut().filter(|line| line.bound.is_none()) {
             if line.by == FulfilledBy::Channel {
                 continue;
