@@ -101,6 +101,7 @@ fn amazon(id: &ChannelId, channel: &config::Amazon, secrets: &Secrets) -> Result
             stale_ms: ms(assume.stale, stated.stale_ms),
             feed_lag_ms: ms(assume.feed_lag, stated.feed_lag_ms),
         },
+        http: http_of(channel.timeouts),
     };
     let problems =
         |all: Vec<amazon::Problem>| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
