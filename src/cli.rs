@@ -65,14 +65,9 @@ enum Command {
     /// Show how the daemon and its channels are.
     Status,
     /// Show the balances, listings and latest movements of a SKU.
-    Sku {
-        sku: Sku,
-    },
+    Sku { sku: Sku },
     /// Show an order: its lines, what is booked, and what the ERP was told.
-    Order {
-        channel: ChannelId,
-        order: OrderId,
-    },
+    Order { channel: ChannelId, order: OrderId },
     /// Show what has not arrived yet.
     Outbox(show::Outbox),
     /// Show the alerts that fire.

@@ -46,12 +46,21 @@ impl Client {
         self.ask(Method::GET, path, None)
     }
 
-    pub(super) fn post<Q: Serialize, A: DeserializeOwned>(&self, path: &str, asked: &Q) -> Result<A, Failure> {
+    pub(super) fn post<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        asked: &Q,
+    ) -> Result<A, Failure> {
         let body = serde_json::to_vec(asked).map_err(anyhow::Error::from)?;
         self.ask(Method::POST, path, Some(body))
     }
 
-    fn ask<A: DeserializeOwned>(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<A, Failure> {
+    fn ask<A: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<A, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (status, answer) = runtime
             .block_on(async { tokio::time::timeout(LIMIT, exchange(&self.socket, method, path, body)).await })
@@ -59,7 +68,9 @@ impl Client {
             .map_err(|error| self.unreachable(&error))?;
         if status.is_success() {
             let read = serde_json::from_slice(&answer);
-            return read.map_err(|e| Failure::new(Kind::Failed, format!("the daemon's answer was not understood: {e}")));
+            return read.map_err(|e| {
+                Failure::new(Kind::Failed, format!("the daemon's answer was not understood: {e}"))
+            });
         }
         let told: Problem = serde_json::from_slice(&answer).unwrap_or_else(|_| Problem {
             error: format!("the daemon answered {status}"),
@@ -67,7 +78,9 @@ impl Client {
         });
         let kind = match status {
             StatusCode::NOT_FOUND => Kind::NotFound,
-            StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Kind::Refused,
+            StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+                Kind::Refused
+            }
             StatusCode::SERVICE_UNAVAILABLE => Kind::Unreachable,
             _ => Kind::Failed,
         };
@@ -75,9 +88,12 @@ impl Client {
     }
 
     fn unreachable(&self, error: &anyhow::Error) -> Failure {
-        Failure::new(Kind::Unreachable, format!("no daemon answers at `{}`: {error:#}", self.socket.display()))
-            .next("start it (`systemctl start evenkeel`), or name its socket with --socket")
-            .as_json(self.json)
+        Failure::new(
+            Kind::Unreachable,
+            format!("no daemon answers at `{}`: {error:#}", self.socket.display()),
+        )
+        .next("start it (`systemctl start evenkeel`), or name its socket with --socket")
+        .as_json(self.json)
     }
 }
 

@@ -40,7 +40,10 @@ pub(super) fn run(global: &Global, init: &Init) -> Result<(), Failure> {
     }
     let done: InitDone = client.post("/v1/init/apply", &asked)?;
     print::answer(global.json, &done, |done| {
-        print::line(&format!("{} SKUs with {} units were taken over from {}", done.skus, done.units, done.from));
+        print::line(&format!(
+            "{} SKUs with {} units were taken over from {}",
+            done.skus, done.units, done.from
+        ));
     })
 }
 
@@ -58,7 +61,13 @@ fn confirmed() -> Result<bool, Failure> {
 fn tell(preview: &InitPreview) {
     print::line(&format!(
         "{} SKUs with {} units from {} as of {} ({} empty, {} counted items match no SKU, {} SKUs are on no channel)",
-        preview.skus, preview.units, preview.from, preview.as_of, preview.empty, preview.unknown, preview.unlisted
+        preview.skus,
+        preview.units,
+        preview.from,
+        preview.as_of,
+        preview.empty,
+        preview.unknown,
+        preview.unlisted
     ));
     let rows = preview.channels.iter().map(|c| {
         let figures = [c.bound, c.unmatched, c.unwritable, c.uncounted, c.differing].map(|n| n.to_string());
@@ -70,7 +79,10 @@ fn tell(preview: &InitPreview) {
     print::table(header, rows.collect(), "no selling channels");
     for channel in &preview.channels {
         for d in channel.differences.iter().take(10) {
-            print::line(&format!("  {}: {} shows {}, will show {}", channel.channel, d.sku, d.shows, d.will_show));
+            print::line(&format!(
+                "  {}: {} shows {}, will show {}",
+                channel.channel, d.sku, d.shows, d.will_show
+            ));
         }
     }
     for warning in &preview.warnings {

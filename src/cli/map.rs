@@ -7,12 +7,7 @@ use std::{collections::BTreeMap, io::Read, path::PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::{
-        Failure, Global,
-        client::Client,
-        failure::Kind,
-        print,
-    },
+    cli::{Failure, Global, client::Client, failure::Kind, print},
     model::{ChannelId, IdKind},
     web::view::{Ids, MapImport, MapImported, MapRow, Mapping},
 };
@@ -83,7 +78,12 @@ fn show(global: &Global, list: &List) -> Result<(), Failure> {
                 [u.channel.to_string(), names(&u.ids), u.title.clone().unwrap_or_default(), u.why.clone()]
             });
             let lines = mapping.unmapped.iter().map(|u| {
-                [u.channel.to_string(), names(&u.ids), format!("order {} line {}", u.order, u.line), u.why.clone()]
+                [
+                    u.channel.to_string(),
+                    names(&u.ids),
+                    format!("order {} line {}", u.order, u.line),
+                    u.why.clone(),
+                ]
             });
             let rows = items.chain(lines).collect();
             print::table(["channel", "identifiers", "what", "why"], rows, "nothing waits for a mapping");
@@ -92,7 +92,11 @@ fn show(global: &Global, list: &List) -> Result<(), Failure> {
                 let from = r.from.map_or(String::new(), |from| format!("{from:?}").to_lowercase());
                 [r.sku.to_string(), r.channel.to_string(), names(&r.ids), from]
             });
-            print::table(["sku", "channel", "identifiers", "from"], rows.collect(), "the mapping table is empty");
+            print::table(
+                ["sku", "channel", "identifiers", "from"],
+                rows.collect(),
+                "the mapping table is empty",
+            );
         }
     })
 }
@@ -127,7 +131,8 @@ fn import(global: &Global, file: &PathBuf, dry_run: bool) -> Result<(), Failure>
         std::io::stdin().read_to_end(&mut text)?;
     } else {
         text = std::fs::read(file).map_err(|error| {
-            Failure::new(Kind::Failed, format!("cannot read `{}`: {error}", file.display())).as_json(global.json)
+            Failure::new(Kind::Failed, format!("cannot read `{}`: {error}", file.display()))
+                .as_json(global.json)
         })?;
     }
     let rows = parse(&text).map_err(|wrong| {
@@ -142,7 +147,10 @@ fn import(global: &Global, file: &PathBuf, dry_run: bool) -> Result<(), Failure>
     }
     let imported: MapImported = Client::new(global)?.post("/v1/map", &MapImport { rows })?;
     print::answer(global.json, &imported, |i| {
-        let told = format!("{} rows imported; {} items found their SKU, {} still have none", i.rows, i.bound, i.unmatched);
+        let told = format!(
+            "{} rows imported; {} items found their SKU, {} still have none",
+            i.rows, i.bound, i.unmatched
+        );
         print::line(&told);
     })
 }
@@ -152,9 +160,8 @@ fn parse(text: &[u8]) -> Result<Vec<MapRow>, Vec<String>> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::None).from_reader(text);
     let header = csv.headers().map_err(|error| vec![error.to_string()])?.clone();
-    let known = |name: &str| {
-        ["sku", "channel"].contains(&name) || IdKind::ALL.iter().any(|kind| kind.name() == name)
-    };
+    let known =
+        |name: &str| ["sku", "channel"].contains(&name) || IdKind::ALL.iter().any(|kind| kind.name() == name);
     let mut wrong: Vec<String> = header
         .iter()
         .filter(|name| !known(name))
@@ -205,7 +212,8 @@ mod tests {
     fn rows_are_read_with_quotes_bom_and_empty_columns() {
         let text = b"\xef\xbb\xbfsku,channel,asin,channel_sku\nTSHIRT-BL-M,us,B0XYZ123,\n\"A,B\",main,,\"x \"\"y\"\"\"\n,us,B0,\n";
         let rows = parse(text).expect("good");
-        let told: Vec<String> = rows.iter().map(|r| format!("{} {} {}", r.sku, r.channel, names(&r.ids))).collect();
+        let told: Vec<String> =
+            rows.iter().map(|r| format!("{} {} {}", r.sku, r.channel, names(&r.ids))).collect();
         assert_eq!(told, ["TSHIRT-BL-M us asin=B0XYZ123", "A,B main channel_sku=x \"y\""]);
     }
 
@@ -213,6 +221,8 @@ mod tests {
     fn every_problem_of_a_file_is_told_with_its_line() {
         let wrong = parse(b"sku,channel,upc\n A,us,1\nB,US,1\nC,us,1\n").expect_err("bad");
         assert_eq!(wrong.len(), 4, "{wrong:?}");
-        assert!(wrong[0].contains("upc") && wrong[1].starts_with("line 2") && wrong[3].contains("no identifier"));
+        assert!(
+            wrong[0].contains("upc") && wrong[1].starts_with("line 2") && wrong[3].contains("no identifier")
+        );
     }
 }

@@ -38,7 +38,8 @@ pub(super) fn run(args: &SandboxArgs) -> Result<(), Failure> {
         Some(path) => {
             let text = std::fs::read_to_string(path)
                 .map_err(|e| Failure::new(Kind::Config, format!("cannot read `{}`: {e}", path.display())))?;
-            toml::from_str(&text).map_err(|e| Failure::new(Kind::Config, format!("{}: {e}", path.display())))?
+            toml::from_str(&text)
+                .map_err(|e| Failure::new(Kind::Config, format!("{}: {e}", path.display())))?
         }
     };
     options.seed = args.seed.unwrap_or(options.seed);

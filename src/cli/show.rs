@@ -29,14 +29,28 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
         });
         print::line(&format!(
             "evenkeel {} instance {} ({:?}), up {}, journal at {}, {opened}",
-            s.version, s.instance, s.mode, span(s.uptime_ms), s.seq
+            s.version,
+            s.instance,
+            s.mode,
+            span(s.uptime_ms),
+            s.seq
         ));
         print::line(&format!(
             "{} SKUs, {} orders, {} dead letters, {} alerts, {} unmatched, {} queued",
             s.skus, s.orders, s.dead_letters, s.alerts_firing, s.unmatched, s.queued
         ));
         let rows = s.channels.iter().map(channel_row).collect();
-        let header = ["channel", "kind", "circuit", "orders read", "listings", "unconfirmed", "lag", "to post", "dead"];
+        let header = [
+            "channel",
+            "kind",
+            "circuit",
+            "orders read",
+            "listings",
+            "unconfirmed",
+            "lag",
+            "to post",
+            "dead",
+        ];
         print::table(header, rows, "no channels are configured");
     })
 }
@@ -71,12 +85,17 @@ fn tell_sku(view: &SkuView) {
     let paused = view.paused.map_or(String::new(), |pause| format!(", {pause:?}").to_lowercase());
     print::line(&format!("{} at revision {}{paused}", view.sku, view.revision));
     let rows = view.stock.iter().map(|p| {
-        let counted = p.opened.as_ref().map_or("never".to_owned(), |o| format!("{} by {}", o.as_of, o.counter));
+        let counted =
+            p.opened.as_ref().map_or("never".to_owned(), |o| format!("{} by {}", o.as_of, o.counter));
         let figures = [p.on_hand, p.committed, p.reserved, p.available].map(|q| q.to_string());
         let [on_hand, committed, reserved, available] = figures;
         [p.location.to_string(), on_hand, committed, reserved, available, counted]
     });
-    print::table(["location", "on_hand", "committed", "reserved", "available", "opened"], rows.collect(), "no stock");
+    print::table(
+        ["location", "on_hand", "committed", "reserved", "available", "opened"],
+        rows.collect(),
+        "no stock",
+    );
     let rows = view.listings.iter().map(|l| {
         let ids = l.ids.iter().map(|(kind, id)| format!("{kind}={id}")).collect::<Vec<_>>().join(" ");
         let state = l.state.clone().or_else(|| l.unwritable.clone()).unwrap_or_else(|| "-".to_owned());
@@ -95,7 +114,15 @@ fn tell_sku(view: &SkuView) {
     let rows = view.recent.iter().map(|e| {
         let figures = [e.quantity, e.on_hand, e.committed].map(|q| q.to_string());
         let [quantity, on_hand, committed] = figures;
-        [e.seq.to_string(), e.recorded_at.to_string(), e.kind.clone(), quantity, on_hand, committed, e.cause.clone()]
+        [
+            e.seq.to_string(),
+            e.recorded_at.to_string(),
+            e.kind.clone(),
+            quantity,
+            on_hand,
+            committed,
+            e.cause.clone(),
+        ]
     });
     let header = ["seq", "recorded", "kind", "units", "on_hand", "committed", "cause"];
     print::table(header, rows.collect(), "no movements");
@@ -116,7 +143,11 @@ fn tell_order(view: &OrderView) {
         let sku = sku.or_else(|| l.unmapped.as_ref().map(|why| format!("unmapped: {why}")));
         [l.line.to_string(), or_dash(sku), totals(&l.totals), l.open.to_string()]
     });
-    print::table(["line", "sku", "ordered/released/written off/shipped/returned", "open"], rows.collect(), "no lines");
+    print::table(
+        ["line", "sku", "ordered/released/written off/shipped/returned", "open"],
+        rows.collect(),
+        "no lines",
+    );
     let rows = view.postings.iter().map(|p| {
         let reason = p.reason.clone().unwrap_or_default();
         [p.channel.to_string(), p.state.clone(), p.reference.clone(), p.sequence.to_string(), reason]
@@ -130,7 +161,8 @@ fn totals(t: &Totals) -> String {
 
 pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
     let channel = outbox.channel.as_ref().map(|c| format!("&channel={c}")).unwrap_or_default();
-    let view: view::Outbox = Client::new(global)?.get(&format!("/v1/outbox?limit={}{channel}", outbox.limit))?;
+    let view: view::Outbox =
+        Client::new(global)?.get(&format!("/v1/outbox?limit={}{channel}", outbox.limit))?;
     print::answer(global.json, &view, |view| {
         let rows = view.rows.iter().map(|r| {
             [
@@ -170,5 +202,7 @@ pub(super) fn poll(global: &Global, channel: Option<ChannelId>) -> Result<(), Fa
 
 pub(super) fn checkpoint(global: &Global) -> Result<(), Failure> {
     let written: Checkpoint = Client::new(global)?.post("/v1/checkpoint", &serde_json::json!({}))?;
-    print::answer(global.json, &written, |w| print::line(&format!("checkpoint at {}, head {}", w.seq, w.head)))
+    print::answer(global.json, &written, |w| {
+        print::line(&format!("checkpoint at {}, head {}", w.seq, w.head))
+    })
 }

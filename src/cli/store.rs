@@ -82,17 +82,18 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
     let mut state = State::default();
     let mut fold = Fold::default();
     let mut unreadable = None;
-    let report = store::verify_journal(&path, &mut |record| match disk::decode(record.seq, &record.payload) {
-        Ok(envelope) => {
-            for of in &envelope.records {
-                if let Record::Order { entries, .. } | Record::Counted { entries, .. } = of {
-                    entries.iter().for_each(|entry| fold.add(record.seq, entry));
+    let report =
+        store::verify_journal(&path, &mut |record| match disk::decode(record.seq, &record.payload) {
+            Ok(envelope) => {
+                for of in &envelope.records {
+                    if let Record::Order { entries, .. } | Record::Counted { entries, .. } = of {
+                        entries.iter().for_each(|entry| fold.add(record.seq, entry));
+                    }
                 }
+                apply(&mut state, Seq(record.seq), &envelope);
             }
-            apply(&mut state, Seq(record.seq), &envelope);
-        }
-        Err(error) => drop(unreadable.get_or_insert(error.to_string())),
-    });
+            Err(error) => drop(unreadable.get_or_insert(error.to_string())),
+        });
     let disagrees = |error: String| {
         Failure::new(Kind::Disagrees, error)
             .next("keep the directory as it is, and restore from a backup; see docs/OPERATIONS.md")
@@ -106,7 +107,9 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
         for place in &row.stock {
             let key = (sku.clone(), place.location.clone());
             if fold.stock.get(&key).copied().unwrap_or_default() != place.stock {
-                return Err(disagrees(format!("the balance of SKU `{sku}` is not what its entries add up to")));
+                return Err(disagrees(format!(
+                    "the balance of SKU `{sku}` is not what its entries add up to"
+                )));
             }
         }
     }
@@ -147,8 +150,10 @@ pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure>
             .next("stop the daemon first; if the journal is damaged, run `evenkeel verify`")
             .as_json(global.json)
     })?;
-    let rebuilt = Rebuilt { seq: state.seq.0, skus: state.skus.len(), orders: state.orders.len(), store: path };
-    crate::engine::ledger::Durable::close(Box::new(store)).map_err(|error| Failure::new(Kind::Failed, error))?;
+    let rebuilt =
+        Rebuilt { seq: state.seq.0, skus: state.skus.len(), orders: state.orders.len(), store: path };
+    crate::engine::ledger::Durable::close(Box::new(store))
+        .map_err(|error| Failure::new(Kind::Failed, error))?;
     print::answer(global.json, &rebuilt, |r| {
         print::line(&format!("rebuilt up to record {}: {} SKUs, {} orders", r.seq, r.skus, r.orders));
     })

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::order::Order,
     model::{
-        ChannelId, LocationId, OrderKey, Overflow, Policies, Posting, PostingLine, Quantity, Seq, Sku, Timestamp, Totals,
-        policy::Posts,
+        ChannelId, LocationId, OrderKey, Overflow, Policies, Posting, PostingLine, Quantity, Seq, Sku,
+        Timestamp, Totals, policy::Posts,
     },
 };
 

@@ -9,11 +9,7 @@ use tracing::{info, warn};
 use crate::{
     clock::Clock,
     connectors::{Connector, CountLine, Fault, Posting, Scope},
-    core::{
-        Command, Refused, Reply, State,
-        command::Count,
-        mapping::resolve,
-    },
+    core::{Command, Refused, Reply, State, command::Count, mapping::resolve},
     engine::{
         feed::{Error, pause_after},
         intake::Quarantine,
@@ -67,7 +63,11 @@ impl Counter {
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     warn!(channel = %self.channel, %error, failures, "could not read counts");
-                    self.metrics.feed_failed(&self.channel, if sweep { FeedName::Sweep } else { FeedName::Levels }, error.fault());
+                    self.metrics.feed_failed(
+                        &self.channel,
+                        if sweep { FeedName::Sweep } else { FeedName::Levels },
+                        error.fault(),
+                    );
                     tokio::select! {
                         () = shutdown.cancelled() => return,
                         () = tokio::time::sleep(pause_after(&error, failures)) => {}
@@ -149,7 +149,8 @@ impl Counter {
         for posting in open {
             let held = self.connector.posted(&posting).await?;
             let lacks = posting.lines.iter().zip(&held).all(|(line, held)| {
-                held.released < line.target.released || held.returned < line.target.returned
+                held.released < line.target.released
+                    || held.returned < line.target.returned
                     || (line.target.released.is_zero() && line.target.returned.is_zero())
             });
             if lacks {
@@ -162,7 +163,8 @@ impl Counter {
 
 /// Returns the orders with raising movements that the counter has not acknowledged, for the items named.
 fn raising(state: &State, counter: &ChannelId, ids: &[Identifiers]) -> Vec<Posting> {
-    let skus: BTreeSet<_> = ids.iter().filter_map(|ids| resolve(state, counter, ids).sku().cloned()).collect();
+    let skus: BTreeSet<_> =
+        ids.iter().filter_map(|ids| resolve(state, counter, ids).sku().cloned()).collect();
     let orders: BTreeSet<&OrderKey> = skus.iter().flat_map(|sku| state.index.unposted(sku)).collect();
     let postings = orders.into_iter().filter_map(|key| state.posting(counter, key));
     postings.filter(|(_, raises)| *raises).map(|(posting, _)| posting).take(LOOKUPS_MAX).collect()
@@ -194,4 +196,3 @@ pub async fn read_counts(
     }
     Err(Error::Fault(Fault::Malformed(format!("more than {PAGES_MAX} pages of counts"))))
 }
-

@@ -164,7 +164,9 @@ impl Feed {
         let all = Command::Orders { channel: self.channel.clone(), begun, orders: orders.clone() };
         match self.ledger.submit(all).await {
             Ok(_) => return Ok(()),
-            Err(Refused::Refused(reason)) => warn!(channel = %self.channel, %reason, "a page of orders was refused"),
+            Err(Refused::Refused(reason)) => {
+                warn!(channel = %self.channel, %reason, "a page of orders was refused")
+            }
             Err(error) => return Err(error.into()),
         }
         for order in orders {

@@ -121,12 +121,16 @@ impl Lane {
             Outcome::Applied | Outcome::Accepted { .. } => {
                 info!(%channel, %sku, %quantity, %key, ?outcome, "written");
             }
-            Outcome::Stale => info!(%channel, %sku, %quantity, %key, "stale: the channel's orders are read first"),
+            Outcome::Stale => {
+                info!(%channel, %sku, %quantity, %key, "stale: the channel's orders are read first")
+            }
             Outcome::Rejected { .. }
             | Outcome::Throttled { .. }
             | Outcome::Unauthorized { .. }
             | Outcome::NotSent { .. }
-            | Outcome::Unknown { .. } => warn!(%channel, %sku, %quantity, %key, ?outcome, "write not confirmed"),
+            | Outcome::Unknown { .. } => {
+                warn!(%channel, %sku, %quantity, %key, ?outcome, "write not confirmed")
+            }
         }
     }
 

@@ -308,5 +308,6 @@ impl Writer {
 
 /// Encodes what the journal keeps of one command.
 pub fn encode(envelope: &Envelope) -> Vec<u8> {
-    serde_json::to_vec(envelope).expect("records hold no map with keys that are not text, and nothing that fails")
+    serde_json::to_vec(envelope)
+        .expect("records hold no map with keys that are not text, and nothing that fails")
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::{
+    connectors::{Fault, Observed, Outcome},
     core::{
         Envelope, Record, State,
         circuit::Circuit,
         index::Kind,
         record::{AlertKind, Why},
     },
-    connectors::{Fault, Observed, Outcome},
     engine::intake::Taken,
     model::{ChannelId, Timestamp},
     telemetry::{AlertPost, Drift, Feed, Lane, LegState, Metrics, Polled, Push, ReadBack, Via},
@@ -35,7 +35,11 @@ impl Metrics {
                 }
                 Record::Commit { .. } => self.commit_opened(),
                 Record::Committed { .. } => self.commit_committed(),
-                Record::Moved { listing, why: Why::NotSent | Why::Unknown | Why::Throttled | Why::Stale, .. } => {
+                Record::Moved {
+                    listing,
+                    why: Why::NotSent | Why::Unknown | Why::Throttled | Why::Stale,
+                    ..
+                } => {
                     if let Some(held) = state.listing(listing) {
                         self.retry(&held.channel);
                     }
@@ -49,7 +53,9 @@ impl Metrics {
                     }
                 }
                 Record::Quarantined { item } => self.quarantined(&item.channel),
-                Record::Alert { key, alert: Some(alert) } if alert.firing && alert.tries == 0 && alert.told.is_none() => {
+                Record::Alert { key, alert: Some(alert) }
+                    if alert.firing && alert.tries == 0 && alert.told.is_none() =>
+                {
                     self.alert_raised(AlertKind::name(key.kind));
                 }
                 _ => {}
@@ -79,12 +85,15 @@ impl Metrics {
             self.set_legs(channel, LegState::Parked, count(Kind::Parked));
             self.set_dead_letters(channel, count(Kind::Parked) + count(Kind::PostParked));
             let Some(row) = state.channels.get(channel) else { continue };
-            self.set_lane(channel, match (&row.circuit, row.pause) {
-                (Circuit::Open { unauthorized: Some(_), .. }, _) => Lane::Unauthorized,
-                (Circuit::Open { .. }, _) => Lane::CircuitOpen,
-                (Circuit::Closed { .. }, Some(_)) => Lane::Paused,
-                (Circuit::Closed { .. }, None) => Lane::Running,
-            });
+            self.set_lane(
+                channel,
+                match (&row.circuit, row.pause) {
+                    (Circuit::Open { unauthorized: Some(_), .. }, _) => Lane::Unauthorized,
+                    (Circuit::Open { .. }, _) => Lane::CircuitOpen,
+                    (Circuit::Closed { .. }, Some(_)) => Lane::Paused,
+                    (Circuit::Closed { .. }, None) => Lane::Running,
+                },
+            );
             if let Some(fed) = row.fed {
                 let age = u64::try_from(now.since(fed.at)).unwrap_or(0);
                 self.set_feed_age(channel, Feed::Orders, Duration::from_millis(age));

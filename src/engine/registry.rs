@@ -50,7 +50,11 @@ fn first(locations: &[LocationId]) -> Result<LocationId, String> {
     locations.first().cloned().ok_or_else(|| NO_LOCATION.to_owned())
 }
 
-fn shopify(id: &ChannelId, channel: &config::Shopify, secrets: &Secrets) -> Result<Arc<dyn Connector>, String> {
+fn shopify(
+    id: &ChannelId,
+    channel: &config::Shopify,
+    secrets: &Secrets,
+) -> Result<Arc<dyn Connector>, String> {
     let secret = secrets.shopify.get(id).ok_or(NO_SECRET)?;
     let number = channel.location_id.parse().map_err(|_| "location_id must be a number".to_owned())?;
     let options = shopify::Options {
@@ -98,9 +102,8 @@ fn amazon(id: &ChannelId, channel: &config::Amazon, secrets: &Secrets) -> Result
             feed_lag_ms: ms(assume.feed_lag, stated.feed_lag_ms),
         },
     };
-    let problems = |all: Vec<amazon::Problem>| {
-        all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    };
+    let problems =
+        |all: Vec<amazon::Problem>| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     Ok(Arc::new(amazon::Amazon::new(options).map_err(problems)?))
 }
 

@@ -12,7 +12,9 @@ use crate::{
         record::HeldCount,
         state::{Alert, AlertKey, ChannelRow, Quarantined, RowKey, SkuRow, State, Unmatched},
     },
-    model::{ChannelId, DeliveryId, Identifiers, OrderKey, Policies, Seq, Sku, Timestamp, policy::MappingRow},
+    model::{
+        ChannelId, DeliveryId, Identifiers, OrderKey, Policies, Seq, Sku, Timestamp, policy::MappingRow,
+    },
 };
 
 /// The version of the rows: those of another version are built anew from the journal.

@@ -100,7 +100,11 @@ pub async fn run(config: Config, secrets: Secrets, shutdown: CancellationToken) 
 
 impl Daemon {
     /// Opens the store, makes what was in flight unknown, and starts every task.
-    pub async fn start(config: Config, secrets: &Secrets, shutdown: &CancellationToken) -> Result<Daemon, Error> {
+    pub async fn start(
+        config: Config,
+        secrets: &Secrets,
+        shutdown: &CancellationToken,
+    ) -> Result<Daemon, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new());
         let connectors = registry::build(&config, secrets)?;
@@ -178,7 +182,13 @@ impl Parts {
                 self.poster(id, connector);
             }
             if let Some(selling) = self.config.selling(id) {
-                self.feed(id, connector, ticker.every(&selling.orders.schedule).await?, &selling.orders, selling.orders_lookback);
+                self.feed(
+                    id,
+                    connector,
+                    ticker.every(&selling.orders.schedule).await?,
+                    &selling.orders,
+                    selling.orders_lookback,
+                );
                 self.reconcile(id, connector, ticker.every(&selling.reconcile).await?);
             }
             if let Some(erp) = self.config.tryton.get(id) {
@@ -204,7 +214,12 @@ impl Parts {
         Ok(intakes)
     }
 
-    fn lane(&self, id: &ChannelId, connector: &Arc<dyn Connector>, hints: mpsc::Receiver<crate::engine::lane::Hint>) {
+    fn lane(
+        &self,
+        id: &ChannelId,
+        connector: &Arc<dyn Connector>,
+        hints: mpsc::Receiver<crate::engine::lane::Hint>,
+    ) {
         let Some(wakes) = self.wakes.channel(id) else { return };
         let lane = Lane {
             channel: id.clone(),
@@ -413,7 +428,9 @@ impl Parts {
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
-            warn!("some tasks did not end in time; what they were sending is unknown and is looked up at start");
+            warn!(
+                "some tasks did not end in time; what they were sending is unknown and is looked up at start"
+            );
         }
         self.ledger.stop().await;
         drop(self.ledger);

@@ -94,7 +94,7 @@ pub(super) fn cancel(
             world.shopify.cancel(order, restock, reason, &mut event)?
         }
         Channel::Amazon => {
-            let by = if reason == CancelReason::Customer { "BUYER" } else { "SELLER" };
+            let by = if reason == CancelReason::Customer { "BUYER" } else { "MERCHANT" };
             world.amazon.cancel(order, restock, by, now_ms)?
         }
         Channel::Erp => {

@@ -128,7 +128,8 @@ pub(super) fn next_step(world: &mut World, channel: Channel, order: usize, now_m
     let (cancelled, fulfilled) = (options.cancelled_share, options.fulfilled_share);
     let returned = options.returned_share;
     if open && shipped.is_empty() && draw < cancelled {
-        let restock = !world.shoppers.dice.chance(0.2);
+        // Amazon's orders do not tell that a unit was not there, or came back: only a count would.
+        let restock = channel == Channel::Amazon || !world.shoppers.dice.chance(0.2);
         let reason = if restock { CancelReason::Customer } else { CancelReason::Inventory };
         drop(people::cancel(world, channel, &id, restock, reason, now_ms));
     } else if open && (!shipped.is_empty() || draw < cancelled + fulfilled) {
@@ -138,7 +139,8 @@ pub(super) fn next_step(world: &mut World, channel: Channel, order: usize, now_m
             plan_next_step(world, channel, order, now_ms);
         }
     } else if let Some((sku, _)) = shipped.first().filter(|_| !open && draw < returned) {
-        let restock = if world.shoppers.dice.chance(0.8) { Restock::Return } else { Restock::NoRestock };
+        let restock = channel != Channel::Amazon && world.shoppers.dice.chance(0.8);
+        let restock = if restock { Restock::Return } else { Restock::NoRestock };
         drop(people::refund(world, channel, &id, &[(*sku, 1)], restock, now_ms));
     }
 }

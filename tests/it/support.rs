@@ -175,8 +175,7 @@ impl Shop {
 
     async fn count(&self, counter: ChannelId, lines: Vec<CountLine>, as_of: Timestamp) {
         let (measure, begun) = (Measure::OnHand, self.daemon.ledger().seq());
-        let count =
-            Count { counter, measure, as_of, begun, lines, opening: true, absent: Vec::new() };
+        let count = Count { counter, measure, as_of, begun, lines, opening: true, absent: Vec::new() };
         self.daemon.ledger().submit(Command::Count(count)).await.expect("counted");
     }
 
@@ -201,9 +200,9 @@ pub(crate) async fn until_empty<F: Future<Output = Vec<String>>>(what: &str, mut
     }
 }
 
-
 /// Places an order and returns its id.
 pub(crate) async fn order(world: &World, on: &str, sku: &str, quantity: i64) -> String {
-    let told = world.post("order", json!({"channel": on, "lines": [{"sku": sku, "quantity": quantity}]})).await;
+    let told =
+        world.post("order", json!({"channel": on, "lines": [{"sku": sku, "quantity": quantity}]})).await;
     told["order"].as_str().expect("an id").to_owned()
 }

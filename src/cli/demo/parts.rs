@@ -168,7 +168,10 @@ impl Parts {
                 };
             }
             if begun.elapsed() > PATIENCE {
-                return Err(Failure::new(Kind::Failed, format!("the daemon did not end within {PATIENCE:?}")));
+                return Err(Failure::new(
+                    Kind::Failed,
+                    format!("the daemon did not end within {PATIENCE:?}"),
+                ));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -178,7 +181,8 @@ impl Parts {
 /// Proves the journal that the demo left.
 pub(super) fn verify(setup: &Setup) -> Result<(), Failure> {
     let store = setup.dir.join("store");
-    let output = Command::new(own_binary()?).arg("verify").arg("--store").arg(store).arg("--json").output()?;
+    let output =
+        Command::new(own_binary()?).arg("verify").arg("--store").arg(store).arg("--json").output()?;
     if output.status.success() {
         return Ok(());
     }
@@ -233,7 +237,8 @@ fn start_sandbox(setup: &Setup) -> Result<(Process, Value), Failure> {
         .stderr(log(setup, "sandbox.log")?)
         .spawn()?;
     let mut process = Process { name: "sandbox", child };
-    let out = process.child.stdout.take().ok_or_else(|| Failure::new(Kind::Failed, "the sandbox has no output"))?;
+    let out =
+        process.child.stdout.take().ok_or_else(|| Failure::new(Kind::Failed, "the sandbox has no output"))?;
     let mut first = String::new();
     BufReader::new(out).read_line(&mut first)?;
     let addresses = serde_json::from_str(&first)

@@ -38,7 +38,8 @@ impl Report {
             ("amazon", count(super::books::SkuBook::amazon_agrees)),
             ("erp", count(super::books::SkuBook::erp_agrees)),
         ]);
-        let wrong = books.skus.iter().filter(|s| !(s.shopify_agrees() && s.amazon_agrees() && s.erp_agrees()));
+        let wrong =
+            books.skus.iter().filter(|s| !(s.shopify_agrees() && s.amazon_agrees() && s.erp_agrees()));
         let disagreeing = wrong.map(|s| {
             format!(
                 "{}: {} available, {} on the shelf; Shopify shows {}, Amazon {}, the ERP holds {}",

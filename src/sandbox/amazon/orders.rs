@@ -299,8 +299,9 @@ impl Store {
                 json!({"quantityFulfilled": line.shipped, "quantityUnfulfilled": line.open()});
         }
         if let (true, Some(by)) = (asked("CANCELLATION"), own.cancelled_by.filter(|_| line.cancelled > 0)) {
+            let reason = if by == "BUYER" { "BUYER_CANCELED" } else { "NO_INVENTORY" };
             json["cancellation"] =
-                json!({"cancellationExecution": {"cancelledBy": by, "cancelReason": "CUSTOMER_REQUEST"}});
+                json!({"cancellationExecution": {"cancelledBy": by, "cancelReason": reason}});
         }
         json
     }
