@@ -63,7 +63,6 @@ impl Config {
         let mut problems = std::mem::take(&mut document.problems);
         problems.extend(overlay.problems.iter().cloned());
         if !document.parsed {
-            // What a broken line would have said is unknown, so nothing can be called missing or wrong.
             return Err(Problems::new(problems));
         }
         let file = match overlay.merge(&document.values) {

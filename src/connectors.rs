@@ -57,7 +57,16 @@ pub trait Connector: Send + Sync {
     async fn post(&self, posting: &Posting) -> Outcome;
 
     /// Asks whether credentials, scopes and the pinned version are good; reads only.
-    async fn check(&self) -> Result<Vec<String>, Fault>;
+    async fn check(&self) -> Result<Checked, Fault>;
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checked {
+    /// What is worth knowing.
+    pub facts: Vec<String>,
+    /// What keeps the channel from working, and who can mend it.
+    pub problems: Vec<String>,
 }
 
 /// Why a read gave nothing.

@@ -26,6 +26,7 @@ pub mod order;
 pub mod posting;
 pub mod record;
 pub mod state;
+pub mod writes;
 
 pub use apply::apply;
 pub use command::{Command, Refused, Reply};

@@ -43,7 +43,8 @@ pub(super) fn run(global: &Global, check: &Check) -> Result<(), Failure> {
     for (id, connector) in &connectors {
         let (answer, notes) = if check.online {
             match runtime.block_on(connector.check()) {
-                Ok(notes) => ("good".to_owned(), notes),
+                Ok(found) if found.problems.is_empty() => ("good".to_owned(), found.facts),
+                Ok(found) => (found.problems.join("; "), found.facts),
                 Err(fault) => (fault.to_string(), Vec::new()),
             }
         } else {

@@ -1,7 +1,7 @@
 //! The file's text: where every key stands, and which of its values fit the shape.
 //!
-//! Reads all of a file, whatever is wrong with it, so that every problem is told at once. Shows no value that
-//! may be a secret.
+//! Tells every broken line of the TOML, or, if there is none, every key and value that does not fit. Shows no
+//! value that may be a secret.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -15,7 +15,7 @@ use crate::config::{
     shape::{Shape, Table},
 };
 
-/// A file that was read as far as it could be.
+/// A file that was read.
 pub(super) struct Document<'t> {
     /// What the operator calls the file.
     name: &'t str,
@@ -48,7 +48,8 @@ impl<'t> Document<'t> {
         for error in errors {
             document.syntax(&error);
         }
-        if let Shape::Table(table) = shape {
+        // What a broken line would have said is unknown, so nothing else can be judged.
+        if let (Shape::Table(table), true) = (shape, document.parsed) {
             let mut walk = Walk { document, root: table };
             let values = walk.table(&KeyPath::default(), root.get_ref(), table);
             document = walk.document;
@@ -105,9 +106,14 @@ impl<'t> Document<'t> {
         Snippet { text, width: marked.chars().count().max(1) }
     }
 
-    /// Notes an error of the TOML itself. The line may hold a secret, so its values are masked.
+    /// Notes the first error of a line of the TOML itself; the others mostly follow from it. The line may hold a
+    /// secret, so its values are masked.
     fn syntax(&mut self, error: &toml::de::Error) {
         let span = error.span().unwrap_or(0..0);
+        let line = self.place(span.start).line;
+        if self.problems.iter().any(|known| known.place.is_some_and(|place| place.line == line)) {
+            return;
+        }
         let mut snippet = self.snippet(span.clone());
         snippet.text = mask(&snippet.text);
         self.problems.push(Problem {

@@ -52,7 +52,7 @@ impl Overlay {
             .separator(SEPARATOR)
             .source(Some(self.accepted.clone().into_iter().collect()));
         let merged = ::config::Config::builder().add_source(file).add_source(env).build()?;
-        Ok(serde_path_to_error::deserialize(merged)?)
+        Ok(serde_path_to_error::deserialize(merged).map_err(Box::new)?)
     }
 
     /// Says whether the environment set this key or one around it.
@@ -69,7 +69,7 @@ pub(super) enum MergeError {
     #[error("{0}")]
     Build(#[from] ::config::ConfigError),
     #[error("{0}")]
-    Read(#[from] serde_path_to_error::Error<::config::ConfigError>),
+    Read(#[from] Box<serde_path_to_error::Error<::config::ConfigError>>),
 }
 
 /// Makes a problem of a variable.

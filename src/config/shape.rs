@@ -210,7 +210,9 @@ mod tests {
         path.split('.').fold(shape, |shape, key| match shape {
             Shape::Table(table) => table.get(key).unwrap_or_else(|| panic!("no `{key}`")),
             Shape::Named(each) | Shape::List(each) => each,
-            other => panic!("`{key}` below {other:?}"),
+            Shape::Text | Shape::Span | Shape::Whole | Shape::Number | Shape::Flag | Shape::TextOrWhole => {
+                panic!("`{key}` below a single value")
+            }
         })
     }
 

@@ -9,6 +9,7 @@
 //! number per SKU for the whole region; there is one write per SKU, not one per marketplace.
 
 mod call;
+mod check;
 mod decode;
 mod encode;
 mod guard;
@@ -29,6 +30,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
 use reqwest::header::HeaderValue;
 
 pub use self::options::{Options, Problem, Rates, Timing};
@@ -38,14 +40,17 @@ use self::{
     token::{Credentials, Tokens},
 };
 use crate::{
+    clock::SystemClock,
     connectors::{
-        CataloguePage, Changed, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome, Posting,
-        Push, Put, Received, Refusal, Scope,
+        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome,
+        Posting, Push, Put, Received, Refusal, Scope,
         http::{self, Client},
     },
     model::{Abilities, IdKind, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
 };
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -55,8 +60,8 @@ const BATCH: u32 = 20;
 /// The most orders of one page.
 const ORDERS_MAX: u8 = 100;
 
-/// How far an order search reaches back before `since`, for orders that show up late. Reading one twice is harmless.
-const OVERLAP_MS: i64 = 5 * 60_000;
+/// How often a later page of a long order feed is asked for again after a passing fault.
+const PAGE_REPEATS: usize = 5;
 
 /// How long a token request may take.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -71,6 +76,7 @@ pub struct Amazon {
     last_written: Mutex<Option<(Arc<str>, Arc<str>)>>,
     /// Orders have been read with success, so their role is there.
     orders_work: AtomicBool,
+    clock: SystemClock,
 }
 
 impl Amazon {
@@ -84,8 +90,12 @@ impl Amazon {
         let agent = encode::user_agent(&options.application).map_err(|why| bad("application", why))?;
         let agent = HeaderValue::from_str(&agent).map_err(|e| bad("application", e.to_string()))?;
         let client = |key, url, options| Client::new(url, options).map_err(|e| bad(key, e.to_string()));
-        let api = client("base_url", &options.base_url, http::Options::default())?;
-        let bounds = http::Options { timeout: TOKEN_TIMEOUT, body_max: 1 << 16, ..http::Options::default() };
+        let api = client("base_url", &options.base_url, options.http)?;
+        let bounds = http::Options {
+            timeout: TOKEN_TIMEOUT.min(options.http.timeout),
+            body_max: 1 << 16,
+            ..options.http
+        };
         let lwa = client("lwa_url", &options.lwa_url, bounds)?;
         let credentials = Credentials {
             lwa_url: options.lwa_url.clone(),
@@ -100,7 +110,13 @@ impl Amazon {
             guard: Guard::default(),
             last_written: Mutex::default(),
             orders_work: AtomicBool::new(false),
+            clock: SystemClock,
         })
+    }
+
+    /// Returns the marketplace of a listing that names none.
+    fn first_marketplace(&self) -> &str {
+        self.options.marketplace_ids.first().map_or("", String::as_str)
     }
 }
 
@@ -142,9 +158,13 @@ impl Connector for Amazon {
 
     async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
         let place = orders::Place::of(after)?;
-        let from = since.plus_millis(-OVERLAP_MS);
-        let request = encode::search_orders(&self.options, from, ORDERS_MAX, place.token.as_deref());
-        let answer = self.caller.read(&request).await?;
+        let request = encode::search_orders(&self.options, since, ORDERS_MAX, place.token.as_deref());
+        // A fault of the first page is the caller's; one of a later page would throw away all pages before it.
+        let delays = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(250))
+            .with_max_times(if after.is_some() { PAGE_REPEATS } else { 0 })
+            .with_jitter();
+        let answer = (|| self.caller.read(&request)).retry(delays).when(passing).await?;
         self.orders_work.store(true, Ordering::Relaxed);
         orders::page(&answer.body, since, &place)
     }
@@ -184,45 +204,15 @@ impl Connector for Amazon {
         Outcome::Rejected { reason: "Amazon takes no postings".to_owned() }
     }
 
-    /// Reads one page of listings and one order, and dry-runs a write. The order search is made once only: it may be
-    /// called 480 times a day, and the feed needs them.
-    async fn check(&self) -> Result<Vec<String>, Fault> {
-        let mut notes = vec![self.check_listings().await?];
-        if !self.orders_work.load(Ordering::Relaxed) {
-            let request = encode::search_orders(&self.options, an_hour_ago(), 1, None);
-            self.caller.read(&request).await?;
-            self.orders_work.store(true, Ordering::Relaxed);
-        }
-        notes.push("orders can be read".to_owned());
-        Ok(notes)
+    async fn check(&self) -> Result<Checked, Fault> {
+        self.look_over().await
     }
 }
 
-impl Amazon {
-    /// Reads a page of listings and asks whether one of them could be written.
-    async fn check_listings(&self) -> Result<String, Fault> {
-        let answer = self.caller.read(&encode::search_all(&self.options, None, None)).await?;
-        let page = decode::page(&answer.body, &self.options.marketplace_ids)?;
-        let stores = self.options.marketplace_ids.join(", ");
-        let found = format!("{} listings in {stores}", page.total);
-        let own = page.listings.into_iter().flatten().find(|l| l.stock.unwritable().is_none());
-        let Some(own) = own else {
-            return Ok(format!("{found}; none of the first is merchant-fulfilled, so writing was not tried"));
-        };
-        let first = self.options.marketplace_ids.first().map_or("", String::as_str);
-        let marketplace = own.marketplace.as_deref().unwrap_or(first);
-        match self.dry_run(&own.sku, marketplace).await {
-            Ok(()) => Ok(format!("{found}; writing is permitted")),
-            Err(Fault::Unauthorized(told)) => Err(Fault::Unauthorized(write::role_missing(&told))),
-            // The dry run of one listing failed for a reason of its own.
-            Err(Fault::Refused(why)) => Ok(format!("{found}; the dry run of a write was refused: {why}")),
-            Err(fault) => Err(fault),
-        }
+/// Tells whether the same read may succeed a little later.
+fn passing(fault: &Fault) -> bool {
+    match fault {
+        Fault::Timeout(_) | Fault::Disconnected(_) | Fault::Server { .. } | Fault::Throttled { .. } => true,
+        Fault::Unauthorized(_) | Fault::Refused(_) | Fault::Malformed(_) | Fault::NotOffered(_) => false,
     }
-}
-
-/// Returns a time at which some order may have changed. Only the answer's status counts.
-fn an_hour_ago() -> Timestamp {
-    let now = jiff::Timestamp::now().as_millisecond();
-    Timestamp::from_millis(now).plus_millis(-3_600_000)
 }

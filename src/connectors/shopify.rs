@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::{
     connectors::{
-        CataloguePage, Changed, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome, Posting,
-        Push, Put, Received, Refusal, Scope, http::BadSetting,
+        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome,
+        Posting, Push, Put, Received, Refusal, Scope, http::BadSetting,
     },
     model::{Abilities, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
 };
@@ -128,12 +128,11 @@ impl Connector for Shopify {
         Outcome::Rejected { reason: Fault::NotOffered("postings").to_string() }
     }
 
-    async fn check(&self) -> Result<Vec<String>, Fault> {
+    async fn check(&self) -> Result<Checked, Fault> {
         let variables = json!({"location": self.options.location.gid()});
         let said = self.caller.call(&graphql::HEALTH, &variables).await?;
-        let mut all = health::problems(&said.data, &self.options, said.at).map_err(Fault::Malformed)?;
-        all.extend(self.notices());
-        Ok(all)
+        let problems = health::problems(&said.data, &self.options, said.at).map_err(Fault::Malformed)?;
+        Ok(Checked { facts: self.notices(), problems })
     }
 }
 

@@ -25,8 +25,8 @@ use url::Url;
 
 use crate::{
     connectors::{
-        CataloguePage, Changed, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome, Posting,
-        Push, Put, Received, Refusal, Scope,
+        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome,
+        Posting, Push, Put, Received, Refusal, Scope,
         http::{self, BadSetting},
         tryton::{
             client::Api,
@@ -60,15 +60,12 @@ pub struct Options {
     pub measure: Measure,
     /// The code of the party that all sales are booked on.
     pub customer: String,
-    /// How far before the watermark moves are read again: longer than Tryton's longest transaction.
-    pub overlap: Duration,
     /// How long a request may still be at work after its answer was lost.
     pub late: Duration,
     pub http: http::Options,
 }
 
 impl Options {
-    pub const OVERLAP: Duration = Duration::from_secs(300);
     pub const LATE: Duration = Duration::from_secs(30);
 }
 
@@ -259,17 +256,18 @@ impl Connector for Tryton {
         self.post_order(posting).await
     }
 
-    async fn check(&self) -> Result<Vec<String>, Fault> {
+    async fn check(&self) -> Result<Checked, Fault> {
         let version = self.api.version().await?;
         let company = self.find_company().await?;
         let place = self.place().await?;
         let name = company.party.name.unwrap_or_default();
-        let mut notes = vec![format!(
+        let mut problems = Vec::new();
+        let mut facts = vec![format!(
             "Tryton {version}, company `{name}` ({}), warehouse `{}`, sales booked on party `{}`",
             place.company, self.options.warehouse, self.options.customer
         )];
         if !version.starts_with(PINNED) {
-            notes.push(format!("this version was not tested; tested are {PINNED}x"));
+            facts.push(format!("this version was not tested; tested are {PINNED}x"));
         }
         // A read is refused where the right to it is missing.
         for model in
@@ -280,12 +278,12 @@ impl Connector for Tryton {
             debug_assert!(none.is_empty(), "no record has the id 0");
         }
         if !self.may_process(place.company).await? {
-            notes.push(
+            problems.push(
                 "the key's user may not press `process` on sales, so cancellations cannot be posted; \
                  give it the group Sales Administrator"
                     .to_owned(),
             );
         }
-        Ok(notes)
+        Ok(Checked { facts, problems })
     }
 }

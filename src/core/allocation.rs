@@ -1,6 +1,6 @@
 //! From what is available to what each listing should show. The policy is *shared*: every channel shows all.
 
-use crate::model::{ChannelId, Overflow, Policies, Quantity, Sku};
+use crate::model::{ChannelId, Overflow, Policies, Quantity, policy::Override};
 
 /// Whether, and how, a listing is kept from selling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -22,16 +22,18 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Returns the bounds of a SKU on a channel: the channel's, then each matching override, field by field.
-    pub fn of(policies: &Policies, sku: &Sku, channel: &ChannelId) -> Bounds {
+    /// Returns the bounds of a SKU on a channel: the channel's, then each of the SKU's deviations that concerns it,
+    /// field by field.
+    pub fn of<'a>(
+        policies: &Policies,
+        overrides: impl Iterator<Item = &'a Override>,
+        channel: &ChannelId,
+    ) -> Bounds {
         let mut bounds = Bounds { safety_stock: policies.allocation.safety_stock, ..Bounds::default() };
         if let Some(policy) = policies.channels.get(channel) {
             bounds = Bounds { buffer: policy.buffer, min: policy.min, max: policy.max, ..bounds };
         }
-        let matching = |o: &&crate::model::policy::Override| {
-            o.sku == *sku && o.channel.as_ref().is_none_or(|c| c == channel)
-        };
-        for over in policies.overrides.iter().filter(matching) {
+        for over in overrides.filter(|o| o.channel.as_ref().is_none_or(|c| c == channel)) {
             bounds.safety_stock = over.safety_stock.unwrap_or(bounds.safety_stock);
             bounds.buffer = over.buffer.unwrap_or(bounds.buffer);
             bounds.min = over.min.unwrap_or(bounds.min);

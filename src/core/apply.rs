@@ -1,18 +1,18 @@
 //! Puts one record into the state. Has no opinions, and does not fail on what `decide` made.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     core::{
         index::Index,
         ledger::{Booked, Entry},
-        leg::{Leg, Writes},
+        leg::{self, Leg, Writes},
         order::Order,
         posting::{PostState, Step},
         record::{Envelope, PauseScope, Record},
-        state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, State},
+        state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, SkuRow, State},
     },
-    model::{ChannelId, OrderKey, Revision, Seq, Sku, Timestamp},
+    model::{ChannelId, OrderKey, Revision, Seq, Sku, Timestamp, policy::MappingRow},
 };
 
 /// How many entries a SKU's row keeps for people to look at; the journal has all.
@@ -33,10 +33,11 @@ pub fn apply(state: &mut State, seq: Seq, envelope: &Envelope) {
 pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
     match record {
         Record::Configured { policies } => configured(state, policies),
-        Record::Started { epoch } => state.epoch = *epoch,
+        Record::Started { epoch } => started(state, *epoch),
         Record::Initialised => state.initialised = Some(at),
         Record::Delivered { channel, delivery } => {
             state.deliveries.insert((channel.clone(), delivery.clone()), at);
+            state.index.add_delivery(at, channel, delivery);
             state.dirty.insert(RowKey::Delivery(channel.clone(), delivery.clone()));
         }
         Record::Forgot { before } => forgot(state, *before),
@@ -88,13 +89,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             }
             state.dirty.insert(RowKey::Unmatched(channel.clone(), ids.clone()));
         }
-        Record::Mapped { rows } => {
-            for row in rows {
-                state.table.retain(|held| (&held.channel, &held.ids) != (&row.channel, &row.ids));
-                state.table.push(row.clone());
-            }
-            state.dirty.insert(RowKey::Table);
-        }
+        Record::Mapped { rows } => mapped(state, rows),
         Record::Quarantined { item } => {
             state.quarantine.insert(seq, item.clone());
             state.dirty.insert(RowKey::Quarantine(seq));
@@ -145,15 +140,51 @@ fn on_channel(row: &mut ChannelRow, at: Timestamp, record: &Record) {
 }
 
 fn configured(state: &mut State, policies: &crate::model::Policies) {
+    let renamed = state.policies().is_some_and(|held| held.instance != policies.instance);
     state.policies = Some(Arc::new(policies.clone()));
     state.dirty.insert(RowKey::Policies);
+    if renamed {
+        forget_bases(state);
+    }
     Index::rebuild(state);
 }
 
+/// A new epoch means a restored backup, as a new instance means another daemon: what the channels show is not known.
+fn started(state: &mut State, epoch: u32) {
+    if state.epoch != epoch {
+        state.epoch = epoch;
+        forget_bases(state);
+    }
+}
+
+fn forget_bases(state: &mut State) {
+    let known = |row: &SkuRow| row.listings.iter().any(|l| l.writes.base.is_some() || l.writes.look.is_some());
+    let skus: Vec<Sku> =
+        state.skus.iter().filter(|(_, row)| known(row)).map(|(sku, _)| sku.clone()).collect();
+    for sku in skus {
+        state.change_sku(&sku, |row| {
+            for listing in &mut row.listings {
+                let writes = &mut listing.writes;
+                (writes.base, writes.look, writes.known_at) = (None, None, Timestamp::ZERO);
+            }
+        });
+    }
+}
+
+/// A row that names the same identifiers as an older one replaces it.
+fn mapped(state: &mut State, rows: &[MappingRow]) {
+    let key = |row: &MappingRow| (row.channel.clone(), row.ids.clone());
+    let mut seen = BTreeSet::new();
+    let mut fresh: Vec<MappingRow> = rows.iter().rev().filter(|row| seen.insert(key(row))).cloned().collect();
+    fresh.reverse();
+    state.table.retain(|held| !seen.contains(&key(held)));
+    state.table.extend(fresh);
+    state.index.map_tables(state.policies.as_deref(), &state.table);
+    state.dirty.insert(RowKey::Table);
+}
+
 fn forgot(state: &mut State, before: Timestamp) {
-    let old: Vec<_> =
-        state.deliveries.iter().filter(|(_, at)| **at < before).map(|(key, _)| key.clone()).collect();
-    for key in old {
+    for key in state.index.forget_deliveries(before) {
         state.deliveries.remove(&key);
         state.dirty.insert(RowKey::Delivery(key.0, key.1));
     }
@@ -182,7 +213,7 @@ fn posted(state: &mut State, key: &OrderKey, posting: &PostState) {
     }
 }
 
-fn commit(state: &mut State, sku: &Sku, commit: Commit, legs: &[(u16, Leg)]) {
+fn commit(state: &mut State, sku: &Sku, mut commit: Commit, legs: &[(u16, Leg)]) {
     state.change_sku(sku, |row| {
         row.revision = commit.revision;
         for (at, leg) in legs {
@@ -190,9 +221,12 @@ fn commit(state: &mut State, sku: &Sku, commit: Commit, legs: &[(u16, Leg)]) {
                 listing.leg = Some(leg.clone());
             }
         }
-        if row.commits.len() >= COMMITS {
-            let newest = row.commits.len() - 1;
-            row.commits.remove(newest);
+        if row.commits.len() >= COMMITS
+            && let Some(newest) = row.commits.pop()
+        {
+            commit.legs.extend(newest.legs);
+            commit.legs.sort_unstable();
+            commit.legs.dedup();
         }
         row.commits.push(commit);
     });
@@ -234,12 +268,13 @@ fn bound(state: &mut State, record: &Record) {
     });
 }
 
-/// Returns the revision that every leg of a commit has reached, seen live.
-pub fn confirmed(row: &crate::core::state::SkuRow, commit: &Commit) -> bool {
+/// Tells whether every leg of a commit is seen live, or a later one in its place, or given up by a person.
+pub fn ended(row: &SkuRow, commit: &Commit) -> bool {
     commit.legs.iter().all(|at| {
         row.listings.get(usize::from(*at)).is_none_or(|listing| {
             let seen = listing.writes.confirmed.map_or(Revision::ZERO, |c| c.revision);
-            seen >= commit.revision
+            let dropped = matches!(listing.leg.as_ref().map(|leg| &leg.state), Some(leg::State::Dropped));
+            seen >= commit.revision || dropped
         })
     })
 }

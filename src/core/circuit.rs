@@ -59,6 +59,18 @@ impl Circuit {
         }
     }
 
+    /// Returns the circuit after a read came back. It is worth a probe at once; where nothing waits to be written
+    /// (`idle`), no probe would ever come, and the read must do.
+    pub fn heard(&self, idle: bool, now: Timestamp) -> Circuit {
+        match self {
+            Circuit::Open { .. } if idle => Circuit::default(),
+            Circuit::Open { until, unauthorized: None } => {
+                Circuit::Open { until: now.min(*until), unauthorized: None }
+            }
+            Circuit::Open { .. } | Circuit::Closed { .. } => self.clone(),
+        }
+    }
+
     pub fn is_open(&self) -> bool {
         matches!(self, Circuit::Open { .. })
     }
@@ -98,6 +110,21 @@ mod tests {
         let mut circuit = Circuit::Closed { failures: 2 };
         circuit = circuit.after(&Health::Answered, &RETRY, Timestamp::ZERO);
         assert_eq!(circuit.after(&Health::Silent, &RETRY, Timestamp::ZERO), Circuit::Closed { failures: 1 });
+    }
+
+    #[test]
+    fn a_read_that_came_back_makes_the_probe_due_and_closes_it_where_nothing_is_to_be_written() {
+        let at = Timestamp::from_millis;
+        let open = |until, unauthorized: Option<&str>| Circuit::Open {
+            until: at(until),
+            unauthorized: unauthorized.map(str::to_owned),
+        };
+        assert_eq!(open(100, None).heard(false, at(5)), open(5, None));
+        assert_eq!(open(3, None).heard(false, at(5)), open(3, None));
+        // That reads work says nothing of the right to write.
+        assert_eq!(open(100, Some("403")).heard(false, at(5)), open(100, Some("403")));
+        assert_eq!(open(100, Some("403")).heard(true, at(5)), Circuit::default());
+        assert_eq!(Circuit::Closed { failures: 2 }.heard(true, at(5)), Circuit::Closed { failures: 2 });
     }
 
     #[test]

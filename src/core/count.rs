@@ -57,10 +57,11 @@ pub fn on_hand(
 ) -> Result<Quantity, Overflow> {
     match measure {
         Measure::OnHand => counted.sub(untold.left)?.add(untold.back),
-        // Free is net of the counter's own open orders, which are our promises as far as it knows them.
+        // Free is net of the counter's own open orders, which are our promises as far as it knows them. What we hold
+        // back as reserved lies on its shelf like everything else.
         Measure::Free => {
-            let available = counted.sub(untold.promised)?.add(untold.freed)?.add(untold.back)?;
-            available.add(now.committed)?.add(now.reserved)
+            let free = counted.sub(untold.promised)?.add(untold.freed)?.add(untold.back)?;
+            free.add(now.committed)
         }
     }
 }

@@ -4,14 +4,17 @@
 //! within a group of commands. The records of one command become durable together, or none does.
 
 mod alerts;
+mod answers;
 mod catalogue;
 mod counts;
+mod fence;
 pub mod lane;
 mod listing;
 mod looks;
 mod operator;
 mod orders;
 mod postings;
+mod recheck;
 
 use crate::{
     core::{
@@ -33,6 +36,7 @@ pub fn decide(
     let mut draft = Draft { seq: state.seq.next(), state, now, records: Vec::new() };
     let reply = draft.run(command);
     let Draft { records, seq, .. } = draft;
+    debug_assert!(reply.is_ok() || records.is_empty(), "a refused command records nothing: {reply:?}");
     if records.is_empty() {
         return (None, reply);
     }
@@ -56,7 +60,7 @@ impl Draft<'_> {
             Command::Configure(policies) => self.configure(*policies),
             Command::Start { epoch } => self.start(epoch),
             Command::Push { channel, delivery, orders, fetch, look } => {
-                self.push(&channel, &delivery, orders, fetch, &look)
+                self.push(&channel, &delivery, &orders, fetch, &look)
             }
             Command::Orders { channel, begun, orders } => self.read_orders(&channel, begun, &orders),
             Command::NoOrder { channel, order } => self.no_order(channel, order),
@@ -65,7 +69,7 @@ impl Draft<'_> {
             }
             Command::ReadFailed { channel, health } => self.read_failed(&channel, &health),
             Command::Catalogue { channel, read_at, items } => self.catalogue(&channel, read_at, items),
-            Command::Catalogued { channel } => self.note(Record::Catalogued { channel }),
+            Command::Catalogued { channel } => self.catalogued(channel),
             Command::Looked { channel, read_at, seen } => self.looked(&channel, read_at, seen),
             Command::Swept { channel } => self.note(Record::Swept { channel }),
             Command::Count(count) => self.count(&count),

@@ -3,104 +3,45 @@
 //! Never stored. [`Index::of_row`] and [`Index::of_order`] say what a row contributes; replacing what it did by
 //! what it does keeps the index true.
 
-use std::collections::BTreeSet;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     core::{
         backoff::digest,
-        leg,
         mapping::fold,
         order::Order,
-        posting::Step,
         state::{ListingRef, SkuRow, State},
     },
-    model::{ChannelId, FulfilledBy, IdKind, OrderKey, Policies, Quantity, Sku, Timestamp, Totals},
+    model::{
+        ChannelId, DeliveryId, IdKind, Identifiers, OrderKey, Policies, Quantity, Sku, Timestamp,
+        policy::{MappingRow, Override},
+    },
 };
 
-#[derive(Debug, Clone, Default)]
+pub use work::{Kind, Work};
+use work::{first_order, of_listing, of_order};
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
     work: BTreeSet<Work>,
     ids: BTreeSet<(u64, ListingRef)>,
     folded: BTreeSet<(u64, Sku)>,
+    /// The rows of the mapping tables by their first identifier, those that count least first.
+    mapped: BTreeSet<(u64, Rank)>,
+    /// Where the deviations of a SKU are in the policies.
+    overrides: BTreeMap<Sku, Vec<usize>>,
+    deliveries: BTreeSet<(Timestamp, ChannelId, DeliveryId)>,
+    opened: usize,
 }
 
-/// Something that a row makes due. The order of the fields is the order in which work is taken.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Work {
-    /// A leg to be sent: lowers before raises, lowest stock first.
-    Ready {
-        channel: ChannelId,
-        raise: bool,
-        quantity: Quantity,
-        listing: ListingRef,
-    },
-    /// A leg to be sent again.
-    Retry {
-        channel: ChannelId,
-        at: Timestamp,
-        listing: ListingRef,
-    },
-    /// A listing to be looked at.
-    Look {
-        channel: ChannelId,
-        at: Timestamp,
-        listing: ListingRef,
-    },
-    /// A read that waits for the channel's orders.
-    Fencing {
-        channel: ChannelId,
-        listing: ListingRef,
-    },
-    /// A leg whose answer is awaited.
-    InFlight {
-        channel: ChannelId,
-        listing: ListingRef,
-    },
-    /// A leg that people are told about if it is still unconfirmed then.
-    Unseen {
-        channel: ChannelId,
-        deadline: Timestamp,
-        listing: ListingRef,
-    },
-    Parked {
-        channel: ChannelId,
-        listing: ListingRef,
-    },
-    /// An order that must be fetched.
-    Fetch {
-        channel: ChannelId,
-        order: OrderKey,
-    },
-    /// An order with a line that no SKU was found for.
-    Unmapped {
-        channel: ChannelId,
-        order: OrderKey,
-    },
-    /// An order that an ERP must be told of.
-    Post {
-        channel: ChannelId,
-        at: Timestamp,
-        order: OrderKey,
-    },
-    /// A posting whose answer is awaited.
-    Posting {
-        channel: ChannelId,
-        order: OrderKey,
-    },
-    PostLate {
-        channel: ChannelId,
-        deadline: Timestamp,
-        order: OrderKey,
-    },
-    PostParked {
-        channel: ChannelId,
-        order: OrderKey,
-    },
-    /// An order that some ERP does not hold whole, by SKU.
-    Unposted {
-        sku: Sku,
-        order: OrderKey,
-    },
+/// Which row of the mapping tables, by how much it counts: the configured ones from the last to the first, then the
+/// imported ones from the oldest to the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Configured(std::cmp::Reverse<usize>),
+    Imported(usize),
 }
 
 /// What one SKU's row contributes.
@@ -108,6 +49,7 @@ pub enum Work {
 pub struct OfRow {
     work: Vec<Work>,
     ids: Vec<(u64, ListingRef)>,
+    opened: bool,
 }
 
 fn id_digest(channel: &ChannelId, kind: IdKind, value: &str) -> u64 {
@@ -115,63 +57,30 @@ fn id_digest(channel: &ChannelId, kind: IdKind, value: &str) -> u64 {
 }
 
 impl Index {
-    pub fn of_row(&self, policies: Option<&Policies>, sku: &Sku, row: &SkuRow) -> OfRow {
-        let mut out = OfRow::default();
+    pub fn of_row(policies: Option<&Policies>, sku: &Sku, row: &SkuRow) -> OfRow {
+        let mut out =
+            OfRow { opened: row.stock.iter().any(|place| place.opened.is_some()), ..OfRow::default() };
         for (at, listing) in row.listings.iter().enumerate() {
             let at = u16::try_from(at).expect("a SKU has fewer than 65,536 listings: `decide` refuses more");
             let place = || ListingRef { sku: sku.clone(), at };
             for id in listing.ids.iter() {
                 out.ids.push((id_digest(&listing.channel, id.kind, &id.value), place()));
             }
-            if listing.writes.look.is_some() {
-                out.work.push(Work::Fencing { channel: listing.channel.clone(), listing: place() });
-            }
-            if let Some(leg) = &listing.leg {
-                let base = listing.writes.base;
-                of_leg(&mut out.work, policies, &listing.channel, leg, base, &place);
-            }
+            of_listing(&mut out.work, policies, row.pause, listing, &place);
         }
         out
     }
 
     pub fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
-        let mut out = Vec::new();
-        let channel = || key.channel.clone();
-        if order.fetch_due.is_some() {
-            out.push(Work::Fetch { channel: channel(), order: key.clone() });
-        }
-        let unmapped = |line: &crate::core::order::Line| {
-            line.bound.is_none() && line.by != FulfilledBy::Channel && line.ordered_most > Quantity::ZERO
-        };
-        if order.lines.values().any(unmapped) {
-            out.push(Work::Unmapped { channel: channel(), order: key.clone() });
-        }
-        for posting in &order.postings {
-            let (channel, order_key) = (posting.channel.clone(), key.clone());
-            match &posting.step {
-                Step::Done | Step::Dropped => continue,
-                Step::Pending => {
-                    out.push(Work::Post { channel, at: Timestamp::ZERO, order: order_key });
-                }
-                Step::Retry { at } => out.push(Work::Post { channel, at: *at, order: order_key }),
-                Step::InFlight { .. } => out.push(Work::Posting { channel, order: order_key }),
-                Step::Parked { .. } => out.push(Work::PostParked { channel, order: order_key }),
-            }
-            out.push(Work::PostLate {
-                channel: posting.channel.clone(),
-                deadline: posting.since,
-                order: key.clone(),
-            });
-            for line in order.lines.values().filter(|line| line.booked != Totals::default()) {
-                if let Some(bound) = &line.bound {
-                    out.push(Work::Unposted { sku: bound.sku.clone(), order: key.clone() });
-                }
-            }
-        }
-        out
+        of_order(key, order)
     }
 
-    pub fn replace(&mut self, before: OfRow, after: OfRow) {
+    pub fn replace(&mut self, before: &OfRow, after: OfRow) {
+        match (before.opened, after.opened) {
+            (false, true) => self.opened += 1,
+            (true, false) => self.opened -= 1,
+            (true, true) | (false, false) => {}
+        }
         if before.ids != after.ids {
             for id in &before.ids {
                 self.ids.remove(id);
@@ -181,11 +90,7 @@ impl Index {
         self.replace_work(&before.work, after.work);
     }
 
-    pub fn replace_order(&mut self, _: &OrderKey, before: &[Work], after: Vec<Work>) {
-        self.replace_work(before, after);
-    }
-
-    fn replace_work(&mut self, before: &[Work], after: Vec<Work>) {
+    pub fn replace_work(&mut self, before: &[Work], after: Vec<Work>) {
         if before == after.as_slice() {
             return;
         }
@@ -199,6 +104,65 @@ impl Index {
         if let Some(policies) = policies {
             self.folded.insert((digest(&[&fold(&policies.mapping, sku.as_str())]), sku.clone()));
         }
+    }
+
+    pub fn add_delivery(&mut self, at: Timestamp, channel: &ChannelId, delivery: &DeliveryId) {
+        self.deliveries.insert((at, channel.clone(), delivery.clone()));
+    }
+
+    /// Removes the deliveries recorded before `before`, and returns them.
+    pub fn forget_deliveries(&mut self, before: Timestamp) -> Vec<(ChannelId, DeliveryId)> {
+        let mut old = Vec::new();
+        while self.deliveries.first().is_some_and(|(at, ..)| *at < before) {
+            old.extend(self.deliveries.pop_first().map(|(_, channel, delivery)| (channel, delivery)));
+        }
+        old
+    }
+
+    /// Returns how many deliveries were recorded before `before`, counting no further than `most`.
+    pub fn old_deliveries(&self, before: Timestamp, most: usize) -> usize {
+        self.deliveries.iter().take_while(|(at, ..)| *at < before).take(most).count()
+    }
+
+    /// Takes in the mapping tables as they are.
+    pub fn map_tables(&mut self, policies: Option<&Policies>, imported: &[MappingRow]) {
+        self.mapped.clear();
+        let configured = policies.iter().flat_map(|p| p.mapping.table.iter().enumerate());
+        let configured = configured.map(|(at, row)| (Rank::Configured(std::cmp::Reverse(at)), row));
+        let imported = imported.iter().enumerate().map(|(at, row)| (Rank::Imported(at), row));
+        for (rank, row) in configured.chain(imported) {
+            if let Some(id) = row.ids.iter().next() {
+                self.mapped.insert((id_digest(&row.channel, id.kind, &id.value), rank));
+            }
+        }
+    }
+
+    /// Returns the SKU of the row of the mapping tables that fits best: every identifier that it names is the same.
+    pub fn mapped(&self, state: &State, channel: &ChannelId, ids: &Identifiers) -> Option<Sku> {
+        let row = |rank: Rank| match rank {
+            Rank::Imported(at) => state.table.get(at),
+            Rank::Configured(at) => state.policies()?.mapping.table.get(at.0),
+        };
+        let fits = |row: &&MappingRow| {
+            row.channel == *channel && row.ids.iter().all(|id| ids.get(id.kind) == Some(&*id.value))
+        };
+        let best = |hash: u64| {
+            let least = (hash, Rank::Configured(std::cmp::Reverse(usize::MAX)));
+            let near = self.mapped.range(least..=(hash, Rank::Imported(usize::MAX)));
+            near.rev().map(|(_, rank)| *rank).find(|rank| row(*rank).as_ref().is_some_and(&fits))
+        };
+        let best = ids.iter().filter_map(|id| best(id_digest(channel, id.kind, &id.value))).max()?;
+        row(best).map(|row| row.sku.clone())
+    }
+
+    /// Returns the deviations of a SKU, in the order in which they count.
+    pub fn overrides<'a>(&'a self, policies: &'a Policies, sku: &Sku) -> impl Iterator<Item = &'a Override> {
+        self.overrides.get(sku).into_iter().flatten().filter_map(|at| policies.overrides.get(*at))
+    }
+
+    /// Returns how many SKUs have an opening count.
+    pub fn opened(&self) -> usize {
+        self.opened
     }
 
     /// Returns the SKUs whose folded text may be `folded` (compare again: digests may collide).
@@ -237,6 +201,13 @@ impl Index {
         })
     }
 
+    /// Returns the work of one kind for all channels.
+    pub fn all(&self, kind: Kind) -> impl Iterator<Item = &Work> {
+        let from = kind.least(&ChannelId::new("-").expect("a valid name that sorts first"));
+        let same = std::mem::discriminant(&from);
+        self.work(from, move |work| std::mem::discriminant(work) == same)
+    }
+
     /// Returns the listings on a channel that are ready for a raise, lowest stock first.
     pub fn raises<'a>(&'a self, channel: &'a ChannelId) -> impl Iterator<Item = &'a ListingRef> + 'a {
         let listing = ListingRef { sku: Sku::new("!").expect("a valid SKU that sorts first"), at: 0 };
@@ -258,128 +229,39 @@ impl Index {
         })
     }
 
+    /// Returns the orders of `sku` that came before its opening count, or are older than it and still open.
+    pub fn older<'a>(&'a self, sku: &'a Sku) -> impl Iterator<Item = &'a OrderKey> + 'a {
+        let from = Work::Older { sku: sku.clone(), order: first_order() };
+        self.work.range(from..).map_while(move |work| match work {
+            Work::Older { sku: of, order } if of == sku => Some(order),
+            _ => None,
+        })
+    }
+
     /// Builds the index anew, after the policies or many rows changed.
     pub fn rebuild(state: &mut State) {
         let mut index = Index::default();
         let policies = state.policies.as_deref();
+        for (at, over) in policies.iter().flat_map(|p| p.overrides.iter().enumerate()) {
+            index.overrides.entry(over.sku.clone()).or_default().push(at);
+        }
+        index.map_tables(policies, &state.table);
         for (sku, row) in &state.skus {
             index.add_sku(policies, sku);
-            let of = index.of_row(policies, sku, row);
+            let of = Index::of_row(policies, sku, row);
+            index.opened += usize::from(of.opened);
             index.ids.extend(of.ids);
             index.work.extend(of.work);
         }
         for (key, order) in &state.orders {
-            index.work.extend(Index::of_order(key, order));
+            index.work.extend(of_order(key, order));
+        }
+        for ((channel, delivery), at) in &state.deliveries {
+            index.add_delivery(*at, channel, delivery);
         }
         state.index = index;
     }
 }
 
-/// The kinds of work that are taken per channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Ready,
-    Retry,
-    Look,
-    Fencing,
-    InFlight,
-    Unseen,
-    Parked,
-    Fetch,
-    Unmapped,
-    Post,
-    Posting,
-    PostLate,
-    PostParked,
-}
-
-impl Kind {
-    fn least(self, channel: &ChannelId) -> Work {
-        let listing = ListingRef { sku: Sku::new("!").expect("a valid SKU that sorts first"), at: 0 };
-        let order = first_order();
-        let (channel, at) = (channel.clone(), Timestamp::from_millis(i64::MIN));
-        let deadline = at;
-        match self {
-            Kind::Ready => Work::Ready { channel, raise: false, quantity: Quantity::new(i64::MIN), listing },
-            Kind::Retry => Work::Retry { channel, at, listing },
-            Kind::Look => Work::Look { channel, at, listing },
-            Kind::Fencing => Work::Fencing { channel, listing },
-            Kind::InFlight => Work::InFlight { channel, listing },
-            Kind::Unseen => Work::Unseen { channel, deadline, listing },
-            Kind::Parked => Work::Parked { channel, listing },
-            Kind::Fetch => Work::Fetch { channel, order },
-            Kind::Unmapped => Work::Unmapped { channel, order },
-            Kind::Post => Work::Post { channel, at, order },
-            Kind::Posting => Work::Posting { channel, order },
-            Kind::PostLate => Work::PostLate { channel, deadline, order },
-            Kind::PostParked => Work::PostParked { channel, order },
-        }
-    }
-}
-
-/// Returns the order that sorts before all others.
-fn first_order() -> OrderKey {
-    OrderKey {
-        channel: ChannelId::new("-").expect("a valid name that sorts first"),
-        order: crate::model::OrderId::new("!").expect("a valid id that sorts first"),
-    }
-}
-
-fn of_leg(
-    out: &mut Vec<Work>,
-    policies: Option<&Policies>,
-    channel: &ChannelId,
-    leg: &leg::Leg,
-    base: Option<Quantity>,
-    place: &dyn Fn() -> ListingRef,
-) {
-    let channel = || channel.clone();
-    match &leg.state {
-        leg::State::Confirmed | leg::State::Dropped => return,
-        leg::State::Pending => {
-            let raise = base.is_none_or(|base| leg.quantity > base);
-            let quantity = leg.quantity;
-            out.push(Work::Ready { channel: channel(), raise, quantity, listing: place() });
-        }
-        leg::State::Retry { at } => {
-            out.push(Work::Retry { channel: channel(), at: *at, listing: place() });
-        }
-        leg::State::InFlight(_) => out.push(Work::InFlight { channel: channel(), listing: place() }),
-        leg::State::Accepted { look_at, .. }
-        | leg::State::Probing { look_at, .. }
-        | leg::State::Looking { look_at, .. } => {
-            out.push(Work::Look { channel: channel(), at: *look_at, listing: place() });
-        }
-        leg::State::Parked { .. } => {
-            out.push(Work::Parked { channel: channel(), listing: place() });
-            return;
-        }
-    }
-    if let Some(policies) = policies {
-        let tried = leg.tries >= policies.alerts.after_tries;
-        let deadline = if tried { leg.since } else { leg.since.plus_millis(policies.alerts.after_ms) };
-        out.push(Work::Unseen { channel: channel(), deadline, listing: place() });
-    }
-}
-
-impl Work {
-    /// Returns the channel it is work for.
-    pub fn channel(&self) -> Option<&ChannelId> {
-        match self {
-            Work::Ready { channel, .. }
-            | Work::Retry { channel, .. }
-            | Work::Look { channel, .. }
-            | Work::Fencing { channel, .. }
-            | Work::InFlight { channel, .. }
-            | Work::Unseen { channel, .. }
-            | Work::Parked { channel, .. }
-            | Work::Fetch { channel, .. }
-            | Work::Unmapped { channel, .. }
-            | Work::Post { channel, .. }
-            | Work::Posting { channel, .. }
-            | Work::PostLate { channel, .. }
-            | Work::PostParked { channel, .. } => Some(channel),
-            Work::Unposted { .. } => None,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::core::writes::{Confirmed, Look, Unsettled, Writes};
 use crate::model::{IdempotencyKey, Quantity, Revision, Seq, Timestamp};
 
 /// What a listing should show, and how far that has come.
@@ -21,8 +22,9 @@ pub struct Leg {
     pub tries: u32,
     /// Since when it is unconfirmed.
     pub since: Timestamp,
-    /// Where in the journal the desire arose: a raise waits until the channel's orders are read past it.
+    /// Where in the journal the desire arose, and when: a raise waits until the channel's orders are read past it.
     pub cause: Seq,
+    pub caused_at: Timestamp,
 }
 
 fn is_zero(tries: &u32) -> bool {
@@ -40,8 +42,14 @@ pub enum State {
     Accepted { sent: Sent, look_at: Timestamp, looks: u32 },
     /// No definite answer: look before writing again.
     Probing { sent: Sent, look_at: Timestamp, looks: u32 },
-    /// To be looked at before any write: compare-and-set was refused, or the channel should show it already.
-    Looking { look_at: Timestamp, looks: u32 },
+    /// To be looked at before any write: the channel should show it already, or (`stale`) compare-and-set was
+    /// refused, so that what it shows is not known.
+    Looking {
+        look_at: Timestamp,
+        looks: u32,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stale: bool,
+    },
     /// Tried in vain; due again at `at`.
     Retry { at: Timestamp },
     /// Seen live.
@@ -115,9 +123,9 @@ pub enum Event {
     GiveUpLooking {
         until: Timestamp,
     },
-    /// The channel's orders were read past the look and the base is known anew.
+    /// What the channel shows is explained: write what is wanted.
     Fenced,
-    /// Nothing explains what the channel shows: write it again.
+    /// Nothing explains what the channel shows: write what is wanted, once its orders are read past `cause`.
     Repair {
         cause: Seq,
     },
@@ -144,85 +152,106 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
     use {Event as E, State as S};
     let to = |state: S| Leg { state, ..leg.clone() };
     let failed = |state: S| Leg { state, tries: leg.tries.saturating_add(1), ..leg.clone() };
+    let anew = |state: S| Leg { state, tries: 0, since: now, ..leg.clone() };
     Ok(match (&leg.state, event) {
-        // A newer desire replaces a waiting one. What is in flight stays in flight (I4).
-        (S::Pending | S::Looking { .. }, E::Desired { quantity, revision, cause }) => {
-            Leg { quantity, revision, cause, ..leg.clone() }
-        }
-        (S::InFlight(_) | S::Probing { .. }, E::Desired { quantity, revision, cause }) => {
-            Leg { quantity, revision, cause, ..leg.clone() }
-        }
-        // A retry keeps its place: the channel is failing, whatever we want of it.
-        (S::Retry { .. }, E::Desired { quantity, revision, cause }) => {
-            Leg { quantity, revision, cause, ..leg.clone() }
-        }
-        // A lower passes a write that was only accepted; a raise waits until that one is seen.
-        (S::Accepted { sent, .. }, E::Desired { quantity, revision, cause }) => {
-            let state = if quantity < sent.quantity { S::Pending } else { leg.state.clone() };
-            Leg { state, quantity, revision, cause, ..leg.clone() }
-        }
-        (S::Parked { .. } | S::Dropped, E::Desired { quantity, revision, cause }) => {
-            Leg { state: S::Pending, quantity, revision, cause, ..leg.clone() }
-        }
-        (S::Confirmed, E::Desired { quantity, revision, cause }) => {
-            Leg { state: S::Pending, quantity, revision, cause, since: now, tries: 0 }
+        (state, E::Desired { quantity, revision, cause }) => {
+            let held = if restarts(state) {
+                anew(S::Pending)
+            } else if gives_way(leg, quantity) {
+                to(S::Pending)
+            } else {
+                leg.clone()
+            };
+            Leg { quantity, revision, cause, caused_at: now, ..held }
         }
 
         (S::Pending, E::Sending(sent)) => to(S::InFlight(sent)),
         (S::Retry { at }, E::Sending(sent)) if *at <= now => to(S::InFlight(sent)),
-        (S::Pending | S::Retry { .. }, E::Expected { look_at }) => to(S::Looking { look_at, looks: 0 }),
+        (S::Pending | S::Retry { .. }, E::Expected { look_at }) => {
+            to(S::Looking { look_at, looks: 0, stale: false })
+        }
 
-        // A "200 OK" proves nothing. It counts when it is seen live; a newer desire goes out first.
+        // A "200 OK" proves nothing. It counts when it is seen live; a newer lower goes out first.
+        (S::InFlight(sent), E::Applied { .. } | E::Accepted { .. }) if leg.quantity < sent.quantity => {
+            to(S::Pending)
+        }
         (S::InFlight(sent), E::Applied { look_at } | E::Accepted { look_at }) => {
-            if leg.quantity < sent.quantity {
-                to(S::Pending)
-            } else {
-                to(S::Accepted { sent: sent.clone(), look_at, looks: 0 })
-            }
+            to(S::Accepted { sent: sent.clone(), look_at, looks: 0 })
         }
-        (S::InFlight(_), E::Stale { look_at }) => failed(S::Looking { look_at, looks: 0 }),
-        (S::InFlight(_), E::Rejected { reason }) => failed(S::Parked { reason, at: now }),
-        // Looked at, and found to be gone or not to be written.
-        (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::Rejected { reason }) => {
-            failed(S::Parked { reason, at: now })
-        }
-        (S::Pending, E::Parked { reason }) => to(S::Parked { reason, at: now }),
+        (S::InFlight(_), E::Stale { look_at }) => failed(S::Looking { look_at, looks: 0, stale: true }),
+        // Refused by the channel, or looked at and found to be gone or not to be written.
+        (
+            S::InFlight(_) | S::Accepted { .. } | S::Probing { .. } | S::Looking { .. },
+            E::Rejected { reason },
+        ) => failed(S::Parked { reason, at: now }),
         (S::InFlight(_), E::Deferred { until }) => to(S::Retry { at: until }),
         (S::InFlight(_), E::NotSent { until }) => failed(S::Retry { at: until }),
-        // The write may have landed, or may land later. Look before writing again.
+        // The write may have landed, or may land later. Look before writing again (I7).
         (S::InFlight(sent), E::Unknown { look_at }) => {
             failed(S::Probing { sent: sent.clone(), look_at, looks: 0 })
         }
 
-        (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::SeenWanted) => {
-            Leg { state: S::Confirmed, tries: 0, ..leg.clone() }
+        (state, E::SeenWanted) if !matches!(state, S::InFlight(_)) => Leg { tries: 0, ..to(S::Confirmed) },
+        (S::Accepted { .. } | S::Probing { .. }, E::SeenSent) => anew(S::Pending),
+        (state @ (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }), E::SeenOther { look_at }) => {
+            to(looked(state, look_at))
         }
-        (S::Accepted { .. } | S::Probing { .. }, E::SeenSent) => {
-            Leg { state: S::Pending, tries: 0, ..leg.clone() }
-        }
-        (S::Accepted { sent, looks, .. }, E::SeenOther { look_at }) => {
-            to(S::Accepted { sent: sent.clone(), look_at, looks: looks + 1 })
-        }
-        (S::Probing { sent, looks, .. }, E::SeenOther { look_at }) => {
-            to(S::Probing { sent: sent.clone(), look_at, looks: looks + 1 })
-        }
-        (S::Looking { looks, .. }, E::SeenOther { look_at }) => to(S::Looking { look_at, looks: looks + 1 }),
         (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::GiveUpLooking { until }) => {
             failed(S::Retry { at: until })
         }
-        (S::Looking { .. } | S::Probing { .. } | S::Accepted { .. }, E::Fenced) => to(S::Pending),
-
-        (S::Confirmed, E::SeenWanted) => leg.clone(),
-        (S::Confirmed, E::Repair { cause }) => {
-            Leg { state: S::Pending, since: now, cause, tries: 0, ..leg.clone() }
+        (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::Fenced) => to(S::Pending),
+        (S::Confirmed, E::Repair { cause }) => Leg { cause, caused_at: now, ..anew(S::Pending) },
+        (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::Repair { cause }) => {
+            Leg { cause, caused_at: now, ..to(S::Pending) }
         }
+        (S::Pending | S::Retry { .. }, E::Repair { cause }) => Leg { cause, caused_at: now, ..leg.clone() },
 
-        (S::Parked { .. }, E::Retried) => Leg { state: S::Pending, tries: 0, ..leg.clone() },
-        (S::Retry { .. }, E::Retried) => Leg { state: S::Pending, ..leg.clone() },
+        (S::InFlight(_) | S::Parked { .. } | S::Dropped, event @ E::Parked { .. }) => {
+            return Err(Illegal { state: leg.state.clone(), event });
+        }
+        (_, E::Parked { reason }) => to(S::Parked { reason, at: now }),
+        (S::Parked { .. }, E::Retried) => anew(S::Pending),
+        (S::Retry { .. }, E::Retried) => to(S::Pending),
         (S::Parked { .. }, E::Discarded) => to(S::Dropped),
 
         (state, event) => return Err(Illegal { state: state.clone(), event }),
     })
+}
+
+/// Returns the same state after one more look, with the next one at `look_at`.
+fn looked(state: &State, at: Timestamp) -> State {
+    let mut state = state.clone();
+    if let State::Accepted { look_at, looks, .. }
+    | State::Probing { look_at, looks, .. }
+    | State::Looking { look_at, looks, .. } = &mut state
+    {
+        *look_at = at;
+        *looks = looks.saturating_add(1);
+    }
+    state
+}
+
+/// Tells whether a newer desire starts the leg again.
+fn restarts(state: &State) -> bool {
+    matches!(state, State::Confirmed | State::Parked { .. } | State::Dropped)
+}
+
+/// Tells whether what the leg waits for gives way to a newer desire: a lower passes a write that was only accepted
+/// and a look that only verifies; a raise waits for both. What is in flight or unknown stays so (I4, I7), and a
+/// retry keeps its place: the channel is failing, whatever we want of it.
+fn gives_way(leg: &Leg, quantity: Quantity) -> bool {
+    match &leg.state {
+        State::Accepted { sent, .. } => quantity < sent.quantity,
+        State::Looking { stale: false, .. } => quantity < leg.quantity,
+        State::Looking { stale: true, .. }
+        | State::Pending
+        | State::InFlight(_)
+        | State::Probing { .. }
+        | State::Retry { .. }
+        | State::Confirmed
+        | State::Parked { .. }
+        | State::Dropped => false,
+    }
 }
 
 impl Leg {
@@ -268,74 +297,6 @@ impl Leg {
             State::Parked { .. } => "parked",
         }
     }
-}
-
-/// What writes may still do to a listing.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Writes {
-    /// The newest revision seen live. Never falls.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confirmed: Option<Confirmed>,
-    /// What the channel is expected to show: the last acknowledged quantity, less its own sales seen since, plus
-    /// what it restocked itself. `None`: not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<Quantity>,
-    /// Writes that may still land: their answer is unknown, or the channel only queued them. They leave by age
-    /// beyond the connector's `late` bound, never because an equal quantity was read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unsettled: Vec<Unsettled>,
-    /// A read that waits for its fence: the orders of the channel up to it are not all in yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub look: Option<Look>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Confirmed {
-    #[serde(rename = "q")]
-    pub quantity: Quantity,
-    #[serde(rename = "r")]
-    pub revision: Revision,
-    pub at: Timestamp,
-}
-
-/// A write that may still land.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unsettled {
-    #[serde(rename = "q")]
-    pub quantity: Quantity,
-    /// The quantity it replaces, if the channel compares.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compare: Option<Quantity>,
-    /// When we sent it.
-    pub at: Timestamp,
-}
-
-impl Unsettled {
-    /// Returns how many units more the channel may sell if this lands (design: exposure).
-    pub fn exposure(&self) -> Quantity {
-        match self.compare {
-            Some(base) => self.quantity.sub(base).map_or(self.quantity, Quantity::or_zero),
-            None => self.quantity,
-        }
-    }
-}
-
-/// A quantity read from the channel, not yet believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Look {
-    #[serde(rename = "v")]
-    pub seen: Quantity,
-    /// Our clock when the read was sent.
-    pub at: Timestamp,
-    /// The journal's position when the answer was in: the orders must be read from here on.
-    pub seq: Seq,
-    /// What own sales placed after the read have changed since.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero")]
-    pub since: Quantity,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_hand: Option<Quantity>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub committed: Option<Quantity>,
 }
 
 #[cfg(test)]

@@ -50,7 +50,9 @@ pub fn resolve(state: &State, channel: &ChannelId, ids: &Identifiers) -> Resolve
         guess = by_rules(state, text);
     }
     match guess {
-        Resolved::Ambiguous(_) | Resolved::Unknown => table(state, channel, ids).map_or(guess, Resolved::Sku),
+        Resolved::Ambiguous(_) | Resolved::Unknown => {
+            state.index.mapped(state, channel, ids).map_or(guess, Resolved::Sku)
+        },
         Resolved::Listing(_) | Resolved::Sku(_) => guess,
     }
 }
@@ -87,17 +89,6 @@ fn by_rules(state: &State, text: &str) -> Resolved {
         }
         (None, _) => Resolved::Unknown,
     }
-}
-
-/// Looks into the mapping table: a row fits if every identifier it names is the same.
-fn table(state: &State, channel: &ChannelId, ids: &Identifiers) -> Option<Sku> {
-    let configured = state.policies.iter().flat_map(|p| p.mapping.table.iter());
-    let fits = |row: &&crate::model::policy::MappingRow| {
-        row.channel == *channel
-            && !row.ids.is_empty()
-            && row.ids.iter().all(|id| ids.get(id.kind) == Some(&*id.value))
-    };
-    state.table.iter().rev().chain(configured).find(fits).map(|row| row.sku.clone())
 }
 
 /// Folds a SKU text as the rules say, so that variants of it become equal.

@@ -4,7 +4,7 @@
 //! keeps two registers. `pushed` holds the highest version that was sent to us, `fetched` the latest read that we
 //! made ourselves (by the journal position at which it began, whatever its version says). Equal rank joins field
 //! by field, upwards. What counts is a pure function of the registers ([`Order::totals`]), so arrival order cannot
-//! matter. A push that beats or contradicts the fetch asks for another fetch, which settles it.
+//! matter. What beats or contradicts a fetch without being surely newer asks for another fetch, which settles it.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::posting::PostState,
     model::{
-        FulfilledBy, Identifiers, LineId, LocationId, OrderSnapshot, Overflow, Quantity, Rest, Seen, Seq,
+        FulfilledBy, Identifiers, LineId, LineSnapshot, LocationId, OrderSnapshot, Overflow, Quantity, Rest, Seen, Seq,
         Sku, Timestamp, Totals,
     },
 };
@@ -67,6 +67,9 @@ pub struct Binding {
     /// told of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub baseline: bool,
+    /// Bound before there was an opening count, which will tell whether the order is older than it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub early: bool,
 }
 
 /// What a source said of a line, and the rank of its saying so.
@@ -77,7 +80,8 @@ pub struct Told<R> {
     pub rest: Rest,
 }
 
-/// Rank of a push: by the source's version; `received` is the latest journal position at which it came.
+/// Rank of a push: by the source's version; `received` is the earliest journal position at which that version came,
+/// so that a fetch that began later is known to be newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Pushed {
     pub version: Timestamp,
@@ -106,7 +110,7 @@ impl Rank for Pushed {
         self.version > other.version
     }
     fn join(self, other: Self) -> Self {
-        self.max(other)
+        self.min(other)
     }
 }
 
@@ -158,13 +162,11 @@ impl Order {
             Timestamp::ZERO => snapshot.placed_at,
             held => held.min(snapshot.placed_at),
         };
-        if self.questions(snapshot, seen) {
-            self.fetch_due = Some(at);
-        }
+        let doubtful = self.questions(snapshot, seen);
         for told in &snapshot.lines {
             let line = self.lines.entry(told.line.clone()).or_insert_with(|| Line::new(told.by));
             line.ids = line.ids.and(&told.ids);
-            line.by = told.by;
+            line.by = surer(line.by, told.by);
             if line.location.is_none() {
                 line.location.clone_from(&told.location);
             }
@@ -181,39 +183,89 @@ impl Order {
                 }
             }
         }
-        match seen {
-            Seen::Pushed if snapshot.complete => {
-                let rank = Pushed { version: snapshot.version, received: at };
-                self.whole_push = Some(join_rank(self.whole_push, rank));
-            }
-            Seen::Fetched { begun } => {
-                if snapshot.complete {
+        if snapshot.complete {
+            match seen {
+                Seen::Pushed => {
+                    let rank = Pushed { version: snapshot.version, received: at };
+                    self.whole_push = Some(join_rank(self.whole_push, rank));
+                }
+                Seen::Fetched { begun } => {
                     let rank = Fetched { begun, version: snapshot.version };
                     self.whole_fetch = Some(join_rank(self.whole_fetch, rank));
-                }
-                if self.fetch_due.is_some_and(|due| begun >= due) && snapshot.complete {
-                    self.fetch_due = None;
+                    self.fetch_due = self.fetch_due.filter(|due| begun < *due);
                 }
             }
-            Seen::Pushed => {}
+        }
+        if doubtful {
+            self.fetch_due = Some(at);
         }
     }
 
-    /// Tells whether a push beats or contradicts what was fetched or pushed before, so that only a fetch can tell.
+    /// Tells whether only a fetch, that begins after this snapshot came, can tell what is true.
     fn questions(&self, snapshot: &OrderSnapshot, seen: Seen) -> bool {
-        if seen != Seen::Pushed {
-            return false;
+        let version = snapshot.version;
+        match seen {
+            Seen::Pushed => {
+                let newer = self.whole_fetch.is_some_and(|fetch| version > fetch.version);
+                newer || !snapshot.complete || self.contradicted_by(snapshot)
+            }
+            Seen::Fetched { begun } => {
+                // Two reads overlapped, and the one that began first tells of a newer version.
+                let overlapped =
+                    self.whole_fetch.is_some_and(|held| begun < held.begun && version > held.version);
+                // One read told the same version twice, and not the same.
+                let rank = Fetched { begun, version };
+                let torn = |line: &Line, told: &LineSnapshot| {
+                    line.fetched.is_some_and(|f| f.rank == rank && f.differs(told))
+                };
+                overlapped || self.any_line(snapshot, torn) || self.may_be_stale(snapshot, begun)
+            }
         }
-        let newer_than_fetch = self.whole_fetch.is_some_and(|fetch| snapshot.version > fetch.version);
-        let contradicts = snapshot.lines.iter().any(|told| {
-            let Some(line) = self.lines.get(&told.line) else { return false };
-            let says_other = |totals: Totals, rest: Rest| (totals, rest) != (told.totals, told.rest);
-            line.pushed.is_some_and(|p| p.rank.version == snapshot.version && says_other(p.totals, p.rest))
-                || line
-                    .fetched
-                    .is_some_and(|f| f.rank.version == snapshot.version && says_other(f.totals, f.rest))
+    }
+
+    /// Tells whether the same version was told before, and not the same of it.
+    fn contradicted_by(&self, snapshot: &OrderSnapshot) -> bool {
+        let version = snapshot.version;
+        let at_version = |line: &Line| {
+            let push = line.pushed.filter(|p| p.rank.version == version).map(|p| (p.totals, p.rest));
+            let fetch = line.fetched.filter(|f| f.rank.version == version).map(|f| (f.totals, f.rest));
+            [push, fetch]
+        };
+        let whole = self.whole_push.is_some_and(|rank| rank.version == version)
+            || self.whole_fetch.is_some_and(|rank| rank.version == version);
+        let told = |id: &LineId| snapshot.lines.iter().any(|told| told.line == *id);
+        let unlike = |told: &LineSnapshot| {
+            let held = self.lines.get(&told.line).map_or([None, None], at_version);
+            let other = held.iter().flatten().any(|held| *held != (told.totals, told.rest));
+            other || (whole && held == [None, None])
+        };
+        let left_out = |(id, line): (&LineId, &Line)| at_version(line) != [None, None] && !told(id);
+        snapshot.lines.iter().any(unlike) || (snapshot.complete && self.lines.iter().any(left_out))
+    }
+
+    /// Tells whether a fetch is older than a push from before it, by its version. Either the version went back or
+    /// the fetch was answered from an old copy: a second fetch that says the same is believed.
+    fn may_be_stale(&self, snapshot: &OrderSnapshot, begun: Seq) -> bool {
+        let pushed = self.whole_push.into_iter().chain(self.lines.values().filter_map(|l| Some(l.pushed?.rank)));
+        let beaten = pushed.into_iter().any(|p| p.version > snapshot.version && p.received <= begun);
+        let newest = self.whole_fetch.is_none_or(|held| held.begun <= begun);
+        let same = self.whole_fetch.is_some_and(|held| held.version == snapshot.version)
+            && !self.any_line(snapshot, |line, told| line.fetched.is_none_or(|f| f.differs(told)));
+        beaten && newest && !same
+    }
+
+    fn any_line(&self, snapshot: &OrderSnapshot, is: impl Fn(&Line, &LineSnapshot) -> bool) -> bool {
+        snapshot.lines.iter().any(|told| self.lines.get(&told.line).is_some_and(|line| is(line, told)))
+    }
+
+    /// Returns when the order last changed, as far as any source said; zero if none did.
+    pub fn changed_at(&self) -> Timestamp {
+        let push = self.whole_push.map(|rank| rank.version);
+        let fetch = self.whole_fetch.map(|rank| rank.version);
+        let lines = self.lines.values().flat_map(|line| {
+            [line.pushed.map(|told| told.rank.version), line.fetched.map(|told| told.rank.version)]
         });
-        newer_than_fetch || contradicts || !snapshot.complete
+        [push, fetch].into_iter().chain(lines).flatten().max().unwrap_or_default()
     }
 
     /// Returns the totals of one line that follow from all registers.
@@ -221,7 +273,7 @@ impl Order {
         // A push counts over a fetch only if its version is higher and it came after the fetch began.
         let push_counts = |rank: Pushed, fetch: Option<Fetched>| match fetch {
             None => true,
-            Some(fetch) => rank.version > fetch.version && rank.received >= fetch.begun,
+            Some(fetch) => rank.version > fetch.version && rank.received > fetch.begun,
         };
         let fetch = self.whole_fetch.into_iter().chain(line.fetched.map(|f| f.rank)).max();
         let push = line.pushed.filter(|p| push_counts(p.rank, fetch));
@@ -237,6 +289,21 @@ impl Order {
             },
         };
         settle(told, line.ordered_most)
+    }
+}
+
+impl<R> Told<R> {
+    fn differs(&self, told: &LineSnapshot) -> bool {
+        (self.totals, self.rest) != (told.totals, told.rest)
+    }
+}
+
+/// Joins what was said of who ships a line. What is once known to be the channel's own stock stays so.
+fn surer(held: FulfilledBy, told: FulfilledBy) -> FulfilledBy {
+    match (held, told) {
+        (FulfilledBy::Channel, _) | (_, FulfilledBy::Channel) => FulfilledBy::Channel,
+        (FulfilledBy::Merchant, _) | (_, FulfilledBy::Merchant) => FulfilledBy::Merchant,
+        (FulfilledBy::Unknown, FulfilledBy::Unknown) => FulfilledBy::Unknown,
     }
 }
 
@@ -279,6 +346,12 @@ impl Line {
             bound: None,
             booked: Totals::default(),
         }
+    }
+
+    /// Tells whether an opening count of its SKU concerns it: it was bound before, or is older and still open.
+    pub fn is_older(&self) -> bool {
+        let open = || self.open().is_ok_and(|open| open > Quantity::ZERO);
+        self.bound.as_ref().is_some_and(|bound| bound.early || (bound.baseline && open()))
     }
 
     /// Returns the units sold and neither shipped nor cancelled, as booked.

@@ -26,6 +26,30 @@ pub struct PostState {
     pub tries: u32,
     /// Since when the ERP is behind.
     pub since: Timestamp,
+    /// Whether an earlier posting has no definite answer: the ERP may hold more than it has acknowledged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsure: bool,
+}
+
+impl PostState {
+    /// Takes in what the ERP is to hold from here on. What is under way or parked stays so.
+    pub fn retarget(&mut self, target: &[Item], now: Timestamp) {
+        let behind = behind(&self.acked, target);
+        match &self.step {
+            Step::Done | Step::Dropped if behind => {
+                (self.step, self.since, self.tries) = (Step::Pending, now, 0);
+            }
+            Step::Pending | Step::Retry { .. } if !behind && !self.unsure => {
+                (self.step, self.tries) = (Step::Done, 0);
+            }
+            Step::Done
+            | Step::Dropped
+            | Step::Pending
+            | Step::Retry { .. }
+            | Step::InFlight { .. }
+            | Step::Parked { .. } => {}
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

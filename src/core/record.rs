@@ -213,6 +213,7 @@ pub enum PauseScope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldCount {
     pub counter: ChannelId,
+    pub measure: Measure,
     pub as_of: Timestamp,
     pub begun: Seq,
     pub lines: Vec<(Sku, LocationId, Quantity)>,

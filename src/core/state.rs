@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -49,8 +50,50 @@ pub struct State {
     pub unmatched: BTreeMap<(ChannelId, Identifiers), Unmatched>,
     /// Derived; see [`Index`].
     pub index: Index,
+    /// Not stored: after a start everything is looked at again once.
+    pub recheck: Recheck,
     /// Rows touched since [`State::take_dirty`].
     pub dirty: BTreeSet<RowKey>,
+}
+
+/// What is to be looked at again because something changed that concerns all of it. Taken up in portions, so that one
+/// command stays short and its records small.
+#[derive(Debug, Clone, Default)]
+pub struct Recheck {
+    /// What each SKU should show.
+    pub skus: Todo<Sku>,
+    /// Catalogue items that no SKU was found for.
+    pub items: Todo<(ChannelId, Identifiers)>,
+    /// Orders with lines that no SKU was found for.
+    pub orders: Todo<OrderKey>,
+}
+
+/// How far a walk over all keys has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Todo<K> {
+    #[default]
+    All,
+    After(K),
+    Nothing,
+}
+
+impl<K: Clone> Todo<K> {
+    /// Returns from where the walk goes on, if it is not over.
+    pub fn from(&self) -> Option<Bound<&K>> {
+        match self {
+            Todo::All => Some(Bound::Unbounded),
+            Todo::After(key) => Some(Bound::Excluded(key)),
+            Todo::Nothing => None,
+        }
+    }
+
+    /// Returns what is left after `keys`, of which `portion` were asked for.
+    pub fn after(keys: &[K], portion: usize) -> Todo<K> {
+        match keys.last() {
+            Some(last) if keys.len() >= portion => Todo::After(last.clone()),
+            Some(_) | None => Todo::Nothing,
+        }
+    }
 }
 
 /// One SKU: its balances, its listings and what is under way for it.
@@ -231,14 +274,14 @@ impl State {
 
     /// Changes a SKU's row, keeping the index and the touched rows true.
     pub fn change_sku<T>(&mut self, sku: &Sku, change: impl FnOnce(&mut SkuRow) -> T) -> T {
+        let policies = self.policies.as_deref();
         if !self.skus.contains_key(sku) {
-            self.index.add_sku(self.policies.as_deref(), sku);
+            self.index.add_sku(policies, sku);
         }
         let row = self.skus.entry(sku.clone()).or_default();
-        let before = self.index.of_row(self.policies.as_deref(), sku, row);
+        let before = Index::of_row(policies, sku, row);
         let out = change(row);
-        let after = self.index.of_row(self.policies.as_deref(), sku, row);
-        self.index.replace(before, after);
+        self.index.replace(&before, Index::of_row(policies, sku, row));
         self.dirty.insert(RowKey::Sku(sku.clone()));
         out
     }
@@ -246,8 +289,7 @@ impl State {
     /// Changes an order's row, keeping the index and the touched rows true.
     pub fn put_order(&mut self, key: &OrderKey, order: Order) {
         let before = self.orders.get(key).map(|o| Index::of_order(key, o)).unwrap_or_default();
-        let after = Index::of_order(key, &order);
-        self.index.replace_order(key, &before, after);
+        self.index.replace_work(&before, Index::of_order(key, &order));
         self.orders.insert(key.clone(), order);
         self.dirty.insert(RowKey::Order(key.clone()));
     }

@@ -11,7 +11,7 @@ use crate::{
     connectors::{Connector, CountLine, Fault, Posting, Scope},
     core::{Command, Refused, Reply, State, command::Count, mapping::resolve},
     engine::{
-        feed::{Error, pause_after},
+        feed::{Error, pause_after, tell_failure},
         intake::Quarantine,
         ledger::{self, Ledger},
         wake::ChannelWakes,
@@ -68,6 +68,7 @@ impl Counter {
                         if sweep { FeedName::Sweep } else { FeedName::Levels },
                         error.fault(),
                     );
+                    tell_failure(&self.ledger, &self.channel, &error).await;
                     tokio::select! {
                         () = shutdown.cancelled() => return,
                         () = tokio::time::sleep(pause_after(&error, failures)) => {}
@@ -127,17 +128,14 @@ impl Counter {
             opening: false,
             absent,
         };
-        match self.ledger.submit(Command::Count(count)).await? {
-            Reply::Counted { changed, deferred, held, unknown } => {
-                if let Some(id) = held {
-                    warn!(channel = %self.channel, %id, "a count is held by the brake");
-                } else if changed > 0 {
-                    info!(channel = %self.channel, changed, deferred, unknown, "counted");
-                }
-                Ok(deferred)
-            }
-            _ => Ok(0),
+        let reply = self.ledger.submit(Command::Count(count)).await?;
+        let Reply::Counted { changed, deferred, held, unknown } = reply else { return Ok(0) };
+        if let Some(id) = held {
+            warn!(channel = %self.channel, %id, "a count is held by the brake");
+        } else if changed > 0 {
+            info!(channel = %self.channel, changed, deferred, unknown, "counted");
         }
+        Ok(deferred)
     }
 
     /// Looks up, after the read, which orders the counter still holds without their cancellations and returns.

@@ -97,6 +97,7 @@ impl Feed {
                     failures = failures.saturating_add(1);
                     warn!(channel = %self.channel, %error, failures, "could not read the orders");
                     self.metrics.feed_failed(&self.channel, FeedName::Orders, error.fault());
+                    tell_failure(&self.ledger, &self.channel, &error).await;
                     pause_after(&error, failures)
                 }
             };
@@ -185,9 +186,8 @@ impl Feed {
         let due: Vec<OrderKey> = self
             .ledger
             .read(move |state| {
-                let due = state.index.of(Kind::Fetch, &channel).filter_map(|work| match work {
-                    Work::Fetch { order, .. } => Some(order.clone()),
-                    _ => None,
+                let due = state.index.of(Kind::Fetch, &channel).filter_map(|work| {
+                    if let Work::Fetch { order, .. } = work { Some(order.clone()) } else { None }
                 });
                 due.take(FETCHES_MAX).collect()
             })
@@ -209,6 +209,15 @@ impl Feed {
             self.ledger.submit(command).await?;
         }
         Ok(())
+    }
+}
+
+/// Has a person told where credentials are refused; other faults are the feed's own to retry.
+pub(super) async fn tell_failure(ledger: &Ledger, channel: &ChannelId, error: &Error) {
+    if let Some(Fault::Unauthorized(reason)) = error.fault() {
+        let health = crate::core::circuit::Health::Unauthorized(reason.clone());
+        // A ledger that stops needs no health.
+        drop(ledger.submit(Command::ReadFailed { channel: channel.clone(), health }).await);
     }
 }
 

@@ -114,9 +114,9 @@ impl Quarantine {
         body: &[u8],
     ) -> Result<(), Error> {
         let sha256: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-        let (known, held) = (sha256.clone(), channel.clone());
+        let (known, held, named) = (sha256.clone(), channel.clone(), id.as_deref().map(|id| clip(id, 200)));
         let seen = move |s: &crate::core::State| {
-            s.quarantine.values().any(|q| q.sha256 == known && q.channel == held)
+            s.quarantine.values().any(|q| q.sha256 == known && q.channel == held && q.id == named)
         };
         if self.ledger.read(seen).await? {
             return Ok(());

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use crate::{
     clock::Clock,
     connectors::{Connector, Fault, Observed, Outcome, Put},
-    core::{Command, Reply, state::ListingRef},
+    core::{Command, Reply, circuit::Health, state::ListingRef},
     engine::{ledger::Ledger, wake::ChannelWakes},
     model::{ChannelId, Identifiers},
     telemetry::Metrics,
@@ -149,8 +149,22 @@ impl Lane {
                 self.ledger.submit(looked).await?;
                 Ok(None)
             }
-            Err(fault) => Ok(Some(fault)),
+            Err(fault) => {
+                if let Some(health) = health_of(&fault) {
+                    self.ledger.submit(Command::ReadFailed { channel: self.channel.clone(), health }).await?;
+                }
+                Ok(Some(fault))
+            }
         }
+    }
+}
+
+/// Returns what a failed read says of the channel as a whole, if anything.
+pub(super) fn health_of(fault: &Fault) -> Option<Health> {
+    match fault {
+        Fault::Unauthorized(reason) => Some(Health::Unauthorized(reason.clone())),
+        Fault::Timeout(_) | Fault::Disconnected(_) | Fault::Server { .. } => Some(Health::Silent),
+        Fault::Throttled { .. } | Fault::Refused(_) | Fault::Malformed(_) | Fault::NotOffered(_) => None,
     }
 }
 

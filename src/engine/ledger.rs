@@ -268,7 +268,10 @@ impl Writer {
     }
 
     fn make_durable(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
-        self.store.append(payloads)?;
+        // What one fsync covers may be more than the journal takes in one piece.
+        for portion in portions(payloads) {
+            self.store.append(portion)?;
+        }
         let begun = tokio::time::Instant::now();
         self.store.sync()?;
         self.metrics.fsynced(payloads.len(), begun.elapsed());
@@ -304,6 +307,24 @@ impl Writer {
         info!(seq = self.state.seq.0, head = %self.store.head(), "journal closed");
         if self.state_store_failed { Ok(()) } else { self.store.close() }
     }
+}
+
+/// The most bytes that are appended in one piece, a single payload that is longer aside.
+const PORTION_BYTES: usize = 8 << 20;
+
+fn portions(payloads: &[Vec<u8>]) -> impl Iterator<Item = &[Vec<u8>]> {
+    let mut rest = payloads;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |payload: &&Vec<u8>| {
+            bytes += payload.len();
+            bytes <= PORTION_BYTES
+        };
+        let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let (portion, left) = rest.split_at(count);
+        rest = left;
+        (!portion.is_empty()).then_some(portion)
+    })
 }
 
 /// Encodes what the journal keeps of one command.

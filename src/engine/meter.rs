@@ -20,6 +20,7 @@ const COUNT_MAX: usize = 10_000;
 
 impl Metrics {
     /// Tells what a command recorded.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most records are no figure")]
     pub(super) fn recorded(&self, state: &State, envelope: &Envelope) {
         for record in &envelope.records {
             match record {
@@ -76,7 +77,7 @@ impl Metrics {
     pub(super) fn standing(&self, state: &State, now: Timestamp) {
         let Some(policies) = state.policies() else { return };
         self.set_brakes_held(state.held.len());
-        for (channel, _) in &policies.channels {
+        for channel in policies.channels.keys() {
             let count = |kind: Kind| state.index.of(kind, channel).take(COUNT_MAX).count();
             self.set_legs(channel, LegState::Pending, count(Kind::Ready));
             self.set_legs(channel, LegState::InFlight, count(Kind::InFlight));

@@ -69,9 +69,10 @@ impl Poster {
         let outcome = self.connector.post(&posting).await;
         crate::store::crash::crash_point("after_post");
         let (channel, order, sequence) = (&self.channel, &posting.order, posting.sequence);
-        match &outcome {
-            Outcome::Applied => info!(%channel, %order, sequence, "posted"),
-            other => warn!(%channel, %order, sequence, outcome = ?other, "posting not confirmed"),
+        if outcome == Outcome::Applied {
+            info!(%channel, %order, sequence, "posted");
+        } else {
+            warn!(%channel, %order, sequence, ?outcome, "posting not confirmed");
         }
         self.metrics.write(channel, &outcome);
         let posted = Command::Posted { channel: channel.clone(), order: posting.order, sequence, outcome };

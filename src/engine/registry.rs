@@ -101,6 +101,7 @@ fn amazon(id: &ChannelId, channel: &config::Amazon, secrets: &Secrets) -> Result
             stale_ms: ms(assume.stale, stated.stale_ms),
             feed_lag_ms: ms(assume.feed_lag, stated.feed_lag_ms),
         },
+        http: http_of(channel.timeouts),
     };
     let problems =
         |all: Vec<amazon::Problem>| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -124,7 +125,6 @@ fn tryton(id: &ChannelId, channel: &config::Tryton, secrets: &Secrets) -> Result
         location: channel.location.clone(),
         measure: channel.counts.unwrap_or(Measure::OnHand),
         customer: channel.customer.clone(),
-        overlap: channel.levels.overlap,
         late: channel.assume.late.unwrap_or(tryton::Options::LATE),
         http: http_of(channel.timeouts),
     };

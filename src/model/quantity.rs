@@ -14,6 +14,7 @@ pub struct Overflow;
 #[serde(transparent)]
 pub struct Quantity(i64);
 
+#[expect(clippy::should_implement_trait, reason = "checked: an operator could not say that it overflowed")]
 impl Quantity {
     pub const ZERO: Quantity = Quantity(0);
     /// The largest amount that is believed from outside, in either direction (Shopify's own bound).

@@ -128,8 +128,7 @@ pub(super) fn next_step(world: &mut World, channel: Channel, order: usize, now_m
     let (cancelled, fulfilled) = (options.cancelled_share, options.fulfilled_share);
     let returned = options.returned_share;
     if open && shipped.is_empty() && draw < cancelled {
-        // Amazon's orders do not tell that a unit was not there, or came back: only a count would.
-        let restock = channel == Channel::Amazon || !world.shoppers.dice.chance(0.2);
+        let restock = !world.shoppers.dice.chance(0.2);
         let reason = if restock { CancelReason::Customer } else { CancelReason::Inventory };
         drop(people::cancel(world, channel, &id, restock, reason, now_ms));
     } else if open && (!shipped.is_empty() || draw < cancelled + fulfilled) {
@@ -138,9 +137,11 @@ pub(super) fn next_step(world: &mut World, channel: Channel, order: usize, now_m
         if people::fulfil(world, channel, &id, lines.as_deref(), now_ms).is_ok() {
             plan_next_step(world, channel, order, now_ms);
         }
-    } else if let Some((sku, _)) = shipped.first().filter(|_| !open && draw < returned) {
-        let restock = channel != Channel::Amazon && world.shoppers.dice.chance(0.8);
-        let restock = if restock { Restock::Return } else { Restock::NoRestock };
+    } else if let Some((sku, _)) =
+        shipped.first().filter(|_| !open && draw < returned && channel != Channel::Amazon)
+    {
+        // Amazon's order feed tells nothing of what comes back: staff would count it in the ERP.
+        let restock = if world.shoppers.dice.chance(0.8) { Restock::Return } else { Restock::NoRestock };
         drop(people::refund(world, channel, &id, &[(*sku, 1)], restock, now_ms));
     }
 }

@@ -39,7 +39,7 @@ use walk::{Survey, Whole, survey};
 use super::disk::{Disk, Fault, File, Named, Open, make_dir, read_full_at};
 
 /// Most bytes that a group may take, so that a reader can hold one in memory.
-pub const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const GROUP_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -47,11 +47,13 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Most bytes that one payload may have.
     pub payload_max: usize,
+    /// Most bytes that one group may take, not above [`GROUP_BYTES_MAX`].
+    pub group_max: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { segment_bytes: 32 * 1024 * 1024, payload_max: 1024 * 1024 }
+        Options { segment_bytes: 32 * 1024 * 1024, payload_max: GROUP_BYTES_MAX / 2, group_max: GROUP_BYTES_MAX }
     }
 }
 
@@ -259,7 +261,8 @@ impl Journal {
     }
 
     fn group_len<P: AsRef<[u8]>>(&self, payloads: &[P]) -> Result<usize, Error> {
-        let max = self.options.payload_max.min(GROUP_BYTES_MAX);
+        let group_max = self.options.group_max.min(GROUP_BYTES_MAX);
+        let max = self.options.payload_max.min(group_max);
         let mut len = GROUP_HEADER;
         for payload in payloads {
             let payload = payload.as_ref().len();
@@ -268,7 +271,7 @@ impl Journal {
             }
             len += RECORD_HEADER + payload;
         }
-        if len > GROUP_BYTES_MAX { Err(Error::GroupTooLarge { len }) } else { Ok(len) }
+        if len > group_max { Err(Error::GroupTooLarge { len }) } else { Ok(len) }
     }
 
     fn write_group<P: AsRef<[u8]>>(&mut self, payloads: &[P]) -> Result<(), Error> {

@@ -236,10 +236,9 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<MapImported> {
     if count == 0 {
         return Err(Answer::bad("there are no rows", "name at least one"));
     }
-    let (bound, unmatched) = match desk.submit(Command::Map { rows }).await? {
-        Reply::Catalogue { bound, unmatched } => (bound, unmatched),
-        _ => (0, 0),
-    };
+    let reply = desk.submit(Command::Map { rows }).await?;
+    let (bound, unmatched) =
+        if let Reply::Catalogue { bound, unmatched } = reply { (bound, unmatched) } else { (0, 0) };
     info!(rows = count, bound, unmatched, "mapping rows imported");
     Ok(Json(MapImported { rows: count, bound, unmatched }))
 }

@@ -53,6 +53,7 @@ fn listings<'a>(
         | Work::Retry { listing, .. }
         | Work::Look { listing, .. }
         | Work::Fencing { listing, .. }
+        | Work::Unsettled { listing, .. }
         | Work::InFlight { listing, .. }
         | Work::Unseen { listing, .. }
         | Work::Parked { listing, .. } => Some(listing),
@@ -62,7 +63,8 @@ fn listings<'a>(
         | Work::Posting { .. }
         | Work::PostLate { .. }
         | Work::PostParked { .. }
-        | Work::Unposted { .. } => None,
+        | Work::Unposted { .. }
+        | Work::Older { .. } => None,
     })
 }
 
@@ -79,11 +81,13 @@ fn orders<'a>(
         | Work::Posting { order, .. }
         | Work::PostLate { order, .. }
         | Work::PostParked { order, .. }
-        | Work::Unposted { order, .. } => Some(order),
+        | Work::Unposted { order, .. }
+        | Work::Older { order, .. } => Some(order),
         Work::Ready { .. }
         | Work::Retry { .. }
         | Work::Look { .. }
         | Work::Fencing { .. }
+        | Work::Unsettled { .. }
         | Work::InFlight { .. }
         | Work::Unseen { .. }
         | Work::Parked { .. } => None,

@@ -1,1 +1,6 @@
+//! The doors over real sockets, with a ledger that is a state behind a lock.
 
+mod admin;
+mod public;
+mod socket;
+mod world;

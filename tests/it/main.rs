@@ -1,5 +1,12 @@
 //! End to end: the daemon's parts against servers that speak the real protocols.
 
+mod amazon;
+mod command_line;
+mod crash;
+mod demo;
+mod isolation;
+mod live;
 mod shops;
 mod support;
+mod tidy;
 mod tryton;

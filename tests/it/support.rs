@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evenkeel::{
     config::{Config, Secrets},
     connectors::Scope,
@@ -16,7 +17,9 @@ use evenkeel::{
     model::{ChannelId, CountLine, Measure, Timestamp},
     sandbox::{Addresses, Options, Running, Sandbox},
 };
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -205,4 +208,20 @@ pub(crate) async fn order(world: &World, on: &str, sku: &str, quantity: i64) -> 
     let told =
         world.post("order", json!({"channel": on, "lines": [{"sku": sku, "quantity": quantity}]})).await;
     told["order"].as_str().expect("an id").to_owned()
+}
+
+/// Sends a webhook as Shopify does, signed with this secret, and returns the status of the answer.
+pub(crate) async fn webhook(web: &str, secret: &str, topic: &str, body: &[u8]) -> u16 {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("keys of any length");
+    mac.update(body);
+    let signature = STANDARD.encode(mac.finalize().into_bytes());
+    let sent = reqwest::Client::new()
+        .post(format!("http://{web}/webhooks/shopify/shop"))
+        .header("x-shopify-topic", topic)
+        .header("x-shopify-hmac-sha256", signature)
+        .header("x-shopify-shop-domain", "evenkeel-sandbox.myshopify.com")
+        .header("x-shopify-webhook-id", format!("{:032x}", rand::random::<u128>()))
+        .body(body.to_vec())
+        .send();
+    sent.await.expect("the daemon answers").status().as_u16()
 }

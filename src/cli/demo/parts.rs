@@ -8,10 +8,11 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     cli::{

@@ -118,11 +118,18 @@ fn other_ways_to_write_numbers_are_read() {
 }
 
 #[test]
-fn broken_toml_is_told_with_its_place_and_shows_no_value() {
-    let text = "[web]\nqueue_max = \n[channels.shopify.main]\naccess_token = shpat_1234\n";
+fn every_broken_line_is_told_once_with_its_place_and_shows_no_value() {
+    let text = "[stor]\nqueue_max = \n[channels.shopify.main]\naccess_token = shpat_1234\nlocations = [\"a\"\nb = 1\n";
     let problems = parse(text).expect_err("it is broken");
-    let lines: Vec<_> = problems.iter().filter_map(|problem| problem.place.map(|at| at.line)).collect();
-    assert!(lines.contains(&2) && lines.contains(&4), "{problems}");
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "evenkeel.toml:2:13: not TOML: string values must be quoted, expected literal string",
+            "evenkeel.toml:4:16: not TOML: string values must be quoted, expected literal string",
+            "evenkeel.toml:6:1: not TOML: missing comma between array elements, expected `,`",
+        ]
+    );
     let shown = format!("{problems:#}");
     assert!(shown.contains("access_token = ·····_····"), "{shown}");
     assert!(!shown.contains("shpat"), "{shown}");

@@ -20,9 +20,6 @@ use crate::connectors::{
     http::{Answer, Client, NoAnswer},
 };
 
-/// How long a call waits for its turn before it reports that it is throttled.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// Sends requests.
 #[derive(Debug)]
 pub(super) struct Caller {
@@ -121,7 +118,7 @@ impl Caller {
 
     async fn once(&self, request: &Request, token: &Token) -> Result<Told, Failed> {
         let pace = self.paces.of(request.operation);
-        pace.enter(PATIENCE).await.map_err(Failed::Paced)?;
+        pace.enter(request.operation.patience()).await.map_err(Failed::Paced)?;
         let url = self.base_url.join(&request.path).map_err(|e| {
             Failed::NoAnswer(NoAnswer::NotSent(format!("`{}` is not a path: {e}", request.path)))
         })?;

@@ -50,12 +50,9 @@ pub(super) fn written(status: u16, body: &[u8], hold: Duration) -> Written {
 
 /// Reads a submission. A refused one comes with HTTP 200.
 fn submission(body: &[u8]) -> Outcome {
-    let answer: Submission = match serde_json::from_slice(body) {
+    let answer: Submission = match http::json(body) {
         Ok(answer) => answer,
-        Err(e) => {
-            let fault = format!("answer not understood: {e}: {}", http::excerpt(body));
-            return Outcome::Unknown { fault };
-        }
+        Err(e) => return Outcome::Unknown { fault: format!("answer not understood: {e}") },
     };
     let is_error = |issue: &&Issue| issue.severity == "ERROR";
     let issues = answer.issues.unwrap_or_default();
@@ -229,8 +226,8 @@ struct RawAvailability {
 }
 
 /// Reads one listing. `marketplaces` are the configured ones; the first in which it is listed names it.
-pub(super) fn listing(value: Value, marketplaces: &[String]) -> Result<Listing, String> {
-    let raw: RawListing = serde_json::from_value(value).map_err(|e| e.to_string())?;
+pub(super) fn listing(value: &Value, marketplaces: &[String]) -> Result<Listing, String> {
+    let raw: RawListing = http::json_part(value)?;
     let stock = stock(&raw);
     let mut summaries = raw.summaries.unwrap_or_default();
     let created = summaries.iter().filter_map(|s| s.created_date.clone()).min();
@@ -363,10 +360,10 @@ struct RawPagination {
 
 /// Reads a page of a listing search. One listing that cannot be read does not hold up the others.
 pub(super) fn page(body: &[u8], marketplaces: &[String]) -> Result<Page, Fault> {
-    let raw: RawPage = serde_json::from_slice(body).map_err(|e| Fault::Malformed(e.to_string()))?;
+    let raw: RawPage = http::json(body).map_err(Fault::Malformed)?;
     let one = |value: Value| {
         let sku = value.get("sku").and_then(Value::as_str).map(str::to_owned);
-        listing(value, marketplaces).map_err(|why| Unread { sku, why })
+        listing(&value, marketplaces).map_err(|why| Unread { sku, why })
     };
     Ok(Page {
         total: raw.number_of_results,

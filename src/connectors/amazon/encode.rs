@@ -1,6 +1,8 @@
 //! Requests of the Selling Partner API, as pure functions.
 //!
-//! Owns paths, query strings, percent-encoding and bodies. Knows no token, no limit and no answer.
+//! Owns paths, query strings, percent-encoding and bodies. Knows no token and no answer.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -34,6 +36,22 @@ pub(super) enum Operation {
     SearchListings,
     SearchOrders,
     GetOrder,
+}
+
+impl Operation {
+    /// Returns how long a call waits for its turn before it reports that it is throttled.
+    ///
+    /// An order feed that goes on over more pages than its burst gets one in three minutes: it waits, because a read
+    /// that is given up begins again at its first page.
+    pub(super) fn patience(self) -> Duration {
+        match self {
+            Operation::SearchOrders => Duration::from_secs(15 * 60),
+            Operation::PatchListing
+            | Operation::GetListing
+            | Operation::SearchListings
+            | Operation::GetOrder => Duration::from_secs(20),
+        }
+    }
 }
 
 /// One request, without its token.

@@ -13,7 +13,7 @@ use super::{
     encode::{self, PAGE_MAX},
 };
 use crate::{
-    connectors::{CatalogueItem, CataloguePage, Cursor, Fault, Observed},
+    connectors::{CatalogueItem, CataloguePage, Cursor, Fault, Observed, http},
     model::{FulfilledBy, IdKind, Identifiers},
 };
 
@@ -78,10 +78,8 @@ impl Amazon {
             200..=299 => Ok(reading(&told.answer.body, sku, &self.options.marketplace_ids)),
             404 => Ok(Reading::Absent),
             // An encoded `/` in the path is refused at times, in the words of a missing role.
-            403 => match told.fault() {
-                Fault::Unauthorized(_) if encode::fits_list(sku) => self.search_for_one(sku).await,
-                fault => self.reads_otherwise(fault).await,
-            },
+            403 if encode::fits_list(sku) => self.search_for_one(sku).await,
+            403 => self.reads_otherwise(told.fault()).await,
             400 => Ok(Reading::Unreadable(decode::errors(&told.answer.body))),
             _ => Err(told.fault()),
         }
@@ -113,8 +111,7 @@ impl Amazon {
     fn note(&self, sku: &str, reading: &Reading) {
         match reading {
             Reading::Listing(listing) if listing.stock.unwritable().is_none() => {
-                let first = self.options.marketplace_ids.first().map_or("", String::as_str);
-                self.guard.allow(sku, listing.marketplace.as_deref().unwrap_or(first));
+                self.guard.allow(sku, listing.marketplace.as_deref().unwrap_or(self.first_marketplace()));
             }
             Reading::Listing(_) | Reading::Absent | Reading::Unreadable(_) => self.guard.forbid(sku),
         }
@@ -151,10 +148,7 @@ fn named(listing: Result<Listing, Unread>) -> Option<(String, Reading)> {
 }
 
 fn reading(body: &[u8], sku: &str, marketplaces: &[String]) -> Reading {
-    let listing = serde_json::from_slice(body)
-        .map_err(|e| e.to_string())
-        .and_then(|value| decode::listing(value, marketplaces));
-    match listing {
+    match http::json(body).and_then(|value| decode::listing(&value, marketplaces)) {
         // Amazon folds an encoded SKU wrongly at times: an answer about another one says nothing about this one.
         Ok(listing) if listing.sku != sku => {
             Reading::Unreadable(format!("asked for SKU `{sku}`, Amazon answered about `{}`", listing.sku))

@@ -43,6 +43,8 @@ pub struct Options {
     pub application: String,
     pub rates: Rates,
     pub timing: Timing,
+    /// Bounds of every request but those for tokens.
+    pub http: http::Options,
 }
 
 /// How often each operation may be called.
@@ -177,27 +179,9 @@ impl Timing {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    /// Options that are good, for a server at `base`.
-    pub(in super::super) fn options(base: &str) -> Options {
-        let base_url = Url::parse(base).expect("a URL");
-        Options {
-            lwa_url: base_url.join("/auth/o2/token").expect("a path"),
-            base_url,
-            seller_id: "A1SELLER".to_owned(),
-            marketplace_ids: vec!["ATVPDKIKX0DER".to_owned()],
-            client_id: "amzn1.application-oa2-client.x".to_owned(),
-            client_secret: SecretString::from("client-secret"),
-            refresh_token: SecretString::from("Atzr|refresh"),
-            location: LocationId::new("main").expect("a name"),
-            product_type: PRODUCT_TYPE.to_owned(),
-            application: APPLICATION.to_owned(),
-            rates: Rates::default(),
-            timing: Timing::default(),
-        }
-    }
+    use crate::connectors::amazon::testing::options;
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut Options), want: &[&str]) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    connectors::{Cursor, Fault, OrderPage, Unreadable},
+    connectors::{Cursor, Fault, OrderPage, Unreadable, http},
     model::{
         FulfilledBy, IdKind, Identifiers, LineId, LineSnapshot, OrderId, OrderSnapshot, Quantity, Rest,
         Timestamp, Totals,
@@ -54,10 +54,11 @@ struct RawPagination {
 
 /// Reads one page of the search that began at `since` and has come to `place`.
 ///
+/// Amazon promises no order among pages; within one the oldest change comes first.
 /// The feed has been read up to the `lastUpdatedBefore` that Amazon names. Where it names none, it has been read no
 /// further than `since`: the orders count, and are read again.
 pub(super) fn page(body: &[u8], since: Timestamp, place: &Place) -> Result<OrderPage, Fault> {
-    let raw: RawPage = serde_json::from_slice(body).map_err(|e| Fault::Malformed(e.to_string()))?;
+    let raw: RawPage = http::json(body).map_err(Fault::Malformed)?;
     let bound = raw.last_updated_before.map(jiff::Timestamp::as_millisecond);
     let through = [place.through, bound].into_iter().flatten().min();
     let mut page = OrderPage::default();
@@ -85,7 +86,7 @@ pub(super) fn one(body: &[u8]) -> Result<OrderSnapshot, Fault> {
     struct Answer {
         order: Value,
     }
-    let answer: Answer = serde_json::from_slice(body).map_err(|e| Fault::Malformed(e.to_string()))?;
+    let answer: Answer = http::json(body).map_err(Fault::Malformed)?;
     order(&answer.order).map_err(Fault::Malformed)
 }
 
@@ -145,14 +146,14 @@ struct RawExecution {
 
 /// Reads one order. The items of an order always come with it, so the snapshot is complete.
 fn order(value: &Value) -> Result<OrderSnapshot, String> {
-    let raw = RawOrder::deserialize(value).map_err(|e| e.to_string())?;
+    let raw: RawOrder = http::json_part(value)?;
     let fulfillment = raw.fulfillment.ok_or("`fulfillment` is missing")?;
     let status = Status::named(&fulfillment.fulfillment_status)?;
     let by = match fulfillment.fulfilled_by.as_deref() {
         Some("MERCHANT") => FulfilledBy::Merchant,
         Some("AMAZON") => FulfilledBy::Channel,
         None => FulfilledBy::Unknown,
-        Some(other) => return Err(format!("`fulfilledBy` is `{}`", other.escape_debug())),
+        Some(other) => return Err(format!("`fulfilledBy` is `{}`", http::excerpt(other.as_bytes()))),
     };
     Ok(OrderSnapshot {
         order: OrderId::new(&raw.order_id).map_err(|e| e.to_string())?,
@@ -165,7 +166,8 @@ fn order(value: &Value) -> Result<OrderSnapshot, String> {
 }
 
 fn line(item: &RawItem, status: Status, by: FulfilledBy) -> Result<LineSnapshot, String> {
-    let told = |e: &dyn std::fmt::Display| format!("item `{}`: {e}", item.order_item_id.escape_debug());
+    let told =
+        |e: &dyn std::fmt::Display| format!("item `{}`: {e}", http::excerpt(item.order_item_id.as_bytes()));
     let pairs = [(IdKind::Sku, &item.product.seller_sku), (IdKind::Asin, &item.product.asin)];
     let pairs = pairs.into_iter().filter_map(|(kind, value)| Some((kind, value.as_deref()?)));
     let (totals, rest) = units(item, status).map_err(|e| told(&e))?;
@@ -203,7 +205,7 @@ impl Status {
             "SHIPPED" => Status::Shipped,
             "CANCELLED" => Status::Cancelled,
             "UNFULFILLABLE" => Status::Unfulfillable,
-            other => return Err(format!("`fulfillmentStatus` is `{}`", other.escape_debug())),
+            other => return Err(format!("`fulfillmentStatus` is `{}`", http::excerpt(other.as_bytes()))),
         })
     }
 }

@@ -68,7 +68,7 @@ struct Slow {
     halvings: u32,
     /// No call before this.
     until: Option<Instant>,
-    /// When the rate was last halved or doubled.
+    /// When the rate was last doubled, or the pause after its last halving ended.
     changed: Option<Instant>,
 }
 
@@ -113,11 +113,11 @@ impl Pace {
             return until - now;
         }
         slow.halvings = (slow.halvings + 1).min(HALVINGS_MAX);
-        slow.changed = Some(now);
         let rate = self.rate(slow.halvings);
         self.limit.change(rate);
         let pause = asked.unwrap_or(rate.every).clamp(PAUSE_MIN, PAUSE_MAX);
         slow.until = Some(now + pause);
+        slow.changed = slow.until;
         pause
     }
 

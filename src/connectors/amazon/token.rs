@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 use url::Url;
 
+use super::call::throttled;
 use crate::connectors::{
     Fault, Outcome,
     http::{self, Answer, Client, NoAnswer},
@@ -59,7 +60,8 @@ impl NoToken {
     pub(super) fn outcome(self) -> Outcome {
         match self {
             NoToken::Refused(reason) => Outcome::Unauthorized { reason },
-            NoToken::Throttled(_) | NoToken::Unreachable(_) => Outcome::NotSent { reason: self.to_string() },
+            NoToken::Throttled(wait) => throttled(wait),
+            NoToken::Unreachable(_) => Outcome::NotSent { reason: self.to_string() },
         }
     }
 }

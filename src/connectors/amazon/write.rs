@@ -128,7 +128,8 @@ impl Amazon {
         let last = self.last_written.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((sku, marketplace)) = last.filter(|(sku, _)| &**sku != ready.sku) {
             return match self.dry_run(&sku, &marketplace).await {
-                Ok(()) => Cause::WritesWork,
+                // A dry run that is refused for its content was let in.
+                Ok(()) | Err(Fault::Refused(_)) => Cause::WritesWork,
                 Err(Fault::Unauthorized(_)) => Cause::NoRole,
                 Err(fault) => Cause::NotTold(fault),
             };

@@ -446,7 +446,7 @@ async fn a_check_reads_scopes_version_and_location() {
         }}))
     })
     .await;
-    let problems = shop.check().await.expect("it answers");
+    let problems = shop.check().await.expect("it answers").problems;
     assert_eq!(problems.len(), 5, "{problems:?}");
     assert!(problems[4].contains("no location `5`"), "{problems:?}");
 }

@@ -17,6 +17,8 @@ use crate::{
     model::Totals,
 };
 
+mod cancel;
+mod ship;
 #[cfg(test)]
 mod tests;
 
@@ -266,182 +268,12 @@ impl Plan<'_> {
         go(vec![call()])
     }
 
-    /// Moves for more units than a line has: two requests to plan it ran at once.
-    fn surplus(&self) -> Option<Step> {
-        self.processed().find_map(|sale| {
-            let over = |line: &Line| (-line.unplanned()).max(0);
-            let mut calls = Vec::new();
-            for line in sale.lines.iter().filter(|line| over(line) > 0) {
-                let moves = fitting(line, &mut over(line));
-                if !moves.is_empty() {
-                    calls.push(Call::Recreate { line: line.id, moves });
-                }
-            }
-            if !calls.is_empty() {
-                calls.push(Call::Press(On::Sale, sale.id, Button::Process));
-                return go(calls);
-            }
-            let extra = sale.shipments.iter().rev().find(|shipment| {
-                is_open(shipment)
-                    && whole(sale, shipment, |line, m| m.quantity > 0 && m.quantity <= over(line))
-            })?;
-            go(vec![Call::Press(On::Shipment, extra.id, Button::Cancel)])
-        })
-    }
-
-    fn cancel(&self) -> Option<Step> {
-        let need = Need::of(self, Want::to_cancel);
-        if need.is_empty() {
-            return None;
-        }
-        let step = self.ignore(&need).or_else(|| self.replan(&need));
-        let step = step.or_else(|| self.cancel_shipment(&need)).or_else(|| self.shrink(&need));
-        let why = "cannot be cancelled in the ERP: shipped, picked together with others, or in a shipment that was \
-                   cancelled there and awaits a decision";
-        step.or_else(|| Some(Step::Refuse(need.told(self, why))))
-    }
-
-    /// Decides cancelled moves that fit into what is to be cancelled.
-    fn ignore(&self, need: &Need) -> Option<Step> {
-        let mut need = need.clone();
-        self.processed().find_map(|sale| {
-            let mut calls = Vec::new();
-            for line in &sale.lines {
-                let moves = fitting(line, need.left(line.product));
-                if !moves.is_empty() {
-                    calls.push(Call::Ignore { line: line.id, moves });
-                }
-            }
-            if calls.is_empty() {
-                return None;
-            }
-            calls.push(Call::Press(On::Sale, sale.id, Button::Process));
-            go(calls)
-        })
-    }
-
     /// Lets Tryton plan units that have no move: only a planned unit can be cancelled or shipped.
     fn replan(&self, need: &Need) -> Option<Step> {
         let sale = self
             .processed()
             .find(|sale| sale.lines.iter().any(|line| need.get(line.product) > 0 && line.unplanned() > 0))?;
         go(vec![Call::Press(On::Sale, sale.id, Button::Process)])
-    }
-
-    /// Cancels a shipment of which no unit is to be shipped. The newest first: less has been done for it.
-    fn cancel_shipment(&self, need: &Need) -> Option<Step> {
-        self.processed().rev().find_map(|sale| {
-            let shipment = sale.shipments.iter().rev().filter(|s| is_open(s)).find(|shipment| {
-                let mut need = need.clone();
-                whole(sale, shipment, |line, m| {
-                    let left = need.left(line.product);
-                    *left -= m.quantity;
-                    *left >= 0
-                })
-            })?;
-            go(vec![Call::Press(On::Shipment, shipment.id, Button::Cancel)])
-        })
-    }
-
-    /// Takes units out of a shipment that keeps others. Tryton plans what was taken out as a shipment of its own,
-    /// which can be cancelled whole. In between, no unit is free that is not to be.
-    fn shrink(&self, need: &Need) -> Option<Step> {
-        self.processed().rev().find_map(|sale| {
-            sale.shipments.iter().rev().filter(|s| s.state <= ShipmentState::Assigned).find_map(|shipment| {
-                let mut need = need.clone();
-                let mut calls = Vec::new();
-                for (line, m) in ours(sale, shipment) {
-                    let left = need.left(line.product);
-                    let taken = m.quantity.min(*left);
-                    if taken > 0 {
-                        *left -= taken;
-                        calls.push(Call::Resize { id: m.id, quantity: m.quantity - taken });
-                    }
-                }
-                if calls.is_empty() {
-                    return None;
-                }
-                let wait = Call::Press(On::Shipment, shipment.id, Button::Wait);
-                if shipment.state == ShipmentState::Assigned {
-                    calls.insert(0, wait.clone());
-                }
-                calls.extend([wait, Call::Press(On::Sale, sale.id, Button::Process)]);
-                go(calls)
-            })
-        })
-    }
-
-    /// Lets Tryton plan anew what is to be picked, where units were taken out of a shipment but the button after it
-    /// did not follow. Else a person would pick, and ship, what was cancelled.
-    fn stale_picks(&self) -> Option<Step> {
-        self.processed().find_map(|sale| {
-            let shipment = sale.shipments.iter().find(|shipment| {
-                let planned = matches!(shipment.state, ShipmentState::Waiting | ShipmentState::Assigned);
-                planned
-                    && ours(sale, shipment).any(|(_, m)| {
-                        let picks = shipment.picks.iter().filter(|p| p.of == Some(m.id) && p.state.is_open());
-                        picks.map(|p| p.quantity).sum::<i64>() > m.quantity
-                    })
-            })?;
-            go(vec![Call::Press(On::Shipment, shipment.id, Button::Wait)])
-        })
-    }
-
-    fn ship(&self) -> Option<Step> {
-        let need = Need::of(self, Want::to_ship);
-        if need.is_empty() {
-            return None;
-        }
-        let shipment = self.processed().find_map(|sale| self.ship_one(sale, &need));
-        let step = shipment.or_else(|| self.replan(&need)).or_else(|| self.restore(&need));
-        let why = "cannot be shipped in the ERP: it holds no such open units";
-        step.or_else(|| Some(Step::Refuse(need.told(self, why))))
-    }
-
-    /// Brings one shipment further, the most advanced first.
-    fn ship_one(&self, sale: &Sale, need: &Need) -> Option<Step> {
-        let mut shipments: Vec<&Shipment> =
-            sale.shipments.iter().filter(|s| s.state < ShipmentState::Done).collect();
-        shipments.sort_by_key(|s| (std::cmp::Reverse(s.state), s.id));
-        shipments.into_iter().find_map(|shipment| {
-            let mut need = need.clone();
-            let parts: Vec<Part> = ours(sale, shipment)
-                .map(|(line, m)| {
-                    let left = need.left(line.product);
-                    let wanted = m.quantity.min((*left).max(0));
-                    *left -= wanted;
-                    Part::new(shipment, m, wanted)
-                })
-                .collect();
-            if parts.iter().all(|part| part.wanted == 0) {
-                return None;
-            }
-            if parts.len() < shipment.outgoing.len() {
-                return Some(Step::Refuse(format!(
-                    "shipment {} in the ERP also holds goods of other orders; ship it there",
-                    shipment.id
-                )));
-            }
-            Some(ship_parts(shipment, &parts))
-        })
-    }
-
-    /// Plans anew what was cancelled in the warehouse and is shipped after all.
-    fn restore(&self, need: &Need) -> Option<Step> {
-        self.processed().find_map(|sale| {
-            let mut calls = Vec::new();
-            for line in sale.lines.iter().filter(|line| need.get(line.product) > 0) {
-                let moves: Vec<i64> = line.moves.iter().filter(|m| m.is_loose()).map(|m| m.id).collect();
-                if !moves.is_empty() {
-                    calls.push(Call::Recreate { line: line.id, moves });
-                }
-            }
-            if calls.is_empty() {
-                return None;
-            }
-            calls.push(Call::Press(On::Sale, sale.id, Button::Process));
-            go(calls)
-        })
     }
 
     fn receipts(&self) -> Option<Step> {
@@ -516,66 +348,6 @@ impl Need {
     }
 }
 
-/// How much of one outgoing move of a shipment is to leave.
-struct Part {
-    wanted: i64,
-    /// The moves that decide how much leaves, with their quantities: those that bring it to the exit, or itself
-    /// where nothing is picked.
-    deciding: Vec<(i64, i64)>,
-}
-
-impl Part {
-    fn new(shipment: &Shipment, m: &Move, wanted: i64) -> Part {
-        let picks = shipment.picks.iter().filter(|p| p.of == Some(m.id) && p.state.is_open());
-        let deciding = if shipment.direct || shipment.state >= ShipmentState::Picked {
-            vec![(m.id, m.quantity)]
-        } else {
-            picks.map(|p| (p.id, p.quantity)).collect()
-        };
-        Part { wanted, deciding }
-    }
-
-    fn is_set(&self) -> bool {
-        self.deciding.iter().map(|(_, quantity)| quantity).sum::<i64>() == self.wanted
-    }
-}
-
-fn ship_parts(shipment: &Shipment, parts: &[Part]) -> Step {
-    let press = |button| Call::Press(On::Shipment, shipment.id, button);
-    let presses = |buttons: &[Button]| buttons.iter().copied().map(press).collect();
-    let ready = parts.iter().all(Part::is_set);
-    match shipment.state {
-        ShipmentState::Waiting => {
-            let mut calls = Vec::new();
-            for part in parts.iter().filter(|part| !part.is_set()) {
-                let [(id, _)] = part.deciding[..] else {
-                    // Stock was reserved in pieces; this makes it one move again.
-                    return Step::Go(presses(&[Button::Wait]));
-                };
-                calls.push(Call::Resize { id, quantity: part.wanted });
-            }
-            calls.push(Call::Assign(shipment.id));
-            calls.extend(rest(shipment).into_iter().map(press));
-            Step::Go(calls)
-        }
-        ShipmentState::Assigned if ready => Step::Go(presses(&rest(shipment))),
-        ShipmentState::Draft | ShipmentState::Assigned => Step::Go(presses(&[Button::Wait])),
-        ShipmentState::Picked if ready => Step::Go(presses(&[Button::Pack, Button::Do])),
-        ShipmentState::Packed | ShipmentState::Shipped if ready => Step::Go(presses(&[Button::Do])),
-        ShipmentState::Picked | ShipmentState::Packed | ShipmentState::Shipped => Step::Refuse(format!(
-            "shipment {} in the ERP is picked with more units than were shipped; correct it there",
-            shipment.id
-        )),
-        ShipmentState::Done | ShipmentState::Cancelled => Step::Done,
-    }
-}
-
-/// The buttons of a shipment whose stock is reserved.
-fn rest(shipment: &Shipment) -> Vec<Button> {
-    let pick = if shipment.direct { None } else { Some(Button::Pick) };
-    pick.into_iter().chain([Button::Pack, Button::Do]).collect()
-}
-
 /// Tells whether its goods have not left, so that it can be cancelled.
 fn is_open(shipment: &Shipment) -> bool {
     shipment.state < ShipmentState::Shipped
@@ -585,28 +357,6 @@ fn is_open(shipment: &Shipment) -> bool {
 fn ours<'a>(sale: &'a Sale, shipment: &'a Shipment) -> impl Iterator<Item = (&'a Line, &'a Move)> {
     let moves = sale.lines.iter().flat_map(|line| line.moves.iter().map(move |m| (line, m)));
     moves.filter(|(_, m)| m.state.is_open() && m.shipment == Some(shipment.id))
-}
-
-/// Tells whether `all` holds for every open move in the shipment, and all of them are the sale's own.
-fn whole(sale: &Sale, shipment: &Shipment, mut all: impl FnMut(&Line, &Move) -> bool) -> bool {
-    let mut count = 0;
-    let ours = ours(sale, shipment).all(|(line, m)| {
-        count += 1;
-        all(line, m)
-    });
-    ours && count > 0 && count == shipment.outgoing.len()
-}
-
-/// Takes the undecided moves of a line that fit into `left`, which is lowered by them.
-fn fitting(line: &Line, left: &mut i64) -> Vec<i64> {
-    let mut moves = Vec::new();
-    for m in line.moves.iter().filter(|m| m.is_loose()) {
-        if m.quantity <= *left {
-            *left -= m.quantity;
-            moves.push(m.id);
-        }
-    }
-    moves
 }
 
 fn go(calls: Vec<Call>) -> Option<Step> {

@@ -174,23 +174,23 @@ impl Tryton {
         page
     }
 
+    /// A move bears the time at which its transaction began, so the caller's watermark must overlap by Tryton's
+    /// longest transaction.
     pub(super) async fn read_changed(&self, since: Timestamp) -> Result<Changed, Fault> {
         let place = self.place().await?;
-        let overlap = i64::try_from(self.options.overlap.as_millis()).unwrap_or(i64::MAX);
-        let from = Timestamp::from_millis(since.millis().saturating_sub(overlap));
         let planned_too = self.options.measure == Measure::Free;
         let mut products = BTreeMap::new();
         let mut read_through = None;
         let mut after = 0;
         for _ in 0..PAGES_MAX {
-            let search = encode::changed(from, planned_too, after);
+            let search = encode::changed(since, planned_too, after);
             let read = self.api.search(&search, &json!({ "company": place.company })).await?;
             let read_through = *read_through.get_or_insert(read.at);
             let (count, last) = decode::touched(&read.body, &mut products)?;
             if count < PAGE {
                 let items = products.iter().map(|(id, code)| coded(*id, code.as_deref()));
                 let items = items.map(|ids| ids.unwrap_or_default());
-                return Ok(Changed { items: items.collect(), read_through: read_through.max(since) });
+                return Ok(Changed { items: items.collect(), read_through });
             }
             after = last;
         }

@@ -4,20 +4,26 @@ use std::collections::BTreeMap;
 
 use crate::{
     core::{
+        allocation::Pause,
+        backoff::{self, digest},
         circuit::Circuit,
         command::{Refused, Reply},
         decide::Draft,
         index::{Kind, Work},
         record::{AlertKind, Record},
-        state::{Alert, AlertKey, State},
+        state::{Alert, AlertKey, ChannelRow, State},
     },
-    model::{ChannelId, Policies, Timestamp},
+    model::{ChannelId, Mode, Policies, Timestamp, policy::ChannelPolicy},
 };
 
 /// How long a push is remembered. Shopify repeats one for four hours.
 const REMEMBER_MS: i64 = 48 * 3_600_000;
-/// How many late legs are counted before an alert says "at least".
-const COUNT_MAX: usize = 10_000;
+/// How many deliveries are forgotten together.
+const FORGET: usize = 1_000;
+/// How many SKUs one tick rechecks.
+const RECHECK: usize = 500;
+/// How far an alert counts.
+const COUNT_MAX: usize = 1_000;
 
 impl Draft<'_> {
     pub(super) fn tick(&mut self) -> Result<Reply, Refused> {
@@ -33,10 +39,11 @@ impl Draft<'_> {
         }
         let before = self.now.plus_millis(-REMEMBER_MS);
         // Forgotten in portions, so that the journal is not filled with small records.
-        let old = self.state.deliveries.values().filter(|at| **at < before).take(1_000).count();
-        if old >= 1_000 || (old > 0 && self.state.deliveries.len() < 2_000) {
+        let old = self.state.index.old_deliveries(before, FORGET);
+        if old >= FORGET || (old > 0 && self.state.deliveries.len() < 2 * FORGET) {
             self.emit(Record::Forgot { before });
         }
+        self.recheck(RECHECK);
         Ok(Reply::Done)
     }
 
@@ -94,10 +101,12 @@ impl Draft<'_> {
 
     pub(super) fn alert_sent(&mut self, key: &AlertKey, firing: bool, sent: bool) -> Result<Reply, Refused> {
         let policies = self.policies()?;
-        let Some(held) = self.state.alerts.get(key).cloned() else { return Ok(Reply::Done) };
-        let seed = crate::core::backoff::digest(&[&key.subject, key.kind.name()]);
+        let Some(held) = self.state.alerts.get(key).cloned() else {
+            return Ok(self.over_while_told(&policies, key, firing && sent));
+        };
+        let seed = digest(&[&key.subject, key.kind.name()]);
         let alert = if !sent {
-            let at = crate::core::backoff::next(&policies.retry, held.tries + 1, seed, self.now);
+            let at = backoff::next(&policies.retry, held.tries + 1, seed, self.now);
             Some(Alert { tries: held.tries.saturating_add(1), send_at: Some(at), ..held })
         } else if held.firing != firing {
             // It changed while it was being told: what is true is still to be told.
@@ -107,86 +116,132 @@ impl Draft<'_> {
         };
         self.note(Record::Alert { key: key.clone(), alert })
     }
+
+    /// People were told of an alert that was over, and forgotten, by then: they are told that too.
+    fn over_while_told(&mut self, policies: &Policies, key: &AlertKey, told: bool) -> Reply {
+        if told && policies.alerts.webhook {
+            let alert = Some(Alert {
+                text: "it was over when it was told".to_owned(),
+                raised_at: self.now,
+                changed_at: self.now,
+                firing: false,
+                told: Some((true, self.now)),
+                tries: 0,
+                send_at: Some(self.now),
+            });
+            self.emit(Record::Alert { key: key.clone(), alert });
+        }
+        Reply::Done
+    }
 }
 
 /// Returns every alert whose condition holds, with its text.
 fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<AlertKey, String> {
     let mut out = BTreeMap::new();
     for (channel, policy) in &policies.channels {
-        let mut say = |kind: AlertKind, text: Option<String>| {
+        let row = state.channels.get(channel);
+        let said = [
+            (AlertKind::Late, late(state, policies, channel, now)),
+            (AlertKind::PostingLate, postings_late(state, policies, channel, now)),
+            (AlertKind::DeadLetters, dead_letters(state, channel)),
+            (AlertKind::Unmapped, unmapped(state, channel)),
+            (AlertKind::Quarantine, quarantined(state, channel)),
+            (AlertKind::Brake, braked(state, channel)),
+            (AlertKind::FeedLate, feed_late(state, channel, policy, now)),
+        ];
+        for (kind, text) in said.into_iter().chain(row.and_then(circuit)) {
             if let Some(text) = text {
                 out.insert(AlertKey { kind, subject: channel.to_string() }, text);
             }
-        };
-        let row = state.channels.get(channel);
-        say(AlertKind::Late, late(state, channel, now));
-        say(AlertKind::PostingLate, postings_late(state, policies, channel, now));
-        let parked = state.index.of(Kind::Parked, channel).take(COUNT_MAX).count()
-            + state.index.of(Kind::PostParked, channel).take(COUNT_MAX).count();
-        say(
-            AlertKind::DeadLetters,
-            (parked > 0).then(|| format!("{parked} dead letters; see `evenkeel dead-letters`")),
-        );
-        let unmapped = state.index.of(Kind::Unmapped, channel).take(COUNT_MAX).count();
-        say(AlertKind::Unmapped, (unmapped > 0).then(|| {
-            format!("{unmapped} orders have lines that no SKU was found for; see `evenkeel map list --unmatched`")
-        }));
-        let quarantined = state.quarantine.values().filter(|q| q.channel == *channel).count();
-        say(
-            AlertKind::Quarantine,
-            (quarantined > 0)
-                .then(|| format!("{quarantined} messages could not be read; see `evenkeel dead-letters`")),
-        );
-        let held = state.held.values().filter(|held| held.counter == *channel);
-        say(
-            AlertKind::Brake,
-            held.last().map(|held| format!("a count is held: {}; see `evenkeel dead-letters`", held.why)),
-        );
-        match row.map(|row| &row.circuit) {
-            Some(Circuit::Open { unauthorized: Some(reason), .. }) => {
-                say(AlertKind::LaneStopped, Some(format!("credentials are refused: {reason}")));
-            }
-            Some(Circuit::Open { unauthorized: None, .. }) => {
-                say(AlertKind::CircuitOpen, Some("it does not answer; writes wait".to_owned()));
-            }
-            Some(Circuit::Closed { .. }) | None => {}
-        }
-        if policy.abilities.sells && policy.feed_late_ms > 0 {
-            let fed = row.and_then(|row| row.fed).map(|fed| fed.at);
-            let age = fed.map(|at| now.since(at)).filter(|age| *age > policy.feed_late_ms);
-            say(
-                AlertKind::FeedLate,
-                age.map(|age| format!("its orders were last read {} s ago", age / 1_000)),
-            );
         }
     }
     out
 }
 
-fn late(state: &State, channel: &ChannelId, now: Timestamp) -> Option<String> {
-    let mut first = None;
-    let mut count = 0_usize;
-    for work in state.index.of(Kind::Unseen, channel).take(COUNT_MAX) {
-        let Work::Unseen { deadline, listing, .. } = work else { continue };
-        if *deadline > now {
-            break;
-        }
-        count += 1;
-        first = first.or(Some(listing));
+/// Counts work of a kind, up to [`COUNT_MAX`], as people read it.
+fn count<'a>(work: impl Iterator<Item = &'a Work>) -> Option<String> {
+    match work.take(COUNT_MAX).count() {
+        0 => None,
+        COUNT_MAX => Some(format!("{COUNT_MAX} or more")),
+        count => Some(count.to_string()),
     }
-    let listing = first?;
+}
+
+/// Tells whether nothing is meant to leave for a channel, so that nothing can be late.
+fn rests(state: &State, policies: &Policies, channel: &ChannelId, pauses: &[Pause]) -> bool {
+    let pause = state.channels.get(channel).and_then(|row| row.pause);
+    policies.mode == Mode::Shadow || pause.is_some_and(|pause| pauses.contains(&pause))
+}
+
+fn late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp) -> Option<String> {
+    if rests(state, policies, channel, &[Pause::Frozen]) {
+        return None;
+    }
+    let due = |work: &&Work| matches!(work, Work::Unseen { deadline, .. } if *deadline <= now);
+    let Some(Work::Unseen { listing, .. }) = state.index.of(Kind::Unseen, channel).find(due) else {
+        return None;
+    };
+    let count = count(state.index.of(Kind::Unseen, channel).take_while(due))?;
+    let sku = &listing.sku;
     Some(format!(
-        "{count} stock changes are not seen live yet, the oldest for SKU {}; see `evenkeel outbox`",
-        listing.sku
+        "{count} stock changes are not seen live yet, the oldest for SKU {sku}; see `evenkeel outbox`"
     ))
 }
 
 fn postings_late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp) -> Option<String> {
+    if rests(state, policies, channel, &[Pause::Frozen, Pause::Stopped]) {
+        return None;
+    }
     let limit = now.plus_millis(-policies.alerts.after_ms);
-    let late = state.index.of(Kind::PostLate, channel).take(COUNT_MAX).filter(|work| match work {
-        Work::PostLate { deadline, .. } => *deadline <= limit,
-        _ => false,
-    });
-    let count = late.count();
-    (count > 0).then(|| format!("{count} orders are not posted yet; see `evenkeel outbox`"))
+    let due = |work: &&Work| matches!(work, Work::PostLate { deadline, .. } if *deadline <= limit);
+    let count = count(state.index.of(Kind::PostLate, channel).take_while(due))?;
+    Some(format!("{count} orders are not posted yet; see `evenkeel outbox`"))
+}
+
+fn dead_letters(state: &State, channel: &ChannelId) -> Option<String> {
+    let legs = state.index.of(Kind::Parked, channel);
+    let count = count(legs.chain(state.index.of(Kind::PostParked, channel)))?;
+    Some(format!("{count} dead letters; see `evenkeel dead-letters`"))
+}
+
+fn unmapped(state: &State, channel: &ChannelId) -> Option<String> {
+    let count = count(state.index.of(Kind::Unmapped, channel))?;
+    Some(format!(
+        "{count} orders have lines that no SKU was found for; see `evenkeel map list --unmatched`"
+    ))
+}
+
+fn quarantined(state: &State, channel: &ChannelId) -> Option<String> {
+    let count = state.quarantine.values().filter(|item| item.channel == *channel).count();
+    (count > 0).then(|| format!("{count} messages could not be read; see `evenkeel dead-letters`"))
+}
+
+fn braked(state: &State, channel: &ChannelId) -> Option<String> {
+    let held = state.held.values().rfind(|held| held.counter == *channel)?;
+    Some(format!("a count is held: {}; see `evenkeel dead-letters`", held.why))
+}
+
+fn circuit(row: &ChannelRow) -> Option<(AlertKind, Option<String>)> {
+    match &row.circuit {
+        Circuit::Open { unauthorized: Some(reason), .. } => {
+            Some((AlertKind::LaneStopped, Some(format!("credentials are refused: {reason}"))))
+        }
+        Circuit::Open { unauthorized: None, .. } => {
+            Some((AlertKind::CircuitOpen, Some("it does not answer; writes wait".to_owned())))
+        }
+        Circuit::Closed { .. } => None,
+    }
+}
+
+/// A feed that was never read is late from the opening stock on.
+fn feed_late(state: &State, channel: &ChannelId, policy: &ChannelPolicy, now: Timestamp) -> Option<String> {
+    if !policy.abilities.sells || policy.feed_late_ms <= 0 {
+        return None;
+    }
+    let fed = state.channels.get(channel).and_then(|row| row.fed).map(|fed| fed.at);
+    let age = fed.or(state.initialised).map(|at| now.since(at)).filter(|age| *age > policy.feed_late_ms)?;
+    Some(match fed {
+        Some(_) => format!("its orders were last read {} s ago", age / 1_000),
+        None => "its orders were never read".to_owned(),
+    })
 }

@@ -6,41 +6,28 @@ use crate::{
     core::{
         command::{Refused, Reply},
         decide::Draft,
+        leg::{self, Event},
         mapping::{Resolved, resolve},
-        record::Record,
-        state::{ListingRef, RowKey, Unmatched},
+        record::{Record, Why},
+        state::{ListingRef, Unmatched},
     },
-    model::{CatalogueItem, ChannelId, IdKind, Observed, Policies, Sku, Timestamp, policy::MappingRow},
+    model::{CatalogueItem, ChannelId, IdKind, Policies, Sku, Timestamp, policy::MappingRow},
 };
 
 /// The most listings that one SKU may have.
 const LISTINGS_MAX: usize = 1_000;
+/// The most waiting items of a channel that a mapping tries at once; the rest follows in portions.
+const WAITING_MAX: usize = 2_000;
 
 impl Draft<'_> {
     pub(super) fn configure(&mut self, policies: Policies) -> Result<Reply, Refused> {
         if self.state.policies.as_deref() == Some(&policies) {
             return Ok(Reply::Duplicate);
         }
-        let instance = self.state.policies.as_ref().map(|held| held.instance.clone());
-        let renamed = instance.is_some_and(|held| held != policies.instance);
         self.emit(Record::Configured { policies: Box::new(policies) });
-        let skus: Vec<Sku> = self.state.skus.keys().cloned().collect();
-        for sku in skus {
-            if renamed {
-                self.forget_bases(&sku);
-            }
-            self.refresh(&sku, self.now);
-        }
+        self.recheck_unmapped();
+        self.recheck_skus();
         Ok(Reply::Done)
-    }
-
-    /// With a new instance id nothing is known of what the channels show.
-    fn forget_bases(&mut self, sku: &Sku) {
-        let count = self.state.skus.get(sku).map_or(0, |row| row.listings.len());
-        for at in (0..count).filter_map(|at| u16::try_from(at).ok()) {
-            let listing = ListingRef { sku: sku.clone(), at };
-            self.learn(&listing, crate::core::record::Why::Restarted, |writes| writes.base = None);
-        }
     }
 
     pub(super) fn catalogue(
@@ -50,7 +37,7 @@ impl Draft<'_> {
         items: Vec<CatalogueItem>,
     ) -> Result<Reply, Refused> {
         let policies = self.policies()?;
-        self.channel(channel)?;
+        let policy = self.channel(channel)?;
         let master = policies.mapping.master.as_ref() == Some(channel);
         let (mut bound, mut unmatched) = (0, 0);
         let mut grown = false;
@@ -60,7 +47,7 @@ impl Draft<'_> {
                     bound += 1;
                     grown |= new;
                     if let Some(levels) = item.levels {
-                        self.looked(channel, read_at, vec![(listing, Observed::Seen(levels))])?;
+                        self.seen(&policy, &listing, read_at, levels);
                     }
                 }
                 Err(why) => {
@@ -70,13 +57,22 @@ impl Draft<'_> {
             }
         }
         if grown {
-            self.retry_unmapped(channel)?;
+            self.recheck_orders();
         }
+        self.heard(channel);
         Ok(Reply::Catalogue { bound, unmatched })
     }
 
+    /// A catalogue was read whole: the SKUs that it brought may be what others waited for.
+    pub(super) fn catalogued(&mut self, channel: ChannelId) -> Result<Reply, Refused> {
+        self.channel(&channel)?;
+        self.emit(Record::Catalogued { channel });
+        self.recheck_unmapped();
+        Ok(Reply::Done)
+    }
+
     /// Binds an item to the SKU that it is. Returns its listing and whether that is new, or why no SKU fits.
-    fn place_item(
+    pub(super) fn place_item(
         &mut self,
         channel: &ChannelId,
         master: bool,
@@ -102,31 +98,59 @@ impl Draft<'_> {
         }
     }
 
-    /// Tells whether an item is the listing itself, and not a sibling that shares an identifier (an ASIN, say).
+    /// Tells whether an item is the listing itself, and not a sibling that shares an identifier (an ASIN, say). The
+    /// channel's own record of it decides; its SKU text may have been edited.
     fn names_same(&self, listing: &ListingRef, item: &CatalogueItem) -> bool {
         let Some(held) = self.state.listing(listing) else { return false };
         let own = [IdKind::InventoryItem, IdKind::Record, IdKind::Sku];
-        own.iter().all(|kind| match (held.ids.get(*kind), item.ids.get(*kind)) {
-            (Some(held), Some(told)) => held == told,
-            (None, _) | (_, None) => true,
-        })
+        let both = own.iter().find_map(|kind| Some((held.ids.get(*kind)?, item.ids.get(*kind)?)));
+        both.is_none_or(|(held, told)| held == told)
     }
 
     fn rebind(&mut self, listing: &ListingRef, channel: &ChannelId, item: &CatalogueItem) {
         let Some(held) = self.state.listing(listing) else { return };
         let ids = item.ids.and(&held.ids);
+        let unwritable = item.unwritable.clone().or_else(|| self.renamed(listing, item));
         let same =
-            held.ids == ids && held.by == item.by && held.unwritable.as_deref() == item.unwritable.as_deref();
-        if !same {
-            self.emit(Record::Bound {
-                sku: listing.sku.clone(),
-                at: listing.at,
-                channel: channel.clone(),
-                ids,
-                by: item.by,
-                unwritable: item.unwritable.clone(),
-            });
-            self.refresh(&listing.sku, self.now);
+            held.ids == ids && held.by == item.by && held.unwritable.as_deref() == unwritable.as_deref();
+        if same {
+            return;
+        }
+        self.emit(Record::Bound {
+            sku: listing.sku.clone(),
+            at: listing.at,
+            channel: channel.clone(),
+            ids,
+            by: item.by,
+            unwritable,
+        });
+        self.follow_writable(listing);
+        self.refresh(&listing.sku, self.now);
+    }
+
+    /// Returns why a listing must not be written whose SKU text names another SKU by now: a person has to say which
+    /// of the two it is.
+    fn renamed(&self, listing: &ListingRef, item: &CatalogueItem) -> Option<String> {
+        let text = Sku::new(item.ids.get(IdKind::Sku)?).ok()?;
+        let other = text != listing.sku && self.state.skus.contains_key(&text);
+        other.then(|| format!("its SKU text is `{text}`, but it is bound to `{}`", listing.sku))
+    }
+
+    /// Parks what can no longer be written, and takes up again what can.
+    fn follow_writable(&mut self, listing: &ListingRef) {
+        let Some(held) = self.state.listing(listing) else { return };
+        let parked = matches!(held.leg.as_ref().map(|leg| &leg.state), Some(leg::State::Parked { .. }));
+        if held.writable() {
+            if parked {
+                self.advance(listing, Event::Retried, Why::Retried, None, |_| {});
+            }
+            return;
+        }
+        let confirmed = held.leg.as_ref().is_none_or(|leg| matches!(leg.state, leg::State::Confirmed));
+        if !confirmed {
+            let reason = held.unwritable.as_deref().unwrap_or("its stock is not the merchant's").to_owned();
+            let note = Some(reason.clone());
+            self.advance(listing, Event::Parked { reason }, Why::Absent, note, |_| {});
         }
     }
 
@@ -184,6 +208,7 @@ impl Draft<'_> {
                 .unmatched
                 .range((channel.clone(), Default::default())..)
                 .take_while(|((of, _), _)| *of == channel)
+                .take(WAITING_MAX)
                 .map(|(_, unmatched)| unmatched.item.clone())
                 .collect();
             for item in waiting {
@@ -192,9 +217,8 @@ impl Draft<'_> {
                     Err(_) => unmatched += 1,
                 }
             }
-            self.retry_unmapped(&channel)?;
         }
-        self.state.dirty.insert(RowKey::Table);
+        self.recheck_unmapped();
         Ok(Reply::Catalogue { bound, unmatched })
     }
 }

@@ -9,12 +9,11 @@ use crate::{
         decide::Draft,
         ledger::{Cause, Entry, Kind, Stock, book},
         mapping::resolve,
-        posting::Step,
+        order::{Binding, Order},
+        posting::{self, Step},
         record::{HeldCount, Record},
     },
-    model::{
-        ChannelId, LocationId, Measure, OrderKey, Overflow, Quantity, Returns, Seq, Sku, Timestamp, Totals,
-    },
+    model::{ChannelId, LocationId, OrderKey, Overflow, Quantity, Seq, Sku, Timestamp, Totals},
 };
 
 /// What one count would do to one SKU at one place.
@@ -26,6 +25,9 @@ struct Line {
     opened: bool,
 }
 
+/// What is counted, summed per SKU and place.
+type Sums = BTreeMap<(Sku, LocationId), Quantity>;
+
 impl Draft<'_> {
     pub(super) fn count(&mut self, count: &Count) -> Result<Reply, Refused> {
         self.channel(&count.counter)?;
@@ -33,9 +35,39 @@ impl Draft<'_> {
             return Err(Refused::NotInitialised);
         }
         let (lines, unknown) = self.sum(count)?;
+        let (judged, deferred) = self.judge_lines(count, &lines)?;
+        let held = if count.opening { None } else { self.brake(&judged) };
+        if let Some(why) = held {
+            let lines = lines.into_iter().map(|((sku, location), quantity)| (sku, location, quantity));
+            let held = self.hold(count, lines.collect(), why);
+            return Ok(Reply::Counted { changed: 0, deferred, held, unknown });
+        }
+        let changed = self.take_over(count, judged)?;
+        Ok(Reply::Counted { changed, deferred, held: None, unknown })
+    }
+
+    /// Sums the lines per SKU and location: an item may be counted in several places of a location.
+    fn sum(&self, count: &Count) -> Result<(Sums, usize), Refused> {
+        let mut sums = Sums::new();
+        let mut unknown = 0;
+        for line in &count.lines {
+            let Some(sku) = resolve(self.state, &count.counter, &line.ids).sku().cloned() else {
+                unknown += 1;
+                continue;
+            };
+            let out_of_range = |_: Overflow| Refused::OutOfRange(format!("count of {sku}"));
+            Quantity::bounded(line.quantity.units()).map_err(out_of_range)?;
+            let sum = sums.entry((sku.clone(), line.location.clone())).or_default();
+            *sum = sum.add(line.quantity).map_err(out_of_range)?;
+        }
+        Ok((sums, unknown))
+    }
+
+    /// Works out what each line would do, and how many must wait for the next read.
+    fn judge_lines(&self, count: &Count, lines: &Sums) -> Result<(Vec<Line>, usize), Refused> {
         let mut judged = Vec::new();
         let mut deferred = 0;
-        for ((sku, location), quantity) in &lines {
+        for ((sku, location), quantity) in lines {
             if self.being_told(&count.counter, sku, count.begun) {
                 deferred += 1;
                 continue;
@@ -43,44 +75,14 @@ impl Draft<'_> {
             let line = self.judge_line(count, sku, location, *quantity);
             judged.push(line.map_err(|_| Refused::OutOfRange(format!("count of {sku}")))?);
         }
-        let held = if count.opening { None } else { self.brake(&judged) };
-        if let Some(why) = held {
-            let lines =
-                lines.into_iter().map(|((sku, location), quantity)| (sku, location, quantity)).collect();
-            let (counter, as_of, begun) = (count.counter.clone(), count.as_of, count.begun);
-            if self.state.held.values().any(|held| held.counter == counter && held.lines == lines) {
-                return Ok(Reply::Counted { changed: 0, deferred, held: None, unknown });
-            }
-            self.emit(Record::Held { count: HeldCount { counter, as_of, begun, lines, why } });
-            return Ok(Reply::Counted { changed: 0, deferred, held: Some(self.seq), unknown });
-        }
-        let changed = self.take_over(&count.counter, count.measure, count.as_of, judged)?;
-        Ok(Reply::Counted { changed, deferred, held: None, unknown })
-    }
-
-    /// Sums the lines per SKU and location: an item may be counted in several places of a location.
-    fn sum(&self, count: &Count) -> Result<(BTreeMap<(Sku, LocationId), Quantity>, usize), Refused> {
-        let mut sums: BTreeMap<(Sku, LocationId), Quantity> = BTreeMap::new();
-        let mut unknown = 0;
-        for line in &count.lines {
-            let Some(sku) = resolve(self.state, &count.counter, &line.ids).sku().cloned() else {
-                unknown += 1;
-                continue;
-            };
-            let sum = sums.entry((sku.clone(), line.location.clone())).or_default();
-            *sum = sum.add(line.quantity).map_err(|_| Refused::OutOfRange(format!("count of {sku}")))?;
-        }
-        Ok((sums, unknown))
+        Ok((judged, deferred))
     }
 
     /// Tells whether a posting that moves the SKU was, or may have been, under way while the counter was read.
     fn being_told(&self, counter: &ChannelId, sku: &Sku, begun: Seq) -> bool {
         let under_way = |key: &OrderKey| {
             let posting = self.state.orders.get(key).and_then(|order| order.posting(counter));
-            posting.is_some_and(|p| match p.step {
-                Step::InFlight { .. } | Step::Retry { .. } => p.sequence > 0,
-                Step::Done | Step::Pending | Step::Parked { .. } | Step::Dropped => false,
-            })
+            posting.is_some_and(|p| p.unsure || matches!(p.step, Step::InFlight { .. }))
         };
         self.state.skus.get(sku).is_some_and(|row| row.posted > begun)
             || self.state.index.unposted(sku).any(under_way)
@@ -97,38 +99,56 @@ impl Draft<'_> {
         let before = place.map(|place| place.stock).unwrap_or_default();
         let opened = place.is_some_and(|place| place.opened.is_some());
         let mut untold = Untold::default();
-        let keys: BTreeSet<&OrderKey> = self.state.index.unposted(sku).collect();
-        for key in keys {
+        let orders: BTreeSet<&OrderKey> =
+            self.state.index.unposted(sku).chain(self.state.index.older(sku)).collect();
+        for key in orders {
             let Some(order) = self.state.orders.get(key) else { continue };
-            let Some(posting) = order.posting(&count.counter) else { continue };
-            let mut booked = Totals::default();
-            for line in order.lines.values() {
-                let here = line
-                    .bound
-                    .as_ref()
-                    .is_some_and(|b| b.sku == *sku && b.location == *location && !b.baseline);
-                if here {
-                    booked = crate::core::posting::plus(booked, line.booked)?;
-                }
-            }
-            let acked = acked(&posting.acked, sku, location);
-            let told = self.told(&count.counter, booked);
-            untold = untold.add(told, acked, self.returns_policy(), count.absent.contains(key))?;
+            untold = self.untold(count, sku, location, (key, order), untold)?;
         }
         let on_hand = on_hand(count.measure, counted, before, untold)?;
         Ok(Line { sku: sku.clone(), location: location.clone(), before, on_hand, opened })
     }
 
-    /// Leaves out what the counter is never told of: it learns of that by itself.
-    fn told(&self, counter: &ChannelId, booked: Totals) -> Totals {
-        match self.channel(counter) {
-            Ok(policy) if policy.abilities.posts => crate::core::posting::told(booked, policy.posts),
-            Ok(_) | Err(_) => booked,
+    /// Adds what one order has done to a SKU that the counter had not taken in.
+    fn untold(
+        &self,
+        count: &Count,
+        sku: &Sku,
+        location: &LocationId,
+        (key, order): (&OrderKey, &Order),
+        untold: Untold,
+    ) -> Result<Untold, Overflow> {
+        let (mut booked, mut early, mut older) = (Totals::default(), Totals::default(), Quantity::ZERO);
+        for line in order.lines.values() {
+            let Some(bound) = line.bound.as_ref().filter(|b| b.sku == *sku && b.location == *location) else {
+                continue;
+            };
+            if is_baseline(bound, order, count.as_of) {
+                older = older.add(line.open()?.or_zero())?;
+                continue;
+            }
+            booked = posting::plus(booked, line.booked)?;
+            if bound.early {
+                early = posting::plus(early, line.booked)?;
+            }
         }
-    }
-
-    fn returns_policy(&self) -> Returns {
-        self.state.policies().map(|p| p.returns).unwrap_or_default()
+        // The selling channel's own free count left out what it had sold. Others still held it.
+        let own = key.channel == count.counter;
+        let promised = if own { Quantity::ZERO } else { older };
+        let untold = Untold { promised: untold.promised.add(promised)?, ..untold };
+        let Some(policies) = self.state.policies() else { return Ok(untold) };
+        let Some(policy) = policies.channels.get(&count.counter) else { return Ok(untold) };
+        match order.posting(&count.counter) {
+            Some(posting) => {
+                // What the counter is never told of, it learns by itself.
+                let told = posting::told(booked, policy.posts);
+                let acked = acked(&posting.acked, sku, location);
+                untold.add(told, acked, policies.returns, count.absent.contains(key))
+            }
+            None if policy.abilities.posts => Ok(untold),
+            // Placed after its opening count, so all that it did came after, whatever its direction.
+            None => untold.add(early, Totals::default(), policies.returns, true),
+        }
     }
 
     fn brake(&self, lines: &[Line]) -> Option<String> {
@@ -138,29 +158,49 @@ impl Draft<'_> {
             .filter(|line| line.opened)
             .map(|line| Change { before: line.before.on_hand, after: line.on_hand })
             .collect();
-        held_by(&policies.brake, &changes, self.state.skus.len())
+        held_by(&policies.brake, &changes, self.state.index.opened())
     }
 
-    /// Books the differences, opens what was not open, and passes the change on.
-    fn take_over(
-        &mut self,
-        counter: &ChannelId,
-        measure: Measure,
-        as_of: Timestamp,
-        lines: Vec<Line>,
-    ) -> Result<usize, Refused> {
+    /// Keeps a count for a person. Of the same counter, one that covers an older one takes its place.
+    fn hold(&mut self, count: &Count, lines: Vec<(Sku, LocationId, Quantity)>, why: String) -> Option<Seq> {
+        let same = |held: &&HeldCount| held.counter == count.counter && held.measure == count.measure;
+        let said = |held: &HeldCount| held.lines == lines;
+        if self.state.held.values().filter(same).any(said) {
+            return None;
+        }
+        let covered: BTreeSet<(&Sku, &LocationId)> = lines.iter().map(|(sku, at, _)| (sku, at)).collect();
+        let is_covered = |held: &HeldCount| held.lines.iter().all(|(sku, at, _)| covered.contains(&(sku, at)));
+        let replaced: Vec<Seq> = self
+            .state
+            .held
+            .iter()
+            .filter(|(_, held)| same(held) && is_covered(held))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in replaced {
+            self.emit(Record::Unheld { id, released: false });
+        }
+        let (counter, measure) = (count.counter.clone(), count.measure);
+        let (as_of, begun) = (count.as_of, count.begun);
+        self.emit(Record::Held { count: HeldCount { counter, measure, as_of, begun, lines, why } });
+        Some(self.seq)
+    }
+
+    /// Books the differences, opens what was not open, and passes the change on. On an error nothing is recorded.
+    fn take_over(&mut self, count: &Count, lines: Vec<Line>) -> Result<usize, Refused> {
+        let (counter, as_of, measure) = (count.counter.clone(), count.as_of, count.measure);
         let mut entries = Vec::new();
         let mut opened = Vec::new();
         for line in lines {
             let out_of_range = |_: Overflow| Refused::OutOfRange(format!("count of {}", line.sku));
             let quantity = line.on_hand.sub(line.before.on_hand).map_err(out_of_range)?;
+            let after = book(line.before, Kind::Count, quantity).map_err(out_of_range)?;
             if !line.opened {
                 opened.push((line.sku.clone(), line.location.clone()));
             }
             if quantity.is_zero() {
                 continue;
             }
-            let after = book(line.before, Kind::Count, quantity).map_err(out_of_range)?;
             let cause = Cause::Count { counter: counter.clone(), as_of };
             let (sku, location) = (line.sku, line.location);
             entries.push(Entry { sku, location, kind: Kind::Count, quantity, cause, event_at: as_of, after });
@@ -169,12 +209,34 @@ impl Draft<'_> {
         let touched: BTreeSet<Sku> =
             entries.iter().map(|e| e.sku.clone()).chain(opened.iter().map(|(sku, _)| sku.clone())).collect();
         if !touched.is_empty() {
-            self.emit(Record::Counted { counter: counter.clone(), as_of, measure, opened, entries });
+            let places = opened.clone();
+            self.emit(Record::Counted { counter, as_of, measure, opened, entries });
+            self.place_before(count, &places);
         }
-        for sku in touched {
-            self.refresh(&sku, as_of);
-        }
+        self.refresh_all(touched, as_of);
         Ok(changed)
+    }
+
+    /// Tells the orders that came before an opening count whether they are older than it. Those that are belong to
+    /// the count, and no ERP is told of them.
+    fn place_before(&mut self, count: &Count, places: &[(Sku, LocationId)]) {
+        let keys: BTreeSet<OrderKey> =
+            places.iter().flat_map(|(sku, _)| self.state.index.older(sku)).cloned().collect();
+        let places: BTreeSet<&(Sku, LocationId)> = places.iter().collect();
+        for key in keys {
+            let Some(mut order) = self.state.orders.get(&key).cloned() else { continue };
+            let before = order.clone();
+            for bound in order.lines.values_mut().filter_map(|line| line.bound.as_mut()) {
+                if bound.early && places.contains(&(bound.sku.clone(), bound.location.clone())) {
+                    bound.baseline = is_baseline(bound, &before, count.as_of);
+                    bound.early = false;
+                }
+            }
+            // The totals were booked, so summing them for the ERP cannot overflow.
+            if order != before && self.note_postings(&key, &mut order).is_ok() {
+                self.emit(Record::Order { key, order: Box::new(order), entries: Vec::new() });
+            }
+        }
     }
 
     pub(super) fn initialise(&mut self) -> Result<Reply, Refused> {
@@ -186,25 +248,31 @@ impl Draft<'_> {
 
     /// Takes a held count over after all, or throws it away.
     ///
-    /// It is judged anew against what is known today, because sales went on while it was held.
+    /// It is judged anew against what is known today, because sales went on while it was held. SKUs that the counter
+    /// was told of since it was read are left to the next count.
     pub(super) fn unhold(&mut self, id: Seq, release: bool) -> Result<Reply, Refused> {
         let Some(held) = self.state.held.get(&id).cloned() else {
             return Err(Refused::Nothing(format!("held count {id}")));
         };
-        self.emit(Record::Unheld { id, released: release });
         if !release {
+            self.emit(Record::Unheld { id, released: false });
             return Ok(Reply::Done);
         }
-        let measure = self.channel(&held.counter)?.abilities.counts.unwrap_or(Measure::OnHand);
-        let (counter, as_of, begun) = (held.counter.clone(), held.as_of, held.begun);
-        let count =
-            Count { counter, measure, as_of, begun, lines: Vec::new(), opening: false, absent: Vec::new() };
-        let mut judged = Vec::new();
-        for (sku, location, quantity) in &held.lines {
-            let line = self.judge_line(&count, sku, location, *quantity);
-            judged.push(line.map_err(|_| Refused::OutOfRange(format!("count of {sku}")))?);
-        }
-        let changed = self.take_over(&held.counter, measure, as_of, judged)?;
-        Ok(Reply::Counted { changed, deferred: 0, held: None, unknown: 0 })
+        self.channel(&held.counter)?;
+        let HeldCount { counter, measure, as_of, begun, lines, .. } = held;
+        let sums = lines.into_iter().map(|(sku, location, quantity)| ((sku, location), quantity)).collect();
+        let (opening, absent) = (false, Vec::new());
+        let count = Count { counter, measure, as_of, begun, lines: Vec::new(), opening, absent };
+        let (judged, deferred) = self.judge_lines(&count, &sums)?;
+        let changed = self.take_over(&count, judged)?;
+        self.emit(Record::Unheld { id, released: true });
+        Ok(Reply::Counted { changed, deferred, held: None, unknown: 0 })
     }
+}
+
+/// Tells whether an order is older than the opening count of the place it is bound to, which may be the one of
+/// `as_of`. What an ERP was told of is not: its count has it.
+fn is_baseline(bound: &Binding, order: &Order, as_of: Timestamp) -> bool {
+    let told = order.postings.iter().any(|posting| posting.sequence > 0);
+    bound.baseline || (bound.early && order.placed_at < as_of && !told)
 }

@@ -1,25 +1,29 @@
-//! A lane's work: what may be written now, and what its answers mean.
+//! A lane's work: what may be written now, and what is to be looked at.
 
 use crate::{
     core::{
         allocation::Pause,
-        backoff::{self, digest},
-        circuit::{Allowed, Health},
+        circuit::Allowed,
         command::{Refused, Reply},
         decide::{Draft, listing::strictest},
         index::{Kind, Work},
-        leg::{Event, Sent, Unsettled},
-        record::{Record, Why},
-        state::{Listing, ListingRef},
+        leg::{Event, Leg, Sent, State},
+        record::Why,
+        state::{Fed, Listing, ListingRef},
+        writes::shows,
     },
     model::{
-        Abilities, ChannelId, IdempotencyKey, Identifiers, Mode, Outcome, Policies, Put, Quantity, Timestamp,
+        Abilities, ChannelId, IdempotencyKey, Identifiers, Mode, Policies, Put, Quantity, Timestamp,
         policy::ChannelPolicy,
     },
 };
 
-/// How many gated raises one call looks at before it leaves the rest for the next.
-const GATED_MAX: usize = 2_000;
+/// How many legs that must wait one call looks at before it leaves the rest for the next.
+const WAITING_MAX: usize = 500;
+/// How many listings one call settles by age.
+const SETTLED_MAX: usize = 64;
+/// How many SKUs one call rechecks.
+const RECHECK: usize = 100;
 
 /// What to do with a leg whose turn has come.
 enum Turn {
@@ -36,33 +40,57 @@ impl Draft<'_> {
         let policies = self.policies()?;
         let policy = self.channel(channel)?;
         self.settle_old(channel, &policy.abilities);
-        let looks = self.due_looks(channel, limit);
+        self.pass_fences(channel, &policy);
+        self.recheck(RECHECK);
         let row = self.state.channels.get(channel);
         let frozen = row.and_then(|row| row.pause) == Some(Pause::Frozen);
         let allowed = row.map_or(Allowed::All, |row| row.circuit.allows(self.now));
-        let limit = match allowed {
-            Allowed::All => limit.min(usize::try_from(policy.abilities.batch).unwrap_or(1)),
-            Allowed::Probe => 1,
-            Allowed::None => 0,
-        };
-        let mut puts = Vec::new();
-        let live = policies.mode == Mode::Live && self.state.initialised.is_some();
-        if policy.abilities.quantities && live && !frozen && limit > 0 {
-            for (listing, turn) in self.turns(channel, &policy, limit) {
-                match turn {
-                    Turn::Write { compare } => {
-                        puts.extend(self.send(&policies, &policy, listing, compare, puts.len()))
-                    }
-                    Turn::Look => {
-                        let event = Event::Expected { look_at: self.now };
-                        self.advance(&listing, event, Why::Expected, None, |_| {});
-                    }
-                    Turn::Wait => {}
+        let writes = policy.abilities.quantities
+            && policies.mode == Mode::Live
+            && self.state.initialised.is_some()
+            && !frozen;
+        let batch = limit.min(usize::try_from(policy.abilities.batch).unwrap_or(1));
+        let (mut puts, mut looks) = (Vec::new(), Vec::new());
+        match allowed {
+            Allowed::None => {}
+            Allowed::Probe => {
+                looks = self.due_looks(channel, 1);
+                if looks.is_empty() && writes {
+                    puts = self.send_due(&policies, &policy, channel, 1);
                 }
             }
+            Allowed::All => {
+                if writes {
+                    puts = self.send_due(&policies, &policy, channel, batch);
+                }
+                looks = self.due_looks(channel, limit);
+            }
         }
-        let looks = if looks.is_empty() { self.due_looks(channel, limit.max(1)) } else { looks };
         Ok(Reply::Work { puts, looks })
+    }
+
+    /// Puts legs in flight whose turn it is. Those that are only to be looked at become due for that.
+    fn send_due(
+        &mut self,
+        policies: &Policies,
+        policy: &ChannelPolicy,
+        channel: &ChannelId,
+        limit: usize,
+    ) -> Vec<(ListingRef, Put)> {
+        let mut puts = Vec::new();
+        for (listing, turn) in self.turns(channel, policy, limit) {
+            match turn {
+                Turn::Write { compare } => {
+                    puts.extend(self.send(policies, policy, listing, compare, puts.len()))
+                }
+                Turn::Look => {
+                    let event = Event::Expected { look_at: self.now };
+                    self.advance(&listing, event, Why::Expected, None, |_| {});
+                }
+                Turn::Wait => {}
+            }
+        }
+        puts
     }
 
     fn due_looks(&self, channel: &ChannelId, limit: usize) -> Vec<(ListingRef, Identifiers)> {
@@ -85,60 +113,36 @@ impl Draft<'_> {
             Work::Ready { listing, .. } => Some(listing),
             _ => None,
         });
-        let mut turns: Vec<((bool, Quantity), ListingRef, Turn)> = Vec::new();
-        for source in
-            [&mut again.take(limit) as &mut dyn Iterator<Item = &ListingRef>, &mut ready.take(GATED_MAX)]
-        {
-            let mut taken = 0;
-            for listing in source {
-                if taken == limit {
-                    break;
-                }
-                let Some(held) = self.state.listing(listing) else { continue };
-                let Some((rank, turn)) = self.turn(policy, listing, held) else { continue };
-                if !matches!(turn, Turn::Wait) {
-                    taken += 1;
-                    turns.push((rank, listing.clone(), turn));
-                }
-            }
-        }
+        let turn = |listing: &ListingRef| {
+            let held = self.state.listing(listing)?;
+            let (rank, turn) = self.turn(policy, held)?;
+            (!matches!(turn, Turn::Wait)).then(|| (rank, listing.clone(), turn))
+        };
+        let again = again.take(WAITING_MAX).filter_map(turn).take(limit);
+        let ready = ready.take(WAITING_MAX).filter_map(turn).take(limit);
+        let mut turns: Vec<((bool, Quantity), ListingRef, Turn)> = again.chain(ready).collect();
         turns.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         turns.truncate(limit);
         turns.into_iter().map(|(_, listing, turn)| (listing, turn)).collect()
     }
 
-    fn turn(
-        &self,
-        policy: &ChannelPolicy,
-        listing: &ListingRef,
-        held: &Listing,
-    ) -> Option<((bool, Quantity), Turn)> {
+    fn turn(&self, policy: &ChannelPolicy, held: &Listing) -> Option<((bool, Quantity), Turn)> {
         let leg = held.leg.as_ref()?;
-        let pause = self.state.skus.get(&listing.sku).and_then(|row| row.pause);
-        let raise = held.writes.base.is_none_or(|base| leg.quantity > base);
-        let turn = if !held.writable() || strictest(None, pause) == Some(Pause::Frozen) {
-            Turn::Wait
-        } else {
-            match held.writes.base {
-                None => Turn::Look,
-                Some(base) if base == leg.quantity => Turn::Look,
-                // A lower may go on stale knowledge; a raise waits for what is being found out.
-                Some(_) if raise && held.writes.look.is_some() => Turn::Wait,
-                Some(_) if raise && !self.raise_explained(&held.channel, policy, held) => Turn::Wait,
-                Some(base) => Turn::Write { compare: policy.abilities.compare_and_set.then_some(base) },
-            }
+        let writes = &held.writes;
+        let raise = writes.floor().is_none_or(|floor| leg.quantity > floor);
+        let turn = match writes.base {
+            None => Turn::Look,
+            Some(base) if writes.look.is_none() && shows(base, leg.quantity) => Turn::Look,
+            // What it shows is being found out. A compared write would be refused.
+            Some(_) if writes.look.is_some() && (raise || policy.abilities.compare_and_set) => Turn::Wait,
+            Some(_) if raise && !raise_explained(self.fed_of(&held.channel), policy, held) => Turn::Wait,
+            Some(base) => Turn::Write { compare: policy.abilities.compare_and_set.then_some(base) },
         };
         Some(((raise, leg.quantity), turn))
     }
 
-    /// I5: a raise is sent only when the channel's orders were read past what explains it.
-    fn raise_explained(&self, channel: &ChannelId, policy: &ChannelPolicy, held: &Listing) -> bool {
-        let Some(leg) = &held.leg else { return false };
-        if !policy.abilities.sells {
-            return true;
-        }
-        let fed = self.state.channels.get(channel).and_then(|row| row.fed);
-        fed.is_some_and(|fed| fed.begun >= leg.cause)
+    fn fed_of(&self, channel: &ChannelId) -> Option<Fed> {
+        self.state.channels.get(channel).and_then(|row| row.fed)
     }
 
     /// Makes a leg in flight, with its exact payload and key, before a byte leaves.
@@ -163,160 +167,42 @@ impl Draft<'_> {
             reference: format!("{}/{}", self.seq, leg.revision),
         };
         let sent = Sent { quantity: leg.quantity, revision: leg.revision, compare, key, at: self.now };
-        let unsettled = Unsettled { quantity: leg.quantity, compare, at: self.now };
-        self.advance(&listing, Event::Sending(sent), Why::Sending, None, |writes| {
-            writes.unsettled.push(unsettled)
-        });
+        let counted = sent.clone();
+        let event = Event::Sending(sent);
+        self.advance(&listing, event, Why::Sending, None, |writes| writes.sending(&counted));
         Some((listing, put))
     }
 
     /// Settles by age what can no longer land.
     fn settle_old(&mut self, channel: &ChannelId, abilities: &Abilities) {
         let limit = self.now.plus_millis(-abilities.late_ms);
-        let awaited = self.state.index.of(Kind::Look, channel).filter_map(|work| match work {
-            Work::Look { at, listing, .. } if *at <= self.now => Some(listing.clone()),
+        let old = self.state.index.of(Kind::Unsettled, channel).map_while(|work| match work {
+            Work::Unsettled { at, listing, .. } if *at <= limit => Some(listing.clone()),
             _ => None,
         });
-        for listing in awaited.take(64).collect::<Vec<_>>() {
-            self.learn(&listing, Why::Settled, |writes| writes.unsettled.retain(|write| write.at > limit));
+        for listing in old.take(SETTLED_MAX).collect::<Vec<_>>() {
+            let leg = self.state.listing(&listing).and_then(|held| held.leg.clone());
+            let sent = leg.as_ref().filter(|leg| matches!(leg.state, State::InFlight(_))).and_then(Leg::sent);
+            self.learn(&listing, Why::Settled, |writes| writes.settle_older(limit, sent));
         }
-    }
-
-    pub(super) fn answer(
-        &mut self,
-        channel: &ChannelId,
-        answers: Vec<(ListingRef, IdempotencyKey, Outcome)>,
-    ) -> Result<Reply, Refused> {
-        let policies = self.policies()?;
-        let policy = self.channel(channel)?;
-        let mut health = None;
-        for (listing, key, outcome) in answers {
-            health = worse(health, health_of(&outcome));
-            let awaited = self.state.listing(&listing).and_then(|l| l.leg.as_ref()?.sent().cloned());
-            let Some(sent) = awaited.filter(|sent| sent.key == key) else { continue };
-            self.outcome(&policies, &policy.abilities, &listing, &sent, outcome);
-        }
-        if let Some(health) = health {
-            self.judge(channel, &policies, &health);
-        }
-        Ok(Reply::Done)
-    }
-
-    pub(super) fn read_failed(&mut self, channel: &ChannelId, health: &Health) -> Result<Reply, Refused> {
-        let policies = self.policies()?;
-        self.channel(channel)?;
-        self.judge(channel, &policies, health);
-        Ok(Reply::Done)
-    }
-
-    /// Records what a channel as a whole turned out to be.
-    pub(super) fn judge(&mut self, channel: &ChannelId, policies: &Policies, health: &Health) {
-        let before = self.state.channels.get(channel).map(|row| row.circuit.clone()).unwrap_or_default();
-        let circuit = before.after(health, &policies.retry, self.now);
-        if circuit != before {
-            self.emit(Record::Circuit { channel: channel.clone(), circuit });
-        }
-    }
-
-    fn outcome(
-        &mut self,
-        policies: &Policies,
-        abilities: &Abilities,
-        listing: &ListingRef,
-        sent: &Sent,
-        outcome: Outcome,
-    ) {
-        let tries = self.state.listing(listing).and_then(|l| l.leg.as_ref()).map_or(0, |leg| leg.tries);
-        let seed = digest(&[listing.sku.as_str(), sent.key.as_str()]);
-        let again = backoff::next(&policies.retry, tries + 1, seed, self.now);
-        let look_at = self.now.plus_millis(abilities.look_ms);
-        let quantity = sent.quantity;
-        let at = sent.at;
-        let settled = |writes: &mut crate::core::leg::Writes| {
-            writes.unsettled.retain(|write| write.at != at || write.quantity != quantity);
-        };
-        match outcome {
-            Outcome::Applied => {
-                self.advance(listing, Event::Applied { look_at }, Why::Applied, None, |writes| {
-                    settled(writes);
-                    writes.base = Some(quantity);
-                })
-            }
-            Outcome::Accepted { submission } => {
-                self.advance(listing, Event::Accepted { look_at }, Why::Accepted, submission, |writes| {
-                    writes.base = Some(quantity);
-                });
-            }
-            Outcome::Stale => {
-                self.advance(listing, Event::Stale { look_at: self.now }, Why::Stale, None, settled);
-            }
-            Outcome::Rejected { reason } => {
-                let event = Event::Rejected { reason: reason.clone() };
-                self.advance(listing, event, Why::Rejected, Some(reason), settled);
-            }
-            Outcome::Throttled { retry_after_ms } => {
-                let until = self.now.plus_millis(retry_after_ms.max(0));
-                self.advance(listing, Event::Deferred { until }, Why::Throttled, None, settled);
-            }
-            Outcome::Unauthorized { reason } => {
-                let until = self.now.plus_millis(policies.retry.circuit_open_ms);
-                self.advance(listing, Event::Deferred { until }, Why::Unauthorized, Some(reason), settled);
-            }
-            Outcome::NotSent { reason } => {
-                self.advance(listing, Event::NotSent { until: again }, Why::NotSent, Some(reason), settled);
-            }
-            Outcome::Unknown { fault } => {
-                let look_at = if tries == 0 { look_at } else { again };
-                self.advance(listing, Event::Unknown { look_at }, Why::Unknown, Some(fault), |_| {});
-            }
-        }
-    }
-
-    /// Makes everything that was in flight when the process ended unknown.
-    pub(super) fn start(&mut self, epoch: u32) -> Result<Reply, Refused> {
-        self.emit(Record::Started { epoch });
-        let channels: Vec<ChannelId> =
-            self.state.policies.iter().flat_map(|p| p.channels.keys().cloned()).collect();
-        for channel in channels {
-            let listings: Vec<ListingRef> = self
-                .state
-                .index
-                .of(Kind::InFlight, &channel)
-                .filter_map(|work| match work {
-                    Work::InFlight { listing, .. } => Some(listing.clone()),
-                    _ => None,
-                })
-                .collect();
-            for listing in listings {
-                self.advance(&listing, Event::Unknown { look_at: self.now }, Why::Restarted, None, |_| {});
-            }
-            self.restart_postings(&channel);
-        }
-        Ok(Reply::Done)
     }
 }
 
-pub(super) fn health_of(outcome: &Outcome) -> Health {
-    match outcome {
-        Outcome::Applied
-        | Outcome::Accepted { .. }
-        | Outcome::Stale
-        | Outcome::Rejected { .. }
-        | Outcome::Throttled { .. } => Health::Answered,
-        Outcome::Unauthorized { reason } => Health::Unauthorized(reason.clone()),
-        Outcome::NotSent { .. } | Outcome::Unknown { .. } => Health::Silent,
-    }
+/// I5: a raise is sent only when the channel's orders were read past what explains it and past what the channel last
+/// acknowledged. A write that compares is refused if an order came in between; a blind one would undo it, so there
+/// the feed's lag must have passed too.
+fn raise_explained(fed: Option<Fed>, policy: &ChannelPolicy, held: &Listing) -> bool {
+    let Some(leg) = &held.leg else { return false };
+    !policy.abilities.sells
+        || fed.is_some_and(|fed| fed.begun >= leg.cause && fed.begun_at >= explained_from(policy, held, leg))
 }
 
-/// A batch answers once: any answer means that the channel is there, unless credentials failed.
-fn worse(held: Option<Health>, new: Health) -> Option<Health> {
-    match (held, new) {
-        (Some(Health::Unauthorized(reason)), _) | (_, Health::Unauthorized(reason)) => {
-            Some(Health::Unauthorized(reason))
-        }
-        (Some(Health::Answered), _) | (_, Health::Answered) => Some(Health::Answered),
-        (_, Health::Silent) => Some(Health::Silent),
+/// Returns when a read of the orders must have begun, by our clock, to explain a raise.
+fn explained_from(policy: &ChannelPolicy, held: &Listing, leg: &Leg) -> Timestamp {
+    if policy.abilities.compare_and_set {
+        return held.writes.known_at;
     }
+    held.writes.known_at.max(leg.caused_at).plus_millis(policy.abilities.feed_lag_ms)
 }
 
 /// Returns why a leg that is ready is not sent, for people.
@@ -327,18 +213,22 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
     if state.policies()?.mode == Mode::Shadow {
         return Some("shadow mode writes nothing".into());
     }
-    if state.initialised.is_none() {
-        return Some("nothing is written before the opening stock; run `evenkeel init`".into());
-    }
     if row.is_some_and(|row| row.circuit.allows(now) == Allowed::None) {
         return Some("the channel's circuit is open".into());
+    }
+    if state.initialised.is_none() {
+        return Some("the opening stock was not taken over yet".into());
+    }
+    let policy = state.policies()?.channels.get(&held.channel)?;
+    let pause = strictest(row.and_then(|row| row.pause), state.skus.get(&listing.sku)?.pause);
+    if pause == Some(Pause::Frozen) {
+        return Some("it is paused".into());
     }
     if held.writes.look.is_some() || held.writes.base.is_none() {
         return Some("the channel's quantity and orders must be read first".into());
     }
-    let raise = held.writes.base.is_some_and(|base| leg.quantity > base);
-    let fed = row.and_then(|row| row.fed);
-    (raise && fed.is_none_or(|fed| fed.begun < leg.cause))
+    let raise = held.writes.floor().is_some_and(|floor| leg.quantity > floor);
+    (raise && !raise_explained(row.and_then(|row| row.fed), policy, held))
         .then(|| "a raise waits until the channel's orders are read past its cause".to_owned())
 }
 
@@ -348,22 +238,22 @@ pub fn feed_wanted(state: &crate::core::State, channel: &ChannelId, now: Timesta
     feed_due(state, channel).is_some_and(|due| due <= now)
 }
 
-/// Returns the earliest time at which such a read helps. A look must be older than the feed's lag.
+/// Returns the earliest time at which such a read helps.
 fn feed_due(state: &crate::core::State, channel: &ChannelId) -> Option<Timestamp> {
     if state.index.of(Kind::Fetch, channel).next().is_some() {
         return Some(Timestamp::ZERO);
     }
-    let lag = state.policies()?.channels.get(channel)?.abilities.feed_lag_ms;
-    let fenced = state.index.of(Kind::Fencing, channel).take(GATED_MAX).filter_map(|work| match work {
-        Work::Fencing { listing, .. } => {
-            state.listing(listing)?.writes.look.map(|look| look.at.plus_millis(lag))
-        }
+    let policy = state.policies()?.channels.get(channel)?;
+    let fed = state.channels.get(channel).and_then(|row| row.fed);
+    let fenced = state.index.of(Kind::Fencing, channel).take(WAITING_MAX).filter_map(|work| match work {
+        Work::Fencing { listing, .. } => state.listing(listing)?.writes.look,
         _ => None,
     });
-    let fed = state.channels.get(channel).and_then(|row| row.fed).map(|fed| fed.begun);
-    let raised = state.index.raises(channel).take(GATED_MAX).filter_map(|listing| {
-        let cause = state.listing(listing)?.leg.as_ref()?.cause;
-        fed.is_none_or(|begun| begun < cause).then_some(Timestamp::ZERO)
+    let fenced = fenced.map(|look| look.at.plus_millis(policy.abilities.feed_lag_ms));
+    let raised = state.index.raises(channel).take(WAITING_MAX).filter_map(|listing| {
+        let held = state.listing(listing)?;
+        let leg = held.leg.as_ref().filter(|_| held.writes.base.is_some())?;
+        (!raise_explained(fed, policy, held)).then(|| explained_from(policy, held, leg))
     });
     fenced.chain(raised).min()
 }

@@ -10,24 +10,22 @@ use crate::{
         record::{PauseScope, Record, Why},
         state::ListingRef,
     },
-    model::{ChannelId, OrderKey, Seq, Sku},
+    model::{ChannelId, OrderKey, Seq},
 };
 
 impl Draft<'_> {
     pub(super) fn pause(&mut self, scope: PauseScope, pause: Option<Pause>) -> Result<Reply, Refused> {
-        let touched: Vec<Sku> = match &scope {
+        match &scope {
             PauseScope::Sku(sku) if !self.state.skus.contains_key(sku) => {
                 return Err(Refused::Nothing(format!("SKU {sku}")));
             }
-            PauseScope::Sku(sku) => vec![sku.clone()],
-            PauseScope::Channel(channel) => {
-                self.channel(channel)?;
-                self.state.skus.keys().cloned().collect()
-            }
-        };
-        self.emit(Record::Paused { scope, pause });
-        for sku in touched {
-            self.refresh(&sku, self.now);
+            PauseScope::Sku(_) => {}
+            PauseScope::Channel(channel) => drop(self.channel(channel)?),
+        }
+        self.emit(Record::Paused { scope: scope.clone(), pause });
+        match scope {
+            PauseScope::Sku(sku) => self.refresh(&sku, self.now),
+            PauseScope::Channel(_) => self.recheck_skus(),
         }
         Ok(Reply::Done)
     }
@@ -51,6 +49,8 @@ impl Draft<'_> {
             Verdict::Discard => (Event::Discarded, Why::Discarded),
         };
         self.advance(listing, event, why, None, |_| {});
+        // What was given up keeps no commit open.
+        self.end_commits(&listing.sku);
         Ok(Reply::Done)
     }
 

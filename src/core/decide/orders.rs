@@ -6,38 +6,42 @@ use crate::{
     core::{
         command::{Refused, Reply},
         decide::Draft,
-        index::{Kind as WorkKind, Work},
         ledger::{Cause, Entry, Kind, Stock, book, movements},
         mapping::{Resolved, resolve},
         order::{Binding, Line, Order},
         posting::{PostState, Step, behind, target},
         record::{Record, Why},
-        state::ListingRef,
+        state::{ListingRef, Quarantined},
     },
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderId, OrderKey,
-        OrderSnapshot, Overflow, Quantity, Seen, Seq, Sku, Timestamp, Totals,
+        OrderSnapshot, Overflow, Quantity, Returns, Seen, Seq, Sku, Timestamp, Totals, policy::ChannelPolicy,
     },
 };
 
-/// How far the quantity of the selling channel's own listing moves with an order.
-type OwnMoves = BTreeMap<ListingRef, Quantity>;
+/// What an order made the selling channel do to its own listing's quantity, and when.
+struct OwnMove {
+    listing: ListingRef,
+    quantity: Quantity,
+    at: Timestamp,
+}
 
 impl Draft<'_> {
     pub(super) fn push(
         &mut self,
         channel: &ChannelId,
         delivery: &DeliveryId,
-        orders: Vec<OrderSnapshot>,
+        orders: &[OrderSnapshot],
         fetch: Vec<OrderId>,
         look: &[Identifiers],
     ) -> Result<Reply, Refused> {
         self.channel(channel)?;
+        in_range(channel, orders)?;
         if self.state.deliveries.contains_key(&(channel.clone(), delivery.clone())) {
             return Ok(Reply::Duplicate);
         }
-        for order in &orders {
-            self.merge(channel, order, Seen::Pushed)?;
+        for order in orders {
+            self.merge(channel, order, Seen::Pushed);
         }
         for order in fetch {
             self.want_fetch(channel, order);
@@ -59,8 +63,9 @@ impl Draft<'_> {
         orders: &[OrderSnapshot],
     ) -> Result<Reply, Refused> {
         self.channel(channel)?;
+        in_range(channel, orders)?;
         for order in orders {
-            self.merge(channel, order, Seen::Fetched { begun })?;
+            self.merge(channel, order, Seen::Fetched { begun });
         }
         Ok(Reply::Done)
     }
@@ -68,7 +73,7 @@ impl Draft<'_> {
     /// An order that nobody knows needs no further fetch. What was booked for it stays.
     pub(super) fn no_order(&mut self, channel: ChannelId, order: OrderId) -> Result<Reply, Refused> {
         let key = OrderKey { channel, order };
-        if let Some(mut order) = self.state.orders.get(&key).cloned() {
+        if let Some(mut order) = self.state.orders.get(&key).filter(|o| o.fetch_due.is_some()).cloned() {
             order.fetch_due = None;
             self.emit(Record::Order { key, order: Box::new(order), entries: Vec::new() });
         }
@@ -82,44 +87,41 @@ impl Draft<'_> {
         self.emit(Record::Order { key, order: Box::new(order), entries: Vec::new() });
     }
 
-    /// Merges a snapshot and books the difference.
-    fn merge(&mut self, channel: &ChannelId, snapshot: &OrderSnapshot, seen: Seen) -> Result<(), Refused> {
+    /// Merges a snapshot and books the difference. An order that cannot be booked does not hold up the others.
+    fn merge(&mut self, channel: &ChannelId, snapshot: &OrderSnapshot, seen: Seen) {
         let key = OrderKey { channel: channel.clone(), order: snapshot.order.clone() };
         let before = self.state.orders.get(&key);
         let mut order = before.cloned().unwrap_or_default();
         order.merge(snapshot, seen, self.seq);
         if before.is_some_and(|before| *before == order) {
-            return Ok(());
+            return;
         }
-        let event_at = if before.is_none() { snapshot.placed_at } else { snapshot.version };
-        self.settle_order(key, order, event_at)
+        if let Err(Overflow) = self.settle_order(key, order) {
+            let id = Some(snapshot.order.to_string());
+            let why = "its quantities do not fit the ledger; its body was not kept".to_owned();
+            let (channel, topic, at) = (channel.clone(), "orders".to_owned(), self.now);
+            let item = Quarantined { channel, topic, id, why, sha256: String::new(), at };
+            self.emit(Record::Quarantined { item });
+        }
     }
 
-    /// Binds the lines of an order, books what is not booked yet, and passes it on.
-    pub(super) fn settle_order(
-        &mut self,
-        key: OrderKey,
-        mut order: Order,
-        event_at: Timestamp,
-    ) -> Result<(), Refused> {
-        let out_of_range = |_: Overflow| Refused::OutOfRange(format!("order {key}"));
-        self.bind(&key.channel, &mut order)?;
-        let mut own = OwnMoves::new();
-        let entries = self.entries(&key, &mut order, event_at, &mut own).map_err(out_of_range)?;
-        self.note_postings(&key, &mut order).map_err(out_of_range)?;
+    /// Binds the lines of an order, books what is not booked yet, and passes it on. On an error nothing is recorded.
+    pub(super) fn settle_order(&mut self, key: OrderKey, mut order: Order) -> Result<(), Overflow> {
+        let Some(policies) = self.state.policies.clone() else { return Ok(()) };
+        let Some(policy) = policies.channels.get(&key.channel) else { return Ok(()) };
+        let first = order.lines.values().all(|line| line.booked == Totals::default());
+        let event_at = if first { order.placed_at } else { order.changed_at() };
+        self.bind(&key.channel, policy, &mut order);
+        let mut own = Vec::new();
+        let entries = self.entries(&key, policy, &mut order, policies.returns, &mut own)?;
+        self.note_postings(&key, &mut order)?;
         if self.state.orders.get(&key) == Some(&order) {
             return Ok(());
         }
         let touched: BTreeSet<Sku> = entries.iter().map(|entry| entry.sku.clone()).collect();
-        let placed_at = order.placed_at;
         self.emit(Record::Order { key, order: Box::new(order), entries });
-        for (listing, moved) in own {
-            self.learn(&listing, Why::OwnSale, |writes| {
-                writes.base = writes.base.and_then(|base| base.add(moved).ok());
-                if let Some(look) = writes.look.as_mut().filter(|look| placed_at > look.at) {
-                    look.since = look.since.add(moved).unwrap_or(look.since);
-                }
-            });
+        for own in own {
+            self.own_move(policy, &own);
         }
         for sku in touched {
             self.refresh(&sku, event_at);
@@ -128,50 +130,66 @@ impl Draft<'_> {
     }
 
     /// Binds lines to SKUs and places, where that is possible and not done.
-    fn bind(&self, channel: &ChannelId, order: &mut Order) -> Result<(), Refused> {
-        let policy = self.channel(channel)?;
+    fn bind(&self, channel: &ChannelId, policy: &ChannelPolicy, order: &mut Order) {
         for line in order.lines.values_mut().filter(|line| line.bound.is_none()) {
-            if line.by == FulfilledBy::Channel {
+            let resolved = resolve(self.state, channel, &line.ids);
+            let Some(sku) = resolved.sku().cloned().filter(|_| !self.is_channels_own(line, &resolved)) else {
                 continue;
-            }
-            let Some(sku) = resolve(self.state, channel, &line.ids).sku().cloned() else { continue };
+            };
             let Some(location) = line.location.clone().or_else(|| policy.locations.first().cloned()) else {
                 continue;
             };
-            let opened = self.state.skus.get(&sku).and_then(|row| row.place(&location)?.opened.clone());
+            let opened = self.state.skus.get(&sku).and_then(|row| row.place(&location)?.opened.as_ref());
             let baseline = opened.is_some_and(|opened| order.placed_at < opened.as_of);
-            line.bound = Some(Binding { sku, location, baseline });
+            let early = opened.is_none();
+            line.bound = Some(Binding { sku, location, baseline, early });
         }
-        Ok(())
+    }
+
+    /// Tells whether a line sells the channel's own stock (FBA), which never mixes with the merchant's.
+    fn is_channels_own(&self, line: &Line, resolved: &Resolved) -> bool {
+        let listed_by = match resolved {
+            Resolved::Listing(listing) => self.state.listing(listing).map(|l| l.by),
+            Resolved::Sku(_) | Resolved::Ambiguous(_) | Resolved::Unknown => None,
+        };
+        match line.by {
+            FulfilledBy::Channel => true,
+            FulfilledBy::Merchant => false,
+            FulfilledBy::Unknown => listed_by == Some(FulfilledBy::Channel),
+        }
     }
 
     /// Books the difference between the totals of each bound line and what is booked.
     fn entries(
         &self,
         key: &OrderKey,
+        policy: &ChannelPolicy,
         order: &mut Order,
-        event_at: Timestamp,
-        own: &mut OwnMoves,
+        returns: Returns,
+        own: &mut Vec<OwnMove>,
     ) -> Result<Vec<Entry>, Overflow> {
         let mut stocks: BTreeMap<(Sku, LocationId), Stock> = BTreeMap::new();
         let mut entries = Vec::new();
         let totals: Vec<Totals> =
             order.lines.values().map(|line| order.totals(line)).collect::<Result<_, Overflow>>()?;
-        let placed_at = order.placed_at;
+        let (placed_at, changed_at) = (order.placed_at, order.changed_at().max(order.placed_at));
         for ((id, line), totals) in order.lines.iter_mut().zip(totals) {
             let Some(bound) = line.bound.clone() else { continue };
+            // What turned out to be the channel's own stock was never ours to sell.
+            let totals = if line.by == FulfilledBy::Channel { Totals::default() } else { totals };
             let first = line.booked == Totals::default();
+            let sold_at = if first { placed_at } else { changed_at };
+            self.note_own(key, policy, line, totals, [sold_at, changed_at], own)?;
             let moves = if bound.baseline && first {
                 self.baseline(&key.channel, &bound, totals)?
             } else {
-                self.note_own(key, line, totals, own)?;
-                movements(line.booked, totals, self.returns())?
+                movements(line.booked, totals, returns)?
             };
             let place = (bound.sku.clone(), bound.location.clone());
             let stock = stocks.entry(place).or_insert_with(|| self.stock(&bound));
             for (kind, quantity) in moves {
                 *stock = book(*stock, kind, quantity)?;
-                let event_at = if kind == Kind::Sale { placed_at } else { event_at };
+                let event_at = if kind == Kind::Sale { sold_at } else { changed_at };
                 let cause = Cause::Order { order: key.clone(), line: id.clone() };
                 let (sku, location) = (bound.sku.clone(), bound.location.clone());
                 entries.push(Entry { sku, location, kind, quantity, cause, event_at, after: *stock });
@@ -184,10 +202,6 @@ impl Draft<'_> {
     fn stock(&self, bound: &Binding) -> Stock {
         let place = self.state.skus.get(&bound.sku).and_then(|row| row.place(&bound.location));
         place.map(|place| place.stock).unwrap_or_default()
-    }
-
-    fn returns(&self) -> crate::model::Returns {
-        self.state.policies().map(|p| p.returns).unwrap_or_default()
     }
 
     /// Returns what a line of an order older than the opening count adds when it is first seen: only its open units.
@@ -208,37 +222,68 @@ impl Draft<'_> {
         Ok(if open > Quantity::ZERO { vec![(kind, open)] } else { Vec::new() })
     }
 
-    /// Notes how the selling channel has moved its own listing's quantity with this line.
-    fn note_own(&self, key: &OrderKey, line: &Line, to: Totals, own: &mut OwnMoves) -> Result<(), Overflow> {
-        let Ok(policy) = self.channel(&key.channel) else { return Ok(()) };
+    /// Notes how the selling channel has moved its own listing's quantity with this line, and when.
+    fn note_own(
+        &self,
+        key: &OrderKey,
+        policy: &ChannelPolicy,
+        line: &Line,
+        to: Totals,
+        [sold_at, changed_at]: [Timestamp; 2],
+        own: &mut Vec<OwnMove>,
+    ) -> Result<(), Overflow> {
         let abilities = policy.abilities;
-        if !abilities.sells {
+        if !abilities.sells || line.by == FulfilledBy::Channel {
             return Ok(());
         }
-        let mut moved = line.booked.ordered.sub(to.ordered)?;
+        let sold = line.booked.ordered.sub(to.ordered)?;
+        let mut back = Quantity::ZERO;
         if abilities.restocks_cancels {
-            moved = moved.add(to.released.sub(line.booked.released)?)?;
+            back = back.add(to.released.sub(line.booked.released)?)?;
         }
         if abilities.restocks_returns {
-            moved = moved.add(to.returned.sub(line.booked.returned)?)?;
+            back = back.add(to.returned.sub(line.booked.returned)?)?;
         }
+        let moved = [(sold, sold_at), (back, changed_at)];
         let Some(listing) = self.own_listing(&key.channel, line) else { return Ok(()) };
-        if !moved.is_zero() {
-            let sum = own.entry(listing).or_default();
-            *sum = sum.add(moved)?;
+        for (quantity, at) in moved.into_iter().filter(|(quantity, _)| !quantity.is_zero()) {
+            own.push(OwnMove { listing: listing.clone(), quantity, at });
         }
         Ok(())
     }
 
+    /// Finds the listing that a line was sold from. An ASIN may name several; the channel's own stock is not meant.
     fn own_listing(&self, channel: &ChannelId, line: &Line) -> Option<ListingRef> {
-        match resolve(self.state, channel, &line.ids) {
-            Resolved::Listing(listing) => Some(listing),
-            Resolved::Sku(sku) => {
-                let row = self.state.skus.get(&sku)?;
-                let at = row.listings.iter().position(|l| l.channel == *channel)?;
-                Some(ListingRef { sku, at: u16::try_from(at).ok()? })
-            }
-            Resolved::Ambiguous(_) | Resolved::Unknown => None,
+        let ours = |listing: &ListingRef| {
+            self.state.listing(listing).is_some_and(|l| l.by != FulfilledBy::Channel && l.channel == *channel)
+        };
+        if let Resolved::Listing(listing) = resolve(self.state, channel, &line.ids)
+            && ours(&listing)
+        {
+            return Some(listing);
+        }
+        let sku = &line.bound.as_ref()?.sku;
+        let count = u16::try_from(self.state.skus.get(sku)?.listings.len()).ok()?;
+        (0..count).map(|at| ListingRef { sku: sku.clone(), at }).find(ours)
+    }
+
+    /// Takes in what the selling channel did to its own listing. A look that this explains need not wait any more.
+    fn own_move(&mut self, policy: &ChannelPolicy, own: &OwnMove) {
+        use crate::core::leg::State;
+        let Some(held) = self.state.listing(&own.listing) else { return };
+        let unseen = |state: &State| matches!(state, State::InFlight(_) | State::Accepted { .. });
+        let overwritten =
+            !policy.abilities.compare_and_set && held.leg.as_ref().is_some_and(|leg| unseen(&leg.state));
+        let (now, waited) = (self.now, held.writes.look.is_some());
+        self.learn(&own.listing, Why::OwnSale, |writes| {
+            writes.own_move(own.quantity, own.at, overwritten, now);
+            let explained = |look: crate::core::leg::Look| {
+                writes.explains(look.seen, look.at, policy.abilities.stale_ms)
+            };
+            writes.look = writes.look.filter(|look| !explained(*look));
+        });
+        if waited && self.state.listing(&own.listing).is_some_and(|held| held.writes.look.is_none()) {
+            self.go_on(&own.listing);
         }
     }
 
@@ -251,13 +296,7 @@ impl Draft<'_> {
             }
             let target = target(order, policy.posts, &policy.locations)?;
             match order.posting_mut(channel) {
-                Some(posting) => {
-                    if matches!(posting.step, Step::Done | Step::Dropped) && behind(&posting.acked, &target) {
-                        posting.step = Step::Pending;
-                        posting.since = self.now;
-                        posting.tries = 0;
-                    }
-                }
+                Some(posting) => posting.retarget(&target, self.now),
                 None if behind(&[], &target) => order.postings.push(PostState {
                     channel: channel.clone(),
                     step: Step::Pending,
@@ -266,29 +305,23 @@ impl Draft<'_> {
                     acked_at: Seq::ZERO,
                     tries: 0,
                     since: self.now,
+                    unsure: false,
                 }),
                 None => {}
             }
         }
         Ok(())
     }
+}
 
-    /// Tries the unmapped lines of a channel's orders again, after the mapping grew.
-    pub(super) fn retry_unmapped(&mut self, channel: &ChannelId) -> Result<(), Refused> {
-        let keys: Vec<OrderKey> = self
-            .state
-            .index
-            .of(WorkKind::Unmapped, channel)
-            .filter_map(|work| match work {
-                Work::Unmapped { order, .. } => Some(order.clone()),
-                _ => None,
-            })
-            .collect();
-        for key in keys {
-            let Some(order) = self.state.orders.get(&key).cloned() else { continue };
-            let placed_at = order.placed_at;
-            self.settle_order(key, order, placed_at)?;
-        }
-        Ok(())
+/// Refuses quantities that no connector lets through, before anything is recorded.
+fn in_range(channel: &ChannelId, orders: &[OrderSnapshot]) -> Result<(), Refused> {
+    let bounded = |t: Totals| {
+        let all = [t.ordered, t.released, t.written_off, t.fulfilled, t.returned];
+        all.into_iter().all(|quantity| Quantity::bounded(quantity.units()).is_ok())
+    };
+    match orders.iter().find(|order| !order.lines.iter().all(|line| bounded(line.totals))) {
+        Some(order) => Err(Refused::OutOfRange(format!("order {channel}:{}", order.order))),
+        None => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use crate::{
         backoff::{self, digest},
         circuit::Allowed,
         command::{Refused, Reply},
-        decide::{Draft, lane::health_of},
+        decide::{Draft, answers::health_of},
         index::{Kind, Work},
         posting::{Item, PostState, Step, behind, reference, target},
         record::Record,
@@ -26,7 +26,8 @@ impl Draft<'_> {
             Allowed::Probe => 1,
             Allowed::None => 0,
         };
-        if policies.mode == Mode::Shadow || row.is_some_and(|row| row.pause.is_some()) {
+        let paused = row.is_some_and(|row| row.pause.is_some());
+        if policies.mode == Mode::Shadow || paused || self.state.initialised.is_none() {
             return Ok(Reply::Postings(Vec::new()));
         }
         let due: Vec<OrderKey> = self
@@ -57,7 +58,7 @@ impl Draft<'_> {
         let held = order.posting(channel)?.clone();
         let target = target(order, policy.posts, &policy.locations).ok()?;
         let placed_at = order.placed_at;
-        if !behind(&held.acked, &target) {
+        if !behind(&held.acked, &target) && !held.unsure {
             let posting = PostState { step: Step::Done, tries: 0, ..held };
             self.emit(Record::Posting { key: key.clone(), posting });
             return None;
@@ -117,13 +118,16 @@ impl Draft<'_> {
         let posting = match outcome {
             Outcome::Applied | Outcome::Accepted { .. } => self.acknowledged(&policy, key, &held, told),
             Outcome::Rejected { reason } => {
-                PostState { step: Step::Parked { reason }, tries: held.tries + 1, ..held }
+                PostState { step: Step::Parked { reason }, tries: held.tries + 1, unsure: false, ..held }
             }
             Outcome::Throttled { retry_after_ms } => waits(self.now.plus_millis(retry_after_ms.max(0))),
             Outcome::Unauthorized { .. } => waits(self.now.plus_millis(policies.retry.circuit_open_ms)),
             Outcome::Stale | Outcome::NotSent { .. } => failed(again),
             // It may land yet: look no sooner than the ERP's `late` bound allows.
-            Outcome::Unknown { .. } => failed(again.max(self.now.plus_millis(policy.abilities.late_ms))),
+            Outcome::Unknown { .. } => {
+                let late = self.now.plus_millis(policy.abilities.late_ms);
+                PostState { unsure: true, ..failed(again.max(late)) }
+            }
         };
         self.emit(Record::Posting { key: key.clone(), posting });
         self.judge(channel, &policies, &health);
@@ -147,27 +151,23 @@ impl Draft<'_> {
             acked_at: self.seq,
             tries: 0,
             since: self.now,
+            unsure: false,
             ..held.clone()
         }
     }
 
     /// What was under way when the process ended is looked up again, no sooner than it can have landed.
-    pub(super) fn restart_postings(&mut self, channel: &ChannelId) {
-        let Ok(policy) = self.channel(channel) else { return };
-        let keys: Vec<OrderKey> = self
-            .state
-            .index
-            .of(Kind::Posting, channel)
-            .filter_map(|work| match work {
-                Work::Posting { order, .. } => Some(order.clone()),
-                _ => None,
-            })
-            .collect();
-        for key in keys {
-            let held = self.state.orders.get(&key).and_then(|order| order.posting(channel)).cloned();
+    pub(super) fn restart_postings(&mut self) {
+        let under_way = self.state.index.all(Kind::Posting).filter_map(|work| match work {
+            Work::Posting { channel, order } => Some((channel.clone(), order.clone())),
+            _ => None,
+        });
+        for (channel, key) in under_way.collect::<Vec<_>>() {
+            let held = self.state.orders.get(&key).and_then(|order| order.posting(&channel)).cloned();
             let Some(held) = held else { continue };
-            let at = self.now.plus_millis(policy.abilities.late_ms);
-            let posting = PostState { step: Step::Retry { at }, tries: held.tries + 1, ..held };
+            let late_ms = self.channel(&channel).map_or(0, |policy| policy.abilities.late_ms);
+            let step = Step::Retry { at: self.now.plus_millis(late_ms) };
+            let posting = PostState { step, tries: held.tries + 1, unsure: true, ..held };
             self.emit(Record::Posting { key, posting });
         }
     }

@@ -1,1 +1,233 @@
+use proptest::prelude::*;
 
+use super::{
+    Event::{self, *},
+    State::{self, *},
+    *,
+};
+
+/// Every state against every event: the state that follows, or `-` where the event makes no sense.
+///
+/// Letters: Pending, In flight, Accepted, proBing, Looking, looking after a Stale, Retry, Confirmed, parKed, Dropped.
+/// The leg wants 5 at revision 3; 5 was sent, or 7 where the row says `7`; `<` desires 4 and `>` desires 6; a retry is
+/// due unless the row says `later`.
+const TABLE: &str = "
+state       < > sending expected applied accepted stale rejected deferred notsent unknown wanted sent other giveup fenced repair parked retried discarded
+pending     P P I       L        -       -        -     -        -        -       -       C      -    -     -      -      P      K      -       -
+in_flight   I I -       -        A       A        S     K        R        R       B       -      -    -     -      -      -      -      -       -
+in_flight7  I I -       -        P       P        S     K        R        R       B       -      -    -     -      -      -      -      -       -
+accepted    P A -       -        -       -        -     K        -        -       -       C      P    A     R      P      P      K      -       -
+accepted7   P P -       -        -       -        -     K        -        -       -       C      P    A     R      P      P      K      -       -
+probing     B B -       -        -       -        -     K        -        -       -       C      P    B     R      P      P      K      -       -
+looking     P L -       -        -       -        -     K        -        -       -       C      -    L     R      P      P      K      -       -
+stale       S S -       -        -       -        -     K        -        -       -       C      -    S     R      P      P      K      -       -
+retry       R R I       L        -       -        -     -        -        -       -       C      -    -     -      -      R      K      P       -
+retry_later R R -       L        -       -        -     -        -        -       -       C      -    -     -      -      R      K      P       -
+confirmed   P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      P      K      -       -
+parked      P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      P       D
+dropped     P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      -       -
+";
+
+const NOW: Timestamp = Timestamp::from_millis(1_000);
+const LATER: Timestamp = Timestamp::from_millis(2_000);
+
+fn sent(quantity: i64) -> Sent {
+    let key = IdempotencyKey::new("k").expect("a good key");
+    Sent { quantity: Quantity::new(quantity), revision: Revision(2), compare: None, key, at: Timestamp::ZERO }
+}
+
+fn state(name: &str) -> State {
+    let (look_at, looks) = (Timestamp::ZERO, 0);
+    match name {
+        "pending" => Pending,
+        "in_flight" => InFlight(sent(5)),
+        "in_flight7" => InFlight(sent(7)),
+        "accepted" => State::Accepted { sent: sent(5), look_at, looks },
+        "accepted7" => State::Accepted { sent: sent(7), look_at, looks },
+        "probing" => Probing { sent: sent(5), look_at, looks },
+        "looking" => Looking { look_at, looks, stale: false },
+        "stale" => Looking { look_at, looks, stale: true },
+        "retry" => Retry { at: NOW },
+        "retry_later" => Retry { at: LATER },
+        "confirmed" => Confirmed,
+        "parked" => State::Parked { reason: "r".into(), at: Timestamp::ZERO },
+        "dropped" => Dropped,
+        other => panic!("no state `{other}`"),
+    }
+}
+
+fn event(name: &str) -> Event {
+    let (look_at, until, reason) = (LATER, LATER, "no".to_owned());
+    let desired = |quantity| Desired { quantity: Quantity::new(quantity), revision: Revision(4), cause: Seq(9) };
+    match name {
+        "<" => desired(4),
+        ">" => desired(6),
+        "sending" => Sending(sent(5)),
+        "expected" => Expected { look_at },
+        "applied" => Applied { look_at },
+        "accepted" => Event::Accepted { look_at },
+        "stale" => Stale { look_at },
+        "rejected" => Rejected { reason },
+        "deferred" => Deferred { until },
+        "notsent" => NotSent { until },
+        "unknown" => Unknown { look_at },
+        "wanted" => SeenWanted,
+        "sent" => SeenSent,
+        "other" => SeenOther { look_at },
+        "giveup" => GiveUpLooking { until },
+        "fenced" => Fenced,
+        "repair" => Repair { cause: Seq(9) },
+        "parked" => Event::Parked { reason },
+        "retried" => Retried,
+        "discarded" => Discarded,
+        other => panic!("no event `{other}`"),
+    }
+}
+
+fn letter(state: &State) -> &'static str {
+    match state {
+        Pending => "P",
+        InFlight(_) => "I",
+        State::Accepted { .. } => "A",
+        Probing { .. } => "B",
+        Looking { stale: false, .. } => "L",
+        Looking { stale: true, .. } => "S",
+        Retry { .. } => "R",
+        Confirmed => "C",
+        State::Parked { .. } => "K",
+        Dropped => "D",
+    }
+}
+
+fn leg(state: State) -> Leg {
+    Leg {
+        state,
+        quantity: Quantity::new(5),
+        revision: Revision(3),
+        tries: 2,
+        since: Timestamp::ZERO,
+        cause: Seq(1),
+        caused_at: Timestamp::ZERO,
+    }
+}
+
+#[test]
+fn every_state_and_event_leads_where_the_table_says() {
+    let mut rows = TABLE.trim().lines();
+    let events: Vec<&str> = rows.next().expect("a head").split_whitespace().skip(1).collect();
+    let mut seen = 0;
+    for row in rows {
+        let mut cells = row.split_whitespace();
+        let name = cells.next().expect("a state");
+        for (event_name, want) in events.iter().zip(cells) {
+            let got = step(&leg(state(name)), event(event_name), NOW);
+            let letter = got.as_ref().map_or("-", |leg| letter(&leg.state));
+            assert_eq!(letter, want, "{name} on {event_name}: {got:?}");
+            if want == "-" {
+                assert_eq!(got, Err(Illegal { state: state(name), event: event(event_name) }));
+            }
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 13 * 20, "the table has a cell for every pair");
+}
+
+/// The tries after an event in a state, of a leg that has tried twice.
+#[track_caller]
+fn check_tries(from: &str, on: &str, want: u32) {
+    let leg = step(&leg(state(from)), event(on), NOW).expect("legal");
+    assert_eq!(leg.tries, want, "{from} on {on}");
+}
+
+#[test]
+fn only_failures_count_as_tries_and_only_sight_forgives_them() {
+    for event in ["stale", "rejected", "notsent", "unknown"] {
+        check_tries("in_flight", event, 3);
+    }
+    check_tries("in_flight", "deferred", 2); // throttled, or credentials refused
+    check_tries("in_flight", "applied", 2); // a 200 proves nothing
+    check_tries("accepted", "giveup", 3); // accepted, never applied
+    check_tries("accepted", "wanted", 0);
+    check_tries("accepted", "sent", 0);
+    check_tries("confirmed", "<", 0);
+    check_tries("retry", "<", 2);
+    check_tries("parked", "retried", 0);
+}
+
+/// Whether people count the leg as unconfirmed since now, rather than since it was.
+#[track_caller]
+fn check_since(from: &str, on: &str, anew: bool) {
+    let leg = step(&leg(state(from)), event(on), NOW).expect("legal");
+    assert_eq!(leg.since, if anew { NOW } else { Timestamp::ZERO }, "{from} on {on}");
+}
+
+#[test]
+fn a_leg_is_late_since_it_was_last_seen_live() {
+    check_since("confirmed", "<", true);
+    check_since("accepted7", "sent", true);
+    check_since("pending", "<", false);
+    check_since("accepted", "giveup", false);
+    check_since("parked", "<", true);
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let names = TABLE.trim().lines().next().expect("a head").split_whitespace().skip(1);
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    (prop::sample::select(names), 0..20_i64, 0..20_i64).prop_map(|(name, quantity, sent_quantity)| {
+        match event(&name) {
+            Desired { .. } => {
+                Desired { quantity: Quantity::new(quantity), revision: Revision(0), cause: Seq(0) }
+            }
+            Sending(_) => Sending(sent(sent_quantity)),
+            other @ (Expected { .. }
+            | Applied { .. }
+            | Event::Accepted { .. }
+            | Stale { .. }
+            | Rejected { .. }
+            | Deferred { .. }
+            | NotSent { .. }
+            | Unknown { .. }
+            | SeenWanted
+            | SeenSent
+            | SeenOther { .. }
+            | GiveUpLooking { .. }
+            | Fenced
+            | Repair { .. }
+            | Event::Parked { .. }
+            | Retried
+            | Discarded) => other,
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_newest_desire_wins_and_what_is_in_flight_waits_for_its_answer(
+        events in prop::collection::vec(any_event(), 1..60),
+    ) {
+        let mut leg = leg(Pending);
+        let mut wanted = (leg.quantity, leg.revision);
+        for (n, mut event) in events.into_iter().enumerate() {
+            if let Desired { revision, quantity, .. } = &mut event {
+                *revision = Revision(10 + n as u64);
+                wanted = (*quantity, *revision);
+            }
+            let before = leg.clone();
+            let Ok(after) = step(&leg, event.clone(), NOW) else { continue };
+            prop_assert_eq!((after.quantity, after.revision), wanted);
+            prop_assert!(after.revision >= before.revision);
+            if let InFlight(sent) = &before.state {
+                let answered = matches!(
+                    event,
+                    Applied { .. } | Event::Accepted { .. } | Stale { .. } | Rejected { .. }
+                        | Deferred { .. } | NotSent { .. } | Unknown { .. }
+                );
+                prop_assert!(answered || after.sent() == Some(sent), "{event:?} lost what is in flight");
+            }
+            if matches!(before.state, Probing { .. }) {
+                prop_assert!(!matches!(after.state, InFlight(_)), "sent again without a look");
+            }
+            leg = after;
+        }
+    }
+}

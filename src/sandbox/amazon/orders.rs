@@ -18,7 +18,8 @@ pub(super) struct Order {
     created_ms: i64,
     updated_ms: i64,
     pending: bool,
-    cancelled_by: Option<&'static str>,
+    /// Who cancelled it, and why.
+    cancelled_by: Option<(&'static str, &'static str)>,
     lines: Vec<Line>,
     by_amazon: bool,
     hidden: bool,
@@ -136,7 +137,7 @@ impl Store {
         if own.lines.iter().all(|line| line.open() == 0) {
             return Err("nothing is open on the order".into());
         }
-        own.cancelled_by = Some(by);
+        own.cancelled_by = Some((by, if restock { "Buyer requested cancellation" } else { "Out of stock" }));
         let mut moves = Vec::new();
         for line in own.lines.iter_mut().filter(|line| line.open() > 0) {
             let quantity = line.open();
@@ -298,10 +299,10 @@ impl Store {
             json["fulfillment"] =
                 json!({"quantityFulfilled": line.shipped, "quantityUnfulfilled": line.open()});
         }
-        if let (true, Some(by)) = (asked("CANCELLATION"), own.cancelled_by.filter(|_| line.cancelled > 0)) {
-            let reason = if by == "BUYER" { "BUYER_CANCELED" } else { "NO_INVENTORY" };
-            json["cancellation"] =
-                json!({"cancellationExecution": {"cancelledBy": by, "cancelReason": reason}});
+        if let (true, Some((by, why))) =
+            (asked("CANCELLATION"), own.cancelled_by.filter(|_| line.cancelled > 0))
+        {
+            json["cancellation"] = json!({"cancellationExecution": {"cancelledBy": by, "cancelReason": why}});
         }
         json
     }

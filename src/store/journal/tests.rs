@@ -8,7 +8,7 @@ use super::*;
 use crate::store::disk::sim::SimDisk;
 
 const DIR: &str = "/store/journal";
-const SMALL: Options = Options { segment_bytes: 900, payload_max: 2000 };
+const SMALL: Options = Options { segment_bytes: 900, payload_max: 2000, group_max: 16 << 20 };
 
 fn shared(disk: &SimDisk) -> Arc<dyn Disk> {
     Arc::new(disk.clone())

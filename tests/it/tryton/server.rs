@@ -21,6 +21,8 @@ pub(crate) struct Facts {
     /// The key of a user who may only see stock.
     pub reader_key: String,
     pub company: i64,
+    /// The code of the party that web sales are booked on.
+    pub customer_code: String,
     pub warehouse: i64,
     pub storage: i64,
     pub products: BTreeMap<String, i64>,

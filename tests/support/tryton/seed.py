@@ -94,7 +94,7 @@ def seed(pool):
         lost, = Location.search([("type", "=", "lost_found")], limit=1)
         make_stock(pool, company, storage, wanted, products)
         customer, = pool.get("party.party").create([
-            {"name": "Web shop customer", "addresses": [("create", [{}])]}])
+            {"name": "Web shop customer", "code": "WEB", "addresses": [("create", [{}])]}])
     return {
         "key": make_key(pool, connector),
         "reader_key": make_key(pool, reader),
@@ -102,11 +102,13 @@ def seed(pool):
         "company": company.id,
         "currency": currency.id,
         "warehouse": warehouse.id,
+        "warehouse_code": warehouse.code,
         "storage": storage.id,
         "output": warehouse.output_location.id,
         "input": warehouse.input_location.id,
         "lost_found": lost.id,
         "customer": customer.id,
+        "customer_code": customer.code,
         "customer_address": customer.addresses[0].id,
         "unit": unit.id,
         "products": products,

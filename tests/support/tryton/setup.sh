@@ -55,7 +55,7 @@ if [[ ! -x $dir/venv/bin/trytond-admin ]]; then
   [[ -n $python ]] || cannot 'no Python 3.10 or newer with venv and pip (Debian: python3 and python3-venv)'
   rm -rf "$dir/venv"
   "$python" -m venv "$dir/venv" || cannot "$python cannot make a virtual environment"
-  "$dir/venv/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}" ||
+  "$dir/venv/bin/pip" install --quiet --disable-pip-version-check --retries 1 "${packages[@]}" ||
     cannot 'pip could not install Tryton 8.2 (no network, or no package index)'
 fi
 

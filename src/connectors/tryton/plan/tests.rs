@@ -277,7 +277,7 @@ fn follow(mini: &mut Mini, wants: &BTreeMap<i64, Want>, sequence: u32) -> usize 
                     }
                 }
             }
-            other => panic!("{other:?} with {:#?}", mini.books),
+            step @ (Step::Wait { .. } | Step::Refuse(_)) => panic!("{step:?} with {:#?}", mini.books),
         }
     }
     panic!("no end: {:#?} of {:#?}", next(&mini.books, wants, sequence), mini.books);
@@ -334,10 +334,9 @@ fn check_refused(before: impl FnOnce(&mut Mini), target: [i64; 5], reason: &str)
     let mut mini = Mini::default();
     follow(&mut mini, &wants([5, 0, 0, 0, 0]), 1);
     before(&mut mini);
-    match next(&mini.books, &wants(target), 2) {
-        Step::Refuse(got) => assert!(got.contains(reason), "{got}"),
-        other => panic!("{other:?}"),
-    }
+    let step = next(&mini.books, &wants(target), 2);
+    let Step::Refuse(got) = step else { panic!("{step:?}, wanted a refusal with `{reason}`") };
+    assert!(got.contains(reason), "{got}");
 }
 
 #[test]
@@ -472,21 +471,17 @@ fn send(mini: &mut Mini, calls: &[Call], troubles: &mut impl Iterator<Item = Tro
             }
             Trouble::LostRequest => return,
             Trouble::Doubled => {
-                let plans = matches!(call, Call::Press(On::Sale, _, Button::Confirm | Button::Process));
                 let done = mini.apply(call);
-                match call {
-                    Call::CreateSale { .. } | Call::CreateWriteOff { .. } => {
-                        mini.apply(call).expect("nothing stops a second one");
+                if matches!(call, Call::CreateSale { .. } | Call::CreateWriteOff { .. }) {
+                    mini.apply(call).expect("nothing stops a second one");
+                }
+                let plans = matches!(call, Call::Press(On::Sale, _, Button::Confirm | Button::Process));
+                if let (Call::Press(_, id, _), true, true) = (call, plans, done.is_ok()) {
+                    // Only what this request planned is planned twice; a sale that it planned whole shows that.
+                    let sale = mini.sale(*id);
+                    if sale.shipments.len() == 1 && sale.lines.iter().all(|l| l.open() == l.quantity) {
+                        mini.plan_twice(*id);
                     }
-                    Call::Press(_, sale, _) if plans && done.is_ok() => {
-                        // Only what this request planned is planned twice; take a fresh sale for that.
-                        let fresh = mini.sale(*sale).shipments.len() == 1
-                            && mini.sale(*sale).lines.iter().all(|l| l.open() == l.quantity);
-                        if fresh {
-                            mini.plan_twice(*sale);
-                        }
-                    }
-                    _ => {}
                 }
                 return;
             }
@@ -510,7 +505,9 @@ proptest! {
                 match next(&mini.books, &wants, n) {
                     Step::Done => break,
                     Step::Go(calls) => send(&mut mini, &calls, &mut troubles),
-                    other => prop_assert!(false, "{other:?} at {target:?} with {:#?}", mini.books),
+                    step @ (Step::Wait { .. } | Step::Refuse(_)) => {
+                        prop_assert!(false, "{step:?} at {target:?} with {:#?}", mini.books);
+                    }
                 }
                 steps += 1;
                 prop_assert!(steps < 200, "no end at {target:?} with {:#?}", mini.books);

@@ -1,0 +1,65 @@
+//! Asking whether the account can be worked with.
+//!
+//! Reads a page of listings and of orders, and dry-runs a write: roles that were added after the refresh token was
+//! made let reads through and refuse writes, which nothing else shows. Changes nothing.
+
+use std::sync::atomic::Ordering;
+
+use super::{Amazon, decode, encode, write::role_missing};
+use crate::{
+    clock::Clock,
+    connectors::{Checked, Fault},
+};
+
+/// How far back the orders are asked for. Only whether they are answered counts.
+const BACK_MS: i64 = 3_600_000;
+
+impl Amazon {
+    pub(super) async fn look_over(&self) -> Result<Checked, Fault> {
+        let mut checked = Checked::default();
+        self.look_over_listings(&mut checked).await?;
+        self.look_over_orders(&mut checked).await?;
+        Ok(checked)
+    }
+
+    async fn look_over_listings(&self, checked: &mut Checked) -> Result<(), Fault> {
+        let answer = self.caller.read(&encode::search_all(&self.options, None, None)).await?;
+        let page = decode::page(&answer.body, &self.options.marketplace_ids)?;
+        let stores = self.options.marketplace_ids.join(", ");
+        checked.facts.push(format!("{} listings in {stores}", page.total));
+        let own = page.listings.into_iter().flatten().find(|l| l.stock.unwritable().is_none());
+        let Some(own) = own else {
+            let fact = "none of the first listings is merchant-fulfilled, so writing was not tried";
+            checked.facts.push(fact.to_owned());
+            return Ok(());
+        };
+        let marketplace = own.marketplace.as_deref().unwrap_or(self.first_marketplace());
+        match self.dry_run(&own.sku, marketplace).await {
+            Ok(()) => checked.facts.push("writing is permitted".to_owned()),
+            Err(Fault::Unauthorized(told)) => checked.problems.push(role_missing(&told)),
+            // For a reason of that listing's own.
+            Err(Fault::Refused(why)) => {
+                checked.facts.push(format!("the dry run of a write was refused: {why}"))
+            }
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    /// Asks once only: orders may be searched 480 times a day, and the feed needs them.
+    async fn look_over_orders(&self, checked: &mut Checked) -> Result<(), Fault> {
+        if !self.orders_work.load(Ordering::Relaxed) {
+            let recently = self.clock.now().plus_millis(-BACK_MS);
+            match self.caller.read(&encode::search_orders(&self.options, recently, 1, None)).await {
+                Ok(_) => self.orders_work.store(true, Ordering::Relaxed),
+                Err(Fault::Unauthorized(why)) => {
+                    checked.problems.push(format!("orders cannot be read: {why}"));
+                    return Ok(());
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        checked.facts.push("orders can be read".to_owned());
+        Ok(())
+    }
+}

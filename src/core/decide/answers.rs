@@ -1,0 +1,169 @@
+//! What the answers to writes mean, for the leg and for the channel as a whole.
+
+use crate::{
+    core::{
+        backoff::{self, digest},
+        circuit::{Circuit, Health},
+        command::{Refused, Reply},
+        decide::Draft,
+        index::{Kind, Work},
+        leg::{self, Event, Sent},
+        record::{Record, Why},
+        state::ListingRef,
+    },
+    model::{
+        Abilities, ChannelId, IdempotencyKey, Outcome, Policies, Timestamp, Visible, policy::ChannelPolicy,
+    },
+};
+
+impl Draft<'_> {
+    pub(super) fn answer(
+        &mut self,
+        channel: &ChannelId,
+        answers: Vec<(ListingRef, IdempotencyKey, Outcome)>,
+    ) -> Result<Reply, Refused> {
+        let policies = self.policies()?;
+        let policy = self.channel(channel)?;
+        let health = answers.iter().map(|(_, _, outcome)| health_of(outcome)).reduce(worse);
+        let heard = health == Some(Health::Answered);
+        for (listing, key, outcome) in answers {
+            let leg = self.state.listing(&listing).and_then(|held| held.leg.as_ref());
+            let in_flight = leg.filter(|leg| matches!(leg.state, leg::State::InFlight(_)));
+            let sent = in_flight.and_then(|leg| leg.sent()).filter(|sent| sent.key == key).cloned();
+            let Some(sent) = sent else { continue };
+            self.outcome(&policies, &policy, &listing, &sent, outcome, heard);
+        }
+        if let Some(health) = health {
+            self.judge(channel, &policies, &health);
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Takes in one answer. `heard`: the channel answered something in this batch.
+    fn outcome(
+        &mut self,
+        policies: &Policies,
+        policy: &ChannelPolicy,
+        listing: &ListingRef,
+        sent: &Sent,
+        outcome: Outcome,
+        heard: bool,
+    ) {
+        let (now, abilities) = (self.now, &policy.abilities);
+        let tries = self.state.listing(listing).and_then(|l| l.leg.as_ref()).map_or(0, |leg| leg.tries);
+        let seed = digest(&[listing.sku.as_str(), sent.key.as_str()]);
+        let again = |attempt: u32| backoff::next(&policies.retry, attempt, seed, now);
+        let look_at = now.plus_millis(abilities.look_ms);
+        let trust_from = trust_from(abilities, now);
+        let (event, why, note) = match outcome {
+            Outcome::Applied => (Event::Applied { look_at }, Why::Applied, None),
+            Outcome::Accepted { submission } => (Event::Accepted { look_at }, Why::Accepted, submission),
+            Outcome::Stale => (Event::Stale { look_at: now }, Why::Stale, None),
+            Outcome::Rejected { reason } => {
+                (Event::Rejected { reason: reason.clone() }, Why::Rejected, Some(reason))
+            }
+            Outcome::Throttled { retry_after_ms } => {
+                let until = now.plus_millis(retry_after_ms.max(0));
+                (Event::Deferred { until }, Why::Throttled, None)
+            }
+            Outcome::Unauthorized { reason } => {
+                let until = now.plus_millis(policies.retry.circuit_open_ms);
+                (Event::Deferred { until }, Why::Unauthorized, Some(reason))
+            }
+            // A sibling in the batch was bad, not this one.
+            Outcome::NotSent { reason } if heard => {
+                (Event::Deferred { until: again(1) }, Why::NotSent, Some(reason))
+            }
+            Outcome::NotSent { reason } => {
+                (Event::NotSent { until: again(tries + 1) }, Why::NotSent, Some(reason))
+            }
+            Outcome::Unknown { fault } => {
+                let look_at = if tries == 0 { look_at } else { again(tries + 1) };
+                (Event::Unknown { look_at }, Why::Unknown, Some(fault))
+            }
+        };
+        self.advance(listing, event, why, note, |writes| {
+            if matches!(why, Why::Applied | Why::Accepted) {
+                writes.acknowledged(sent, now, trust_from);
+            }
+            // Unknown or queued, it may land yet, whatever follows.
+            if why == Why::Unknown {
+                writes.given_up(sent, now, trust_from);
+            } else if why != Why::Accepted {
+                writes.settle(sent);
+            }
+        });
+    }
+
+    pub(super) fn read_failed(&mut self, channel: &ChannelId, health: &Health) -> Result<Reply, Refused> {
+        let policies = self.policies()?;
+        self.channel(channel)?;
+        self.judge(channel, &policies, health);
+        Ok(Reply::Done)
+    }
+
+    /// Records what a channel as a whole turned out to be.
+    pub(super) fn judge(&mut self, channel: &ChannelId, policies: &Policies, health: &Health) {
+        let before = self.state.channels.get(channel).map(|row| row.circuit.clone()).unwrap_or_default();
+        self.set_circuit(channel, before.after(health, &policies.retry, self.now));
+    }
+
+    pub(super) fn set_circuit(&mut self, channel: &ChannelId, circuit: Circuit) {
+        let before = self.state.channels.get(channel).map(|row| row.circuit.clone()).unwrap_or_default();
+        if circuit != before {
+            self.emit(Record::Circuit { channel: channel.clone(), circuit });
+        }
+    }
+
+    /// Makes everything that was in flight when the process ended unknown.
+    pub(super) fn start(&mut self, epoch: u32) -> Result<Reply, Refused> {
+        self.emit(Record::Started { epoch });
+        let in_flight = self.state.index.all(Kind::InFlight).filter_map(|work| match work {
+            Work::InFlight { listing, .. } => Some(listing.clone()),
+            _ => None,
+        });
+        let now = self.now;
+        for listing in in_flight.collect::<Vec<_>>() {
+            let Some(held) = self.state.listing(&listing) else { continue };
+            let Some(sent) = held.leg.as_ref().and_then(|leg| leg.sent()).cloned() else { continue };
+            let abilities = self.channel(&held.channel).map(|policy| policy.abilities);
+            let trust_from = abilities.map_or(now, |abilities| trust_from(&abilities, now));
+            let event = Event::Unknown { look_at: now };
+            self.advance(&listing, event, Why::Restarted, None, |writes| {
+                writes.given_up(&sent, now, trust_from);
+            });
+        }
+        self.restart_postings();
+        Ok(Reply::Done)
+    }
+}
+
+/// Returns from when on a read tells whether a write that was answered, or given up, at `now` shows.
+fn trust_from(abilities: &Abilities, now: Timestamp) -> Timestamp {
+    let visible = match abilities.visible {
+        Visible::AtOnce => 0,
+        Visible::Later => abilities.visible_ms,
+    };
+    now.plus_millis(abilities.stale_ms.max(visible))
+}
+
+pub(super) fn health_of(outcome: &Outcome) -> Health {
+    match outcome {
+        Outcome::Applied
+        | Outcome::Accepted { .. }
+        | Outcome::Stale
+        | Outcome::Rejected { .. }
+        | Outcome::Throttled { .. } => Health::Answered,
+        Outcome::Unauthorized { reason } => Health::Unauthorized(reason.clone()),
+        Outcome::NotSent { .. } | Outcome::Unknown { .. } => Health::Silent,
+    }
+}
+
+/// A batch answers once: any answer means that the channel is there, unless credentials failed.
+fn worse(held: Health, new: Health) -> Health {
+    match (held, new) {
+        (Health::Unauthorized(reason), _) | (_, Health::Unauthorized(reason)) => Health::Unauthorized(reason),
+        (Health::Answered, _) | (_, Health::Answered) => Health::Answered,
+        (Health::Silent, Health::Silent) => Health::Silent,
+    }
+}

@@ -1,0 +1,104 @@
+//! What is looked at again because something changed that concerns all of it, a portion with each command.
+//!
+//! How far it has come is not recorded: after a start everything is looked at once more, which records nothing where
+//! nothing has changed.
+
+use std::{collections::BTreeSet, ops::Bound};
+
+use crate::{
+    core::{
+        decide::Draft,
+        index::{Kind, Work},
+        state::Todo,
+    },
+    model::{ChannelId, Identifiers, OrderKey, Sku, Timestamp},
+};
+
+/// How many SKUs one command refreshes at most; where more changed, all are rechecked.
+const AT_ONCE: usize = 500;
+
+impl Draft<'_> {
+    /// Refreshes what SKUs should show, all now or, if they are many, in portions.
+    pub(super) fn refresh_all(&mut self, skus: BTreeSet<Sku>, event_at: Timestamp) {
+        let many = skus.len() > AT_ONCE;
+        for sku in skus.into_iter().take(AT_ONCE) {
+            self.refresh(&sku, event_at);
+        }
+        if many {
+            self.state.recheck.skus = Todo::All;
+        }
+    }
+
+    /// Begins to recheck what every SKU should show.
+    pub(super) fn recheck_skus(&mut self) {
+        self.state.recheck.skus = Todo::All;
+        self.recheck(AT_ONCE);
+    }
+
+    /// Begins to try everything again that no SKU was found for.
+    pub(super) fn recheck_unmapped(&mut self) {
+        self.state.recheck.items = Todo::All;
+        self.state.recheck.orders = Todo::All;
+        self.recheck(AT_ONCE);
+    }
+
+    /// Begins to try the orders again that have lines without a SKU.
+    pub(super) fn recheck_orders(&mut self) {
+        self.state.recheck.orders = Todo::All;
+        self.recheck(AT_ONCE);
+    }
+
+    /// Takes up the next portion, of at most `portion` SKUs, items and orders each.
+    pub(super) fn recheck(&mut self, portion: usize) {
+        if let Some(from) = self.state.recheck.skus.from() {
+            let rest = self.state.skus.range::<Sku, _>((from, Bound::Unbounded));
+            let keys: Vec<Sku> = rest.take(portion).map(|(sku, _)| sku.clone()).collect();
+            self.state.recheck.skus = Todo::after(&keys, portion);
+            for sku in keys {
+                self.refresh(&sku, self.now);
+            }
+        }
+        if let Some(from) = self.state.recheck.items.from() {
+            type Key = (ChannelId, Identifiers);
+            let rest = self.state.unmatched.range::<Key, _>((from, Bound::Unbounded));
+            let keys: Vec<Key> = rest.take(portion).map(|(key, _)| key.clone()).collect();
+            self.state.recheck.items = Todo::after(&keys, portion);
+            for key in keys {
+                let Some(held) = self.state.unmatched.get(&key).cloned() else { continue };
+                // What still fits no SKU goes on waiting.
+                drop(self.place_item(&key.0, false, &held.item));
+            }
+        }
+        if let Some(from) = self.state.recheck.orders.from() {
+            let keys: Vec<OrderKey> = self.unmapped(from).take(portion).cloned().collect();
+            self.state.recheck.orders = Todo::after(&keys, portion);
+            for key in keys {
+                let Some(order) = self.state.orders.get(&key).cloned() else { continue };
+                if self.settle_order(key, order).is_err() {
+                    // It does not fit the ledger, and stays unmapped, as people are told.
+                    continue;
+                }
+            }
+        }
+    }
+
+    fn unmapped<'a>(&'a self, from: Bound<&'a OrderKey>) -> impl Iterator<Item = &'a OrderKey> + 'a {
+        let index = &self.state.index;
+        let last = match from {
+            Bound::Excluded(key) | Bound::Included(key) => Some(key),
+            Bound::Unbounded => None,
+        };
+        let work: Box<dyn Iterator<Item = &Work>> = match last {
+            Some(key) => {
+                let from = Work::Unmapped { channel: key.channel.clone(), order: key.clone() };
+                Box::new(index.work(from, |work| matches!(work, Work::Unmapped { .. })))
+            }
+            None => Box::new(index.all(Kind::Unmapped)),
+        };
+        work.filter_map(|work| match work {
+            Work::Unmapped { order, .. } => Some(order),
+            _ => None,
+        })
+        .filter(move |key| Some(*key) != last)
+    }
+}

@@ -1,0 +1,266 @@
+//! The work that rows make due, and the order in which it is taken.
+
+use crate::{
+    core::{
+        allocation::Pause,
+        leg,
+        order::{Line, Order},
+        posting::Step,
+        state::{Listing, ListingRef},
+    },
+    model::{ChannelId, FulfilledBy, OrderKey, Policies, Quantity, Seq, Sku, Timestamp, Totals},
+};
+
+/// Something that a row makes due. The order of the fields is the order in which work is taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// A leg to be sent: lowers before raises, lowest stock first.
+    Ready {
+        channel: ChannelId,
+        raise: bool,
+        quantity: Quantity,
+        listing: ListingRef,
+    },
+    /// A leg to be sent again.
+    Retry {
+        channel: ChannelId,
+        at: Timestamp,
+        listing: ListingRef,
+    },
+    /// A listing to be looked at.
+    Look {
+        channel: ChannelId,
+        at: Timestamp,
+        listing: ListingRef,
+    },
+    /// A look that waits until the channel's orders are read from `seq` on.
+    Fencing {
+        channel: ChannelId,
+        seq: Seq,
+        listing: ListingRef,
+    },
+    /// A listing with writes that may still land; the oldest was given up at `at`.
+    Unsettled {
+        channel: ChannelId,
+        at: Timestamp,
+        listing: ListingRef,
+    },
+    /// A leg whose answer is awaited.
+    InFlight {
+        channel: ChannelId,
+        listing: ListingRef,
+    },
+    /// A leg that people are told about if it is still unconfirmed then.
+    Unseen {
+        channel: ChannelId,
+        deadline: Timestamp,
+        listing: ListingRef,
+    },
+    Parked {
+        channel: ChannelId,
+        listing: ListingRef,
+    },
+    /// An order that must be fetched.
+    Fetch {
+        channel: ChannelId,
+        order: OrderKey,
+    },
+    /// An order with a line that no SKU was found for.
+    Unmapped {
+        channel: ChannelId,
+        order: OrderKey,
+    },
+    /// An order that an ERP must be told of.
+    Post {
+        channel: ChannelId,
+        at: Timestamp,
+        order: OrderKey,
+    },
+    /// A posting whose answer is awaited.
+    Posting {
+        channel: ChannelId,
+        order: OrderKey,
+    },
+    PostLate {
+        channel: ChannelId,
+        deadline: Timestamp,
+        order: OrderKey,
+    },
+    PostParked {
+        channel: ChannelId,
+        order: OrderKey,
+    },
+    /// An order that some ERP does not hold whole, by SKU.
+    Unposted {
+        sku: Sku,
+        order: OrderKey,
+    },
+    /// An order that an opening count of the SKU concerns: one that came before it, or is older than it and open.
+    Older {
+        sku: Sku,
+        order: OrderKey,
+    },
+}
+
+/// The kinds of work that are taken per channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Ready,
+    Retry,
+    Look,
+    Fencing,
+    Unsettled,
+    InFlight,
+    Unseen,
+    Parked,
+    Fetch,
+    Unmapped,
+    Post,
+    Posting,
+    PostLate,
+    PostParked,
+}
+
+impl Kind {
+    pub(super) fn least(self, channel: &ChannelId) -> Work {
+        let listing = ListingRef { sku: Sku::new("!").expect("a valid SKU that sorts first"), at: 0 };
+        let order = first_order();
+        let (channel, at) = (channel.clone(), Timestamp::from_millis(i64::MIN));
+        let deadline = at;
+        match self {
+            Kind::Ready => Work::Ready { channel, raise: false, quantity: Quantity::new(i64::MIN), listing },
+            Kind::Retry => Work::Retry { channel, at, listing },
+            Kind::Look => Work::Look { channel, at, listing },
+            Kind::Fencing => Work::Fencing { channel, seq: Seq::ZERO, listing },
+            Kind::Unsettled => Work::Unsettled { channel, at, listing },
+            Kind::InFlight => Work::InFlight { channel, listing },
+            Kind::Unseen => Work::Unseen { channel, deadline, listing },
+            Kind::Parked => Work::Parked { channel, listing },
+            Kind::Fetch => Work::Fetch { channel, order },
+            Kind::Unmapped => Work::Unmapped { channel, order },
+            Kind::Post => Work::Post { channel, at, order },
+            Kind::Posting => Work::Posting { channel, order },
+            Kind::PostLate => Work::PostLate { channel, deadline, order },
+            Kind::PostParked => Work::PostParked { channel, order },
+        }
+    }
+}
+
+/// Returns the order that sorts before all others.
+pub(super) fn first_order() -> OrderKey {
+    OrderKey {
+        channel: ChannelId::new("-").expect("a valid name that sorts first"),
+        order: crate::model::OrderId::new("!").expect("a valid id that sorts first"),
+    }
+}
+
+/// Returns the work that one listing makes due.
+pub(super) fn of_listing(
+    out: &mut Vec<Work>,
+    policies: Option<&Policies>,
+    pause: Option<Pause>,
+    listing: &Listing,
+    place: &dyn Fn() -> ListingRef,
+) {
+    let channel = || listing.channel.clone();
+    if let Some(look) = &listing.writes.look {
+        out.push(Work::Fencing { channel: channel(), seq: look.seq, listing: place() });
+    }
+    if let Some(at) = listing.writes.unsettled.iter().map(|write| write.at).min() {
+        out.push(Work::Unsettled { channel: channel(), at, listing: place() });
+    }
+    let Some(leg) = &listing.leg else { return };
+    // What must not be written would only stand in the way of what may.
+    let frozen = pause == Some(Pause::Frozen);
+    let barred = frozen || !listing.writable();
+    match &leg.state {
+        leg::State::Confirmed | leg::State::Dropped => return,
+        leg::State::Pending if barred => {}
+        leg::State::Pending => {
+            let raise = listing.writes.floor().is_none_or(|floor| leg.quantity > floor);
+            let quantity = leg.quantity;
+            out.push(Work::Ready { channel: channel(), raise, quantity, listing: place() });
+        }
+        leg::State::Retry { .. } if barred => {}
+        leg::State::Retry { at } => {
+            out.push(Work::Retry { channel: channel(), at: *at, listing: place() });
+        }
+        leg::State::InFlight(_) => out.push(Work::InFlight { channel: channel(), listing: place() }),
+        leg::State::Accepted { look_at, .. }
+        | leg::State::Probing { look_at, .. }
+        | leg::State::Looking { look_at, .. } => {
+            out.push(Work::Look { channel: channel(), at: *look_at, listing: place() });
+        }
+        leg::State::Parked { .. } => {
+            out.push(Work::Parked { channel: channel(), listing: place() });
+            return;
+        }
+    }
+    if let Some(policies) = policies.filter(|_| !frozen) {
+        let tried = leg.tries >= policies.alerts.after_tries;
+        let deadline = if tried { leg.since } else { leg.since.plus_millis(policies.alerts.after_ms) };
+        out.push(Work::Unseen { channel: channel(), deadline, listing: place() });
+    }
+}
+
+/// Returns the work that one order makes due.
+pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
+    let mut out = Vec::new();
+    let channel = || key.channel.clone();
+    if order.fetch_due.is_some() {
+        out.push(Work::Fetch { channel: channel(), order: key.clone() });
+    }
+    let unmapped = |line: &Line| {
+        line.bound.is_none() && line.by != FulfilledBy::Channel && line.ordered_most > Quantity::ZERO
+    };
+    if order.lines.values().any(unmapped) {
+        out.push(Work::Unmapped { channel: channel(), order: key.clone() });
+    }
+    for bound in order.lines.values().filter(|line| line.is_older()).filter_map(|line| line.bound.as_ref()) {
+        out.push(Work::Older { sku: bound.sku.clone(), order: key.clone() });
+    }
+    for posting in &order.postings {
+        let (channel, order_key) = (posting.channel.clone(), key.clone());
+        let deadline = posting.since;
+        match &posting.step {
+            Step::Done | Step::Dropped => continue,
+            Step::Pending => out.push(Work::Post { channel, at: Timestamp::ZERO, order: order_key }),
+            Step::Retry { at } => out.push(Work::Post { channel, at: *at, order: order_key }),
+            Step::InFlight { .. } => out.push(Work::Posting { channel, order: order_key }),
+            Step::Parked { .. } => out.push(Work::PostParked { channel, order: order_key }),
+        }
+        if !matches!(posting.step, Step::Parked { .. }) {
+            let channel = posting.channel.clone();
+            out.push(Work::PostLate { channel, deadline, order: key.clone() });
+        }
+        for line in order.lines.values().filter(|line| line.booked != Totals::default()) {
+            if let Some(bound) = &line.bound {
+                out.push(Work::Unposted { sku: bound.sku.clone(), order: key.clone() });
+            }
+        }
+    }
+    out
+}
+
+impl Work {
+    /// Returns the channel it is work for.
+    pub fn channel(&self) -> Option<&ChannelId> {
+        match self {
+            Work::Ready { channel, .. }
+            | Work::Retry { channel, .. }
+            | Work::Look { channel, .. }
+            | Work::Fencing { channel, .. }
+            | Work::Unsettled { channel, .. }
+            | Work::InFlight { channel, .. }
+            | Work::Unseen { channel, .. }
+            | Work::Parked { channel, .. }
+            | Work::Fetch { channel, .. }
+            | Work::Unmapped { channel, .. }
+            | Work::Post { channel, .. }
+            | Work::Posting { channel, .. }
+            | Work::PostLate { channel, .. }
+            | Work::PostParked { channel, .. } => Some(channel),
+            Work::Unposted { .. } | Work::Older { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! What is known of a listing's quantity on its channel, and what our writes may still do to it.
+//!
+//! Every fact here has a time: what the channel was seen to show, or acknowledged, holds as of then, and own sales
+//! from before are in it already. The channel's clock and ours may differ by [`SKEW_MS`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    core::leg::Sent,
+    model::{IdempotencyKey, Overflow, Quantity, Revision, Seq, Timestamp},
+};
+
+/// How far a channel's clock and ours are assumed to differ at most.
+pub const SKEW_MS: i64 = 5_000;
+/// How long own sales are remembered one by one, to tell which of them a read has in it.
+const MOVES_MS: i64 = 120_000;
+const MOVES_MAX: usize = 16;
+/// How many unsettled writes are kept one by one; beyond it the oldest are kept as one.
+const UNSETTLED_MAX: usize = 16;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Writes {
+    /// The newest revision seen live. Never falls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Confirmed>,
+    /// What the channel is expected to show: the last acknowledged quantity, less its own sales seen since, plus
+    /// what it restocked itself. `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Quantity>,
+    /// The time as of which `base` is known: the channel's own sales from before are in it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub known_at: Timestamp,
+    /// A read that is sent before this says nothing, unless it shows what was written: the last write may not show
+    /// yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub trust_from: Timestamp,
+    /// Writes that may still land: their answer is unknown, or the channel only queued them. They leave by their
+    /// answer, or by age beyond the connector's `late` bound, never because an equal quantity was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsettled: Vec<Unsettled>,
+    /// A read that nothing explains yet: it waits for its fence, until the orders of the channel up to it are in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Look>,
+    /// The latest own sales and restocks of the channel, in the order in which they were learnt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
+}
+
+fn is_zero(at: &Timestamp) -> bool {
+    *at == Timestamp::ZERO
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    #[serde(rename = "q")]
+    pub quantity: Quantity,
+    #[serde(rename = "r")]
+    pub revision: Revision,
+    pub at: Timestamp,
+}
+
+/// A write that may still land.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsettled {
+    #[serde(rename = "q")]
+    pub quantity: Quantity,
+    /// The quantity it replaces, if the channel compares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<Quantity>,
+    pub key: IdempotencyKey,
+    /// When we sent it, and then when we gave up waiting for it.
+    pub at: Timestamp,
+    /// How many writes this stands for, none of them larger.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub times: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(times: &u32) -> bool {
+    *times == 1
+}
+
+impl Unsettled {
+    /// Returns how many units more the channel may sell if this lands (design: exposure).
+    pub fn exposure(&self) -> Quantity {
+        let once = match self.compare {
+            Some(base) => self.quantity.sub(base).map_or(self.quantity, Quantity::or_zero),
+            None => self.quantity,
+        };
+        Quantity::new(once.units().saturating_mul(i64::from(self.times)))
+    }
+}
+
+/// A quantity read from the channel, not yet believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    #[serde(rename = "v")]
+    pub seen: Quantity,
+    /// Our clock when the read was sent.
+    pub at: Timestamp,
+    /// The journal's position when the answer was in: the orders must be read from here on.
+    pub seq: Seq,
+    /// What own sales placed after the read have changed since.
+    #[serde(default, skip_serializing_if = "Quantity::is_zero")]
+    pub since: Quantity,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_hand: Option<Quantity>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<Quantity>,
+}
+
+impl Look {
+    /// Returns what the channel shows by this look and the own sales after it.
+    pub fn shown(&self) -> Result<Quantity, Overflow> {
+        self.seen.add(self.since)
+    }
+}
+
+/// What the channel did to its own quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    #[serde(rename = "q")]
+    pub quantity: Quantity,
+    /// When, by the channel's clock.
+    pub at: Timestamp,
+}
+
+/// Tells whether a channel that shows `shown` shows what is wanted. Below zero it sells as little as at zero, and the
+/// units that it owes must not be forgiven by writing zero over them.
+pub fn shows(shown: Quantity, wanted: Quantity) -> bool {
+    shown == wanted || (wanted.is_zero() && shown < Quantity::ZERO)
+}
+
+impl Writes {
+    /// Returns the least that the channel may be showing, as far as is known. What is above it is a raise.
+    pub fn floor(&self) -> Option<Quantity> {
+        let look = self.look.and_then(|look| look.shown().ok());
+        self.base.map(|base| look.map_or(base, |look| look.min(base)))
+    }
+
+    /// Takes in what the channel did to its own quantity. `overwritten`: a write of ours that is not seen yet may
+    /// have undone it, so it does not count as done.
+    pub fn own_move(&mut self, quantity: Quantity, at: Timestamp, overwritten: bool, now: Timestamp) {
+        if let Some(look) = self.look.as_mut().filter(|look| at > look.at) {
+            look.since = look.since.add(quantity).unwrap_or(look.since);
+        }
+        // What is older than the fact that the base rests on is in it already.
+        if !overwritten && at >= self.known_at.plus_millis(-SKEW_MS) {
+            self.base = self.base.and_then(|base| base.add(quantity).ok());
+        }
+        self.moves.retain(|held| now.since(held.at) < MOVES_MS);
+        self.moves.push(Move { quantity, at });
+        let surplus = self.moves.len().saturating_sub(MOVES_MAX);
+        self.moves.drain(..surplus);
+    }
+
+    /// Returns what the own sales and restocks after `at` add up to.
+    pub fn moved_since(&self, at: Timestamp) -> Result<Quantity, Overflow> {
+        self.moves.iter().filter(|m| m.at > at).try_fold(Quantity::ZERO, |sum, m| sum.add(m.quantity))
+    }
+
+    /// Tells whether the channel shows what it should, by a read that was sent at `at` and may be `stale_ms` old:
+    /// own sales from about then may be in it or not.
+    pub fn explains(&self, seen: Quantity, at: Timestamp, stale_ms: i64) -> bool {
+        let Some(base) = self.base else { return false };
+        let (least, most) = (at.plus_millis(-stale_ms - SKEW_MS), at.plus_millis(SKEW_MS));
+        let Ok(later) = self.moved_since(most) else { return false };
+        let mut about: Vec<&Move> = self.moves.iter().filter(|m| m.at > least && m.at <= most).collect();
+        about.sort_by_key(|m| std::cmp::Reverse(m.at));
+        let mut shown = seen.add(later);
+        for own in about {
+            if shown == Ok(base) {
+                return true;
+            }
+            shown = shown.and_then(|shown| shown.add(own.quantity));
+        }
+        shown == Ok(base)
+    }
+
+    /// Tells whether a write that may still land would make the channel show this.
+    pub fn may_have_landed(&self, shown: Quantity) -> bool {
+        self.unsettled.iter().any(|write| write.quantity == shown)
+    }
+
+    /// Believes that the channel showed `shown` as of `at`.
+    pub fn believe(&mut self, shown: Quantity, at: Timestamp) {
+        self.base = Some(shown);
+        self.known_at = self.known_at.max(at);
+        self.look = None;
+    }
+
+    /// Counts a write that is about to leave.
+    pub fn sending(&mut self, sent: &Sent) {
+        let Sent { quantity, compare, key, at, .. } = sent.clone();
+        if self.unsettled.len() >= UNSETTLED_MAX {
+            let oldest = self.unsettled.remove(0);
+            let next = &mut self.unsettled[0];
+            next.quantity = next.quantity.max(oldest.quantity);
+            next.compare = None;
+            next.times = next.times.saturating_add(oldest.times);
+        }
+        self.unsettled.push(Unsettled { quantity, compare, key, at, times: 1 });
+    }
+
+    /// The channel took the write: it shows that quantity, or will.
+    ///
+    /// Where it compared, no own sale came before the write, so those seen while it was under way came after it.
+    pub fn acknowledged(&mut self, sent: &Sent, now: Timestamp, trust_from: Timestamp) {
+        let moved = match (sent.compare, self.base) {
+            (Some(compared), Some(base)) => base.sub(compared).unwrap_or_default(),
+            (None, _) | (_, None) => Quantity::ZERO,
+        };
+        self.base = Some(sent.quantity.add(moved).unwrap_or(sent.quantity));
+        self.known_at = self.known_at.max(sent.at);
+        self.given_up(sent, now, trust_from);
+    }
+
+    /// Nothing more is heard of a write: it may land until the `late` bound from here. Looks from before are void.
+    pub fn given_up(&mut self, sent: &Sent, now: Timestamp, trust_from: Timestamp) {
+        for write in self.unsettled.iter_mut().filter(|write| write.key == sent.key) {
+            write.at = now;
+        }
+        self.trust_from = trust_from;
+        self.look = None;
+    }
+
+    /// The answer is definite: the write cannot land any more, or has.
+    pub fn settle(&mut self, sent: &Sent) {
+        self.unsettled.retain(|write| write.key != sent.key);
+    }
+
+    /// Settles by age what was given up before `limit`, except what still awaits its answer.
+    pub fn settle_older(&mut self, limit: Timestamp, in_flight: Option<&Sent>) {
+        self.unsettled
+            .retain(|write| write.at > limit || in_flight.is_some_and(|sent| sent.key == write.key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn q(units: i64) -> Quantity {
+        Quantity::new(units)
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn sent(quantity: i64, compare: Option<i64>, key: &str, when: i64) -> Sent {
+        let key = IdempotencyKey::new(key).expect("a good key");
+        Sent { quantity: q(quantity), revision: Revision(1), compare: compare.map(q), key, at: at(when) }
+    }
+
+    /// The base after own moves (units, time), known as of `known_at`.
+    #[track_caller]
+    fn check_moves(known_at: i64, moves: &[(i64, i64)], want: i64) {
+        let mut writes = Writes { base: Some(q(10)), known_at: at(known_at), ..Writes::default() };
+        for (units, when) in moves {
+            writes.own_move(q(*units), at(*when), false, at(*when));
+        }
+        assert_eq!(writes.base, Some(q(want)));
+    }
+
+    #[test]
+    fn an_own_sale_lowers_the_base_unless_the_base_was_known_later() {
+        check_moves(100_000, &[(-1, 100_001), (-2, 130_000)], 7);
+        check_moves(100_000, &[(-1, 94_999)], 10);
+        check_moves(100_000, &[(-1, 95_000)], 9); // within the clocks' difference
+        check_moves(0, &[(-3, 0), (2, 50)], 9);
+    }
+
+    /// Base 10 with own sales of one unit at these times: is a read of `seen` at 100,000 explained?
+    #[track_caller]
+    fn check_explained(sold_at: &[i64], seen: i64, stale_ms: i64, want: bool) {
+        let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
+        for when in sold_at {
+            writes.own_move(q(-1), at(*when), false, at(120_000));
+        }
+        assert_eq!(writes.explains(q(seen), at(100_000), stale_ms), want, "{writes:?}");
+    }
+
+    #[test]
+    fn a_read_may_or_may_not_have_the_own_sales_from_about_its_time() {
+        check_explained(&[], 10, 0, true);
+        check_explained(&[], 9, 0, false);
+        check_explained(&[50_000], 9, 0, true);
+        check_explained(&[50_000], 10, 0, false); // sold long before: it must be in the read
+        check_explained(&[50_000], 10, 60_000, true); // unless the read is that old
+        check_explained(&[98_000], 10, 0, true);
+        check_explained(&[98_000], 9, 0, true);
+        check_explained(&[102_000], 9, 0, true);
+        check_explained(&[110_000], 9, 0, false); // sold long after: it cannot be in the read
+        check_explained(&[110_000], 10, 0, true);
+        check_explained(&[97_000, 98_000, 110_000], 9, 0, true);
+        check_explained(&[97_000, 98_000, 110_000], 7, 0, false);
+    }
+
+    #[test]
+    fn a_sale_while_a_compared_write_was_under_way_came_after_it() {
+        let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
+        let write = sent(8, Some(10), "k", 100_000);
+        writes.sending(&write);
+        writes.own_move(q(-1), at(100_100), false, at(100_200));
+        writes.acknowledged(&write, at(100_300), at(105_300));
+        writes.settle(&write);
+        assert_eq!((writes.base, writes.unsettled.len()), (Some(q(7)), 0));
+    }
+
+    #[test]
+    fn what_may_still_land_is_bounded_and_never_counted_lower() {
+        let mut writes = Writes::default();
+        let mut exposure = 0;
+        for n in 0..40_i64 {
+            writes.sending(&sent(n % 7, None, &format!("k{n}"), n));
+            exposure += n % 7;
+        }
+        assert_eq!(writes.unsettled.len(), UNSETTLED_MAX);
+        let kept: i64 = writes.unsettled.iter().map(|w| w.exposure().units()).sum();
+        assert!(kept >= exposure, "{kept} must cover {exposure}");
+        writes.settle_older(at(100), Some(&sent(4, None, "k39", 39)));
+        assert_eq!(writes.unsettled.len(), 1, "what is in flight does not settle by age");
+    }
+
+    #[test]
+    fn below_zero_shows_as_little_as_zero() {
+        assert!(shows(q(-2), q(0)) && shows(q(0), q(0)) && shows(q(3), q(3)));
+        assert!(!shows(q(-2), q(1)) && !shows(q(1), q(0)));
+    }
+
+    #[test]
+    fn the_floor_is_the_least_that_may_be_shown() {
+        let look = Look { seen: q(8), at: at(1), seq: Seq(1), since: q(-1), on_hand: None, committed: None };
+        let writes = Writes { base: Some(q(10)), look: Some(look), ..Writes::default() };
+        assert_eq!(writes.floor(), Some(q(7)));
+        assert_eq!(Writes { look: Some(look), ..Writes::default() }.floor(), None);
+    }
+}

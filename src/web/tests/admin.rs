@@ -1,0 +1,323 @@
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::world::{OPENED, Served, channel, configured, count, opened, order, run, serve, sku};
+use crate::{
+    core::{Command, Reply, State, state::Quarantined},
+    model::{DeliveryId, Outcome, Seq, Timestamp},
+    web::view::{DeadLetters, Mapping, OrderView, Outbox, SkuView, Status},
+};
+
+fn push(state: &mut State, id: &str, code: &str, units: i64) {
+    let delivery = DeliveryId::new(&format!("d-{id}")).expect("an id");
+    let orders = vec![order(id, code, units)];
+    let command =
+        Command::Push { channel: channel("main"), delivery, orders, fetch: Vec::new(), look: Vec::new() };
+    run(state, command);
+}
+
+/// The orders of the shop are read: what it shows is known.
+fn fed(state: &mut State) {
+    for name in ["main", "us"] {
+        let (begun, through) = (state.seq, Timestamp::from_millis(OPENED));
+        run(state, Command::Fed { channel: channel(name), begun, begun_at: through, through });
+    }
+}
+
+/// Lets a channel refuse its next write.
+fn refuse(state: &mut State, name: &str) {
+    let take = Command::Take { channel: channel(name), limit: 10 };
+    let Reply::Work { puts, .. } = run(state, take) else { panic!("no work") };
+    assert!(!puts.is_empty(), "nothing to write");
+    let refused = || Outcome::Rejected { reason: "no such item".to_owned() };
+    let answers = puts.into_iter().map(|(listing, put)| (listing, put.key, refused())).collect();
+    run(state, Command::Answer { channel: channel(name), answers });
+}
+
+async fn read<T: serde::de::DeserializeOwned>(served: &Served, path: &str) -> T {
+    serde_json::from_value(served.get(path).await).expect("the shape of the view")
+}
+
+#[tokio::test]
+async fn status_tells_each_channel_and_what_waits() {
+    let mut state = opened();
+    fed(&mut state);
+    refuse(&mut state, "main");
+    push(&mut state, "1001", "MUG", 2);
+    push(&mut state, "1002", "CUP", 1);
+    let served = serve(state, |_| {}).await;
+    let status: Status = read(&served, "/v1/status").await;
+    assert_eq!((status.instance.as_str(), status.skus, status.orders, status.unmatched), ("test", 2, 2, 1));
+    assert_eq!((status.queued, status.uptime_ms, status.dead_letters), (3, 1_500, 1));
+    assert_eq!(status.initialised_at.map(|at| at.millis()), Some(OPENED));
+    let main = status.channels.iter().find(|c| c.channel.as_str() == "main").expect("it is configured");
+    assert_eq!((main.kind.as_str(), main.listings, main.unmapped_orders), ("shopify", 2, 1));
+    assert_eq!(main.legs.get("parked"), Some(&1), "{:?}", main.legs);
+    assert_eq!(main.unconfirmed, 1, "the mug: {:?}", main.legs);
+    assert_eq!(main.oldest_unconfirmed.as_ref().map(|oldest| oldest.sku.clone()), Some(sku("MUG")));
+    assert_eq!(main.lag_ms, 60_000);
+    let erp = status.channels.iter().find(|c| c.channel.as_str() == "erp").expect("it is configured");
+    assert_eq!((erp.postings_waiting, erp.kind.as_str()), (1, "tryton"));
+}
+
+#[tokio::test]
+async fn status_before_any_configuration_says_to_wait() {
+    let served = serve(State::default(), |_| {}).await;
+    served.refused(Method::GET, "/v1/status", "", 503, "configuration").await;
+}
+
+#[tokio::test]
+async fn a_sku_is_found_by_its_encoded_name_with_balances_listings_and_entries() {
+    let mut state = opened();
+    push(&mut state, "1001", "TSHIRT/BL", 2);
+    fed(&mut state);
+    refuse(&mut state, "main");
+    let served = serve(state, |_| {}).await;
+    let view: SkuView = read(&served, "/v1/skus/TSHIRT%2FBL").await;
+    let place = &view.stock[0];
+    let balances = [place.on_hand, place.committed, place.reserved, place.available].map(|q| q.units());
+    assert_eq!(balances, [10, 2, 0, 8]);
+    assert_eq!(place.opened.as_ref().map(|opened| opened.counter.clone()), Some(channel("erp")));
+    let listing = view.listings.iter().find(|l| l.channel.as_str() == "main").expect("it is listed");
+    assert_eq!(listing.ids["inventory_item"], "11");
+    assert_eq!((listing.state.as_deref(), listing.desired.map(|q| q.units())), (Some("parked"), Some(8)));
+    assert_eq!(
+        listing.dead_letter.as_ref().map(ToString::to_string).as_deref(),
+        Some("leg:main:TSHIRT/BL:1")
+    );
+    assert!(listing.waits_for.as_deref().is_some_and(|why| why.contains("no such item")), "{listing:?}");
+    let kinds: Vec<&str> = view.recent.iter().map(|entry| entry.kind.as_str()).collect();
+    assert_eq!(kinds, ["count", "sale"]);
+    assert_eq!(view.recent[1].order.as_ref().map(ToString::to_string).as_deref(), Some("main:1001"));
+    assert_eq!(view.commits.len(), 2);
+    served.refused(Method::GET, "/v1/skus/HAT", "", 404, "`HAT`").await;
+    served.refused(Method::GET, "/v1/skus/%20HAT", "", 400, "white space").await;
+}
+
+#[tokio::test]
+async fn an_order_tells_its_lines_and_what_each_erp_knows() {
+    let mut state = opened();
+    push(&mut state, "10/01", "MUG", 2);
+    push(&mut state, "1002", "CUP", 1);
+    let served = serve(state, |_| {}).await;
+    let view: OrderView = read(&served, "/v1/orders/main/10%2F01").await;
+    assert_eq!(view.name.as_deref(), Some("#10/01"));
+    let line = &view.lines[0];
+    assert_eq!((line.totals.ordered.units(), line.booked.ordered.units(), line.open.units()), (2, 2, 2));
+    assert_eq!(line.bound.as_ref().map(|b| (b.sku.clone(), b.baseline)), Some((sku("MUG"), false)));
+    assert_eq!(line.unmapped, None);
+    let posting = &view.postings[0];
+    assert_eq!((posting.channel.as_str(), posting.state.as_str()), ("erp", "pending"));
+    assert_eq!(posting.reference, "test:main:10/01");
+    let view: OrderView = read(&served, "/v1/orders/main/1002").await;
+    assert_eq!(view.lines[0].unmapped.as_deref(), Some("no SKU has this code"));
+    served.refused(Method::GET, "/v1/orders/main/9", "", 404, "`main:9`").await;
+}
+
+#[tokio::test]
+async fn the_outbox_tells_what_has_not_arrived_and_why() {
+    let mut state = opened();
+    push(&mut state, "1001", "MUG", 2);
+    let served = serve(state, |_| {}).await;
+    let all: Outbox = read(&served, "/v1/outbox").await;
+    let told: Vec<String> =
+        all.rows.iter().map(|row| format!("{} {} {}", row.channel, row.subject, row.state)).collect();
+    assert_eq!(
+        told,
+        ["erp main:1001 pending", "main MUG pending", "main TSHIRT/BL pending", "us MUG pending"]
+    );
+    assert!(!all.more);
+    let mug = &all.rows[1];
+    assert_eq!((mug.quantity.map(|q| q.units()), mug.age_ms), (Some(3), 60_000));
+    assert_eq!(mug.why.as_deref(), Some("the channel's quantity and orders must be read first"));
+    let some: Outbox = read(&served, "/v1/outbox?channel=main&limit=1").await;
+    assert_eq!((some.rows.len(), some.more), (1, true));
+    served.refused(Method::GET, "/v1/outbox?channel=nowhere", "", 404, "`nowhere`").await;
+    served.refused(Method::GET, "/v1/outbox?limit=many", "", 400, "limit").await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_retried_and_discarded_by_their_id() {
+    let mut state = opened();
+    fed(&mut state);
+    refuse(&mut state, "main");
+    run(&mut state, count(&[("TSHIRT/BL", 0), ("MUG", 0)], false));
+    run(
+        &mut state,
+        Command::Quarantine(Quarantined {
+            channel: channel("main"),
+            topic: "orders/create".to_owned(),
+            id: Some("w7".to_owned()),
+            why: "no line items".to_owned(),
+            sha256: "ab".to_owned(),
+            at: Timestamp::from_millis(OPENED),
+        }),
+    );
+    let quarantined = format!("quarantine:{}", state.seq);
+    let held = format!("count:{}", state.seq.0 - 1);
+    let served = serve(state, |_| {}).await;
+    let all: DeadLetters = read(&served, "/v1/dead-letters").await;
+    let ids: Vec<String> = all.letters.iter().map(|letter| letter.id.to_string()).collect();
+    assert_eq!(ids, [held.as_str(), quarantined.as_str(), "leg:main:TSHIRT/BL:1"]);
+    assert!(all.letters[0].reason.contains("to zero"), "{:?}", all.letters[0]);
+
+    served.post("/v1/dead-letters/leg%3Amain%3ATSHIRT%2FBL%3A1/retry", "").await;
+    served.post(&format!("/v1/dead-letters/{quarantined}/discard"), "").await;
+    served.post(&format!("/v1/dead-letters/{held}/retry"), "").await;
+    let none: DeadLetters = read(&served, "/v1/dead-letters").await;
+    assert_eq!(none.letters, []);
+    let view: SkuView = read(&served, "/v1/skus/MUG").await;
+    assert_eq!(view.stock[0].on_hand.units(), 0, "the held count was taken over");
+
+    served.refused(Method::POST, "/v1/dead-letters/count:1/retry", "", 404, "`count:1`").await;
+    served.refused(Method::POST, "/v1/dead-letters/letter:1/retry", "", 400, "`letter:1`").await;
+    // The right listing on the wrong channel is none.
+    served.refused(Method::POST, "/v1/dead-letters/leg:us:MUG:1/discard", "", 404, "leg:us:MUG:1").await;
+}
+
+#[tokio::test]
+async fn the_mapping_is_listed_in_pages_and_imported() {
+    let mut state = opened();
+    push(&mut state, "1002", "CUP", 1);
+    let served = serve(state, |_| {}).await;
+    let waiting: Mapping = read(&served, "/v1/map?unmatched=true").await;
+    assert_eq!(waiting.unmatched[0].ids["inventory_item"], "13");
+    assert_eq!(waiting.unmapped[0].ids["channel_sku"], "CUP");
+    let first: Mapping = read(&served, "/v1/map?unmatched=true&limit=1").await;
+    assert_eq!((first.unmatched.len(), first.unmapped.len(), first.next.as_deref()), (1, 0, Some("1")));
+    let second: Mapping = read(&served, "/v1/map?unmatched=true&limit=1&after=1").await;
+    assert_eq!((second.unmatched.len(), second.unmapped.len(), second.next), (0, 1, None));
+
+    let rows = json!({"rows": [
+        {"sku": "TSHIRT/BL", "channel": "main", "ids": {"inventory_item": "13"}},
+        {"sku": "MUG", "channel": "main", "ids": {"channel_sku": "CUP"}},
+    ]});
+    let told = served.post("/v1/map", &rows.to_string()).await;
+    assert_eq!(told, json!({"rows": 2, "bound": 1, "unmatched": 0}));
+    let waiting: Mapping = read(&served, "/v1/map?unmatched=true").await;
+    assert_eq!((waiting.unmatched.len(), waiting.unmapped.len()), (0, 0));
+    let view: SkuView = read(&served, "/v1/skus/MUG").await;
+    assert_eq!(view.stock[0].committed.units(), 1, "the waiting line was booked");
+
+    let table: Mapping = read(&served, "/v1/map").await;
+    let from: Vec<Value> = table.rows.iter().map(|row| json!(row.from)).collect();
+    assert_eq!(from, [json!("config"), json!("imported"), json!("imported")]);
+    let page: Mapping = read(&served, "/v1/map?listings=true&limit=2").await;
+    assert!(page.rows.iter().all(|row| row.sku == sku("MUG")), "{page:?}");
+    let next = page.next.expect("there is another SKU");
+    let rest: Mapping = read(&served, &format!("/v1/map?listings=true&after={next}")).await;
+    assert_eq!((rest.rows.len(), rest.next), (3, None));
+    let main: Mapping = read(&served, "/v1/map?listings=true&channel=us").await;
+    assert_eq!(main.rows.len(), 1);
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_are_refused_and_nothing_is_imported() {
+    let served = serve(opened(), |_| {}).await;
+    for (body, status, says) in [
+        (r#"{"rows": []}"#, 400, "no rows"),
+        (r#"{"rows": [{"sku": "MUG", "channel": "main", "ids": {"upc": "1"}}]}"#, 400, "row 1"),
+        (r#"{"rows": [{"sku": "MUG", "channel": "main", "ids": {}}]}"#, 400, "no identifier"),
+        (r#"{"rows": [{"sku": "HAT", "channel": "main", "ids": {"asin": "B0"}}]}"#, 404, "HAT"),
+        (r#"{"rows": [{"sku": "MUG", "channel": "nowhere", "ids": {"asin": "B0"}}]}"#, 404, "nowhere"),
+        (r#"{"rows": [{"sku": " ", "channel": "main", "ids": {}}]}"#, 400, "rows[0].sku"),
+        (r#"{"row": []}"#, 400, "row"),
+        ("no json", 400, "cannot be read"),
+    ] {
+        served.refused(Method::POST, "/v1/map", body, status, says).await;
+    }
+    let table: Mapping = read(&served, "/v1/map").await;
+    assert_eq!(table.rows.len(), 1);
+}
+
+#[tokio::test]
+async fn a_channel_or_a_sku_is_paused_and_resumed() {
+    let served = serve(opened(), |_| {}).await;
+    served.post("/v1/pause", r#"{"sku": "MUG", "mode": "stopped"}"#).await;
+    let view: SkuView = read(&served, "/v1/skus/MUG").await;
+    assert_eq!(json!(view.paused), json!("stopped"));
+    assert!(view.listings.iter().filter_map(|l| l.desired).all(|q| q.units() == 0), "{:?}", view.listings);
+    served.post("/v1/resume", r#"{"sku": "MUG"}"#).await;
+    served.post("/v1/pause", r#"{"channel": "main", "mode": "frozen"}"#).await;
+    let status: Status = read(&served, "/v1/status").await;
+    assert_eq!(
+        json!(status.channels.iter().map(|c| c.paused).collect::<Vec<_>>()),
+        json!([null, "frozen", null])
+    );
+    let outbox: Outbox = read(&served, "/v1/outbox?channel=main").await;
+    assert!(outbox.rows[0].why.as_deref().is_some_and(|why| why.contains("frozen")), "{outbox:?}");
+
+    for (path, body, status, says) in [
+        ("/v1/pause", r#"{"mode": "frozen"}"#, 400, "either"),
+        ("/v1/pause", r#"{"channel": "main", "sku": "MUG", "mode": "frozen"}"#, 400, "either"),
+        ("/v1/pause", r#"{"sku": "HAT", "mode": "frozen"}"#, 404, "HAT"),
+        ("/v1/pause", r#"{"sku": "MUG", "mode": "asleep"}"#, 400, "asleep"),
+        ("/v1/resume", r#"{"channel": "nowhere"}"#, 404, "nowhere"),
+    ] {
+        served.refused(Method::POST, path, body, status, says).await;
+    }
+}
+
+#[tokio::test]
+async fn a_poll_wakes_one_channel_or_all() {
+    let served = serve(opened(), |_| {}).await;
+    served.post("/v1/poll", r#"{"channel": "us"}"#).await;
+    served.post("/v1/poll", "").await;
+    let polled: Vec<String> =
+        served.desk.polled.lock().expect("unpoisoned").iter().map(ToString::to_string).collect();
+    assert_eq!(polled, ["us", "erp", "main", "us"]);
+    served.refused(Method::POST, "/v1/poll", r#"{"channel": "nowhere"}"#, 404, "nowhere").await;
+}
+
+#[tokio::test]
+async fn alerts_are_listed_with_the_firing_ones_first() {
+    let mut state = opened();
+    push(&mut state, "1002", "CUP", 1);
+    let served = serve(state, |_| {}).await;
+    assert_eq!(served.get("/v1/alerts").await, json!({"alerts": []}));
+    served.desk.do_now(Command::Tick);
+    let alerts = served.get("/v1/alerts").await;
+    let kinds: Vec<&str> =
+        alerts["alerts"].as_array().expect("a list").iter().filter_map(|a| a["kind"].as_str()).collect();
+    assert_eq!(kinds, ["late", "late", "unmapped"], "{alerts}");
+    assert_eq!(alerts["alerts"][2]["subject"], "main");
+    assert_eq!(alerts["alerts"][2]["firing"], true);
+}
+
+#[tokio::test]
+async fn a_checkpoint_tells_where_it_is_and_the_hash_there() {
+    let served = serve(opened(), |_| {}).await;
+    let seq = served.desk.state.lock().expect("unpoisoned").seq;
+    assert_eq!(served.post("/v1/checkpoint", "").await, json!({"seq": seq, "head": "abc123"}));
+    *served.desk.stopping.lock().expect("unpoisoned") = true;
+    served.refused(Method::POST, "/v1/checkpoint", "", 503, "stopping").await;
+}
+
+#[tokio::test]
+async fn what_goes_wrong_with_the_opening_stock_is_told_with_its_own_status() {
+    let served = serve(configured(), |_| {}).await;
+    served.refused(Method::POST, "/v1/init/preview", r#"{"from": "erp"}"#, 502, "`erp`").await;
+    served.refused(Method::POST, "/v1/init/apply", r#"{"from": "erp"}"#, 409, "already").await;
+    served.refused(Method::POST, "/v1/init/apply", "", 400, "from").await;
+}
+
+#[tokio::test]
+async fn what_is_not_part_of_the_api_is_told_in_its_own_words() {
+    let served = serve(opened(), |_| {}).await;
+    served.refused(Method::GET, "/v2/status", "", 404, "`GET /v2/status`").await;
+    served.refused(Method::DELETE, "/v1/status", "", 404, "`DELETE /v1/status`").await;
+}
+
+#[tokio::test]
+async fn many_skus_are_counted_in_portions() {
+    let mut state = configured();
+    let items =
+        (0..11_000).map(|n| super::world::item(&[(crate::model::IdKind::Sku, &format!("S{n:05}"))], None));
+    let read_at = Timestamp::from_millis(OPENED);
+    run(&mut state, Command::Catalogue { channel: channel("erp"), read_at, items: items.collect() });
+    assert!(state.seq > Seq(1));
+    let served = serve(state, |_| {}).await;
+    let status: Status = read(&served, "/v1/status").await;
+    let erp = status.channels.iter().find(|c| c.channel.as_str() == "erp").expect("it is configured");
+    assert_eq!((status.skus, erp.listings), (11_000, 11_000));
+}

@@ -1,0 +1,404 @@
+//! A desk over a state in this process, a door that says what it is told to, and clients for both.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{net::UnixStream, sync::Semaphore, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    connectors::Push,
+    core::{Command, Reply, State, command::Count, decide},
+    model::{
+        Abilities, CatalogueItem, ChannelId, CountLine, FulfilledBy, IdKind, Identifiers, Instance, Levels,
+        LineId, LineSnapshot, LocationId, Measure, Mode, OrderId, OrderSnapshot, Policies, Quantity, Rest,
+        Retry, Returns, Seq, Sku, Timestamp, Totals, Visible,
+        policy::{
+            AlertPolicy, Allocation, Brake, ChannelKind, ChannelPolicy, DriftPolicy, MappingRow,
+            MappingRules, Posts, Repair,
+        },
+    },
+    telemetry::Metrics,
+    web::{
+        Desk, Door, Failure, Open, Options, Read, Taken, Vitals, Web,
+        view::{InitDone, InitPreview},
+    },
+};
+
+/// When the stock of [`opened`] was counted.
+pub(super) const OPENED: i64 = 1_700_000_000_000;
+
+/// A ledger without a journal: commands are decided at once.
+pub(super) struct FakeDesk {
+    pub state: Mutex<State>,
+    now: AtomicI64,
+    pub stopping: Mutex<bool>,
+    pub polled: Mutex<Vec<ChannelId>>,
+}
+
+impl FakeDesk {
+    pub(super) fn new(state: State) -> Arc<FakeDesk> {
+        Arc::new(FakeDesk {
+            state: Mutex::new(state),
+            now: AtomicI64::new(OPENED + 60_000),
+            stopping: Mutex::new(false),
+            polled: Mutex::default(),
+        })
+    }
+
+    pub(super) fn do_now(&self, command: Command) -> Reply {
+        let now = self.vitals().now;
+        decide(&mut self.state.lock().expect("unpoisoned"), command, now).1.expect("taken")
+    }
+
+    fn up(&self) -> Result<(), Failure> {
+        if *self.stopping.lock().expect("unpoisoned") { Err(Failure::Stopping) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Desk for FakeDesk {
+    fn vitals(&self) -> Vitals {
+        Vitals {
+            now: Timestamp::from_millis(self.now.load(Ordering::SeqCst)),
+            uptime: Duration::from_millis(1_500),
+            seq: self.state.lock().expect("unpoisoned").seq,
+            beat: 0,
+            queued: 3,
+        }
+    }
+
+    async fn submit(&self, command: Command) -> Result<Reply, Failure> {
+        self.up()?;
+        let now = self.vitals().now;
+        Ok(decide(&mut self.state.lock().expect("unpoisoned"), command, now).1?)
+    }
+
+    async fn read(&self, read: Read) -> Result<(), Failure> {
+        self.up()?;
+        read(&self.state.lock().expect("unpoisoned"));
+        Ok(())
+    }
+
+    async fn checkpoint(&self) -> Result<String, Failure> {
+        self.up().map(|()| "abc123".to_owned())
+    }
+
+    fn poll(&self, channel: &ChannelId) -> bool {
+        self.polled.lock().expect("unpoisoned").push(channel.clone());
+        channel.as_str() != "nowhere"
+    }
+
+    async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure> {
+        Err(Failure::Channel { channel: from.clone(), why: "no answer".to_owned() })
+    }
+
+    async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure> {
+        let what = format!("taken over from {from} already");
+        Err(Failure::Conflict { what, next: "go on".to_owned() })
+    }
+
+    async fn figures(&self) -> String {
+        "# EOF\n".to_owned()
+    }
+}
+
+/// How many pushes a door lets through until it is told more.
+const PUSHES: usize = 1_000;
+
+/// A door that answers as it is told, and keeps what it was given.
+pub(super) struct FakeDoor {
+    pub answer: Mutex<Option<Taken>>,
+    pub pushes: Mutex<Vec<Push>>,
+    /// Each push waits for a permit.
+    pub gate: Semaphore,
+    pub arrived: Semaphore,
+}
+
+impl FakeDoor {
+    pub(super) fn new() -> Arc<FakeDoor> {
+        Arc::new(FakeDoor {
+            answer: Mutex::new(Some(Taken::Yes)),
+            pushes: Mutex::default(),
+            gate: Semaphore::new(PUSHES),
+            arrived: Semaphore::new(0),
+        })
+    }
+
+    /// Lets no push through any more.
+    pub(super) fn shut(&self) {
+        assert_eq!(self.gate.forget_permits(PUSHES), PUSHES, "shut before any push");
+    }
+
+    /// Says what the next pushes are answered; `None`: it panics.
+    pub(super) fn says(&self, taken: Option<Taken>) {
+        *self.answer.lock().expect("unpoisoned") = taken;
+    }
+}
+
+#[async_trait]
+impl Door for FakeDoor {
+    async fn push(&self, push: &Push) -> Taken {
+        self.pushes.lock().expect("unpoisoned").push(push.clone());
+        self.arrived.add_permits(1);
+        self.gate.acquire().await.expect("open").forget();
+        let answer = *self.answer.lock().expect("unpoisoned");
+        answer.unwrap_or_else(|| panic!("asked to"))
+    }
+}
+
+/// Both doors, served.
+pub(super) struct Served {
+    pub desk: Arc<FakeDesk>,
+    pub door: Arc<FakeDoor>,
+    pub metrics: Arc<Metrics>,
+    pub base: String,
+    pub address: std::net::SocketAddr,
+    pub socket: PathBuf,
+    pub stop: CancellationToken,
+    pub task: JoinHandle<()>,
+    _dir: TempDir,
+}
+
+/// Serves a state; `change` may alter the options.
+pub(super) async fn serve(state: State, change: impl FnOnce(&mut Options)) -> Served {
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = dir.path().join("evenkeel.sock");
+    let mut options = Options::new("127.0.0.1:0".parse().expect("an address"), socket.clone());
+    change(&mut options);
+    let (desk, door, metrics) = (FakeDesk::new(state), FakeDoor::new(), Arc::new(Metrics::new()));
+    let shopify = [(channel("main"), Arc::clone(&door) as Arc<dyn Door>)].into();
+    let web = Web { desk: desk.clone(), shopify, metrics: metrics.clone(), options };
+    let open: Open = web.open().await.expect("both doors open");
+    let (address, stop) = (open.address(), CancellationToken::new());
+    let task = tokio::spawn(open.serve(stop.clone()));
+    Served { desk, door, metrics, base: format!("http://{address}"), address, socket, stop, task, _dir: dir }
+}
+
+impl Served {
+    /// Asks the admin API.
+    pub(super) async fn ask(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
+        ask(&self.socket, method, path, body).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Value {
+        let (status, told) = self.ask(Method::GET, path, "").await;
+        assert_eq!(status, StatusCode::OK, "{path}: {told}");
+        told
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &str) -> Value {
+        let (status, told) = self.ask(Method::POST, path, body).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {told}");
+        told
+    }
+
+    /// Expects a refusal that says what is wrong and what to do.
+    #[track_caller]
+    pub(super) fn refused(
+        &self,
+        method: Method,
+        path: &str,
+        body: &str,
+        status: u16,
+        says: &str,
+    ) -> impl Future<Output = ()> {
+        let at = std::panic::Location::caller();
+        async move {
+            let (got, told) = self.ask(method, path, body).await;
+            assert_eq!(got.as_u16(), status, "{at}: {told}");
+            let (error, next) = (told["error"].as_str().unwrap_or(""), told["next"].as_str().unwrap_or(""));
+            assert!(error.contains(says), "{at}: {told}");
+            assert!(!next.is_empty(), "{at}: {told}");
+        }
+    }
+}
+
+async fn ask(socket: &Path, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
+    let stream = UnixStream::connect(socket).await.expect("the socket is there");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "evenkeel")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body.to_owned())))
+        .expect("a request");
+    let answer = sender.send_request(request).await.expect("an answer");
+    let status = answer.status();
+    let bytes = answer.into_body().collect().await.expect("a body").to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("no JSON: {bytes:?}")))
+}
+
+pub(super) fn channel(name: &str) -> ChannelId {
+    ChannelId::new(name).expect("a name")
+}
+
+pub(super) fn sku(text: &str) -> Sku {
+    Sku::new(text).expect("a SKU")
+}
+
+fn ids(pairs: &[(IdKind, &str)]) -> Identifiers {
+    Identifiers::new(pairs.iter().copied()).expect("good")
+}
+
+fn q(units: i64) -> Quantity {
+    Quantity::new(units)
+}
+
+fn abilities(sells: bool) -> Abilities {
+    Abilities {
+        quantities: sells,
+        compare_and_set: sells,
+        visible: Visible::AtOnce,
+        sells,
+        restocks_cancels: false,
+        restocks_returns: false,
+        posts: !sells,
+        counts: (!sells).then_some(Measure::OnHand),
+        batch: 10,
+        late_ms: 1_000,
+        stale_ms: 0,
+        feed_lag_ms: 0,
+        visible_ms: 1_000,
+        look_ms: 0,
+    }
+}
+
+fn policy(kind: ChannelKind) -> ChannelPolicy {
+    let erp = kind == ChannelKind::Tryton;
+    ChannelPolicy {
+        kind,
+        abilities: abilities(!erp),
+        locations: vec![LocationId::new("warehouse").expect("a name")],
+        buffer: q(0),
+        min: q(0),
+        max: None,
+        posts: Posts { sales: erp, shipments: erp, returns: erp },
+        feed_late_ms: 0,
+    }
+}
+
+/// A shop `main`, a marketplace `us` and an ERP `erp`.
+pub(super) fn policies() -> Policies {
+    let channels = [
+        (channel("main"), policy(ChannelKind::Shopify)),
+        (channel("us"), policy(ChannelKind::Amazon)),
+        (channel("erp"), policy(ChannelKind::Tryton)),
+    ];
+    let row = MappingRow { sku: sku("MUG"), channel: channel("us"), ids: ids(&[(IdKind::Asin, "B0MUG")]) };
+    Policies {
+        instance: Instance::new("test").expect("a name"),
+        mode: Mode::Live,
+        locations: vec![LocationId::new("warehouse").expect("a name")],
+        channels: channels.into(),
+        allocation: Allocation::default(),
+        overrides: Vec::new(),
+        returns: Returns::Restock,
+        mapping: MappingRules { master: Some(channel("erp")), table: vec![row], ..MappingRules::default() },
+        brake: Brake { zero_percent: 20, move_percent: 50, min_skus: 2 },
+        retry: Retry { base_ms: 1_000, cap_ms: 60_000, circuit_failures: 5, circuit_open_ms: 30_000 },
+        alerts: AlertPolicy { after_tries: 3, after_ms: 60_000, repeat_ms: 0, webhook: true },
+        drift: DriftPolicy { repair: Repair::Ours },
+    }
+}
+
+/// A state that knows its configuration and nothing else.
+pub(super) fn configured() -> State {
+    let mut state = State::default();
+    run(&mut state, Command::Configure(Box::new(policies())));
+    state
+}
+
+pub(super) fn run(state: &mut State, command: Command) -> Reply {
+    decide(state, command, Timestamp::from_millis(OPENED)).1.expect("taken")
+}
+
+pub(super) fn item(pairs: &[(IdKind, &str)], shows: Option<i64>) -> CatalogueItem {
+    let levels = shows.map(|units| Levels::of(q(units)));
+    CatalogueItem {
+        ids: ids(pairs),
+        title: Some("A thing".to_owned()),
+        by: FulfilledBy::Merchant,
+        levels,
+        unwritable: None,
+    }
+}
+
+pub(super) fn count(lines: &[(&str, i64)], opening: bool) -> Command {
+    let location = || LocationId::new("warehouse").expect("a name");
+    let line = |(code, units): &(&str, i64)| CountLine {
+        ids: ids(&[(IdKind::Sku, code)]),
+        location: location(),
+        quantity: q(*units),
+    };
+    Command::Count(Count {
+        counter: channel("erp"),
+        measure: Measure::OnHand,
+        as_of: Timestamp::from_millis(OPENED),
+        begun: Seq(u64::MAX),
+        lines: lines.iter().map(line).collect(),
+        opening,
+        absent: Vec::new(),
+    })
+}
+
+/// `TSHIRT/BL` (10) and `MUG` (5) in all systems, opened; a nameless item in the shop.
+pub(super) fn opened() -> State {
+    let mut state = configured();
+    for (name, items) in [
+        ("erp", vec![item(&[(IdKind::Sku, "TSHIRT/BL")], None), item(&[(IdKind::Sku, "MUG")], None)]),
+        (
+            "main",
+            vec![
+                item(&[(IdKind::Sku, "TSHIRT/BL"), (IdKind::InventoryItem, "11")], Some(7)),
+                item(&[(IdKind::Sku, "MUG"), (IdKind::InventoryItem, "12")], Some(5)),
+                item(&[(IdKind::InventoryItem, "13")], Some(1)),
+            ],
+        ),
+        ("us", vec![item(&[(IdKind::Sku, "MUG"), (IdKind::Asin, "B0MUG")], Some(5))]),
+    ] {
+        let read_at = Timestamp::from_millis(OPENED);
+        run(&mut state, Command::Catalogue { channel: channel(name), read_at, items });
+        run(&mut state, Command::Catalogued { channel: channel(name) });
+    }
+    run(&mut state, count(&[("TSHIRT/BL", 10), ("MUG", 5)], true));
+    run(&mut state, Command::Initialise);
+    state
+}
+
+/// An order of one line, placed after the opening.
+pub(super) fn order(id: &str, code: &str, units: i64) -> OrderSnapshot {
+    let line = LineSnapshot {
+        line: LineId::new("1").expect("an id"),
+        ids: ids(&[(IdKind::Sku, code)]),
+        location: None,
+        by: FulfilledBy::Merchant,
+        totals: Totals { ordered: q(units), ..Totals::default() },
+        rest: Rest::Open,
+    };
+    let at = Timestamp::from_millis(OPENED + 1_000);
+    OrderSnapshot {
+        order: OrderId::new(id).expect("an id"),
+        name: Some(format!("#{id}")),
+        version: at,
+        placed_at: at,
+        complete: true,
+        lines: vec![line],
+    }
+}

@@ -1,0 +1,144 @@
+//! The Amazon connector against the sandbox's Amazon, which shares no code with it.
+
+use evenkeel::{
+    connectors::{
+        Connector, Observed, Outcome, Put,
+        amazon::{Amazon, Options, Rates, Timing},
+        http,
+    },
+    model::{
+        FulfilledBy, IdKind, IdempotencyKey, Identifiers, LocationId, OrderId, Quantity, Rest, Timestamp,
+        Totals,
+    },
+    sandbox::Span,
+};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::support::{World, until_empty};
+
+/// Connects to the sandbox's Amazon with the documented rates.
+async fn connect(world: &World) -> Amazon {
+    let told = world.get("systems").await["amazon"].clone();
+    let text = |key: &str| told[key].as_str().expect("the sandbox tells it").to_owned();
+    let options = Options {
+        base_url: Url::parse(&text("base_url")).expect("a URL"),
+        lwa_url: Url::parse(&text("lwa_url")).expect("a URL"),
+        seller_id: text("seller_id"),
+        marketplace_ids: vec![text("marketplace_id")],
+        client_id: text("client_id"),
+        client_secret: SecretString::from(text("client_secret")),
+        refresh_token: SecretString::from(text("refresh_token")),
+        location: LocationId::new("main").expect("a name"),
+        product_type: "PRODUCT".to_owned(),
+        application: "evenkeel".to_owned(),
+        rates: Rates::default(),
+        timing: Timing::default(),
+        http: http::Options::default(),
+    };
+    Amazon::new(options).expect("the options are good")
+}
+
+fn put(ids: &Identifiers, units: i64) -> Put {
+    Put {
+        ids: ids.clone(),
+        location: LocationId::new("main").expect("a name"),
+        quantity: Quantity::new(units),
+        compare: None,
+        key: IdempotencyKey::new("k").expect("a key"),
+        reference: "test".to_owned(),
+    }
+}
+
+/// Returns the sandbox's name of the SKU that a row of the catalogue belongs to, and the row's identifiers.
+async fn first_own(world: &World, amazon: &Amazon) -> (String, Identifiers) {
+    let page = amazon.catalogue(None).await.expect("a page");
+    let skus = world.get("books").await["skus"].as_array().expect("a list").clone();
+    let codes: Vec<&str> = skus.iter().filter_map(|sku| sku["sku"].as_str()).collect();
+    let own = page.items.into_iter().find_map(|item| {
+        let sku = item.ids.get(IdKind::Sku)?.to_owned();
+        (item.by == FulfilledBy::Merchant && codes.contains(&sku.as_str())).then_some((sku, item.ids))
+    });
+    own.expect("some SKU has the same name on both sides")
+}
+
+#[tokio::test]
+async fn a_quantity_is_accepted_and_shows_later_and_amazons_own_stock_is_never_written() {
+    let world = World::start(|_| {}).await;
+    let amazon = connect(&world).await;
+    assert_eq!(amazon.check().await.expect("it answers").problems, Vec::<String>::new());
+    let items = amazon.catalogue(None).await.expect("a page").items;
+    let (own, fba): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.by == FulfilledBy::Merchant);
+    assert_eq!((own.len(), fba.len()), (12, 1));
+    let puts: Vec<Put> =
+        own.iter().chain(&fba).zip(20..).map(|(item, units)| put(&item.ids, units)).collect();
+    let outcomes = amazon.write(&puts).await;
+    let (last, others) = outcomes.split_last().expect("one for each");
+    assert!(matches!(last, Outcome::Rejected { .. }), "{last:?}");
+    assert!(others.iter().all(|o| matches!(o, Outcome::Accepted { submission: Some(_) })), "{others:?}");
+    let ids: Vec<Identifiers> = own.iter().map(|item| item.ids.clone()).collect();
+    until_empty("every quantity shows", async || {
+        let seen = amazon.read_back(&ids).await.expect("an answer");
+        let wrong = seen.into_iter().zip(20..).filter(|(seen, units)| match seen {
+            Observed::Seen(levels) => levels.available.units() != *units,
+            Observed::Absent | Observed::Unwritable { .. } => true,
+        });
+        wrong.map(|(seen, units)| format!("{seen:?} is not {units}")).collect()
+    })
+    .await;
+    assert_eq!(world.get("books").await["fba_violations"], json!(0));
+}
+
+/// Returns what Amazon tells of an order: who fulfils it, its totals, and what became of the rest.
+async fn told(amazon: &Amazon, order: &str) -> (FulfilledBy, [i64; 2], Rest) {
+    let id = OrderId::new(order).expect("an id");
+    let read = amazon.order(&id).await.expect("an answer").expect("it is there");
+    let line = &read.lines[0];
+    let Totals { ordered, fulfilled, .. } = line.totals;
+    (line.by, [ordered.units(), fulfilled.units()], line.rest)
+}
+
+#[tokio::test]
+async fn an_order_is_told_from_placement_to_its_end() {
+    let world = World::start(|options| {
+        options.amazon.pending_ms = Span { min: 1, max: 1 };
+        options.amazon.cancelled_zeroed_share = 0.0;
+    })
+    .await;
+    let amazon = connect(&world).await;
+    let (sku, ids) = first_own(&world, &amazon).await;
+    let order = async |units: i64| -> String {
+        let lines = json!([{"sku": sku, "quantity": units}]);
+        let placed = world.post("order", json!({"channel": "amazon", "lines": lines})).await;
+        placed["order"].as_str().map(str::to_owned).expect("an id")
+    };
+    let name = |order: &str| json!({"channel": "amazon", "order": order});
+    let (kept, shipped, cancelled) = (order(1).await, order(2).await, order(1).await);
+    until_empty("no order is pending", async || {
+        let page = amazon.orders(Timestamp::ZERO, None).await.expect("a page");
+        if page.orders.len() == 3 { vec![] } else { vec![format!("{} orders", page.orders.len())] }
+    })
+    .await;
+    assert_eq!(told(&amazon, &kept).await, (FulfilledBy::Merchant, [1, 0], Rest::Open));
+    let ask = async |path: &str, body: Value| world.post(path, body).await;
+    until_empty("the order can be shipped", async || {
+        let read = told(&amazon, &shipped).await;
+        if read.2 == Rest::Open { vec![] } else { vec![format!("{read:?}")] }
+    })
+    .await;
+    ask("cancel", name(&cancelled)).await;
+    ask("fulfil", name(&shipped)).await;
+    assert_eq!(told(&amazon, &cancelled).await.2, Rest::Released);
+    assert_eq!(told(&amazon, &shipped).await, (FulfilledBy::Merchant, [2, 2], Rest::Released));
+    let page = amazon.orders(Timestamp::ZERO, None).await.expect("a page");
+    assert_eq!(page.unreadable, []);
+    let line = page.orders.iter().flat_map(|order| &order.lines).next().expect("a line");
+    assert_eq!(
+        (line.ids.get(IdKind::Sku), line.ids.get(IdKind::Asin)),
+        (ids.get(IdKind::Sku), ids.get(IdKind::Asin))
+    );
+    assert!(page.read_through.is_some_and(|through| through > Timestamp::ZERO));
+    let nobody = OrderId::new("000-0000000-0000000").expect("an id");
+    assert_eq!(amazon.order(&nobody).await, Ok(None));
+}

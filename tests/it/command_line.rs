@@ -1,0 +1,278 @@
+//! Every command against a live daemon: the values it tells, and how it fails.
+
+use serde_json::{Value, json};
+
+use crate::{
+    live::{Home, Live, bare, file, run},
+    support::{World, order},
+};
+
+async fn open() -> (World, Home, Live) {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    let live = home.open(&world).await;
+    (world, home, live)
+}
+
+/// Returns what the world's books say of its first SKU.
+async fn first(world: &World) -> Value {
+    world.get("books").await["skus"][0].clone()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
+/// Returns the element of a list that has this value.
+fn find<'a>(list: &'a Value, key: &str, value: &str) -> &'a Value {
+    let mut all = list.as_array().expect("a list").iter();
+    all.find(|one| one[key] == value).unwrap_or_else(|| panic!("no `{key}` is `{value}` in {list:#}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_and_outbox_tell_how_all_channels_are() {
+    let (world, home, live) = open().await;
+    home.settle(&world).await;
+    let status = home.ask(&["status"]).await.json();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    for (key, value) in [
+        ("instance", json!("demo")),
+        ("mode", json!("live")),
+        ("skus", json!(12)),
+        ("orders", json!(0)),
+        ("dead_letters", json!(0)),
+        ("alerts_firing", json!(0)),
+        ("unmatched", json!(0)),
+    ] {
+        assert_eq!(status[key], value, "{key}: {status:#}");
+    }
+    assert!(status["initialised_at"].is_string(), "{status:#}");
+    // Of Amazon's thirteen listings one is sent by Amazon itself and never written.
+    for (channel, kind, listings, unwritable) in
+        [("erp", "tryton", 12, 0), ("market", "amazon", 13, 1), ("shop", "shopify", 12, 0)]
+    {
+        let told = find(&status["channels"], "channel", channel);
+        let got = (&told["kind"], &told["listings"], &told["unwritable"], &told["unconfirmed"]);
+        assert_eq!(got, (&json!(kind), &json!(listings), &json!(unwritable), &json!(0)), "{told:#}");
+        assert_eq!(told["circuit"]["state"], "closed", "{told:#}");
+    }
+    assert_eq!(home.ask(&["outbox"]).await.json(), json!({"rows": [], "more": false}));
+    home.ask(&["outbox", "--channel", "nope"]).await.fails(4, "channel `nope` is not configured");
+    live.stop().await;
+    home.ask(&["status"]).await.fails(3, "no daemon answers");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sku_and_an_order_are_told_with_what_is_booked() {
+    let (world, home, live) = open().await;
+    let book = first(&world).await;
+    let (sku, stock) = (text(&book["sku"]), book["physical"].as_i64().expect("a number"));
+    let id = order(&world, "shopify", sku, 2).await;
+    home.settle(&world).await;
+
+    let told = home.ask(&["sku", sku]).await.json();
+    let place = &told["stock"][0];
+    let got = [&place["on_hand"], &place["committed"], &place["available"]].map(Value::as_i64);
+    assert_eq!(got, [Some(stock), Some(2), Some(stock - 2)], "{told:#}");
+    assert_eq!(place["opened"]["counter"], "erp");
+    for channel in ["shop", "market"] {
+        let listing = find(&told["listings"], "channel", channel);
+        assert_eq!(
+            (&listing["state"], &listing["base"]),
+            (&json!("confirmed"), &json!(stock - 2)),
+            "{listing:#}"
+        );
+    }
+    let sale = find(&told["recent"], "kind", "sale");
+    assert_eq!((&sale["quantity"], &sale["committed"]), (&json!(2), &json!(2)), "{sale:#}");
+
+    let name = text(&sale["order"]["order"]);
+    let told = home.ask(&["order", "shop", name]).await.json();
+    let line = &told["lines"][0];
+    assert_eq!((&line["bound"]["sku"], &line["open"]), (&json!(sku), &json!(2)), "order {id}: {told:#}");
+    assert_eq!((&line["totals"]["ordered"], &line["booked"]["ordered"]), (&json!(2), &json!(2)), "{told:#}");
+    let posting = &told["postings"][0];
+    assert_eq!((&posting["channel"], &posting["state"]), (&json!("erp"), &json!("done")), "{told:#}");
+    assert_eq!(posting["acknowledged"][0]["totals"]["ordered"], 2, "{told:#}");
+
+    home.ask(&["sku", "NO-SUCH-SKU"]).await.fails(4, "there is no SKU `NO-SUCH-SKU`");
+    home.ask(&["order", "shop", "1"]).await.fails(4, "there is no order `shop:1`");
+    live.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_shows_zero_until_it_is_resumed() {
+    let (world, home, live) = open().await;
+    let book = first(&world).await;
+    let sku = text(&book["sku"]);
+    home.settle(&world).await;
+    let said = home.ask(&["pause", "--sku", sku]).await.json();
+    assert_eq!(said["done"], format!("SKU `{sku}` is stopped: it is set to zero"));
+    crate::support::until_empty("zero is shown", async || {
+        let book = first(&world).await;
+        let shown = [&book["shopify"]["shown"], &book["amazon"]["shown"]];
+        if shown == [&json!(0), &json!(0)] { vec![] } else { vec![format!("{shown:?}")] }
+    })
+    .await;
+    assert_eq!(home.ask(&["sku", sku]).await.json()["paused"], "stopped");
+    let said = home.ask(&["resume", "--sku", sku]).await.json();
+    assert_eq!(said["done"], format!("SKU `{sku}` goes on"));
+    home.settle(&world).await;
+    assert_eq!(home.ask(&["sku", sku]).await.json()["paused"], Value::Null);
+    home.ask(&["pause", "--channel", "nope"]).await.fails(4, "channel `nope` is not configured");
+    home.ask(&["resume", "--channel", "nope"]).await.fails(4, "channel `nope` is not configured");
+
+    let said = home.ask(&["poll", "shop"]).await.json();
+    assert_eq!(said["done"], "`shop` will be read now");
+    home.ask(&["poll", "nope"]).await.fails(4, "channel `nope` is not configured");
+    live.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mapping_goes_out_and_comes_in_as_csv() {
+    let (world, home, live) = open().await;
+    let book = first(&world).await;
+    let sku = text(&book["sku"]);
+    let bound = home.ask(&["map", "list", "--listings"]).await.json();
+    let rows = bound["rows"].as_array().expect("a list");
+    assert_eq!(rows.len(), 12 + 13 + 12, "{bound:#}");
+    assert_eq!(rows.iter().filter(|row| row["sku"] == sku && row["channel"] == "shop").count(), 1);
+    let empty = json!({"rows": [], "unmatched": [], "unmapped": [], "next": null});
+    assert_eq!(home.ask(&["map", "list"]).await.json(), empty);
+    assert_eq!(home.ask(&["map", "list", "--unmatched"]).await.json(), empty);
+
+    let csv = format!("sku,channel,asin\n{sku},market,B0NEWASIN1\n");
+    let good = file(home.dir.path(), "good.csv", &csv);
+    assert_eq!(home.ask(&["map", "import", &good, "--dry-run"]).await.json()["rows"], 1);
+    assert_eq!(home.ask(&["map", "list"]).await.json(), empty, "a dry run changes nothing");
+    assert_eq!(home.ask(&["map", "import", &good]).await.json()["rows"], 1);
+    let row = json!({"sku": sku, "channel": "market", "ids": {"asin": "B0NEWASIN1"}, "from": "imported"});
+    assert_eq!(home.ask(&["map", "export"]).await.json()["rows"], json!([row]));
+    let out = run(bare().arg("--socket").arg(home.path("evenkeel.sock")).args(["map", "export"])).await;
+    assert!(out.out.starts_with("sku,channel,") && out.out.contains(&format!("{sku},market,")), "{out:#?}");
+
+    let bad = file(home.dir.path(), "bad.csv", "sku,channel,upc\nA,market,1\n");
+    home.ask(&["map", "import", &bad]).await.fails(5, "line 1: there is no column `upc`");
+    home.ask(&["map", "list", "--channel", "nope"]).await.fails(4, "channel `nope` is not configured");
+    home.ask(&["map", "export", "--channel", "nope"]).await.fails(4, "channel `nope` is not configured");
+    live.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signed_body_that_cannot_be_read_is_a_dead_letter_that_can_be_discarded() {
+    let (world, home, live) = open().await;
+    let none = json!({"letters": [], "more": false});
+    assert_eq!(home.ask(&["dead-letters", "list"]).await.json(), none);
+    let secret = text(&world.get("systems").await["shopify"]["client_secret"]).to_owned();
+    let status = crate::support::webhook(&home.web, &secret, "orders/create", b"{\"id\": ").await;
+    assert_eq!(status, 200, "it is kept, so it need not be sent again");
+    let told = home.ask(&["dead-letters", "list"]).await.json();
+    let letter = &told["letters"][0];
+    assert_eq!((&letter["kind"], &letter["channel"]), (&json!("quarantine"), &json!("shop")), "{told:#}");
+    let id = text(&letter["id"]);
+    crate::support::until_empty("an alert fires", async || {
+        let alerts = home.ask(&["alerts"]).await.json();
+        let mut all = alerts["alerts"].as_array().expect("a list").iter();
+        let fires = all.any(|alert| {
+            alert["kind"] == "quarantine" && alert["subject"] == "shop" && alert["firing"] == json!(true)
+        });
+        if fires { vec![] } else { vec![alerts.to_string()] }
+    })
+    .await;
+    assert_eq!(
+        home.ask(&["dead-letters", "discard", id]).await.json()["done"],
+        format!("`{id}` is given up")
+    );
+    assert_eq!(home.ask(&["dead-letters", "list"]).await.json(), none);
+    home.ask(&["dead-letters", "retry", id]).await.fails(4, "there is no dead letter");
+    home.ask(&["dead-letters", "discard", "count:99999"])
+        .await
+        .fails(4, "there is no dead letter `count:99999`");
+    live.stop().await;
+    home.ask(&["alerts"]).await.fails(3, "no daemon answers");
+    home.ask(&["dead-letters", "list"]).await.fails(3, "no daemon answers");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_opening_stock_is_shown_before_it_is_taken_over_and_only_once() {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    let live = home.serve().await;
+    let books = world.get("books").await;
+    let units: i64 =
+        books["skus"].as_array().expect("a list").iter().filter_map(|s| s["physical"].as_i64()).sum();
+    let preview = home.ask(&["init", "--from", "erp", "--dry-run"]).await.json();
+    assert_eq!(
+        (&preview["from"], &preview["skus"], &preview["units"]),
+        (&json!("erp"), &json!(12), &json!(units))
+    );
+    assert_eq!(home.ask(&["status"]).await.json()["initialised_at"], Value::Null, "nothing was done yet");
+    home.ask(&["init", "--from", "nope", "--yes"]).await.fails(4, "nope");
+    let done = home.ask(&["init", "--from", "erp", "--yes"]).await.json();
+    assert_eq!((&done["from"], &done["skus"], &done["units"]), (&json!("erp"), &json!(12), &json!(units)));
+    home.ask(&["init", "--from", "erp", "--yes"]).await.fails(5, "taken over already");
+    live.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_is_proved_and_rebuilt_offline() {
+    let (world, home, live) = open().await;
+    let sku = text(&first(&world).await["sku"]).to_owned();
+    order(&world, "amazon", &sku, 1).await;
+    home.settle(&world).await;
+    let written = home.ask(&["checkpoint"]).await.json();
+    assert!(written["seq"].as_u64() > Some(0) && text(&written["head"]).len() == 64, "{written:#}");
+    home.ask(&["rebuild"]).await.fails(1, "is in use");
+    live.stop().await;
+    home.ask(&["checkpoint"]).await.fails(3, "no daemon answers");
+
+    let proof = home.verify().await;
+    assert_eq!(
+        (&proof["skus"], &proof["orders"], &proof["unfinished"]),
+        (&json!(12), &json!(1), &Value::Null)
+    );
+    assert!(
+        proof["seq"].as_u64() >= written["seq"].as_u64() && proof["entries"].as_u64() >= Some(13),
+        "{proof:#}"
+    );
+    let built = home.ask(&["rebuild"]).await.json();
+    assert_eq!((&built["seq"], &built["skus"], &built["orders"]), (&proof["seq"], &json!(12), &json!(1)));
+    assert_eq!(home.verify().await["head"], proof["head"], "a rebuild writes no journal");
+
+    let segment = std::fs::read_dir(home.path("store/journal")).expect("a journal").flatten().next();
+    let segment = segment.expect("a segment").path();
+    let mut bytes = std::fs::read(&segment).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&segment, bytes).expect("written");
+    home.ask(&["verify"]).await.fails(65, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_tells_every_problem_and_asks_every_channel() {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    let offline = home.ask(&["check"]).await.json();
+    assert_eq!(find(&offline["channels"], "channel", "shop")["answer"], "not asked", "{offline:#}");
+    let online = home.ask(&["check", "--online"]).await.json();
+    for channel in ["erp", "market", "shop"] {
+        assert_eq!(find(&online["channels"], "channel", channel)["answer"], "good", "{online:#}");
+    }
+    let erp = find(&online["channels"], "channel", "erp");
+    assert!(text(&erp["notes"][0]).starts_with("Tryton 8."), "{erp:#}");
+    crate::support::secret(home.dir.path(), "erp-key", "wrong");
+    let refused = home.ask(&["check", "--online"]).await;
+    assert_eq!(refused.code, Some(5), "{refused:#?}");
+
+    let bad = file(home.dir.path(), "bad.toml", "[web]\nlistn = \"x\"\n");
+    for command in ["check", "run", "status", "verify"] {
+        let told = run(bare().args(["--config", &bad, "--json", command])).await;
+        told.fails(78, "web.listn: unknown key; did you mean `listen`?");
+        told.fails(78, "locations: is missing");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish"] {
+        let script = run(bare().args(["completions", shell])).await;
+        assert!(script.code == Some(0) && script.out.contains("dead-letters"), "{shell}");
+    }
+    assert_eq!(run(bare().args(["completions", "tcsh"])).await.code, Some(2));
+}

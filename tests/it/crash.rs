@@ -1,0 +1,123 @@
+//! The daemon dies, at named points and at any moment, and nothing is lost or counted twice.
+
+use std::{collections::BTreeMap, os::unix::process::ExitStatusExt, time::Duration};
+
+use evenkeel::sandbox::Span;
+use serde_json::{Value, json};
+
+use crate::{
+    live::{Home, Live},
+    support::World,
+};
+
+/// Shelves so full that nothing is oversold while the daemon is away.
+async fn world() -> World {
+    World::start(|options| {
+        options.catalogue.skus = 8;
+        options.catalogue.opening = Span { min: 150, max: 200 };
+    })
+    .await
+}
+
+/// On hand and committed of each SKU, as the daemon holds them.
+async fn balances(home: &Home, world: &World) -> BTreeMap<String, [i64; 2]> {
+    let mut held = BTreeMap::new();
+    for sku in skus(world).await {
+        let told = home.ask(&["sku", &sku]).await.json();
+        let places = told["stock"].as_array().cloned().unwrap_or_default();
+        let sum = |key: &str| places.iter().filter_map(|place| place[key].as_i64()).sum();
+        held.insert(sku, [sum("on_hand"), sum("committed")]);
+    }
+    held
+}
+
+async fn skus(world: &World) -> Vec<String> {
+    let books = world.get("books").await;
+    let all = books["skus"].as_array().into_iter().flatten();
+    all.filter_map(|sku| sku["sku"].as_str().map(str::to_owned)).collect()
+}
+
+/// The same as [`balances`], as it is in truth.
+async fn truth(world: &World) -> BTreeMap<String, [i64; 2]> {
+    let books = world.get("books").await;
+    let all = books["skus"].as_array().into_iter().flatten();
+    let units = |of: &Value| of.as_i64().expect("a number");
+    all.map(|sku| {
+        let code = sku["sku"].as_str().expect("a code").to_owned();
+        (code, [units(&sku["physical"]), units(&sku["committed"])])
+    })
+    .collect()
+}
+
+/// Starts it again, waits until all agree, and proves the balances and the journal.
+async fn recovers(home: &Home, world: &World, after: &str) {
+    let live = home.serve().await;
+    home.settle(world).await;
+    assert_eq!(balances(home, world).await, truth(world).await, "after {after}");
+    live.stop().await;
+    let proof = home.verify().await;
+    assert!(proof["entries"].as_u64() > Some(0), "after {after}: {proof}");
+}
+
+async fn shoppers(world: &World, orders: u64) {
+    world.post("shop", json!({"orders": orders, "per_second": 40.0})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_dies_at_each_named_point_and_every_unit_is_still_counted_once() {
+    let world = world().await;
+    let home = Home::new(&world).await;
+    home.open(&world).await.stop().await;
+    for point in ["after_append:9", "after_sync:7", "after_batch:2", "after_write:3", "after_post:2"] {
+        let live: Live = home.start(Some(point));
+        let mut asked = 0;
+        let ended = live
+            .dies(async || {
+                if asked % 20 == 0 {
+                    shoppers(&world, 6).await;
+                }
+                asked += 1;
+            })
+            .await;
+        assert_eq!(ended.signal(), Some(6), "at {point}: {ended}");
+        recovers(&home, &world, point).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_killed_at_any_moment_under_load_and_every_unit_is_still_counted_once() {
+    let kills = std::env::var("EVENKEEL_TEST_KILLS").ok();
+    let kills: u32 = kills.map_or(8, |text| text.parse().expect("EVENKEEL_TEST_KILLS is a number"));
+    let world = world().await;
+    let home = Home::new(&world).await;
+    home.open(&world).await.stop().await;
+    let mut moments = Vec::new();
+    for _ in 0..kills {
+        let live = home.start(None);
+        shoppers(&world, 8).await;
+        // The moment itself is what is tried, nothing waits for it.
+        let moment = rand::random_range(20..1_500);
+        moments.push(moment);
+        tokio::time::sleep(Duration::from_millis(moment)).await;
+        live.kill().await;
+    }
+    recovers(&home, &world, &format!("kills at {moments:?} ms")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_is_deleted_and_comes_back_the_same_from_the_journal() {
+    let world = world().await;
+    let home = Home::new(&world).await;
+    let live = home.open(&world).await;
+    shoppers(&world, 20).await;
+    home.settle(&world).await;
+    let before = balances(&home, &world).await;
+    let orders = home.ask(&["status"]).await.json()["orders"].clone();
+    live.stop().await;
+    std::fs::remove_dir_all(home.path("store/state")).expect("the state is there");
+    let live = home.serve().await;
+    assert_eq!(balances(&home, &world).await, before);
+    assert_eq!(home.ask(&["status"]).await.json()["orders"], orders);
+    live.stop().await;
+    home.verify().await;
+}

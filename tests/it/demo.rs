@@ -1,0 +1,102 @@
+//! `evenkeel demo` as a person runs it: it agrees whatever fails on the way, and notices what should not agree.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const SIZE: [&str; 7] = ["demo", "--orders", "40", "--rate", "20", "--skus", "10"];
+
+fn demo(args: &[&str]) -> (Output, Value) {
+    let output = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        .args(SIZE)
+        .arg("--json")
+        .args(args)
+        .env_remove("EVENKEEL_CONFIG")
+        .env_remove("EVENKEEL_SOCKET")
+        .output()
+        .expect("the demo runs");
+    let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{args:?}: {error}: {}", String::from_utf8_lossy(&output.stderr));
+    });
+    (output, told)
+}
+
+/// Plays the demo with these faults, and expects every figure of an agreement.
+#[track_caller]
+fn agrees(faults: &[&str]) -> Value {
+    let args: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
+    let (output, told) = demo(&args);
+    assert_eq!(output.status.code(), Some(0), "{told:#}\n{}", String::from_utf8_lossy(&output.stderr));
+    let yes = serde_json::json!(true);
+    assert_eq!((&told["agrees"], &told["verified"]), (&yes, &yes), "{told:#}");
+    for system in ["shopify", "amazon", "erp"] {
+        assert_eq!(told["agreeing"][system], 10, "{system}: {told:#}");
+    }
+    assert_eq!(told["skus"], 10);
+    assert_eq!(told["disagreeing"], serde_json::json!([]));
+    told
+}
+
+/// Plays the demo and meddles at its end, and expects the exit code for it and one SKU that is named.
+#[track_caller]
+fn notices(tamper: &str) {
+    let (output, told) = demo(&["--tamper", tamper, "--settle", "12"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(65), "{told:#}\n{said}");
+    assert_eq!(told["disagreeing"].as_array().map(Vec::len), Some(1), "{told:#}");
+    let failure: Value = serde_json::from_str(said.trim()).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!(failure["code"], 65);
+    assert_eq!(failure["error"], "the books do not agree");
+    let kept =
+        failure["next"].as_str().and_then(|next| next.split_once("are in ")).expect("it names a directory");
+    assert!(std::fs::read_dir(kept.1).is_ok_and(|mut files| files.next().is_some()), "{failure}");
+    std::fs::remove_dir_all(kept.1).expect("the directory is ours");
+}
+
+#[test]
+fn nothing_fails_and_all_agree_with_figures_to_show() {
+    let told = agrees(&[]);
+    let sum =
+        |key: &str| told[key].as_object().map_or(0, |of| of.values().filter_map(Value::as_u64).sum::<u64>());
+    let shoppers = sum("orders") + told["turned_away"].as_u64().unwrap_or(0);
+    assert!(sum("orders") > 20 && shoppers >= 40, "{told:#}");
+    assert!(told["writes"].as_u64() > Some(0), "{told:#}");
+    for system in ["shopify", "amazon"] {
+        let spans: Vec<i64> =
+            told["visible_ms"][system].as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
+        assert!(matches!(spans[..], [p50, p99] if p50 <= p99), "{system}: {told:#}");
+    }
+    let notes = told["notes"].to_string();
+    assert!(notes.contains("Amazon's limits are multiplied"), "what is shortened must be said: {notes}");
+}
+
+#[test]
+fn all_agree_after_an_outage_of_amazon() {
+    let told = agrees(&["amazon-outage=5s"]);
+    assert!(told["write_tries_again"].as_u64() > Some(0), "the outage must have been felt: {told:#}");
+}
+
+#[test]
+fn all_agree_although_each_system_fails_now_and_then() {
+    agrees(&["shopify-errors=5%", "amazon-errors=5%", "erp-errors=5%"]);
+}
+
+#[test]
+fn all_agree_although_webhooks_come_twice_not_at_all_or_out_of_order() {
+    agrees(&["webhooks-duplicated=10%", "webhooks-dropped=5%", "webhooks-reordered=20%"]);
+}
+
+#[test]
+fn all_agree_although_answers_are_lost() {
+    agrees(&["lost-answers=5%"]);
+}
+
+#[test]
+fn a_quantity_that_is_changed_behind_its_back_is_noticed() {
+    notices("quantity");
+}
+
+#[test]
+fn an_order_that_no_feed_shows_is_noticed() {
+    notices("order");
+}

@@ -1,0 +1,210 @@
+//! The real `evenkeel` binary as a child: the daemon, and the commands that ask it.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    process::{Child, Command},
+    time::{Instant, sleep, timeout},
+};
+
+use crate::support::{PATIENCE, World, config, until_empty};
+
+const TICK: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// The directory of a daemon: its configuration, its secrets, its store.
+pub(crate) struct Home {
+    pub dir: TempDir,
+    pub web: String,
+}
+
+/// How a command ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Told {
+    /// Returns the answer of a command that must have gone well.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// Expects a failure with this exit code, whose message has this text, and which says what to do next.
+    #[track_caller]
+    pub(crate) fn fails(&self, code: i32, text: &str) {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        let failure: Value =
+            serde_json::from_str(&self.err).unwrap_or_else(|error| panic!("{error}: {self:#?}"));
+        assert_eq!(failure["code"], code, "{self:#?}");
+        assert!(failure["error"].as_str().is_some_and(|error| error.contains(text)), "{self:#?}");
+        assert!(failure["next"].is_string(), "{self:#?}");
+    }
+}
+
+impl Home {
+    pub(crate) async fn new(world: &World) -> Home {
+        let dir = tempfile::tempdir().expect("a directory");
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+        let web = free.expect("loopback has a free port").to_string();
+        let text = config(world, dir.path()).await;
+        let text = text.replace("listen = \"127.0.0.1:0\"", &format!("listen = \"{web}\""));
+        std::fs::write(dir.path().join("evenkeel.toml"), text).expect("written");
+        Home { dir, web }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = bare();
+        command.arg("--config").arg(self.path("evenkeel.toml"));
+        command
+    }
+
+    /// Runs a command to its end, with `--json`.
+    pub(crate) async fn ask(&self, args: &[&str]) -> Told {
+        run(self.command().arg("--json").args(args)).await
+    }
+
+    /// Starts the daemon, which may die at a named point.
+    pub(crate) fn start(&self, crash_at: Option<&str>) -> Live {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("daemon.log"));
+        let log = log.expect("a log");
+        let mut command = self.command();
+        if let Some(point) = crash_at {
+            command.env("EVENKEEL_CRASH_AT", point);
+        }
+        let out = log.try_clone().expect("a log");
+        let child = command.arg("run").stdin(Stdio::null()).stdout(out).stderr(log).spawn();
+        Live { child: child.expect("the daemon starts") }
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub(crate) async fn serve(&self) -> Live {
+        let live = self.start(None);
+        self.ready().await;
+        live
+    }
+
+    async fn ready(&self) {
+        until_empty("the daemon answers", async || {
+            let told = self.ask(&["status"]).await;
+            if told.code == Some(0) { vec![] } else { vec![told.err, self.log()] }
+        })
+        .await;
+    }
+
+    /// Starts the daemon, takes over the ERP's stock, and has the world's webhooks sent here.
+    pub(crate) async fn open(&self, world: &World) -> Live {
+        let live = self.serve().await;
+        self.ask(&["init", "--from", "erp", "--yes"]).await.json();
+        let hooks = format!("http://{}/webhooks/shopify/shop", self.web);
+        world.post("webhooks", serde_json::json!({"url": hooks})).await;
+        live
+    }
+
+    /// Waits until every system shows what the world's books say, and nothing is under way.
+    pub(crate) async fn settle(&self, world: &World) {
+        until_empty("all agree", async || {
+            let mut left = world.disagreements().await;
+            let quiet = world.get("quiet").await;
+            if quiet["quiet"] != serde_json::json!(true) {
+                left.push(quiet.to_string());
+            }
+            if left.is_empty() {
+                let waiting = self.ask(&["outbox"]).await.json();
+                left.extend(waiting["rows"].as_array().into_iter().flatten().map(Value::to_string));
+            }
+            left
+        })
+        .await;
+    }
+
+    pub(crate) async fn verify(&self) -> Value {
+        self.ask(&["verify"]).await.json()
+    }
+
+    fn log(&self) -> String {
+        let text = std::fs::read_to_string(self.path("daemon.log")).unwrap_or_default();
+        text.lines().rev().take(5).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A running daemon. Dropping it kills it.
+pub(crate) struct Live {
+    child: Child,
+}
+
+impl Live {
+    /// Ends it as systemd does.
+    pub(crate) async fn stop(mut self) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill can be run");
+        assert!(asked.success());
+        let ended = self.ended().await;
+        assert!(ended.success(), "{ended}");
+    }
+
+    /// Ends it as a power cut does.
+    pub(crate) async fn kill(mut self) {
+        self.child.start_kill().expect("it is our child");
+        assert_eq!(self.ended().await.signal(), Some(9));
+    }
+
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is our child")
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
+        timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").expect("it is our child")
+    }
+
+    /// Waits until it has died by itself, doing this again and again meanwhile.
+    pub(crate) async fn dies(mut self, mut meanwhile: impl AsyncFnMut()) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.has_ended() {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the daemon does not die");
+            meanwhile().await;
+            sleep(TICK).await;
+        }
+    }
+}
+
+/// Returns the binary with nothing that the environment adds.
+pub(crate) fn bare() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+    for name in ["EVENKEEL_CONFIG", "EVENKEEL_SOCKET", "EVENKEEL_CRASH_AT"] {
+        command.env_remove(name);
+    }
+    command.kill_on_drop(true);
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) async fn run(command: &mut Command) -> Told {
+    let output = timeout(PATIENCE, command.stdin(Stdio::null()).output()).await;
+    let output = output.expect("it ends in time").expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Told { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+/// Writes a file and returns its path as text.
+pub(crate) fn file(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, text).expect("written");
+    path.display().to_string()
+}
