@@ -17,12 +17,12 @@ use tokio::time::Instant;
 use crate::{
     cli::{
         Failure,
-        client::Client,
+        client::{Client, part},
         demo::books::{Control, Sale},
         failure::Kind,
     },
     model::ChannelId,
-    web::view::{InitDone, InitRequest, Outbox},
+    web::view::{InitDone, InitRequest, ListingView, Outbox, SkuView},
 };
 
 /// What the demo shortens, said where its figures are.
@@ -94,7 +94,26 @@ impl Parts {
         let _: InitDone = parts.ask("/v1/init/apply", Some(json!(InitRequest { from }))).await?;
         let hooks = format!("http://{}/webhooks/shopify/shop", parts.web);
         parts.control.webhooks(&hooks).await?;
+        parts.wait_known().await?;
         Ok(parts)
+    }
+
+    /// Waits until the daemon knows what every channel shows, so that faults strike a shop at work.
+    async fn wait_known(&mut self) -> Result<(), Failure> {
+        let books = self.control.books().await?;
+        let Some(last) = books.skus.last() else { return Ok(()) };
+        let path = format!("/v1/skus/{}", part(&last.sku));
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            self.alive()?;
+            let view: SkuView = self.ask(&path, None).await?;
+            let unknown = |l: &ListingView| l.desired.is_some() && l.base.is_none();
+            if !view.listings.iter().any(unknown) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err(Failure::new(Kind::Failed, format!("the channels were not read within {PATIENCE:?}")))
     }
 
     async fn wait_ready(&mut self) -> Result<(), Failure> {
