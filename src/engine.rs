@@ -19,6 +19,8 @@ pub mod registry;
 pub mod rows;
 pub mod run;
 pub mod schedule;
+#[cfg(test)]
+mod tests;
 pub mod wake;
 
 pub use run::{Daemon, Error, run};

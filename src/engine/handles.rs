@@ -89,10 +89,10 @@ impl web::Desk for Handles {
     }
 
     async fn figures(&self) -> String {
-        self.metrics.set_queue(self.ledger.queued());
         let (metrics, now) = (Arc::clone(&self.metrics), self.clock.now());
         // Figures that are a little old are better than none.
         drop(timeout(FIGURES_WITHIN, self.ledger.read(move |state| metrics.standing(state, now))).await);
+        self.metrics.set_queue(self.ledger.queued());
         self.metrics.encode()
     }
 }

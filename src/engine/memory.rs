@@ -52,6 +52,11 @@ impl MemoryStore {
         self.len() == 0
     }
 
+    /// Returns how many records were appended and are not durable yet.
+    pub fn pending(&self) -> usize {
+        self.lock().pending.len()
+    }
+
     /// Returns the position that the last checkpoint reflects.
     pub fn checkpointed(&self) -> Option<u64> {
         self.lock().checkpoint

@@ -3,4 +3,4 @@
 mod admin;
 mod public;
 mod socket;
-mod world;
+pub(crate) mod world;

@@ -52,9 +52,14 @@ impl Draft<'_> {
             .state
             .index
             .of(Kind::Fencing, channel)
-            .map_while(|work| match work {
-                Work::Fencing { seq, listing, .. } if *seq <= fed.begun => Some(listing),
-                _ => None,
+            .map_while(|work| {
+                if let Work::Fencing { seq, listing, .. } = work
+                    && *seq <= fed.begun
+                {
+                    Some(listing)
+                } else {
+                    None
+                }
             })
             .filter(|listing| {
                 let look = self.state.listing(listing).and_then(|l| l.writes.look);

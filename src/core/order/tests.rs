@@ -299,6 +299,7 @@ fn history(steps: &[Step], ticks: &[i64]) -> Vec<OrderSnapshot> {
                 let Some((t, rest)) = lines.get_mut(LINES[n]).filter(|(_, rest)| *rest == Open) else {
                     continue;
                 };
+                #[expect(clippy::wildcard_enum_match_arm, reason = "a step that cannot be taken is left out")]
                 match *step {
                     Step::Ship(_) if open(t) => t[3] += 1,
                     Step::Cancel(_) if open(t) => t[1] += 1,

@@ -39,10 +39,10 @@ use crate::{
 };
 
 /// When the stock of [`opened`] was counted.
-pub(super) const OPENED: i64 = 1_700_000_000_000;
+pub(crate) const OPENED: i64 = 1_700_000_000_000;
 
 /// A ledger without a journal: commands are decided at once.
-pub(super) struct FakeDesk {
+pub(crate) struct FakeDesk {
     pub state: Mutex<State>,
     now: AtomicI64,
     pub stopping: Mutex<bool>,
@@ -50,7 +50,7 @@ pub(super) struct FakeDesk {
 }
 
 impl FakeDesk {
-    pub(super) fn new(state: State) -> Arc<FakeDesk> {
+    pub(crate) fn new(state: State) -> Arc<FakeDesk> {
         Arc::new(FakeDesk {
             state: Mutex::new(state),
             now: AtomicI64::new(OPENED + 60_000),
@@ -59,7 +59,7 @@ impl FakeDesk {
         })
     }
 
-    pub(super) fn do_now(&self, command: Command) -> Reply {
+    pub(crate) fn do_now(&self, command: Command) -> Reply {
         let now = self.vitals().now;
         decide(&mut self.state.lock().expect("unpoisoned"), command, now).1.expect("taken")
     }
@@ -120,7 +120,7 @@ impl Desk for FakeDesk {
 const PUSHES: usize = 1_000;
 
 /// A door that answers as it is told, and keeps what it was given.
-pub(super) struct FakeDoor {
+pub(crate) struct FakeDoor {
     pub answer: Mutex<Option<Taken>>,
     pub pushes: Mutex<Vec<Push>>,
     /// Each push waits for a permit.
@@ -129,7 +129,7 @@ pub(super) struct FakeDoor {
 }
 
 impl FakeDoor {
-    pub(super) fn new() -> Arc<FakeDoor> {
+    pub(crate) fn new() -> Arc<FakeDoor> {
         Arc::new(FakeDoor {
             answer: Mutex::new(Some(Taken::Yes)),
             pushes: Mutex::default(),
@@ -139,12 +139,12 @@ impl FakeDoor {
     }
 
     /// Lets no push through any more.
-    pub(super) fn shut(&self) {
+    pub(crate) fn shut(&self) {
         assert_eq!(self.gate.forget_permits(PUSHES), PUSHES, "shut before any push");
     }
 
     /// Says what the next pushes are answered; `None`: it panics.
-    pub(super) fn says(&self, taken: Option<Taken>) {
+    pub(crate) fn says(&self, taken: Option<Taken>) {
         *self.answer.lock().expect("unpoisoned") = taken;
     }
 }
@@ -161,7 +161,7 @@ impl Door for FakeDoor {
 }
 
 /// Both doors, served.
-pub(super) struct Served {
+pub(crate) struct Served {
     pub desk: Arc<FakeDesk>,
     pub door: Arc<FakeDoor>,
     pub metrics: Arc<Metrics>,
@@ -174,7 +174,7 @@ pub(super) struct Served {
 }
 
 /// Serves a state; `change` may alter the options.
-pub(super) async fn serve(state: State, change: impl FnOnce(&mut Options)) -> Served {
+pub(crate) async fn serve(state: State, change: impl FnOnce(&mut Options)) -> Served {
     let dir = tempfile::tempdir().expect("a directory");
     let socket = dir.path().join("evenkeel.sock");
     let mut options = Options::new("127.0.0.1:0".parse().expect("an address"), socket.clone());
@@ -190,17 +190,17 @@ pub(super) async fn serve(state: State, change: impl FnOnce(&mut Options)) -> Se
 
 impl Served {
     /// Asks the admin API.
-    pub(super) async fn ask(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
         ask(&self.socket, method, path, body).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, told) = self.ask(Method::GET, path, "").await;
         assert_eq!(status, StatusCode::OK, "{path}: {told}");
         told
     }
 
-    pub(super) async fn post(&self, path: &str, body: &str) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Value {
         let (status, told) = self.ask(Method::POST, path, body).await;
         assert_eq!(status, StatusCode::OK, "{path}: {told}");
         told
@@ -208,7 +208,7 @@ impl Served {
 
     /// Expects a refusal that says what is wrong and what to do.
     #[track_caller]
-    pub(super) fn refused(
+    pub(crate) fn refused(
         &self,
         method: Method,
         path: &str,
@@ -245,11 +245,11 @@ async fn ask(socket: &Path, method: Method, path: &str, body: &str) -> (StatusCo
     (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("no JSON: {bytes:?}")))
 }
 
-pub(super) fn channel(name: &str) -> ChannelId {
+pub(crate) fn channel(name: &str) -> ChannelId {
     ChannelId::new(name).expect("a name")
 }
 
-pub(super) fn sku(text: &str) -> Sku {
+pub(crate) fn sku(text: &str) -> Sku {
     Sku::new(text).expect("a SKU")
 }
 
@@ -295,7 +295,7 @@ fn policy(kind: ChannelKind) -> ChannelPolicy {
 }
 
 /// A shop `main`, a marketplace `us` and an ERP `erp`.
-pub(super) fn policies() -> Policies {
+pub(crate) fn policies() -> Policies {
     let channels = [
         (channel("main"), policy(ChannelKind::Shopify)),
         (channel("us"), policy(ChannelKind::Amazon)),
@@ -319,17 +319,17 @@ pub(super) fn policies() -> Policies {
 }
 
 /// A state that knows its configuration and nothing else.
-pub(super) fn configured() -> State {
+pub(crate) fn configured() -> State {
     let mut state = State::default();
     run(&mut state, Command::Configure(Box::new(policies())));
     state
 }
 
-pub(super) fn run(state: &mut State, command: Command) -> Reply {
+pub(crate) fn run(state: &mut State, command: Command) -> Reply {
     decide(state, command, Timestamp::from_millis(OPENED)).1.expect("taken")
 }
 
-pub(super) fn item(pairs: &[(IdKind, &str)], shows: Option<i64>) -> CatalogueItem {
+pub(crate) fn item(pairs: &[(IdKind, &str)], shows: Option<i64>) -> CatalogueItem {
     let levels = shows.map(|units| Levels::of(q(units)));
     CatalogueItem {
         ids: ids(pairs),
@@ -340,7 +340,7 @@ pub(super) fn item(pairs: &[(IdKind, &str)], shows: Option<i64>) -> CatalogueIte
     }
 }
 
-pub(super) fn count(lines: &[(&str, i64)], opening: bool) -> Command {
+pub(crate) fn count(lines: &[(&str, i64)], opening: bool) -> Command {
     let location = || LocationId::new("warehouse").expect("a name");
     let line = |(code, units): &(&str, i64)| CountLine {
         ids: ids(&[(IdKind::Sku, code)]),
@@ -359,7 +359,7 @@ pub(super) fn count(lines: &[(&str, i64)], opening: bool) -> Command {
 }
 
 /// `TSHIRT/BL` (10) and `MUG` (5) in all systems, opened; a nameless item in the shop.
-pub(super) fn opened() -> State {
+pub(crate) fn opened() -> State {
     let mut state = configured();
     for (name, items) in [
         ("erp", vec![item(&[(IdKind::Sku, "TSHIRT/BL")], None), item(&[(IdKind::Sku, "MUG")], None)]),
@@ -383,7 +383,7 @@ pub(super) fn opened() -> State {
 }
 
 /// An order of one line, placed after the opening.
-pub(super) fn order(id: &str, code: &str, units: i64) -> OrderSnapshot {
+pub(crate) fn order(id: &str, code: &str, units: i64) -> OrderSnapshot {
     let line = LineSnapshot {
         line: LineId::new("1").expect("an id"),
         ids: ids(&[(IdKind::Sku, code)]),

@@ -1,0 +1,5 @@
+//! The ledger, the intakes and the opening stock behind the real doors, on a store in memory.
+
+mod doors;
+mod opening;
+mod world;

@@ -1,0 +1,216 @@
+//! A daemon without its loops: a ledger on a store in memory, channels that are lists, and both doors.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use tempfile::TempDir;
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::{Clock, ManualClock},
+    connectors::{
+        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome,
+        Posting, Push, Put, Received, Refusal, Scope, http, shopify,
+    },
+    core::{Command, State},
+    engine::{
+        handles::Handles,
+        init::{Opening, Reach},
+        intake::{Intake, Quarantine},
+        lane::Hint,
+        ledger::{Ledger, Options},
+        memory::MemoryStore,
+        registry::Connectors,
+        wake::Wakes,
+    },
+    model::{
+        Abilities, CatalogueItem, CountLine, Identifiers, LocationId, OrderId, OrderSnapshot, Timestamp,
+        Totals,
+    },
+    telemetry::Metrics,
+    web::{
+        self, Door, Web,
+        tests::world::{OPENED, channel, policies},
+    },
+};
+
+/// The client secret of the shop `main`.
+pub(super) const SECRET: &str = "hush";
+pub(super) const SHOP: &str = "example.myshopify.com";
+
+/// A channel that is a list.
+#[derive(Default)]
+pub(super) struct Listed {
+    pub pages: Mutex<Vec<Vec<CatalogueItem>>>,
+    pub orders: Mutex<Vec<OrderSnapshot>>,
+    pub counts: Mutex<Vec<CountLine>>,
+    pub fault: Mutex<Option<Fault>>,
+}
+
+impl Listed {
+    fn up(&self) -> Result<(), Fault> {
+        self.fault.lock().expect("unpoisoned").clone().map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait]
+impl Connector for Listed {
+    fn abilities(&self) -> Abilities {
+        panic!("the policies say what it can")
+    }
+
+    async fn write(&self, puts: &[Put]) -> Vec<Outcome> {
+        panic!("nothing is to be written here: {puts:?}")
+    }
+
+    async fn read_back(&self, _: &[Identifiers]) -> Result<Vec<Observed>, Fault> {
+        Err(Fault::NotOffered("read_back"))
+    }
+
+    async fn orders(&self, _: Timestamp, _: Option<&Cursor>) -> Result<OrderPage, Fault> {
+        self.up()?;
+        let orders = self.orders.lock().expect("unpoisoned").clone();
+        Ok(OrderPage { orders, read_through: Some(Timestamp::from_millis(OPENED)), ..OrderPage::default() })
+    }
+
+    async fn order(&self, _: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
+        Ok(None)
+    }
+
+    async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
+        self.up()?;
+        let at: usize = after.map_or(0, |cursor| cursor.0.parse().expect("our own"));
+        let pages = self.pages.lock().expect("unpoisoned");
+        let next = (at + 1 < pages.len()).then(|| Cursor((at + 1).to_string()));
+        Ok(CataloguePage { items: pages.get(at).cloned().unwrap_or_default(), next })
+    }
+
+    fn receive(&self, _: &Push) -> Result<Received, Refusal> {
+        Err(Refusal::Forged("nobody pushes here".to_owned()))
+    }
+
+    async fn changed(&self, _: Timestamp) -> Result<Changed, Fault> {
+        Ok(Changed::default())
+    }
+
+    async fn counts(&self, _: &Scope, _: Option<&Cursor>) -> Result<CountPage, Fault> {
+        self.up()?;
+        let lines = self.counts.lock().expect("unpoisoned").clone();
+        Ok(CountPage { lines, as_of: Timestamp::from_millis(OPENED), ..CountPage::default() })
+    }
+
+    async fn posted(&self, _: &Posting) -> Result<Vec<Totals>, Fault> {
+        Ok(Vec::new())
+    }
+
+    async fn post(&self, posting: &Posting) -> Outcome {
+        panic!("nothing is to be posted here: {posting:?}")
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        Ok(Checked::default())
+    }
+}
+
+pub(super) struct World {
+    pub store: MemoryStore,
+    pub ledger: Ledger,
+    pub metrics: Arc<Metrics>,
+    pub lists: BTreeMap<&'static str, Arc<Listed>>,
+    pub opening: Arc<Handles>,
+    pub address: SocketAddr,
+    pub stop: CancellationToken,
+    _hints: mpsc::Receiver<Hint>,
+    pub dir: TempDir,
+}
+
+/// The shop as Shopify's connector sees it; only its pushes are used.
+fn shop() -> shopify::Shopify {
+    let options = shopify::Options {
+        shop: SHOP.to_owned(),
+        base_url: "https://example.myshopify.com/".parse().expect("a URL"),
+        api_version: shopify::options::API_VERSION.to_owned(),
+        access_token: SecretString::from("token"),
+        webhook_secrets: vec![SecretString::from(SECRET)],
+        location: shopify::options::Location { id: LocationId::new("warehouse").expect("a name"), number: 1 },
+        http: http::Options::default(),
+    };
+    shopify::Shopify::new(options).expect("good settings")
+}
+
+/// Starts on `state`, with room for `queue_max` commands.
+pub(super) async fn start(state: State, queue_max: usize) -> World {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, metrics) = (MemoryStore::new(), Arc::new(Metrics::new()));
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_millis(OPENED + 60_000)));
+    let names = ["erp", "main", "us"];
+    let wakes = Arc::new(Wakes::new(names.map(channel)));
+    let options = Options { queue_max, group_max: 1 };
+    let boxed = Box::new(store.clone());
+    let (ledger, _) = Ledger::start(state, boxed, clock.clone(), wakes.clone(), metrics.clone(), &options)
+        .expect("a thread");
+    ledger.submit(Command::Configure(Box::new(policies()))).await.expect("configured");
+    let lists: BTreeMap<&'static str, Arc<Listed>> = names.map(|name| (name, Arc::default())).into();
+    let connectors: Connectors =
+        lists.iter().map(|(name, list)| (channel(name), Arc::clone(list) as Arc<dyn Connector>)).collect();
+    let quarantine = Arc::new(Quarantine::new(dir.path().join("quarantine"), ledger.clone(), clock.clone()));
+    let reach = Reach { lookback: Duration::from_secs(3_600), overlap: Duration::ZERO };
+    let opening = Opening {
+        connectors,
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        wakes: wakes.clone(),
+        metrics: metrics.clone(),
+        quarantine: quarantine.clone(),
+        feeds: [(channel("main"), reach), (channel("us"), reach)].into(),
+        turn: tokio::sync::Mutex::new(()),
+    };
+    let handles = Arc::new(Handles {
+        ledger: ledger.clone(),
+        clock,
+        wakes,
+        metrics: metrics.clone(),
+        opening,
+        started: Instant::now(),
+    });
+    let (hint, hints) = mpsc::channel(8);
+    let intake = Intake {
+        channel: channel("main"),
+        connector: Arc::new(shop()),
+        ledger: ledger.clone(),
+        quarantine,
+        hints: hint,
+        metrics: metrics.clone(),
+    };
+    let web = Web {
+        desk: handles.clone(),
+        shopify: [(channel("main"), Arc::new(intake) as Arc<dyn Door>)].into(),
+        metrics: metrics.clone(),
+        options: web::Options::new("127.0.0.1:0".parse().expect("an address"), dir.path().join("s")),
+    };
+    let open = web.open().await.expect("both doors open");
+    let (address, stop) = (open.address(), CancellationToken::new());
+    tokio::spawn(open.serve(stop.clone()));
+    World { store, ledger, metrics, lists, opening: handles, address, stop, _hints: hints, dir }
+}
+
+impl World {
+    pub(super) async fn read<T: Send + 'static>(&self, read: impl FnOnce(&State) -> T + Send + 'static) -> T {
+        self.ledger.read(read).await.expect("the ledger answers")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // A held store would keep the ledger's thread.
+        self.store.release();
+        self.stop.cancel();
+    }
+}
