@@ -158,7 +158,8 @@ fn started(state: &mut State, epoch: u32) {
 }
 
 fn forget_bases(state: &mut State) {
-    let known = |row: &SkuRow| row.listings.iter().any(|l| l.writes.base.is_some() || l.writes.look.is_some());
+    let known =
+        |row: &SkuRow| row.listings.iter().any(|l| l.writes.base.is_some() || l.writes.look.is_some());
     let skus: Vec<Sku> =
         state.skus.iter().filter(|(_, row)| known(row)).map(|(sku, _)| sku.clone()).collect();
     for sku in skus {

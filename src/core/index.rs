@@ -213,9 +213,14 @@ impl Index {
         let listing = ListingRef { sku: Sku::new("!").expect("a valid SKU that sorts first"), at: 0 };
         let quantity = Quantity::new(i64::MIN);
         let from = Work::Ready { channel: channel.clone(), raise: true, quantity, listing };
-        self.work.range(from..).map_while(move |work| match work {
-            Work::Ready { channel: of, listing, .. } if of == channel => Some(listing),
-            _ => None,
+        self.work.range(from..).map_while(move |work| {
+            if let Work::Ready { channel: of, listing, .. } = work
+                && of == channel
+            {
+                Some(listing)
+            } else {
+                None
+            }
         })
     }
 
@@ -223,18 +228,28 @@ impl Index {
     pub fn unposted<'a>(&'a self, sku: &'a Sku) -> impl Iterator<Item = &'a OrderKey> + 'a {
         let order = first_order();
         let from = Work::Unposted { sku: sku.clone(), order };
-        self.work.range(from..).map_while(move |work| match work {
-            Work::Unposted { sku: of, order } if of == sku => Some(order),
-            _ => None,
+        self.work.range(from..).map_while(move |work| {
+            if let Work::Unposted { sku: of, order } = work
+                && of == sku
+            {
+                Some(order)
+            } else {
+                None
+            }
         })
     }
 
     /// Returns the orders of `sku` that came before its opening count, or are older than it and still open.
     pub fn older<'a>(&'a self, sku: &'a Sku) -> impl Iterator<Item = &'a OrderKey> + 'a {
         let from = Work::Older { sku: sku.clone(), order: first_order() };
-        self.work.range(from..).map_while(move |work| match work {
-            Work::Older { sku: of, order } if of == sku => Some(order),
-            _ => None,
+        self.work.range(from..).map_while(move |work| {
+            if let Work::Older { sku: of, order } = work
+                && of == sku
+            {
+                Some(order)
+            } else {
+                None
+            }
         })
     }
 

@@ -148,6 +148,7 @@ pub struct Illegal {
 }
 
 /// Advances a leg. Total: every pair of state and event is a transition or [`Illegal`].
+#[expect(clippy::result_large_err, reason = "the caller logs both, and a refusal is rare")]
 pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
     use {Event as E, State as S};
     let to = |state: S| Leg { state, ..leg.clone() };

@@ -52,7 +52,7 @@ pub fn resolve(state: &State, channel: &ChannelId, ids: &Identifiers) -> Resolve
     match guess {
         Resolved::Ambiguous(_) | Resolved::Unknown => {
             state.index.mapped(state, channel, ids).map_or(guess, Resolved::Sku)
-        },
+        }
         Resolved::Listing(_) | Resolved::Sku(_) => guess,
     }
 }

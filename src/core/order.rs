@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::posting::PostState,
     model::{
-        FulfilledBy, Identifiers, LineId, LineSnapshot, LocationId, OrderSnapshot, Overflow, Quantity, Rest, Seen, Seq,
-        Sku, Timestamp, Totals,
+        FulfilledBy, Identifiers, LineId, LineSnapshot, LocationId, OrderSnapshot, Overflow, Quantity, Rest,
+        Seen, Seq, Sku, Timestamp, Totals,
     },
 };
 
@@ -246,7 +246,8 @@ impl Order {
     /// Tells whether a fetch is older than a push from before it, by its version. Either the version went back or
     /// the fetch was answered from an old copy: a second fetch that says the same is believed.
     fn may_be_stale(&self, snapshot: &OrderSnapshot, begun: Seq) -> bool {
-        let pushed = self.whole_push.into_iter().chain(self.lines.values().filter_map(|l| Some(l.pushed?.rank)));
+        let pushed =
+            self.whole_push.into_iter().chain(self.lines.values().filter_map(|l| Some(l.pushed?.rank)));
         let beaten = pushed.into_iter().any(|p| p.version > snapshot.version && p.received <= begun);
         let newest = self.whole_fetch.is_none_or(|held| held.begun <= begun);
         let same = self.whole_fetch.is_some_and(|held| held.version == snapshot.version)

@@ -53,7 +53,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { segment_bytes: 32 * 1024 * 1024, payload_max: GROUP_BYTES_MAX / 2, group_max: GROUP_BYTES_MAX }
+        Options {
+            segment_bytes: 32 * 1024 * 1024,
+            payload_max: GROUP_BYTES_MAX / 2,
+            group_max: GROUP_BYTES_MAX,
+        }
     }
 }
 

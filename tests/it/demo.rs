@@ -3,14 +3,18 @@
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 const SIZE: [&str; 7] = ["demo", "--orders", "40", "--rate", "20", "--skus", "10"];
 
-fn demo(args: &[&str]) -> (Output, Value) {
+/// Plays the demo in a directory of its own.
+fn demo(args: &[&str]) -> (Output, Value, TempDir) {
+    let dir = tempfile::tempdir().expect("a directory");
     let output = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
         .args(SIZE)
         .arg("--json")
         .args(args)
+        .env("TMPDIR", dir.path())
         .env_remove("EVENKEEL_CONFIG")
         .env_remove("EVENKEEL_SOCKET")
         .output()
@@ -18,14 +22,14 @@ fn demo(args: &[&str]) -> (Output, Value) {
     let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         panic!("{args:?}: {error}: {}", String::from_utf8_lossy(&output.stderr));
     });
-    (output, told)
+    (output, told, dir)
 }
 
 /// Plays the demo with these faults, and expects every figure of an agreement.
 #[track_caller]
 fn agrees(faults: &[&str]) -> Value {
     let args: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
-    let (output, told) = demo(&args);
+    let (output, told, dir) = demo(&args);
     assert_eq!(output.status.code(), Some(0), "{told:#}\n{}", String::from_utf8_lossy(&output.stderr));
     let yes = serde_json::json!(true);
     assert_eq!((&told["agrees"], &told["verified"]), (&yes, &yes), "{told:#}");
@@ -34,13 +38,14 @@ fn agrees(faults: &[&str]) -> Value {
     }
     assert_eq!(told["skus"], 10);
     assert_eq!(told["disagreeing"], serde_json::json!([]));
+    assert_eq!(std::fs::read_dir(dir.path()).map(Iterator::count).ok(), Some(0), "nothing is left behind");
     told
 }
 
 /// Plays the demo and meddles at its end, and expects the exit code for it and one SKU that is named.
 #[track_caller]
 fn notices(tamper: &str) {
-    let (output, told) = demo(&["--tamper", tamper, "--settle", "12"]);
+    let (output, told, dir) = demo(&["--tamper", tamper, "--settle", "12"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(65), "{told:#}\n{said}");
     assert_eq!(told["disagreeing"].as_array().map(Vec::len), Some(1), "{told:#}");
@@ -49,8 +54,8 @@ fn notices(tamper: &str) {
     assert_eq!(failure["error"], "the books do not agree");
     let kept =
         failure["next"].as_str().and_then(|next| next.split_once("are in ")).expect("it names a directory");
-    assert!(std::fs::read_dir(kept.1).is_ok_and(|mut files| files.next().is_some()), "{failure}");
-    std::fs::remove_dir_all(kept.1).expect("the directory is ours");
+    let kept = std::path::Path::new(kept.1);
+    assert!(kept.starts_with(dir.path()) && kept.join("daemon.log").is_file(), "{failure}");
 }
 
 #[test]

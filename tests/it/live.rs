@@ -53,7 +53,8 @@ impl Told {
 
 impl Home {
     pub(crate) async fn new(world: &World) -> Home {
-        let dir = tempfile::tempdir().expect("a directory");
+        let mut dir = tempfile::tempdir().expect("a directory");
+        dir.disable_cleanup(keep());
         let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
         let web = free.expect("loopback has a free port").to_string();
         let text = config(world, dir.path()).await;
@@ -122,9 +123,16 @@ impl Home {
             if quiet["quiet"] != serde_json::json!(true) {
                 left.push(quiet.to_string());
             }
+            if keep() {
+                let sales = world.get("sales").await.to_string();
+                std::fs::write(self.path("sales.json"), sales).expect("written");
+            }
             if left.is_empty() {
                 let waiting = self.ask(&["outbox"]).await.json();
                 left.extend(waiting["rows"].as_array().into_iter().flatten().map(Value::to_string));
+            }
+            if !left.is_empty() {
+                left.push(self.ask(&["dead-letters", "list"]).await.out);
             }
             left
         })
@@ -182,6 +190,11 @@ impl Live {
             sleep(TICK).await;
         }
     }
+}
+
+/// Tells whether a person wants to look at what a test leaves behind, and at the sales that it made.
+fn keep() -> bool {
+    std::env::var_os("EVENKEEL_TEST_KEEP").is_some()
 }
 
 /// Returns the binary with nothing that the environment adds.

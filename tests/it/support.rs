@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evenkeel::{
     config::{Config, Secrets},
     connectors::Scope,
-    core::{Command, State, command::Count},
+    core::{Command, command::Count},
     engine::{Daemon, reconcile::read_catalogue},
     model::{ChannelId, CountLine, Measure, Timestamp},
     sandbox::{Addresses, Options, Running, Sandbox},
@@ -156,10 +156,6 @@ impl Shop {
         let stop = CancellationToken::new();
         let daemon = Daemon::start(config, &secrets, &stop).await.expect("the daemon starts");
         Shop { daemon, stop, dir }
-    }
-
-    pub(crate) async fn read<T: Send + 'static>(&self, read: impl FnOnce(&State) -> T + Send + 'static) -> T {
-        self.daemon.ledger().read(read).await.expect("the ledger answers")
     }
 
     /// Takes over the ERP's stock.

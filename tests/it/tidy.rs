@@ -137,11 +137,13 @@ fn functions(text: &str) -> Vec<(&str, usize)> {
     for (n, line) in lines.iter().enumerate() {
         let indent = &line[..line.len() - line.trim_start().len()];
         let words: Vec<&str> = line.split_whitespace().collect();
-        let Some(at) = words.iter().position(|word| *word == "fn") else { continue };
+        let Some(at) = words.iter().position(|word| *word == "fn").filter(|_| !line.ends_with('}')) else {
+            continue;
+        };
         let heads = |word: &&str| {
             ["pub", "async", "const", "unsafe", "extern"].contains(word) || word.starts_with("pub(")
         };
-        let Some(name) = words.get(at + 1).filter(|_| words[..at].iter().all(|word| heads(&word))) else {
+        let Some(name) = words.get(at + 1).filter(|_| words[..at].iter().all(heads)) else {
             continue;
         };
         let name = name.split(['(', '<']).next().unwrap_or_default();

@@ -15,6 +15,7 @@ macro_rules! tryton_or_skip {
 pub(crate) mod proxy;
 mod sandbox;
 pub(crate) mod server;
+mod whole;
 
 use std::{
     sync::{

@@ -273,6 +273,7 @@ webhook_retry_scale = 0.0002
 visibility_ms = {{ min = 200, max = 1500 }}
 order_lag_ms = 200
 pending_ms = {{ min = 300, max = 2000 }}
+cancelled_zeroed_share = 0.0
 rate_scale = 200.0
 
 [shoppers]

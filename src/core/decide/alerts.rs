@@ -76,7 +76,7 @@ impl Draft<'_> {
         let Some(held) = self.state.alerts.get(key).filter(|held| held.firing).cloned() else { return };
         // Only people who were told that it began are told that it ended; a telling under way may have arrived.
         let told = held.told.is_some_and(|(firing, _)| firing) || held.tries > 0;
-        let alert = (told && policies.alerts.webhook).then(|| Alert {
+        let alert = (told && policies.alerts.webhook).then_some(Alert {
             changed_at: self.now,
             firing: false,
             tries: 0,
@@ -112,7 +112,7 @@ impl Draft<'_> {
             // It changed while it was being told: what is true is still to be told.
             Some(Alert { told: Some((firing, self.now)), ..held })
         } else {
-            firing.then(|| Alert { told: Some((true, self.now)), send_at: None, tries: 0, ..held })
+            firing.then_some(Alert { told: Some((true, self.now)), send_at: None, tries: 0, ..held })
         };
         self.note(Record::Alert { key: key.clone(), alert })
     }
@@ -206,9 +206,7 @@ fn dead_letters(state: &State, channel: &ChannelId) -> Option<String> {
 
 fn unmapped(state: &State, channel: &ChannelId) -> Option<String> {
     let count = count(state.index.of(Kind::Unmapped, channel))?;
-    Some(format!(
-        "{count} orders have lines that no SKU was found for; see `evenkeel map list --unmatched`"
-    ))
+    Some(format!("{count} orders have lines that no SKU was found for; see `evenkeel map list --unmatched`"))
 }
 
 fn quarantined(state: &State, channel: &ChannelId) -> Option<String> {

@@ -118,9 +118,8 @@ impl Draft<'_> {
     /// Makes everything that was in flight when the process ended unknown.
     pub(super) fn start(&mut self, epoch: u32) -> Result<Reply, Refused> {
         self.emit(Record::Started { epoch });
-        let in_flight = self.state.index.all(Kind::InFlight).filter_map(|work| match work {
-            Work::InFlight { listing, .. } => Some(listing.clone()),
-            _ => None,
+        let in_flight = self.state.index.all(Kind::InFlight).filter_map(|work| {
+            if let Work::InFlight { listing, .. } = work { Some(listing.clone()) } else { None }
         });
         let now = self.now;
         for listing in in_flight.collect::<Vec<_>>() {

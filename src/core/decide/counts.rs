@@ -169,7 +169,8 @@ impl Draft<'_> {
             return None;
         }
         let covered: BTreeSet<(&Sku, &LocationId)> = lines.iter().map(|(sku, at, _)| (sku, at)).collect();
-        let is_covered = |held: &HeldCount| held.lines.iter().all(|(sku, at, _)| covered.contains(&(sku, at)));
+        let is_covered =
+            |held: &HeldCount| held.lines.iter().all(|(sku, at, _)| covered.contains(&(sku, at)));
         let replaced: Vec<Seq> = self
             .state
             .held

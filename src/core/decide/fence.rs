@@ -52,9 +52,14 @@ impl Draft<'_> {
             .state
             .index
             .of(Kind::Fencing, channel)
-            .map_while(|work| match work {
-                Work::Fencing { seq, listing, .. } if *seq <= fed.begun => Some(listing),
-                _ => None,
+            .map_while(|work| {
+                if let Work::Fencing { seq, listing, .. } = work
+                    && *seq <= fed.begun
+                {
+                    Some(listing)
+                } else {
+                    None
+                }
             })
             .filter(|listing| {
                 let look = self.state.listing(listing).and_then(|l| l.writes.look);
@@ -119,8 +124,8 @@ impl Draft<'_> {
         let repair = self.state.policies().map(|p| p.drift.repair).unwrap_or_default();
         let wrong = leg.as_ref().filter(|leg| !shows(observed, leg.quantity));
         let confirmed = |leg: &Leg| matches!(leg.state, leg::State::Confirmed);
-        let asks = wrong
-            .is_some_and(|leg| repair == Repair::Ask && (confirmed(leg) || leg.quantity > observed));
+        let asks =
+            wrong.is_some_and(|leg| repair == Repair::Ask && (confirmed(leg) || leg.quantity > observed));
         let repaired = wrong.is_some() && !asks;
         let expected = Some(expected);
         self.emit(Record::Drift { listing: listing.clone(), expected, observed, repaired });

@@ -94,9 +94,14 @@ impl Draft<'_> {
     }
 
     fn due_looks(&self, channel: &ChannelId, limit: usize) -> Vec<(ListingRef, Identifiers)> {
-        let due = self.state.index.of(Kind::Look, channel).map_while(|work| match work {
-            Work::Look { at, listing, .. } if *at <= self.now => Some(listing),
-            _ => None,
+        let due = self.state.index.of(Kind::Look, channel).map_while(|work| {
+            if let Work::Look { at, listing, .. } = work
+                && *at <= self.now
+            {
+                Some(listing)
+            } else {
+                None
+            }
         });
         due.take(limit)
             .filter_map(|listing| Some((listing.clone(), self.state.listing(listing)?.ids.clone())))
@@ -105,14 +110,20 @@ impl Draft<'_> {
 
     /// Returns the legs whose turn it is: lowers first, lowest stock first.
     fn turns(&self, channel: &ChannelId, policy: &ChannelPolicy, limit: usize) -> Vec<(ListingRef, Turn)> {
-        let again = self.state.index.of(Kind::Retry, channel).map_while(|work| match work {
-            Work::Retry { at, listing, .. } if *at <= self.now => Some(listing),
-            _ => None,
+        let again = self.state.index.of(Kind::Retry, channel).map_while(|work| {
+            if let Work::Retry { at, listing, .. } = work
+                && *at <= self.now
+            {
+                Some(listing)
+            } else {
+                None
+            }
         });
-        let ready = self.state.index.of(Kind::Ready, channel).filter_map(|work| match work {
-            Work::Ready { listing, .. } => Some(listing),
-            _ => None,
-        });
+        let ready = self
+            .state
+            .index
+            .of(Kind::Ready, channel)
+            .filter_map(|work| if let Work::Ready { listing, .. } = work { Some(listing) } else { None });
         let turn = |listing: &ListingRef| {
             let held = self.state.listing(listing)?;
             let (rank, turn) = self.turn(policy, held)?;
@@ -176,9 +187,14 @@ impl Draft<'_> {
     /// Settles by age what can no longer land.
     fn settle_old(&mut self, channel: &ChannelId, abilities: &Abilities) {
         let limit = self.now.plus_millis(-abilities.late_ms);
-        let old = self.state.index.of(Kind::Unsettled, channel).map_while(|work| match work {
-            Work::Unsettled { at, listing, .. } if *at <= limit => Some(listing.clone()),
-            _ => None,
+        let old = self.state.index.of(Kind::Unsettled, channel).map_while(|work| {
+            if let Work::Unsettled { at, listing, .. } = work
+                && *at <= limit
+            {
+                Some(listing.clone())
+            } else {
+                None
+            }
         });
         for listing in old.take(SETTLED_MAX).collect::<Vec<_>>() {
             let leg = self.state.listing(&listing).and_then(|held| held.leg.clone());
@@ -245,9 +261,8 @@ fn feed_due(state: &crate::core::State, channel: &ChannelId) -> Option<Timestamp
     }
     let policy = state.policies()?.channels.get(channel)?;
     let fed = state.channels.get(channel).and_then(|row| row.fed);
-    let fenced = state.index.of(Kind::Fencing, channel).take(WAITING_MAX).filter_map(|work| match work {
-        Work::Fencing { listing, .. } => state.listing(listing)?.writes.look,
-        _ => None,
+    let fenced = state.index.of(Kind::Fencing, channel).take(WAITING_MAX).filter_map(|work| {
+        if let Work::Fencing { listing, .. } = work { state.listing(listing)?.writes.look } else { None }
     });
     let fenced = fenced.map(|look| look.at.plus_millis(policy.abilities.feed_lag_ms));
     let raised = state.index.raises(channel).take(WAITING_MAX).filter_map(|listing| {

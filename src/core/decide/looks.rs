@@ -162,7 +162,8 @@ impl Draft<'_> {
         let shown = held.writes.base.is_some_and(|base| shows(base, leg.quantity));
         match &leg.state {
             // It should show what is wanted, so it is looked at until it does.
-            leg::State::Accepted { .. } | leg::State::Probing { .. } | leg::State::Looking { .. } if shown => {}
+            leg::State::Accepted { .. } | leg::State::Probing { .. } | leg::State::Looking { .. }
+                if shown => {}
             leg::State::Accepted { .. } | leg::State::Probing { .. } | leg::State::Looking { .. } => {
                 self.advance(listing, Event::Fenced, Why::Fenced, None, |_| {});
             }

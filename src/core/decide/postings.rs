@@ -34,9 +34,14 @@ impl Draft<'_> {
             .state
             .index
             .of(Kind::Post, channel)
-            .map_while(|work| match work {
-                Work::Post { at, order, .. } if *at <= self.now => Some(order.clone()),
-                _ => None,
+            .map_while(|work| {
+                if let Work::Post { at, order, .. } = work
+                    && *at <= self.now
+                {
+                    Some(order.clone())
+                } else {
+                    None
+                }
             })
             .take(limit)
             .collect();
@@ -158,9 +163,12 @@ impl Draft<'_> {
 
     /// What was under way when the process ended is looked up again, no sooner than it can have landed.
     pub(super) fn restart_postings(&mut self) {
-        let under_way = self.state.index.all(Kind::Posting).filter_map(|work| match work {
-            Work::Posting { channel, order } => Some((channel.clone(), order.clone())),
-            _ => None,
+        let under_way = self.state.index.all(Kind::Posting).filter_map(|work| {
+            if let Work::Posting { channel, order } = work {
+                Some((channel.clone(), order.clone()))
+            } else {
+                None
+            }
         });
         for (channel, key) in under_way.collect::<Vec<_>>() {
             let held = self.state.orders.get(&key).and_then(|order| order.posting(&channel)).cloned();

@@ -95,10 +95,7 @@ impl Draft<'_> {
             }
             None => Box::new(index.all(Kind::Unmapped)),
         };
-        work.filter_map(|work| match work {
-            Work::Unmapped { order, .. } => Some(order),
-            _ => None,
-        })
-        .filter(move |key| Some(*key) != last)
+        work.filter_map(|work| if let Work::Unmapped { order, .. } = work { Some(order) } else { None })
+            .filter(move |key| Some(*key) != last)
     }
 }

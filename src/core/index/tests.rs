@@ -91,7 +91,8 @@ fn work_of_one_kind_and_channel_does_not_run_into_its_neighbours() {
         let listing = ListingRef { sku: Sku::new("A").expect("a good sku"), at: 0 };
         Work::Fencing { channel: channel("b"), seq: Seq(seq), listing }
     };
-    let all = vec![fetch("a", "1"), fetch("b", "1"), fetch("b", "2"), unmapped("b", "1"), fencing(7), fencing(3)];
+    let all =
+        vec![fetch("a", "1"), fetch("b", "1"), fetch("b", "2"), unmapped("b", "1"), fencing(7), fencing(3)];
     index.replace_work(&[], all);
     let found = |kind: Kind, on: &str| index.of(kind, &channel(on)).cloned().collect::<Vec<_>>();
     assert_eq!(found(Kind::Fetch, "b"), [fetch("b", "1"), fetch("b", "2")]);

@@ -58,7 +58,8 @@ fn state(name: &str) -> State {
 
 fn event(name: &str) -> Event {
     let (look_at, until, reason) = (LATER, LATER, "no".to_owned());
-    let desired = |quantity| Desired { quantity: Quantity::new(quantity), revision: Revision(4), cause: Seq(9) };
+    let desired =
+        |quantity| Desired { quantity: Quantity::new(quantity), revision: Revision(4), cause: Seq(9) };
     match name {
         "<" => desired(4),
         ">" => desired(6),
@@ -173,8 +174,8 @@ fn a_leg_is_late_since_it_was_last_seen_live() {
 fn any_event() -> impl Strategy<Value = Event> {
     let names = TABLE.trim().lines().next().expect("a head").split_whitespace().skip(1);
     let names: Vec<String> = names.map(str::to_owned).collect();
-    (prop::sample::select(names), 0..20_i64, 0..20_i64).prop_map(|(name, quantity, sent_quantity)| {
-        match event(&name) {
+    (prop::sample::select(names), 0..20_i64, 0..20_i64).prop_map(
+        |(name, quantity, sent_quantity)| match event(&name) {
             Desired { .. } => {
                 Desired { quantity: Quantity::new(quantity), revision: Revision(0), cause: Seq(0) }
             }
@@ -196,8 +197,8 @@ fn any_event() -> impl Strategy<Value = Event> {
             | Event::Parked { .. }
             | Retried
             | Discarded) => other,
-        }
-    })
+        },
+    )
 }
 
 proptest! {

@@ -290,11 +290,16 @@ fn history(steps: &[Step], ticks: &[i64]) -> Vec<OrderSnapshot> {
         match *step {
             Step::Add(n) => drop(lines.entry(LINES[n]).or_insert(([1, 0, 0, 0, 0], Open))),
             Step::Remove(n) => drop(lines.remove(LINES[n])),
-            Step::Ship(n) | Step::Cancel(n) | Step::Lose(n) | Step::Return(n) | Step::TakeShipmentBack(n)
+            Step::Ship(n)
+            | Step::Cancel(n)
+            | Step::Lose(n)
+            | Step::Return(n)
+            | Step::TakeShipmentBack(n)
             | Step::Zero(n, _) => {
                 let Some((t, rest)) = lines.get_mut(LINES[n]).filter(|(_, rest)| *rest == Open) else {
                     continue;
                 };
+                #[expect(clippy::wildcard_enum_match_arm, reason = "a step that cannot be taken is left out")]
                 match *step {
                     Step::Ship(_) if open(t) => t[3] += 1,
                     Step::Cancel(_) if open(t) => t[1] += 1,
