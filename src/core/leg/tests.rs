@@ -33,7 +33,8 @@ const LATER: Timestamp = Timestamp::from_millis(2_000);
 
 fn sent(quantity: i64) -> Sent {
     let key = IdempotencyKey::new("k").expect("a good key");
-    Sent { quantity: Quantity::new(quantity), revision: Revision(2), compare: None, key, at: Timestamp::ZERO }
+    let compare = Some(Quantity::new(8));
+    Sent { quantity: Quantity::new(quantity), revision: Revision(2), compare, key, at: Timestamp::ZERO }
 }
 
 fn state(name: &str) -> State {
@@ -45,8 +46,8 @@ fn state(name: &str) -> State {
         "accepted" => State::Accepted { sent: sent(5), look_at, looks },
         "accepted7" => State::Accepted { sent: sent(7), look_at, looks },
         "probing" => Probing { sent: sent(5), look_at, looks },
-        "looking" => Looking { look_at, looks, stale: false },
-        "stale" => Looking { look_at, looks, stale: true },
+        "looking" => Looking { look_at, looks, refused: None },
+        "stale" => Looking { look_at, looks, refused: Some(Quantity::new(8)) },
         "retry" => Retry { at: NOW },
         "retry_later" => Retry { at: LATER },
         "confirmed" => Confirmed,
@@ -58,7 +59,8 @@ fn state(name: &str) -> State {
 
 fn event(name: &str) -> Event {
     let (look_at, until, reason) = (LATER, LATER, "no".to_owned());
-    let desired = |quantity| Desired { quantity: Quantity::new(quantity), revision: Revision(4), cause: Seq(9) };
+    let desired =
+        |quantity| Desired { quantity: Quantity::new(quantity), revision: Revision(4), cause: Seq(9) };
     match name {
         "<" => desired(4),
         ">" => desired(6),
@@ -90,8 +92,8 @@ fn letter(state: &State) -> &'static str {
         InFlight(_) => "I",
         State::Accepted { .. } => "A",
         Probing { .. } => "B",
-        Looking { stale: false, .. } => "L",
-        Looking { stale: true, .. } => "S",
+        Looking { refused: None, .. } => "L",
+        Looking { refused: Some(_), .. } => "S",
         Retry { .. } => "R",
         Confirmed => "C",
         State::Parked { .. } => "K",
@@ -173,8 +175,8 @@ fn a_leg_is_late_since_it_was_last_seen_live() {
 fn any_event() -> impl Strategy<Value = Event> {
     let names = TABLE.trim().lines().next().expect("a head").split_whitespace().skip(1);
     let names: Vec<String> = names.map(str::to_owned).collect();
-    (prop::sample::select(names), 0..20_i64, 0..20_i64).prop_map(|(name, quantity, sent_quantity)| {
-        match event(&name) {
+    (prop::sample::select(names), 0..20_i64, 0..20_i64).prop_map(
+        |(name, quantity, sent_quantity)| match event(&name) {
             Desired { .. } => {
                 Desired { quantity: Quantity::new(quantity), revision: Revision(0), cause: Seq(0) }
             }
@@ -196,8 +198,8 @@ fn any_event() -> impl Strategy<Value = Event> {
             | Event::Parked { .. }
             | Retried
             | Discarded) => other,
-        }
-    })
+        },
+    )
 }
 
 proptest! {
