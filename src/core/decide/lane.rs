@@ -264,10 +264,10 @@ fn feed_due(state: &crate::core::State, channel: &ChannelId) -> Option<Timestamp
         if let Work::Fencing { listing, .. } = work { state.listing(listing)?.writes.look } else { None }
     });
     let fenced = fenced.map(|look| look.at.plus_millis(policy.abilities.feed_lag_ms));
-    let again = state.index.of(Kind::Retry, channel).filter_map(|work| match work {
-        Work::Retry { listing, .. } => Some(listing),
-        _ => None,
-    });
+    let again = state
+        .index
+        .of(Kind::Retry, channel)
+        .filter_map(|work| if let Work::Retry { listing, .. } = work { Some(listing) } else { None });
     let waiting = state.index.raises(channel).take(WAITING_MAX).chain(again.take(WAITING_MAX));
     let raised = waiting.filter_map(|listing| {
         let held = state.listing(listing)?;

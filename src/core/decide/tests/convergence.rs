@@ -2,13 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::{
-    world::{AMZ, ERP, Luck, SHOP, ch, key, ms, sku},
-    *,
-};
+use super::world::{AMZ, ERP, Luck, SHOP, World, key, sku};
 use crate::{
-    core::{Command, Reply},
-    model::{Outcome, Posting, Timestamp},
+    core::Command,
+    model::{Outcome, Posting},
 };
 
 #[derive(Debug, Clone)]
@@ -173,7 +170,13 @@ impl Truth {
     fn count(&mut self) {
         let lines = [("A", self.books[0]), ("B", self.books[1])];
         let mut count = self.world.count_of(ERP, &lines);
-        count.absent = self.orders.iter().zip(&self.told).filter(|((.., units), told)| units[4] > told[2]).map(|((channel, order, ..), _)| key(channel, order)).collect();
+        count.absent = self
+            .orders
+            .iter()
+            .zip(&self.told)
+            .filter(|((.., units), told)| units[4] > told[2])
+            .map(|((channel, order, ..), _)| key(channel, order))
+            .collect();
         self.world.run(Command::Count(count)).expect("a count is taken in");
     }
 
@@ -198,8 +201,11 @@ impl Truth {
         let n = self.orders.iter().position(of).expect("the ERP is told of orders that exist");
         let s = usize::from(self.orders[n].2 == "B");
         for line in &posting.lines {
-            let target =
-                [line.target.fulfilled.units(), line.target.written_off.units(), line.target.returned.units()];
+            let target = [
+                line.target.fulfilled.units(),
+                line.target.written_off.units(),
+                line.target.returned.units(),
+            ];
             let held = self.told[n];
             self.books[s] += (target[2] - held[2]) - (target[0] - held[0]) - (target[1] - held[1]);
             self.told[n] = target;
@@ -210,7 +216,8 @@ impl Truth {
         let work = self.world.take(channel);
         if wrote {
             for (listing, put) in work.puts {
-                let landing = (self.world.now + 1, listing, put.compare.map(|c| c.units()), put.quantity.units());
+                let landing =
+                    (self.world.now + 1, listing, put.compare.map(|c| c.units()), put.quantity.units());
                 self.world.market(channel).landing.push(landing);
             }
         }
@@ -248,7 +255,10 @@ impl Truth {
             let want = (self.shelf[s] - open).max(0);
             for channel in [SHOP, AMZ] {
                 let shown = self.world.shows(of, channel);
-                assert!(shown == want || (want == 0 && shown < 0), "{channel} shows {shown} of {of}, not {want}");
+                assert!(
+                    shown == want || (want == 0 && shown < 0),
+                    "{channel} shows {shown} of {of}, not {want}"
+                );
                 assert_eq!(self.world.leg(of, channel).quantity.units(), want);
             }
             let row = &self.world.state.skus[&sku(of)];
@@ -286,4 +296,3 @@ proptest! {
         truth.check();
     }
 }
-

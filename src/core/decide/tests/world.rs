@@ -289,8 +289,13 @@ impl World {
             Record::Moved { listing, why, leg, writes, .. } => {
                 let before = self.replica.listing(listing).expect("it is listed").clone();
                 let revision = |of: &leg::Writes| of.confirmed.map_or(Revision::ZERO, |c| c.revision);
-                assert!(revision(writes) >= revision(&before.writes), "a confirmed revision never falls (I4)");
-                if let (Why::Sending, Some(leg::State::InFlight(sent))) = (why, leg.as_ref().map(|l| &l.state)) {
+                assert!(
+                    revision(writes) >= revision(&before.writes),
+                    "a confirmed revision never falls (I4)"
+                );
+                if let (Why::Sending, Some(leg::State::InFlight(sent))) =
+                    (why, leg.as_ref().map(|l| &l.state))
+                {
                     self.check_sending(&before, sent);
                 }
             }
@@ -564,8 +569,16 @@ impl World {
 
     fn write(&mut self, channel: &str, listing: &ListingRef, put: &Put, luck: Luck) -> Outcome {
         let (now, visible_after) = (self.now, self.visible_after);
-        if self.alone && put.compare.is_some_and(|c| c.units() == self.market(channel).shows[listing] && put.quantity > c) {
-            assert_eq!(self.unseen(channel, &listing.sku), 0, "a raise of {put:?} meets sales that were not seen");
+        if self.alone
+            && put
+                .compare
+                .is_some_and(|c| c.units() == self.market(channel).shows[listing] && put.quantity > c)
+        {
+            assert_eq!(
+                self.unseen(channel, &listing.sku),
+                0,
+                "a raise of {put:?} meets sales that were not seen"
+            );
         }
         let (compare, units) = (put.compare.map(Quantity::units), put.quantity.units());
         let market = self.market(channel);
@@ -658,7 +671,8 @@ impl World {
     }
 
     fn unconfirmed(&self) -> Vec<(&Sku, &Listing)> {
-        let listings = self.state.skus.iter().flat_map(|(sku, row)| row.listings.iter().map(move |l| (sku, l)));
+        let listings =
+            self.state.skus.iter().flat_map(|(sku, row)| row.listings.iter().map(move |l| (sku, l)));
         let done = |listing: &Listing| {
             listing.writes.look.is_none()
                 && listing.leg.as_ref().is_none_or(|leg| matches!(leg.state, leg::State::Confirmed))
