@@ -32,7 +32,7 @@ mod shipments;
 mod staff;
 mod write;
 
-pub(super) use db::{Database, Levels};
+pub(super) use db::Database;
 use read::{Paths, Scope};
 use schema::Model;
 
