@@ -65,7 +65,8 @@ impl Options {
             socket,
             body_max: 4 << 20,
             answer_within: Duration::from_secs(4),
-            headers_within: Duration::from_secs(30),
+            // Longer than nginx keeps an idle connection to us, so that it never sends into one that is being closed.
+            headers_within: Duration::from_secs(75),
             connections_max: 1_024,
             drain: Duration::from_secs(10),
         }

@@ -42,13 +42,13 @@ pub enum State {
     Accepted { sent: Sent, look_at: Timestamp, looks: u32 },
     /// No definite answer: look before writing again.
     Probing { sent: Sent, look_at: Timestamp, looks: u32 },
-    /// To be looked at before any write: the channel should show it already, or (`stale`) compare-and-set was
-    /// refused, so that what it shows is not known.
+    /// To be looked at before any write: the channel should show it already, or a write was refused because the
+    /// channel did not show what it compared with (`refused`).
     Looking {
         look_at: Timestamp,
         looks: u32,
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        stale: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<Quantity>,
     },
     /// Tried in vain; due again at `at`.
     Retry { at: Timestamp },
@@ -169,7 +169,7 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
         (S::Pending, E::Sending(sent)) => to(S::InFlight(sent)),
         (S::Retry { at }, E::Sending(sent)) if *at <= now => to(S::InFlight(sent)),
         (S::Pending | S::Retry { .. }, E::Expected { look_at }) => {
-            to(S::Looking { look_at, looks: 0, stale: false })
+            to(S::Looking { look_at, looks: 0, refused: None })
         }
 
         // A "200 OK" proves nothing. It counts when it is seen live; a newer lower goes out first.
@@ -179,7 +179,9 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
         (S::InFlight(sent), E::Applied { look_at } | E::Accepted { look_at }) => {
             to(S::Accepted { sent: sent.clone(), look_at, looks: 0 })
         }
-        (S::InFlight(_), E::Stale { look_at }) => failed(S::Looking { look_at, looks: 0, stale: true }),
+        (S::InFlight(sent), E::Stale { look_at }) => {
+            failed(S::Looking { look_at, looks: 0, refused: sent.compare })
+        }
         // Refused by the channel, or looked at and found to be gone or not to be written.
         (
             S::InFlight(_) | S::Accepted { .. } | S::Probing { .. } | S::Looking { .. },
@@ -243,8 +245,8 @@ fn restarts(state: &State) -> bool {
 fn gives_way(leg: &Leg, quantity: Quantity) -> bool {
     match &leg.state {
         State::Accepted { sent, .. } => quantity < sent.quantity,
-        State::Looking { stale: false, .. } => quantity < leg.quantity,
-        State::Looking { stale: true, .. }
+        State::Looking { refused: None, .. } => quantity < leg.quantity,
+        State::Looking { refused: Some(_), .. }
         | State::Pending
         | State::InFlight(_)
         | State::Probing { .. }

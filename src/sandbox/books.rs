@@ -23,8 +23,8 @@ impl Channel {
 pub(super) struct Books {
     skus: Vec<SkuBook>,
     sales: Vec<Sale>,
-    /// Per SKU: sales that some other channel does not reflect yet.
-    waiting: Vec<Vec<(usize, Channel)>>,
+    /// Per SKU: sales that some other channel does not reflect yet, with what was left after them.
+    waiting: Vec<Vec<(usize, Channel, i64)>>,
     changes: VecDeque<Change>,
     pub(super) changes_forgotten: u64,
     pub(super) orders: [u64; 3],
@@ -65,7 +65,7 @@ pub(super) struct Sale {
     pub(super) quantity: i64,
     pub(super) at_ms: i64,
     pub(super) oversold: i64,
-    /// Per channel: when it first showed no more than was truly left.
+    /// Per channel: when it first showed no more than was left after this sale, or is left now.
     pub(super) reflected_ms: [Option<i64>; 3],
 }
 
@@ -207,7 +207,8 @@ impl Books {
         self.sales.push(Sale { order, channel, sku, quantity, at_ms: now_ms, oversold, reflected_ms });
         let others = Channel::ALL.into_iter().filter(|other| *other != channel);
         let sale = self.sales.len() - 1;
-        self.waiting[sku].extend(others.map(|other| (sale, other)));
+        let left = self.skus[sku].available().max(0);
+        self.waiting[sku].extend(others.map(|other| (sale, other, left)));
     }
 
     /// Books what a counter found on the shelf.
@@ -229,13 +230,14 @@ impl Books {
         self.note_reflected(sku, now_ms);
     }
 
-    /// A sale is reflected on another channel once that channel shows no more than is truly left.
+    /// A sale is reflected on another channel once that shows no more than was left after it. Later sales do not count
+    /// against it; what came back since does count for the channel.
     fn note_reflected(&mut self, sku: usize, now_ms: i64) {
-        let left = self.skus[sku].available().max(0);
+        let left_now = self.skus[sku].available().max(0);
         let shown = self.skus[sku].shown;
         let sales = &mut self.sales;
-        self.waiting[sku].retain(|(sale, channel)| {
-            let reflected = shown[*channel as usize].is_none_or(|shown| shown <= left);
+        self.waiting[sku].retain(|(sale, channel, left)| {
+            let reflected = shown[*channel as usize].is_none_or(|shown| shown <= left_now.max(*left));
             if reflected {
                 sales[*sale].reflected_ms[*channel as usize] = Some(now_ms);
             }
@@ -301,6 +303,17 @@ mod tests {
         books.show(Channel::Amazon, 0, 3, Cause::Write, 30);
         books.show(Channel::Erp, 0, 0, Cause::Write, 40);
         assert_eq!(books.sales()[0].reflected_ms, [Some(10), Some(30), Some(40)]);
+    }
+
+    #[test]
+    fn a_later_sale_does_not_delay_an_earlier_ones_reflection() {
+        let mut books = books();
+        book(&mut books, Channel::Shopify, 1, Move::Sold, 10);
+        book(&mut books, Channel::Amazon, 2, Move::Sold, 11);
+        books.show(Channel::Erp, 0, 4, Cause::Write, 20);
+        books.show(Channel::Erp, 0, 2, Cause::Write, 30);
+        let reflected = |sale: usize| books.sales()[sale].reflected_ms[Channel::Erp as usize];
+        assert_eq!((reflected(0), reflected(1)), (Some(20), Some(30)));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::books::{Cause, Channel};
+use super::erp::Levels;
 use super::faults::FaultSpec;
 use super::options::check_webhook_target;
 use super::people::{self, Wish};
@@ -118,7 +119,9 @@ async fn systems(State(desk): State<Desk>) -> Json<Value> {
 
 async fn books(State(desk): State<Desk>) -> Json<Value> {
     Json(desk.shared.with(|world, now_ms| {
-        let skus: Vec<Value> = (0..world.catalogue.skus.len()).map(|n| sku_report(world, n)).collect();
+        let warehouse = world.erp.warehouse();
+        let report = |n| sku_report(world, n, world.erp.levels(n, &warehouse));
+        let skus: Vec<Value> = (0..world.catalogue.skus.len()).map(report).collect();
         let oversold: i64 = world.books.skus().iter().map(|book| book.oversold).sum();
         let [shopify, amazon, erp] = world.books.orders;
         json!({
@@ -134,9 +137,8 @@ async fn books(State(desk): State<Desk>) -> Json<Value> {
     }))
 }
 
-fn sku_report(world: &World, n: usize) -> Value {
+fn sku_report(world: &World, n: usize, levels: Levels) -> Value {
     let book = &world.books.skus()[n];
-    let levels = world.erp.levels(n);
     let mut shopify = world.shopify.level_report(n);
     let mut amazon = world.amazon.listing_report(n);
     shopify["units"] = json!(book.tallies[Channel::Shopify as usize]);
@@ -152,7 +154,7 @@ fn sku_report(world: &World, n: usize) -> Value {
         "amazon": amazon,
         "erp": {
             "on_hand": levels.on_hand,
-            "available": levels.forecast,
+            "available": levels.available,
             "units": book.tallies[Channel::Erp as usize],
         },
     })

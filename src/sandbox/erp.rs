@@ -32,7 +32,7 @@ mod shipments;
 mod staff;
 mod write;
 
-pub(super) use db::Database;
+pub(super) use db::{Database, Levels};
 use read::{Paths, Scope};
 use schema::Model;
 

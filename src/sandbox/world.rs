@@ -119,7 +119,7 @@ impl World {
         let shown = match channel {
             Channel::Shopify => self.shopify.available(sku),
             Channel::Amazon => self.amazon.live(sku),
-            Channel::Erp => self.erp.levels(sku).forecast,
+            Channel::Erp => self.erp.levels(sku, &self.erp.warehouse()).available,
         };
         self.books.show(channel, sku, shown, cause, now_ms);
     }

@@ -20,7 +20,7 @@ use axum::{
 use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::{Instrument, debug, debug_span, warn};
+use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{
     connectors::Push,
@@ -80,7 +80,7 @@ pub(super) fn router(public: Arc<Public>) -> Router {
 /// Gives each request a number that its log lines and its answer carry.
 async fn named(State(public): State<Arc<Public>>, request: Request, next: Next) -> Response {
     let id = public.requests.fetch_add(1, Ordering::Relaxed) + 1;
-    let span = debug_span!("request", id, method = %request.method(), path = request.uri().path());
+    let span = info_span!("request", id, method = %request.method(), path = request.uri().path());
     let mut response = next.run(request).instrument(span.clone()).await;
     span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {

@@ -204,21 +204,20 @@ impl Draft<'_> {
     }
 }
 
-/// I5: a raise is sent only when the channel's orders were read past what explains it and past what the channel last
-/// acknowledged. A write that compares is refused if an order came in between; a blind one would undo it, so there
-/// the feed's lag must have passed too.
+/// I5: a raise is sent only when the channel's orders were read past what explains it, and past the time that its
+/// quantity is known as of.
 fn raise_explained(fed: Option<Fed>, policy: &ChannelPolicy, held: &Listing) -> bool {
     let Some(leg) = &held.leg else { return false };
     !policy.abilities.sells
         || fed.is_some_and(|fed| fed.begun >= leg.cause && fed.begun_at >= explained_from(policy, held, leg))
 }
 
-/// Returns when a read of the orders must have begun, by our clock, to explain a raise.
+/// Returns when a read of the orders must have begun, by our clock, to explain a raise. A write that compares is
+/// refused if an order came since the quantity was known; a blind one would undo it, so it waits for those too.
 fn explained_from(policy: &ChannelPolicy, held: &Listing, leg: &Leg) -> Timestamp {
-    if policy.abilities.compare_and_set {
-        return held.writes.known_at;
-    }
-    held.writes.known_at.max(leg.caused_at).plus_millis(policy.abilities.feed_lag_ms)
+    let known_at = held.writes.known_at;
+    let from = if policy.abilities.compare_and_set { known_at } else { known_at.max(leg.caused_at) };
+    from.plus_millis(policy.abilities.feed_lag_ms)
 }
 
 /// Returns why a leg that is ready is not sent, for people.
@@ -265,10 +264,16 @@ fn feed_due(state: &crate::core::State, channel: &ChannelId) -> Option<Timestamp
         if let Work::Fencing { listing, .. } = work { state.listing(listing)?.writes.look } else { None }
     });
     let fenced = fenced.map(|look| look.at.plus_millis(policy.abilities.feed_lag_ms));
-    let raised = state.index.raises(channel).take(WAITING_MAX).filter_map(|listing| {
+    let again = state
+        .index
+        .of(Kind::Retry, channel)
+        .filter_map(|work| if let Work::Retry { listing, .. } = work { Some(listing) } else { None });
+    let waiting = state.index.raises(channel).take(WAITING_MAX).chain(again.take(WAITING_MAX));
+    let raised = waiting.filter_map(|listing| {
         let held = state.listing(listing)?;
-        let leg = held.leg.as_ref().filter(|_| held.writes.base.is_some())?;
-        (!raise_explained(fed, policy, held)).then(|| explained_from(policy, held, leg))
+        let leg = held.leg.as_ref()?;
+        let raise = held.writes.floor().is_some_and(|floor| leg.quantity > floor);
+        (raise && !raise_explained(fed, policy, held)).then(|| explained_from(policy, held, leg))
     });
     fenced.chain(raised).min()
 }

@@ -12,7 +12,7 @@ use crate::{
         state::ListingRef,
         writes::shows,
     },
-    model::{Abilities, ChannelId, Levels, Observed, Revision, Timestamp, policy::ChannelPolicy},
+    model::{Abilities, ChannelId, Levels, Observed, Quantity, Revision, Timestamp, policy::ChannelPolicy},
 };
 
 impl Draft<'_> {
@@ -147,6 +147,12 @@ impl Draft<'_> {
             return;
         };
         let mut writes = held.writes.clone();
+        // The channel itself said that it does not show this: a read that says so is an old copy, or it was only for
+        // a moment. Writing at once would be refused again.
+        if held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)) {
+            writes.look = writes.look.or(Some(look));
+            return self.learn(listing, Why::Looked, |held| *held = writes);
+        }
         let Some(verdict) = observe(&mut writes, look, policy.abilities.stale_ms) else { return };
         self.learn(listing, Why::Looked, |held| *held = writes);
         match verdict {
@@ -197,4 +203,9 @@ impl Draft<'_> {
     fn any(&self, kind: Kind, channel: &ChannelId) -> bool {
         self.state.index.of(kind, channel).next().is_some()
     }
+}
+
+/// Tells whether the channel refused a write because it does not show what is believed.
+fn refuted(leg: &Leg, base: Option<Quantity>) -> bool {
+    matches!(leg.state, leg::State::Looking { refused: Some(compared), .. } if Some(compared) == base)
 }

@@ -1,1 +1,10 @@
+//! Tests of decisions, through commands only. [`world`] holds the daemon's state, the channels that it speaks to,
+//! and the invariants that are checked after every record.
 
+mod convergence;
+#[allow(
+    dead_code,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test asks for some of the ways to move the world, and for some records"
+)]
+mod world;

@@ -33,7 +33,8 @@ const LATER: Timestamp = Timestamp::from_millis(2_000);
 
 fn sent(quantity: i64) -> Sent {
     let key = IdempotencyKey::new("k").expect("a good key");
-    Sent { quantity: Quantity::new(quantity), revision: Revision(2), compare: None, key, at: Timestamp::ZERO }
+    let compare = Some(Quantity::new(8));
+    Sent { quantity: Quantity::new(quantity), revision: Revision(2), compare, key, at: Timestamp::ZERO }
 }
 
 fn state(name: &str) -> State {
@@ -45,8 +46,8 @@ fn state(name: &str) -> State {
         "accepted" => State::Accepted { sent: sent(5), look_at, looks },
         "accepted7" => State::Accepted { sent: sent(7), look_at, looks },
         "probing" => Probing { sent: sent(5), look_at, looks },
-        "looking" => Looking { look_at, looks, stale: false },
-        "stale" => Looking { look_at, looks, stale: true },
+        "looking" => Looking { look_at, looks, refused: None },
+        "stale" => Looking { look_at, looks, refused: Some(Quantity::new(8)) },
         "retry" => Retry { at: NOW },
         "retry_later" => Retry { at: LATER },
         "confirmed" => Confirmed,
@@ -91,8 +92,8 @@ fn letter(state: &State) -> &'static str {
         InFlight(_) => "I",
         State::Accepted { .. } => "A",
         Probing { .. } => "B",
-        Looking { stale: false, .. } => "L",
-        Looking { stale: true, .. } => "S",
+        Looking { refused: None, .. } => "L",
+        Looking { refused: Some(_), .. } => "S",
         Retry { .. } => "R",
         Confirmed => "C",
         State::Parked { .. } => "K",

@@ -7,7 +7,10 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::world::{SECRET, SHOP, World, start};
-use crate::web::tests::world::{channel, opened, sku};
+use crate::web::{
+    Desk,
+    tests::world::{channel, opened, sku},
+};
 
 fn sign(body: &str, secret: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
@@ -132,6 +135,18 @@ async fn what_is_signed_and_unreadable_goes_to_quarantine_in_a_file_of_our_own()
     let mode = |path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!((mode(&file), mode(&dir)), (0o600, 0o700));
     assert_eq!(fs::read_to_string(&file).expect("readable"), body);
+}
+
+#[tokio::test]
+async fn a_poll_wakes_every_loop_of_the_channel() {
+    let world = start(opened(), 64).await;
+    assert!(world.handles.poll(&channel("erp")));
+    assert!(!world.handles.poll(&channel("nowhere")));
+    let wakes = world.handles.wakes.channel(&channel("erp")).expect("it is configured");
+    wakes.counter.notified().await;
+    wakes.feed.notified().await;
+    wakes.poster.notified().await;
+    wakes.lane.notified().await;
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ async fn to_post(world: &World) -> Vec<String> {
 }
 
 async fn preview(world: &World, from: &str) -> InitPreview {
-    world.opening.preview(&channel(from)).await.expect("a preview")
+    world.handles.preview(&channel(from)).await.expect("a preview")
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn the_preview_tells_what_would_be_and_opens_nothing() {
 #[tokio::test]
 async fn orders_from_before_are_part_of_the_opening_stock_and_no_erp_is_told_of_them() {
     let world = world().await;
-    let done = world.opening.initialise(&channel("erp")).await.expect("opened");
+    let done = world.handles.initialise(&channel("erp")).await.expect("opened");
     assert_eq!((done.skus, done.units, done.unknown, done.as_of.millis()), (2, q(14), 1, OPENED));
     assert_eq!(stock(&world, "MUG").await, Stock { on_hand: q(10), committed: q(2), reserved: q(0) });
     assert_eq!(to_post(&world).await, Vec::<String>::new());
@@ -98,7 +98,7 @@ async fn orders_from_before_are_part_of_the_opening_stock_and_no_erp_is_told_of_
 async fn an_order_that_came_in_before_the_opening_and_was_placed_after_the_count_is_a_sale() {
     let world = world().await;
     world.lists["main"].orders.lock().expect("unpoisoned").push(order("3", "MUG", 1));
-    world.opening.initialise(&channel("erp")).await.expect("opened");
+    world.handles.initialise(&channel("erp")).await.expect("opened");
     assert_eq!(stock(&world, "MUG").await, Stock { on_hand: q(10), committed: q(3), reserved: q(0) });
     assert_eq!(to_post(&world).await, ["main:3"]);
 }
@@ -106,7 +106,7 @@ async fn an_order_that_came_in_before_the_opening_and_was_placed_after_the_count
 #[tokio::test]
 async fn a_selling_channel_can_be_opened_from_and_what_it_shows_is_net_of_its_own_orders() {
     let world = world().await;
-    let done = world.opening.initialise(&channel("main")).await.expect("opened");
+    let done = world.handles.initialise(&channel("main")).await.expect("opened");
     assert_eq!((done.skus, done.unknown), (2, 1));
     let mug = stock(&world, "MUG").await;
     assert_eq!((mug.on_hand, mug.committed, mug.available()), (q(14), q(2), Ok(q(12))));
@@ -156,7 +156,7 @@ async fn a_channel_that_is_down_is_a_warning_unless_the_stock_comes_from_it() {
     let named = told.warnings.iter().filter(|warning| warning.contains("`us`")).count();
     assert_eq!(named, 2, "its catalogue and its orders: {:?}", told.warnings);
     *world.lists["erp"].fault.lock().expect("unpoisoned") = down();
-    let failed = world.opening.initialise(&channel("erp")).await;
+    let failed = world.handles.initialise(&channel("erp")).await;
     assert!(matches!(failed, Err(Failure::Channel { .. })), "{failed:?}");
     assert_eq!(world.read(|state| state.initialised).await, None);
 }
@@ -166,12 +166,12 @@ async fn the_stock_is_opened_once_by_one_at_a_time_and_from_a_channel_that_there
     let world = world().await;
     let refused = |from: &'static str| {
         let world = &world;
-        async move { world.opening.initialise(&channel(from)).await.expect_err("refused") }
+        async move { world.handles.initialise(&channel(from)).await.expect_err("refused") }
     };
     assert!(matches!(refused("nowhere").await, Failure::Refused(_)));
-    let turn = world.opening.opening.turn.lock().await;
+    let turn = world.handles.opening.turn.lock().await;
     assert!(matches!(refused("erp").await, Failure::Conflict { .. }));
     drop(turn);
-    world.opening.initialise(&channel("erp")).await.expect("opened");
+    world.handles.initialise(&channel("erp")).await.expect("opened");
     assert!(matches!(refused("erp").await, Failure::Conflict { .. }));
 }

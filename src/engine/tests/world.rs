@@ -124,7 +124,7 @@ pub(super) struct World {
     pub ledger: Ledger,
     pub metrics: Arc<Metrics>,
     pub lists: BTreeMap<&'static str, Arc<Listed>>,
-    pub opening: Arc<Handles>,
+    pub handles: Arc<Handles>,
     pub address: SocketAddr,
     pub stop: CancellationToken,
     _hints: mpsc::Receiver<Hint>,
@@ -198,7 +198,7 @@ pub(super) async fn start(state: State, queue_max: usize) -> World {
     let open = web.open().await.expect("both doors open");
     let (address, stop) = (open.address(), CancellationToken::new());
     tokio::spawn(open.serve(stop.clone()));
-    World { store, ledger, metrics, lists, opening: handles, address, stop, _hints: hints, dir }
+    World { store, ledger, metrics, lists, handles, address, stop, _hints: hints, dir }
 }
 
 impl World {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::sandbox::catalogue::Catalogue;
 use crate::sandbox::clock;
 
-use super::schema::{self, Kind};
+use super::schema;
 use super::{Failure, seed};
 
 pub(super) type Id = i64;
@@ -43,7 +43,7 @@ pub(in crate::sandbox) struct Levels {
     /// What is there.
     pub(in crate::sandbox) on_hand: i64,
     /// What is there and not promised to anyone.
-    pub(in crate::sandbox) forecast: i64,
+    pub(in crate::sandbox) available: i64,
 }
 
 impl Database {
@@ -60,7 +60,7 @@ impl Database {
             transactions: 0,
         };
         seed::fill(&mut db, catalogue);
-        db.undo.clear();
+        db.undo = Vec::new();
         db.moved.clear();
         db
     }
@@ -185,14 +185,13 @@ impl Database {
     }
 
     fn note(&mut self, model: &'static str, id: Id, row: &Row, present: bool) {
-        let fields = schema::model(model).map_or(&[][..], |model| model.fields);
-        for field in fields.iter().filter(|field| schema::is_inverse(model, field.name)) {
-            let target = match (field.kind, row.get(field.name)) {
-                (Kind::One(_), Some(Value::Number(target))) => target.to_string(),
-                (Kind::Reference, Some(Value::String(target))) => target.clone(),
-                (_, _) => continue,
+        for field in schema::inverse_fields(model) {
+            let target = match row.get(*field) {
+                Some(Value::Number(target)) => target.to_string(),
+                Some(Value::String(target)) => target.clone(),
+                _ => continue,
             };
-            let ids = self.inverse.entry((model, field.name, target)).or_default();
+            let ids = self.inverse.entry((model, field, target)).or_default();
             if present {
                 ids.insert(id);
             } else {
@@ -256,18 +255,22 @@ impl Database {
         }
     }
 
+    /// The warehouse with all its zones.
+    pub(in crate::sandbox) fn warehouse(&self) -> BTreeSet<Id> {
+        self.with_children(&[seed::WAREHOUSE])
+    }
+
     /// What people see of a product over the whole warehouse.
-    pub(in crate::sandbox) fn levels(&self, sku: usize) -> Levels {
+    pub(in crate::sandbox) fn levels(&self, sku: usize, warehouse: &BTreeSet<Id>) -> Levels {
         let product = seed::product_id(sku);
-        let warehouse = self.with_children(&[seed::WAREHOUSE]);
-        let on_hand = self.on_hand(product, &warehouse);
-        let crossing = |id: Id| {
+        let on_hand = self.on_hand(product, warehouse);
+        let leaving = |id: Id| {
             let here = |field| self.one("stock.move", id, field).is_some_and(|at| warehouse.contains(&at));
             let units = self.number("stock.move", id, "internal_quantity");
             if here("from_location") && !here("to_location") { units } else { 0.0 }
         };
-        let leaving: f64 = self.open_moves(product).map(crossing).sum();
-        Levels { on_hand: on_hand as i64, forecast: (on_hand - leaving) as i64 }
+        let promised: f64 = self.open_moves(product).map(leaving).sum();
+        Levels { on_hand: on_hand as i64, available: (on_hand - promised) as i64 }
     }
 
     /// The SKUs whose level changed since this was last asked.
@@ -275,15 +278,9 @@ impl Database {
         std::mem::take(&mut self.moved).into_iter().filter_map(seed::sku_of).collect()
     }
 
-    /// The time of the transaction: all that it writes carries the same, and no other transaction does.
+    /// The time of the transaction in microseconds: all that it writes carries the same, and no other transaction does.
     fn transaction_time(&self) -> Value {
-        let micros = self.transactions.rem_euclid(1000);
-        let at = clock::civil(self.now_ms);
-        json!({
-            "__class__": "datetime", "year": at.year(), "month": at.month(), "day": at.day(), "hour": at.hour(),
-            "minute": at.minute(), "second": at.second(),
-            "microsecond": i64::from(at.millisecond()) * 1000 + micros,
-        })
+        json!(self.now_ms * 1000 + self.transactions.rem_euclid(1000))
     }
 
     pub(super) fn today(&self) -> Value {

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::sandbox::clock;
+
 use super::db::{Database, Id};
 use super::schema::{self, Kind};
 use super::{Failure, seed};
@@ -117,6 +119,9 @@ impl Database {
         let kind = schema::model(model).and_then(|model| model.field(field));
         let kind = kind.ok_or_else(|| Failure::Internal(format!("'{field}'")))?;
         Ok(match kind {
+            Kind::Plain if field == "create_date" || field == "write_date" => {
+                Cell::Plain(self.value(model, id, field).as_i64().map_or(Value::Null, datetime))
+            }
             Kind::Plain | Kind::Reference => Cell::Plain(self.value(model, id, field).clone()),
             Kind::One(target) => Cell::One(self.one(model, id, field).map(|id| (target, id))),
             Kind::Many { model: target, by } => Cell::Many(target, self.many(model, id, target, by)),
@@ -292,6 +297,15 @@ impl Database {
 pub(super) fn parse_reference(text: &str) -> Option<(&'static str, Id)> {
     let (name, id) = text.split_once(',')?;
     Some((schema::model(name)?.name, id.parse().ok()?))
+}
+
+/// Microseconds as a time on the wire.
+fn datetime(micros: i64) -> Value {
+    let at = clock::civil(micros.div_euclid(1000));
+    json!({
+        "__class__": "datetime", "year": at.year(), "month": at.month(), "day": at.day(), "hour": at.hour(),
+        "minute": at.minute(), "second": at.second(), "microsecond": micros.rem_euclid(1_000_000),
+    })
 }
 
 fn date(value: &Value) -> Option<[i64; 3]> {

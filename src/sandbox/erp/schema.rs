@@ -1,5 +1,8 @@
 //! The models that the simulated ERP knows, with the fields that clients of a shop's stock read and write.
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -324,17 +327,22 @@ pub(super) const MODELS: &[Model] = &[
     Model { name: "res.user", title: "User", fields: &[plain("name"), plain("login")], required: &[] },
 ];
 
-/// Whether records are looked up by this field, from a list of the record that it points to.
-pub(super) fn is_inverse(model: &str, field: &str) -> bool {
-    MODELS.iter().flat_map(|owner| owner.fields).any(|other| match other.kind {
-        Kind::Many { model: target, by } => target == model && by == field,
-        Kind::Plain
-        | Kind::One(_)
-        | Kind::Reference
-        | Kind::Set(_)
-        | Kind::Computed
-        | Kind::ComputedMany(_) => false,
-    })
+/// The fields of a model by which its records are looked up, from a list of the record that they point to.
+pub(super) fn inverse_fields(model: &str) -> &'static [&'static str] {
+    static FOUND: OnceLock<BTreeMap<&'static str, Vec<&'static str>>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let mut found: BTreeMap<&'static str, Vec<&'static str>> = BTreeMap::new();
+        for field in MODELS.iter().flat_map(|owner| owner.fields) {
+            if let Kind::Many { model, by } = field.kind {
+                let fields = found.entry(model).or_default();
+                if !fields.contains(&by) {
+                    fields.push(by);
+                }
+            }
+        }
+        found
+    });
+    found.get(model).map_or(&[], Vec::as_slice)
 }
 
 #[cfg(test)]

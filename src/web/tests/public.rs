@@ -114,6 +114,17 @@ async fn who_does_not_finish_the_headers_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_connection_that_stays_idle_is_closed_after_its_answer() {
+    let served = serve(opened(), |options| options.headers_within = Duration::from_millis(100)).await;
+    let mut stream = TcpStream::connect(served.address).await.expect("connected");
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    let mut told = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut told)).await;
+    ended.expect("still open").expect("readable");
+    assert!(told.starts_with(b"HTTP/1.1 200"), "{told:?}");
+}
+
+#[tokio::test]
 async fn places_are_given_back() {
     let served = serve(opened(), |options| options.connections_max = 1).await;
     for _ in 0..3 {

@@ -1,0 +1,298 @@
+//! Whatever happens for a while, everything ends seen live at what is available, and nothing sold comes back.
+
+use proptest::prelude::*;
+
+use super::world::{AMZ, ERP, Luck, SHOP, World, key, sku};
+use crate::{
+    core::Command,
+    model::{Outcome, Posting},
+};
+
+#[derive(Debug, Clone)]
+enum Op {
+    Buy(bool, usize, i64),
+    /// Delivers the order of that number (again).
+    Push(usize),
+    Ship(usize),
+    Cancel(usize),
+    Lose(usize),
+    Return(usize),
+    /// Somebody finds or breaks units on the shelf, and the ERP is told.
+    Adjust(usize, i64),
+    Count,
+    Post(Luck),
+    Lane(bool, Luck),
+    Feed(bool, bool),
+    Wait(i64),
+    /// Somebody else writes.
+    Rival(bool, usize, i64),
+    /// The daemon dies between a write and its answer.
+    Crash(bool, bool),
+    Sweep(bool),
+}
+
+fn any_luck() -> impl Strategy<Value = Luck> {
+    prop_oneof![
+        6 => Just(Luck::Fine),
+        1 => Just(Luck::Lost),
+        1 => Just(Luck::Unheard),
+        1 => (0..9_000_i64).prop_map(Luck::Late),
+        1 => Just(Luck::Says(Outcome::NotSent { reason: "refused".into() })),
+        1 => Just(Luck::Says(Outcome::Throttled { retry_after_ms: 700 })),
+        1 => Just(Luck::Says(Outcome::Unauthorized { reason: "403".into() })),
+    ]
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => (any::<bool>(), 0..2_usize, 1..4_i64).prop_map(|(c, s, n)| Op::Buy(c, s, n)),
+        8 => any::<usize>().prop_map(Op::Push),
+        2 => any::<usize>().prop_map(Op::Ship),
+        3 => any::<usize>().prop_map(Op::Cancel),
+        1 => any::<usize>().prop_map(Op::Lose),
+        2 => any::<usize>().prop_map(Op::Return),
+        2 => (0..2_usize, -3..4_i64).prop_map(|(s, n)| Op::Adjust(s, n)),
+        2 => Just(Op::Count),
+        3 => any_luck().prop_map(Op::Post),
+        12 => (any::<bool>(), any_luck()).prop_map(|(c, luck)| Op::Lane(c, luck)),
+        4 => (any::<bool>(), any::<bool>()).prop_map(|(c, lags)| Op::Feed(c, lags)),
+        8 => prop::sample::select(vec![1, 50, 400, 3_000, 20_000]).prop_map(Op::Wait),
+        1 => (any::<bool>(), 0..2_usize, 0..15_i64).prop_map(|(c, s, n)| Op::Rival(c, s, n)),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(c, wrote)| Op::Crash(c, wrote)),
+        1 => any::<bool>().prop_map(Op::Sweep),
+    ]
+}
+
+const SKUS: [&str; 2] = ["A", "B"];
+
+/// What is true, whatever the daemon believes.
+struct Truth {
+    world: World,
+    /// Channel and number of each order, with its totals.
+    orders: Vec<(&'static str, String, &'static str, [i64; 5])>,
+    shelf: [i64; 2],
+    /// What the ERP's books say is on hand.
+    books: [i64; 2],
+    /// What the ERP has taken in of each order: shipped, lost and returned units.
+    told: Vec<[i64; 3]>,
+}
+
+fn channel(first: bool) -> &'static str {
+    if first { SHOP } else { AMZ }
+}
+
+impl Truth {
+    fn new() -> Truth {
+        let world = World::open(&[("A", 10), ("B", 4)]);
+        Truth { world, orders: Vec::new(), shelf: [10, 4], books: [10, 4], told: Vec::new() }
+    }
+
+    fn step(&mut self, op: Op) {
+        match op {
+            Op::Buy(c, s, units) => self.buy(channel(c), s, units),
+            Op::Push(n) => {
+                if let Some((channel, order, ..)) = self.pick(n) {
+                    self.world.push(channel, &order);
+                }
+            }
+            Op::Ship(n) => self.change(n, 3),
+            Op::Cancel(n) => self.change(n, 1),
+            Op::Lose(n) => self.change(n, 2),
+            Op::Return(n) => self.change(n, 4),
+            Op::Adjust(s, units) => {
+                self.shelf[s] += units;
+                self.books[s] += units;
+            }
+            Op::Count => self.count(),
+            Op::Post(luck) => self.post(&luck),
+            Op::Lane(c, luck) => drop(self.world.lane(channel(c), &mut || luck.clone())),
+            Op::Feed(c, lags) => {
+                let channel = channel(c);
+                // An order may hide for as long as the channel admits, less the clocks' difference.
+                let lag = if channel == SHOP { 2_900 } else { 4_900 };
+                self.world.feed_with(channel, if lags { lag } else { 0 });
+            }
+            Op::Wait(millis) => self.world.now += millis,
+            Op::Rival(c, s, units) => self.world.set_shown(SKUS[s], channel(c), units),
+            Op::Crash(c, wrote) => self.crash(channel(c), wrote),
+            Op::Sweep(c) => {
+                for of in SKUS {
+                    self.world.look(of, channel(c));
+                }
+            }
+        }
+    }
+
+    fn pick(&self, n: usize) -> Option<(&'static str, String, &'static str, [i64; 5])> {
+        let count = self.orders.len();
+        (count > 0).then(|| self.orders[n % count].clone())
+    }
+
+    /// Shoppers buy what is shown.
+    fn buy(&mut self, channel: &'static str, s: usize, units: i64) {
+        self.world.land(channel);
+        let units = units.min(self.world.shows(SKUS[s], channel));
+        if units > 0 {
+            let order = format!("o{}", self.orders.len());
+            self.world.buy(channel, &order, SKUS[s], units);
+            self.orders.push((channel, order, SKUS[s], [units, 0, 0, 0, 0]));
+            self.told.push([0; 3]);
+        }
+    }
+
+    /// Moves one unit of an order on, where that makes sense.
+    fn change(&mut self, n: usize, to: usize) {
+        if self.orders.is_empty() {
+            return;
+        }
+        let n = n % self.orders.len();
+        let (channel, order, of, mut units) = self.orders[n].clone();
+        let open = units[0] - units[1] - units[2] - units[3];
+        let may = if to == 4 { units[3] > units[4] } else { open > 0 };
+        if !may {
+            return;
+        }
+        units[to] += 1;
+        let s = usize::from(of == "B");
+        self.shelf[s] += match to {
+            2 | 3 => -1,
+            4 => 1,
+            _ => 0,
+        };
+        let restocked = i64::from(to == 1 || (to == 4 && channel == SHOP));
+        self.world.now += 1;
+        self.world.land(channel);
+        self.world.change(channel, &order, units, restocked);
+        self.orders[n].3 = units;
+    }
+
+    /// Reads the ERP's books, then looks up which raising movements they lack.
+    fn count(&mut self) {
+        let lines = [("A", self.books[0]), ("B", self.books[1])];
+        let mut count = self.world.count_of(ERP, &lines);
+        count.absent = self
+            .orders
+            .iter()
+            .zip(&self.told)
+            .filter(|((.., units), told)| units[4] > told[2])
+            .map(|((channel, order, ..), _)| key(channel, order))
+            .collect();
+        self.world.run(Command::Count(count)).expect("a count is taken in");
+    }
+
+    fn post(&mut self, luck: &Luck) {
+        for posting in self.world.postings() {
+            let (arrives, outcome) = match luck {
+                Luck::Fine => (true, Outcome::Applied),
+                Luck::Unheard | Luck::Late(_) => (true, Outcome::Unknown { fault: "cut".into() }),
+                Luck::Lost => (false, Outcome::Unknown { fault: "cut".into() }),
+                Luck::Says(outcome) => (false, outcome.clone()),
+            };
+            if arrives {
+                self.book_in_erp(&posting);
+            }
+            self.world.posted(&posting, outcome);
+        }
+    }
+
+    /// The ERP looks up what it holds, and takes only the missing steps.
+    fn book_in_erp(&mut self, posting: &Posting) {
+        let of = |(channel, order, ..): &(&str, String, &str, [i64; 5])| key(channel, order) == posting.order;
+        let n = self.orders.iter().position(of).expect("the ERP is told of orders that exist");
+        let s = usize::from(self.orders[n].2 == "B");
+        for line in &posting.lines {
+            let target = [
+                line.target.fulfilled.units(),
+                line.target.written_off.units(),
+                line.target.returned.units(),
+            ];
+            let held = self.told[n];
+            self.books[s] += (target[2] - held[2]) - (target[0] - held[0]) - (target[1] - held[1]);
+            self.told[n] = target;
+        }
+    }
+
+    fn crash(&mut self, channel: &str, wrote: bool) {
+        let work = self.world.take(channel);
+        if wrote {
+            for (listing, put) in work.puts {
+                let landing =
+                    (self.world.now + 1, listing, put.compare.map(|c| c.units()), put.quantity.units());
+                self.world.market(channel).landing.push(landing);
+            }
+        }
+        self.world.run(Command::Start { epoch: 1 }).expect("starts again");
+    }
+
+    /// Every fault is over: polls, sweeps and retries do the rest.
+    fn end(&mut self) {
+        self.world.now += 700_000;
+        for round in 0..4 {
+            for channel in [SHOP, AMZ] {
+                self.world.land(channel);
+                self.world.feed(channel);
+                for of in SKUS {
+                    self.world.look(of, channel);
+                }
+            }
+            for _ in 0..6 {
+                self.post(&Luck::Fine);
+                self.world.now += 40_000;
+            }
+            self.count();
+            self.world.quiesce();
+            if round < 3 {
+                self.world.now += 700_000;
+            }
+        }
+    }
+
+    fn check(&self) {
+        for (s, of) in SKUS.into_iter().enumerate() {
+            let mine = self.orders.iter().filter(|(.., sold, _)| *sold == of);
+            let open: i64 = mine.map(|(.., t)| t[0] - t[1] - t[2] - t[3]).sum();
+            assert_eq!(self.world.stock(of), [self.shelf[s], open, 0], "the ledger of {of} is true");
+            let want = (self.shelf[s] - open).max(0);
+            for channel in [SHOP, AMZ] {
+                let shown = self.world.shows(of, channel);
+                assert!(
+                    shown == want || (want == 0 && shown < 0),
+                    "{channel} shows {shown} of {of}, not {want}"
+                );
+                assert_eq!(self.world.leg(of, channel).quantity.units(), want);
+            }
+            let row = &self.world.state.skus[&sku(of)];
+            assert!(row.commits.is_empty(), "every commit ends: {:?}", row.commits);
+        }
+        self.world.index_is_true();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_all_ends_seen_live_at_what_is_available(
+        ops in prop::collection::vec(any_op(), 1..120),
+    ) {
+        let mut truth = Truth::new();
+        for op in ops {
+            truth.step(op);
+        }
+        truth.end();
+        truth.check();
+    }
+
+    #[test]
+    fn where_nobody_else_writes_no_raise_that_compares_meets_an_unseen_sale(
+        ops in prop::collection::vec(any_op(), 1..120),
+    ) {
+        let mut truth = Truth::new();
+        truth.world.alone = true;
+        for op in ops.into_iter().filter(|op| !matches!(op, Op::Rival(..))) {
+            truth.step(op);
+        }
+        truth.end();
+        truth.check();
+    }
+}
