@@ -10,7 +10,6 @@ use crate::{
     core::{
         State, apply,
         ledger::{Entry, Stock, book},
-        record::Record,
     },
     engine::disk,
     model::{LocationId, Seq, Sku},
@@ -86,9 +85,7 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
         store::verify_journal(&path, &mut |record| match disk::decode(record.seq, &record.payload) {
             Ok(envelope) => {
                 for of in &envelope.records {
-                    if let Record::Order { entries, .. } | Record::Counted { entries, .. } = of {
-                        entries.iter().for_each(|entry| fold.add(record.seq, entry));
-                    }
+                    of.entries().iter().for_each(|entry| fold.add(record.seq, entry));
                 }
                 apply(&mut state, Seq(record.seq), &envelope);
             }

@@ -53,6 +53,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             }
             book(state, seq, at, entries);
         }
+        Record::Adjusted { entries } => book(state, seq, at, entries),
         Record::Held { count } => {
             state.held.insert(seq, count.clone());
             state.dirty.insert(RowKey::Held(seq));

@@ -1,5 +1,7 @@
 //! What the state can be asked to do, and what it answers.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     core::{
         allocation::Pause,
@@ -8,9 +10,9 @@ use crate::{
         state::{AlertKey, ListingRef, Quarantined},
     },
     model::{
-        CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, Measure, Observed,
-        OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Seq, Timestamp,
-        policy::MappingRow,
+        CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, LocationId, Measure,
+        Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seq, Sku,
+        Timestamp, policy::MappingRow,
     },
 };
 
@@ -118,6 +120,14 @@ pub enum Command {
     Map {
         rows: Vec<MappingRow>,
     },
+    /// A person has looked at returned units that were reserved: all of them unless `quantity` is given.
+    Returned {
+        sku: Sku,
+        location: Option<LocationId>,
+        quantity: Option<Quantity>,
+        fate: Fate,
+        note: String,
+    },
     Dead {
         letter: DeadLetter,
         verdict: Verdict,
@@ -153,6 +163,16 @@ pub enum Verdict {
     Discard,
 }
 
+/// What becomes of returned units that were reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// They go on sale again.
+    Restock,
+    /// They are not there any more.
+    Discard,
+}
+
 /// What a command answers, once its records are durable.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
@@ -169,6 +189,12 @@ pub enum Reply {
     },
     Postings(Vec<Posting>),
     Alerts(Vec<(AlertKey, crate::core::state::Alert)>),
+    /// So many units were dealt with, and so many of the SKU are still reserved there.
+    Returned {
+        location: LocationId,
+        quantity: Quantity,
+        left: Quantity,
+    },
     Counted {
         changed: usize,
         deferred: usize,
@@ -194,4 +220,6 @@ pub enum Refused {
     Nothing(String),
     #[error("quantity out of range in `{0}`")]
     OutOfRange(String),
+    #[error("{0}")]
+    NotSo(String),
 }

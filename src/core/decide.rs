@@ -15,6 +15,7 @@ mod operator;
 mod orders;
 mod postings;
 mod recheck;
+mod returns;
 
 use crate::{
     core::{
@@ -89,6 +90,9 @@ impl Draft<'_> {
             Command::AlertSent { key, firing, sent } => self.alert_sent(&key, firing, sent),
             Command::Pause { scope, pause } => self.pause(scope, pause),
             Command::Map { rows } => self.map(rows),
+            Command::Returned { sku, location, quantity, fate, note } => {
+                self.returned(&sku, location.as_ref(), quantity, fate, note)
+            }
             Command::Dead { letter, verdict } => self.dead(letter, verdict),
         }
     }

@@ -76,6 +76,10 @@ pub enum Record {
         opened: Vec<(Sku, LocationId)>,
         entries: Vec<Entry>,
     },
+    /// A person moved stock.
+    Adjusted {
+        entries: Vec<Entry>,
+    },
     /// A count was too large a change to be believed.
     Held {
         count: HeldCount,
@@ -172,6 +176,19 @@ pub enum Record {
         key: AlertKey,
         alert: Option<Alert>,
     },
+}
+
+impl Record {
+    /// Returns the ledger entries that it carries.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others carry none")]
+    pub fn entries(&self) -> &[Entry] {
+        match self {
+            Record::Order { entries, .. }
+            | Record::Counted { entries, .. }
+            | Record::Adjusted { entries } => entries,
+            _ => &[],
+        }
+    }
 }
 
 /// Why a leg moved.

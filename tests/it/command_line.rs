@@ -129,6 +129,48 @@ async fn a_pause_shows_zero_until_it_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn returned_units_are_listed_and_put_on_sale_again_or_taken_off_the_books() {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    home.configure("returns = \"restock\"", "returns = \"quarantine\"");
+    let live = home.open(&world).await;
+    let book = first(&world).await;
+    let sku = text(&book["sku"]);
+    let id = order(&world, "shopify", sku, 2).await;
+    world.post("fulfil", json!({"channel": "shopify", "order": id})).await;
+    home.settle(&world).await;
+    assert_eq!(home.ask(&["returns", "list"]).await.json(), json!({"rows": [], "more": false}));
+    home.ask(&["returns", "restock", sku]).await.fails(5, "no units of SKU");
+    let lines = json!([{"sku": sku, "quantity": 2}]);
+    world
+        .post("refund", json!({"channel": "shopify", "order": id, "lines": lines, "restock": "return"}))
+        .await;
+    crate::support::until_empty("they are held back", async || {
+        let told = home.ask(&["returns", "list"]).await.json();
+        let row = &told["rows"][0];
+        if (&row["sku"], &row["reserved"]) == (&json!(sku), &json!(2)) {
+            vec![]
+        } else {
+            vec![told.to_string()]
+        }
+    })
+    .await;
+
+    home.ask(&["returns", "restock", sku, "3"]).await.fails(5, "only 2 units");
+    home.ask(&["returns", "discard", "NO-SUCH-SKU"]).await.fails(4, "SKU NO-SUCH-SKU");
+    assert_eq!(home.ask(&["returns", "restock", sku, "0"]).await.code, Some(2));
+    let done = home.ask(&["returns", "restock", sku, "1", "--note", "as new"]).await.json();
+    assert_eq!((&done["quantity"], &done["left"]), (&json!(1), &json!(1)), "{done:#}");
+    let told = home.ask(&["sku", sku]).await.json();
+    let entry = find(&told["recent"], "kind", "restock");
+    assert_eq!(entry["cause"], "a person: as new", "{entry:#}");
+    home.ask(&["returns", "restock", sku]).await.json();
+    home.settle(&world).await;
+    live.stop().await;
+    assert_eq!(home.verify().await["orders"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_mapping_goes_out_and_comes_in_as_csv() {
     let (world, home, live) = open().await;
     let book = first(&world).await;

@@ -67,6 +67,14 @@ impl Home {
         self.dir.path().join(name)
     }
 
+    /// Changes the configuration, before the daemon starts.
+    pub(crate) fn configure(&self, from: &str, to: &str) {
+        let path = self.path("evenkeel.toml");
+        let text = std::fs::read_to_string(&path).expect("readable");
+        assert!(text.contains(from), "{from}");
+        std::fs::write(path, text.replace(from, to)).expect("written");
+    }
+
     fn command(&self) -> Command {
         let mut command = bare();
         command.arg("--config").arg(self.path("evenkeel.toml"));

@@ -112,17 +112,30 @@ impl Draft<'_> {
         look: Look,
     ) {
         let (now, stale_ms) = (self.now, policy.abilities.stale_ms);
+        let landed = self.landed_blind(policy, listing, look);
         self.advance(listing, event, Why::Seen, None, |writes| {
             // A confirmed revision never goes backwards (I4).
             if writes.confirmed.is_none_or(|held| held.revision <= revision) {
                 writes.confirmed = Some(Confirmed { quantity: look.seen, revision, at: now });
             }
             writes.trust_from = writes.trust_from.min(look.at);
-            observe(writes, look, stale_ms);
+            match landed {
+                Some(shown) => writes.believe(shown, look.at),
+                None => drop(observe(writes, look, stale_ms)),
+            }
         });
         self.end_commits(&listing.sku);
         self.fence_at_once(policy, listing);
         self.refresh(&listing.sku, self.now);
+    }
+
+    /// Returns what a blind channel shows if a look finds there what was sent: the write has landed over whatever the
+    /// channel did to its quantity before, so that this is known as of the look and not as of the request.
+    fn landed_blind(&self, policy: &ChannelPolicy, listing: &ListingRef, look: Look) -> Option<Quantity> {
+        let leg = self.state.listing(listing)?.leg.as_ref()?;
+        let sent = leg.sent().filter(|sent| shows(look.seen, sent.quantity))?;
+        let blind = !policy.abilities.compare_and_set && look.at >= sent.at;
+        blind.then(|| look.shown().ok()).flatten()
     }
 
     /// Has a listing looked at again that still waits to be seen.

@@ -6,7 +6,7 @@ use crate::{
     core::{
         command::{Refused, Reply},
         decide::Draft,
-        ledger::{Cause, Entry, Kind, Stock, book, movements},
+        ledger::{Cause, Entry, Kind, Stock, book, movements, settled_returns},
         mapping::{Resolved, resolve},
         order::{Binding, Line, Order},
         posting::{PostState, Step, behind, target},
@@ -187,7 +187,7 @@ impl Draft<'_> {
             };
             let place = (bound.sku.clone(), bound.location.clone());
             let stock = stocks.entry(place).or_insert_with(|| self.stock(&bound));
-            for (kind, quantity) in moves {
+            for (kind, quantity) in settled_returns(*stock, moves)? {
                 *stock = book(*stock, kind, quantity)?;
                 let event_at = if kind == Kind::Sale { sold_at } else { changed_at };
                 let cause = Cause::Order { order: key.clone(), line: id.clone() };

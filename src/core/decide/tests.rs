@@ -1,7 +1,9 @@
 //! Tests of decisions, through commands only. [`world`] holds the daemon's state, the channels that it speaks to,
 //! and the invariants that are checked after every record.
 
+mod blind;
 mod convergence;
+mod returns;
 #[allow(
     dead_code,
     clippy::wildcard_enum_match_arm,

@@ -278,10 +278,8 @@ impl World {
     }
 
     fn check_record(&mut self, record: &Record) {
+        record.entries().iter().for_each(|entry| self.check_entry(entry));
         match record {
-            Record::Order { entries, .. } | Record::Counted { entries, .. } => {
-                entries.iter().for_each(|entry| self.check_entry(entry));
-            }
             Record::Commit { sku, revision, .. } => {
                 let before = self.replica.skus.get(sku).map_or(Revision::ZERO, |row| row.revision);
                 assert!(*revision > before, "a revision grows");
