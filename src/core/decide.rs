@@ -16,6 +16,7 @@ mod orders;
 mod postings;
 mod recheck;
 mod returns;
+mod unread;
 
 use crate::{
     core::{

@@ -125,6 +125,8 @@ pub enum Event {
     },
     /// What the channel shows is explained: write what is wanted.
     Fenced,
+    /// A blind channel shows more than is wanted, whatever becomes of a write without an answer: the lower goes.
+    SeenHigher,
     /// Nothing explains what the channel shows: write what is wanted, once its orders are read past `cause`.
     Repair {
         cause: Seq,
@@ -203,6 +205,7 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
             failed(S::Retry { at: until })
         }
         (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::Fenced) => to(S::Pending),
+        (S::Probing { .. }, E::SeenHigher) => to(S::Pending),
         (S::Confirmed, E::Repair { cause }) => Leg { cause, caused_at: now, ..anew(S::Pending) },
         (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::Repair { cause }) => {
             Leg { cause, caused_at: now, ..to(S::Pending) }

@@ -12,7 +12,9 @@ use crate::{
         state::ListingRef,
         writes::shows,
     },
-    model::{Abilities, ChannelId, Levels, Observed, Quantity, Revision, Timestamp, policy::ChannelPolicy},
+    model::{
+        Abilities, ChannelId, Levels, Observed, Quantity, Revision, Timestamp, Visible, policy::ChannelPolicy,
+    },
 };
 
 impl Draft<'_> {
@@ -61,6 +63,9 @@ impl Draft<'_> {
                 if shows(look.seen, sent.quantity) =>
             {
                 self.seen_sent(policy, listing, &leg, sent, look);
+            }
+            leg::State::Probing { .. } if lowers(policy, &leg, look) => {
+                self.advance(listing, Event::SeenHigher, Why::Looked, None, |_| {});
             }
             leg::State::Confirmed => self.take_look(policy, listing, look),
             leg::State::Accepted { .. }
@@ -216,6 +221,14 @@ impl Draft<'_> {
     fn any(&self, kind: Kind, channel: &ChannelId) -> bool {
         self.state.index.of(kind, channel).next().is_some()
     }
+}
+
+/// Tells whether a lower is to go although the answer to the write before it is not known: a blind channel takes long
+/// to show what it took, and shows more than is wanted until then.
+fn lowers(policy: &ChannelPolicy, leg: &Leg, look: Look) -> bool {
+    policy.abilities.visible == Visible::Later
+        && !policy.abilities.compare_and_set
+        && look.shown().is_ok_and(|shown| leg.quantity < shown)
 }
 
 /// Tells whether the channel refused a write because it does not show what is believed.

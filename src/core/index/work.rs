@@ -172,7 +172,11 @@ pub(super) fn of_listing(
     let Some(leg) = &listing.leg else { return };
     // What must not be written would only stand in the way of what may.
     let frozen = pause == Some(Pause::Frozen);
-    let barred = frozen || !listing.writable();
+    let compares = policies
+        .and_then(|policies| policies.channels.get(&listing.channel))
+        .is_some_and(|policy| policy.abilities.compare_and_set);
+    let found_out = listing.writes.look.is_none() || !compares;
+    let barred = frozen || !listing.writable() || !found_out;
     match &leg.state {
         leg::State::Confirmed | leg::State::Dropped => return,
         leg::State::Pending if barred => {}
@@ -198,7 +202,9 @@ pub(super) fn of_listing(
     }
     if let Some(policies) = policies.filter(|_| !frozen) {
         let tried = leg.tries >= policies.alerts.after_tries;
-        let deadline = if tried { leg.since } else { leg.since.plus_millis(policies.alerts.after_ms) };
+        let visible = policies.channels.get(&listing.channel).map_or(0, |policy| policy.abilities.visible_ms);
+        let after = policies.alerts.after_ms.saturating_add(visible);
+        let deadline = if tried { leg.since } else { leg.since.plus_millis(after) };
         out.push(Work::Unseen { channel: channel(), deadline, listing: place() });
     }
 }
