@@ -17,10 +17,9 @@ fn key(kind: AlertKind, channel: &str) -> AlertKey {
 /// Judges what holds, and returns what is to be told.
 fn due(world: &mut World) -> Vec<(AlertKey, Alert)> {
     world.run(Command::Tick).expect("ticks");
-    match world.run(Command::TakeAlerts { limit: 10 }).expect("alerts are taken") {
-        Reply::Alerts(due) => due,
-        other => panic!("no alerts: {other:?}"),
-    }
+    let taken = world.run(Command::TakeAlerts { limit: 10 }).expect("alerts are taken");
+    let Reply::Alerts(due) = taken else { panic!("no alerts: {taken:?}") };
+    due
 }
 
 /// Tells people what is due, and returns it.
