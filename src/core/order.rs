@@ -131,13 +131,7 @@ fn join<R: Rank>(held: Option<Told<R>>, told: Told<R>) -> Told<R> {
         Some(held) if held.rank.beats(told.rank) => held,
         Some(held) if held.rank.ties(told.rank) => Told {
             rank: held.rank.join(told.rank),
-            totals: Totals {
-                ordered: held.totals.ordered.max(told.totals.ordered),
-                released: held.totals.released.max(told.totals.released),
-                written_off: held.totals.written_off.max(told.totals.written_off),
-                fulfilled: held.totals.fulfilled.max(told.totals.fulfilled),
-                returned: held.totals.returned.max(told.totals.returned),
-            },
+            totals: held.totals.most(told.totals),
             rest: held.rest.max(told.rest),
         },
         Some(_) | None => told,

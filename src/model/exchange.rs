@@ -93,4 +93,6 @@ pub struct PostingLine {
     pub ids: Identifiers,
     pub location: LocationId,
     pub target: Totals,
+    /// The most that the ERP was ever told to hold: what it has of a target that fell since.
+    pub told: Totals,
 }

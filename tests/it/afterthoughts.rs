@@ -54,3 +54,8 @@ async fn units_that_an_edit_takes_off_an_order_are_for_sale_again_if_it_says_so(
         |delta: i64, restock: bool| ("edit-order", json!({"sku": "SKU", "delta": delta, "restock": restock}));
     check(&[edit(-1, true), edit(2, true), edit(-1, false)]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_undone_fulfilment_puts_its_units_back_on_the_shelf_and_promises_them_again() {
+    check(&[("fulfil", json!({"channel": "shopify"})), ("undo-fulfilment", json!({}))]).await;
+}

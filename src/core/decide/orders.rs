@@ -301,6 +301,7 @@ impl Draft<'_> {
                     step: Step::Pending,
                     sequence: 0,
                     acked: Vec::new(),
+                    sent: Vec::new(),
                     acked_at: Seq::ZERO,
                     tries: 0,
                     since: self.now,
