@@ -53,6 +53,10 @@ pub enum Observed {
     Unwritable {
         why: String,
     },
+    /// The channel answers, but not about this one, or not in a way that can be used. Another look may tell.
+    Unread {
+        why: String,
+    },
 }
 
 /// One thing that a channel lists.
