@@ -43,6 +43,9 @@ pub struct Order {
 pub struct Line {
     pub ids: Identifiers,
     pub by: FulfilledBy,
+    /// Who ships its listing. Counts only where no source says who ships the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<FulfilledBy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<LocationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -334,6 +337,7 @@ impl Line {
         Line {
             ids: Identifiers::default(),
             by,
+            listed: None,
             location: None,
             pushed: None,
             fetched: None,
@@ -341,6 +345,21 @@ impl Line {
             bound: None,
             booked: Totals::default(),
         }
+    }
+
+    /// Returns who ships it: as a source says, else as its listing does.
+    pub fn shipped_by(&self) -> FulfilledBy {
+        match self.by {
+            FulfilledBy::Unknown => self.listed.unwrap_or(FulfilledBy::Unknown),
+            FulfilledBy::Merchant | FulfilledBy::Channel => self.by,
+        }
+    }
+
+    /// Tells whether it waits, visibly, for what it sells to become known.
+    pub fn is_unmapped(&self) -> bool {
+        self.bound.is_none()
+            && self.shipped_by() != FulfilledBy::Channel
+            && self.ordered_most > Quantity::ZERO
     }
 
     /// Tells whether an opening count of its SKU concerns it: it was bound before, or is older and still open.

@@ -206,7 +206,9 @@ fn dead_letters(state: &State, channel: &ChannelId) -> Option<String> {
 
 fn unmapped(state: &State, channel: &ChannelId) -> Option<String> {
     let count = count(state.index.of(Kind::Unmapped, channel))?;
-    Some(format!("{count} orders have lines that no SKU was found for; see `evenkeel map list --unmatched`"))
+    Some(format!(
+        "{count} orders have lines of which it is not known what, or whose stock, they sell; see `evenkeel map list --unmatched`"
+    ))
 }
 
 fn quarantined(state: &State, channel: &ChannelId) -> Option<String> {
