@@ -11,12 +11,12 @@ mod fence;
 pub mod lane;
 mod listing;
 mod looks;
+mod missing;
 mod operator;
 mod orders;
 mod postings;
 mod recheck;
 mod returns;
-mod unread;
 
 use crate::{
     core::{

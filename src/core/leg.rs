@@ -119,6 +119,10 @@ pub enum Event {
     SeenOther {
         look_at: Timestamp,
     },
+    /// What the channel shows could not be read; counts as a failed try.
+    Unread {
+        look_at: Timestamp,
+    },
     /// The channel shows something else, and waiting longer is pointless: write again.
     GiveUpLooking {
         until: Timestamp,
@@ -200,6 +204,9 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
         (S::Accepted { .. } | S::Probing { .. }, E::SeenSent) => anew(S::Pending),
         (state @ (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }), E::SeenOther { look_at }) => {
             to(looked(state, look_at))
+        }
+        (state @ (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }), E::Unread { look_at }) => {
+            failed(looked(state, look_at))
         }
         (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::GiveUpLooking { until }) => {
             failed(S::Retry { at: until })

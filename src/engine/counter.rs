@@ -138,7 +138,8 @@ impl Counter {
         Ok(deferred)
     }
 
-    /// Looks up, after the read, which orders the counter still holds without their cancellations and returns.
+    /// Looks up, after the read, which orders the counter still holds without what raises its stock: cancellations,
+    /// returns, and shipments taken back.
     async fn absent(&self, lines: &[CountLine]) -> Result<Vec<OrderKey>, Error> {
         let ids: Vec<Identifiers> = lines.iter().map(|line| line.ids.clone()).collect();
         let channel = self.channel.clone();
@@ -147,9 +148,13 @@ impl Counter {
         for posting in open {
             let held = self.connector.posted(&posting).await?;
             let lacks = posting.lines.iter().zip(&held).all(|(line, held)| {
-                held.released < line.target.released
-                    || held.returned < line.target.returned
-                    || (line.target.released.is_zero() && line.target.returned.is_zero())
+                let (target, told) = (line.target, line.told);
+                let taken_back = told.fulfilled > target.fulfilled || told.written_off > target.written_off;
+                held.released < target.released
+                    || held.returned < target.returned
+                    || held.fulfilled > target.fulfilled
+                    || held.written_off > target.written_off
+                    || (target.released.is_zero() && target.returned.is_zero() && !taken_back)
             });
             if lacks {
                 absent.push(posting.order);

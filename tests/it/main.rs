@@ -1,5 +1,6 @@
 //! End to end: the daemon's parts against servers that speak the real protocols.
 
+mod afterthoughts;
 mod amazon;
 mod command_line;
 mod crash;

@@ -228,7 +228,9 @@ fn dead_letters(state: &State, channel: &ChannelId) -> Option<Condition> {
 
 fn unmapped(state: &State, channel: &ChannelId) -> Option<Condition> {
     counted(state.index.of(Kind::Unmapped, channel), |count| {
-        format!("{count} orders have lines that no SKU was found for; see `evenkeel map list --unmatched`")
+        format!(
+            "{count} orders have lines of which it is not known what, or whose stock, they sell; see `evenkeel map list --unmatched`"
+        )
     })
 }
 

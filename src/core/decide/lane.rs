@@ -5,7 +5,7 @@ use crate::{
         allocation::Pause,
         circuit::Allowed,
         command::{Refused, Reply},
-        decide::{Draft, listing::strictest, unread::unread},
+        decide::{Draft, listing::strictest, missing::missing},
         index::{Kind, Work},
         leg::{Event, Leg, Sent, State},
         record::Why,
@@ -156,7 +156,7 @@ impl Draft<'_> {
     fn may_raise(&self, policy: &ChannelPolicy, held: &Listing) -> bool {
         let fed = self.fed_of(&held.channel);
         raise_explained(fed, policy, held)
-            && (!policy.abilities.sells || unread(self.state, held, fed).is_none())
+            && (!policy.abilities.sells || missing(self.state, held, fed).is_none())
     }
 
     fn fed_of(&self, channel: &ChannelId) -> Option<Fed> {
@@ -257,7 +257,7 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
     if !raise_explained(fed, policy, held) {
         return Some("a raise waits until the channel's orders are read past its cause".to_owned());
     }
-    unread(state, held, fed).map(|why| format!("a raise waits: {why}"))
+    missing(state, held, fed).map(|why| format!("a raise waits: {why}"))
 }
 
 /// Tells whether a read of a channel's orders that began at `now` would let something go on: a look waits for its

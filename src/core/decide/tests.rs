@@ -4,8 +4,10 @@
 mod alerts;
 mod blind;
 mod convergence;
+mod missing;
 mod returns;
 mod unread;
+mod whose;
 #[allow(
     dead_code,
     clippy::wildcard_enum_match_arm,

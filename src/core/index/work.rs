@@ -8,7 +8,7 @@ use crate::{
         posting::Step,
         state::{Listing, ListingRef},
     },
-    model::{ChannelId, FulfilledBy, OrderKey, Policies, Quantity, Seq, Sku, Timestamp, Totals},
+    model::{ChannelId, OrderKey, Policies, Quantity, Seq, Sku, Timestamp, Totals},
 };
 
 /// Something that a row makes due. The order of the fields is the order in which work is taken.
@@ -216,10 +216,7 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
     if order.fetch_due.is_some() {
         out.push(Work::Fetch { channel: channel(), order: key.clone() });
     }
-    let unmapped = |line: &Line| {
-        line.bound.is_none() && line.by != FulfilledBy::Channel && line.ordered_most > Quantity::ZERO
-    };
-    if order.lines.values().any(unmapped) {
+    if order.lines.values().any(Line::is_unmapped) {
         out.push(Work::Unmapped { channel: channel(), order: key.clone() });
     }
     for bound in order.lines.values().filter(|line| line.is_older()).filter_map(|line| line.bound.as_ref()) {

@@ -3,10 +3,9 @@
 use crate::{
     core::{
         index::{Kind, Work},
-        order::Line,
         state::{Fed, Listing, Quarantined, State},
     },
-    model::{ChannelId, FulfilledBy, Identifiers, OrderId, OrderKey, Quantity, Seq},
+    model::{ChannelId, Identifiers, OrderId, OrderKey, Seq},
 };
 
 /// How many orders one question looks at; where more are unread, any of them may hold the listing.
@@ -14,7 +13,7 @@ const LOOKED_AT: usize = 1_000;
 
 /// Returns why an order of the listing's channel may have sold it unseen, for people. `fed`: how far the feed was
 /// read; what became due after that is not missing yet.
-pub(super) fn unread(state: &State, listing: &Listing, fed: Option<Fed>) -> Option<String> {
+pub(super) fn missing(state: &State, listing: &Listing, fed: Option<Fed>) -> Option<String> {
     let channel = &listing.channel;
     refused(state, channel)
         .or_else(|| unfetched(state, channel, fed?.begun))
@@ -29,10 +28,10 @@ fn refused(state: &State, channel: &ChannelId) -> Option<String> {
         let held = key.and_then(|key| state.orders.get(&key));
         held.and_then(|order| order.whole_fetch).is_some_and(|fetch| fetch.begun >= id)
     };
-    let missing = |(id, item): &(&Seq, &Quarantined)| {
+    let lost = |(id, item): &(&Seq, &Quarantined)| {
         item.channel == *channel && item.holds_orders() && !read_since(**id, item)
     };
-    let (id, item) = state.quarantine.iter().find(missing)?;
+    let (id, item) = state.quarantine.iter().find(lost)?;
     let order = item.id.as_deref().map_or("an order".to_owned(), |order| format!("order {order}"));
     Some(format!(
         "{order} could not be read and may have sold it: see `quarantine:{id}` of `evenkeel dead-letters`"
@@ -52,13 +51,10 @@ fn unfetched(state: &State, channel: &ChannelId, begun: Seq) -> Option<String> {
 
 /// An order with a line that no SKU was found for, and that may mean this listing.
 fn unmapped(state: &State, channel: &ChannelId, ids: &Identifiers) -> Option<String> {
-    let open = |line: &&Line| {
-        line.bound.is_none() && line.by != FulfilledBy::Channel && line.ordered_most > Quantity::ZERO
-    };
     let means = |work: &Work| {
         let Work::Unmapped { order, .. } = work else { return None };
         let lines = &state.orders.get(order)?.lines;
-        lines.values().filter(open).any(|line| may_be(&line.ids, ids)).then(|| order.order.clone())
+        lines.values().any(|line| line.is_unmapped() && may_be(&line.ids, ids)).then(|| order.order.clone())
     };
     let mut work = state.index.of(Kind::Unmapped, channel);
     let found = work.by_ref().take(LOOKED_AT).find_map(means);
