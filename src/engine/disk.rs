@@ -5,12 +5,12 @@ use std::path::Path;
 use tracing::{info, warn};
 
 use crate::{
-    core::{Envelope, State, apply},
+    core::{Command, Envelope, State, apply, decide},
     engine::{
-        ledger::{Durable, Failure},
+        ledger::{Durable, Failure, encode},
         rows::{self, Change},
     },
-    model::Seq,
+    model::{Seq, Timestamp},
     store::{self, Source, Store},
 };
 
@@ -39,12 +39,42 @@ pub enum Error {
 }
 
 /// Opens the store and brings the state to the end of the journal.
-pub fn open(path: &Path, options: store::Options) -> Result<(State, DiskStore), Error> {
+///
+/// A state that was not there to go on with, and had to be built, may come from a backup: what the channels show, and
+/// which keys were used after that backup, is not known. So it begins a new epoch, in the journal before anything else.
+pub fn open(path: &Path, options: store::Options, now: Timestamp) -> Result<(State, DiskStore), Error> {
+    let (mut state, mut store, source) = bring_up(path, options)?;
+    if source == Source::State {
+        let dirty = state.take_dirty();
+        let changes = rows::changes(&state, &dirty)?;
+        if !changes.is_empty() {
+            store.apply_batch(&changes, state.seq.0)?;
+        }
+    } else {
+        if state.seq > Seq::ZERO {
+            begin_epoch(&mut state, &mut store, now)?;
+        }
+        state.dirty.clear();
+        let rows = rows::all(&state)?;
+        store.load(rows.into_iter().filter_map(|(key, value)| Some((key, value?))), state.seq.0)?;
+    }
+    Ok((state, DiskStore(store)))
+}
+
+/// Reads what a store adds up to, and leaves it as a daemon that died would. For tests and tools, on a copy.
+pub fn read(path: &Path, options: store::Options) -> Result<State, Error> {
+    let (mut state, _, _) = bring_up(path, options)?;
+    state.dirty.clear();
+    Ok(state)
+}
+
+/// Opens the store and replays the journal on the rows that it opens with. The rows touched are noted.
+fn bring_up(path: &Path, options: store::Options) -> Result<(State, Store, Source), Error> {
     let options = store::Options {
         state: store::state::Options { rows_version: rows::ROWS_VERSION, ..options.state },
         ..options
     };
-    let (mut store, start) = Store::open(path, options)?;
+    let (store, start) = Store::open(path, options)?;
     for note in &start.notes {
         warn!("{note}");
     }
@@ -54,18 +84,20 @@ pub fn open(path: &Path, options: store::Options) -> Result<(State, DiskStore), 
     let replayed = replay(&mut state, &store)?;
     let head = store.head();
     info!(seq = head.seq, head = %head.hash, replayed, from = ?start.source, "store opened");
-    if start.source == Source::State {
-        let dirty = state.take_dirty();
-        let changes = rows::changes(&state, &dirty)?;
-        if !changes.is_empty() {
-            store.apply_batch(&changes, head.seq)?;
-        }
-    } else {
-        state.dirty.clear();
-        let rows = rows::all(&state)?;
-        store.load(rows.into_iter().filter_map(|(key, value)| Some((key, value?))), head.seq)?;
-    }
-    Ok((state, DiskStore(store)))
+    Ok((state, store, start.source))
+}
+
+fn begin_epoch(state: &mut State, store: &mut Store, now: Timestamp) -> Result<(), Error> {
+    let epoch = state.next_epoch(now);
+    let (envelope, _) = decide(state, Command::Start { epoch }, now);
+    let payloads: Vec<Vec<u8>> = envelope.iter().map(encode).collect();
+    store.append(&payloads)?;
+    store.sync()?;
+    warn!(
+        epoch,
+        "the state was built anew: what the channels show is looked at, and their orders are read, before anything is raised"
+    );
+    Ok(())
 }
 
 /// Applies the records after what the state reflects. Returns how many there were.

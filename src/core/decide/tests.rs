@@ -2,6 +2,7 @@
 //! and the invariants that are checked after every record.
 
 mod convergence;
+mod epoch;
 #[allow(
     dead_code,
     clippy::wildcard_enum_match_arm,
