@@ -5,7 +5,7 @@
 
 mod kinds;
 mod script;
-mod told;
+pub(crate) mod told;
 
 use std::{
     collections::BTreeSet,
@@ -36,7 +36,8 @@ fn goldens() -> Vec<PathBuf> {
     dirs
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a directory with all that is in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory");
     for entry in fs::read_dir(from).expect("it is there") {
         let path = entry.expect("readable").path();

@@ -10,7 +10,7 @@ fn json(of: &impl Serialize) -> String {
 }
 
 /// Tells everything that is stored. What is derived follows from it.
-pub(super) fn told(state: &State) -> String {
+pub(crate) fn told(state: &State) -> String {
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").expect("a string takes all");
     line(format!("seq {} epoch {} initialised {}", state.seq.0, state.epoch, json(&state.initialised)));
