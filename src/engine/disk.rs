@@ -15,7 +15,11 @@ use crate::{
 };
 
 /// A store on disk.
-pub struct DiskStore(Store);
+pub struct DiskStore {
+    store: Store,
+    /// The record that the rows of the state reflect.
+    applied: Seq,
+}
 
 /// Why the state could not be had from a store.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +62,8 @@ pub fn open(path: &Path, options: store::Options, now: Timestamp) -> Result<(Sta
         let rows = rows::all(&state)?;
         store.load(rows.into_iter().filter_map(|(key, value)| Some((key, value?))), state.seq.0)?;
     }
-    Ok((state, DiskStore(store)))
+    let applied = state.seq;
+    Ok((state, DiskStore { store, applied }))
 }
 
 /// Reads what a store adds up to, and leaves it as a daemon that died would. For tests and tools, on a copy.
@@ -136,29 +141,49 @@ fn failure(error: &dyn std::error::Error) -> Failure {
     Failure(text)
 }
 
+impl DiskStore {
+    /// Reads the state's rows and replays the journal on them; without a state, replays all of the journal.
+    fn reread(&mut self) -> Result<State, Error> {
+        let mut state = State::default();
+        if self.store.has_state() {
+            let rows: Vec<store::Row> = self.store.scan_prefix(&[])?.collect::<Result<_, _>>()?;
+            state = rows::load(rows)?;
+            state.seq = self.applied;
+        }
+        replay(&mut state, &self.store)?;
+        Ok(state)
+    }
+}
+
 impl Durable for DiskStore {
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
-        self.0.append(payloads).map(drop).map_err(|e| failure(&e))
+        self.store.append(payloads).map(drop).map_err(|e| failure(&e))
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
-        self.0.sync().map_err(|e| failure(&e))
+        self.store.sync().map_err(|e| failure(&e))
     }
 
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<(), Failure> {
-        self.0.apply_batch(changes, seq).map_err(|e| failure(&e))
+        self.store.apply_batch(changes, seq).map_err(|e| failure(&e))?;
+        self.applied = Seq(seq);
+        Ok(())
     }
 
     fn checkpoint(&mut self, rows: Vec<Change>, _: u64) -> Result<(), Failure> {
         let rows = rows.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        self.0.checkpoint(rows).map(drop).map_err(|e| failure(&e))
+        self.store.checkpoint(rows).map(drop).map_err(|e| failure(&e))
     }
 
     fn head(&self) -> String {
-        self.0.head().hash.to_string()
+        self.store.head().hash.to_string()
+    }
+
+    fn read_back(&mut self) -> Result<State, Failure> {
+        self.reread().map_err(|e| failure(&e))
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {
-        self.0.close_clean().map(drop).map_err(|e| failure(&e))
+        self.store.close_clean().map(drop).map_err(|e| failure(&e))
     }
 }

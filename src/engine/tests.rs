@@ -3,4 +3,5 @@
 mod doors;
 mod epoch;
 mod opening;
+mod parts;
 mod world;
