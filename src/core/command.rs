@@ -140,7 +140,7 @@ pub enum Command {
 
 /// The most rows that one command may bring. A command is one record of the journal, which must fit it, and holds up
 /// everything else while it is decided.
-pub const ROWS_MAX: usize = 10_000;
+pub const ROWS_MAX: usize = 20_000;
 /// The most rows that a configuration, or a count that a person is asked about, may have: they cannot be cut.
 pub const WHOLE_MAX: usize = 200_000;
 

@@ -170,7 +170,13 @@ impl Durable for DiskStore {
         Ok(())
     }
 
-    fn checkpoint(&mut self, rows: Vec<Change>, _: u64) -> Result<(), Failure> {
+    fn checkpoint(&mut self, rows: Vec<Change>, seq: u64) -> Result<(), Failure> {
+        let head = self.store.head().seq;
+        if seq != head {
+            return Err(Failure(format!(
+                "the rows reflect record {seq}, but the journal ends at record {head}"
+            )));
+        }
         let rows = rows.into_iter().filter_map(|(key, value)| Some((key, value?)));
         self.store.checkpoint(rows).map(drop).map_err(|e| failure(&e))
     }

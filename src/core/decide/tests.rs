@@ -3,6 +3,7 @@
 
 mod convergence;
 mod epoch;
+mod portions;
 #[allow(
     dead_code,
     clippy::wildcard_enum_match_arm,
