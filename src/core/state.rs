@@ -29,7 +29,7 @@ use crate::{
 pub struct State {
     /// The last record applied.
     pub seq: Seq,
-    /// Part of every idempotency key; grows when a backup is restored.
+    /// Part of every idempotency key; grows when a backup may have been restored.
     pub epoch: u32,
     /// When the opening stock was taken over; before that, counts do not open anything.
     pub initialised: Option<Timestamp>,
@@ -280,6 +280,13 @@ impl State {
 
     pub fn policies(&self) -> Option<&Policies> {
         self.policies.as_deref()
+    }
+
+    /// Returns an epoch that was never used: the clock's seconds, because the same backup may be restored twice, and
+    /// the second time knows nothing of the epoch that the first one began.
+    pub fn next_epoch(&self, now: Timestamp) -> u32 {
+        let seconds = u32::try_from(now.millis() / 1_000).unwrap_or(0);
+        seconds.max(self.epoch.saturating_add(1))
     }
 
     /// Takes the keys of all rows touched since the last call.

@@ -5,6 +5,7 @@ mod amazon;
 mod command_line;
 mod crash;
 mod demo;
+mod golden;
 mod isolation;
 mod live;
 mod shops;

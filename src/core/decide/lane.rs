@@ -119,11 +119,9 @@ impl Draft<'_> {
                 None
             }
         });
-        let ready = self
-            .state
-            .index
-            .of(Kind::Ready, channel)
-            .filter_map(|work| if let Work::Ready { listing, .. } = work { Some(listing) } else { None });
+        let ready = self.state.index.of(Kind::Ready, channel).map_while(|work| {
+            if let Work::Ready { waits: false, listing, .. } = work { Some(listing) } else { None }
+        });
         let turn = |listing: &ListingRef| {
             let held = self.state.listing(listing)?;
             let (rank, turn) = self.turn(policy, held)?;

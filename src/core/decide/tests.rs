@@ -4,7 +4,9 @@
 mod alerts;
 mod blind;
 mod convergence;
+mod epoch;
 mod missing;
+mod portions;
 mod returns;
 mod unread;
 mod whose;

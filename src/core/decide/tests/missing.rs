@@ -116,3 +116,20 @@ fn a_line_without_a_sku_holds_back_only_what_it_may_mean() {
     check_unmapped(&[(IdKind::Barcode, "4006381333931")], true);
     check_unmapped(&[], false);
 }
+
+#[test]
+fn listings_that_are_being_found_out_stand_in_no_others_way() {
+    let names: Vec<String> = (0..600).map(|n| format!("S{n:03}")).collect();
+    let stock: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 10)).collect();
+    let mut world = World::open(&stock);
+    world.now += 60_000;
+    // Somebody else wrote to all but the last, which is seen and not explained yet.
+    for name in &names[..599] {
+        world.look_at(name, SHOP, 3, world.now);
+    }
+    let all: Vec<_> = names.iter().map(|name| (World::ids_of(AMZ, name), [1, 0, 0, 0, 0])).collect();
+    let at = world.now;
+    world.push_snapshot(AMZ, placed("o", at, &all));
+    let work = world.take(SHOP).quantities();
+    assert_eq!(work, [("S599".to_owned(), 9)]);
+}
