@@ -2,6 +2,7 @@
 
 mod doors;
 mod epoch;
+mod feeds;
 mod opening;
 mod parts;
 mod world;

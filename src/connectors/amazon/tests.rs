@@ -322,7 +322,7 @@ async fn one_sku_that_amazon_fails_for_does_not_hold_up_the_others() {
             match seen {
                 Observed::Seen(_) => assert_ne!(*sku, "bad"),
                 Observed::Unread { .. } => assert_eq!(*sku, "bad"),
-                other => panic!("{sku}: {other:?}"),
+                Observed::Absent | Observed::Unwritable { .. } => panic!("{sku}: {seen:?}"),
             }
         }
         let calls = fake.seen().len();
