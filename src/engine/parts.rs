@@ -28,14 +28,16 @@ pub const ROWS: usize = 5_000;
 
 /// Has a command decided, in parts if it is large, and waits until its records are durable.
 pub async fn submit(ledger: &Ledger, command: Command) -> Result<Reply, Error> {
-    match command {
-        Command::Count(count) if count.lines.len() > LINES => counted(ledger, count).await,
-        Command::Map { rows } if rows.len() > ROWS => mapped(ledger, rows).await,
-        Command::Dead { letter: DeadLetter::Count(id), verdict: Verdict::Retry } => {
-            released(ledger, id).await
-        }
-        command => ledger.submit(command).await,
+    if let Command::Dead { letter: DeadLetter::Count(id), verdict: Verdict::Retry } = command {
+        return released(ledger, id).await;
     }
+    if let Command::Map { rows } = command {
+        return mapped(ledger, rows).await;
+    }
+    if let Command::Count(count) = command {
+        return counted(ledger, count).await;
+    }
+    ledger.submit(command).await
 }
 
 /// Cuts a count. Lines without a SKU belong to no part; returns how many there are.
@@ -80,6 +82,9 @@ fn portions<T>(sorted: &[T], most: usize, together: impl Fn(&T, &T) -> bool) -> 
 }
 
 async fn counted(ledger: &Ledger, count: Count) -> Result<Reply, Error> {
+    if count.lines.len() <= LINES {
+        return ledger.submit(Command::Count(count)).await;
+    }
     let (parts, mut unknown) = resolved(ledger, count.clone()).await?;
     let (mut changed, mut deferred) = (0, 0);
     if !count.opening
@@ -117,6 +122,9 @@ async fn held(ledger: &Ledger, parts: &[Count]) -> Result<Option<String>, Error>
 }
 
 async fn mapped(ledger: &Ledger, rows: Vec<MappingRow>) -> Result<Reply, Error> {
+    if rows.len() <= ROWS {
+        return ledger.submit(Command::Map { rows }).await;
+    }
     for part in rows.chunks(ROWS) {
         let part = part.to_vec();
         ledger.read(move |state| mappable(state, &part)).await??;
@@ -145,8 +153,9 @@ async fn released(ledger: &Ledger, id: Seq) -> Result<Reply, Error> {
     Ok(Reply::Counted { changed, deferred, held: None, unknown: 0 })
 }
 
-/// Cuts a held count, whose lines are in the order of their SKUs. One without lines is one part.
+/// Cuts a held count, whose lines are in the order of their SKUs.
 fn held_parts(held: &HeldCount) -> Vec<Range<usize>> {
     let parts = portions(&held.lines, LINES, |(a, ..), (b, ..)| a == b);
-    if parts.is_empty() { vec![0..0] } else { parts }
+    // One without lines is released by a part without any.
+    if parts.is_empty() { Vec::from([Range::default()]) } else { parts }
 }

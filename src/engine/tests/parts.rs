@@ -100,9 +100,9 @@ fn since(world: &World, from: usize) -> Vec<Envelope> {
 
 /// Returns the SKUs of each record of a count.
 fn counted(envelopes: &[Envelope]) -> Vec<BTreeSet<Sku>> {
-    let skus = |record: &Record| match record {
-        Record::Counted { entries, .. } => Some(entries.iter().map(|entry| entry.sku.clone()).collect()),
-        _ => None,
+    let skus = |record: &Record| {
+        let Record::Counted { entries, .. } = record else { return None };
+        Some(entries.iter().map(|entry| entry.sku.clone()).collect())
     };
     envelopes.iter().flat_map(|envelope| &envelope.records).filter_map(skus).collect()
 }
