@@ -222,6 +222,9 @@ pub struct Alert {
     pub send_at: Option<Timestamp>,
 }
 
+/// The topic of quarantined answers to a request for one order, which stays wanted.
+pub const FETCHED: &str = "order";
+
 /// Authentic input that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {

@@ -9,22 +9,18 @@ use tracing::{debug, warn};
 use crate::{
     clock::Clock,
     connectors::{Connector, Cursor, Fault},
-    core::{
-        Command,
-        decide::lane::feed_wanted,
-        index::{Kind, Work},
-    },
-    engine::{intake::Quarantine, ledger::Ledger, wake::ChannelWakes},
-    model::{ChannelId, OrderKey, Seq, Timestamp},
+    core::Command,
+    engine::{fetch::Unread, intake::Quarantine, ledger::Ledger, wake::ChannelWakes},
+    model::{ChannelId, Seq, Timestamp},
     telemetry::{Feed as FeedName, Metrics},
 };
 
 /// The most pages of one read. A feed that has more goes on from its watermark at the next read.
 const PAGES_MAX: usize = 2_000;
-/// The most orders fetched one by one between two reads of the feed.
-const FETCHES_MAX: usize = 50;
 /// The shortest pause between two reads that wake-ups ask for.
 const GAP: Duration = Duration::from_millis(200);
+/// The same while an order could not be read: what waits for that order may ask for reads that do not help it.
+const GAP_UNREAD: Duration = Duration::from_secs(5);
 /// How long a feed sleeps at most before it looks whether something waits for it.
 const TICK: Duration = Duration::from_millis(500);
 /// The longest pause after reads that failed.
@@ -69,7 +65,7 @@ impl Error {
 
 impl Feed {
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut failures: u32 = 0;
+        let (mut failures, mut unread): (u32, Unread) = (0, Unread::default());
         let mut first = true;
         loop {
             let go = first
@@ -77,7 +73,8 @@ impl Feed {
                     () = shutdown.cancelled() => return,
                     Some(()) = self.ticks.recv() => true,
                     () = self.wakes.feed.notified() => true,
-                    () = tokio::time::sleep(TICK) => self.wanted().await,
+                    () = self.wakes.feed_hint.notified() => self.wanted(&unread).await,
+                    () = tokio::time::sleep(TICK) => self.wanted(&unread).await,
                 };
             first = false;
             if !go {
@@ -85,12 +82,12 @@ impl Feed {
             }
             let read = tokio::select! {
                 () = shutdown.cancelled() => return,
-                read = self.read() => read,
+                read = self.read(&mut unread) => read,
             };
             let pause = match read {
                 Ok(()) => {
                     failures = 0;
-                    GAP
+                    if unread.is_empty() { GAP } else { GAP_UNREAD }
                 }
                 Err(Error::Ledger(crate::engine::ledger::Error::Stopped)) => return,
                 Err(error) => {
@@ -106,23 +103,17 @@ impl Feed {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep_until(since + pause) => {}
             }
-            if failures > 0 || self.wanted().await {
+            if failures > 0 || self.wanted(&unread).await {
                 self.wakes.feed.notify_one();
             }
         }
     }
 
-    /// Tells whether a read that begins now would let something go on that waits for it.
-    async fn wanted(&self) -> bool {
-        let (channel, now) = (self.channel.clone(), self.clock.now());
-        self.ledger.read(move |s| feed_wanted(s, &channel, now)).await.unwrap_or(false)
-    }
-
-    /// Fetches the orders that must be fetched, then reads the feed to its end.
+    /// Fetches the orders that must be fetched, then reads the feed to its end, whatever became of those orders.
     ///
     /// Dropping it between two pages loses nothing: what is durable stays, the watermark moves only at the end.
-    pub async fn read(&self) -> Result<(), Error> {
-        self.fetch_due().await?;
+    pub async fn read(&self, unread: &mut Unread) -> Result<(), Error> {
+        self.fetch_due(unread).await?;
         let (begun, begun_at) = (self.ledger.seq(), self.clock.now());
         let channel = self.channel.clone();
         let fed = self.ledger.read(move |s| s.channels.get(&channel).and_then(|row| row.fed)).await?;
@@ -174,39 +165,15 @@ impl Feed {
             let id = order.order.to_string();
             let body = serde_json::to_vec(&order).unwrap_or_default();
             let one = Command::Orders { channel: self.channel.clone(), begun, orders: vec![order] };
-            if let Err(Refused::Refused(reason)) = self.ledger.submit(one).await {
-                self.quarantine.keep(&self.channel, "orders", Some(id), &reason.to_string(), &body).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn fetch_due(&self) -> Result<(), Error> {
-        let channel = self.channel.clone();
-        let due: Vec<OrderKey> = self
-            .ledger
-            .read(move |state| {
-                let due = state.index.of(Kind::Fetch, &channel).filter_map(|work| {
-                    if let Work::Fetch { order, .. } = work { Some(order.clone()) } else { None }
-                });
-                due.take(FETCHES_MAX).collect()
-            })
-            .await?;
-        for key in due {
-            let begun = self.ledger.seq();
-            let (channel, order) = (self.channel.clone(), key.order);
-            let command = match self.connector.order(&order).await {
-                Ok(Some(read)) => Command::Orders { channel, begun, orders: vec![read] },
-                Ok(None) => Command::NoOrder { channel, order },
-                // One order that cannot be read does not hold up the others (I8).
-                Err(Fault::Malformed(why)) => {
-                    let id = Some(order.to_string());
-                    self.quarantine.keep(&self.channel, "order", id, &why, why.as_bytes()).await?;
-                    Command::NoOrder { channel, order }
+            match self.ledger.submit(one).await {
+                Ok(_) => {}
+                Err(Refused::Refused(reason)) => {
+                    self.quarantine
+                        .keep(&self.channel, "orders", Some(id), &reason.to_string(), &body)
+                        .await?;
                 }
-                Err(fault) => return Err(fault.into()),
-            };
-            self.ledger.submit(command).await?;
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ use crate::{
     engine::{
         counter::read_counts,
         feed::{Error, Feed},
+        fetch::Unread,
         intake::Quarantine,
         ledger::Ledger,
         reconcile::read_catalogue,
@@ -215,7 +216,7 @@ impl Opening {
             lookback: reach.lookback,
             overlap: reach.overlap,
         };
-        feed.read().await
+        feed.read(&mut Unread::default()).await
     }
 
     /// Reads the stock of a channel that tells counts.

@@ -50,6 +50,10 @@ pub(super) const SHOP: &str = "example.myshopify.com";
 pub(super) struct Listed {
     pub pages: Mutex<Vec<Vec<CatalogueItem>>>,
     pub orders: Mutex<Vec<OrderSnapshot>>,
+    /// What is answered for single orders; others are not known.
+    pub single: Mutex<BTreeMap<String, Result<OrderSnapshot, Fault>>>,
+    /// The single orders that were asked for.
+    pub asked: Mutex<Vec<String>>,
     pub counts: Mutex<Vec<CountLine>>,
     pub fault: Mutex<Option<Fault>>,
 }
@@ -80,8 +84,9 @@ impl Connector for Listed {
         Ok(OrderPage { orders, read_through: Some(Timestamp::from_millis(OPENED)), ..OrderPage::default() })
     }
 
-    async fn order(&self, _: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
-        Ok(None)
+    async fn order(&self, order: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
+        self.asked.lock().expect("unpoisoned").push(order.to_string());
+        self.single.lock().expect("unpoisoned").get(order.as_str()).cloned().transpose()
     }
 
     async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {

@@ -1,0 +1,163 @@
+//! Reads of an order feed: what holds them up, what does not, and what they may claim.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::mpsc, time};
+
+use super::world::{World, start};
+use crate::{
+    connectors::{Connector, Fault},
+    core::{
+        Command, State,
+        command::{DeadLetter, Verdict},
+        state::Fed,
+    },
+    engine::{feed::Feed, fetch::Unread},
+    model::{DeliveryId, OrderId, OrderKey},
+    web::tests::world::{channel, opened, order},
+};
+
+/// The feed of `main`; nothing ticks.
+fn feed(world: &World) -> Feed {
+    let opening = &world.handles.opening;
+    Feed {
+        channel: channel("main"),
+        connector: Arc::clone(&world.lists["main"]) as Arc<dyn Connector>,
+        ledger: world.ledger.clone(),
+        clock: Arc::clone(&opening.clock),
+        wakes: opening.wakes.channel(&channel("main")).expect("it is configured"),
+        metrics: Arc::clone(&world.metrics),
+        quarantine: Arc::clone(&opening.quarantine),
+        ticks: mpsc::channel(1).1,
+        lookback: Duration::from_secs(3_600),
+        overlap: Duration::ZERO,
+    }
+}
+
+/// Has a push say that these orders must be fetched.
+async fn want(world: &World, orders: &[&str]) {
+    let fetch = orders.iter().map(|id| OrderId::new(id).expect("good")).collect();
+    let delivery = DeliveryId::new(&format!("w-{}", orders.join("-"))).expect("good");
+    let push = Command::Push { channel: channel("main"), delivery, orders: vec![], fetch, look: vec![] };
+    world.ledger.submit(push).await.expect("taken");
+}
+
+fn answer(world: &World, id: &str, fault: Option<Fault>) {
+    let told = fault.map_or_else(|| Ok(order(id, "MUG", 2)), Err);
+    world.lists["main"].single.lock().expect("unpoisoned").insert(id.to_owned(), told);
+}
+
+fn asked(world: &World) -> Vec<String> {
+    std::mem::take(&mut *world.lists["main"].asked.lock().expect("unpoisoned"))
+}
+
+fn key(id: &str) -> OrderKey {
+    OrderKey { channel: channel("main"), order: OrderId::new(id).expect("good") }
+}
+
+/// Tells of each order whether it has lines, and whether it must be fetched.
+async fn stands(world: &World, id: &'static str) -> Option<(bool, bool)> {
+    let row = move |state: &State| {
+        state.orders.get(&key(id)).map(|order| (!order.lines.is_empty(), order.fetch_due.is_some()))
+    };
+    world.read(row).await
+}
+
+async fn fed(world: &World) -> Option<Fed> {
+    world.read(|state| state.channels.get(&channel("main")).and_then(|row| row.fed)).await
+}
+
+fn faults() -> [Fault; 7] {
+    [
+        Fault::Timeout(Duration::from_secs(1)),
+        Fault::Disconnected("reset".to_owned()),
+        Fault::Server { status: 500, detail: "oops".to_owned() },
+        Fault::Throttled { retry_after: Duration::from_millis(500) },
+        Fault::Unauthorized("no".to_owned()),
+        Fault::Refused("no".to_owned()),
+        Fault::Malformed("half a document".to_owned()),
+    ]
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_fetched_holds_up_no_feed_and_stays_wanted() {
+    for fault in faults() {
+        let world = start(opened(), 64).await;
+        world.lists["main"].orders.lock().expect("unpoisoned").push(order("8", "MUG", 1));
+        want(&world, &["7"]).await;
+        answer(&world, "7", Some(fault.clone()));
+        let (feed, mut unread) = (feed(&world), Unread::default());
+        feed.read(&mut unread).await.expect("the feed itself is well");
+        assert_eq!(stands(&world, "8").await, Some((true, false)), "{fault:?}");
+        assert_eq!(stands(&world, "7").await, Some((false, true)), "{fault:?}");
+        assert!(fed(&world).await.is_some(), "{fault:?}");
+        assert_eq!(world.read(|state| state.quarantine.len()).await, 0, "{fault:?}: one try says little");
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_failed_waits_for_its_turn_and_is_then_read() {
+    let world = start(opened(), 64).await;
+    want(&world, &["7"]).await;
+    answer(&world, "7", Some(Fault::Malformed("half a document".to_owned())));
+    let (feed, mut unread) = (feed(&world), Unread::default());
+    assert!(feed.wanted(&unread).await);
+    feed.read(&mut unread).await.expect("read");
+    assert_eq!(asked(&world), ["7"]);
+    assert!(!feed.wanted(&unread).await, "no read is asked for before its turn");
+    feed.read(&mut unread).await.expect("read");
+    assert_eq!(asked(&world), Vec::<String>::new());
+    answer(&world, "7", None);
+    time::pause();
+    time::advance(Duration::from_millis(1_100)).await;
+    assert!(feed.wanted(&unread).await);
+    feed.read(&mut unread).await.expect("read");
+    assert_eq!(stands(&world, "7").await, Some((true, false)));
+    assert!(unread.is_empty());
+}
+
+#[tokio::test]
+async fn a_fault_of_one_order_lets_the_others_be_fetched() {
+    let world = start(opened(), 64).await;
+    want(&world, &["5", "6", "7"]).await;
+    answer(&world, "5", Some(Fault::Malformed("nonsense".to_owned())));
+    answer(&world, "6", Some(Fault::Server { status: 502, detail: String::new() }));
+    answer(&world, "7", None);
+    let (feed, mut unread) = (feed(&world), Unread::default());
+    feed.read(&mut unread).await.expect("read");
+    assert_eq!(asked(&world), ["5", "6"], "a channel that fails is not asked fifty times");
+    feed.read(&mut unread).await.expect("read");
+    assert_eq!(asked(&world), ["7"]);
+    assert_eq!(stands(&world, "7").await, Some((true, false)));
+}
+
+#[tokio::test]
+async fn an_order_that_is_never_readable_is_shown_to_a_person_who_may_give_it_up() {
+    let world = start(opened(), 64).await;
+    want(&world, &["7"]).await;
+    answer(&world, "7", Some(Fault::Malformed("nonsense".to_owned())));
+    let (feed, mut unread) = (feed(&world), Unread::default());
+    time::pause();
+    for wait in [0, 1, 2, 4] {
+        time::advance(Duration::from_millis(wait * 1_000 + 100)).await;
+        feed.read(&mut unread).await.expect("read");
+    }
+    assert_eq!(asked(&world).len(), 4);
+    let held = world.read(|state| state.quarantine.clone()).await;
+    assert_eq!(held.len(), 1, "{held:?}");
+    let (id, item) = held.first_key_value().expect("one");
+    assert_eq!(item.id.as_deref(), Some("7"));
+    assert_eq!(stands(&world, "7").await, Some((false, true)));
+    let letter = DeadLetter::Quarantine(*id);
+    let discard = Command::Dead { letter, verdict: Verdict::Discard };
+    world.ledger.submit(discard).await.expect("taken");
+    assert_eq!(stands(&world, "7").await, Some((false, false)));
+}
+
+#[tokio::test]
+async fn an_order_that_the_channel_does_not_know_is_wanted_no_more() {
+    let world = start(opened(), 64).await;
+    want(&world, &["7"]).await;
+    feed(&world).read(&mut Unread::default()).await.expect("read");
+    assert_eq!(stands(&world, "7").await, Some((false, false)));
+}
