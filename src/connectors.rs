@@ -100,6 +100,8 @@ pub struct OrderPage {
     pub orders: Vec<OrderSnapshot>,
     /// Entries that are authentic but could not be read; the rest of the page is not held up by them.
     pub unreadable: Vec<Unreadable>,
+    /// Orders of the page that the channel failed to tell whole: each must be fetched by itself.
+    pub unread: Vec<OrderId>,
     pub next: Option<Cursor>,
     /// Channel time up to which the feed has been read, once `next` is `None`; the next `since`.
     pub read_through: Option<Timestamp>,

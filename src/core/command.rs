@@ -38,6 +38,11 @@ pub enum Command {
         begun: Seq,
         orders: Vec<OrderSnapshot>,
     },
+    /// Orders that a read of the feed named and could not tell whole: each must be fetched.
+    Unread {
+        channel: ChannelId,
+        orders: Vec<OrderId>,
+    },
     /// An order that was asked for is not known to the channel.
     NoOrder {
         channel: ChannelId,

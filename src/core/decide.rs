@@ -64,6 +64,7 @@ impl Draft<'_> {
                 self.push(&channel, &delivery, &orders, fetch, &look)
             }
             Command::Orders { channel, begun, orders } => self.read_orders(&channel, begun, &orders),
+            Command::Unread { channel, orders } => self.unread(&channel, orders),
             Command::NoOrder { channel, order } => self.no_order(channel, order),
             Command::Fed { channel, begun, begun_at, through } => {
                 self.fed(&channel, begun, begun_at, through)

@@ -141,6 +141,10 @@ impl Feed {
             if !page.orders.is_empty() {
                 self.take_in(begun, page.orders).await?;
             }
+            if !page.unread.is_empty() {
+                let (channel, orders) = (self.channel.clone(), page.unread);
+                self.ledger.submit(Command::Unread { channel, orders }).await?;
+            }
             match page.next {
                 None => return page.read_through.ok_or(Error::Unbounded),
                 Some(next) if after.as_ref() == Some(&next) => return Err(Error::Loops),

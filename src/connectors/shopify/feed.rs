@@ -86,12 +86,18 @@ pub(super) async fn orders(
     let next = info.next().map_err(Fault::Malformed)?;
 
     let mut page = OrderPage::default();
+    // A shop that fails to tell one order's further pages would hold up this page once for each such order.
+    let mut asks = Some(caller);
     for node in nodes {
-        match whole(caller, node).await? {
-            Ok(order) => page.orders.push(order),
-            Err(why) => {
-                let body = Bytes::from(node.to_string());
-                page.unreadable.push(Unreadable { id: id_of(node), why, body });
+        match whole(asks, node).await {
+            Ok(Ok(order)) => page.orders.push(order),
+            Ok(Err(why)) => page.unreadable.push(unreadable(node, why)),
+            Err(fault) => {
+                asks = None;
+                match id_of(node).map(|id| OrderId::new(&id)) {
+                    Some(Ok(order)) => page.unread.push(order),
+                    Some(Err(_)) | None => page.unreadable.push(unreadable(node, fault.to_string())),
+                }
             }
         }
     }
@@ -108,6 +114,10 @@ pub(super) async fn orders(
     Ok(page)
 }
 
+fn unreadable(node: &Value, why: String) -> Unreadable {
+    Unreadable { id: id_of(node), why, body: Bytes::from(node.to_string()) }
+}
+
 /// Reads one order whole.
 pub(super) async fn order(caller: &Caller, id: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
     // What is not a number cannot be an order of Shopify's.
@@ -118,18 +128,19 @@ pub(super) async fn order(caller: &Caller, id: &OrderId) -> Result<Option<OrderS
     if node.is_null() {
         return Ok(None);
     }
-    whole(caller, node).await?.map(Some).map_err(Fault::Malformed)
+    whole(Some(caller), node).await?.map(Some).map_err(Fault::Malformed)
 }
 
 /// Reads an order's further pages, if it has any, and takes from it what the ledger needs. The inner error says why the
-/// order itself cannot be read.
-async fn whole(caller: &Caller, node: &Value) -> Result<Result<OrderSnapshot, String>, Fault> {
+/// order itself cannot be read. Without a caller, an order that has further pages fails.
+async fn whole(caller: Option<&Caller>, node: &Value) -> Result<Result<OrderSnapshot, String>, Fault> {
     let (mut order, mut open) = match read(node) {
         Ok(read) => read,
         Err(why) => return Ok(Err(why)),
     };
     for _ in 0..MORE_MAX {
         let Some(more) = open.pop() else { return Ok(order.snapshot(Told::Fetched)) };
+        let Some(caller) = caller else { return Err(Fault::NotOffered("a further page")) };
         let data = further(caller, &more).await?;
         match order.add(more.of, &data) {
             Ok(Some(after)) => open.push(More { after, ..more }),

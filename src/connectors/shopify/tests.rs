@@ -394,6 +394,33 @@ async fn an_order_that_does_not_fit_into_a_page_is_read_to_its_end() {
 }
 
 #[tokio::test]
+async fn an_order_whose_further_pages_fail_holds_up_no_page_of_the_feed() {
+    let (shop, asked) = shop(|variables| {
+        if !variables["query"].is_string() {
+            return axum::http::StatusCode::BAD_GATEWAY.into_response();
+        }
+        let order = |id: u64, more: bool| {
+            let mut order = fetched();
+            order["id"] = json!(gid::gid("Order", id));
+            order["lineItems"]["pageInfo"] = json!({"hasNextPage": more, "endCursor": more.then_some("a")});
+            order
+        };
+        let nodes = json!([order(1, false), order(2, true), order(3, true), order(4, false)]);
+        said(&json!({"data": {"orders": {"nodes": nodes, "pageInfo": {"hasNextPage": false, "endCursor": null}}}}))
+    })
+    .await;
+    let page = shop.orders(Timestamp::from_millis(0), None).await.expect("the page is there");
+    let names = |orders: &[OrderId]| orders.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let read: Vec<OrderId> = page.orders.iter().map(|order| order.order.clone()).collect();
+    assert_eq!(
+        (names(&read), names(&page.unread)),
+        (vec!["1".into(), "4".into()], vec!["2".into(), "3".into()])
+    );
+    assert_eq!(page.unreadable, []);
+    assert_eq!(asked.all().len(), 2, "a shop that fails is not asked once for each order");
+}
+
+#[tokio::test]
 async fn an_unknown_order_is_none() {
     let (shop, asked) = shop(|_| said(&json!({"data": {"order": null}}))).await;
     assert_eq!(shop.order(&OrderId::new("7").expect("good")).await, Ok(None));

@@ -70,6 +70,14 @@ impl Draft<'_> {
         Ok(Reply::Done)
     }
 
+    pub(super) fn unread(&mut self, channel: &ChannelId, orders: Vec<OrderId>) -> Result<Reply, Refused> {
+        self.channel(channel)?;
+        for order in orders {
+            self.want_fetch(channel, order);
+        }
+        Ok(Reply::Done)
+    }
+
     /// An order that nobody knows needs no further fetch. What was booked for it stays.
     pub(super) fn no_order(&mut self, channel: ChannelId, order: OrderId) -> Result<Reply, Refused> {
         let key = OrderKey { channel, order };

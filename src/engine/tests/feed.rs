@@ -6,15 +6,15 @@ use tokio::{sync::mpsc, time};
 
 use super::world::{World, start};
 use crate::{
-    connectors::{Connector, Fault},
+    connectors::{Connector, Fault, OrderPage},
     core::{
         Command, State,
         command::{DeadLetter, Verdict},
         state::Fed,
     },
     engine::{feed::Feed, fetch::Unread},
-    model::{DeliveryId, OrderId, OrderKey},
-    web::tests::world::{channel, opened, order},
+    model::{DeliveryId, OrderId, OrderKey, Timestamp},
+    web::tests::world::{OPENED, channel, opened, order},
 };
 
 /// The feed of `main`; nothing ticks.
@@ -152,6 +152,26 @@ async fn an_order_that_is_never_readable_is_shown_to_a_person_who_may_give_it_up
     let discard = Command::Dead { letter, verdict: Verdict::Discard };
     world.ledger.submit(discard).await.expect("taken");
     assert_eq!(stands(&world, "7").await, Some((false, false)));
+}
+
+#[tokio::test]
+async fn an_order_that_the_feed_names_and_cannot_tell_is_wanted_before_the_feed_counts_as_read() {
+    let world = start(opened(), 64).await;
+    let page = |_, _| {
+        let unread = vec![OrderId::new("9").expect("good")];
+        let read_through = Some(Timestamp::from_millis(OPENED));
+        Ok(OrderPage { unread, orders: vec![order("8", "MUG", 1)], read_through, ..OrderPage::default() })
+    };
+    *world.lists["main"].feed.lock().expect("unpoisoned") = Some(Box::new(page));
+    answer(&world, "9", None);
+    let (feed, mut unread) = (feed(&world), Unread::default());
+    feed.read(&mut unread).await.expect("read");
+    assert_eq!(stands(&world, "8").await, Some((true, false)));
+    assert_eq!(stands(&world, "9").await, Some((false, true)));
+    assert!(fed(&world).await.is_some());
+    *world.lists["main"].feed.lock().expect("unpoisoned") = None;
+    feed.read(&mut unread).await.expect("read");
+    assert_eq!(stands(&world, "9").await, Some((true, false)));
 }
 
 #[tokio::test]
