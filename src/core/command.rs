@@ -56,6 +56,11 @@ pub enum Command {
         begun_at: Timestamp,
         through: Timestamp,
     },
+    /// The order feed was read up to the channel's time `through`, and not yet to its end.
+    FedThrough {
+        channel: ChannelId,
+        through: Timestamp,
+    },
     /// A lane's read failed: what that says of the channel as a whole.
     ReadFailed {
         channel: ChannelId,

@@ -69,6 +69,7 @@ impl Draft<'_> {
             Command::Fed { channel, begun, begun_at, through } => {
                 self.fed(&channel, begun, begun_at, through)
             }
+            Command::FedThrough { channel, through } => self.fed_through(channel, through),
             Command::ReadFailed { channel, health } => self.read_failed(&channel, &health),
             Command::Catalogue { channel, read_at, items } => self.catalogue(&channel, read_at, items),
             Command::Catalogued { channel } => self.catalogued(channel),

@@ -167,6 +167,9 @@ pub struct ChannelRow {
     /// The latest complete read of the order feed.
     #[serde(default)]
     pub fed: Option<Fed>,
+    /// The channel's time up to which every change was read, if that is more than the latest complete read tells.
+    #[serde(default)]
+    pub fed_through: Option<Timestamp>,
     /// The counter's time up to which movements were read.
     #[serde(default)]
     pub counted_through: Option<Timestamp>,
@@ -325,6 +328,13 @@ impl SkuRow {
             opened |= place.opened.is_some();
         }
         Ok(opened.then_some(sum))
+    }
+}
+
+impl ChannelRow {
+    /// Returns the channel's time from which its orders must still be read. `None`: they were never read.
+    pub fn watermark(&self) -> Option<Timestamp> {
+        self.fed.map(|fed| fed.through).max(self.fed_through)
     }
 }
 

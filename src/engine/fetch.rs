@@ -117,7 +117,9 @@ impl Feed {
                 }
                 Err(Error::Fault(fault)) => fault,
                 Err(Error::Ledger(error)) => return Err(error),
-                Err(error @ (Error::Loops | Error::Unbounded)) => Fault::Malformed(error.to_string()),
+                Err(error @ (Error::Loops | Error::Unbounded | Error::Unended)) => {
+                    Fault::Malformed(error.to_string())
+                }
             };
             warn!(channel = %self.channel, %order, %fault, "could not fetch an order; it is tried again");
             if unread.failed(&order, &fault) {

@@ -1,5 +1,7 @@
 //! Reading orders: those changed since a moment, and one by its id.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,6 +34,10 @@ const MORE_MAX: usize = 400;
 /// After how many orders paging begins anew at the newest that was read: Shopify pages no deeper than 25,000.
 const WINDOW: usize = 20_000;
 
+/// How far the shop's list of orders may be behind the orders themselves. One that was changed more recently may stand
+/// where its last change but one put it, so its time says nothing of those around it.
+const LIST_LAG: Duration = Duration::from_secs(10 * 60);
+
 /// Where the feed goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
@@ -41,7 +47,7 @@ struct Place {
     after: Option<String>,
     /// How many orders of the window were read.
     read: usize,
-    /// The newest change that was read.
+    /// The newest change that was read, those aside that may stand elsewhere than their time says.
     newest: Timestamp,
 }
 
@@ -104,7 +110,8 @@ pub(super) async fn orders(
     let newest = page.orders.iter().map(|order| order.version).max();
     match next {
         Some(next) => {
-            let place = place.then(nodes.len(), newest, next);
+            let place = place.then(nodes.len(), settled(&page.orders, said.at), next);
+            page.read_through = Some(place.newest);
             page.next =
                 Some(Cursor(serde_json::to_string(&place).map_err(|e| Fault::Malformed(e.to_string()))?));
         }
@@ -112,6 +119,13 @@ pub(super) async fn orders(
         None => page.read_through = Some(said.at.or(newest).unwrap_or(since).max(since)),
     }
     Ok(page)
+}
+
+/// Returns the newest change among orders that surely stand where it put them, in an answer of `at`.
+fn settled(orders: &[OrderSnapshot], at: Option<Timestamp>) -> Option<Timestamp> {
+    let lag = i64::try_from(LIST_LAG.as_millis()).ok()?;
+    let until = at?.plus_millis(-lag);
+    orders.iter().map(|order| order.version).filter(|version| *version <= until).max()
 }
 
 fn unreadable(node: &Value, why: String) -> Unreadable {

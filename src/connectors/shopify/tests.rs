@@ -351,7 +351,8 @@ async fn the_order_feed_is_read_page_by_page_and_a_poisoned_order_holds_nothing_
     assert_eq!(page.unreadable.len(), 1);
     assert_eq!(page.unreadable[0].id.as_deref(), Some("66"));
     assert!(page.unreadable[0].why.contains("not a time"), "{}", page.unreadable[0].why);
-    assert_eq!(page.read_through, None, "there is more to read");
+    let change = page.orders[0].version;
+    assert_eq!(page.read_through, Some(change), "there is more to read, and nothing older than this");
 
     let page = shop.orders(since, page.next.as_ref()).await.expect("it answers");
     assert_eq!((page.orders, page.next), (Vec::new(), None));
@@ -360,6 +361,20 @@ async fn the_order_feed_is_read_page_by_page_and_a_poisoned_order_holds_nothing_
     let asked = asked.all();
     assert_eq!(asked[0]["variables"]["query"], "updated_at:>='2026-06-25T01:33:55Z'");
     assert_eq!(asked[1]["variables"]["after"], "c1");
+}
+
+#[tokio::test]
+async fn an_order_that_has_just_changed_proves_nothing_of_those_around_it() {
+    let (shop, _) = shop(|_| {
+        let mut fresh = fetched();
+        fresh["updatedAt"] = json!("2026-06-26T01:59:00Z");
+        let page = json!({"nodes": [fetched(), fresh], "pageInfo": {"hasNextPage": true, "endCursor": "c1"}});
+        let headers = [("date", "Fri, 26 Jun 2026 02:00:00 GMT")];
+        (headers, json!({"data": {"orders": page}}).to_string()).into_response()
+    })
+    .await;
+    let page = shop.orders(Timestamp::from_millis(0), None).await.expect("it answers");
+    assert_eq!(page.read_through, Some(page.orders[0].version));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::{
         order::{Binding, Line, Order},
         posting::{PostState, Step, behind, target},
         record::{Record, Why},
-        state::{ListingRef, Quarantined},
+        state::{ChannelRow, ListingRef, Quarantined},
     },
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderId, OrderKey,
@@ -66,6 +66,16 @@ impl Draft<'_> {
         in_range(channel, orders)?;
         for order in orders {
             self.merge(channel, order, Seen::Fetched { begun });
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Part of the feed was read. The next read begins there; what waits for a whole read goes on waiting.
+    pub(super) fn fed_through(&mut self, channel: ChannelId, through: Timestamp) -> Result<Reply, Refused> {
+        self.channel(&channel)?;
+        let held = self.state.channels.get(&channel).and_then(ChannelRow::watermark);
+        if held.is_none_or(|held| held < through) {
+            self.emit(Record::FedThrough { channel, through });
         }
         Ok(Reply::Done)
     }
