@@ -6,6 +6,7 @@ pub mod alerter;
 pub mod counter;
 pub mod disk;
 pub mod feed;
+pub mod fetch;
 pub mod handles;
 pub mod init;
 pub mod intake;

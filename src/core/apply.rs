@@ -114,6 +114,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         }
         Record::Catalogued { channel }
         | Record::Fed { channel, .. }
+        | Record::FedThrough { channel, .. }
         | Record::CountedThrough { channel, .. }
         | Record::Swept { channel }
         | Record::Circuit { channel, .. } => {
@@ -128,6 +129,9 @@ fn on_channel(row: &mut ChannelRow, at: Timestamp, record: &Record) {
     }
     if let Record::Fed { fed, .. } = record {
         row.fed = Some(*fed);
+    }
+    if let Record::FedThrough { through, .. } = record {
+        row.fed_through = Some(*through);
     }
     if let Record::CountedThrough { through, .. } = record {
         row.counted_through = Some(*through);

@@ -147,6 +147,12 @@ pub enum Record {
         channel: ChannelId,
         fed: Fed,
     },
+    /// Every change up to `through` was read, by a read that has not come to the feed's end. It says nothing of what
+    /// changed later, so no fence passes by it.
+    FedThrough {
+        channel: ChannelId,
+        through: Timestamp,
+    },
     /// A counter's movements were read up to `through`.
     CountedThrough {
         channel: ChannelId,

@@ -2,6 +2,7 @@
 
 mod doors;
 mod epoch;
+mod feed;
 mod feeds;
 mod opening;
 mod parts;

@@ -400,6 +400,8 @@ impl Story {
         self.record(alerts(self.now));
         self.record(vec![entries(&self.state, self.now)]);
         self.record(vec![adjusted(&self.state, self.now)]);
+        let through = ms(self.now);
+        self.run(Command::FedThrough { channel: ch("shop"), through });
         self.run(Command::Tick);
     }
 }
