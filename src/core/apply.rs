@@ -8,7 +8,7 @@ use crate::{
         ledger::{Booked, Entry},
         leg::{self, Leg, Writes},
         order::Order,
-        posting::{PostState, Step},
+        posting::PostState,
         record::{Envelope, PauseScope, Record},
         state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, SkuRow, State},
     },
@@ -57,6 +57,12 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         Record::Held { count } => {
             state.held.insert(seq, count.clone());
             state.dirty.insert(RowKey::Held(seq));
+        }
+        Record::Outdated { id, lines } => {
+            if let Some(held) = state.held.get_mut(id) {
+                held.outdated.extend(lines.iter().cloned());
+            }
+            state.dirty.insert(RowKey::Held(*id));
         }
         Record::Unheld { id, .. } => {
             state.held.remove(id);
@@ -212,10 +218,8 @@ fn posted(state: &mut State, key: &OrderKey, posting: &PostState) {
     order.postings.retain(|held| held.channel != posting.channel);
     order.postings.push(posting.clone());
     state.put_order(key, order);
-    if matches!(posting.step, Step::Done | Step::Pending) {
-        for item in &posting.acked {
-            state.change_sku(&item.sku, |row| row.posted = row.posted.max(posting.acked_at));
-        }
+    for item in &posting.acked {
+        state.change_sku(&item.sku, |row| row.posted = row.posted.max(posting.acked_at));
     }
 }
 

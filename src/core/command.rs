@@ -14,7 +14,7 @@ use crate::{
     model::{
         CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, LocationId, Measure,
         Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seq, Sku,
-        Timestamp, policy::MappingRow,
+        Timestamp, Totals, policy::MappingRow,
     },
 };
 
@@ -125,6 +125,8 @@ pub enum Command {
         order: OrderKey,
         sequence: u32,
         outcome: Outcome,
+        /// What a look after a refusal found there, in the order of the posting's lines. `None`: it was not looked at.
+        found: Option<Vec<Totals>>,
     },
     Quarantine(Quarantined),
     /// Judges alerts, forgets what may be forgotten.

@@ -91,8 +91,8 @@ impl Draft<'_> {
             Command::Take { channel, limit } => self.take(&channel, limit),
             Command::Answer { channel, answers } => self.answer(&channel, answers),
             Command::TakePostings { channel, limit } => self.take_postings(&channel, limit),
-            Command::Posted { channel, order, sequence, outcome } => {
-                self.posted(&channel, &order, sequence, outcome)
+            Command::Posted { channel, order, sequence, outcome, found } => {
+                self.posted(&channel, &order, sequence, outcome, found)
             }
             Command::Quarantine(item) => self.note(Record::Quarantined { item }),
             Command::Tick => self.tick(),

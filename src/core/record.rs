@@ -4,6 +4,8 @@
 //! (the row's new leg, the balances after an entry), not instructions, so a later change of the rules cannot change
 //! what an old journal adds up to.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -83,6 +85,11 @@ pub enum Record {
     /// A count was too large a change to be believed.
     Held {
         count: HeldCount,
+    },
+    /// A later count told of some of what a held one tells of.
+    Outdated {
+        id: Seq,
+        lines: Vec<(Sku, LocationId)>,
     },
     /// A held count was released or thrown away by a person.
     Unheld {
@@ -241,6 +248,9 @@ pub struct HeldCount {
     pub begun: Seq,
     pub lines: Vec<(Sku, LocationId, Quantity)>,
     pub why: String,
+    /// What a later count has told of since, so that these lines say nothing any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub outdated: BTreeSet<(Sku, LocationId)>,
 }
 
 /// What people are alerted about.
