@@ -1,21 +1,36 @@
 //! The store as the ledger uses it, and what comes out of it at start.
 
-use std::path::Path;
+use std::{
+    fs::{self, File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tracing::{info, warn};
 
 use crate::{
     core::{Envelope, State, apply},
     engine::{
+        checkpoint::{Spool, Versions},
         ledger::{Durable, Failure},
         rows::{self, Change},
     },
     model::Seq,
-    store::{self, Source, Store},
+    store::{self, Checkpoints, Head, Source, Store},
 };
 
 /// A store on disk.
-pub struct DiskStore(Store);
+pub struct DiskStore {
+    store: Store,
+    path: PathBuf,
+}
+
+/// A checkpoint that is on its way to disk.
+struct DiskSpool {
+    versions: Versions<File>,
+    checkpoints: Checkpoints,
+}
 
 /// Why the state could not be had from a store.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +80,7 @@ pub fn open(path: &Path, options: store::Options) -> Result<(State, DiskStore), 
         let rows = rows::all(&state)?;
         store.load(rows.into_iter().filter_map(|(key, value)| Some((key, value?))), head.seq)?;
     }
-    Ok((state, DiskStore(store)))
+    Ok((state, DiskStore { store, path: path.to_path_buf() }))
 }
 
 /// Applies the records after what the state reflects. Returns how many there were.
@@ -104,29 +119,60 @@ fn failure(error: &dyn std::error::Error) -> Failure {
     Failure(text)
 }
 
+/// Makes a file that is gone when it is closed, or when the process dies.
+fn nameless(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    fs::remove_file(path)?;
+    Ok(file)
+}
+
+/// Returns how old the newest checkpoint of a store is. `None`: there is none.
+pub fn checkpoint_age(path: &Path) -> Option<Duration> {
+    let ages = fs::read_dir(path.join("checkpoints")).ok()?.flatten().filter_map(|file| {
+        let named = file.file_name().to_string_lossy().starts_with("checkpoint-");
+        let written = file.metadata().ok()?.modified().ok().filter(|_| named)?;
+        // One of a time to come is as good as new.
+        Some(written.elapsed().unwrap_or_default())
+    });
+    ages.min()
+}
+
+impl Spool for DiskSpool {
+    fn put(&mut self, changes: &[Change], again: bool) -> Result<(), Failure> {
+        self.versions.put(changes, again).map_err(|e| failure(&e))
+    }
+
+    fn finish(self: Box<Self>, head: Head) -> Result<(), Failure> {
+        let rows = self.versions.rows().map_err(|e| failure(&e))?;
+        self.checkpoints.try_write(head, rows).map(drop).map_err(|e| failure(&e))
+    }
+}
+
 impl Durable for DiskStore {
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
-        self.0.append(payloads).map(drop).map_err(|e| failure(&e))
+        self.store.append(payloads).map(drop).map_err(|e| failure(&e))
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
-        self.0.sync().map_err(|e| failure(&e))
+        self.store.sync().map_err(|e| failure(&e))
     }
 
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<(), Failure> {
-        self.0.apply_batch(changes, seq).map_err(|e| failure(&e))
+        self.store.apply_batch(changes, seq).map_err(|e| failure(&e))
     }
 
-    fn checkpoint(&mut self, rows: Vec<Change>, _: u64) -> Result<(), Failure> {
-        let rows = rows.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        self.0.checkpoint(rows).map(drop).map_err(|e| failure(&e))
+    fn spool(&mut self) -> Result<Box<dyn Spool>, Failure> {
+        let file = nameless(&self.path.join("checkpoint.spool"))
+            .map_err(|e| Failure(format!("the spool of a checkpoint could not be made: {e}")))?;
+        Ok(Box::new(DiskSpool { versions: Versions::new(file), checkpoints: self.store.checkpoints() }))
     }
 
-    fn head(&self) -> String {
-        self.0.head().hash.to_string()
+    fn head(&self) -> Head {
+        self.store.head()
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {
-        self.0.close_clean().map(drop).map_err(|e| failure(&e))
+        self.store.close_clean().map(drop).map_err(|e| failure(&e))
     }
 }
