@@ -23,6 +23,7 @@ pub mod run;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 pub mod wake;
 
 pub use run::{Daemon, Error, run};

@@ -4,4 +4,5 @@ mod checkpoint;
 mod doors;
 mod feed;
 mod opening;
+mod upkeep;
 mod world;
