@@ -3,6 +3,7 @@
 //! Holds no truth. Whatever a task was doing when the process died follows again from the state.
 
 pub mod alerter;
+pub mod checkpoint;
 pub mod counter;
 pub mod disk;
 pub mod feed;
@@ -23,6 +24,7 @@ pub mod run;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 pub mod wake;
 
 pub use run::{Daemon, Error, run};
