@@ -3,6 +3,7 @@
 mod checkpoint;
 mod doors;
 mod feed;
+mod lane;
 mod opening;
 mod upkeep;
 mod world;
