@@ -1,5 +1,6 @@
 //! The ledger, the intakes and the opening stock behind the real doors, on a store in memory.
 
+mod alerts;
 mod checkpoint;
 mod doors;
 mod feed;
