@@ -2,6 +2,7 @@
 
 mod alerts;
 mod checkpoint;
+mod counter;
 mod doors;
 mod feed;
 mod lane;
