@@ -20,7 +20,8 @@ const TICK: std::time::Duration = std::time::Duration::from_millis(50);
 /// The directory of a daemon: its configuration, its secrets, its store.
 pub(crate) struct Home {
     pub dir: TempDir,
-    pub web: String,
+    /// Where Shopify's webhooks are sent.
+    pub hooks: String,
 }
 
 /// How a command ended and what it said.
@@ -52,15 +53,20 @@ impl Told {
 }
 
 impl Home {
+    /// Makes one with the demo's configuration.
     pub(crate) async fn new(world: &World) -> Home {
-        let mut dir = tempfile::tempdir().expect("a directory");
-        dir.disable_cleanup(keep());
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
-        let web = free.expect("loopback has a free port").to_string();
+        let (dir, web) = fresh();
         let text = config(world, dir.path()).await;
         let text = text.replace("listen = \"127.0.0.1:0\"", &format!("listen = \"{web}\""));
-        std::fs::write(dir.path().join("evenkeel.toml"), text).expect("written");
-        Home { dir, web }
+        file(dir.path(), "evenkeel.toml", &text);
+        Home { dir, hooks: format!("http://{web}/webhooks/shopify/shop") }
+    }
+
+    /// Makes one with the README's configuration; `over` changes it.
+    pub(crate) async fn like_readme(world: &World, over: &str) -> Home {
+        let (dir, web) = fresh();
+        crate::readme::write(world, dir.path(), &web, over).await;
+        Home { dir, hooks: format!("http://{web}/webhooks/shopify/main") }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -77,6 +83,7 @@ impl Home {
 
     fn command(&self) -> Command {
         let mut command = bare();
+        command.env("CREDENTIALS_DIRECTORY", self.path("secrets"));
         command.arg("--config").arg(self.path("evenkeel.toml"));
         command
     }
@@ -118,8 +125,7 @@ impl Home {
     pub(crate) async fn open(&self, world: &World) -> Live {
         let live = self.serve().await;
         self.ask(&["init", "--from", "erp", "--yes"]).await.json();
-        let hooks = format!("http://{}/webhooks/shopify/shop", self.web);
-        world.post("webhooks", serde_json::json!({"url": hooks})).await;
+        world.post("webhooks", serde_json::json!({"url": self.hooks})).await;
         live
     }
 
@@ -203,6 +209,14 @@ impl Live {
 /// Tells whether a person wants to look at what a test leaves behind, and at the sales that it made.
 fn keep() -> bool {
     std::env::var_os("EVENKEEL_TEST_KEEP").is_some()
+}
+
+/// Returns a directory, and an address that nobody listens on at this moment.
+fn fresh() -> (TempDir, String) {
+    let mut dir = tempfile::tempdir().expect("a directory");
+    dir.disable_cleanup(keep());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+    (dir, free.expect("loopback has a free port").to_string())
 }
 
 /// Returns the binary with nothing that the environment adds.

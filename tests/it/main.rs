@@ -6,6 +6,7 @@ mod crash;
 mod demo;
 mod isolation;
 mod live;
+mod readme;
 mod shops;
 mod support;
 mod tidy;
