@@ -34,6 +34,10 @@ pub trait Connector: Send + Sync {
     /// Reads one page of the orders changed since `since` (the channel's clock), oldest change first.
     async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault>;
 
+    /// Returns how far apart reads of the order feed must begin so that they do not use up what is saved for feeds of
+    /// many pages.
+    fn orders_gap(&self) -> Duration;
+
     /// Reads one order whole. `None`: the channel does not know it.
     async fn order(&self, order: &OrderId) -> Result<Option<OrderSnapshot>, Fault>;
 

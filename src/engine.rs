@@ -13,6 +13,7 @@ pub mod lane;
 pub mod ledger;
 pub mod memory;
 mod meter;
+pub mod parts;
 pub mod poster;
 pub mod reconcile;
 pub mod registry;

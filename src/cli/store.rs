@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     cli::{Failure, Global, client::load, failure::Kind, print},
+    clock::{Clock, SystemClock},
     core::{
         State, apply,
         ledger::{Entry, Stock, book},
@@ -142,7 +143,7 @@ struct Rebuilt {
 pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure> {
     let path = path(global, rebuild.store.as_ref())?;
     let options = store::Options { force_rebuild: true, ..store::Options::default() };
-    let (state, store) = disk::open(&path, options).map_err(|error| {
+    let (state, store) = disk::open(&path, options, SystemClock.now()).map_err(|error| {
         Failure::new(Kind::Failed, format!("{:#}", anyhow::Error::from(error)))
             .next("stop the daemon first; if the journal is damaged, run `evenkeel verify`")
             .as_json(global.json)

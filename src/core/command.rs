@@ -1,5 +1,7 @@
 //! What the state can be asked to do, and what it answers.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -77,6 +79,18 @@ pub enum Command {
     },
     /// Counts that were read; the journal stood at `begun` when the request was sent.
     Count(Count),
+    /// A part of a count that the brake has let pass as a whole; all lines of its SKUs are in it.
+    CountPart(Count),
+    /// A count that the brake holds as a whole.
+    HoldCount {
+        count: Count,
+        why: String,
+    },
+    /// Takes over some lines of a held count; with the last of them the count is released.
+    ReleasePart {
+        id: Seq,
+        lines: Range<usize>,
+    },
     CountedThrough {
         channel: ChannelId,
         through: Timestamp,
@@ -132,6 +146,55 @@ pub enum Command {
         letter: DeadLetter,
         verdict: Verdict,
     },
+}
+
+/// The most rows that one command may bring. A command is one record of the journal, which must fit it, and holds up
+/// everything else while it is decided.
+pub const ROWS_MAX: usize = 20_000;
+/// The most rows that a configuration, or a count that a person is asked about, may have: they cannot be cut.
+pub const WHOLE_MAX: usize = 200_000;
+
+impl Command {
+    /// Returns how many rows it brings from outside, and how many it may bring.
+    pub fn rows(&self) -> (usize, usize) {
+        match self {
+            Command::Configure(policies) => {
+                (policies.overrides.len() + policies.mapping.table.len(), WHOLE_MAX)
+            }
+            Command::HoldCount { count, .. } => (count.lines.len(), WHOLE_MAX),
+            Command::Count(count) | Command::CountPart(count) => (count.lines.len(), ROWS_MAX),
+            Command::ReleasePart { lines, .. } => (lines.len(), ROWS_MAX),
+            Command::Push { orders, fetch, look, .. } => (
+                orders.iter().map(|order| order.lines.len()).sum::<usize>() + fetch.len() + look.len(),
+                ROWS_MAX,
+            ),
+            Command::Orders { orders, .. } => {
+                (orders.iter().map(|order| order.lines.len()).sum::<usize>() + orders.len(), ROWS_MAX)
+            }
+            Command::Catalogue { items, .. } => (items.len(), ROWS_MAX),
+            Command::Looked { seen, .. } => (seen.len(), ROWS_MAX),
+            Command::Answer { answers, .. } => (answers.len(), ROWS_MAX),
+            Command::Map { rows } => (rows.len(), ROWS_MAX),
+            Command::Start { .. }
+            | Command::NoOrder { .. }
+            | Command::Fed { .. }
+            | Command::ReadFailed { .. }
+            | Command::Catalogued { .. }
+            | Command::Swept { .. }
+            | Command::CountedThrough { .. }
+            | Command::Initialise
+            | Command::Take { .. }
+            | Command::TakePostings { .. }
+            | Command::Posted { .. }
+            | Command::Quarantine(_)
+            | Command::Tick
+            | Command::TakeAlerts { .. }
+            | Command::AlertSent { .. }
+            | Command::Pause { .. }
+            | Command::Returned { .. }
+            | Command::Dead { .. } => (0, ROWS_MAX),
+        }
+    }
 }
 
 /// Counts as a counter tells them.
@@ -222,4 +285,10 @@ pub enum Refused {
     OutOfRange(String),
     #[error("{0}")]
     NotSo(String),
+    /// It would not fit one record of the journal.
+    #[error("{rows} rows are too many for one command, at most {most} may be")]
+    TooMany { rows: usize, most: usize },
+    /// What it would record does not fit one record of the journal.
+    #[error("its record of {bytes} bytes does not fit the journal, at most {most} may be")]
+    TooLarge { bytes: usize, most: usize },
 }

@@ -5,12 +5,13 @@
 
 mod alerts;
 mod answers;
-mod catalogue;
-mod counts;
+pub mod catalogue;
+pub mod counts;
 mod fence;
 pub mod lane;
 mod listing;
 mod looks;
+mod missing;
 mod operator;
 mod orders;
 mod postings;
@@ -34,6 +35,10 @@ pub fn decide(
     command: Command,
     now: Timestamp,
 ) -> (Option<Envelope>, Result<Reply, Refused>) {
+    let (rows, most) = command.rows();
+    if rows > most {
+        return (None, Err(Refused::TooMany { rows, most }));
+    }
     let mut draft = Draft { seq: state.seq.next(), state, now, records: Vec::new() };
     let reply = draft.run(command);
     let Draft { records, seq, .. } = draft;
@@ -74,6 +79,9 @@ impl Draft<'_> {
             Command::Looked { channel, read_at, seen } => self.looked(&channel, read_at, seen),
             Command::Swept { channel } => self.note(Record::Swept { channel }),
             Command::Count(count) => self.count(&count),
+            Command::CountPart(count) => self.count_part(&count),
+            Command::HoldCount { count, why } => self.hold_whole(&count, why),
+            Command::ReleasePart { id, lines } => self.release_part(id, lines),
             Command::CountedThrough { channel, through } => {
                 self.note(Record::CountedThrough { channel, through })
             }

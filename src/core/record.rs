@@ -1,4 +1,4 @@
-//! The records of the journal. What a version of them means is frozen; golden files in the tests hold it.
+//! The records of the journal. What a version of them means is frozen; golden journals hold it (docs/TESTING.md).
 //!
 //! One envelope holds all records of one command, so that a crash keeps all of them or none. Records carry results
 //! (the row's new leg, the balances after an entry), not instructions, so a later change of the rules cannot change

@@ -29,7 +29,7 @@ use crate::{
 pub struct State {
     /// The last record applied.
     pub seq: Seq,
-    /// Part of every idempotency key; grows when a backup is restored.
+    /// Part of every idempotency key; grows when a backup may have been restored.
     pub epoch: u32,
     /// When the opening stock was taken over; before that, counts do not open anything.
     pub initialised: Option<Timestamp>,
@@ -212,6 +212,9 @@ pub struct AlertKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     pub text: String,
+    /// How many things wait for a person, where they can be counted: people are told again when there are more.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub waiting: usize,
     pub raised_at: Timestamp,
     pub changed_at: Timestamp,
     pub firing: bool,
@@ -220,6 +223,10 @@ pub struct Alert {
     pub tries: u32,
     /// When it is to be sent; `None`: nothing to send.
     pub send_at: Option<Timestamp>,
+}
+
+fn is_nothing(waiting: &usize) -> bool {
+    *waiting == 0
 }
 
 /// Authentic input that could not be read.
@@ -232,6 +239,14 @@ pub struct Quarantined {
     /// SHA-256 of the body, in hex; the body lies in a file of that name.
     pub sha256: String,
     pub at: Timestamp,
+}
+
+impl Quarantined {
+    /// Tells whether it is an order that was read from the channel. A push that cannot be read hides nothing: what it
+    /// told of is in the feed.
+    pub fn holds_orders(&self) -> bool {
+        matches!(self.topic.as_str(), "orders" | "order")
+    }
 }
 
 /// A catalogue item that no SKU was found for.
@@ -265,6 +280,13 @@ impl State {
 
     pub fn policies(&self) -> Option<&Policies> {
         self.policies.as_deref()
+    }
+
+    /// Returns an epoch that was never used: the clock's seconds, because the same backup may be restored twice, and
+    /// the second time knows nothing of the epoch that the first one began.
+    pub fn next_epoch(&self, now: Timestamp) -> u32 {
+        let seconds = u32::try_from(now.millis() / 1_000).unwrap_or(0);
+        seconds.max(self.epoch.saturating_add(1))
     }
 
     /// Takes the keys of all rows touched since the last call.

@@ -5,17 +5,21 @@ use std::path::Path;
 use tracing::{info, warn};
 
 use crate::{
-    core::{Envelope, State, apply},
+    core::{Command, Envelope, State, apply, decide},
     engine::{
-        ledger::{Durable, Failure},
+        ledger::{Durable, Failure, encode},
         rows::{self, Change},
     },
-    model::Seq,
+    model::{Seq, Timestamp},
     store::{self, Source, Store},
 };
 
 /// A store on disk.
-pub struct DiskStore(Store);
+pub struct DiskStore {
+    store: Store,
+    /// The record that the rows of the state reflect.
+    applied: Seq,
+}
 
 /// Why the state could not be had from a store.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +43,43 @@ pub enum Error {
 }
 
 /// Opens the store and brings the state to the end of the journal.
-pub fn open(path: &Path, options: store::Options) -> Result<(State, DiskStore), Error> {
+///
+/// A state that was not there to go on with, and had to be built, may come from a backup: what the channels show, and
+/// which keys were used after that backup, is not known. So it begins a new epoch, in the journal before anything else.
+pub fn open(path: &Path, options: store::Options, now: Timestamp) -> Result<(State, DiskStore), Error> {
+    let (mut state, mut store, source) = bring_up(path, options)?;
+    if source == Source::State {
+        let dirty = state.take_dirty();
+        let changes = rows::changes(&state, &dirty)?;
+        if !changes.is_empty() {
+            store.apply_batch(&changes, state.seq.0)?;
+        }
+    } else {
+        if state.seq > Seq::ZERO {
+            begin_epoch(&mut state, &mut store, now)?;
+        }
+        state.dirty.clear();
+        let rows = rows::all(&state)?;
+        store.load(rows.into_iter().filter_map(|(key, value)| Some((key, value?))), state.seq.0)?;
+    }
+    let applied = state.seq;
+    Ok((state, DiskStore { store, applied }))
+}
+
+/// Reads what a store adds up to, and leaves it as a daemon that died would. For tests and tools, on a copy.
+pub fn read(path: &Path, options: store::Options) -> Result<State, Error> {
+    let (mut state, _, _) = bring_up(path, options)?;
+    state.dirty.clear();
+    Ok(state)
+}
+
+/// Opens the store and replays the journal on the rows that it opens with. The rows touched are noted.
+fn bring_up(path: &Path, options: store::Options) -> Result<(State, Store, Source), Error> {
     let options = store::Options {
         state: store::state::Options { rows_version: rows::ROWS_VERSION, ..options.state },
         ..options
     };
-    let (mut store, start) = Store::open(path, options)?;
+    let (store, start) = Store::open(path, options)?;
     for note in &start.notes {
         warn!("{note}");
     }
@@ -54,18 +89,20 @@ pub fn open(path: &Path, options: store::Options) -> Result<(State, DiskStore), 
     let replayed = replay(&mut state, &store)?;
     let head = store.head();
     info!(seq = head.seq, head = %head.hash, replayed, from = ?start.source, "store opened");
-    if start.source == Source::State {
-        let dirty = state.take_dirty();
-        let changes = rows::changes(&state, &dirty)?;
-        if !changes.is_empty() {
-            store.apply_batch(&changes, head.seq)?;
-        }
-    } else {
-        state.dirty.clear();
-        let rows = rows::all(&state)?;
-        store.load(rows.into_iter().filter_map(|(key, value)| Some((key, value?))), head.seq)?;
-    }
-    Ok((state, DiskStore(store)))
+    Ok((state, store, start.source))
+}
+
+fn begin_epoch(state: &mut State, store: &mut Store, now: Timestamp) -> Result<(), Error> {
+    let epoch = state.next_epoch(now);
+    let (envelope, _) = decide(state, Command::Start { epoch }, now);
+    let payloads: Vec<Vec<u8>> = envelope.iter().map(encode).collect();
+    store.append(&payloads)?;
+    store.sync()?;
+    warn!(
+        epoch,
+        "the state was built anew: what the channels show is looked at, and their orders are read, before anything is raised"
+    );
+    Ok(())
 }
 
 /// Applies the records after what the state reflects. Returns how many there were.
@@ -104,29 +141,55 @@ fn failure(error: &dyn std::error::Error) -> Failure {
     Failure(text)
 }
 
+impl DiskStore {
+    /// Reads the state's rows and replays the journal on them; without a state, replays all of the journal.
+    fn reread(&mut self) -> Result<State, Error> {
+        let mut state = State::default();
+        if self.store.has_state() {
+            let rows: Vec<store::Row> = self.store.scan_prefix(&[])?.collect::<Result<_, _>>()?;
+            state = rows::load(rows)?;
+            state.seq = self.applied;
+        }
+        replay(&mut state, &self.store)?;
+        Ok(state)
+    }
+}
+
 impl Durable for DiskStore {
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
-        self.0.append(payloads).map(drop).map_err(|e| failure(&e))
+        self.store.append(payloads).map(drop).map_err(|e| failure(&e))
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
-        self.0.sync().map_err(|e| failure(&e))
+        self.store.sync().map_err(|e| failure(&e))
     }
 
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<(), Failure> {
-        self.0.apply_batch(changes, seq).map_err(|e| failure(&e))
+        self.store.apply_batch(changes, seq).map_err(|e| failure(&e))?;
+        self.applied = Seq(seq);
+        Ok(())
     }
 
-    fn checkpoint(&mut self, rows: Vec<Change>, _: u64) -> Result<(), Failure> {
+    fn checkpoint(&mut self, rows: Vec<Change>, seq: u64) -> Result<(), Failure> {
+        let head = self.store.head().seq;
+        if seq != head {
+            return Err(Failure(format!(
+                "the rows reflect record {seq}, but the journal ends at record {head}"
+            )));
+        }
         let rows = rows.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        self.0.checkpoint(rows).map(drop).map_err(|e| failure(&e))
+        self.store.checkpoint(rows).map(drop).map_err(|e| failure(&e))
     }
 
     fn head(&self) -> String {
-        self.0.head().hash.to_string()
+        self.store.head().hash.to_string()
+    }
+
+    fn read_back(&mut self) -> Result<State, Failure> {
+        self.reread().map_err(|e| failure(&e))
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {
-        self.0.close_clean().map(drop).map_err(|e| failure(&e))
+        self.store.close_clean().map(drop).map_err(|e| failure(&e))
     }
 }

@@ -70,23 +70,29 @@ impl Error {
 impl Feed {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut failures: u32 = 0;
-        let mut first = true;
+        // A read is owed from the start, and by whatever asks for one; all who ask share the next.
+        let mut owed = true;
+        let mut last: Option<Instant> = None;
         loop {
-            let go = first
+            owed |= owed && last.is_none()
                 || tokio::select! {
                     () = shutdown.cancelled() => return,
                     Some(()) = self.ticks.recv() => true,
                     () = self.wakes.feed.notified() => true,
                     () = tokio::time::sleep(TICK) => self.wanted().await,
                 };
-            first = false;
-            if !go {
+            let early = failures == 0 && last.is_some_and(|at| at.elapsed() < self.connector.orders_gap());
+            if !owed {
                 continue;
             }
+            let begun = Instant::now();
             let read = tokio::select! {
                 () = shutdown.cancelled() => return,
-                read = self.read() => read,
+                read = async { if early { self.fetch_due().await } else { self.read().await } } => read,
             };
+            if !early {
+                (last, owed) = (Some(begun), false);
+            }
             let pause = match read {
                 Ok(()) => {
                     failures = 0;
@@ -106,7 +112,7 @@ impl Feed {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep_until(since + pause) => {}
             }
-            if failures > 0 || self.wanted().await {
+            if failures > 0 || (!owed && self.wanted().await) {
                 self.wakes.feed.notify_one();
             }
         }

@@ -14,6 +14,7 @@ use crate::{
         init::Opening,
         intake::Intake,
         ledger::{self, Ledger},
+        parts,
         wake::Wakes,
     },
     model::ChannelId,
@@ -60,7 +61,7 @@ impl web::Desk for Handles {
     }
 
     async fn submit(&self, command: Command) -> Result<Reply, Failure> {
-        Ok(self.ledger.submit(command).await?)
+        Ok(parts::submit(&self.ledger, command).await?)
     }
 
     async fn read(&self, read: Read) -> Result<(), Failure> {

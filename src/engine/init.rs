@@ -24,6 +24,7 @@ use crate::{
         feed::{Error, Feed},
         intake::Quarantine,
         ledger::Ledger,
+        parts,
         reconcile::read_catalogue,
         registry::Connectors,
         wake::Wakes,
@@ -90,7 +91,7 @@ impl Opening {
         let mut unknown = 0;
         for count in stock.counts {
             if let Reply::Counted { unknown: more, deferred, .. } =
-                self.ledger.submit(Command::Count(count)).await?
+                parts::submit(&self.ledger, Command::Count(count)).await?
             {
                 unknown += more;
                 if deferred > 0 {
@@ -309,8 +310,10 @@ fn failure(channel: &ChannelId, error: Error) -> Failure {
 fn try_out(mut state: State, stock: Stock, now: Timestamp) -> Result<InitPreview, Failure> {
     let mut unknown = 0;
     for count in stock.counts {
-        if let Reply::Counted { unknown: more, .. } = decide(&mut state, Command::Count(count), now).1? {
-            unknown += more;
+        let (parts, lost) = parts::cut(&state, count);
+        unknown += lost;
+        for part in parts {
+            decide(&mut state, Command::Count(part), now).1?;
         }
     }
     decide(&mut state, Command::Initialise, now).1?;

@@ -39,7 +39,18 @@ pub trait Durable: Send {
     fn head(&self) -> String;
     /// Closes the state so that the next start trusts it.
     fn close(self: Box<Self>) -> Result<(), Failure>;
+    /// Returns the most bytes that one payload may have.
+    fn payload_max(&self) -> usize {
+        PAYLOAD_MAX
+    }
+    /// Builds the state again that all durable records add up to; the rows that were not written yet are noted in it.
+    fn read_back(&mut self) -> Result<State, Failure> {
+        Err(Failure("this store cannot be read back".to_owned()))
+    }
 }
+
+/// Half of what the journal takes: far more than any command should ever record.
+const PAYLOAD_MAX: usize = 64 << 20;
 
 /// An error of the store, told with all its causes.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -97,6 +108,15 @@ struct Writer {
     group_max: usize,
     /// Rows are written no more: the state store has failed and is rebuilt at the next start.
     state_store_failed: bool,
+}
+
+/// Commands that were decided together, and are answered together once their payloads are durable.
+#[derive(Default)]
+struct Decided {
+    payloads: Vec<Vec<u8>>,
+    answers: Vec<(Answer, Result<Reply, Refused>)>,
+    /// Whether there was anything to record, durable by now or still in `payloads`.
+    recorded: bool,
 }
 
 /// What became of the group that was under way.
@@ -225,33 +245,20 @@ impl Writer {
     fn group(&mut self, group: Vec<Request>) -> Result<Next, Failure> {
         self.beat.fetch_add(1, Ordering::Relaxed);
         self.metrics.set_queue(group.len());
-        let mut payloads = Vec::new();
-        let mut answers = Vec::new();
+        let mut decided = Decided::default();
         let mut reads = Vec::new();
         let mut checkpoints = Vec::new();
         let mut next = Next::Go;
         for request in group {
             match request {
-                Request::Decide(command, answer) => {
-                    if matches!(command, Command::Tick) {
-                        self.metrics.standing(&self.state, self.clock.now());
-                    }
-                    let (envelope, reply) = decide(&mut self.state, command, self.clock.now());
-                    if let Some(envelope) = envelope {
-                        self.metrics.recorded(&self.state, &envelope);
-                        payloads.push(encode(&envelope));
-                    }
-                    answers.push((answer, reply));
-                }
+                Request::Decide(command, answer) => self.decide(command, answer, &mut decided)?,
                 Request::Read(read) => reads.push(read),
                 Request::Checkpoint(answer) => checkpoints.push(answer),
                 Request::Stop => next = Next::Stop,
             }
         }
-        if !payloads.is_empty() {
-            self.make_durable(&payloads)?;
-        }
-        for (answer, reply) in answers {
+        self.make_durable(&decided.payloads, self.state.seq)?;
+        for (answer, reply) in decided.answers {
             // Who asked may have gone; what was recorded stays recorded.
             drop(answer.send(reply.map_err(Error::Refused)));
         }
@@ -261,13 +268,53 @@ impl Writer {
         for answer in checkpoints {
             drop(answer.send(self.checkpoint()));
         }
-        if !payloads.is_empty() {
+        if decided.recorded {
             self.wakes.after(&self.state, self.clock.now());
         }
         Ok(next)
     }
 
-    fn make_durable(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
+    fn decide(&mut self, command: Command, answer: Answer, decided: &mut Decided) -> Result<(), Failure> {
+        if matches!(command, Command::Tick) {
+            self.metrics.standing(&self.state, self.clock.now());
+        }
+        let (envelope, mut reply) = decide(&mut self.state, command, self.clock.now());
+        if let Some(envelope) = envelope {
+            let payload = encode(&envelope);
+            let most = self.store.payload_max();
+            if payload.len() > most {
+                self.undo(decided)?;
+                error!(
+                    bytes = payload.len(),
+                    most, "a command was refused: its record does not fit the journal"
+                );
+                reply = Err(Refused::TooLarge { bytes: payload.len(), most });
+            } else {
+                self.metrics.recorded(&self.state, &envelope);
+                decided.payloads.push(payload);
+                decided.recorded = true;
+            }
+        }
+        decided.answers.push((answer, reply));
+        Ok(())
+    }
+
+    /// Takes back the last command, whose records are in the state and cannot be in the journal. Takes as long as a
+    /// start; nothing should ever come to this, and if it does, it must not end the process.
+    fn undo(&mut self, decided: &mut Decided) -> Result<(), Failure> {
+        let before = Seq(self.state.seq.0 - 1);
+        self.make_durable(&decided.payloads, before)?;
+        decided.payloads.clear();
+        self.state = self.store.read_back()?;
+        debug_assert_eq!(self.state.seq, before, "the records of all commands before it are durable");
+        Ok(())
+    }
+
+    /// Makes payloads durable, the last of which is the record `seq`.
+    fn make_durable(&mut self, payloads: &[Vec<u8>], seq: Seq) -> Result<(), Failure> {
+        if payloads.is_empty() {
+            return Ok(());
+        }
         // What one fsync covers may be more than the journal takes in one piece.
         for portion in portions(payloads) {
             self.store.append(portion)?;
@@ -275,7 +322,7 @@ impl Writer {
         let begun = tokio::time::Instant::now();
         self.store.sync()?;
         self.metrics.fsynced(payloads.len(), begun.elapsed());
-        self.durable.store(self.state.seq.0, Ordering::Release);
+        self.durable.store(seq.0, Ordering::Release);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    core::{State, apply},
+    core::{Envelope, State, apply},
     engine::{
         disk,
         ledger::{Durable, Failure},
@@ -36,6 +36,7 @@ struct Inner {
     checkpoint: Option<u64>,
     held: bool,
     broken: Option<String>,
+    payload_max: Option<usize>,
 }
 
 impl MemoryStore {
@@ -60,6 +61,16 @@ impl MemoryStore {
     /// Returns the position that the last checkpoint reflects.
     pub fn checkpointed(&self) -> Option<u64> {
         self.lock().checkpoint
+    }
+
+    /// Takes no payload that is longer.
+    pub fn limit(&self, bytes: usize) {
+        self.lock().payload_max = Some(bytes);
+    }
+
+    /// Returns the durable records.
+    pub fn records(&self) -> Result<Vec<Envelope>, disk::Error> {
+        (1..).zip(&self.lock().journal).map(|(seq, payload)| disk::decode(seq, payload)).collect()
     }
 
     /// Makes every sync wait until [`MemoryStore::release`].
@@ -156,6 +167,14 @@ impl Durable for MemoryStore {
             hash.update(payload);
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn payload_max(&self) -> usize {
+        self.lock().payload_max.unwrap_or(usize::MAX)
+    }
+
+    fn read_back(&mut self) -> Result<State, Failure> {
+        self.restart().map_err(|error| Failure(error.to_string()))
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {

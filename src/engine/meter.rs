@@ -111,6 +111,7 @@ impl Metrics {
                 Observed::Seen(_) => ReadBack::Wanted,
                 Observed::Absent => ReadBack::Absent,
                 Observed::Unwritable { .. } => ReadBack::Unwritable,
+                Observed::Unread { .. } => ReadBack::Failed,
             };
             self.read_back(channel, result);
         }

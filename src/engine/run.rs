@@ -30,7 +30,7 @@ use crate::{
         schedule::Ticker,
         wake::Wakes,
     },
-    model::ChannelId,
+    model::{ChannelId, Timestamp},
     store,
     telemetry::Metrics,
     web,
@@ -108,8 +108,8 @@ impl Daemon {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new());
         let connectors = registry::build(&config, secrets)?;
-        let (state, store) = open(&config).await?;
-        let epoch = state.epoch.max(1);
+        let (state, store) = open(&config, clock.now()).await?;
+        let epoch = if state.epoch == 0 { state.next_epoch(clock.now()) } else { state.epoch };
         let wakes = Arc::new(Wakes::new(connectors.keys().cloned()));
         let options = ledger::Options { queue_max: config.web.queue_max, group_max: config.store.group_max };
         let started =
@@ -157,14 +157,14 @@ impl Daemon {
     }
 }
 
-async fn open(config: &Config) -> Result<(crate::core::State, disk::DiskStore), Error> {
+async fn open(config: &Config, now: Timestamp) -> Result<(crate::core::State, disk::DiskStore), Error> {
     let options = store::Options {
         journal: store::journal::Options { segment_bytes: config.store.segment_bytes, ..Default::default() },
         state: store::state::Options { cache_bytes: config.store.cache_bytes, ..Default::default() },
         force_rebuild: false,
     };
     let path = config.store.path.clone();
-    let opened = tokio::task::spawn_blocking(move || disk::open(&path, options)).await;
+    let opened = tokio::task::spawn_blocking(move || disk::open(&path, options, now)).await;
     Ok(opened.map_err(|_| Error::Panicked)??)
 }
 

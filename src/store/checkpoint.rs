@@ -20,6 +20,8 @@ use super::disk::{Disk, Fault, Named, Open, TEMPORARY, make_dir, sync_parent, te
 use super::journal::Head;
 
 const PREFIX: &str = "checkpoint-";
+/// Ending of one that was set aside.
+const ASIDE: &str = ".aside";
 /// How many checkpoints are kept.
 const KEPT: usize = 2;
 
@@ -158,6 +160,15 @@ impl Checkpoints {
             skipped.push(Skipped { file, flaw });
         }
         Ok((None, skipped))
+    }
+
+    /// Renames a checkpoint out of the way, for whoever wants to look at it.
+    pub(super) fn set_aside(&self, file: &Path) -> Result<(), Fault> {
+        let mut aside = file.as_os_str().to_owned();
+        aside.push(ASIDE);
+        let aside = PathBuf::from(aside);
+        self.disk.rename(file, &aside).named("set aside as", &aside)?;
+        sync_parent(self.disk.as_ref(), file)
     }
 
     /// Reads a whole file, and returns what it reflects.

@@ -1,9 +1,11 @@
 //! End to end: the daemon's parts against servers that speak the real protocols.
 
+mod afterthoughts;
 mod amazon;
 mod command_line;
 mod crash;
 mod demo;
+mod golden;
 mod isolation;
 mod live;
 mod readme;

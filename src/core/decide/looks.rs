@@ -12,7 +12,9 @@ use crate::{
         state::ListingRef,
         writes::shows,
     },
-    model::{Abilities, ChannelId, Levels, Observed, Quantity, Revision, Timestamp, policy::ChannelPolicy},
+    model::{
+        Abilities, ChannelId, Levels, Observed, Quantity, Revision, Timestamp, Visible, policy::ChannelPolicy,
+    },
 };
 
 impl Draft<'_> {
@@ -28,6 +30,7 @@ impl Draft<'_> {
                 Observed::Seen(levels) => self.seen(&policy, &listing, read_at, levels),
                 Observed::Absent => self.unwritable(&listing, "the channel does not list it (any more)"),
                 Observed::Unwritable { why } => self.unwritable(&listing, &why),
+                Observed::Unread { why } => self.unread(&policy.abilities, &listing, why),
             }
         }
         self.heard(channel);
@@ -61,6 +64,9 @@ impl Draft<'_> {
                 if shows(look.seen, sent.quantity) =>
             {
                 self.seen_sent(policy, listing, &leg, sent, look);
+            }
+            leg::State::Probing { .. } if lowers(policy, &leg, look) => {
+                self.advance(listing, Event::SeenHigher, Why::Looked, None, |_| {});
             }
             leg::State::Confirmed => self.take_look(policy, listing, look),
             leg::State::Accepted { .. }
@@ -140,18 +146,30 @@ impl Draft<'_> {
 
     /// Has a listing looked at again that still waits to be seen.
     fn look_again(&mut self, abilities: &Abilities, listing: &ListingRef) {
+        if let Some(look_at) = self.next_look(abilities, listing) {
+            self.advance(listing, Event::SeenOther { look_at }, Why::Looked, None, |_| {});
+        }
+    }
+
+    /// One listing could not be read while others were: it waits longer and longer by itself, and counts as tried in
+    /// vain.
+    fn unread(&mut self, abilities: &Abilities, listing: &ListingRef, why: String) {
+        if let Some(look_at) = self.next_look(abilities, listing) {
+            self.advance(listing, Event::Unread { look_at }, Why::Looked, Some(why), |_| {});
+        }
+    }
+
+    /// Returns when a listing that waits to be seen is looked at next, further and further apart.
+    fn next_look(&self, abilities: &Abilities, listing: &ListingRef) -> Option<Timestamp> {
         /// The longest pause between two looks at the same listing.
         const LONGEST_MS: i64 = 600_000;
         use leg::State::{Accepted, Looking, Probing};
-        let leg = self.state.listing(listing).and_then(|held| held.leg.as_ref());
-        let Some(Accepted { looks, .. } | Probing { looks, .. } | Looking { looks, .. }) =
-            leg.map(|leg| &leg.state)
-        else {
-            return;
+        let leg = self.state.listing(listing)?.leg.as_ref()?;
+        let (Accepted { looks, .. } | Probing { looks, .. } | Looking { looks, .. }) = &leg.state else {
+            return None;
         };
         let step = abilities.look_ms.max(100).saturating_mul(1 << (*looks).min(12)).min(LONGEST_MS);
-        let look_at = self.now.plus_millis(step);
-        self.advance(listing, Event::SeenOther { look_at }, Why::Looked, None, |_| {});
+        Some(self.now.plus_millis(step))
     }
 
     /// Takes in a look that does not show what is wanted.
@@ -216,6 +234,14 @@ impl Draft<'_> {
     fn any(&self, kind: Kind, channel: &ChannelId) -> bool {
         self.state.index.of(kind, channel).next().is_some()
     }
+}
+
+/// Tells whether a lower is to go although the answer to the write before it is not known: a blind channel takes long
+/// to show what it took, and shows more than is wanted until then.
+fn lowers(policy: &ChannelPolicy, leg: &Leg, look: Look) -> bool {
+    policy.abilities.visible == Visible::Later
+        && !policy.abilities.compare_and_set
+        && look.shown().is_ok_and(|shown| leg.quantity < shown)
 }
 
 /// Tells whether the channel refused a write because it does not show what is believed.

@@ -7,7 +7,7 @@ use crate::{
         command::{Refused, Reply},
         decide::Draft,
         ledger::{Cause, Entry, Kind, Stock, book, movements, settled_returns},
-        mapping::{Resolved, resolve},
+        mapping::{Resolved, listed_by, resolve},
         order::{Binding, Line, Order},
         posting::{PostState, Step, behind, target},
         record::{Record, Why},
@@ -132,10 +132,15 @@ impl Draft<'_> {
     /// Binds lines to SKUs and places, where that is possible and not done.
     fn bind(&self, channel: &ChannelId, policy: &ChannelPolicy, order: &mut Order) {
         for line in order.lines.values_mut().filter(|line| line.bound.is_none()) {
-            let resolved = resolve(self.state, channel, &line.ids);
-            let Some(sku) = resolved.sku().cloned().filter(|_| !self.is_channels_own(line, &resolved)) else {
-                continue;
+            line.listed = match line.by {
+                FulfilledBy::Unknown => listed_by(self.state, channel, &line.ids),
+                FulfilledBy::Merchant | FulfilledBy::Channel => None,
             };
+            // The channel's own stock (FBA) never mixes with the merchant's. Whose it is, is not guessed either.
+            if line.shipped_by() != FulfilledBy::Merchant {
+                continue;
+            }
+            let Some(sku) = resolve(self.state, channel, &line.ids).sku().cloned() else { continue };
             let Some(location) = line.location.clone().or_else(|| policy.locations.first().cloned()) else {
                 continue;
             };
@@ -143,19 +148,6 @@ impl Draft<'_> {
             let baseline = opened.is_some_and(|opened| order.placed_at < opened.as_of);
             let early = opened.is_none();
             line.bound = Some(Binding { sku, location, baseline, early });
-        }
-    }
-
-    /// Tells whether a line sells the channel's own stock (FBA), which never mixes with the merchant's.
-    fn is_channels_own(&self, line: &Line, resolved: &Resolved) -> bool {
-        let listed_by = match resolved {
-            Resolved::Listing(listing) => self.state.listing(listing).map(|l| l.by),
-            Resolved::Sku(_) | Resolved::Ambiguous(_) | Resolved::Unknown => None,
-        };
-        match line.by {
-            FulfilledBy::Channel => true,
-            FulfilledBy::Merchant => false,
-            FulfilledBy::Unknown => listed_by == Some(FulfilledBy::Channel),
         }
     }
 
@@ -301,6 +293,7 @@ impl Draft<'_> {
                     step: Step::Pending,
                     sequence: 0,
                     acked: Vec::new(),
+                    sent: Vec::new(),
                     acked_at: Seq::ZERO,
                     tries: 0,
                     since: self.now,

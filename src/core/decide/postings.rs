@@ -7,7 +7,7 @@ use crate::{
         command::{Refused, Reply},
         decide::{Draft, answers::health_of},
         index::{Kind, Work},
-        posting::{Item, PostState, Step, behind, reference, target},
+        posting::{Item, PostState, Step, behind, most, reference, target},
         record::Record,
     },
     model::{
@@ -68,10 +68,11 @@ impl Draft<'_> {
             self.emit(Record::Posting { key: key.clone(), posting });
             return None;
         }
-        match self.posting_lines(channel, &target) {
+        match self.posting_lines(channel, &held, &target) {
             Ok(lines) => {
                 let sequence = held.sequence + 1;
-                let posting = PostState { step: Step::InFlight { target }, sequence, ..held };
+                let sent = most(&held.sent, &target);
+                let posting = PostState { step: Step::InFlight { target }, sequence, sent, ..held };
                 self.emit(Record::Posting { key: key.clone(), posting });
                 let reference = reference(policies, key);
                 Some(Posting { order: key.clone(), reference, sequence, placed_at, lines })
@@ -88,7 +89,12 @@ impl Draft<'_> {
     }
 
     /// Names the items as the ERP does, or returns the SKU that it does not have.
-    fn posting_lines(&self, channel: &ChannelId, target: &[Item]) -> Result<Vec<PostingLine>, String> {
+    fn posting_lines(
+        &self,
+        channel: &ChannelId,
+        held: &PostState,
+        target: &[Item],
+    ) -> Result<Vec<PostingLine>, String> {
         target
             .iter()
             .map(|item| {
@@ -96,7 +102,8 @@ impl Draft<'_> {
                 let listing = row.and_then(|row| row.listings.iter().find(|l| l.channel == *channel));
                 let ids = listing.map(|listing| listing.ids.clone());
                 let ids = ids.ok_or_else(|| item.sku.to_string())?;
-                Ok(PostingLine { ids, location: item.location.clone(), target: item.totals })
+                let told = held.told(&item.sku, &item.location);
+                Ok(PostingLine { ids, location: item.location.clone(), target: item.totals, told })
             })
             .collect()
     }
@@ -153,6 +160,7 @@ impl Draft<'_> {
         PostState {
             step: if more { Step::Pending } else { Step::Done },
             acked: told,
+            sent: Vec::new(),
             acked_at: self.seq,
             tries: 0,
             since: self.now,

@@ -52,6 +52,9 @@ pub(super) struct Listed {
     pub orders: Mutex<Vec<OrderSnapshot>>,
     pub counts: Mutex<Vec<CountLine>>,
     pub fault: Mutex<Option<Fault>>,
+    pub orders_gap: Mutex<Duration>,
+    /// When orders were read.
+    pub reads: Mutex<Vec<Instant>>,
 }
 
 impl Listed {
@@ -75,9 +78,14 @@ impl Connector for Listed {
     }
 
     async fn orders(&self, _: Timestamp, _: Option<&Cursor>) -> Result<OrderPage, Fault> {
+        self.reads.lock().expect("unpoisoned").push(Instant::now());
         self.up()?;
         let orders = self.orders.lock().expect("unpoisoned").clone();
         Ok(OrderPage { orders, read_through: Some(Timestamp::from_millis(OPENED)), ..OrderPage::default() })
+    }
+
+    fn orders_gap(&self) -> Duration {
+        *self.orders_gap.lock().expect("unpoisoned")
     }
 
     async fn order(&self, _: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {

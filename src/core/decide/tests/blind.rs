@@ -48,3 +48,40 @@ fn what_the_channel_did_after_the_write_was_seen_is_not_written_over() {
     let work = world.take(AMZ);
     assert_eq!((work.quantities(), world.shows("A", AMZ)), (vec![], 7), "it lowered itself");
 }
+
+#[test]
+fn a_lower_does_not_wait_until_a_write_without_an_answer_would_show() {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(SHOP, "1", "A", 1);
+    let work = world.take(AMZ);
+    assert_eq!(work.quantities(), [("A".into(), 9)]);
+    world.answer(AMZ, &work.puts[0], Outcome::Unknown { fault: "503".into() });
+    world.sell(SHOP, "2", "A", 1);
+    assert_eq!(world.take(AMZ).quantities(), [], "looked at before anything is written");
+    world.now += 2_000; // it shows what it takes after twenty seconds at the latest
+    let work = world.take(AMZ);
+    assert_eq!((work.puts.len(), work.looks.len()), (0, 1));
+    world.look("A", AMZ);
+    let work = world.take(AMZ);
+    assert_eq!(work.quantities(), [("A".into(), 8)]);
+    // The first one lands late, over the second: it is seen and written again.
+    world.answer(AMZ, &work.puts[0], Outcome::Accepted { submission: None });
+    world.set_shown("A", AMZ, 9);
+    world.now += 30_000;
+    world.quiesce();
+    assert_eq!(world.shows("A", AMZ), 8);
+}
+
+#[test]
+fn a_raise_waits_until_a_write_without_an_answer_would_show() {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(SHOP, "1", "A", 3);
+    let work = world.take(AMZ);
+    world.answer(AMZ, &work.puts[0], Outcome::Unknown { fault: "503".into() });
+    world.change(SHOP, "1", [3, 3, 0, 0, 0], 3);
+    world.push(SHOP, "1");
+    world.now += 8_000;
+    world.feed(AMZ);
+    world.look("A", AMZ);
+    assert_eq!(world.take(AMZ).quantities(), []);
+}
