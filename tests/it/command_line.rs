@@ -206,7 +206,7 @@ async fn a_signed_body_that_cannot_be_read_is_a_dead_letter_that_can_be_discarde
     let none = json!({"letters": [], "more": false});
     assert_eq!(home.ask(&["dead-letters", "list"]).await.json(), none);
     let secret = text(&world.get("systems").await["shopify"]["client_secret"]).to_owned();
-    let status = crate::support::webhook(&home.hooks, &secret, "orders/create", b"{\"id\": ").await;
+    let status = crate::support::webhook(&home.hooks(), &secret, "orders/create", b"{\"id\": ").await;
     assert_eq!(status, 200, "it is kept, so it need not be sent again");
     let told = home.ask(&["dead-letters", "list"]).await.json();
     let letter = &told["letters"][0];

@@ -20,8 +20,9 @@ const TICK: std::time::Duration = std::time::Duration::from_millis(50);
 /// The directory of a daemon: its configuration, its secrets, its store.
 pub(crate) struct Home {
     pub dir: TempDir,
-    /// Where Shopify's webhooks are sent.
-    pub hooks: String,
+    pub web: String,
+    /// The name of its shop.
+    shop: &'static str,
 }
 
 /// How a command ended and what it said.
@@ -59,18 +60,23 @@ impl Home {
         let text = config(world, dir.path()).await;
         let text = text.replace("listen = \"127.0.0.1:0\"", &format!("listen = \"{web}\""));
         file(dir.path(), "evenkeel.toml", &text);
-        Home { dir, hooks: format!("http://{web}/webhooks/shopify/shop") }
+        Home { dir, web, shop: "shop" }
     }
 
     /// Makes one with the README's configuration; `over` changes it.
     pub(crate) async fn like_readme(world: &World, over: &str) -> Home {
         let (dir, web) = fresh();
         crate::readme::write(world, dir.path(), &web, over).await;
-        Home { dir, hooks: format!("http://{web}/webhooks/shopify/main") }
+        Home { dir, web, shop: "main" }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Returns where Shopify's webhooks are sent.
+    pub(crate) fn hooks(&self) -> String {
+        format!("http://{}/webhooks/shopify/{}", self.web, self.shop)
     }
 
     /// Changes the configuration, before the daemon starts.
@@ -125,7 +131,7 @@ impl Home {
     pub(crate) async fn open(&self, world: &World) -> Live {
         let live = self.serve().await;
         self.ask(&["init", "--from", "erp", "--yes"]).await.json();
-        world.post("webhooks", serde_json::json!({"url": self.hooks})).await;
+        world.post("webhooks", serde_json::json!({"url": self.hooks()})).await;
         live
     }
 
