@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     live::{Home, Live, bare, file, run},
-    support::{World, order},
+    support::{World, order, text},
 };
 
 async fn open() -> (World, Home, Live) {
@@ -17,10 +17,6 @@ async fn open() -> (World, Home, Live) {
 /// Returns what the world's books say of its first SKU.
 async fn first(world: &World) -> Value {
     world.get("books").await["skus"][0].clone()
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().expect("a text")
 }
 
 /// Returns the element of a list that has this value.

@@ -119,7 +119,8 @@ impl Home {
         live
     }
 
-    async fn ready(&self) {
+    /// Waits until the daemon answers.
+    pub(crate) async fn ready(&self) {
         until_empty("the daemon answers", async || {
             let told = self.ask(&["status"]).await;
             if told.code == Some(0) { vec![] } else { vec![told.err, self.log()] }
@@ -157,6 +158,24 @@ impl Home {
             left
         })
         .await;
+    }
+
+    /// Waits until nothing is under way.
+    pub(crate) async fn rest(&self, world: &World) {
+        until_empty("nothing is under way", async || {
+            let quiet = world.get("quiet").await;
+            let outbox = self.ask(&["outbox"]).await.json();
+            let rows = outbox["rows"].as_array().expect("a list");
+            let left = rows.iter().map(Value::to_string);
+            left.chain((quiet["quiet"] != serde_json::json!(true)).then(|| quiet.to_string())).collect()
+        })
+        .await;
+    }
+
+    /// Returns the daemon's metrics.
+    pub(crate) async fn figures(&self) -> String {
+        let answer = reqwest::get(format!("http://{}/metrics", self.web)).await.expect("the daemon answers");
+        answer.text().await.expect("text")
     }
 
     pub(crate) async fn verify(&self) -> Value {

@@ -9,6 +9,7 @@ mod golden;
 mod isolation;
 mod live;
 mod readme;
+mod shadow;
 mod shops;
 mod support;
 mod tidy;

@@ -237,6 +237,23 @@ pub(crate) async fn until_empty<F: Future<Output = Vec<String>>>(what: &str, mut
     }
 }
 
+/// Returns every change of what a system shows that a client's write made, by the sandbox's own books.
+pub(crate) async fn writes(world: &World) -> Vec<Value> {
+    let changes = world.get("sales").await["changes"].clone();
+    let changes = changes.as_array().expect("a list").iter();
+    changes.filter(|change| change["cause"] == "write").cloned().collect()
+}
+
+#[track_caller]
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("`{value}` is no text"))
+}
+
+#[track_caller]
+pub(crate) fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_else(|| panic!("`{value}` is no number"))
+}
+
 /// Places an order and returns its id.
 pub(crate) async fn order(world: &World, on: &str, sku: &str, quantity: i64) -> String {
     let told =

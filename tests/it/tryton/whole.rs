@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     live::{Home, file},
     readme::BUFFER,
-    support::{World, order, until_empty, webhook},
+    support::{World, number, order, text, until_empty, webhook},
 };
 
 /// A SKU, its ledger entries (kind and units) in the end, and the units on hand and free.
@@ -125,18 +125,6 @@ impl Stage {
         assert_eq!((&told["rows"], &told["bound"]), (&json!(all), &json!(all)), "{told}");
     }
 
-    /// Waits until nothing waits to be told.
-    async fn settle(&self) {
-        until_empty("nothing is under way", async || {
-            let quiet = self.world.get("quiet").await;
-            let outbox = self.home.ask(&["outbox"]).await.json();
-            let rows = outbox["rows"].as_array().expect("a list");
-            let left = rows.iter().map(Value::to_string);
-            left.chain((quiet["quiet"] != json!(true)).then(|| quiet.to_string())).collect()
-        })
-        .await;
-    }
-
     /// Returns the kinds and units of a SKU's entries.
     async fn entries(&self, n: usize) -> Vec<(String, i64)> {
         let told = self.home.ask(&["sku", &self.skus[n]]).await.json();
@@ -151,7 +139,7 @@ impl Stage {
             if held.len() >= entries { vec![] } else { vec![format!("{held:?}")] }
         })
         .await;
-        self.settle().await;
+        self.home.rest(&self.world).await;
     }
 
     async fn sell(&self, n: usize, on: &str, quantity: i64) -> String {
@@ -200,12 +188,7 @@ impl Stage {
 
     /// Returns how many webhooks became what, by the daemon's own figures.
     async fn pushes(&self, result: &str) -> usize {
-        let figures = reqwest::get(format!("http://{}/metrics", self.home.web))
-            .await
-            .expect("the daemon answers")
-            .text()
-            .await;
-        let figures = figures.expect("text");
+        let figures = self.home.figures().await;
         let wanted = format!("evenkeel_webhooks_total{{channel=\"main\",result=\"{result}\"}} ");
         let count = figures.lines().find_map(|line| line.strip_prefix(wanted.as_str()));
         count.map_or(0, |count| count.parse().expect("a number"))
@@ -229,7 +212,7 @@ impl Stage {
         let told = self.home.ask(&["order", "main", SAMPLE_ORDER]).await.json();
         let lines = told["lines"].as_array().expect("a list");
         assert!(lines.len() == 5 && lines.iter().all(|line| line["bound"].is_null()), "{told:#}");
-        self.settle().await;
+        self.home.rest(&self.world).await;
         for n in 0..LEDGER.len() {
             assert_eq!(self.entries(n).await, [("count".to_owned(), 100)]);
         }
@@ -348,7 +331,7 @@ impl Stage {
             if shown == json!(LEDGER[edited].2[1]) { vec![] } else { vec![shown.to_string()] }
         })
         .await;
-        self.settle().await;
+        self.home.rest(&self.world).await;
     }
 
     /// Returns what the sandbox's books say of a SKU.
@@ -382,14 +365,6 @@ impl Stage {
     }
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().expect("a text")
-}
-
-fn number(value: &Value) -> i64 {
-    value.as_i64().expect("a number")
-}
-
 /// Reads Shopify's sample webhooks. `None`, with a message, where the published descriptions are not at hand.
 fn samples() -> Option<Samples> {
     let Some(specs) = std::env::var_os("EVENKEEL_SPECS") else {
@@ -418,7 +393,7 @@ fn samples() -> Option<Samples> {
 async fn play(stage: &Stage) {
     let live = stage.home.open(&stage.world).await;
     stage.map().await;
-    stage.settle().await;
+    stage.home.rest(&stage.world).await;
     stage.send_samples_as_they_stand().await;
 
     stage.sell(0, "shopify", 3).await;
