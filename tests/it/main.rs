@@ -1,6 +1,7 @@
 //! End to end: the daemon's parts against servers that speak the real protocols.
 
 mod afterthoughts;
+mod alerts;
 mod amazon;
 mod command_line;
 mod crash;
