@@ -3,6 +3,7 @@
 mod afterthoughts;
 mod alerts;
 mod amazon;
+mod brake;
 mod command_line;
 mod crash;
 mod demo;
