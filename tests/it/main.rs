@@ -10,6 +10,7 @@ mod demo;
 mod golden;
 mod isolation;
 mod live;
+mod pauses;
 mod readme;
 mod shadow;
 mod shops;
