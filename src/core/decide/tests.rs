@@ -5,6 +5,7 @@ mod alerts;
 mod blind;
 mod convergence;
 mod epoch;
+mod held;
 mod missing;
 mod portions;
 mod returns;
