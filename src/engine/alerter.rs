@@ -119,6 +119,7 @@ impl Alerter {
                     false
                 }
             };
+            crate::store::crash::crash_point("after_alert");
             self.metrics.alerted(sent);
             self.ledger.submit(Command::AlertSent { key, firing: alert.firing, sent }).await?;
         }

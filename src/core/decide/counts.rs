@@ -207,10 +207,14 @@ impl Judge<'_> {
 }
 
 impl Draft<'_> {
-    /// Keeps a count for a person. Of the same counter, one that covers an older one takes its place.
+    /// Keeps a count for a person, unless a held one says all of it. Of the same counter, one that covers an older one
+    /// takes its place.
     fn hold(&mut self, count: &Count, lines: Vec<(Sku, LocationId, Quantity)>, why: String) -> Option<Seq> {
         let same = |held: &&HeldCount| held.counter == count.counter && held.measure == count.measure;
-        let said = |held: &HeldCount| held.lines == lines;
+        let said = |held: &HeldCount| {
+            let held: BTreeSet<_> = held.lines.iter().collect();
+            lines.iter().all(|line| held.contains(line))
+        };
         if self.state.held.values().filter(same).any(said) {
             return None;
         }

@@ -6,6 +6,7 @@ mod blind;
 mod convergence;
 mod counts;
 mod epoch;
+mod held;
 mod missing;
 mod portions;
 mod returns;
