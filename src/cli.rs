@@ -130,7 +130,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(check) => check::run(&global, &check),
         Command::Verify(verify) => store::verify(&global, &verify),
         Command::Rebuild(rebuild) => store::rebuild(&global, &rebuild),
-        Command::Sandbox(args) => sandbox::run(&args),
+        Command::Sandbox(args) => sandbox::run(&global, &args),
         Command::Demo(demo) => demo::run(&global, demo),
         Command::Completions { shell } => {
             completions(shell);

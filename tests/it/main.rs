@@ -6,6 +6,7 @@ mod amazon;
 mod brake;
 mod command_line;
 mod crash;
+mod dead_letters;
 mod demo;
 mod golden;
 mod isolation;

@@ -70,6 +70,9 @@ async fn shadow_tells_what_it_would_write_and_writes_nothing_until_it_goes_live(
         missing(&home, &wanted).await
     })
     .await;
+    let part = home.ask(&["outbox", "--limit", "1", "--channel", "us"]).await.json();
+    let rows = part["rows"].as_array().expect("a list");
+    assert!(rows.len() == 1 && rows[0]["channel"] == "us" && part["more"] == json!(true), "{part:#}");
     until_empty("alerts had their time", async || {
         let outbox = home.ask(&["outbox", "--channel", "main"]).await.json();
         let old = outbox["rows"]
