@@ -14,7 +14,7 @@ use crate::{
     model::{
         CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, LocationId, Measure,
         Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seq, Sku,
-        Timestamp, policy::MappingRow,
+        Timestamp, Totals, policy::MappingRow,
     },
 };
 
@@ -40,6 +40,11 @@ pub enum Command {
         begun: Seq,
         orders: Vec<OrderSnapshot>,
     },
+    /// Orders that a read of the feed named and could not tell whole: each must be fetched.
+    Unread {
+        channel: ChannelId,
+        orders: Vec<OrderId>,
+    },
     /// An order that was asked for is not known to the channel.
     NoOrder {
         channel: ChannelId,
@@ -51,6 +56,11 @@ pub enum Command {
         channel: ChannelId,
         begun: Seq,
         begun_at: Timestamp,
+        through: Timestamp,
+    },
+    /// The order feed was read up to the channel's time `through`, and not yet to its end.
+    FedThrough {
+        channel: ChannelId,
         through: Timestamp,
     },
     /// A lane's read failed: what that says of the channel as a whole.
@@ -115,6 +125,8 @@ pub enum Command {
         order: OrderKey,
         sequence: u32,
         outcome: Outcome,
+        /// What a look after a refusal found there, in the order of the posting's lines. `None`: it was not looked at.
+        found: Option<Vec<Totals>>,
     },
     Quarantine(Quarantined),
     /// Judges alerts, forgets what may be forgotten.
@@ -174,10 +186,12 @@ impl Command {
             Command::Catalogue { items, .. } => (items.len(), ROWS_MAX),
             Command::Looked { seen, .. } => (seen.len(), ROWS_MAX),
             Command::Answer { answers, .. } => (answers.len(), ROWS_MAX),
+            Command::Unread { orders, .. } => (orders.len(), ROWS_MAX),
             Command::Map { rows } => (rows.len(), ROWS_MAX),
             Command::Start { .. }
             | Command::NoOrder { .. }
             | Command::Fed { .. }
+            | Command::FedThrough { .. }
             | Command::ReadFailed { .. }
             | Command::Catalogued { .. }
             | Command::Swept { .. }

@@ -69,10 +69,12 @@ impl Draft<'_> {
                 self.push(&channel, &delivery, &orders, fetch, &look)
             }
             Command::Orders { channel, begun, orders } => self.read_orders(&channel, begun, &orders),
+            Command::Unread { channel, orders } => self.unread(&channel, orders),
             Command::NoOrder { channel, order } => self.no_order(channel, order),
             Command::Fed { channel, begun, begun_at, through } => {
                 self.fed(&channel, begun, begun_at, through)
             }
+            Command::FedThrough { channel, through } => self.fed_through(channel, through),
             Command::ReadFailed { channel, health } => self.read_failed(&channel, &health),
             Command::Catalogue { channel, read_at, items } => self.catalogue(&channel, read_at, items),
             Command::Catalogued { channel } => self.catalogued(channel),
@@ -89,8 +91,8 @@ impl Draft<'_> {
             Command::Take { channel, limit } => self.take(&channel, limit),
             Command::Answer { channel, answers } => self.answer(&channel, answers),
             Command::TakePostings { channel, limit } => self.take_postings(&channel, limit),
-            Command::Posted { channel, order, sequence, outcome } => {
-                self.posted(&channel, &order, sequence, outcome)
+            Command::Posted { channel, order, sequence, outcome, found } => {
+                self.posted(&channel, &order, sequence, outcome, found)
             }
             Command::Quarantine(item) => self.note(Record::Quarantined { item }),
             Command::Tick => self.tick(),

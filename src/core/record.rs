@@ -4,6 +4,8 @@
 //! (the row's new leg, the balances after an entry), not instructions, so a later change of the rules cannot change
 //! what an old journal adds up to.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -84,6 +86,11 @@ pub enum Record {
     Held {
         count: HeldCount,
     },
+    /// A later count told of some of what a held one tells of.
+    Outdated {
+        id: Seq,
+        lines: Vec<(Sku, LocationId)>,
+    },
     /// A held count was released or thrown away by a person.
     Unheld {
         id: Seq,
@@ -146,6 +153,12 @@ pub enum Record {
     Fed {
         channel: ChannelId,
         fed: Fed,
+    },
+    /// Every change up to `through` was read, by a read that has not come to the feed's end. It says nothing of what
+    /// changed later, so no fence passes by it.
+    FedThrough {
+        channel: ChannelId,
+        through: Timestamp,
     },
     /// A counter's movements were read up to `through`.
     CountedThrough {
@@ -235,6 +248,9 @@ pub struct HeldCount {
     pub begun: Seq,
     pub lines: Vec<(Sku, LocationId, Quantity)>,
     pub why: String,
+    /// What a later count has told of since, so that these lines say nothing any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub outdated: BTreeSet<(Sku, LocationId)>,
 }
 
 /// What people are alerted about.

@@ -167,6 +167,9 @@ pub struct ChannelRow {
     /// The latest complete read of the order feed.
     #[serde(default)]
     pub fed: Option<Fed>,
+    /// The channel's time up to which every change was read, if that is more than the latest complete read tells.
+    #[serde(default)]
+    pub fed_through: Option<Timestamp>,
     /// The counter's time up to which movements were read.
     #[serde(default)]
     pub counted_through: Option<Timestamp>,
@@ -229,6 +232,11 @@ fn is_nothing(waiting: &usize) -> bool {
     *waiting == 0
 }
 
+/// The topic of quarantined orders that a feed told of.
+pub const READ: &str = "orders";
+/// The topic of quarantined answers to a request for one order, which stays wanted.
+pub const FETCHED: &str = "order";
+
 /// Authentic input that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {
@@ -245,7 +253,7 @@ impl Quarantined {
     /// Tells whether it is an order that was read from the channel. A push that cannot be read hides nothing: what it
     /// told of is in the feed.
     pub fn holds_orders(&self) -> bool {
-        matches!(self.topic.as_str(), "orders" | "order")
+        matches!(self.topic.as_str(), READ | FETCHED)
     }
 }
 
@@ -344,6 +352,13 @@ impl SkuRow {
             opened |= place.opened.is_some();
         }
         Ok(opened.then_some(sum))
+    }
+}
+
+impl ChannelRow {
+    /// Returns the channel's time from which its orders must still be read. `None`: they were never read.
+    pub fn watermark(&self) -> Option<Timestamp> {
+        self.fed.map(|fed| fed.through).max(self.fed_through)
     }
 }
 

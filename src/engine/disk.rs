@@ -1,24 +1,37 @@
 //! The store as the ledger uses it, and what comes out of it at start.
 
-use std::path::Path;
+use std::{
+    fs::{self, File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tracing::{info, warn};
 
 use crate::{
     core::{Command, Envelope, State, apply, decide},
     engine::{
+        checkpoint::{Spool, Versions},
         ledger::{Durable, Failure, encode},
         rows::{self, Change},
     },
     model::{Seq, Timestamp},
-    store::{self, Source, Store},
+    store::{self, Checkpoints, Head, Source, Store},
 };
 
 /// A store on disk.
 pub struct DiskStore {
     store: Store,
+    path: PathBuf,
     /// The record that the rows of the state reflect.
     applied: Seq,
+}
+
+/// A checkpoint that is on its way to disk.
+struct DiskSpool {
+    versions: Versions<File>,
+    checkpoints: Checkpoints,
 }
 
 /// Why the state could not be had from a store.
@@ -63,7 +76,7 @@ pub fn open(path: &Path, options: store::Options, now: Timestamp) -> Result<(Sta
         store.load(rows.into_iter().filter_map(|(key, value)| Some((key, value?))), state.seq.0)?;
     }
     let applied = state.seq;
-    Ok((state, DiskStore { store, applied }))
+    Ok((state, DiskStore { store, path: path.to_path_buf(), applied }))
 }
 
 /// Reads what a store adds up to, and leaves it as a daemon that died would. For tests and tools, on a copy.
@@ -155,6 +168,36 @@ impl DiskStore {
     }
 }
 
+/// Makes a file that is gone when it is closed, or when the process dies.
+fn nameless(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    fs::remove_file(path)?;
+    Ok(file)
+}
+
+/// Returns how old the newest checkpoint of a store is. `None`: there is none.
+pub fn checkpoint_age(path: &Path) -> Option<Duration> {
+    let ages = fs::read_dir(path.join("checkpoints")).ok()?.flatten().filter_map(|file| {
+        let named = file.file_name().to_string_lossy().starts_with("checkpoint-");
+        let written = file.metadata().ok()?.modified().ok().filter(|_| named)?;
+        // One of a time to come is as good as new.
+        Some(written.elapsed().unwrap_or_default())
+    });
+    ages.min()
+}
+
+impl Spool for DiskSpool {
+    fn put(&mut self, changes: &[Change], again: bool) -> Result<(), Failure> {
+        self.versions.put(changes, again).map_err(|e| failure(&e))
+    }
+
+    fn finish(self: Box<Self>, head: Head) -> Result<(), Failure> {
+        let rows = self.versions.rows().map_err(|e| failure(&e))?;
+        self.checkpoints.try_write(head, rows).map(drop).map_err(|e| failure(&e))
+    }
+}
+
 impl Durable for DiskStore {
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
         self.store.append(payloads).map(drop).map_err(|e| failure(&e))
@@ -170,19 +213,14 @@ impl Durable for DiskStore {
         Ok(())
     }
 
-    fn checkpoint(&mut self, rows: Vec<Change>, seq: u64) -> Result<(), Failure> {
-        let head = self.store.head().seq;
-        if seq != head {
-            return Err(Failure(format!(
-                "the rows reflect record {seq}, but the journal ends at record {head}"
-            )));
-        }
-        let rows = rows.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        self.store.checkpoint(rows).map(drop).map_err(|e| failure(&e))
+    fn spool(&mut self) -> Result<Box<dyn Spool>, Failure> {
+        let file = nameless(&self.path.join("checkpoint.spool"))
+            .map_err(|e| Failure(format!("the spool of a checkpoint could not be made: {e}")))?;
+        Ok(Box::new(DiskSpool { versions: Versions::new(file), checkpoints: self.store.checkpoints() }))
     }
 
-    fn head(&self) -> String {
-        self.store.head().hash.to_string()
+    fn head(&self) -> Head {
+        self.store.head()
     }
 
     fn read_back(&mut self) -> Result<State, Failure> {

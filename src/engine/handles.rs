@@ -17,7 +17,7 @@ use crate::{
         parts,
         wake::Wakes,
     },
-    model::ChannelId,
+    model::{ChannelId, Seq},
     telemetry::Metrics,
     web::{
         self, Failure, Read, Taken, Vitals,
@@ -68,8 +68,10 @@ impl web::Desk for Handles {
         Ok(self.ledger.read(read).await?)
     }
 
-    async fn checkpoint(&self) -> Result<String, Failure> {
-        self.ledger.checkpoint().await?.map_err(|failure| Failure::Failed(failure.to_string()))
+    async fn checkpoint(&self) -> Result<(Seq, String), Failure> {
+        let written = self.ledger.checkpoint().await?;
+        let head = written.map_err(|failure| Failure::Failed(failure.to_string()))?;
+        Ok((Seq(head.seq), head.hash.to_string()))
     }
 
     fn poll(&self, channel: &ChannelId) -> bool {

@@ -21,7 +21,7 @@ use crate::{
     core::{Command, Refused, Reply, State, command::Count, decide, mapping::resolve},
     engine::{
         counter::read_counts,
-        feed::{Error, Feed},
+        feed::{Ended, Error, Feed, Memory},
         intake::Quarantine,
         ledger::Ledger,
         parts,
@@ -216,7 +216,11 @@ impl Opening {
             lookback: reach.lookback,
             overlap: reach.overlap,
         };
-        feed.read().await
+        match feed.read(&mut Memory::default()).await? {
+            Ended::Whole => Ok(()),
+            // The feed's own task reads on.
+            Ended::Part => Err(Error::Unended),
+        }
     }
 
     /// Reads the stock of a channel that tells counts.
@@ -300,7 +304,7 @@ fn opening(from: &ChannelId, measure: Measure, as_of: Timestamp, begun: Seq, lin
 fn failure(channel: &ChannelId, error: Error) -> Failure {
     match error {
         Error::Ledger(error) => error.into(),
-        error @ (Error::Fault(_) | Error::Loops | Error::Unbounded) => {
+        error @ (Error::Fault(_) | Error::Loops | Error::Unbounded | Error::Unended) => {
             Failure::Channel { channel: channel.clone(), why: error.to_string() }
         }
     }

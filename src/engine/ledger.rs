@@ -1,9 +1,11 @@
 //! The one writer. A thread of its own drains a bounded queue in groups: it decides each command, makes the group
 //! durable with one fsync, and only then answers. What is read is read here too, between groups.
 //!
-//! The rows in sled are written behind, whenever the queue is empty or enough has gathered; nobody waits for them.
+//! The rows in sled are written behind, whenever the queue is empty or enough has gathered; nobody waits for them. Of a
+//! checkpoint only a slice is encoded here at a time; see [`checkpoint`].
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,12 +18,14 @@ use tracing::{error, info, warn};
 
 use crate::{
     clock::Clock,
-    core::{Command, Envelope, Refused, Reply, State, decide},
+    core::{Command, Envelope, Refused, Reply, State, decide, state::RowKey},
     engine::{
+        checkpoint::{self, Next as Due, Spool, Walk},
         rows::{self, Change},
         wake::Wakes,
     },
     model::Seq,
+    store::Head,
     telemetry::Metrics,
 };
 
@@ -33,10 +37,10 @@ pub trait Durable: Send {
     fn sync(&mut self) -> Result<(), Failure>;
     /// Writes rows that reflect the journal up to `seq`.
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<(), Failure>;
-    /// Writes a checkpoint of all rows, which reflect the journal up to `seq`.
-    fn checkpoint(&mut self, rows: Vec<Change>, seq: u64) -> Result<(), Failure>;
-    /// Returns the chain's hash at the end of the journal, in hex.
-    fn head(&self) -> String;
+    /// Begins a checkpoint. What it returns is used by another thread.
+    fn spool(&mut self) -> Result<Box<dyn Spool>, Failure>;
+    /// Returns the end of the journal.
+    fn head(&self) -> Head;
     /// Closes the state so that the next start trusts it.
     fn close(self: Box<Self>) -> Result<(), Failure>;
     /// Returns the most bytes that one payload may have.
@@ -76,7 +80,9 @@ type Read = Box<dyn FnOnce(&State) + Send>;
 enum Request {
     Decide(Command, Answer),
     Read(Read),
-    Checkpoint(oneshot::Sender<Result<String, Failure>>),
+    Checkpoint(checkpoint::Answer),
+    /// The thread that writes a checkpoint is done with a slice.
+    Slice,
     Stop,
 }
 
@@ -106,6 +112,12 @@ struct Writer {
     durable: Arc<AtomicU64>,
     beat: Arc<AtomicU64>,
     group_max: usize,
+    /// The way to this thread's own queue, for the thread that writes a checkpoint.
+    queue: mpsc::WeakSender<Request>,
+    /// The checkpoint that is under way.
+    walk: Option<Walk>,
+    /// Who waits for a checkpoint.
+    asked: Vec<checkpoint::Answer>,
     /// Rows are written no more: the state store has failed and is rebuilt at the next start.
     state_store_failed: bool,
 }
@@ -138,6 +150,7 @@ impl Ledger {
         let (queue, requests) = mpsc::channel(options.queue_max);
         let durable = Arc::new(AtomicU64::new(state.seq.0));
         let beat = Arc::new(AtomicU64::new(0));
+        let weak = queue.downgrade();
         let ledger = Ledger { queue, durable: durable.clone(), beat: beat.clone() };
         let group_max = options.group_max.max(1);
         let writer = Writer {
@@ -149,6 +162,9 @@ impl Ledger {
             durable,
             beat,
             group_max,
+            queue: weak,
+            walk: None,
+            asked: Vec::new(),
             state_store_failed: false,
         };
         let thread = thread::Builder::new().name("ledger".into()).spawn(move || writer.run(requests))?;
@@ -183,8 +199,9 @@ impl Ledger {
         reply.await.map_err(|_| Error::Stopped)
     }
 
-    /// Writes a checkpoint. Returns the chain's hash there.
-    pub async fn checkpoint(&self) -> Result<Result<String, Failure>, Error> {
+    /// Has a checkpoint written, of this position or a later one, while everything goes on. Returns its
+    /// position, and the chain's hash there.
+    pub async fn checkpoint(&self) -> Result<Result<Head, Failure>, Error> {
         let (answer, reply) = oneshot::channel();
         self.queue.send(Request::Checkpoint(answer)).await.map_err(|_| Error::Stopped)?;
         reply.await.map_err(|_| Error::Stopped)
@@ -247,13 +264,17 @@ impl Writer {
         self.metrics.set_queue(group.len());
         let mut decided = Decided::default();
         let mut reads = Vec::new();
-        let mut checkpoints = Vec::new();
+        let mut slice = false;
         let mut next = Next::Go;
         for request in group {
             match request {
                 Request::Decide(command, answer) => self.decide(command, answer, &mut decided)?,
                 Request::Read(read) => reads.push(read),
-                Request::Checkpoint(answer) => checkpoints.push(answer),
+                Request::Checkpoint(answer) => {
+                    self.asked.push(answer);
+                    slice |= self.walk.is_none();
+                }
+                Request::Slice => slice = true,
                 Request::Stop => next = Next::Stop,
             }
         }
@@ -265,8 +286,8 @@ impl Writer {
         for read in reads {
             read(&self.state);
         }
-        for answer in checkpoints {
-            drop(answer.send(self.checkpoint()));
+        if slice {
+            self.checkpoint();
         }
         if decided.recorded {
             self.wakes.after(&self.state, self.clock.now());
@@ -328,10 +349,10 @@ impl Writer {
 
     fn write_behind(&mut self) {
         if self.state.dirty.is_empty() || self.state_store_failed {
-            self.state.dirty.clear();
+            self.take_dirty();
             return;
         }
-        let dirty = self.state.take_dirty();
+        let dirty = self.take_dirty();
         let changes = rows::changes(&self.state, &dirty).map_err(|e| Failure(e.to_string()));
         let written = changes.and_then(|changes| self.store.apply(&changes, self.state.seq.0));
         if let Err(failure) = written {
@@ -340,18 +361,63 @@ impl Writer {
         }
     }
 
-    fn checkpoint(&mut self) -> Result<String, Failure> {
+    /// Takes the rows that were touched; a checkpoint that is under way is told of them.
+    fn take_dirty(&mut self) -> BTreeSet<RowKey> {
+        let dirty = self.state.take_dirty();
+        if let Some(walk) = &mut self.walk {
+            walk.touch(&dirty);
+        }
+        dirty
+    }
+
+    /// Goes on with the checkpoint that somebody asked for, by one slice.
+    fn checkpoint(&mut self) {
+        if let Err(failure) = self.go_on() {
+            self.end_walk();
+            for answer in self.asked.drain(..) {
+                drop(answer.send(Err(failure.clone())));
+            }
+        }
+    }
+
+    fn go_on(&mut self) -> Result<(), Failure> {
+        if self.walk.as_ref().is_some_and(|walk| walk.next(&self.state) == Due::Over) {
+            self.end_walk();
+        }
+        if self.walk.is_none() && !self.asked.is_empty() {
+            self.begin_walk()?;
+        }
+        let Some(walk) = &mut self.walk else { return Ok(()) };
+        if walk.next(&self.state) == Due::Slice {
+            return walk.slice(&self.state);
+        }
         self.write_behind();
-        let rows = rows::all(&self.state).map_err(|e| Failure(e.to_string()))?;
-        self.store.checkpoint(rows, self.state.seq.0)?;
-        let head = self.store.head();
-        info!(seq = self.state.seq.0, %head, "checkpoint written");
-        Ok(head)
+        match &mut self.walk {
+            Some(walk) => walk.turn(&self.state, self.store.head(), &mut self.asked),
+            None => Ok(()),
+        }
+    }
+
+    fn begin_walk(&mut self) -> Result<(), Failure> {
+        self.write_behind();
+        let queue = self.queue.upgrade().ok_or_else(|| Failure("the daemon is stopping".to_owned()))?;
+        // A ledger that has ended needs no slice.
+        let go = move || drop(queue.blocking_send(Request::Slice));
+        let walk = Walk::begin(self.store.spool()?, go);
+        self.walk = Some(walk.map_err(|error| Failure(format!("no thread for a checkpoint: {error}")))?);
+        Ok(())
+    }
+
+    fn end_walk(&mut self) {
+        if let Some(walk) = self.walk.take() {
+            walk.end();
+        }
     }
 
     fn close(mut self) -> Result<(), Failure> {
+        self.end_walk();
         self.write_behind();
-        info!(seq = self.state.seq.0, head = %self.store.head(), "journal closed");
+        info!(seq = self.state.seq.0, head = %self.store.head().hash, "journal closed");
         if self.state_store_failed { Ok(()) } else { self.store.close() }
     }
 }

@@ -28,6 +28,7 @@ use crate::{
         reconcile::Reconcile,
         registry,
         schedule::Ticker,
+        upkeep,
         wake::Wakes,
     },
     model::{ChannelId, Timestamp},
@@ -38,8 +39,11 @@ use crate::{
 
 /// How long the tasks have to end what is under way. A write that is cut off is unknown, not lost.
 const DRAIN: Duration = Duration::from_secs(20);
-/// How often a checkpoint is written.
+/// How often a checkpoint is written, across restarts; after a failure it is tried again this soon.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(6 * 3_600);
+const CHECKPOINT_AGAIN: Duration = Duration::from_secs(15 * 60);
+/// How often bodies in quarantine are looked at for their age, from the start on.
+const EXPIRE_EVERY: Duration = Duration::from_secs(15 * 60);
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -382,22 +386,15 @@ impl Parts {
 
     /// Checkpoints, and removes bodies whose time is over.
     fn upkeep(&self) {
-        let (ledger, stop, quarantine) = (self.ledger.clone(), self.stop.clone(), self.quarantine.clone());
-        let keep = self.config.retention.quarantine;
-        self.tasks.spawn(async move {
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(CHECKPOINT_EVERY) => {}
-                }
-                quarantine.expire(keep);
-                match ledger.checkpoint().await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(failure)) => warn!(%failure, "no checkpoint could be written"),
-                    Err(_) => return,
-                }
-            }
-        });
+        let (quarantine, keep) = (self.quarantine.clone(), self.config.retention.quarantine);
+        self.tasks.spawn(upkeep::expire(quarantine, keep, EXPIRE_EVERY, self.stop.clone()));
+        let checkpoints = upkeep::Checkpoints {
+            ledger: self.ledger.clone(),
+            store: self.config.store.path.clone(),
+            every: CHECKPOINT_EVERY,
+            again: CHECKPOINT_AGAIN,
+        };
+        self.tasks.spawn(checkpoints.run(self.stop.clone()));
     }
 
     /// Feeds the watchdog while the ledger makes progress; ends when told to, or when the ledger has ended.

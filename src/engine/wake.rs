@@ -13,7 +13,10 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct ChannelWakes {
     pub lane: Notify,
+    /// Has the orders read.
     pub feed: Notify,
+    /// Has the feed look whether a read would help something.
+    pub feed_hint: Notify,
     pub counter: Notify,
     pub poster: Notify,
 }
@@ -47,7 +50,7 @@ impl Wakes {
                 wakes.poster.notify_one();
             }
             if feed_wanted(state, channel, now) {
-                wakes.feed.notify_one();
+                wakes.feed_hint.notify_one();
             }
         }
         if state.alerts.values().any(|alert| alert.send_at.is_some()) {

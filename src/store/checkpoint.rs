@@ -9,6 +9,7 @@ mod format;
 mod tests;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -85,6 +86,8 @@ pub enum Error {
     Unproven { file: PathBuf, flaw: Flaw },
     #[error("a row of {len} bytes does not fit a checkpoint")]
     RowTooLarge { len: usize },
+    #[error("the rows for a checkpoint could not be read")]
+    Rows(#[source] io::Error),
 }
 
 /// The checkpoints of a store. Independent of the store's writer: another thread may write one, out of a copy
@@ -111,6 +114,19 @@ impl Checkpoints {
     /// Writes all rows as of `head`, proves the file by reading it again, and removes all but the newest few.
     /// Memory is bounded by one block.
     pub fn write<K, V>(&self, head: Head, rows: impl IntoIterator<Item = (K, V)>) -> Result<Info, Error>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        self.try_write(head, rows.into_iter().map(Ok))
+    }
+
+    /// Like [`Checkpoints::write`], for rows that may fail to be read: then there is no checkpoint.
+    pub fn try_write<K, V>(
+        &self,
+        head: Head,
+        rows: impl IntoIterator<Item = io::Result<(K, V)>>,
+    ) -> Result<Info, Error>
     where
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,

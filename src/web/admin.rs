@@ -15,7 +15,7 @@ use tracing::info;
 
 use crate::{
     core::{Command, Reply, allocation::Pause, command::Verdict, record::PauseScope},
-    model::{ChannelId, OrderId, OrderKey, Seq, Sku, policy::MappingRow},
+    model::{ChannelId, OrderId, OrderKey, Sku, policy::MappingRow},
     web::{
         Desk,
         desk::ask,
@@ -326,8 +326,7 @@ async fn poll(State(desk): Asked, body: Bytes) -> Told<Done> {
 }
 
 async fn checkpoint(State(desk): Asked) -> Told<Checkpoint> {
-    let seq: Seq = desk.vitals().seq;
-    let head = desk.checkpoint().await?;
+    let (seq, head) = desk.checkpoint().await?;
     Ok(Json(Checkpoint { seq, head }))
 }
 

@@ -233,12 +233,16 @@ impl Draft<'_> {
         }
         let (counter, measure) = (count.counter.clone(), count.measure);
         let (as_of, begun) = (count.as_of, count.begun);
-        self.emit(Record::Held { count: HeldCount { counter, measure, as_of, begun, lines, why } });
+        let outdated = BTreeSet::new();
+        let held = HeldCount { counter, measure, as_of, begun, lines, why, outdated };
+        self.emit(Record::Held { count: held });
         Some(self.seq)
     }
 
     /// Books the differences, opens what was not open, and passes the change on. On an error nothing is recorded.
     fn take_over(&mut self, count: &Count, lines: Vec<Line>) -> Result<usize, Refused> {
+        let told: BTreeSet<(Sku, LocationId)> =
+            lines.iter().map(|line| (line.sku.clone(), line.location.clone())).collect();
         let (counter, as_of, measure) = (count.counter.clone(), count.as_of, count.measure);
         let mut entries = Vec::new();
         let mut opened = Vec::new();
@@ -264,8 +268,23 @@ impl Draft<'_> {
             self.emit(Record::Counted { counter, as_of, measure, opened, entries });
             self.place_before(count, &places);
         }
+        self.outdate(count, &told);
         self.refresh_all(touched, as_of);
         Ok(changed)
+    }
+
+    /// What a count tells of, an earlier one that is held says nothing of any more.
+    fn outdate(&mut self, count: &Count, told: &BTreeSet<(Sku, LocationId)>) {
+        let earlier = |held: &HeldCount| held.counter == count.counter && held.begun < count.begun;
+        let outdated = |held: &HeldCount| -> Vec<(Sku, LocationId)> {
+            let lines = held.lines.iter().map(|(sku, at, _)| (sku.clone(), at.clone()));
+            lines.filter(|line| told.contains(line) && !held.outdated.contains(line)).collect()
+        };
+        let held = self.state.held.iter().filter(|(_, held)| earlier(held));
+        let all: Vec<(Seq, Vec<_>)> = held.map(|(id, held)| (*id, outdated(held))).collect();
+        for (id, lines) in all.into_iter().filter(|(_, lines)| !lines.is_empty()) {
+            self.emit(Record::Outdated { id, lines });
+        }
     }
 
     /// Tells the orders that came before an opening count whether they are older than it. Those that are belong to
@@ -300,7 +319,7 @@ impl Draft<'_> {
     /// Takes a held count over after all, or throws it away.
     ///
     /// It is judged anew against what is known today, because sales went on while it was held. SKUs that the counter
-    /// was told of since it was read are left to the next count.
+    /// was told of since it was read are left to the next count; what it has told of since, stays.
     pub(super) fn unhold(&mut self, id: Seq, release: bool) -> Result<Reply, Refused> {
         let Some(held) = self.state.held.get(&id).cloned() else {
             return Err(Refused::Nothing(format!("held count {id}")));
@@ -326,10 +345,11 @@ impl Draft<'_> {
     /// Takes over lines of a held count, and releases it with the last of them.
     fn release(&mut self, id: Seq, held: HeldCount, part: Range<usize>) -> Result<Reply, Refused> {
         self.channel(&held.counter)?;
-        let HeldCount { counter, measure, as_of, begun, lines, .. } = held;
+        let HeldCount { counter, measure, as_of, begun, lines, outdated, .. } = held;
         let last = part.end == lines.len();
         let lines = lines.into_iter().skip(part.start).take(part.len());
-        let sums = lines.map(|(sku, location, quantity)| ((sku, location), quantity)).collect();
+        let sums = lines.map(|(sku, location, quantity)| ((sku, location), quantity));
+        let sums = sums.filter(|(place, _)| !outdated.contains(place)).collect();
         let (opening, absent) = (false, Vec::new());
         let count = Count { counter, measure, as_of, begun, lines: Vec::new(), opening, absent };
         let (judged, deferred) = self.judging().lines(&count, &sums)?;

@@ -261,14 +261,16 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
 /// Tells whether a read of a channel's orders that began at `now` would let something go on: a look waits for its
 /// fence, a raise for its explanation, or an order must be fetched.
 pub fn feed_wanted(state: &crate::core::State, channel: &ChannelId, now: Timestamp) -> bool {
+    state.index.of(Kind::Fetch, channel).next().is_some() || read_wanted(state, channel, now)
+}
+
+/// Like [`feed_wanted`], but for the orders that must be fetched.
+pub fn read_wanted(state: &crate::core::State, channel: &ChannelId, now: Timestamp) -> bool {
     feed_due(state, channel).is_some_and(|due| due <= now)
 }
 
 /// Returns the earliest time at which such a read helps.
 fn feed_due(state: &crate::core::State, channel: &ChannelId) -> Option<Timestamp> {
-    if state.index.of(Kind::Fetch, channel).next().is_some() {
-        return Some(Timestamp::ZERO);
-    }
     let policy = state.policies()?.channels.get(channel)?;
     let fed = state.channels.get(channel).and_then(|row| row.fed);
     let fenced = state.index.of(Kind::Fencing, channel).take(WAITING_MAX).filter_map(|work| {

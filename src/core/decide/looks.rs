@@ -30,7 +30,7 @@ impl Draft<'_> {
                 Observed::Seen(levels) => self.seen(&policy, &listing, read_at, levels),
                 Observed::Absent => self.unwritable(&listing, "the channel does not list it (any more)"),
                 Observed::Unwritable { why } => self.unwritable(&listing, &why),
-                Observed::Unread { why } => self.unread(&policy.abilities, &listing, why),
+                Observed::Unread { why } => self.not_read(&policy.abilities, &listing, why),
             }
         }
         self.heard(channel);
@@ -153,7 +153,7 @@ impl Draft<'_> {
 
     /// One listing could not be read while others were: it waits longer and longer by itself, and counts as tried in
     /// vain.
-    fn unread(&mut self, abilities: &Abilities, listing: &ListingRef, why: String) {
+    fn not_read(&mut self, abilities: &Abilities, listing: &ListingRef, why: String) {
         if let Some(look_at) = self.next_look(abilities, listing) {
             self.advance(listing, Event::Unread { look_at }, Why::Looked, Some(why), |_| {});
         }

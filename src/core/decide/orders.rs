@@ -11,7 +11,7 @@ use crate::{
         order::{Binding, Line, Order},
         posting::{PostState, Step, behind, target},
         record::{Record, Why},
-        state::{ListingRef, Quarantined},
+        state::{ChannelRow, ListingRef, Quarantined, READ},
     },
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderId, OrderKey,
@@ -70,6 +70,24 @@ impl Draft<'_> {
         Ok(Reply::Done)
     }
 
+    /// Part of the feed was read. The next read begins there; what waits for a whole read goes on waiting.
+    pub(super) fn fed_through(&mut self, channel: ChannelId, through: Timestamp) -> Result<Reply, Refused> {
+        self.channel(&channel)?;
+        let held = self.state.channels.get(&channel).and_then(ChannelRow::watermark);
+        if held.is_none_or(|held| held < through) {
+            self.emit(Record::FedThrough { channel, through });
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn unread(&mut self, channel: &ChannelId, orders: Vec<OrderId>) -> Result<Reply, Refused> {
+        self.channel(channel)?;
+        for order in orders {
+            self.want_fetch(channel, order);
+        }
+        Ok(Reply::Done)
+    }
+
     /// An order that nobody knows needs no further fetch. What was booked for it stays.
     pub(super) fn no_order(&mut self, channel: ChannelId, order: OrderId) -> Result<Reply, Refused> {
         let key = OrderKey { channel, order };
@@ -99,7 +117,7 @@ impl Draft<'_> {
         if let Err(Overflow) = self.settle_order(key, order) {
             let id = Some(snapshot.order.to_string());
             let why = "its quantities do not fit the ledger; its body was not kept".to_owned();
-            let (channel, topic, at) = (channel.clone(), "orders".to_owned(), self.now);
+            let (channel, topic, at) = (channel.clone(), READ.to_owned(), self.now);
             let item = Quarantined { channel, topic, id, why, sha256: String::new(), at };
             self.emit(Record::Quarantined { item });
         }

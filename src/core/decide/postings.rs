@@ -11,7 +11,7 @@ use crate::{
         record::Record,
     },
     model::{
-        ChannelId, Mode, OrderKey, Outcome, Overflow, Policies, Posting, PostingLine, Timestamp,
+        ChannelId, Mode, OrderKey, Outcome, Overflow, Policies, Posting, PostingLine, Timestamp, Totals,
         policy::ChannelPolicy,
     },
 };
@@ -114,6 +114,7 @@ impl Draft<'_> {
         key: &OrderKey,
         sequence: u32,
         outcome: Outcome,
+        found: Option<Vec<Totals>>,
     ) -> Result<Reply, Refused> {
         let policies = self.policies()?;
         let policy = self.channel(channel)?;
@@ -129,9 +130,7 @@ impl Draft<'_> {
         let waits = |at: Timestamp| PostState { step: Step::Retry { at }, ..held.clone() };
         let posting = match outcome {
             Outcome::Applied | Outcome::Accepted { .. } => self.acknowledged(&policy, key, &held, told),
-            Outcome::Rejected { reason } => {
-                PostState { step: Step::Parked { reason }, tries: held.tries + 1, unsure: false, ..held }
-            }
+            Outcome::Rejected { reason } => self.parked(held, told, reason, found),
             Outcome::Throttled { retry_after_ms } => waits(self.now.plus_millis(retry_after_ms.max(0))),
             Outcome::Unauthorized { .. } => waits(self.now.plus_millis(policies.retry.circuit_open_ms)),
             Outcome::Stale | Outcome::NotSent { .. } => failed(again),
@@ -166,6 +165,26 @@ impl Draft<'_> {
             since: self.now,
             unsure: false,
             ..held.clone()
+        }
+    }
+
+    /// The ERP refuses the rest of a posting. What it holds by now is what was found there, which may be a part of it;
+    /// where that is not known, its counts wait.
+    fn parked(
+        &self,
+        held: PostState,
+        told: Vec<Item>,
+        reason: String,
+        found: Option<Vec<Totals>>,
+    ) -> PostState {
+        let (step, tries) = (Step::Parked { reason }, held.tries.saturating_add(1));
+        match found.filter(|found| found.len() == told.len()) {
+            Some(found) => {
+                let acked = told.into_iter().zip(found).map(|(item, totals)| Item { totals, ..item });
+                let acked = acked.collect();
+                PostState { step, tries, acked, acked_at: self.seq, unsure: false, ..held }
+            }
+            None => PostState { step, tries, unsure: true, ..held },
         }
     }
 

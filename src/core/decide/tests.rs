@@ -4,6 +4,7 @@
 mod alerts;
 mod blind;
 mod convergence;
+mod counts;
 mod epoch;
 mod held;
 mod missing;

@@ -45,11 +45,19 @@ use crate::{
 pub(super) const SECRET: &str = "hush";
 pub(super) const SHOP: &str = "example.myshopify.com";
 
+pub(super) type FeedOf = Box<dyn Fn(Timestamp, usize) -> Result<OrderPage, Fault> + Send>;
+
 /// A channel that is a list.
 #[derive(Default)]
 pub(super) struct Listed {
     pub pages: Mutex<Vec<Vec<CatalogueItem>>>,
     pub orders: Mutex<Vec<OrderSnapshot>>,
+    /// What is answered for the order feed's page of that number, in place of `orders` on one page.
+    pub feed: Mutex<Option<FeedOf>>,
+    /// What is answered for single orders; others are not known.
+    pub single: Mutex<BTreeMap<String, Result<OrderSnapshot, Fault>>>,
+    /// The single orders that were asked for.
+    pub asked: Mutex<Vec<String>>,
     pub counts: Mutex<Vec<CountLine>>,
     pub fault: Mutex<Option<Fault>>,
     pub orders_gap: Mutex<Duration>,
@@ -77,9 +85,12 @@ impl Connector for Listed {
         Err(Fault::NotOffered("read_back"))
     }
 
-    async fn orders(&self, _: Timestamp, _: Option<&Cursor>) -> Result<OrderPage, Fault> {
+    async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
         self.reads.lock().expect("unpoisoned").push(Instant::now());
         self.up()?;
+        if let Some(feed) = self.feed.lock().expect("unpoisoned").as_ref() {
+            return feed(since, after.map_or(0, |cursor| cursor.0.parse().expect("our own")));
+        }
         let orders = self.orders.lock().expect("unpoisoned").clone();
         Ok(OrderPage { orders, read_through: Some(Timestamp::from_millis(OPENED)), ..OrderPage::default() })
     }
@@ -88,8 +99,9 @@ impl Connector for Listed {
         *self.orders_gap.lock().expect("unpoisoned")
     }
 
-    async fn order(&self, _: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
-        Ok(None)
+    async fn order(&self, order: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
+        self.asked.lock().expect("unpoisoned").push(order.to_string());
+        self.single.lock().expect("unpoisoned").get(order.as_str()).cloned().transpose()
     }
 
     async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {

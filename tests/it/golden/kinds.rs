@@ -30,8 +30,8 @@ macro_rules! kinds {
 
 kinds! {
     record, RECORDS: Record {
-        Configured, Started, Initialised, Delivered, Forgot, Order, Posting, Counted, Adjusted, Held, Unheld, Commit, Moved,
-        Committed, Drift, Bound, Unmatched, Mapped, Catalogued, Fed, CountedThrough, Swept, Circuit, Paused,
+        Configured, Started, Initialised, Delivered, Forgot, Order, Posting, Counted, Adjusted, Held, Outdated, Unheld, Commit, Moved,
+        Committed, Drift, Bound, Unmatched, Mapped, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
         Quarantined, Unquarantined, Alert,
     }
     why, WHYS: Why {

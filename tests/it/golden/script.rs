@@ -297,7 +297,7 @@ impl Story {
             let Reply::Postings(postings) = self.run(take) else { panic!("postings are taken") };
             for posting in postings {
                 let (order, sequence, outcome) = (posting.order, posting.sequence, outcome.clone());
-                self.run(Command::Posted { channel: ch("erp"), order, sequence, outcome });
+                self.run(Command::Posted { channel: ch("erp"), order, sequence, outcome, found: None });
             }
         }
         self.push("1001", "MUG", [3, 1, 0, 2, 0]);
@@ -346,6 +346,7 @@ impl Story {
             let all = [("MUG", 0), ("HAT", 0), ("CAP", 0), ("PEN", 1)];
             let Reply::Counted { held: Some(id), .. } = self.count(&all, false) else { panic!("it is held") };
             self.run(Command::Tick);
+            self.count(&[("PEN", 20)], false);
             self.run(Command::Dead { letter: DeadLetter::Count(id), verdict });
         }
         self.count(&[("MUG", 12), ("HAT", 6), ("CAP", 8), ("PEN", 20)], true);
@@ -400,6 +401,8 @@ impl Story {
         self.record(alerts(self.now));
         self.record(vec![entries(&self.state, self.now)]);
         self.record(vec![adjusted(&self.state, self.now)]);
+        let through = ms(self.now);
+        self.run(Command::FedThrough { channel: ch("shop"), through });
         self.run(Command::Tick);
     }
 }

@@ -494,8 +494,18 @@ impl World {
     }
 
     pub(super) fn posted(&mut self, posting: &Posting, outcome: Outcome) {
+        self.posted_and_found(posting, outcome, None);
+    }
+
+    /// Answers a posting. `found`: what a look after a refusal found.
+    pub(super) fn posted_and_found(
+        &mut self,
+        posting: &Posting,
+        outcome: Outcome,
+        found: Option<Vec<Totals>>,
+    ) {
         let (order, sequence) = (posting.order.clone(), posting.sequence);
-        let posted = Command::Posted { channel: ch(ERP), order, sequence, outcome };
+        let posted = Command::Posted { channel: ch(ERP), order, sequence, outcome, found };
         self.run(posted).expect("an answer is taken in");
     }
 
