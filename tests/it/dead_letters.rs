@@ -8,13 +8,13 @@ use crate::{
     support::{World, number, order, text, until_empty},
 };
 
-async fn open(change: impl FnOnce(&Home, &Value)) -> (World, Home, Live, Vec<(String, i64)>) {
+async fn open(change: impl FnOnce(&Home)) -> (World, Home, Live, Vec<(String, i64)>) {
     let world = World::start(|options| {
         options.catalogue.opening = evenkeel::sandbox::Span { min: 20, max: 40 };
     })
     .await;
     let home = Home::new(&world).await;
-    change(&home, &world.get("systems").await);
+    change(&home);
     let live = home.open(&world).await;
     home.settle(&world).await;
     let books = world.get("books").await;
@@ -53,7 +53,7 @@ async fn type_in(world: &World, sku: &str, quantity: i64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quantity_that_somebody_typed_in_is_written_over_or_left() {
     let (world, home, live, skus) =
-        open(|home, _| home.configure("[reconcile]", "[drift]\nrepair = \"ask\"\n\n[reconcile]")).await;
+        open(|home| home.configure("[reconcile]", "[drift]\nrepair = \"ask\"\n\n[reconcile]")).await;
     let (sku, units) = &skus[0];
     type_in(&world, sku, units + 7).await;
     let id = format!("leg:shop:{sku}:{}", listing(&home, sku).await);
@@ -94,12 +94,12 @@ async fn listing(home: &Home, sku: &str) -> i64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_the_erp_refuses_is_posted_again_or_left() {
     let customer = |code: &str| format!("customer = \"{code}\"");
-    let mut good = String::new();
-    let (world, home, live, skus) = open(|home, systems| {
-        text(&systems["erp"]["ids"]["customer_code"]).clone_into(&mut good);
-        home.configure(&customer(&good), &customer("77"));
-    })
-    .await;
+    let (world, home, live, skus) = open(|_| {}).await;
+    let systems = world.get("systems").await;
+    let good = text(&systems["erp"]["ids"]["customer_code"]);
+    live.stop().await;
+    home.configure(&customer(good), &customer("77"));
+    let live = home.serve().await;
     let ((sku, units), (left, left_units)) = (&skus[0], &skus[1]);
     let id = order(&world, "shopify", sku, 1).await;
     let posting = format!("posting:erp:shop:{id}");
@@ -120,7 +120,7 @@ async fn an_order_that_the_erp_refuses_is_posted_again_or_left() {
     .await;
 
     live.stop().await;
-    home.configure(&customer("77"), &customer(&good));
+    home.configure(&customer("77"), &customer(good));
     let live = home.serve().await;
     assert_eq!(letter(&home, &posting).await["reason"], told["reason"], "a restart tries nothing by itself");
     let done = home.ask(&["dead-letters", "retry", &posting]).await.json();
@@ -131,7 +131,7 @@ async fn an_order_that_the_erp_refuses_is_posted_again_or_left() {
     assert_eq!(book(&world, 0).await["erp"]["available"], units - 1);
 
     live.stop().await;
-    home.configure(&customer(&good), &customer("77"));
+    home.configure(&customer(good), &customer("77"));
     let live = home.serve().await;
     let id = order(&world, "shopify", left, 1).await;
     let posting = format!("posting:erp:shop:{id}");

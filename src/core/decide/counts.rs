@@ -212,8 +212,11 @@ impl Draft<'_> {
     fn hold(&mut self, count: &Count, lines: Vec<(Sku, LocationId, Quantity)>, why: String) -> Option<Seq> {
         let same = |held: &&HeldCount| held.counter == count.counter && held.measure == count.measure;
         let said = |held: &HeldCount| {
-            let held: BTreeSet<_> = held.lines.iter().collect();
-            lines.iter().all(|line| held.contains(line))
+            let stands = |(sku, at, _): &&(Sku, LocationId, Quantity)| {
+                held.outdated.is_empty() || !held.outdated.contains(&(sku.clone(), at.clone()))
+            };
+            let standing: BTreeSet<_> = held.lines.iter().filter(stands).collect();
+            lines.iter().all(|line| standing.contains(line))
         };
         if self.state.held.values().filter(same).any(said) {
             return None;

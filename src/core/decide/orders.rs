@@ -303,10 +303,16 @@ impl Draft<'_> {
             if !policy.abilities.posts || *channel == key.channel {
                 continue;
             }
-            let target = target(order, policy.posts, &policy.locations)?;
+            let of = |order: &Order| target(order, policy.posts, &policy.locations);
+            let wanted = of(order)?;
+            // What a person gave up stays so until it is something else.
+            let given_up = order.posting(channel).is_some_and(|posting| posting.step == Step::Dropped);
+            if given_up && self.state.orders.get(key).map(of).transpose()?.as_ref() == Some(&wanted) {
+                continue;
+            }
             match order.posting_mut(channel) {
-                Some(posting) => posting.retarget(&target, self.now),
-                None if behind(&[], &target) => order.postings.push(PostState {
+                Some(posting) => posting.retarget(&wanted, self.now),
+                None if behind(&[], &wanted) => order.postings.push(PostState {
                     channel: channel.clone(),
                     step: Step::Pending,
                     sequence: 0,

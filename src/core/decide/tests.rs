@@ -6,7 +6,7 @@ mod blind;
 mod convergence;
 mod counts;
 mod epoch;
-mod held;
+mod letters;
 mod missing;
 mod portions;
 mod returns;
