@@ -12,7 +12,10 @@ use tokio::{
 
 use super::world::{World, start};
 use crate::{
-    core::{Command, State, mapping::resolve},
+    core::{
+        Command, State,
+        mapping::{Resolved, resolve},
+    },
     engine::lane::{Hint, Lane},
     model::{IdKind, Identifiers, Quantity, Seq, Timestamp},
     web::tests::world::{OPENED, channel, opened, order},
@@ -37,10 +40,10 @@ fn lane(world: &World) -> (Lane, mpsc::Sender<Hint>) {
 async fn named(world: &World, item: &'static str) -> Hint {
     let ids = Identifiers::new([(IdKind::InventoryItem, item)]).expect("good");
     let find = move |state: &State| match resolve(state, &channel("main"), &ids) {
-        crate::core::mapping::Resolved::Listing(listing) => (listing, ids),
-        other => panic!("{other:?}"),
+        Resolved::Listing(listing) => Some((listing, ids)),
+        Resolved::Sku(_) | Resolved::Ambiguous(_) | Resolved::Unknown => None,
     };
-    world.read(find).await
+    world.read(find).await.expect("it is listed")
 }
 
 async fn until(what: &str, done: impl Fn() -> bool) {
