@@ -48,8 +48,7 @@ pub fn open(path: &Path, options: store::Options) -> Result<(State, DiskStore), 
     for note in &start.notes {
         warn!("{note}");
     }
-    let rows: Vec<(Vec<u8>, Vec<u8>)> = start.rows.collect::<Result<_, store::Error>>()?;
-    let mut state = rows::load(rows)?;
+    let mut state = rows::load(start.rows.map(|row| row.map_err(Error::from)))?;
     state.seq = Seq(start.applied_seq);
     let replayed = replay(&mut state, &store)?;
     let head = store.head();
