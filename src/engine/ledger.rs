@@ -1,7 +1,7 @@
 //! The one writer. A thread of its own drains a bounded queue in groups: it decides each command, makes the group
 //! durable with one fsync, and only then answers. What is read is read here too, between groups.
 //!
-//! The rows in sled are written behind, whenever the queue is empty or enough has gathered; nobody waits for them.
+//! The rows in sled are written behind, when the queue is empty or enough has gathered; nobody's answer waits for them.
 
 use std::{
     sync::{
@@ -9,9 +9,13 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -83,8 +87,12 @@ pub struct Options {
     pub group_max: usize,
 }
 
-/// The most rows that may wait to be written behind.
-const BEHIND_MAX: usize = 4_096;
+/// Rows are written behind when this many wait, so that none who asks meanwhile waits long for it...
+const BEHIND_MAX: usize = 512;
+/// ...or when nobody asks and the last were written this long ago: written one by one, rows cost the most.
+const BEHIND_AFTER: Duration = Duration::from_millis(20);
+/// How often it is found out whether a feed is wanted, which looks at much. The feeds find out by themselves too.
+const FEEDS_AFTER: Duration = Duration::from_millis(20);
 
 struct Writer {
     state: State,
@@ -97,6 +105,22 @@ struct Writer {
     group_max: usize,
     /// Rows are written no more: the state store has failed and is rebuilt at the next start.
     state_store_failed: bool,
+    behind: Pace,
+    feeds: Pace,
+}
+
+/// Something that is not to be done too often.
+#[derive(Default)]
+struct Pace(Option<Instant>);
+
+impl Pace {
+    fn due(&self, after: Duration) -> bool {
+        self.0.is_none_or(|last| last.elapsed() >= after)
+    }
+
+    fn done(&mut self) {
+        self.0 = Some(Instant::now());
+    }
 }
 
 /// What became of the group that was under way.
@@ -130,6 +154,8 @@ impl Ledger {
             beat,
             group_max,
             state_store_failed: false,
+            behind: Pace::default(),
+            feeds: Pace::default(),
         };
         let thread = thread::Builder::new().name("ledger".into()).spawn(move || writer.run(requests))?;
         Ok((ledger, thread))
@@ -208,8 +234,10 @@ impl Writer {
                 Ok(Next::Stop) => break Ok(()),
                 Err(failure) => break Err(failure),
             }
-            if requests.is_empty() || self.state.dirty.len() >= BEHIND_MAX {
+            let quiet = requests.is_empty() && self.behind.due(BEHIND_AFTER);
+            if quiet || self.state.dirty.len() >= BEHIND_MAX {
                 self.write_behind();
+                self.behind.done();
             }
         };
         requests.close();
@@ -262,7 +290,11 @@ impl Writer {
             drop(answer.send(self.checkpoint()));
         }
         if !payloads.is_empty() {
-            self.wakes.after(&self.state, self.clock.now());
+            self.wakes.after(&self.state);
+            if self.feeds.due(FEEDS_AFTER) {
+                self.wakes.feeds(&self.state, self.clock.now());
+                self.feeds.done();
+            }
         }
         Ok(next)
     }
@@ -272,7 +304,7 @@ impl Writer {
         for portion in portions(payloads) {
             self.store.append(portion)?;
         }
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         self.store.sync()?;
         self.metrics.fsynced(payloads.len(), begun.elapsed());
         self.durable.store(self.state.seq.0, Ordering::Release);
