@@ -118,7 +118,8 @@ pub(crate) fn fill(state: &mut State, policies: Policies, skus: usize, mut keep:
 /// Makes the store of the configuration in `dir`, closed, with `skus` SKUs in it.
 pub(crate) fn store(dir: &Path, skus: usize) {
     let path = dir.join("store");
-    let (mut state, mut store) = disk::open(&path, store::Options::default()).expect("an empty store");
+    let (mut state, mut store) =
+        disk::open(&path, store::Options::default(), Timestamp::ZERO).expect("an empty store");
     fill(&mut state, policies(dir), skus, |envelope| {
         store.append(&[encode(&envelope)]).expect("appended");
     });

@@ -12,6 +12,7 @@ mod init;
 mod map;
 mod pause;
 mod print;
+mod returns;
 mod run;
 mod sandbox;
 mod show;
@@ -86,6 +87,11 @@ enum Command {
     Pause(pause::Pause),
     /// End a pause.
     Resume(pause::Resume),
+    /// List the returned units that are held back, and put them on sale again or take them off the books.
+    Returns {
+        #[command(subcommand)]
+        command: returns::Returns,
+    },
     /// Read a channel's orders, and an ERP's movements, now.
     Poll {
         /// All channels, if none is named.
@@ -124,7 +130,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(check) => check::run(&global, &check),
         Command::Verify(verify) => store::verify(&global, &verify),
         Command::Rebuild(rebuild) => store::rebuild(&global, &rebuild),
-        Command::Sandbox(args) => sandbox::run(&args),
+        Command::Sandbox(args) => sandbox::run(&global, &args),
         Command::Demo(demo) => demo::run(&global, demo),
         Command::Completions { shell } => {
             completions(shell);
@@ -140,6 +146,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Map { command } => map::run(&global, &command),
         Command::Pause(pause) => pause::pause(&global, pause),
         Command::Resume(resume) => pause::resume(&global, resume),
+        Command::Returns { command } => returns::run(&global, command),
         Command::Poll { channel } => show::poll(&global, channel),
         Command::Checkpoint => show::checkpoint(&global),
     }

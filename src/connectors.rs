@@ -34,6 +34,10 @@ pub trait Connector: Send + Sync {
     /// Reads one page of the orders changed since `since` (the channel's clock), oldest change first.
     async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault>;
 
+    /// Returns how far apart reads of the order feed must begin so that they do not use up what is saved for feeds of
+    /// many pages.
+    fn orders_gap(&self) -> Duration;
+
     /// Reads one order whole. `None`: the channel does not know it.
     async fn order(&self, order: &OrderId) -> Result<Option<OrderSnapshot>, Fault>;
 
@@ -100,8 +104,12 @@ pub struct OrderPage {
     pub orders: Vec<OrderSnapshot>,
     /// Entries that are authentic but could not be read; the rest of the page is not held up by them.
     pub unreadable: Vec<Unreadable>,
+    /// Orders of the page that the channel failed to tell whole: each must be fetched by itself.
+    pub unread: Vec<OrderId>,
     pub next: Option<Cursor>,
-    /// Channel time up to which the feed has been read, once `next` is `None`; the next `since`.
+    /// Channel time up to which every change has been read. On the last page (`next` is `None`) it must be there: the
+    /// next `since`. On a page before it only where the channel's order of changes proves it: a read that breaks off
+    /// need not go back beyond it.
     pub read_through: Option<Timestamp>,
 }
 

@@ -3,9 +3,11 @@
 //! Holds no truth. Whatever a task was doing when the process died follows again from the state.
 
 pub mod alerter;
+pub mod checkpoint;
 pub mod counter;
 pub mod disk;
 pub mod feed;
+pub mod fetch;
 pub mod handles;
 pub mod init;
 pub mod intake;
@@ -13,6 +15,7 @@ pub mod lane;
 pub mod ledger;
 pub mod memory;
 mod meter;
+pub mod parts;
 pub mod poster;
 pub mod reconcile;
 pub mod registry;
@@ -21,6 +24,7 @@ pub mod run;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 pub mod wake;
 
 pub use run::{Daemon, Error, run};

@@ -384,6 +384,10 @@ fn find_base(
             Fit::OtherJournal => Ok(Some(Flaw::OtherJournal)),
         }
     })?;
+    // Records that were given up must not stop later starts, nor stand in the way of newer checkpoints.
+    for ahead in skipped.iter().filter(|skipped| skipped.flaw == Flaw::AheadOfJournal) {
+        checkpoints.set_aside(&ahead.file)?;
+    }
     notes.extend(skipped.into_iter().map(Note::CheckpointUnused));
     match found {
         Some(Checkpoint { info, rows }) => {

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Failure, failure::Kind, print},
+    cli::{Failure, Global, failure::Kind, print},
     sandbox::{self, FaultSpec, Options},
 };
 
@@ -32,14 +32,22 @@ pub(super) struct SandboxArgs {
     faults: Vec<FaultSpec>,
 }
 
-pub(super) fn run(args: &SandboxArgs) -> Result<(), Failure> {
+pub(super) fn run(global: &Global, args: &SandboxArgs) -> Result<(), Failure> {
+    let options = options(args).map_err(|failure| failure.as_json(global.json))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let served = runtime.block_on(serve(options));
+    served.map_err(|failure| failure.as_json(global.json))
+}
+
+/// Reads the file of options, and puts what was said on the command line over it.
+fn options(args: &SandboxArgs) -> Result<Options, Failure> {
+    let bad = |error: String| Failure::new(Kind::Config, error).next("docs/SANDBOX.md tells every option");
     let mut options = match &args.options {
         None => Options::default(),
         Some(path) => {
             let text = std::fs::read_to_string(path)
-                .map_err(|e| Failure::new(Kind::Config, format!("cannot read `{}`: {e}", path.display())))?;
-            toml::from_str(&text)
-                .map_err(|e| Failure::new(Kind::Config, format!("{}: {e}", path.display())))?
+                .map_err(|error| bad(format!("cannot read `{}`: {error}", path.display())))?;
+            toml::from_str(&text).map_err(|error| bad(format!("{}: {error}", path.display())))?
         }
     };
     options.seed = args.seed.unwrap_or(options.seed);
@@ -47,19 +55,30 @@ pub(super) fn run(args: &SandboxArgs) -> Result<(), Failure> {
     options.shoppers.per_second = args.rate.unwrap_or(options.shoppers.per_second);
     options.shopify.webhook_url = args.webhooks.clone().or(options.shopify.webhook_url);
     options.faults.extend(args.faults.iter().cloned());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        let shutdown = CancellationToken::new();
-        super::run::stop_on_signals(shutdown.clone())?;
-        let told = sandbox::run(options, shutdown, |at| {
-            let addresses = serde_json::json!({
-                "shopify": at.shopify.to_string(),
-                "amazon": at.amazon.to_string(),
-                "erp": at.erp.to_string(),
-                "control": at.control.to_string(),
-            });
-            print::line(&addresses.to_string());
+    Ok(options)
+}
+
+async fn serve(options: Options) -> Result<(), Failure> {
+    let shutdown = CancellationToken::new();
+    super::run::stop_on_signals(shutdown.clone())?;
+    let ended = sandbox::run(options, shutdown, |at| {
+        let addresses = serde_json::json!({
+            "shopify": at.shopify.to_string(),
+            "amazon": at.amazon.to_string(),
+            "erp": at.erp.to_string(),
+            "control": at.control.to_string(),
         });
-        told.await.map_err(|error| Failure::new(Kind::Failed, anyhow::Error::from(error).to_string()))
+        print::line(&addresses.to_string());
+    });
+    ended.await.map_err(|error| {
+        let (kind, next) = match &error {
+            sandbox::Error::NotLoopback { .. } | sandbox::Error::Option { .. } => {
+                (Kind::Config, "docs/SANDBOX.md tells every option")
+            }
+            sandbox::Error::Listen { .. } | sandbox::Error::Client(_) => {
+                (Kind::Failed, "name other addresses in the file of options; see docs/SANDBOX.md")
+            }
+        };
+        Failure::new(kind, format!("{:#}", anyhow::Error::from(error))).next(next)
     })
 }

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::{
     cli::{Failure, Global, client::load, failure::Kind, print},
+    clock::{Clock, SystemClock},
     core::{
         State, apply,
         ledger::{Entry, Stock, book},
-        record::Record,
     },
     engine::disk,
     model::{LocationId, Seq, Sku},
@@ -86,9 +86,7 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
         store::verify_journal(&path, &mut |record| match disk::decode(record.seq, &record.payload) {
             Ok(envelope) => {
                 for of in &envelope.records {
-                    if let Record::Order { entries, .. } | Record::Counted { entries, .. } = of {
-                        entries.iter().for_each(|entry| fold.add(record.seq, entry));
-                    }
+                    of.entries().iter().for_each(|entry| fold.add(record.seq, entry));
                 }
                 apply(&mut state, Seq(record.seq), &envelope);
             }
@@ -145,7 +143,7 @@ struct Rebuilt {
 pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure> {
     let path = path(global, rebuild.store.as_ref())?;
     let options = store::Options { force_rebuild: true, ..store::Options::default() };
-    let (state, store) = disk::open(&path, options).map_err(|error| {
+    let (state, store) = disk::open(&path, options, SystemClock.now()).map_err(|error| {
         Failure::new(Kind::Failed, format!("{:#}", anyhow::Error::from(error)))
             .next("stop the daemon first; if the journal is damaged, run `evenkeel verify`")
             .as_json(global.json)

@@ -169,6 +169,10 @@ impl Connector for Amazon {
         orders::page(&answer.body, since, &place)
     }
 
+    fn orders_gap(&self) -> Duration {
+        self.options.rates.search_orders.every
+    }
+
     async fn order(&self, order: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
         let request = encode::get_order(order).map_err(|e| Fault::Refused(e.to_string()))?;
         let told = self.caller.send(&request).await?;

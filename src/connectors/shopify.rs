@@ -98,6 +98,10 @@ impl Connector for Shopify {
         feed::orders(&self.caller, since, after).await
     }
 
+    fn orders_gap(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+
     async fn order(&self, order: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
         feed::order(&self.caller, order).await
     }

@@ -228,6 +228,10 @@ impl Connector for Tryton {
         Err(Fault::NotOffered("orders"))
     }
 
+    fn orders_gap(&self) -> Duration {
+        Duration::ZERO
+    }
+
     async fn order(&self, _order: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
         Err(Fault::NotOffered("order"))
     }

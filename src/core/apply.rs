@@ -8,7 +8,7 @@ use crate::{
         ledger::{Booked, Entry},
         leg::{self, Leg, Writes},
         order::Order,
-        posting::{PostState, Step},
+        posting::PostState,
         record::{Envelope, PauseScope, Record},
         state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, SkuRow, State},
     },
@@ -53,9 +53,16 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             }
             book(state, seq, at, entries);
         }
+        Record::Adjusted { entries } => book(state, seq, at, entries),
         Record::Held { count } => {
             state.held.insert(seq, count.clone());
             state.dirty.insert(RowKey::Held(seq));
+        }
+        Record::Outdated { id, lines } => {
+            if let Some(held) = state.held.get_mut(id) {
+                held.outdated.extend(lines.iter().cloned());
+            }
+            state.dirty.insert(RowKey::Held(*id));
         }
         Record::Unheld { id, .. } => {
             state.held.remove(id);
@@ -113,6 +120,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         }
         Record::Catalogued { channel }
         | Record::Fed { channel, .. }
+        | Record::FedThrough { channel, .. }
         | Record::CountedThrough { channel, .. }
         | Record::Swept { channel }
         | Record::Circuit { channel, .. } => {
@@ -127,6 +135,9 @@ fn on_channel(row: &mut ChannelRow, at: Timestamp, record: &Record) {
     }
     if let Record::Fed { fed, .. } = record {
         row.fed = Some(*fed);
+    }
+    if let Record::FedThrough { through, .. } = record {
+        row.fed_through = Some(*through);
     }
     if let Record::CountedThrough { through, .. } = record {
         row.counted_through = Some(*through);
@@ -207,10 +218,8 @@ fn posted(state: &mut State, key: &OrderKey, posting: &PostState) {
     order.postings.retain(|held| held.channel != posting.channel);
     order.postings.push(posting.clone());
     state.put_order(key, order);
-    if matches!(posting.step, Step::Done | Step::Pending) {
-        for item in &posting.acked {
-            state.change_sku(&item.sku, |row| row.posted = row.posted.max(posting.acked_at));
-        }
+    for item in &posting.acked {
+        state.change_sku(&item.sku, |row| row.posted = row.posted.max(posting.acked_at));
     }
 }
 

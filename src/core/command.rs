@@ -1,5 +1,9 @@
 //! What the state can be asked to do, and what it answers.
 
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
 use crate::{
     core::{
         allocation::Pause,
@@ -8,9 +12,9 @@ use crate::{
         state::{AlertKey, ListingRef, Quarantined},
     },
     model::{
-        CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, Measure, Observed,
-        OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Seq, Timestamp,
-        policy::MappingRow,
+        CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, LocationId, Measure,
+        Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seq, Sku,
+        Timestamp, Totals, policy::MappingRow,
     },
 };
 
@@ -36,6 +40,11 @@ pub enum Command {
         begun: Seq,
         orders: Vec<OrderSnapshot>,
     },
+    /// Orders that a read of the feed named and could not tell whole: each must be fetched.
+    Unread {
+        channel: ChannelId,
+        orders: Vec<OrderId>,
+    },
     /// An order that was asked for is not known to the channel.
     NoOrder {
         channel: ChannelId,
@@ -47,6 +56,11 @@ pub enum Command {
         channel: ChannelId,
         begun: Seq,
         begun_at: Timestamp,
+        through: Timestamp,
+    },
+    /// The order feed was read up to the channel's time `through`, and not yet to its end.
+    FedThrough {
+        channel: ChannelId,
         through: Timestamp,
     },
     /// A lane's read failed: what that says of the channel as a whole.
@@ -75,6 +89,18 @@ pub enum Command {
     },
     /// Counts that were read; the journal stood at `begun` when the request was sent.
     Count(Count),
+    /// A part of a count that the brake has let pass as a whole; all lines of its SKUs are in it.
+    CountPart(Count),
+    /// A count that the brake holds as a whole.
+    HoldCount {
+        count: Count,
+        why: String,
+    },
+    /// Takes over some lines of a held count; with the last of them the count is released.
+    ReleasePart {
+        id: Seq,
+        lines: Range<usize>,
+    },
     CountedThrough {
         channel: ChannelId,
         through: Timestamp,
@@ -99,6 +125,8 @@ pub enum Command {
         order: OrderKey,
         sequence: u32,
         outcome: Outcome,
+        /// What a look after a refusal found there, in the order of the posting's lines. `None`: it was not looked at.
+        found: Option<Vec<Totals>>,
     },
     Quarantine(Quarantined),
     /// Judges alerts, forgets what may be forgotten.
@@ -118,10 +146,69 @@ pub enum Command {
     Map {
         rows: Vec<MappingRow>,
     },
+    /// A person has looked at returned units that were reserved: all of them unless `quantity` is given.
+    Returned {
+        sku: Sku,
+        location: Option<LocationId>,
+        quantity: Option<Quantity>,
+        fate: Fate,
+        note: String,
+    },
     Dead {
         letter: DeadLetter,
         verdict: Verdict,
     },
+}
+
+/// The most rows that one command may bring. A command is one record of the journal, which must fit it, and holds up
+/// everything else while it is decided.
+pub const ROWS_MAX: usize = 20_000;
+/// The most rows that a configuration, or a count that a person is asked about, may have: they cannot be cut.
+pub const WHOLE_MAX: usize = 200_000;
+
+impl Command {
+    /// Returns how many rows it brings from outside, and how many it may bring.
+    pub fn rows(&self) -> (usize, usize) {
+        match self {
+            Command::Configure(policies) => {
+                (policies.overrides.len() + policies.mapping.table.len(), WHOLE_MAX)
+            }
+            Command::HoldCount { count, .. } => (count.lines.len(), WHOLE_MAX),
+            Command::Count(count) | Command::CountPart(count) => (count.lines.len(), ROWS_MAX),
+            Command::ReleasePart { lines, .. } => (lines.len(), ROWS_MAX),
+            Command::Push { orders, fetch, look, .. } => (
+                orders.iter().map(|order| order.lines.len()).sum::<usize>() + fetch.len() + look.len(),
+                ROWS_MAX,
+            ),
+            Command::Orders { orders, .. } => {
+                (orders.iter().map(|order| order.lines.len()).sum::<usize>() + orders.len(), ROWS_MAX)
+            }
+            Command::Catalogue { items, .. } => (items.len(), ROWS_MAX),
+            Command::Looked { seen, .. } => (seen.len(), ROWS_MAX),
+            Command::Answer { answers, .. } => (answers.len(), ROWS_MAX),
+            Command::Unread { orders, .. } => (orders.len(), ROWS_MAX),
+            Command::Map { rows } => (rows.len(), ROWS_MAX),
+            Command::Start { .. }
+            | Command::NoOrder { .. }
+            | Command::Fed { .. }
+            | Command::FedThrough { .. }
+            | Command::ReadFailed { .. }
+            | Command::Catalogued { .. }
+            | Command::Swept { .. }
+            | Command::CountedThrough { .. }
+            | Command::Initialise
+            | Command::Take { .. }
+            | Command::TakePostings { .. }
+            | Command::Posted { .. }
+            | Command::Quarantine(_)
+            | Command::Tick
+            | Command::TakeAlerts { .. }
+            | Command::AlertSent { .. }
+            | Command::Pause { .. }
+            | Command::Returned { .. }
+            | Command::Dead { .. } => (0, ROWS_MAX),
+        }
+    }
 }
 
 /// Counts as a counter tells them.
@@ -153,6 +240,16 @@ pub enum Verdict {
     Discard,
 }
 
+/// What becomes of returned units that were reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// They go on sale again.
+    Restock,
+    /// They are not there any more.
+    Discard,
+}
+
 /// What a command answers, once its records are durable.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
@@ -169,6 +266,12 @@ pub enum Reply {
     },
     Postings(Vec<Posting>),
     Alerts(Vec<(AlertKey, crate::core::state::Alert)>),
+    /// So many units were dealt with, and so many of the SKU are still reserved there.
+    Returned {
+        location: LocationId,
+        quantity: Quantity,
+        left: Quantity,
+    },
     Counted {
         changed: usize,
         deferred: usize,
@@ -194,4 +297,12 @@ pub enum Refused {
     Nothing(String),
     #[error("quantity out of range in `{0}`")]
     OutOfRange(String),
+    #[error("{0}")]
+    NotSo(String),
+    /// It would not fit one record of the journal.
+    #[error("{rows} rows are too many for one command, at most {most} may be")]
+    TooMany { rows: usize, most: usize },
+    /// What it would record does not fit one record of the journal.
+    #[error("its record of {bytes} bytes does not fit the journal, at most {most} may be")]
+    TooLarge { bytes: usize, most: usize },
 }

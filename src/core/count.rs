@@ -11,13 +11,15 @@ use crate::{
 /// What a counter has not taken in of one SKU at one location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Untold {
-    /// Units that left the shelf (shipped, written off).
+    /// Units that left the shelf (shipped, written off). Below zero: shipments taken back, and found not to be
+    /// after the read.
     pub left: Quantity,
-    /// Units that came back onto the shelf, and were found absent after the read.
+    /// Units that came back onto the shelf, and were found absent after the read. Below zero: returns taken back.
     pub back: Quantity,
     /// Units that are promised (sold and not cancelled), whether shipped or not.
     pub promised: Quantity,
-    /// Units that are free again (cancelled), and were found absent after the read.
+    /// Units that are free again (cancelled), and were found absent after the read. Below zero: cancellations taken
+    /// back.
     pub freed: Quantity,
 }
 
@@ -33,14 +35,16 @@ impl Untold {
         absent: bool,
     ) -> Result<Untold, Overflow> {
         let rest = |of: fn(Totals) -> Quantity| of(booked).sub(of(acked));
-        let raising = |quantity: Quantity| if absent { quantity.or_zero() } else { Quantity::ZERO };
-        let left = rest(|t| t.fulfilled)?.add(rest(|t| t.written_off)?)?;
+        // Movements that raise count where they are absent, those that lower always.
+        let lowering = |q: Quantity| if absent || q > Quantity::ZERO { q } else { Quantity::ZERO };
+        let raising = |q: Quantity| if absent || q < Quantity::ZERO { q } else { Quantity::ZERO };
+        let left = lowering(rest(|t| t.fulfilled)?).add(lowering(rest(|t| t.written_off)?))?;
         let returned = match returns {
             Returns::Restock | Returns::Quarantine => rest(|t| t.returned)?,
             Returns::Ignore => Quantity::ZERO,
         };
         Ok(Untold {
-            left: self.left.add(left.or_zero())?,
+            left: self.left.add(left)?,
             back: self.back.add(raising(returned))?,
             promised: self.promised.add(rest(|t| t.ordered)?.or_zero())?,
             freed: self.freed.add(raising(rest(|t| t.released)?))?,
@@ -153,6 +157,19 @@ mod tests {
         check([2, 0, 0, 2, 1], [2, 0, 0, 2, 0], false, [10, 10]);
         check([2, 0, 0, 2, 1], [2, 0, 0, 2, 0], true, [11, 11]);
         check([2, 1, 0, 0, 0], [2, 0, 0, 0, 0], true, [10, 12]);
+    }
+
+    #[test]
+    fn what_was_taken_back_is_replayed_the_other_way_round() {
+        // A shipment that the counter still believes in: on its shelf two are missing that are there.
+        check([2, 0, 0, 0, 0], [2, 0, 0, 2, 0], true, [12, 12]);
+        check([2, 0, 0, 0, 0], [2, 0, 0, 2, 0], false, [10, 12]);
+        check([2, 0, 0, 0, 0], [2, 0, 2, 0, 0], true, [12, 12]);
+        // A return, and a cancellation, that it still believes in: these lower, so they need no look-up.
+        check([2, 0, 0, 2, 0], [2, 0, 0, 2, 1], false, [9, 9]);
+        check([2, 0, 0, 0, 0], [2, 1, 0, 0, 0], false, [10, 11]);
+        // One taken back does not hide another that was made.
+        check([4, 0, 1, 1, 0], [4, 0, 0, 2, 0], false, [9, 12]);
     }
 
     #[test]

@@ -5,16 +5,18 @@
 
 mod alerts;
 mod answers;
-mod catalogue;
-mod counts;
+pub mod catalogue;
+pub mod counts;
 mod fence;
 pub mod lane;
 mod listing;
 mod looks;
+mod missing;
 mod operator;
 mod orders;
 mod postings;
 mod recheck;
+mod returns;
 
 use crate::{
     core::{
@@ -33,6 +35,10 @@ pub fn decide(
     command: Command,
     now: Timestamp,
 ) -> (Option<Envelope>, Result<Reply, Refused>) {
+    let (rows, most) = command.rows();
+    if rows > most {
+        return (None, Err(Refused::TooMany { rows, most }));
+    }
     let mut draft = Draft { seq: state.seq.next(), state, now, records: Vec::new() };
     let reply = draft.run(command);
     let Draft { records, seq, .. } = draft;
@@ -63,16 +69,21 @@ impl Draft<'_> {
                 self.push(&channel, &delivery, &orders, fetch, &look)
             }
             Command::Orders { channel, begun, orders } => self.read_orders(&channel, begun, &orders),
+            Command::Unread { channel, orders } => self.unread(&channel, orders),
             Command::NoOrder { channel, order } => self.no_order(channel, order),
             Command::Fed { channel, begun, begun_at, through } => {
                 self.fed(&channel, begun, begun_at, through)
             }
+            Command::FedThrough { channel, through } => self.fed_through(channel, through),
             Command::ReadFailed { channel, health } => self.read_failed(&channel, &health),
             Command::Catalogue { channel, read_at, items } => self.catalogue(&channel, read_at, items),
             Command::Catalogued { channel } => self.catalogued(channel),
             Command::Looked { channel, read_at, seen } => self.looked(&channel, read_at, seen),
             Command::Swept { channel } => self.note(Record::Swept { channel }),
             Command::Count(count) => self.count(&count),
+            Command::CountPart(count) => self.count_part(&count),
+            Command::HoldCount { count, why } => self.hold_whole(&count, why),
+            Command::ReleasePart { id, lines } => self.release_part(id, lines),
             Command::CountedThrough { channel, through } => {
                 self.note(Record::CountedThrough { channel, through })
             }
@@ -80,8 +91,8 @@ impl Draft<'_> {
             Command::Take { channel, limit } => self.take(&channel, limit),
             Command::Answer { channel, answers } => self.answer(&channel, answers),
             Command::TakePostings { channel, limit } => self.take_postings(&channel, limit),
-            Command::Posted { channel, order, sequence, outcome } => {
-                self.posted(&channel, &order, sequence, outcome)
+            Command::Posted { channel, order, sequence, outcome, found } => {
+                self.posted(&channel, &order, sequence, outcome, found)
             }
             Command::Quarantine(item) => self.note(Record::Quarantined { item }),
             Command::Tick => self.tick(),
@@ -89,6 +100,9 @@ impl Draft<'_> {
             Command::AlertSent { key, firing, sent } => self.alert_sent(&key, firing, sent),
             Command::Pause { scope, pause } => self.pause(scope, pause),
             Command::Map { rows } => self.map(rows),
+            Command::Returned { sku, location, quantity, fate, note } => {
+                self.returned(&sku, location.as_ref(), quantity, fate, note)
+            }
             Command::Dead { letter, verdict } => self.dead(letter, verdict),
         }
     }

@@ -225,9 +225,9 @@ impl Index {
     pub fn raises<'a>(&'a self, channel: &'a ChannelId) -> impl Iterator<Item = &'a ListingRef> + 'a {
         let listing = ListingRef { sku: Sku::new("!").expect("a valid SKU that sorts first"), at: 0 };
         let quantity = Quantity::new(i64::MIN);
-        let from = Work::Ready { channel: channel.clone(), raise: true, quantity, listing };
+        let from = Work::Ready { channel: channel.clone(), waits: false, raise: true, quantity, listing };
         self.work.range(from..).map_while(move |work| {
-            if let Work::Ready { channel: of, listing, .. } = work
+            if let Work::Ready { channel: of, waits: false, listing, .. } = work
                 && of == channel
             {
                 Some(listing)

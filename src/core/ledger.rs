@@ -45,6 +45,10 @@ pub enum Kind {
     Count,
     Adjustment,
     Correction,
+    /// Reserved units are for sale again.
+    Restock,
+    /// Reserved units are gone for good.
+    Discard,
     /// Open units of an order older than the opening count, which a free count did not include.
     Baseline,
 }
@@ -62,6 +66,8 @@ impl Kind {
             Kind::Count => "count",
             Kind::Adjustment => "adjustment",
             Kind::Correction => "correction",
+            Kind::Restock => "restock",
+            Kind::Discard => "discard",
             Kind::Baseline => "baseline",
         }
     }
@@ -109,6 +115,8 @@ pub fn book(stock: Stock, kind: Kind, quantity: Quantity) -> Result<Stock, Overf
         Kind::Return | Kind::Count | Kind::Adjustment | Kind::Correction => {
             Stock { on_hand: quantity, ..none }
         }
+        Kind::Restock => Stock { reserved: minus, ..none },
+        Kind::Discard => Stock { on_hand: minus, reserved: minus, ..none },
         Kind::ReturnQuarantined => Stock { on_hand: quantity, reserved: quantity, ..none },
         Kind::Baseline => Stock { on_hand: quantity, committed: quantity, ..none },
     })
@@ -132,6 +140,23 @@ pub fn movements(from: Totals, to: Totals, returns: Returns) -> Result<Vec<(Kind
     }
     all.retain(|(_, quantity)| !quantity.is_zero());
     Ok(all)
+}
+
+/// Adapts movements to what became of earlier returns: a return that is taken back lowers what is reserved, and what a
+/// person has put on sale since is taken off sale.
+pub fn settled_returns(
+    stock: Stock,
+    mut moves: Vec<(Kind, Quantity)>,
+) -> Result<Vec<(Kind, Quantity)>, Overflow> {
+    let taken_back =
+        |(kind, quantity): &(Kind, Quantity)| *kind == Kind::ReturnQuarantined && *quantity < Quantity::ZERO;
+    if let Some(at) = moves.iter().position(taken_back) {
+        let (_, quantity) = moves.remove(at);
+        let reserved = quantity.max(stock.reserved.or_zero().neg()?);
+        let parts = [(Kind::ReturnQuarantined, reserved), (Kind::Return, quantity.sub(reserved)?)];
+        moves.extend(parts.into_iter().filter(|(_, part)| !part.is_zero()));
+    }
+    Ok(moves)
 }
 
 #[cfg(test)]
@@ -161,9 +186,28 @@ mod tests {
         check([10, 2, 0], Kind::WriteOff, 1, [9, 1, 0]);
         check([8, 0, 0], Kind::Return, 1, [9, 0, 0]);
         check([8, 0, 0], Kind::ReturnQuarantined, 1, [9, 0, 1]);
+        check([9, 0, 1], Kind::Restock, 1, [9, 0, 0]);
+        check([9, 0, 1], Kind::Discard, 1, [8, 0, 0]);
         check([8, 3, 0], Kind::Count, -3, [5, 3, 0]);
         check([8, 0, 0], Kind::Baseline, 2, [10, 2, 0]);
         check([8, 0, 0], Kind::Ship, -1, [9, 1, 0]); // a shipment taken back
+    }
+
+    /// Reserved units and a return that is taken back -> the movements that book it.
+    #[track_caller]
+    fn check_taken_back(reserved: i64, units: i64, want: &[(Kind, i64)]) {
+        let stock = Stock { on_hand: q(9), committed: q(0), reserved: q(reserved) };
+        let got = settled_returns(stock, vec![(Kind::ReturnQuarantined, q(units))]).expect("small");
+        assert_eq!(got, want.iter().map(|(kind, units)| (*kind, q(*units))).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_return_that_is_taken_back_never_makes_units_available() {
+        use Kind::{Return, ReturnQuarantined};
+        check_taken_back(2, 1, &[(ReturnQuarantined, 1)]);
+        check_taken_back(2, -2, &[(ReturnQuarantined, -2)]);
+        check_taken_back(1, -2, &[(ReturnQuarantined, -1), (Return, -1)]);
+        check_taken_back(0, -2, &[(Return, -2)]);
     }
 
     #[test]

@@ -119,12 +119,18 @@ pub enum Event {
     SeenOther {
         look_at: Timestamp,
     },
+    /// What the channel shows could not be read; counts as a failed try.
+    Unread {
+        look_at: Timestamp,
+    },
     /// The channel shows something else, and waiting longer is pointless: write again.
     GiveUpLooking {
         until: Timestamp,
     },
     /// What the channel shows is explained: write what is wanted.
     Fenced,
+    /// A blind channel shows more than is wanted, whatever becomes of a write without an answer: the lower goes.
+    SeenHigher,
     /// Nothing explains what the channel shows: write what is wanted, once its orders are read past `cause`.
     Repair {
         cause: Seq,
@@ -199,10 +205,14 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
         (state @ (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }), E::SeenOther { look_at }) => {
             to(looked(state, look_at))
         }
+        (state @ (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }), E::Unread { look_at }) => {
+            failed(looked(state, look_at))
+        }
         (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::GiveUpLooking { until }) => {
             failed(S::Retry { at: until })
         }
         (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::Fenced) => to(S::Pending),
+        (S::Probing { .. }, E::SeenHigher) => to(S::Pending),
         (S::Confirmed, E::Repair { cause }) => Leg { cause, caused_at: now, ..anew(S::Pending) },
         (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::Repair { cause }) => {
             Leg { cause, caused_at: now, ..to(S::Pending) }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     core::state::{ListingRef, State},
-    model::{ChannelId, IdKind, Identifiers, Sku, policy::MappingRules},
+    model::{ChannelId, FulfilledBy, IdKind, Identifiers, Sku, policy::MappingRules},
 };
 
 /// What identifiers turned out to mean.
@@ -55,6 +55,20 @@ pub fn resolve(state: &State, channel: &ChannelId, ids: &Identifiers) -> Resolve
         }
         Resolved::Listing(_) | Resolved::Sku(_) => guess,
     }
+}
+
+/// Returns who ships the listing that identifiers name. `None`: no such listing is known, or they disagree. What only
+/// shares an ASIN with it says nothing: the same one may be sold by the merchant and from the channel's warehouse.
+pub fn listed_by(state: &State, channel: &ChannelId, ids: &Identifiers) -> Option<FulfilledBy> {
+    let own = OWN.iter().any(|kind| ids.get(*kind).is_some());
+    let kinds: &[IdKind] = if own { &OWN } else { &SHARED };
+    let listings = kinds.iter().find_map(|kind| {
+        let found = state.index.listings(state, channel, *kind, ids.get(*kind)?);
+        (!found.is_empty()).then_some(found)
+    })?;
+    let all: BTreeSet<FulfilledBy> =
+        listings.iter().filter_map(|listing| state.listing(listing)).map(|held| held.by).collect();
+    all.first().copied().filter(|by| all.len() == 1 && *by != FulfilledBy::Unknown)
 }
 
 fn by_listings(state: &State, channel: &ChannelId, ids: &Identifiers, kinds: &[IdKind]) -> Resolved {

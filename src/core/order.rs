@@ -43,6 +43,9 @@ pub struct Order {
 pub struct Line {
     pub ids: Identifiers,
     pub by: FulfilledBy,
+    /// Who ships its listing. Counts only where no source says who ships the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<FulfilledBy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<LocationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,13 +134,7 @@ fn join<R: Rank>(held: Option<Told<R>>, told: Told<R>) -> Told<R> {
         Some(held) if held.rank.beats(told.rank) => held,
         Some(held) if held.rank.ties(told.rank) => Told {
             rank: held.rank.join(told.rank),
-            totals: Totals {
-                ordered: held.totals.ordered.max(told.totals.ordered),
-                released: held.totals.released.max(told.totals.released),
-                written_off: held.totals.written_off.max(told.totals.written_off),
-                fulfilled: held.totals.fulfilled.max(told.totals.fulfilled),
-                returned: held.totals.returned.max(told.totals.returned),
-            },
+            totals: held.totals.most(told.totals),
             rest: held.rest.max(told.rest),
         },
         Some(_) | None => told,
@@ -340,6 +337,7 @@ impl Line {
         Line {
             ids: Identifiers::default(),
             by,
+            listed: None,
             location: None,
             pushed: None,
             fetched: None,
@@ -347,6 +345,21 @@ impl Line {
             bound: None,
             booked: Totals::default(),
         }
+    }
+
+    /// Returns who ships it: as a source says, else as its listing does.
+    pub fn shipped_by(&self) -> FulfilledBy {
+        match self.by {
+            FulfilledBy::Unknown => self.listed.unwrap_or(FulfilledBy::Unknown),
+            FulfilledBy::Merchant | FulfilledBy::Channel => self.by,
+        }
+    }
+
+    /// Tells whether it waits, visibly, for what it sells to become known.
+    pub fn is_unmapped(&self) -> bool {
+        self.bound.is_none()
+            && self.shipped_by() != FulfilledBy::Channel
+            && self.ordered_most > Quantity::ZERO
     }
 
     /// Tells whether an opening count of its SKU concerns it: it was bound before, or is older and still open.

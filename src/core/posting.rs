@@ -21,6 +21,9 @@ pub struct PostState {
     pub sequence: u32,
     /// What the ERP has acknowledged.
     pub acked: Vec<Item>,
+    /// The most that it was told since, whatever came of that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<Item>,
     /// The position at which it did.
     pub acked_at: Seq,
     pub tries: u32,
@@ -32,6 +35,12 @@ pub struct PostState {
 }
 
 impl PostState {
+    /// Returns the most that the ERP was told to hold of a SKU at a location.
+    pub fn told(&self, sku: &Sku, location: &LocationId) -> Totals {
+        let of = |items: &[Item]| crate::core::count::acked(items, sku, location);
+        of(&self.acked).most(of(&self.sent))
+    }
+
     /// Takes in what the ERP is to hold from here on. What is under way or parked stays so.
     pub fn retarget(&mut self, target: &[Item], now: Timestamp) {
         let behind = behind(&self.acked, target);
@@ -119,6 +128,19 @@ pub fn plus(a: Totals, b: Totals) -> Result<Totals, Overflow> {
     })
 }
 
+/// Joins what was sent before with a new target.
+pub fn most(sent: &[Item], target: &[Item]) -> Vec<Item> {
+    let mut all = target.to_vec();
+    for old in sent {
+        let same = |item: &&mut Item| item.sku == old.sku && item.location == old.location;
+        match all.iter_mut().find(same) {
+            Some(item) => item.totals = item.totals.most(old.totals),
+            None => all.push(old.clone()),
+        }
+    }
+    all
+}
+
 /// Tells whether an ERP that holds `acked` still lacks something of `target`.
 pub fn behind(acked: &[Item], target: &[Item]) -> bool {
     let zero = Totals::default();
@@ -155,7 +177,9 @@ impl crate::core::State {
             let ids = row.listings.iter().find(|l| l.channel == *channel)?.ids.clone();
             let acked = crate::core::count::acked(&held.acked, &item.sku, &item.location);
             raises |= item.totals.released > acked.released || item.totals.returned > acked.returned;
-            lines.push(PostingLine { ids, location: item.location, target: item.totals });
+            let told = held.told(&item.sku, &item.location);
+            raises |= told.fulfilled > item.totals.fulfilled || told.written_off > item.totals.written_off;
+            lines.push(PostingLine { ids, location: item.location, target: item.totals, told });
         }
         let reference = reference(policies, key);
         let (sequence, placed_at) = (held.sequence, order.placed_at);

@@ -1,8 +1,10 @@
-//! The records of the journal. What a version of them means is frozen; golden files in the tests hold it.
+//! The records of the journal. What a version of them means is frozen; golden journals hold it (docs/TESTING.md).
 //!
 //! One envelope holds all records of one command, so that a crash keeps all of them or none. Records carry results
 //! (the row's new leg, the balances after an entry), not instructions, so a later change of the rules cannot change
 //! what an old journal adds up to.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -76,9 +78,18 @@ pub enum Record {
         opened: Vec<(Sku, LocationId)>,
         entries: Vec<Entry>,
     },
+    /// A person moved stock.
+    Adjusted {
+        entries: Vec<Entry>,
+    },
     /// A count was too large a change to be believed.
     Held {
         count: HeldCount,
+    },
+    /// A later count told of some of what a held one tells of.
+    Outdated {
+        id: Seq,
+        lines: Vec<(Sku, LocationId)>,
     },
     /// A held count was released or thrown away by a person.
     Unheld {
@@ -143,6 +154,12 @@ pub enum Record {
         channel: ChannelId,
         fed: Fed,
     },
+    /// Every change up to `through` was read, by a read that has not come to the feed's end. It says nothing of what
+    /// changed later, so no fence passes by it.
+    FedThrough {
+        channel: ChannelId,
+        through: Timestamp,
+    },
     /// A counter's movements were read up to `through`.
     CountedThrough {
         channel: ChannelId,
@@ -172,6 +189,19 @@ pub enum Record {
         key: AlertKey,
         alert: Option<Alert>,
     },
+}
+
+impl Record {
+    /// Returns the ledger entries that it carries.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others carry none")]
+    pub fn entries(&self) -> &[Entry] {
+        match self {
+            Record::Order { entries, .. }
+            | Record::Counted { entries, .. }
+            | Record::Adjusted { entries } => entries,
+            _ => &[],
+        }
+    }
 }
 
 /// Why a leg moved.
@@ -218,6 +248,9 @@ pub struct HeldCount {
     pub begun: Seq,
     pub lines: Vec<(Sku, LocationId, Quantity)>,
     pub why: String,
+    /// What a later count has told of since, so that these lines say nothing any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub outdated: BTreeSet<(Sku, LocationId)>,
 }
 
 /// What people are alerted about.

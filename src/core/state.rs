@@ -29,7 +29,7 @@ use crate::{
 pub struct State {
     /// The last record applied.
     pub seq: Seq,
-    /// Part of every idempotency key; grows when a backup is restored.
+    /// Part of every idempotency key; grows when a backup may have been restored.
     pub epoch: u32,
     /// When the opening stock was taken over; before that, counts do not open anything.
     pub initialised: Option<Timestamp>,
@@ -167,6 +167,9 @@ pub struct ChannelRow {
     /// The latest complete read of the order feed.
     #[serde(default)]
     pub fed: Option<Fed>,
+    /// The channel's time up to which every change was read, if that is more than the latest complete read tells.
+    #[serde(default)]
+    pub fed_through: Option<Timestamp>,
     /// The counter's time up to which movements were read.
     #[serde(default)]
     pub counted_through: Option<Timestamp>,
@@ -212,6 +215,9 @@ pub struct AlertKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     pub text: String,
+    /// How many things wait for a person, where they can be counted: people are told again when there are more.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub waiting: usize,
     pub raised_at: Timestamp,
     pub changed_at: Timestamp,
     pub firing: bool,
@@ -221,6 +227,15 @@ pub struct Alert {
     /// When it is to be sent; `None`: nothing to send.
     pub send_at: Option<Timestamp>,
 }
+
+fn is_nothing(waiting: &usize) -> bool {
+    *waiting == 0
+}
+
+/// The topic of quarantined orders that a feed told of.
+pub const READ: &str = "orders";
+/// The topic of quarantined answers to a request for one order, which stays wanted.
+pub const FETCHED: &str = "order";
 
 /// Authentic input that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -232,6 +247,14 @@ pub struct Quarantined {
     /// SHA-256 of the body, in hex; the body lies in a file of that name.
     pub sha256: String,
     pub at: Timestamp,
+}
+
+impl Quarantined {
+    /// Tells whether it is an order that was read from the channel. A push that cannot be read hides nothing: what it
+    /// told of is in the feed.
+    pub fn holds_orders(&self) -> bool {
+        matches!(self.topic.as_str(), READ | FETCHED)
+    }
 }
 
 /// A catalogue item that no SKU was found for.
@@ -265,6 +288,13 @@ impl State {
 
     pub fn policies(&self) -> Option<&Policies> {
         self.policies.as_deref()
+    }
+
+    /// Returns an epoch that was never used: the clock's seconds, because the same backup may be restored twice, and
+    /// the second time knows nothing of the epoch that the first one began.
+    pub fn next_epoch(&self, now: Timestamp) -> u32 {
+        let seconds = u32::try_from(now.millis() / 1_000).unwrap_or(0);
+        seconds.max(self.epoch.saturating_add(1))
     }
 
     /// Takes the keys of all rows touched since the last call.
@@ -322,6 +352,13 @@ impl SkuRow {
             opened |= place.opened.is_some();
         }
         Ok(opened.then_some(sum))
+    }
+}
+
+impl ChannelRow {
+    /// Returns the channel's time from which its orders must still be read. `None`: they were never read.
+    pub fn watermark(&self) -> Option<Timestamp> {
+        self.fed.map(|fed| fed.through).max(self.fed_through)
     }
 }
 

@@ -42,20 +42,40 @@ pub struct Alerter {
 }
 
 impl Alerter {
-    /// Judges and tells until `shutdown`.
+    /// Judges and tells until `shutdown`, each at its own pace: where alerts go may hang for minutes.
     pub async fn run(self, shutdown: CancellationToken) {
+        tokio::join!(self.judge(&shutdown), self.tell(&shutdown));
+    }
+
+    async fn judge(&self, shutdown: &CancellationToken) {
         let mut logged: BTreeSet<AlertKey> = BTreeSet::new();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.wakes.alerts.notified() => {}
-                () = tokio::time::sleep(TICK) => {
-                    if matches!(self.ledger.submit(Command::Tick).await, Err(Error::Stopped)) {
-                        return;
-                    }
-                }
+                () = tokio::time::sleep(TICK) => {}
             }
-            if self.log(&mut logged).await.is_err() || self.send().await.is_err() {
+            if matches!(self.ledger.submit(Command::Tick).await, Err(Error::Stopped)) {
+                return;
+            }
+            if self.log(&mut logged).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// A message that is cut off by the shutdown is told again after the start: it is still to be sent.
+    async fn tell(&self, shutdown: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.wakes.alerts.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+            let sent = tokio::select! {
+                () = shutdown.cancelled() => return,
+                sent = self.send() => sent,
+            };
+            if matches!(sent, Err(Error::Stopped)) {
                 return;
             }
         }
@@ -99,6 +119,7 @@ impl Alerter {
                     false
                 }
             };
+            crate::store::crash::crash_point("after_alert");
             self.metrics.alerted(sent);
             self.ledger.submit(Command::AlertSent { key, firing: alert.firing, sent }).await?;
         }

@@ -1,6 +1,10 @@
 //! Reads counts: what moved since the watermark, and from time to time everything.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +18,7 @@ use crate::{
         feed::{Error, pause_after, tell_failure},
         intake::Quarantine,
         ledger::{self, Ledger},
+        parts,
         wake::ChannelWakes,
     },
     model::{ChannelId, Identifiers, Measure, OrderKey, Timestamp},
@@ -128,7 +133,7 @@ impl Counter {
             opening: false,
             absent,
         };
-        let reply = self.ledger.submit(Command::Count(count)).await?;
+        let reply = parts::submit(&self.ledger, Command::Count(count)).await?;
         let Reply::Counted { changed, deferred, held, unknown } = reply else { return Ok(0) };
         if let Some(id) = held {
             warn!(channel = %self.channel, %id, "a count is held by the brake");
@@ -138,18 +143,30 @@ impl Counter {
         Ok(deferred)
     }
 
-    /// Looks up, after the read, which orders the counter still holds without their cancellations and returns.
+    /// Looks up, after the read, which orders the counter still holds without what raises its stock: cancellations,
+    /// returns, and shipments taken back.
     async fn absent(&self, lines: &[CountLine]) -> Result<Vec<OrderKey>, Error> {
-        let ids: Vec<Identifiers> = lines.iter().map(|line| line.ids.clone()).collect();
-        let channel = self.channel.clone();
-        let open = self.ledger.read(move |state| raising(state, &channel, &ids)).await?;
+        let mut open: BTreeMap<OrderKey, Posting> = BTreeMap::new();
+        for lines in lines.chunks(parts::LINES) {
+            let ids: Vec<Identifiers> = lines.iter().map(|line| line.ids.clone()).collect();
+            let channel = self.channel.clone();
+            let some = self.ledger.read(move |state| raising(state, &channel, &ids)).await?;
+            open.extend(some.into_iter().map(|posting| (posting.order.clone(), posting)));
+            if open.len() >= LOOKUPS_MAX {
+                break;
+            }
+        }
         let mut absent = Vec::new();
-        for posting in open {
+        for posting in open.into_values().take(LOOKUPS_MAX) {
             let held = self.connector.posted(&posting).await?;
             let lacks = posting.lines.iter().zip(&held).all(|(line, held)| {
-                held.released < line.target.released
-                    || held.returned < line.target.returned
-                    || (line.target.released.is_zero() && line.target.returned.is_zero())
+                let (target, told) = (line.target, line.told);
+                let taken_back = told.fulfilled > target.fulfilled || told.written_off > target.written_off;
+                held.released < target.released
+                    || held.returned < target.returned
+                    || held.fulfilled > target.fulfilled
+                    || held.written_off > target.written_off
+                    || (target.released.is_zero() && target.returned.is_zero() && !taken_back)
             });
             if lacks {
                 absent.push(posting.order);

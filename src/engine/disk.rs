@@ -1,21 +1,38 @@
 //! The store as the ledger uses it, and what comes out of it at start.
 
-use std::path::Path;
+use std::{
+    fs::{self, File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tracing::{info, warn};
 
 use crate::{
-    core::{Envelope, State, apply},
+    core::{Command, Envelope, State, apply, decide},
     engine::{
-        ledger::{Durable, Failure},
+        checkpoint::{Spool, Versions},
+        ledger::{Durable, Failure, encode},
         rows::{self, Change},
     },
-    model::Seq,
-    store::{self, Source, Store},
+    model::{Seq, Timestamp},
+    store::{self, Checkpoints, Head, Source, Store},
 };
 
 /// A store on disk.
-pub struct DiskStore(Store);
+pub struct DiskStore {
+    store: Store,
+    path: PathBuf,
+    /// The record that the rows of the state reflect.
+    applied: Seq,
+}
+
+/// A checkpoint that is on its way to disk.
+struct DiskSpool {
+    versions: Versions<File>,
+    checkpoints: Checkpoints,
+}
 
 /// Why the state could not be had from a store.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +56,43 @@ pub enum Error {
 }
 
 /// Opens the store and brings the state to the end of the journal.
-pub fn open(path: &Path, options: store::Options) -> Result<(State, DiskStore), Error> {
+///
+/// A state that was not there to go on with, and had to be built, may come from a backup: what the channels show, and
+/// which keys were used after that backup, is not known. So it begins a new epoch, in the journal before anything else.
+pub fn open(path: &Path, options: store::Options, now: Timestamp) -> Result<(State, DiskStore), Error> {
+    let (mut state, mut store, source) = bring_up(path, options)?;
+    if source == Source::State {
+        let dirty = state.take_dirty();
+        let changes = rows::changes(&state, &dirty)?;
+        if !changes.is_empty() {
+            store.apply_batch(&changes, state.seq.0)?;
+        }
+    } else {
+        if state.seq > Seq::ZERO {
+            begin_epoch(&mut state, &mut store, now)?;
+        }
+        state.dirty.clear();
+        let rows = rows::all(&state)?;
+        store.load(rows.into_iter().filter_map(|(key, value)| Some((key, value?))), state.seq.0)?;
+    }
+    let applied = state.seq;
+    Ok((state, DiskStore { store, path: path.to_path_buf(), applied }))
+}
+
+/// Reads what a store adds up to, and leaves it as a daemon that died would. For tests and tools, on a copy.
+pub fn read(path: &Path, options: store::Options) -> Result<State, Error> {
+    let (mut state, _, _) = bring_up(path, options)?;
+    state.dirty.clear();
+    Ok(state)
+}
+
+/// Opens the store and replays the journal on the rows that it opens with. The rows touched are noted.
+fn bring_up(path: &Path, options: store::Options) -> Result<(State, Store, Source), Error> {
     let options = store::Options {
         state: store::state::Options { rows_version: rows::ROWS_VERSION, ..options.state },
         ..options
     };
-    let (mut store, start) = Store::open(path, options)?;
+    let (store, start) = Store::open(path, options)?;
     for note in &start.notes {
         warn!("{note}");
     }
@@ -53,18 +101,20 @@ pub fn open(path: &Path, options: store::Options) -> Result<(State, DiskStore), 
     let replayed = replay(&mut state, &store)?;
     let head = store.head();
     info!(seq = head.seq, head = %head.hash, replayed, from = ?start.source, "store opened");
-    if start.source == Source::State {
-        let dirty = state.take_dirty();
-        let changes = rows::changes(&state, &dirty)?;
-        if !changes.is_empty() {
-            store.apply_batch(&changes, head.seq)?;
-        }
-    } else {
-        state.dirty.clear();
-        let rows = rows::all(&state)?;
-        store.load(rows.into_iter().filter_map(|(key, value)| Some((key, value?))), head.seq)?;
-    }
-    Ok((state, DiskStore(store)))
+    Ok((state, store, start.source))
+}
+
+fn begin_epoch(state: &mut State, store: &mut Store, now: Timestamp) -> Result<(), Error> {
+    let epoch = state.next_epoch(now);
+    let (envelope, _) = decide(state, Command::Start { epoch }, now);
+    let payloads: Vec<Vec<u8>> = envelope.iter().map(encode).collect();
+    store.append(&payloads)?;
+    store.sync()?;
+    warn!(
+        epoch,
+        "the state was built anew: what the channels show is looked at, and their orders are read, before anything is raised"
+    );
+    Ok(())
 }
 
 /// Applies the records after what the state reflects. Returns how many there were.
@@ -103,29 +153,79 @@ fn failure(error: &dyn std::error::Error) -> Failure {
     Failure(text)
 }
 
+impl DiskStore {
+    /// Reads the state's rows and replays the journal on them; without a state, replays all of the journal.
+    fn reread(&mut self) -> Result<State, Error> {
+        let mut state = State::default();
+        if self.store.has_state() {
+            state = rows::load(self.store.scan_prefix(&[])?.map(|row| row.map_err(Error::from)))?;
+            state.seq = self.applied;
+        }
+        replay(&mut state, &self.store)?;
+        Ok(state)
+    }
+}
+
+/// Makes a file that is gone when it is closed, or when the process dies.
+fn nameless(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    fs::remove_file(path)?;
+    Ok(file)
+}
+
+/// Returns how old the newest checkpoint of a store is. `None`: there is none.
+pub fn checkpoint_age(path: &Path) -> Option<Duration> {
+    let ages = fs::read_dir(path.join("checkpoints")).ok()?.flatten().filter_map(|file| {
+        let named = file.file_name().to_string_lossy().starts_with("checkpoint-");
+        let written = file.metadata().ok()?.modified().ok().filter(|_| named)?;
+        // One of a time to come is as good as new.
+        Some(written.elapsed().unwrap_or_default())
+    });
+    ages.min()
+}
+
+impl Spool for DiskSpool {
+    fn put(&mut self, changes: &[Change], again: bool) -> Result<(), Failure> {
+        self.versions.put(changes, again).map_err(|e| failure(&e))
+    }
+
+    fn finish(self: Box<Self>, head: Head) -> Result<(), Failure> {
+        let rows = self.versions.rows().map_err(|e| failure(&e))?;
+        self.checkpoints.try_write(head, rows).map(drop).map_err(|e| failure(&e))
+    }
+}
+
 impl Durable for DiskStore {
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
-        self.0.append(payloads).map(drop).map_err(|e| failure(&e))
+        self.store.append(payloads).map(drop).map_err(|e| failure(&e))
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
-        self.0.sync().map_err(|e| failure(&e))
+        self.store.sync().map_err(|e| failure(&e))
     }
 
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<(), Failure> {
-        self.0.apply_batch(changes, seq).map_err(|e| failure(&e))
+        self.store.apply_batch(changes, seq).map_err(|e| failure(&e))?;
+        self.applied = Seq(seq);
+        Ok(())
     }
 
-    fn checkpoint(&mut self, rows: Vec<Change>, _: u64) -> Result<(), Failure> {
-        let rows = rows.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        self.0.checkpoint(rows).map(drop).map_err(|e| failure(&e))
+    fn spool(&mut self) -> Result<Box<dyn Spool>, Failure> {
+        let file = nameless(&self.path.join("checkpoint.spool"))
+            .map_err(|e| Failure(format!("the spool of a checkpoint could not be made: {e}")))?;
+        Ok(Box::new(DiskSpool { versions: Versions::new(file), checkpoints: self.store.checkpoints() }))
     }
 
-    fn head(&self) -> String {
-        self.0.head().hash.to_string()
+    fn head(&self) -> Head {
+        self.store.head()
+    }
+
+    fn read_back(&mut self) -> Result<State, Failure> {
+        self.reread().map_err(|e| failure(&e))
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {
-        self.0.close_clean().map(drop).map_err(|e| failure(&e))
+        self.store.close_clean().map(drop).map_err(|e| failure(&e))
     }
 }

@@ -1,4 +1,7 @@
 //! A channel's order feed: read since the watermark, page by page, each page durable before the next.
+//!
+//! A read that breaks off goes on where it was: in this process at its page, after a restart at the last time of which
+//! the connector said that everything before it has been read. Only a read that came to the feed's end is told as one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,20 +14,24 @@ use crate::{
     connectors::{Connector, Cursor, Fault},
     core::{
         Command,
-        decide::lane::feed_wanted,
-        index::{Kind, Work},
+        state::{ChannelRow, READ},
     },
-    engine::{intake::Quarantine, ledger::Ledger, wake::ChannelWakes},
-    model::{ChannelId, OrderKey, Seq, Timestamp},
+    engine::{fetch::Unread, intake::Quarantine, ledger::Ledger, wake::ChannelWakes},
+    model::{ChannelId, Seq, Timestamp},
     telemetry::{Feed as FeedName, Metrics},
 };
 
-/// The most pages of one read. A feed that has more goes on from its watermark at the next read.
-const PAGES_MAX: usize = 2_000;
-/// The most orders fetched one by one between two reads of the feed.
-const FETCHES_MAX: usize = 50;
+/// The most pages of one read. A feed that has more goes on where this one ends.
+pub(super) const PAGES_MAX: usize = 2_000;
+/// After how many pages it is made durable how far the feed was read.
+const NOTED_EVERY: usize = 40;
+/// How often in a row a page may fail before the read is given up and begun anew: where it was to go on may be no
+/// place any more.
+const PAGE_TRIES: u32 = 5;
 /// The shortest pause between two reads that wake-ups ask for.
 const GAP: Duration = Duration::from_millis(200);
+/// The same while an order could not be read: what waits for that order may ask for reads that do not help it.
+const GAP_UNREAD: Duration = Duration::from_secs(5);
 /// How long a feed sleeps at most before it looks whether something waits for it.
 const TICK: Duration = Duration::from_millis(500);
 /// The longest pause after reads that failed.
@@ -55,6 +62,8 @@ pub enum Error {
     Loops,
     #[error("the feed did not say up to when it was read")]
     Unbounded,
+    #[error("there are more orders than one read takes")]
+    Unended,
 }
 
 impl Error {
@@ -62,35 +71,83 @@ impl Error {
     pub fn fault(&self) -> Option<&Fault> {
         match self {
             Error::Fault(fault) => Some(fault),
-            Error::Ledger(_) | Error::Loops | Error::Unbounded => None,
+            Error::Ledger(_) | Error::Loops | Error::Unbounded | Error::Unended => None,
         }
     }
 }
 
+/// What a feed keeps in mind from one read to the next. All of it may be lost at any time.
+#[derive(Debug, Default)]
+pub struct Memory {
+    pub(super) unread: Unread,
+    /// Where a read that broke off goes on.
+    place: Option<Place>,
+}
+
+/// A read that is under way.
+#[derive(Debug)]
+struct Place {
+    since: Timestamp,
+    /// The journal's position, and our clock, when it began: it is a complete read as of then, once it has ended.
+    begun: Seq,
+    begun_at: Timestamp,
+    after: Option<Cursor>,
+    /// How often the page after `after` has failed.
+    failures: u32,
+    /// Up to when everything was read, if that is not durable yet.
+    through: Option<Timestamp>,
+}
+
+/// How far a read came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Whole,
+    /// There is more; the next read goes on there.
+    Part,
+}
+
 impl Feed {
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut failures: u32 = 0;
-        let mut first = true;
+        let (mut failures, mut memory): (u32, Memory) = (0, Memory::default());
+        // A read is owed from the start, and by whatever asks for one; all who ask share the next.
+        let mut owed = true;
+        let mut more = false;
+        let mut last: Option<Instant> = None;
         loop {
-            let go = first
+            owed |= owed && last.is_none()
                 || tokio::select! {
                     () = shutdown.cancelled() => return,
                     Some(()) = self.ticks.recv() => true,
                     () = self.wakes.feed.notified() => true,
-                    () = tokio::time::sleep(TICK) => self.wanted().await,
+                    () = self.wakes.feed_hint.notified() => self.wanted(&memory.unread).await,
+                    () = tokio::time::sleep(TICK) => self.wanted(&memory.unread).await,
                 };
-            first = false;
-            if !go {
+            // A read that is not at its end goes on at once.
+            let early =
+                !more && failures == 0 && last.is_some_and(|at| at.elapsed() < self.connector.orders_gap());
+            if !owed {
                 continue;
             }
+            let begun = Instant::now();
             let read = tokio::select! {
                 () = shutdown.cancelled() => return,
-                read = self.read() => read,
+                read = async {
+                    if early {
+                        self.fetch_due(&mut memory.unread).await?;
+                        Ok(Ended::Whole)
+                    } else {
+                        self.read(&mut memory).await
+                    }
+                } => read,
             };
+            if !early {
+                (last, owed, more) = (Some(begun), false, false);
+            }
             let pause = match read {
-                Ok(()) => {
+                Ok(ended) => {
                     failures = 0;
-                    GAP
+                    more = ended == Ended::Part;
+                    if memory.unread.is_empty() { GAP } else { GAP_UNREAD }
                 }
                 Err(Error::Ledger(crate::engine::ledger::Error::Stopped)) => return,
                 Err(error) => {
@@ -106,57 +163,91 @@ impl Feed {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep_until(since + pause) => {}
             }
-            if failures > 0 || self.wanted().await {
+            if failures > 0 || more || (!owed && self.wanted(&memory.unread).await) {
                 self.wakes.feed.notify_one();
             }
         }
     }
 
-    /// Tells whether a read that begins now would let something go on that waits for it.
-    async fn wanted(&self) -> bool {
-        let (channel, now) = (self.channel.clone(), self.clock.now());
-        self.ledger.read(move |s| feed_wanted(s, &channel, now)).await.unwrap_or(false)
+    /// Fetches the orders that must be fetched, then reads the feed on, whatever became of those orders.
+    ///
+    /// Dropping it between two pages loses nothing: what is durable stays, and no watermark moves past what is.
+    pub async fn read(&self, memory: &mut Memory) -> Result<Ended, Error> {
+        self.fetch_due(&mut memory.unread).await?;
+        let mut place = match memory.place.take() {
+            Some(place) => place,
+            None => self.begin().await?,
+        };
+        let ended = self.pages(&mut place).await;
+        self.note(&mut place).await?;
+        match ended {
+            Ok(Some(through)) => {
+                let (channel, begun, begun_at) = (self.channel.clone(), place.begun, place.begun_at);
+                self.ledger.submit(Command::Fed { channel, begun, begun_at, through }).await?;
+                self.metrics.feed_read(&self.channel, FeedName::Orders);
+                Ok(Ended::Whole)
+            }
+            Ok(None) => {
+                memory.place = Some(place);
+                Ok(Ended::Part)
+            }
+            Err(error) => {
+                place.failures += 1;
+                memory.place = Some(place).filter(|place| passes(&error) && place.failures < PAGE_TRIES);
+                Err(error)
+            }
+        }
     }
 
-    /// Fetches the orders that must be fetched, then reads the feed to its end.
-    ///
-    /// Dropping it between two pages loses nothing: what is durable stays, the watermark moves only at the end.
-    pub async fn read(&self) -> Result<(), Error> {
-        self.fetch_due().await?;
+    /// Returns where a read begins that goes on from nowhere.
+    async fn begin(&self) -> Result<Place, Error> {
         let (begun, begun_at) = (self.ledger.seq(), self.clock.now());
         let channel = self.channel.clone();
-        let fed = self.ledger.read(move |s| s.channels.get(&channel).and_then(|row| row.fed)).await?;
+        let held =
+            self.ledger.read(move |s| s.channels.get(&channel).and_then(ChannelRow::watermark)).await?;
         let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        let since = match fed {
-            Some(fed) => fed.through.plus_millis(-millis(self.overlap)),
-            None => self.clock.now().plus_millis(-millis(self.lookback)),
+        let since = match held {
+            Some(held) => held.plus_millis(-millis(self.overlap)),
+            None => begun_at.plus_millis(-millis(self.lookback)),
         };
-        let through = self.pages(since).await?;
-        let channel = self.channel.clone();
-        self.ledger.submit(Command::Fed { channel, begun, begun_at, through }).await?;
-        self.metrics.feed_read(&self.channel, FeedName::Orders);
-        Ok(())
+        Ok(Place { since, begun, begun_at, after: None, failures: 0, through: None })
     }
 
-    async fn pages(&self, since: Timestamp) -> Result<Timestamp, Error> {
-        let mut after: Option<Cursor> = None;
-        for _ in 0..PAGES_MAX {
+    /// Reads pages. Returns up to when the feed was read, once it is at its end.
+    async fn pages(&self, place: &mut Place) -> Result<Option<Timestamp>, Error> {
+        for nth in 1..=PAGES_MAX {
             let begun = self.ledger.seq();
-            let page = self.connector.orders(since, after.as_ref()).await?;
+            let page = self.connector.orders(place.since, place.after.as_ref()).await?;
             debug!(channel = %self.channel, orders = page.orders.len(), "orders read");
             for entry in page.unreadable {
-                self.quarantine.keep(&self.channel, "orders", entry.id, &entry.why, &entry.body).await?;
+                self.quarantine.keep(&self.channel, READ, entry.id, &entry.why, &entry.body).await?;
             }
             if !page.orders.is_empty() {
                 self.take_in(begun, page.orders).await?;
             }
+            if !page.unread.is_empty() {
+                let (channel, orders) = (self.channel.clone(), page.unread);
+                self.ledger.submit(Command::Unread { channel, orders }).await?;
+            }
             match page.next {
-                None => return page.read_through.ok_or(Error::Unbounded),
-                Some(next) if after.as_ref() == Some(&next) => return Err(Error::Loops),
-                Some(next) => after = Some(next),
+                None => return page.read_through.map(Some).ok_or(Error::Unbounded),
+                Some(next) if place.after.as_ref() == Some(&next) => return Err(Error::Loops),
+                Some(next) => (place.after, place.failures) = (Some(next), 0),
+            }
+            place.through = page.read_through.or(place.through);
+            if nth % NOTED_EVERY == 0 {
+                self.note(place).await?;
             }
         }
-        Err(Error::Unbounded)
+        Ok(None)
+    }
+
+    /// Makes durable how far the feed was read.
+    async fn note(&self, place: &mut Place) -> Result<(), Error> {
+        if let Some(through) = place.through.take() {
+            self.ledger.submit(Command::FedThrough { channel: self.channel.clone(), through }).await?;
+        }
+        Ok(())
     }
 
     /// Takes in one page. An order that cannot be booked does not hold up the others.
@@ -174,41 +265,29 @@ impl Feed {
             let id = order.order.to_string();
             let body = serde_json::to_vec(&order).unwrap_or_default();
             let one = Command::Orders { channel: self.channel.clone(), begun, orders: vec![order] };
-            if let Err(Refused::Refused(reason)) = self.ledger.submit(one).await {
-                self.quarantine.keep(&self.channel, "orders", Some(id), &reason.to_string(), &body).await?;
+            match self.ledger.submit(one).await {
+                Ok(_) => {}
+                Err(Refused::Refused(reason)) => {
+                    self.quarantine.keep(&self.channel, READ, Some(id), &reason.to_string(), &body).await?;
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
+}
 
-    async fn fetch_due(&self) -> Result<(), Error> {
-        let channel = self.channel.clone();
-        let due: Vec<OrderKey> = self
-            .ledger
-            .read(move |state| {
-                let due = state.index.of(Kind::Fetch, &channel).filter_map(|work| {
-                    if let Work::Fetch { order, .. } = work { Some(order.clone()) } else { None }
-                });
-                due.take(FETCHES_MAX).collect()
-            })
-            .await?;
-        for key in due {
-            let begun = self.ledger.seq();
-            let (channel, order) = (self.channel.clone(), key.order);
-            let command = match self.connector.order(&order).await {
-                Ok(Some(read)) => Command::Orders { channel, begun, orders: vec![read] },
-                Ok(None) => Command::NoOrder { channel, order },
-                // One order that cannot be read does not hold up the others (I8).
-                Err(Fault::Malformed(why)) => {
-                    let id = Some(order.to_string());
-                    self.quarantine.keep(&self.channel, "order", id, &why, why.as_bytes()).await?;
-                    Command::NoOrder { channel, order }
-                }
-                Err(fault) => return Err(fault.into()),
-            };
-            self.ledger.submit(command).await?;
-        }
-        Ok(())
+/// Tells whether a read that failed like this may go on at the same place.
+fn passes(error: &Error) -> bool {
+    match error.fault() {
+        Some(
+            Fault::Timeout(_)
+            | Fault::Disconnected(_)
+            | Fault::Server { .. }
+            | Fault::Throttled { .. }
+            | Fault::Unauthorized(_),
+        ) => true,
+        Some(Fault::Refused(_) | Fault::Malformed(_) | Fault::NotOffered(_)) | None => false,
     }
 }
 
@@ -225,7 +304,9 @@ pub(super) async fn tell_failure(ledger: &Ledger, channel: &ChannelId, error: &E
 pub(super) fn pause_after(error: &Error, failures: u32) -> Duration {
     let asked = match error {
         Error::Fault(Fault::Throttled { retry_after }) => *retry_after,
-        Error::Fault(_) | Error::Ledger(_) | Error::Loops | Error::Unbounded => Duration::ZERO,
+        Error::Fault(_) | Error::Ledger(_) | Error::Loops | Error::Unbounded | Error::Unended => {
+            Duration::ZERO
+        }
     };
     (Duration::from_millis(250) * 2_u32.pow(failures.min(8))).min(PAUSE_MAX).max(asked)
 }

@@ -14,9 +14,10 @@ use crate::{
         init::Opening,
         intake::Intake,
         ledger::{self, Ledger},
+        parts,
         wake::Wakes,
     },
-    model::ChannelId,
+    model::{ChannelId, Seq},
     telemetry::Metrics,
     web::{
         self, Failure, Read, Taken, Vitals,
@@ -60,15 +61,17 @@ impl web::Desk for Handles {
     }
 
     async fn submit(&self, command: Command) -> Result<Reply, Failure> {
-        Ok(self.ledger.submit(command).await?)
+        Ok(parts::submit(&self.ledger, command).await?)
     }
 
     async fn read(&self, read: Read) -> Result<(), Failure> {
         Ok(self.ledger.read(read).await?)
     }
 
-    async fn checkpoint(&self) -> Result<String, Failure> {
-        self.ledger.checkpoint().await?.map_err(|failure| Failure::Failed(failure.to_string()))
+    async fn checkpoint(&self) -> Result<(Seq, String), Failure> {
+        let written = self.ledger.checkpoint().await?;
+        let head = written.map_err(|failure| Failure::Failed(failure.to_string()))?;
+        Ok((Seq(head.seq), head.hash.to_string()))
     }
 
     fn poll(&self, channel: &ChannelId) -> bool {

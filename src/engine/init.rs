@@ -21,9 +21,10 @@ use crate::{
     core::{Command, Refused, Reply, State, command::Count, decide, mapping::resolve},
     engine::{
         counter::read_counts,
-        feed::{Error, Feed},
+        feed::{Ended, Error, Feed, Memory},
         intake::Quarantine,
         ledger::Ledger,
+        parts,
         reconcile::read_catalogue,
         registry::Connectors,
         wake::Wakes,
@@ -90,7 +91,7 @@ impl Opening {
         let mut unknown = 0;
         for count in stock.counts {
             if let Reply::Counted { unknown: more, deferred, .. } =
-                self.ledger.submit(Command::Count(count)).await?
+                parts::submit(&self.ledger, Command::Count(count)).await?
             {
                 unknown += more;
                 if deferred > 0 {
@@ -215,7 +216,11 @@ impl Opening {
             lookback: reach.lookback,
             overlap: reach.overlap,
         };
-        feed.read().await
+        match feed.read(&mut Memory::default()).await? {
+            Ended::Whole => Ok(()),
+            // The feed's own task reads on.
+            Ended::Part => Err(Error::Unended),
+        }
     }
 
     /// Reads the stock of a channel that tells counts.
@@ -299,7 +304,7 @@ fn opening(from: &ChannelId, measure: Measure, as_of: Timestamp, begun: Seq, lin
 fn failure(channel: &ChannelId, error: Error) -> Failure {
     match error {
         Error::Ledger(error) => error.into(),
-        error @ (Error::Fault(_) | Error::Loops | Error::Unbounded) => {
+        error @ (Error::Fault(_) | Error::Loops | Error::Unbounded | Error::Unended) => {
             Failure::Channel { channel: channel.clone(), why: error.to_string() }
         }
     }
@@ -309,8 +314,10 @@ fn failure(channel: &ChannelId, error: Error) -> Failure {
 fn try_out(mut state: State, stock: Stock, now: Timestamp) -> Result<InitPreview, Failure> {
     let mut unknown = 0;
     for count in stock.counts {
-        if let Reply::Counted { unknown: more, .. } = decide(&mut state, Command::Count(count), now).1? {
-            unknown += more;
+        let (parts, lost) = parts::cut(&state, count);
+        unknown += lost;
+        for part in parts {
+            decide(&mut state, Command::Count(part), now).1?;
         }
     }
     decide(&mut state, Command::Initialise, now).1?;

@@ -2,8 +2,10 @@
 //! durable with one fsync, and only then answers. What is read is read here too, between groups.
 //!
 //! The rows in sled are written behind, when the queue is empty or enough has gathered; nobody's answer waits for them.
+//! Of a checkpoint only a slice is encoded here at a time; see [`checkpoint`].
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,12 +22,14 @@ use tracing::{error, info, warn};
 
 use crate::{
     clock::Clock,
-    core::{Command, Envelope, Refused, Reply, State, decide},
+    core::{Command, Envelope, Refused, Reply, State, decide, state::RowKey},
     engine::{
+        checkpoint::{self, Next as Due, Spool, Walk},
         rows::{self, Change},
         wake::Wakes,
     },
     model::Seq,
+    store::Head,
     telemetry::Metrics,
 };
 
@@ -37,13 +41,24 @@ pub trait Durable: Send {
     fn sync(&mut self) -> Result<(), Failure>;
     /// Writes rows that reflect the journal up to `seq`.
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<(), Failure>;
-    /// Writes a checkpoint of all rows, which reflect the journal up to `seq`.
-    fn checkpoint(&mut self, rows: Vec<Change>, seq: u64) -> Result<(), Failure>;
-    /// Returns the chain's hash at the end of the journal, in hex.
-    fn head(&self) -> String;
+    /// Begins a checkpoint. What it returns is used by another thread.
+    fn spool(&mut self) -> Result<Box<dyn Spool>, Failure>;
+    /// Returns the end of the journal.
+    fn head(&self) -> Head;
     /// Closes the state so that the next start trusts it.
     fn close(self: Box<Self>) -> Result<(), Failure>;
+    /// Returns the most bytes that one payload may have.
+    fn payload_max(&self) -> usize {
+        PAYLOAD_MAX
+    }
+    /// Builds the state again that all durable records add up to; the rows that were not written yet are noted in it.
+    fn read_back(&mut self) -> Result<State, Failure> {
+        Err(Failure("this store cannot be read back".to_owned()))
+    }
 }
+
+/// Half of what the journal takes: far more than any command should ever record.
+const PAYLOAD_MAX: usize = 64 << 20;
 
 /// An error of the store, told with all its causes.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -69,7 +84,9 @@ type Read = Box<dyn FnOnce(&State) + Send>;
 enum Request {
     Decide(Command, Answer),
     Read(Read),
-    Checkpoint(oneshot::Sender<Result<String, Failure>>),
+    Checkpoint(checkpoint::Answer),
+    /// The thread that writes a checkpoint is done with a slice.
+    Slice,
     Stop,
 }
 
@@ -103,6 +120,12 @@ struct Writer {
     durable: Arc<AtomicU64>,
     beat: Arc<AtomicU64>,
     group_max: usize,
+    /// The way to this thread's own queue, for the thread that writes a checkpoint.
+    queue: mpsc::WeakSender<Request>,
+    /// The checkpoint that is under way.
+    walk: Option<Walk>,
+    /// Who waits for a checkpoint.
+    asked: Vec<checkpoint::Answer>,
     /// Rows are written no more: the state store has failed and is rebuilt at the next start.
     state_store_failed: bool,
     behind: Pace,
@@ -121,6 +144,15 @@ impl Pace {
     fn done(&mut self) {
         self.0 = Some(Instant::now());
     }
+}
+
+/// Commands that were decided together, and are answered together once their payloads are durable.
+#[derive(Default)]
+struct Decided {
+    payloads: Vec<Vec<u8>>,
+    answers: Vec<(Answer, Result<Reply, Refused>)>,
+    /// Whether there was anything to record, durable by now or still in `payloads`.
+    recorded: bool,
 }
 
 /// What became of the group that was under way.
@@ -142,6 +174,7 @@ impl Ledger {
         let (queue, requests) = mpsc::channel(options.queue_max);
         let durable = Arc::new(AtomicU64::new(state.seq.0));
         let beat = Arc::new(AtomicU64::new(0));
+        let weak = queue.downgrade();
         let ledger = Ledger { queue, durable: durable.clone(), beat: beat.clone() };
         let group_max = options.group_max.max(1);
         let writer = Writer {
@@ -153,6 +186,9 @@ impl Ledger {
             durable,
             beat,
             group_max,
+            queue: weak,
+            walk: None,
+            asked: Vec::new(),
             state_store_failed: false,
             behind: Pace::default(),
             feeds: Pace::default(),
@@ -189,8 +225,9 @@ impl Ledger {
         reply.await.map_err(|_| Error::Stopped)
     }
 
-    /// Writes a checkpoint. Returns the chain's hash there.
-    pub async fn checkpoint(&self) -> Result<Result<String, Failure>, Error> {
+    /// Has a checkpoint written, of this position or a later one, while everything goes on. Returns its
+    /// position, and the chain's hash there.
+    pub async fn checkpoint(&self) -> Result<Result<Head, Failure>, Error> {
         let (answer, reply) = oneshot::channel();
         self.queue.send(Request::Checkpoint(answer)).await.map_err(|_| Error::Stopped)?;
         reply.await.map_err(|_| Error::Stopped)
@@ -253,43 +290,34 @@ impl Writer {
     fn group(&mut self, group: Vec<Request>) -> Result<Next, Failure> {
         self.beat.fetch_add(1, Ordering::Relaxed);
         self.metrics.set_queue(group.len());
-        let mut payloads = Vec::new();
-        let mut answers = Vec::new();
+        let mut decided = Decided::default();
         let mut reads = Vec::new();
-        let mut checkpoints = Vec::new();
+        let mut slice = false;
         let mut next = Next::Go;
         for request in group {
             match request {
-                Request::Decide(command, answer) => {
-                    if matches!(command, Command::Tick) {
-                        self.metrics.standing(&self.state, self.clock.now());
-                    }
-                    let (envelope, reply) = decide(&mut self.state, command, self.clock.now());
-                    if let Some(envelope) = envelope {
-                        self.metrics.recorded(&self.state, &envelope);
-                        payloads.push(encode(&envelope));
-                    }
-                    answers.push((answer, reply));
-                }
+                Request::Decide(command, answer) => self.decide(command, answer, &mut decided)?,
                 Request::Read(read) => reads.push(read),
-                Request::Checkpoint(answer) => checkpoints.push(answer),
+                Request::Checkpoint(answer) => {
+                    self.asked.push(answer);
+                    slice |= self.walk.is_none();
+                }
+                Request::Slice => slice = true,
                 Request::Stop => next = Next::Stop,
             }
         }
-        if !payloads.is_empty() {
-            self.make_durable(&payloads)?;
-        }
-        for (answer, reply) in answers {
+        self.make_durable(&decided.payloads, self.state.seq)?;
+        for (answer, reply) in decided.answers {
             // Who asked may have gone; what was recorded stays recorded.
             drop(answer.send(reply.map_err(Error::Refused)));
         }
         for read in reads {
             read(&self.state);
         }
-        for answer in checkpoints {
-            drop(answer.send(self.checkpoint()));
+        if slice {
+            self.checkpoint();
         }
-        if !payloads.is_empty() {
+        if decided.recorded {
             self.wakes.after(&self.state);
             if self.feeds.due(FEEDS_AFTER) {
                 self.wakes.feeds(&self.state, self.clock.now());
@@ -299,7 +327,47 @@ impl Writer {
         Ok(next)
     }
 
-    fn make_durable(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
+    fn decide(&mut self, command: Command, answer: Answer, decided: &mut Decided) -> Result<(), Failure> {
+        if matches!(command, Command::Tick) {
+            self.metrics.standing(&self.state, self.clock.now());
+        }
+        let (envelope, mut reply) = decide(&mut self.state, command, self.clock.now());
+        if let Some(envelope) = envelope {
+            let payload = encode(&envelope);
+            let most = self.store.payload_max();
+            if payload.len() > most {
+                self.undo(decided)?;
+                error!(
+                    bytes = payload.len(),
+                    most, "a command was refused: its record does not fit the journal"
+                );
+                reply = Err(Refused::TooLarge { bytes: payload.len(), most });
+            } else {
+                self.metrics.recorded(&self.state, &envelope);
+                decided.payloads.push(payload);
+                decided.recorded = true;
+            }
+        }
+        decided.answers.push((answer, reply));
+        Ok(())
+    }
+
+    /// Takes back the last command, whose records are in the state and cannot be in the journal. Takes as long as a
+    /// start; nothing should ever come to this, and if it does, it must not end the process.
+    fn undo(&mut self, decided: &mut Decided) -> Result<(), Failure> {
+        let before = Seq(self.state.seq.0 - 1);
+        self.make_durable(&decided.payloads, before)?;
+        decided.payloads.clear();
+        self.state = self.store.read_back()?;
+        debug_assert_eq!(self.state.seq, before, "the records of all commands before it are durable");
+        Ok(())
+    }
+
+    /// Makes payloads durable, the last of which is the record `seq`.
+    fn make_durable(&mut self, payloads: &[Vec<u8>], seq: Seq) -> Result<(), Failure> {
+        if payloads.is_empty() {
+            return Ok(());
+        }
         // What one fsync covers may be more than the journal takes in one piece.
         for portion in portions(payloads) {
             self.store.append(portion)?;
@@ -307,16 +375,16 @@ impl Writer {
         let begun = Instant::now();
         self.store.sync()?;
         self.metrics.fsynced(payloads.len(), begun.elapsed());
-        self.durable.store(self.state.seq.0, Ordering::Release);
+        self.durable.store(seq.0, Ordering::Release);
         Ok(())
     }
 
     fn write_behind(&mut self) {
         if self.state.dirty.is_empty() || self.state_store_failed {
-            self.state.dirty.clear();
+            self.take_dirty();
             return;
         }
-        let dirty = self.state.take_dirty();
+        let dirty = self.take_dirty();
         let changes = rows::changes(&self.state, &dirty).map_err(|e| Failure(e.to_string()));
         let written = changes.and_then(|changes| self.store.apply(&changes, self.state.seq.0));
         if let Err(failure) = written {
@@ -325,18 +393,63 @@ impl Writer {
         }
     }
 
-    fn checkpoint(&mut self) -> Result<String, Failure> {
+    /// Takes the rows that were touched; a checkpoint that is under way is told of them.
+    fn take_dirty(&mut self) -> BTreeSet<RowKey> {
+        let dirty = self.state.take_dirty();
+        if let Some(walk) = &mut self.walk {
+            walk.touch(&dirty);
+        }
+        dirty
+    }
+
+    /// Goes on with the checkpoint that somebody asked for, by one slice.
+    fn checkpoint(&mut self) {
+        if let Err(failure) = self.go_on() {
+            self.end_walk();
+            for answer in self.asked.drain(..) {
+                drop(answer.send(Err(failure.clone())));
+            }
+        }
+    }
+
+    fn go_on(&mut self) -> Result<(), Failure> {
+        if self.walk.as_ref().is_some_and(|walk| walk.next(&self.state) == Due::Over) {
+            self.end_walk();
+        }
+        if self.walk.is_none() && !self.asked.is_empty() {
+            self.begin_walk()?;
+        }
+        let Some(walk) = &mut self.walk else { return Ok(()) };
+        if walk.next(&self.state) == Due::Slice {
+            return walk.slice(&self.state);
+        }
         self.write_behind();
-        let rows = rows::all(&self.state).map_err(|e| Failure(e.to_string()))?;
-        self.store.checkpoint(rows, self.state.seq.0)?;
-        let head = self.store.head();
-        info!(seq = self.state.seq.0, %head, "checkpoint written");
-        Ok(head)
+        match &mut self.walk {
+            Some(walk) => walk.turn(&self.state, self.store.head(), &mut self.asked),
+            None => Ok(()),
+        }
+    }
+
+    fn begin_walk(&mut self) -> Result<(), Failure> {
+        self.write_behind();
+        let queue = self.queue.upgrade().ok_or_else(|| Failure("the daemon is stopping".to_owned()))?;
+        // A ledger that has ended needs no slice.
+        let go = move || drop(queue.blocking_send(Request::Slice));
+        let walk = Walk::begin(self.store.spool()?, go);
+        self.walk = Some(walk.map_err(|error| Failure(format!("no thread for a checkpoint: {error}")))?);
+        Ok(())
+    }
+
+    fn end_walk(&mut self) {
+        if let Some(walk) = self.walk.take() {
+            walk.end();
+        }
     }
 
     fn close(mut self) -> Result<(), Failure> {
+        self.end_walk();
         self.write_behind();
-        info!(seq = self.state.seq.0, head = %self.store.head(), "journal closed");
+        info!(seq = self.state.seq.0, head = %self.store.head().hash, "journal closed");
         if self.state_store_failed { Ok(()) } else { self.store.close() }
     }
 }

@@ -2,24 +2,30 @@
 
 use std::{
     collections::BTreeMap,
+    io::Cursor,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use sha2::{Digest, Sha256};
-
 use crate::{
-    core::{State, apply},
+    core::{Envelope, State, apply},
     engine::{
+        checkpoint::{Spool, Versions},
         disk,
         ledger::{Durable, Failure},
         rows::{self, Change},
     },
     model::Seq,
+    store::{ChainHash, Head, Row},
 };
 
 /// A store in memory. Clones share it, so that a test keeps sight of what the ledger was given.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore(Arc<Shared>);
+
+struct MemorySpool {
+    store: MemoryStore,
+    versions: Versions<Cursor<Vec<u8>>>,
+}
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -33,9 +39,13 @@ struct Inner {
     pending: Vec<Vec<u8>>,
     journal: Vec<Vec<u8>>,
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
-    checkpoint: Option<u64>,
+    checkpoint: Option<(Head, Vec<Row>)>,
+    /// How many slices of checkpoints were taken.
+    slices: usize,
     held: bool,
+    spool_held: bool,
     broken: Option<String>,
+    payload_max: Option<usize>,
 }
 
 impl MemoryStore {
@@ -57,9 +67,34 @@ impl MemoryStore {
         self.lock().pending.len()
     }
 
-    /// Returns the position that the last checkpoint reflects.
-    pub fn checkpointed(&self) -> Option<u64> {
-        self.lock().checkpoint
+    /// Returns the last checkpoint.
+    pub fn checkpointed(&self) -> Option<(Head, Vec<Row>)> {
+        self.lock().checkpoint.clone()
+    }
+
+    /// Returns all durable payloads.
+    pub fn payloads(&self) -> Vec<Vec<u8>> {
+        self.lock().journal.clone()
+    }
+
+    /// Returns how many slices of checkpoints were taken, or are held.
+    pub fn slices(&self) -> usize {
+        self.lock().slices
+    }
+
+    /// Makes every checkpoint wait, slice by slice, until [`MemoryStore::release`].
+    pub fn hold_checkpoints(&self) {
+        self.lock().spool_held = true;
+    }
+
+    /// Takes no payload that is longer.
+    pub fn limit(&self, bytes: usize) {
+        self.lock().payload_max = Some(bytes);
+    }
+
+    /// Returns the durable records.
+    pub fn records(&self) -> Result<Vec<Envelope>, disk::Error> {
+        (1..).zip(&self.lock().journal).map(|(seq, payload)| disk::decode(seq, payload)).collect()
     }
 
     /// Makes every sync wait until [`MemoryStore::release`].
@@ -68,7 +103,9 @@ impl MemoryStore {
     }
 
     pub fn release(&self) {
-        self.lock().held = false;
+        let mut inner = self.lock();
+        (inner.held, inner.spool_held) = (false, false);
+        drop(inner);
         self.0.released.notify_all();
     }
 
@@ -117,6 +154,22 @@ impl Inner {
     }
 }
 
+impl Spool for MemorySpool {
+    fn put(&mut self, changes: &[Change], again: bool) -> Result<(), Failure> {
+        let mut inner = self.store.lock();
+        inner.slices += 1;
+        let waited = self.store.0.released.wait_while(inner, |inner| inner.spool_held);
+        waited.unwrap_or_else(PoisonError::into_inner).work()?;
+        self.versions.put(changes, again).map_err(|e| Failure(e.to_string()))
+    }
+
+    fn finish(self: Box<Self>, head: Head) -> Result<(), Failure> {
+        let rows = self.versions.rows().and_then(Iterator::collect).map_err(|e| Failure(e.to_string()))?;
+        self.store.lock().checkpoint = Some((head, rows));
+        Ok(())
+    }
+}
+
 impl Durable for MemoryStore {
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
         let mut inner = self.lock();
@@ -142,20 +195,24 @@ impl Durable for MemoryStore {
         Ok(())
     }
 
-    fn checkpoint(&mut self, rows: Vec<Change>, seq: u64) -> Result<(), Failure> {
-        let mut inner = self.lock();
-        inner.work()?;
-        drop(rows);
-        inner.checkpoint = Some(seq);
-        Ok(())
+    fn spool(&mut self) -> Result<Box<dyn Spool>, Failure> {
+        self.lock().work()?;
+        Ok(Box::new(MemorySpool { store: self.clone(), versions: Versions::new(Cursor::default()) }))
     }
 
-    fn head(&self) -> String {
-        let mut hash = Sha256::new();
-        for payload in &self.lock().journal {
-            hash.update(payload);
-        }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    fn head(&self) -> Head {
+        let inner = self.lock();
+        let chain = (1..).zip(&inner.journal);
+        let hash = chain.fold(ChainHash::START, |hash, (seq, payload)| hash.then(seq, payload));
+        Head { seq: inner.journal.len() as u64, hash }
+    }
+
+    fn payload_max(&self) -> usize {
+        self.lock().payload_max.unwrap_or(usize::MAX)
+    }
+
+    fn read_back(&mut self) -> Result<State, Failure> {
+        self.restart().map_err(|error| Failure(error.to_string()))
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {

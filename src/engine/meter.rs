@@ -23,16 +23,13 @@ impl Metrics {
     #[expect(clippy::wildcard_enum_match_arm, reason = "most records are no figure")]
     pub(super) fn recorded(&self, state: &State, envelope: &Envelope) {
         for record in &envelope.records {
+            for entry in record.entries() {
+                self.ledger_entries(entry.kind.name(), 1);
+            }
             match record {
-                Record::Order { key, entries, .. } => {
+                Record::Order { key, .. } => {
                     let pushed = envelope.records.iter().any(|r| matches!(r, Record::Delivered { .. }));
                     self.order_merged(&key.channel, if pushed { Via::Push } else { Via::Fetch });
-                    for entry in entries {
-                        self.ledger_entries(entry.kind.name(), 1);
-                    }
-                }
-                Record::Counted { entries, .. } if !entries.is_empty() => {
-                    self.ledger_entries("count", u64::try_from(entries.len()).unwrap_or(u64::MAX));
                 }
                 Record::Commit { .. } => self.commit_opened(),
                 Record::Committed { .. } => self.commit_committed(),
@@ -114,6 +111,7 @@ impl Metrics {
                 Observed::Seen(_) => ReadBack::Wanted,
                 Observed::Absent => ReadBack::Absent,
                 Observed::Unwritable { .. } => ReadBack::Unwritable,
+                Observed::Unread { .. } => ReadBack::Failed,
             };
             self.read_back(channel, result);
         }

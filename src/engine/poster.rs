@@ -13,7 +13,7 @@ use crate::{
         ledger::{Error, Ledger},
         wake::ChannelWakes,
     },
-    model::ChannelId,
+    model::{ChannelId, Totals},
     telemetry::Metrics,
 };
 
@@ -75,7 +75,22 @@ impl Poster {
             warn!(%channel, %order, sequence, ?outcome, "posting not confirmed");
         }
         self.metrics.write(channel, &outcome);
-        let posted = Command::Posted { channel: channel.clone(), order: posting.order, sequence, outcome };
+        let found = self.found(&posting, &outcome).await;
+        let (channel, order) = (channel.clone(), posting.order);
+        let posted = Command::Posted { channel, order, sequence, outcome, found };
         self.ledger.submit(posted).await.map(drop)
+    }
+
+    /// Looks what the ERP holds after it refused a posting, which may stand half made.
+    async fn found(&self, posting: &Posting, outcome: &Outcome) -> Option<Vec<Totals>> {
+        if !matches!(outcome, Outcome::Rejected { .. }) {
+            return None;
+        }
+        let found = self.connector.posted(posting).await;
+        found
+            .inspect_err(
+                |fault| warn!(channel = %self.channel, order = %posting.order, %fault, "not looked at"),
+            )
+            .ok()
     }
 }

@@ -3,7 +3,10 @@
 //! Values are MessagePack with field names, so a field that is added later does not make old rows unreadable. A row
 //! that is longer than the store takes is kept in pieces.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -71,16 +74,56 @@ pub fn changes<'a>(state: &State, keys: impl IntoIterator<Item = &'a RowKey>) ->
 
 /// Returns every row of the state.
 pub fn all(state: &State) -> Result<Vec<Change>, Error> {
-    let mut keys = vec![RowKey::Meta, RowKey::Policies, RowKey::Table];
-    keys.extend(state.skus.keys().cloned().map(RowKey::Sku));
-    keys.extend(state.orders.keys().cloned().map(RowKey::Order));
-    keys.extend(state.channels.keys().cloned().map(RowKey::Channel));
-    keys.extend(state.deliveries.keys().cloned().map(|(channel, id)| RowKey::Delivery(channel, id)));
-    keys.extend(state.alerts.keys().cloned().map(RowKey::Alert));
-    keys.extend(state.held.keys().copied().map(RowKey::Held));
-    keys.extend(state.quarantine.keys().copied().map(RowKey::Quarantine));
-    keys.extend(state.unmatched.keys().cloned().map(|(channel, ids)| RowKey::Unmatched(channel, ids)));
+    let keys: Vec<RowKey> = keys_after(state, None).collect();
     changes(state, &keys)
+}
+
+/// Returns the keys of all rows after `after`, in their order.
+pub fn keys_after<'a>(state: &'a State, after: Option<&'a RowKey>) -> impl Iterator<Item = RowKey> + 'a {
+    macro_rules! rest {
+        ($map:ident, $kind:ident($($part:ident),+)) => {{
+            let held = |key: &RowKey| match key {
+                #[allow(unused_parens, reason = "some keys have one part, some have two")]
+                RowKey::$kind($($part),+) => Some(($($part.clone()),+)),
+                _ => None,
+            };
+            #[allow(unused_parens, reason = "some keys have one part, some have two")]
+            rest(&state.$map, after, held, |($($part),+)| RowKey::$kind($($part),+))
+        }};
+    }
+    let single = [RowKey::Meta, RowKey::Policies, RowKey::Table];
+    let single: Vec<RowKey> =
+        single.into_iter().filter(|key| after.is_none_or(|after| after < key)).collect();
+    single
+        .into_iter()
+        .chain(rest!(skus, Sku(sku)))
+        .chain(rest!(orders, Order(order)))
+        .chain(rest!(channels, Channel(channel)))
+        .chain(rest!(deliveries, Delivery(channel, id)))
+        .chain(rest!(alerts, Alert(key)))
+        .chain(rest!(held, Held(id)))
+        .chain(rest!(quarantine, Quarantine(id)))
+        .chain(rest!(unmatched, Unmatched(channel, ids)))
+}
+
+/// Returns the keys of one map that come after `after`. `held` takes a key of this map out of a row's key.
+fn rest<'a, K: Ord + Clone + 'a, V>(
+    map: &'a BTreeMap<K, V>,
+    after: Option<&'a RowKey>,
+    held: impl Fn(&RowKey) -> Option<K>,
+    key: impl Fn(K) -> RowKey + Copy + 'a,
+) -> impl Iterator<Item = RowKey> + 'a {
+    let from = match after.map(|after| (after, held(after))) {
+        None => Some(Bound::Unbounded),
+        Some((_, Some(held))) => Some(Bound::Excluded(held)),
+        // Against a key of another kind, all of a map compare alike.
+        Some((after, None)) => {
+            let later = map.first_key_value().is_some_and(|(first, _)| key(first.clone()) > *after);
+            later.then_some(Bound::Unbounded)
+        }
+    };
+    from.into_iter()
+        .flat_map(move |from| map.range((from, Bound::Unbounded)).map(move |(held, _)| key(held.clone())))
 }
 
 /// Builds a state from stored rows, in any order but that the pieces of one row follow each other: the order of their
@@ -220,6 +263,16 @@ fn piece_key(id: &[u8], piece: usize) -> Vec<u8> {
     key
 }
 
+/// Tells whether a key is that of a row's first piece.
+pub(super) fn begins(key: &[u8]) -> bool {
+    split_key(key).is_some_and(|(_, piece)| piece == 0)
+}
+
+/// Returns the part of a key that all pieces of a row share.
+pub(super) fn id_of(key: &[u8]) -> &[u8] {
+    split_key(key).map_or(key, |(id, _)| id)
+}
+
 fn split_key(key: &[u8]) -> Option<(&[u8], usize)> {
     let (id, piece) = key.split_last_chunk::<4>()?;
     Some((id, usize::try_from(u32::from_be_bytes(*piece)).ok()?))
@@ -284,6 +337,16 @@ fn row(state: &State, key: &RowKey) -> Option<Row> {
 mod tests {
     use super::*;
     use crate::core::state::Listing;
+
+    #[test]
+    fn a_walk_from_any_key_on_meets_the_rest_in_order() {
+        let state = crate::web::tests::world::busy();
+        let all: Vec<RowKey> = keys_after(&state, None).collect();
+        assert!(all.is_sorted() && all.len() > 8, "{all:?}");
+        for (n, key) in all.iter().enumerate() {
+            assert!(keys_after(&state, Some(key)).eq(all[n + 1..].iter().cloned()), "{key:?}");
+        }
+    }
 
     #[test]
     fn a_row_longer_than_a_piece_survives_and_a_shorter_one_leaves_no_trace_of_it() {

@@ -28,9 +28,10 @@ use crate::{
         reconcile::Reconcile,
         registry,
         schedule::Ticker,
+        upkeep,
         wake::Wakes,
     },
-    model::ChannelId,
+    model::{ChannelId, Timestamp},
     store,
     telemetry::Metrics,
     web,
@@ -38,8 +39,11 @@ use crate::{
 
 /// How long the tasks have to end what is under way. A write that is cut off is unknown, not lost.
 const DRAIN: Duration = Duration::from_secs(20);
-/// How often a checkpoint is written.
+/// How often a checkpoint is written, across restarts; after a failure it is tried again this soon.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(6 * 3_600);
+const CHECKPOINT_AGAIN: Duration = Duration::from_secs(15 * 60);
+/// How often bodies in quarantine are looked at for their age, from the start on.
+const EXPIRE_EVERY: Duration = Duration::from_secs(15 * 60);
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -108,8 +112,8 @@ impl Daemon {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new());
         let connectors = registry::build(&config, secrets)?;
-        let (state, store) = open(&config).await?;
-        let epoch = state.epoch.max(1);
+        let (state, store) = open(&config, clock.now()).await?;
+        let epoch = if state.epoch == 0 { state.next_epoch(clock.now()) } else { state.epoch };
         let wakes = Arc::new(Wakes::new(connectors.keys().cloned()));
         let options = ledger::Options { queue_max: config.web.queue_max, group_max: config.store.group_max };
         let started =
@@ -157,14 +161,14 @@ impl Daemon {
     }
 }
 
-async fn open(config: &Config) -> Result<(crate::core::State, disk::DiskStore), Error> {
+async fn open(config: &Config, now: Timestamp) -> Result<(crate::core::State, disk::DiskStore), Error> {
     let options = store::Options {
         journal: store::journal::Options { segment_bytes: config.store.segment_bytes, ..Default::default() },
         state: store::state::Options { cache_bytes: config.store.cache_bytes, ..Default::default() },
         force_rebuild: false,
     };
     let path = config.store.path.clone();
-    let opened = tokio::task::spawn_blocking(move || disk::open(&path, options)).await;
+    let opened = tokio::task::spawn_blocking(move || disk::open(&path, options, now)).await;
     Ok(opened.map_err(|_| Error::Panicked)??)
 }
 
@@ -382,22 +386,15 @@ impl Parts {
 
     /// Checkpoints, and removes bodies whose time is over.
     fn upkeep(&self) {
-        let (ledger, stop, quarantine) = (self.ledger.clone(), self.stop.clone(), self.quarantine.clone());
-        let keep = self.config.retention.quarantine;
-        self.tasks.spawn(async move {
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(CHECKPOINT_EVERY) => {}
-                }
-                quarantine.expire(keep);
-                match ledger.checkpoint().await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(failure)) => warn!(%failure, "no checkpoint could be written"),
-                    Err(_) => return,
-                }
-            }
-        });
+        let (quarantine, keep) = (self.quarantine.clone(), self.config.retention.quarantine);
+        self.tasks.spawn(upkeep::expire(quarantine, keep, EXPIRE_EVERY, self.stop.clone()));
+        let checkpoints = upkeep::Checkpoints {
+            ledger: self.ledger.clone(),
+            store: self.config.store.path.clone(),
+            every: CHECKPOINT_EVERY,
+            again: CHECKPOINT_AGAIN,
+        };
+        self.tasks.spawn(checkpoints.run(self.stop.clone()));
     }
 
     /// Feeds the watchdog while the ledger makes progress; ends when told to, or when the ledger has ended.

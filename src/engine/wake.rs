@@ -13,7 +13,10 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct ChannelWakes {
     pub lane: Notify,
+    /// Has the orders read.
     pub feed: Notify,
+    /// Has the feed look whether a read would help something.
+    pub feed_hint: Notify,
     pub counter: Notify,
     pub poster: Notify,
 }
@@ -56,7 +59,7 @@ impl Wakes {
     pub fn feeds(&self, state: &State, now: Timestamp) {
         for (channel, wakes) in &self.channels {
             if feed_wanted(state, channel, now) {
-                wakes.feed.notify_one();
+                wakes.feed_hint.notify_one();
             }
         }
     }

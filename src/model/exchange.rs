@@ -53,6 +53,10 @@ pub enum Observed {
     Unwritable {
         why: String,
     },
+    /// The channel answers, but not about this one, or not in a way that can be used. Another look may tell.
+    Unread {
+        why: String,
+    },
 }
 
 /// One thing that a channel lists.
@@ -93,4 +97,6 @@ pub struct PostingLine {
     pub ids: Identifiers,
     pub location: LocationId,
     pub target: Totals,
+    /// The most that the ERP was ever told to hold: what it has of a target that fell since.
+    pub told: Totals,
 }

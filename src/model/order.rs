@@ -19,6 +19,19 @@ pub struct Totals {
     pub returned: Quantity,
 }
 
+impl Totals {
+    /// Returns the larger of each.
+    pub fn most(self, other: Totals) -> Totals {
+        Totals {
+            ordered: self.ordered.max(other.ordered),
+            released: self.released.max(other.released),
+            written_off: self.written_off.max(other.written_off),
+            fulfilled: self.fulfilled.max(other.fulfilled),
+            returned: self.returned.max(other.returned),
+        }
+    }
+}
+
 /// What became of the units of a line that no total accounts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

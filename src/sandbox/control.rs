@@ -371,12 +371,15 @@ struct EditOrder {
     order: String,
     sku: String,
     delta: i64,
+    /// Whether units that are taken off are on sale again.
+    #[serde(default = "Cancel::default_restock")]
+    restock: bool,
 }
 
 async fn edit_order(State(desk): State<Desk>, Json(asked): Json<EditOrder>) -> Answer {
     desk.shared.with(|world, now_ms| -> Result<(), Refused> {
         let sku = sku(world, &asked.sku)?;
-        Ok(people::edit_order(world, &asked.order, sku, asked.delta, now_ms)?)
+        Ok(people::edit_order(world, &asked.order, (sku, asked.delta), asked.restock, now_ms)?)
     })?;
     done()
 }

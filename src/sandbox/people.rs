@@ -164,17 +164,17 @@ pub(super) fn refund(
     Ok(())
 }
 
-/// Adds units to a Shopify order, or takes unfulfilled ones off it.
+/// Adds units (SKU, units) to a Shopify order, or takes unfulfilled ones off it, with or without restock.
 pub(super) fn edit_order(
     world: &mut World,
     id: &str,
-    sku: usize,
-    delta: i64,
+    change: (usize, i64),
+    restock: bool,
     now_ms: i64,
 ) -> Result<(), Refusal> {
     let order = find(world, Channel::Shopify, id)?;
     let mut event = shopify::Event::new(&mut world.dice, now_ms);
-    let moves = world.shopify.edit(order, sku, delta, &mut event)?;
+    let moves = world.shopify.edit(order, change, restock, &mut event)?;
     book(world, Channel::Shopify, id, &moves, Cause::Order, now_ms);
     Ok(())
 }

@@ -9,6 +9,7 @@ mod format;
 mod tests;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use super::disk::{Disk, Fault, Named, Open, TEMPORARY, make_dir, sync_parent, te
 use super::journal::Head;
 
 const PREFIX: &str = "checkpoint-";
+/// Ending of one that was set aside.
+const ASIDE: &str = ".aside";
 /// How many checkpoints are kept.
 const KEPT: usize = 2;
 
@@ -83,6 +86,8 @@ pub enum Error {
     Unproven { file: PathBuf, flaw: Flaw },
     #[error("a row of {len} bytes does not fit a checkpoint")]
     RowTooLarge { len: usize },
+    #[error("the rows for a checkpoint could not be read")]
+    Rows(#[source] io::Error),
 }
 
 /// The checkpoints of a store. Independent of the store's writer: another thread may write one, out of a copy
@@ -109,6 +114,19 @@ impl Checkpoints {
     /// Writes all rows as of `head`, proves the file by reading it again, and removes all but the newest few.
     /// Memory is bounded by one block.
     pub fn write<K, V>(&self, head: Head, rows: impl IntoIterator<Item = (K, V)>) -> Result<Info, Error>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        self.try_write(head, rows.into_iter().map(Ok))
+    }
+
+    /// Like [`Checkpoints::write`], for rows that may fail to be read: then there is no checkpoint.
+    pub fn try_write<K, V>(
+        &self,
+        head: Head,
+        rows: impl IntoIterator<Item = io::Result<(K, V)>>,
+    ) -> Result<Info, Error>
     where
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
@@ -158,6 +176,15 @@ impl Checkpoints {
             skipped.push(Skipped { file, flaw });
         }
         Ok((None, skipped))
+    }
+
+    /// Renames a checkpoint out of the way, for whoever wants to look at it.
+    pub(super) fn set_aside(&self, file: &Path) -> Result<(), Fault> {
+        let mut aside = file.as_os_str().to_owned();
+        aside.push(ASIDE);
+        let aside = PathBuf::from(aside);
+        self.disk.rename(file, &aside).named("set aside as", &aside)?;
+        sync_parent(self.disk.as_ref(), file)
     }
 
     /// Reads a whole file, and returns what it reflects.

@@ -128,10 +128,26 @@ pub(super) fn sync_parent(disk: &dyn Disk, path: &Path) -> Result<(), Fault> {
     disk.sync_dir(parent).named("sync the directory", parent)
 }
 
-/// Creates a directory, and makes its entry in its parent durable.
+/// Creates a directory and its parents, and makes its entry and those of the new parents durable.
 pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Fault> {
+    let missing = missing(disk, dir)?;
     disk.create_dir_all(dir).named("create the directory", dir)?;
+    for made in missing {
+        sync_parent(disk, made)?;
+    }
     sync_parent(disk, dir)
+}
+
+/// Returns the parents of a directory that do not exist, the nearest first.
+fn missing<'a>(disk: &dyn Disk, dir: &'a Path) -> Result<Vec<&'a Path>, Fault> {
+    let mut all = Vec::new();
+    for above in dir.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        if disk.exists(above).named("look for", above)? {
+            break;
+        }
+        all.push(above);
+    }
+    Ok(all)
 }
 
 fn parent(path: &Path) -> &Path {
@@ -217,5 +233,25 @@ impl File for RealFile {
 
     fn sync(&mut self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without their own entries, all that is below them is gone after a power cut.
+    #[test]
+    fn new_parents_of_a_directory_are_made_durable_too() {
+        let disk = sim::SimDisk::new();
+        make_dir(&disk, Path::new("/var/lib")).unwrap();
+        let dir = Path::new("/var/lib/shops/one/store");
+        let above = ["/var/lib/shops/one", "/var/lib/shops"].map(Path::new);
+        assert_eq!(missing(&disk, dir).unwrap(), above);
+        let before = disk.operations();
+        make_dir(&disk, dir).unwrap();
+        assert_eq!(disk.operations() - before, 4, "made, and three entries synced");
+        assert_eq!(missing(&disk, dir).unwrap(), [] as [&Path; 0]);
+        assert_eq!(missing(&disk, Path::new("store")).unwrap(), [] as [&Path; 0]);
     }
 }

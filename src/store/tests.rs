@@ -246,6 +246,19 @@ fn a_journal_that_lost_records_is_noticed_by_state_and_checkpoint() {
     assert_eq!(rebuilt.seq, store.head().seq);
     drop(store);
     assert_eq!(begin(dir.path(), Source::State).1, rebuilt);
+    records_that_were_given_up_are_given_up_for_good(dir.path(), rebuilt);
+}
+
+/// A checkpoint of records that are gone neither stops a later start nor pushes newer checkpoints out.
+fn records_that_were_given_up_are_given_up_for_good(root: &Path, mut caller: Caller) {
+    let (mut store, _) = begin(root, Source::State);
+    caller.groups(&mut store, 1);
+    store.checkpoint(&caller.rows).unwrap();
+    drop(store);
+    std::fs::remove_dir_all(root.join("state")).unwrap();
+    let (mut store, start) = open(root);
+    assert_eq!((start.source, start.applied_seq), (Source::Checkpoint, caller.seq));
+    assert_eq!(Caller::begin(&mut store, start), caller);
 }
 
 #[test]

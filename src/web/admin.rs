@@ -15,7 +15,7 @@ use tracing::info;
 
 use crate::{
     core::{Command, Reply, allocation::Pause, command::Verdict, record::PauseScope},
-    model::{ChannelId, OrderId, OrderKey, Seq, Sku, policy::MappingRow},
+    model::{ChannelId, OrderId, OrderKey, Sku, policy::MappingRow},
     web::{
         Desk,
         desk::ask,
@@ -23,8 +23,8 @@ use crate::{
         query,
         view::{
             Alerts, Checkpoint, DeadLetters, Done, InitDone, InitPreview, InitRequest, LetterId, MapImport,
-            MapImported, Mapping, OrderView, Outbox, PauseRequest, PollRequest, ResumeRequest, SkuView,
-            Status, ids_from,
+            MapImported, Mapping, OrderView, Outbox, PauseRequest, PollRequest, ResumeRequest, ReturnedDone,
+            ReturnedRequest, Returns, SkuView, Status, ids_from,
         },
     },
 };
@@ -34,6 +34,8 @@ const BODY_MAX: usize = 64 << 20;
 /// Rows of a listing where nothing else is asked for, and at most.
 const LIMIT: usize = 1_000;
 const LIMIT_MAX: usize = 10_000;
+/// The longest note that a person leaves in the journal, in bytes.
+const NOTE_MAX: usize = 500;
 
 type Asked = State<Arc<dyn Desk>>;
 type Told<T> = Result<Json<T>, Answer>;
@@ -51,6 +53,7 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/map", get(mapping).post(import))
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
+        .route("/v1/returns", get(returns).post(returned))
         .route("/v1/poll", post(poll))
         .route("/v1/checkpoint", post(checkpoint))
         .route("/v1/init/preview", post(preview))
@@ -280,6 +283,30 @@ async fn resume(State(desk): Asked, body: Bytes) -> Told<Done> {
     Ok(Json(Done { done: format!("{name} goes on") }))
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReturnsQuery {
+    limit: Option<usize>,
+}
+
+async fn returns(State(desk): Asked, asked: Result<Query<ReturnsQuery>, QueryRejection>) -> Told<Returns> {
+    let limit = rows(query_of(asked)?.limit);
+    Ok(Json(ask(desk.as_ref(), move |state| query::returns::returns(state, limit)).await?))
+}
+
+async fn returned(State(desk): Asked, body: Bytes) -> Told<ReturnedDone> {
+    let ReturnedRequest { sku, location, quantity, fate, note } = read(&body)?;
+    if note.len() > NOTE_MAX {
+        return Err(Answer::bad(format!("a note has at most {NOTE_MAX} bytes"), "shorten it"));
+    }
+    let command = Command::Returned { sku: sku.clone(), location, quantity, fate, note };
+    let Reply::Returned { location, quantity, left } = desk.submit(command).await? else {
+        unreachable!("returned units are answered with what is left")
+    };
+    info!(%sku, %location, %quantity, ?fate, "a person has dealt with returned units");
+    Ok(Json(ReturnedDone { sku, location, quantity, left }))
+}
+
 async fn poll(State(desk): Asked, body: Bytes) -> Told<Done> {
     let asked: PollRequest = read(&body)?;
     let all = ask(desk.as_ref(), |state| {
@@ -299,8 +326,7 @@ async fn poll(State(desk): Asked, body: Bytes) -> Told<Done> {
 }
 
 async fn checkpoint(State(desk): Asked) -> Told<Checkpoint> {
-    let seq: Seq = desk.vitals().seq;
-    let head = desk.checkpoint().await?;
+    let (seq, head) = desk.checkpoint().await?;
     Ok(Json(Checkpoint { seq, head }))
 }
 

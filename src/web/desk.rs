@@ -26,8 +26,8 @@ pub trait Desk: Send + Sync {
     /// Has a state read. After an error it may have been, or not.
     async fn read(&self, read: Read) -> Result<(), Failure>;
 
-    /// Writes a checkpoint. Returns the hash of the journal's chain, in hex.
-    async fn checkpoint(&self) -> Result<String, Failure>;
+    /// Writes a checkpoint. Returns its position, and the hash of the journal's chain there, in hex.
+    async fn checkpoint(&self) -> Result<(Seq, String), Failure>;
 
     /// Has a channel's feeds read soon. `false`: there is no such channel.
     fn poll(&self, channel: &ChannelId) -> bool;

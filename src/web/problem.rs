@@ -63,6 +63,10 @@ fn of_refused(refused: &Refused) -> (StatusCode, &'static str) {
         Refused::Nothing(_) => {
             (StatusCode::NOT_FOUND, "see that the name is right; it may also have been dealt with")
         }
+        Refused::NotSo(_) => (StatusCode::CONFLICT, "`evenkeel sku SKU` shows how things stand"),
+        Refused::TooMany { .. } | Refused::TooLarge { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "do it in several parts")
+        }
         Refused::OutOfRange(_) => (StatusCode::UNPROCESSABLE_ENTITY, "mend the quantity where it comes from"),
     }
 }

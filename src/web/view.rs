@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::allocation::Pause,
+    core::{allocation::Pause, command::Fate},
     model::{
         ChannelId, FulfilledBy, IdKind, Identifiers, LineId, LocationId, Measure, Mode, OrderId, OrderKey,
         Quantity, Revision, Seq, Sku, Timestamp, Totals, listing::BadIdentifier,
@@ -590,6 +590,46 @@ pub struct ResumeRequest {
     pub channel: Option<ChannelId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<Sku>,
+}
+
+/// `GET /v1/returns`: units that came back and are reserved until a person has looked at them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returns {
+    pub rows: Vec<ReturnedUnits>,
+    pub more: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnedUnits {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub reserved: Quantity,
+    pub on_hand: Quantity,
+}
+
+/// `POST /v1/returns`: what became of such units; all of them unless a quantity is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReturnedRequest {
+    pub sku: Sku,
+    /// May be left out if they are in one place only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<LocationId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Quantity>,
+    /// `restock` puts them on sale again, `discard` takes them off the books.
+    pub fate: Fate,
+    #[serde(default)]
+    pub note: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnedDone {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub quantity: Quantity,
+    /// What is still reserved of the SKU there.
+    pub left: Quantity,
 }
 
 /// `POST /v1/poll`: reads a channel's orders (an ERP's movements) now; without a channel, all channels'.

@@ -82,7 +82,7 @@ async fn a_quantity_is_accepted_and_shows_later_and_amazons_own_stock_is_never_w
         let seen = amazon.read_back(&ids).await.expect("an answer");
         let wrong = seen.into_iter().zip(20..).filter(|(seen, units)| match seen {
             Observed::Seen(levels) => levels.available.units() != *units,
-            Observed::Absent | Observed::Unwritable { .. } => true,
+            Observed::Absent | Observed::Unwritable { .. } | Observed::Unread { .. } => true,
         });
         wrong.map(|(seen, units)| format!("{seen:?} is not {units}")).collect()
     })

@@ -1,14 +1,18 @@
 //! The daemon dies, at named points and at any moment, and nothing is lost or counted twice.
 
-use std::{collections::BTreeMap, os::unix::process::ExitStatusExt, time::Duration};
+mod witness;
 
-use evenkeel::sandbox::Span;
+use std::{collections::BTreeMap, os::unix::process::ExitStatusExt, path::Path, time::Duration};
+
+use evenkeel::{engine::disk, sandbox::Span, store};
 use serde_json::{Value, json};
 
 use crate::{
+    golden::{copy, told::told},
     live::{Home, Live},
     support::World,
 };
+use witness::Witness;
 
 /// Shelves so full that little is oversold while the daemon is away. Amazon tells what a cancelled order was for: with
 /// zeros, nobody could know of a unit that was written off before the order was first read.
@@ -16,7 +20,7 @@ async fn world() -> World {
     World::start(|options| {
         options.amazon.cancelled_zeroed_share = 0.0;
         options.catalogue.skus = 8;
-        options.catalogue.opening = Span { min: 150, max: 200 };
+        options.catalogue.opening = Span { min: 400, max: 500 };
     })
     .await
 }
@@ -86,24 +90,50 @@ async fn it_dies_at_each_named_point_and_every_unit_is_still_counted_once() {
     }
 }
 
+/// Rounds of kills after which everything must have come to rest.
+const LEG: u32 = 10;
+
+/// Proves offline that a dead daemon's store holds what it had acknowledged, and that it adds up to the same with sled
+/// and without. Then sled is deleted.
+fn holds_without_sled(home: &Home, witness: &Witness) {
+    witness.check(&home.path("store"));
+    let (with, without) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
+    for dir in [&with, &without] {
+        copy(&home.path("store"), dir.path());
+    }
+    std::fs::remove_dir_all(without.path().join("state")).expect("the state is there");
+    let read = |dir: &Path| told(&disk::read(dir, store::Options::default()).expect("it opens"));
+    let (with, without) = (read(with.path()), read(without.path()));
+    assert!(with == without, "sled and the journal differ:\n{with}\n--- without sled:\n{without}");
+    std::fs::remove_dir_all(home.path("store/state")).expect("the state is there");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_killed_at_any_moment_under_load_and_every_unit_is_still_counted_once() {
     let kills = std::env::var("EVENKEEL_TEST_KILLS").ok();
-    let kills: u32 = kills.map_or(8, |text| text.parse().expect("EVENKEEL_TEST_KILLS is a number"));
+    let kills: u32 = kills.map_or(50, |text| text.parse().expect("EVENKEEL_TEST_KILLS is a number"));
     let world = world().await;
     let home = Home::new(&world).await;
     home.open(&world).await.stop().await;
+    let witness = Witness::start(&home.web).await;
+    world.post("webhooks", json!({"url": witness.url})).await;
     let mut moments = Vec::new();
-    for _ in 0..kills {
+    for round in 1..=kills {
         let live = home.start(None);
-        shoppers(&world, 8).await;
+        world.post("shop", json!({"orders": 8, "per_second": 10.0})).await;
         // The moment itself is what is tried, nothing waits for it.
         let moment = rand::random_range(20..1_500);
         moments.push(moment);
         tokio::time::sleep(Duration::from_millis(moment)).await;
         live.kill().await;
+        witness.check(&home.path("store"));
+        if round % LEG == 0 || round == kills {
+            holds_without_sled(&home, &witness);
+            recovers(&home, &world, &format!("kills at {moments:?} ms")).await;
+        }
     }
-    recovers(&home, &world, &format!("kills at {moments:?} ms")).await;
+    witness.check(&home.path("store"));
+    assert!(witness.count() >= kills as usize, "{} webhooks acknowledged prove little", witness.count());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

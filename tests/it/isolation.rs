@@ -1,43 +1,11 @@
 //! A channel that is down delays no other, and a person hears of it once, and once that it is over.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
-
-use axum::{Json, Router, extract::State, routing::post};
 use serde_json::{Value, json};
 
-use crate::support::{Shop, World, config, order, until_empty};
-
-type Heard = Arc<Mutex<Vec<Value>>>;
-
-/// Starts a receiver of alerts on loopback, and returns its address and what it has heard.
-async fn receiver() -> (String, Heard) {
-    let heard = Heard::default();
-    let hear = async |State(heard): State<Heard>, Json(alert): Json<Value>| {
-        heard.lock().unwrap_or_else(PoisonError::into_inner).push(alert);
-    };
-    let app = Router::new().route("/alerts", post(hear)).with_state(Arc::clone(&heard));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback can be bound");
-    let url = format!("http://{}/alerts", listener.local_addr().expect("it is bound"));
-    tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
-    (url, heard)
-}
-
-/// Returns the states that were told of each of a subject's alerts, in the order they were told.
-fn told(heard: &Heard, subject: &str) -> BTreeMap<String, Vec<String>> {
-    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for alert in heard.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        if alert["subject"] == subject {
-            let text = |key: &str| alert[key].as_str().expect("a text").to_owned();
-            let mark = if alert["state"] == "firing" { "[ALERT]" } else { "[RECOVERED]" };
-            assert!(text("text").starts_with(mark), "{alert}");
-            told.entry(text("dedup_key")).or_default().push(text("state"));
-        }
-    }
-    told
-}
+use crate::{
+    alerts::{receiver, told},
+    support::{Shop, World, config, order, until_empty},
+};
 
 /// Returns the code and the units on the shelf of the first SKUs.
 async fn shelf(world: &World, skus: usize) -> Vec<(String, i64)> {

@@ -21,6 +21,8 @@ const TICK: std::time::Duration = std::time::Duration::from_millis(50);
 pub(crate) struct Home {
     pub dir: TempDir,
     pub web: String,
+    /// The name of its shop.
+    shop: &'static str,
 }
 
 /// How a command ended and what it said.
@@ -52,23 +54,42 @@ impl Told {
 }
 
 impl Home {
+    /// Makes one with the demo's configuration.
     pub(crate) async fn new(world: &World) -> Home {
-        let mut dir = tempfile::tempdir().expect("a directory");
-        dir.disable_cleanup(keep());
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
-        let web = free.expect("loopback has a free port").to_string();
+        let (dir, web) = fresh();
         let text = config(world, dir.path()).await;
         let text = text.replace("listen = \"127.0.0.1:0\"", &format!("listen = \"{web}\""));
-        std::fs::write(dir.path().join("evenkeel.toml"), text).expect("written");
-        Home { dir, web }
+        file(dir.path(), "evenkeel.toml", &text);
+        Home { dir, web, shop: "shop" }
+    }
+
+    /// Makes one with the README's configuration; `over` changes it.
+    pub(crate) async fn like_readme(world: &World, over: &str) -> Home {
+        let (dir, web) = fresh();
+        crate::readme::write(world, dir.path(), &web, over).await;
+        Home { dir, web, shop: "main" }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
+    /// Returns where Shopify's webhooks are sent.
+    pub(crate) fn hooks(&self) -> String {
+        format!("http://{}/webhooks/shopify/{}", self.web, self.shop)
+    }
+
+    /// Changes the configuration, before the daemon starts.
+    pub(crate) fn configure(&self, from: &str, to: &str) {
+        let path = self.path("evenkeel.toml");
+        let text = std::fs::read_to_string(&path).expect("readable");
+        assert!(text.contains(from), "{from}");
+        std::fs::write(path, text.replace(from, to)).expect("written");
+    }
+
     fn command(&self) -> Command {
         let mut command = bare();
+        command.env("CREDENTIALS_DIRECTORY", self.path("secrets"));
         command.arg("--config").arg(self.path("evenkeel.toml"));
         command
     }
@@ -98,7 +119,8 @@ impl Home {
         live
     }
 
-    async fn ready(&self) {
+    /// Waits until the daemon answers.
+    pub(crate) async fn ready(&self) {
         until_empty("the daemon answers", async || {
             let told = self.ask(&["status"]).await;
             if told.code == Some(0) { vec![] } else { vec![told.err, self.log()] }
@@ -110,8 +132,7 @@ impl Home {
     pub(crate) async fn open(&self, world: &World) -> Live {
         let live = self.serve().await;
         self.ask(&["init", "--from", "erp", "--yes"]).await.json();
-        let hooks = format!("http://{}/webhooks/shopify/shop", self.web);
-        world.post("webhooks", serde_json::json!({"url": hooks})).await;
+        world.post("webhooks", serde_json::json!({"url": self.hooks()})).await;
         live
     }
 
@@ -137,6 +158,24 @@ impl Home {
             left
         })
         .await;
+    }
+
+    /// Waits until nothing is under way.
+    pub(crate) async fn rest(&self, world: &World) {
+        until_empty("nothing is under way", async || {
+            let quiet = world.get("quiet").await;
+            let outbox = self.ask(&["outbox"]).await.json();
+            let rows = outbox["rows"].as_array().expect("a list");
+            let left = rows.iter().map(Value::to_string);
+            left.chain((quiet["quiet"] != serde_json::json!(true)).then(|| quiet.to_string())).collect()
+        })
+        .await;
+    }
+
+    /// Returns the daemon's metrics.
+    pub(crate) async fn figures(&self) -> String {
+        let answer = reqwest::get(format!("http://{}/metrics", self.web)).await.expect("the daemon answers");
+        answer.text().await.expect("text")
     }
 
     pub(crate) async fn verify(&self) -> Value {
@@ -195,6 +234,14 @@ impl Live {
 /// Tells whether a person wants to look at what a test leaves behind, and at the sales that it made.
 fn keep() -> bool {
     std::env::var_os("EVENKEEL_TEST_KEEP").is_some()
+}
+
+/// Returns a directory, and an address that nobody listens on at this moment.
+fn fresh() -> (TempDir, String) {
+    let mut dir = tempfile::tempdir().expect("a directory");
+    dir.disable_cleanup(keep());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+    (dir, free.expect("loopback has a free port").to_string())
 }
 
 /// Returns the binary with nothing that the environment adds.

@@ -1,11 +1,19 @@
 //! End to end: the daemon's parts against servers that speak the real protocols.
 
+mod afterthoughts;
+mod alerts;
 mod amazon;
+mod brake;
 mod command_line;
 mod crash;
+mod dead_letters;
 mod demo;
+mod golden;
 mod isolation;
 mod live;
+mod pauses;
+mod readme;
+mod shadow;
 mod shops;
 mod support;
 mod tidy;

@@ -5,6 +5,7 @@ use std::{
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    process::Stdio,
     time::Duration,
 };
 
@@ -15,52 +16,83 @@ use evenkeel::{
     core::{Command, command::Count},
     engine::{Daemon, reconcile::read_catalogue},
     model::{ChannelId, CountLine, Measure, Timestamp},
-    sandbox::{Addresses, Options, Running, Sandbox},
+    sandbox::{Options, Running, Sandbox},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Child,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How long anything may take before a test gives up. Nothing waits this long unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A sandbox in this process.
+/// The sandbox's delays, shortened.
+const SHORT: &str = r#"
+shopify = { webhook_retry_scale = 0.0001 }
+shoppers = { next_step_ms = { min = 50, max = 500 } }
+
+[amazon]
+visibility_ms = { min = 50, max = 200 }
+order_lag_ms = 50
+pending_ms = { min = 100, max = 500 }
+rate_scale = 500.0
+"#;
+
+/// A sandbox.
 pub(crate) struct World {
-    running: Running,
+    _runs: Runs,
+    /// Where it is looked at and meddled with.
+    control: String,
     client: reqwest::Client,
 }
 
+/// What ends the sandbox when it is dropped.
+enum Runs {
+    Here { _running: Running },
+    Apart { _child: Child },
+}
+
 impl World {
-    /// Starts a sandbox whose delays are short; `change` may alter it.
+    /// Starts a sandbox in this process; `change` may alter its options.
     pub(crate) async fn start(change: impl FnOnce(&mut Options)) -> World {
-        let mut options = Options::default();
+        let mut options: Options = toml::from_str(SHORT).expect("good options");
         options.catalogue.skus = 12;
         options.catalogue.fba_twins = 1;
-        options.amazon.visibility_ms = evenkeel::sandbox::Span { min: 50, max: 200 };
-        options.amazon.order_lag_ms = 50;
-        options.amazon.pending_ms = evenkeel::sandbox::Span { min: 100, max: 500 };
-        options.amazon.rate_scale = 500.0;
-        options.shoppers.next_step_ms = evenkeel::sandbox::Span { min: 50, max: 500 };
-        options.shopify.webhook_retry_scale = 0.0001;
         change(&mut options);
         let running = Sandbox::start(options).await.expect("the sandbox starts");
-        World { running, client: reqwest::Client::new() }
+        let control = running.addresses().control.to_string();
+        World { _runs: Runs::Here { _running: running }, control, client: reqwest::Client::new() }
     }
 
-    pub(crate) fn at(&self) -> Addresses {
-        self.running.addresses()
+    /// Starts `evenkeel sandbox` as a process of its own, with these options in addition.
+    pub(crate) async fn apart(more: &str) -> World {
+        let dir = tempfile::tempdir().expect("a directory");
+        let options = crate::live::file(dir.path(), "sandbox.toml", &format!("{SHORT}\n{more}"));
+        let mut command = crate::live::bare();
+        command.args(["sandbox", "--options", &options]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the sandbox starts");
+        let mut told = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut first = String::new();
+        timeout(PATIENCE, told.read_line(&mut first)).await.expect("it tells in time").expect("text");
+        let at: Value = serde_json::from_str(&first).unwrap_or_else(|error| panic!("{error}: {first}"));
+        let control = at["control"].as_str().expect("an address").to_owned();
+        World { _runs: Runs::Apart { _child: child }, control, client: reqwest::Client::new() }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let url = format!("http://{}/{path}", self.at().control);
+        let url = format!("http://{}/{path}", self.control);
         let answer = self.client.get(url).send().await.expect("the sandbox answers");
         answer.json().await.expect("JSON")
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
-        let url = format!("http://{}/{path}", self.at().control);
+        let url = format!("http://{}/{path}", self.control);
         let answer = self.client.post(url).json(&body).send().await.expect("the sandbox answers");
         let status = answer.status();
         let told: Value = answer.json().await.expect("JSON");
@@ -124,10 +156,16 @@ pub(crate) async fn config(world: &World, dir: &Path) -> String {
     secret(dir, "amazon-secret", &text("amazon", "client_secret"));
     secret(dir, "amazon-refresh", &text("amazon", "refresh_token"));
     secret(dir, "erp-key", &text("erp", "key"));
-    let ids = &systems["erp"]["ids"];
-    include_str!("../../src/cli/demo/evenkeel.toml")
+    filled(include_str!("../../src/cli/demo/evenkeel.toml"), &systems)
         .replace("@DIR@", &dir.display().to_string())
         .replace("@WEB@", "127.0.0.1:0")
+}
+
+/// Fills in where the sandbox's systems are and what they are called.
+pub(crate) fn filled(template: &str, systems: &Value) -> String {
+    let text = |system: &str, key: &str| systems[system][key].as_str().unwrap_or_default().to_owned();
+    let ids = &systems["erp"]["ids"];
+    template
         .replace("@SHOP@", &text("shopify", "shop"))
         .replace("@SHOPIFY@", &text("shopify", "base_url"))
         .replace("@LOCATION@", systems["shopify"]["location_id"].to_string().trim_matches('"'))
@@ -199,6 +237,23 @@ pub(crate) async fn until_empty<F: Future<Output = Vec<String>>>(what: &str, mut
     }
 }
 
+/// Returns every change of what a system shows that a client's write made, by the sandbox's own books.
+pub(crate) async fn writes(world: &World) -> Vec<Value> {
+    let changes = world.get("sales").await["changes"].clone();
+    let changes = changes.as_array().expect("a list").iter();
+    changes.filter(|change| change["cause"] == "write").cloned().collect()
+}
+
+#[track_caller]
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("`{value}` is no text"))
+}
+
+#[track_caller]
+pub(crate) fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_else(|| panic!("`{value}` is no number"))
+}
+
 /// Places an order and returns its id.
 pub(crate) async fn order(world: &World, on: &str, sku: &str, quantity: i64) -> String {
     let told =
@@ -206,13 +261,13 @@ pub(crate) async fn order(world: &World, on: &str, sku: &str, quantity: i64) -> 
     told["order"].as_str().expect("an id").to_owned()
 }
 
-/// Sends a webhook as Shopify does, signed with this secret, and returns the status of the answer.
-pub(crate) async fn webhook(web: &str, secret: &str, topic: &str, body: &[u8]) -> u16 {
+/// Sends a webhook to an address as Shopify does, signed with this secret, and returns the status of the answer.
+pub(crate) async fn webhook(to: &str, secret: &str, topic: &str, body: &[u8]) -> u16 {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("keys of any length");
     mac.update(body);
     let signature = STANDARD.encode(mac.finalize().into_bytes());
     let sent = reqwest::Client::new()
-        .post(format!("http://{web}/webhooks/shopify/shop"))
+        .post(to)
         .header("x-shopify-topic", topic)
         .header("x-shopify-hmac-sha256", signature)
         .header("x-shopify-shop-domain", "evenkeel-sandbox.myshopify.com")

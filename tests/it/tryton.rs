@@ -84,6 +84,7 @@ fn posting(order: &str, sequence: u32, lines: &[(&str, [i64; 5])]) -> Posting {
                 ids: code(item),
                 location: LocationId::new("main").expect("a name"),
                 target: totals(*target),
+                told: totals(*target),
             })
             .collect(),
     }
@@ -272,6 +273,22 @@ async fn units_added_to_an_order_make_another_sale() {
     erp.post("1006", 4, "SKU-0006", [5, 1, 0, 4, 0]).await;
     erp.see("SKU-0006", 96, 96).await;
     assert_eq!(erp.sales("1006").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_shipment_that_is_undone_comes_back_and_is_sold_once_more() {
+    let erp = tryton_or_skip!();
+    let item = "SKU-0019";
+    erp.post("1019", 1, item, [3, 0, 0, 2, 0]).await;
+    erp.see(item, 98, 97).await;
+    let mut undo = posting("1019", 2, &[(item, [3, 0, 0, 0, 0])]);
+    undo.lines[0].told = totals([3, 0, 0, 2, 0]);
+    assert_eq!(erp.on_hand.post(&undo).await, Outcome::Applied);
+    erp.see(item, 100, 97).await;
+    assert_eq!(erp.on_hand.posted(&undo).await, Ok(vec![totals([5, 0, 0, 0, 0])]));
+    let again = posting("1019", 3, &[(item, [3, 1, 0, 2, 0])]);
+    assert_eq!(erp.on_hand.post(&again).await, Outcome::Applied);
+    erp.see(item, 98, 98).await;
 }
 
 #[tokio::test]

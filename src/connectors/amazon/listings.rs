@@ -27,6 +27,10 @@ pub(super) enum Reading {
     Absent,
     /// Amazon answers about this SKU, but not in a way that can be used.
     Unreadable(String),
+    /// What Amazon answered about this SKU was not understood.
+    Garbled(String),
+    /// Amazon failed for this SKU, and not for others: nothing was read.
+    Failed(String),
 }
 
 impl Reading {
@@ -35,6 +39,7 @@ impl Reading {
             Reading::Listing(listing) => listing.observed(),
             Reading::Absent => Observed::Absent,
             Reading::Unreadable(why) => Observed::Unwritable { why: why.clone() },
+            Reading::Garbled(why) | Reading::Failed(why) => Observed::Unread { why: why.clone() },
         }
     }
 }
@@ -42,30 +47,70 @@ impl Reading {
 impl Amazon {
     /// Reads the SKUs, each once, up to twenty in one call.
     ///
-    /// A SKU that the search leaves out is asked for by itself: only that answer tells that it is absent.
+    /// A SKU that the search leaves out is asked for by itself: only that answer tells that it is absent. Where one SKU
+    /// makes a call fail, the others are read without it.
     pub(super) async fn look(&self, skus: &BTreeSet<&str>) -> Result<BTreeMap<String, Reading>, Fault> {
         let mut readings = BTreeMap::new();
+        let mut alive = false;
         let together: Vec<&str> = skus.iter().copied().filter(|sku| encode::fits_list(sku)).collect();
-        // One SKU is cheaper by itself, unless its path has trouble.
-        let together = if together.len() > 1 { together } else { Vec::new() };
-        for chunk in together.chunks(PAGE_MAX) {
+        let mut open: Vec<&[&str]> = together.chunks(PAGE_MAX).rev().collect();
+        while let Some(chunk) = open.pop() {
+            // One SKU is cheaper by itself, unless its path has trouble.
+            if chunk.len() < 2 {
+                continue;
+            }
             match self.search_for(chunk).await {
-                Ok(found) => readings.extend(found),
-                // One of them may have spoilt it for all: each is asked for by itself.
-                Err(Fault::Refused(_) | Fault::Malformed(_)) => {}
+                Ok(found) => {
+                    alive = true;
+                    readings.extend(found);
+                }
+                // One of them may have spoilt it for all.
+                Err(fault) if self.is_of_few(&fault, &mut alive).await => {
+                    let (first, second) = chunk.split_at(chunk.len() / 2);
+                    open.extend([second, first]);
+                }
                 Err(fault) => return Err(fault),
             }
         }
         readings.retain(|sku, _| skus.contains(sku.as_str()));
         for sku in skus {
             if !readings.contains_key(*sku) {
-                readings.insert((*sku).to_owned(), self.look_at(sku).await?);
+                let reading = match self.look_at(sku).await {
+                    Ok(reading) => reading,
+                    Err(fault) if self.is_of_few(&fault, &mut alive).await => {
+                        Reading::Failed(fault.to_string())
+                    }
+                    Err(fault) => return Err(fault),
+                };
+                readings.insert((*sku).to_owned(), reading);
             }
         }
         for (sku, reading) in &readings {
             self.note(sku, reading);
         }
         Ok(readings)
+    }
+
+    /// Tells whether a fault may be about some of the SKUs that were asked for, and not about Amazon as a whole:
+    /// where nothing was read yet (`alive`), another read tells.
+    async fn is_of_few(&self, fault: &Fault, alive: &mut bool) -> bool {
+        match fault {
+            Fault::Refused(_) => true,
+            Fault::Server { .. } | Fault::Malformed(_) => {
+                if !*alive {
+                    let probe = self.caller.read(&encode::search_all(&self.options, None, None)).await;
+                    *alive = probe.is_ok_and(|answer| {
+                        decode::page(&answer.body, &self.options.marketplace_ids).is_ok()
+                    });
+                }
+                *alive
+            }
+            Fault::Timeout(_)
+            | Fault::Disconnected(_)
+            | Fault::Throttled { .. }
+            | Fault::Unauthorized(_)
+            | Fault::NotOffered(_) => false,
+        }
     }
 
     /// Reads one SKU by its path, or by search where the path has trouble.
@@ -88,7 +133,7 @@ impl Amazon {
     async fn search_for_one(&self, sku: &str) -> Result<Reading, Fault> {
         match self.search_for(&[sku]).await {
             Ok(mut found) => Ok(found.remove(sku).unwrap_or(Reading::Absent)),
-            Err(Fault::Refused(why) | Fault::Malformed(why)) => Ok(Reading::Unreadable(why)),
+            Err(Fault::Refused(why)) => Ok(Reading::Unreadable(why)),
             Err(fault) => Err(fault),
         }
     }
@@ -113,7 +158,10 @@ impl Amazon {
             Reading::Listing(listing) if listing.stock.unwritable().is_none() => {
                 self.guard.allow(sku, listing.marketplace.as_deref().unwrap_or(self.first_marketplace()));
             }
-            Reading::Listing(_) | Reading::Absent | Reading::Unreadable(_) => self.guard.forbid(sku),
+            Reading::Listing(_) | Reading::Absent | Reading::Unreadable(_) | Reading::Garbled(_) => {
+                self.guard.forbid(sku);
+            }
+            Reading::Failed(_) => {}
         }
     }
 
@@ -143,7 +191,7 @@ impl Amazon {
 fn named(listing: Result<Listing, Unread>) -> Option<(String, Reading)> {
     match listing {
         Ok(listing) => Some((listing.sku.clone(), Reading::Listing(listing))),
-        Err(unread) => Some((unread.sku?, Reading::Unreadable(unread.why))),
+        Err(unread) => Some((unread.sku?, Reading::Garbled(unread.why))),
     }
 }
 
@@ -154,7 +202,7 @@ fn reading(body: &[u8], sku: &str, marketplaces: &[String]) -> Reading {
             Reading::Unreadable(format!("asked for SKU `{sku}`, Amazon answered about `{}`", listing.sku))
         }
         Ok(listing) => Reading::Listing(listing),
-        Err(why) => Reading::Unreadable(why),
+        Err(why) => Reading::Garbled(why),
     }
 }
 

@@ -152,8 +152,8 @@ fn order(value: &Value) -> Result<OrderSnapshot, String> {
     let by = match fulfillment.fulfilled_by.as_deref() {
         Some("MERCHANT") => FulfilledBy::Merchant,
         Some("AMAZON") => FulfilledBy::Channel,
-        None => FulfilledBy::Unknown,
-        Some(other) => return Err(format!("`fulfilledBy` is `{}`", http::excerpt(other.as_bytes()))),
+        // Its listing may tell. If not, the order is kept and waits, and a person is alerted.
+        None | Some(_) => FulfilledBy::Unknown,
     };
     Ok(OrderSnapshot {
         order: OrderId::new(&raw.order_id).map_err(|e| e.to_string())?,

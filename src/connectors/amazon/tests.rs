@@ -297,6 +297,54 @@ async fn one_sku_that_spoils_a_search_does_not_hide_the_others() {
     assert!(matches!(&seen[1], Observed::Unwritable { .. }), "{seen:?}");
 }
 
+/// A search that fails for the SKU `bad` only, as does its path; everything else can be read.
+fn all_but_bad(request: &str, bad: &(u16, Value)) -> (u16, Value) {
+    let one = |sku: &str| listing(sku, "DEFAULT", 1);
+    match request {
+        r if r.starts_with("PATCH") => accepted(),
+        r if r.contains("bad") => bad.clone(),
+        r if r.contains("identifiers=") => {
+            let skus = r.split("identifiers=").nth(1).and_then(|rest| rest.split('&').next());
+            found(&skus.expect("named").split(',').map(one).collect::<Vec<_>>())
+        }
+        r if r.contains("sortBy=") => found(&[one("A")]),
+        r => (200, one(r.split("A1SELLER/").nth(1).and_then(|rest| rest.split('?').next()).expect("a SKU"))),
+    }
+}
+
+#[tokio::test]
+async fn one_sku_that_amazon_fails_for_does_not_hold_up_the_others() {
+    for bad in [(503, json!({})), (200, json!("what is this"))] {
+        let (fake, amazon) = Fake::start(move |request, _| all_but_bad(request, &bad)).await;
+        let skus = ["A", "B", "C", "D", "E", "bad", "F", "G"];
+        let seen = amazon.read_back(&skus.map(ids)).await.expect("the others can be read");
+        for (sku, seen) in skus.iter().zip(&seen) {
+            match seen {
+                Observed::Seen(_) => assert_ne!(*sku, "bad"),
+                Observed::Unread { .. } => assert_eq!(*sku, "bad"),
+                Observed::Absent | Observed::Unwritable { .. } => panic!("{sku}: {seen:?}"),
+            }
+        }
+        let calls = fake.seen().len();
+        assert!(calls <= 10, "{calls} calls");
+        // By itself, too: Amazon is there.
+        let alone = amazon.read_back(&[ids("bad")]).await;
+        assert!(matches!(alone.as_deref(), Ok([Observed::Unread { .. }])), "{alone:?}");
+        let (_fake, anew) = Fake::start(|r, _| all_but_bad(r, &(503, json!({})))).await;
+        let outcomes = anew.write(&["A", "bad", "B"].map(|sku| put(sku, 1))).await;
+        let got: Vec<&str> = kinds(&outcomes).iter().map(|kind| kind.0).collect();
+        assert_eq!(got, ["accepted", "not sent", "accepted"]);
+    }
+}
+
+#[tokio::test]
+async fn where_amazon_fails_for_all_nothing_is_asked_one_by_one() {
+    let (fake, amazon) = Fake::start(|_, _| (503, json!({}))).await;
+    let skus: Vec<Identifiers> = (0..20).map(|n| ids(&format!("S{n}"))).collect();
+    assert!(matches!(amazon.read_back(&skus).await, Err(Fault::Server { status: 503, .. })));
+    assert_eq!(fake.seen().len(), 2);
+}
+
 #[tokio::test]
 async fn reads_fail_with_the_fault_they_met() {
     let at = |status| async move {

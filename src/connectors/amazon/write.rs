@@ -196,6 +196,9 @@ fn kept_out(read: &Result<BTreeMap<String, Reading>, Fault>, sku: &str) -> Outco
     match read {
         Ok(readings) => match readings.get(sku).map(Reading::observed) {
             Some(Observed::Unwritable { why }) => rejected(format!("not written: {why}")),
+            Some(Observed::Unread { why }) => {
+                Outcome::NotSent { reason: format!("who fulfils it could not be read: {why}") }
+            }
             Some(Observed::Absent) => rejected(format!("Amazon has no listing with the SKU `{sku}`")),
             // Read as writable, and forgotten or contradicted meanwhile.
             Some(Observed::Seen(_)) | None => {

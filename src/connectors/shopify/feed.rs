@@ -1,5 +1,7 @@
 //! Reading orders: those changed since a moment, and one by its id.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,6 +34,10 @@ const MORE_MAX: usize = 400;
 /// After how many orders paging begins anew at the newest that was read: Shopify pages no deeper than 25,000.
 const WINDOW: usize = 20_000;
 
+/// How far the shop's list of orders may be behind the orders themselves. One that was changed more recently may stand
+/// where its last change but one put it, so its time says nothing of those around it.
+const LIST_LAG: Duration = Duration::from_secs(10 * 60);
+
 /// Where the feed goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
@@ -41,7 +47,7 @@ struct Place {
     after: Option<String>,
     /// How many orders of the window were read.
     read: usize,
-    /// The newest change that was read.
+    /// The newest change that was read, those aside that may stand elsewhere than their time says.
     newest: Timestamp,
 }
 
@@ -86,19 +92,26 @@ pub(super) async fn orders(
     let next = info.next().map_err(Fault::Malformed)?;
 
     let mut page = OrderPage::default();
+    // A shop that fails to tell one order's further pages would hold up this page once for each such order.
+    let mut asks = Some(caller);
     for node in nodes {
-        match whole(caller, node).await? {
-            Ok(order) => page.orders.push(order),
-            Err(why) => {
-                let body = Bytes::from(node.to_string());
-                page.unreadable.push(Unreadable { id: id_of(node), why, body });
+        match whole(asks, node).await {
+            Ok(Ok(order)) => page.orders.push(order),
+            Ok(Err(why)) => page.unreadable.push(unreadable(node, why)),
+            Err(fault) => {
+                asks = None;
+                match id_of(node).map(|id| OrderId::new(&id)) {
+                    Some(Ok(order)) => page.unread.push(order),
+                    Some(Err(_)) | None => page.unreadable.push(unreadable(node, fault.to_string())),
+                }
             }
         }
     }
     let newest = page.orders.iter().map(|order| order.version).max();
     match next {
         Some(next) => {
-            let place = place.then(nodes.len(), newest, next);
+            let place = place.then(nodes.len(), settled(&page.orders, said.at), next);
+            page.read_through = Some(place.newest);
             page.next =
                 Some(Cursor(serde_json::to_string(&place).map_err(|e| Fault::Malformed(e.to_string()))?));
         }
@@ -106,6 +119,17 @@ pub(super) async fn orders(
         None => page.read_through = Some(said.at.or(newest).unwrap_or(since).max(since)),
     }
     Ok(page)
+}
+
+/// Returns the newest change among orders that surely stand where it put them, in an answer of `at`.
+fn settled(orders: &[OrderSnapshot], at: Option<Timestamp>) -> Option<Timestamp> {
+    let lag = i64::try_from(LIST_LAG.as_millis()).ok()?;
+    let until = at?.plus_millis(-lag);
+    orders.iter().map(|order| order.version).filter(|version| *version <= until).max()
+}
+
+fn unreadable(node: &Value, why: String) -> Unreadable {
+    Unreadable { id: id_of(node), why, body: Bytes::from(node.to_string()) }
 }
 
 /// Reads one order whole.
@@ -118,18 +142,19 @@ pub(super) async fn order(caller: &Caller, id: &OrderId) -> Result<Option<OrderS
     if node.is_null() {
         return Ok(None);
     }
-    whole(caller, node).await?.map(Some).map_err(Fault::Malformed)
+    whole(Some(caller), node).await?.map(Some).map_err(Fault::Malformed)
 }
 
 /// Reads an order's further pages, if it has any, and takes from it what the ledger needs. The inner error says why the
-/// order itself cannot be read.
-async fn whole(caller: &Caller, node: &Value) -> Result<Result<OrderSnapshot, String>, Fault> {
+/// order itself cannot be read. Without a caller, an order that has further pages fails.
+async fn whole(caller: Option<&Caller>, node: &Value) -> Result<Result<OrderSnapshot, String>, Fault> {
     let (mut order, mut open) = match read(node) {
         Ok(read) => read,
         Err(why) => return Ok(Err(why)),
     };
     for _ in 0..MORE_MAX {
         let Some(more) = open.pop() else { return Ok(order.snapshot(Told::Fetched)) };
+        let Some(caller) = caller else { return Err(Fault::NotOffered("a further page")) };
         let data = further(caller, &more).await?;
         match order.add(more.of, &data) {
             Ok(Some(after)) => open.push(More { after, ..more }),

@@ -13,7 +13,8 @@
 //!   that were. `no_restock` says only that money went back: the unit may lie at the buyer's, may still be shipped
 //!   (then it is still fulfillable), or may have been taken off the order because it is not there. Shopify accepts
 //!   `return` for units that were never shipped; they too are on sale again.
-//! - Edits and cancellations leave refund rows. Cancelling alone puts nothing on sale: only the rows do.
+//! - Edits and cancellations leave refund rows, without money where none moves. Taking units off alone puts nothing on
+//!   sale: only the rows do.
 
 use serde_json::Value;
 
@@ -111,9 +112,10 @@ impl Restock {
 /// How the order came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
-    /// By a webhook. It may have been made in the middle of a cancellation, so what no row explains stays open.
+    /// By a webhook. It may have been made in the middle of an edit or a cancellation, so what no row explains stays
+    /// open.
     Pushed,
-    /// By a query. What no row explains on a cancelled order will not be shipped and was not put on sale.
+    /// By a query. Units taken off that no row explains will not be shipped and were not put on sale.
     Fetched,
 }
 
@@ -128,8 +130,10 @@ struct Units {
     cancel: i64,
     back: i64,
     legacy: i64,
-    /// The order is cancelled, and that counts although no row says what became of the units.
-    given_up: bool,
+    rows: i64,
+    cancelled: bool,
+    /// No row is to come that says what became of the units.
+    settled: bool,
 }
 
 impl Units {
@@ -155,10 +159,11 @@ impl Units {
         released += (self.legacy - legacy_gone - legacy_back).min(unshipped - released);
 
         let removed = (self.ordered - self.current).max(0);
-        let lost = if self.given_up && self.fulfillable == 0 {
+        let explained = if self.settled { removed } else { removed.min(self.rows) };
+        let lost = if self.settled && self.cancelled && self.fulfillable == 0 {
             unshipped - released
         } else {
-            (removed - released - returned).max(0)
+            (explained - released - returned).max(0)
         };
         let written_off = lost.min((gone - released).max(0));
         Totals {
@@ -208,23 +213,25 @@ impl Order {
         })
     }
 
-    /// Tells whether the order is cancelled, and something on it is neither shipped nor explained by a refund.
-    pub(super) fn is_cancelled_halfway(&self) -> bool {
-        let open = |line: &Line| match self.units(line, Told::Pushed) {
+    /// Tells whether units were taken off the order, by an edit or a cancellation, that no refund explains.
+    pub(super) fn is_halfway(&self) -> bool {
+        let halfway = |line: &Line| match self.units(line, Told::Pushed) {
             Ok(units) => {
                 let totals = units.totals();
-                let settled = totals.released.units() + totals.written_off.units() + totals.fulfilled.units();
-                settled < totals.ordered.units()
+                let gone = totals.released.units() + totals.written_off.units() + totals.fulfilled.units();
+                let open = gone < totals.ordered.units();
+                (self.cancelled && open) || Units { settled: true, ..units }.totals() != totals
             }
             Err(_) => true,
         };
-        self.cancelled && self.lines.iter().filter(|line| line.is_stock()).any(open)
+        self.lines.iter().filter(|line| line.is_stock()).any(halfway)
     }
 
     fn units(&self, line: &Line, told: Told) -> Result<Units, String> {
         let mut sum = Units {
             ordered: units("quantity", line.quantity)?,
-            given_up: self.cancelled && told == Told::Fetched,
+            cancelled: self.cancelled,
+            settled: told == Told::Fetched,
             ..Units::default()
         };
         for shipped in self.shipped.iter().filter(|shipped| shipped.line == line.id) {
@@ -235,10 +242,9 @@ impl Order {
                 Shipping::Void => {}
             }
         }
-        let mut refunded = 0;
         for refund in self.refunded.iter().filter(|refund| refund.line == line.id) {
             let quantity = units("refunded quantity", refund.quantity)?;
-            refunded += quantity;
+            sum.rows += quantity;
             match refund.restock {
                 Restock::Cancel => sum.cancel += quantity,
                 Restock::Return => sum.back += quantity,
@@ -247,7 +253,7 @@ impl Order {
             }
         }
         // Both are told by every version that is followed; without them the rows alone must do.
-        sum.current = line.current.unwrap_or(sum.ordered - refunded).max(0);
+        sum.current = line.current.unwrap_or(sum.ordered - sum.rows).max(0);
         let to_ship = sum.ordered - sum.shipped - sum.under_way - sum.cancel;
         sum.fulfillable = line.fulfillable.unwrap_or(to_ship).max(0);
         Ok(sum)

@@ -351,7 +351,8 @@ async fn the_order_feed_is_read_page_by_page_and_a_poisoned_order_holds_nothing_
     assert_eq!(page.unreadable.len(), 1);
     assert_eq!(page.unreadable[0].id.as_deref(), Some("66"));
     assert!(page.unreadable[0].why.contains("not a time"), "{}", page.unreadable[0].why);
-    assert_eq!(page.read_through, None, "there is more to read");
+    let change = page.orders[0].version;
+    assert_eq!(page.read_through, Some(change), "there is more to read, and nothing older than this");
 
     let page = shop.orders(since, page.next.as_ref()).await.expect("it answers");
     assert_eq!((page.orders, page.next), (Vec::new(), None));
@@ -360,6 +361,20 @@ async fn the_order_feed_is_read_page_by_page_and_a_poisoned_order_holds_nothing_
     let asked = asked.all();
     assert_eq!(asked[0]["variables"]["query"], "updated_at:>='2026-06-25T01:33:55Z'");
     assert_eq!(asked[1]["variables"]["after"], "c1");
+}
+
+#[tokio::test]
+async fn an_order_that_has_just_changed_proves_nothing_of_those_around_it() {
+    let (shop, _) = shop(|_| {
+        let mut fresh = fetched();
+        fresh["updatedAt"] = json!("2026-06-26T01:59:00Z");
+        let page = json!({"nodes": [fetched(), fresh], "pageInfo": {"hasNextPage": true, "endCursor": "c1"}});
+        let headers = [("date", "Fri, 26 Jun 2026 02:00:00 GMT")];
+        (headers, json!({"data": {"orders": page}}).to_string()).into_response()
+    })
+    .await;
+    let page = shop.orders(Timestamp::from_millis(0), None).await.expect("it answers");
+    assert_eq!(page.read_through, Some(page.orders[0].version));
 }
 
 #[tokio::test]
@@ -391,6 +406,33 @@ async fn an_order_that_does_not_fit_into_a_page_is_read_to_its_end() {
         asked.all()[2]["variables"],
         json!({"id": "gid://shopify/Order/9407199254740993", "first": 250, "after": "b"})
     );
+}
+
+#[tokio::test]
+async fn an_order_whose_further_pages_fail_holds_up_no_page_of_the_feed() {
+    let (shop, asked) = shop(|variables| {
+        if !variables["query"].is_string() {
+            return axum::http::StatusCode::BAD_GATEWAY.into_response();
+        }
+        let order = |id: u64, more: bool| {
+            let mut order = fetched();
+            order["id"] = json!(gid::gid("Order", id));
+            order["lineItems"]["pageInfo"] = json!({"hasNextPage": more, "endCursor": more.then_some("a")});
+            order
+        };
+        let nodes = json!([order(1, false), order(2, true), order(3, true), order(4, false)]);
+        said(&json!({"data": {"orders": {"nodes": nodes, "pageInfo": {"hasNextPage": false, "endCursor": null}}}}))
+    })
+    .await;
+    let page = shop.orders(Timestamp::from_millis(0), None).await.expect("the page is there");
+    let names = |orders: &[OrderId]| orders.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let read: Vec<OrderId> = page.orders.iter().map(|order| order.order.clone()).collect();
+    assert_eq!(
+        (names(&read), names(&page.unread)),
+        (vec!["1".into(), "4".into()], vec!["2".into(), "3".into()])
+    );
+    assert_eq!(page.unreadable, []);
+    assert_eq!(asked.all().len(), 2, "a shop that fails is not asked once for each order");
 }
 
 #[tokio::test]

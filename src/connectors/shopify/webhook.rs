@@ -109,7 +109,7 @@ fn order(body: &[u8]) -> Result<Vec<Fact>, String> {
         Pushed::Partial(id) => return Ok(vec![fact(id)?]),
     };
     let mut facts = vec![Fact::Order(order.snapshot(Told::Pushed)?)];
-    if order.is_cancelled_halfway() {
+    if order.is_halfway() {
         facts.push(fact(order.id)?);
     }
     Ok(facts)

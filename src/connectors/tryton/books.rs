@@ -10,6 +10,8 @@ use crate::model::{Quantity, Totals};
 pub(super) enum Kind {
     Sale,
     Return,
+    /// Brings back what was shipped and, at the channel, is not any more.
+    Undo,
     WriteOff,
 }
 
@@ -18,6 +20,7 @@ impl Kind {
         match self {
             Kind::Sale => 's',
             Kind::Return => 'r',
+            Kind::Undo => 'u',
             Kind::WriteOff => 'w',
         }
     }
@@ -41,7 +44,7 @@ impl Name {
     /// The search at the ERP is by prefix and may ignore case, so it also finds other orders' documents.
     pub(super) fn parse(text: &str, reference: &str) -> Option<Name> {
         let rest = text.strip_prefix(reference)?.strip_prefix('/')?;
-        [Kind::Sale, Kind::Return, Kind::WriteOff].into_iter().find_map(|kind| {
+        [Kind::Sale, Kind::Return, Kind::Undo, Kind::WriteOff].into_iter().find_map(|kind| {
             let digits = rest.strip_prefix(kind.letter())?;
             let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
             let sequence = digits.parse().ok().filter(|_| plain)?;
@@ -276,6 +279,9 @@ pub(super) struct Sums {
     /// On return sales in any state.
     pub announced: i64,
     pub returned: i64,
+    /// On documents that undo shipments, in any state, and what has come back by them.
+    pub undone: i64,
+    pub undone_back: i64,
     /// On write-offs in any state.
     pub lost: i64,
     pub written_off: i64,
@@ -306,6 +312,10 @@ impl Books {
                         sums.announced += line.quantity;
                         sums.returned += line.done();
                     }
+                    Kind::Undo => {
+                        sums.undone += line.quantity;
+                        sums.undone_back += line.done();
+                    }
                     Kind::WriteOff => {}
                 }
             }
@@ -331,7 +341,7 @@ impl Books {
             // A cancelled shipment frees its units at once, whatever is decided later.
             released: Quantity::new(sums.cancelled + sums.loose - written_off),
             written_off: Quantity::new(written_off),
-            fulfilled: Quantity::new(sums.fulfilled),
+            fulfilled: Quantity::new(sums.fulfilled - sums.undone_back),
             returned: Quantity::new(sums.returned),
         }
     }
@@ -369,6 +379,7 @@ mod tests {
         }
         check("evk:shop:1001/s1", Some((Kind::Sale, 1)));
         check("evk:shop:1001/r20", Some((Kind::Return, 20)));
+        check("evk:shop:1001/u3", Some((Kind::Undo, 3)));
         check("evk:shop:1001/w4294967295", Some((Kind::WriteOff, u32::MAX)));
         check("evk:shop:10011/s1", None);
         check("evk:shop:1001/s1/s1", None);

@@ -133,10 +133,12 @@ pub(super) struct Want {
     pub written_off: i64,
     pub fulfilled: i64,
     pub returned: i64,
+    /// The most that was ever told to be shipped.
+    pub told: i64,
 }
 
 impl Want {
-    pub(super) fn new(code: &str, target: &Totals) -> Want {
+    pub(super) fn new(code: &str, target: &Totals, told: &Totals) -> Want {
         Want {
             code: code.to_owned(),
             ordered: target.ordered.units(),
@@ -144,7 +146,14 @@ impl Want {
             written_off: target.written_off.units(),
             fulfilled: target.fulfilled.units(),
             returned: target.returned.units(),
+            told: told.fulfilled.units().max(target.fulfilled.units()),
         }
+    }
+
+    /// Returns how many units were shipped as we told it and, at the channel, are not any more. What a person has
+    /// shipped ahead of us is left alone.
+    fn to_undo(&self, sums: &Sums) -> i64 {
+        ((sums.fulfilled - sums.undone).min(self.told) - self.fulfilled).max(0)
     }
 
     /// Returns how many units are still to be cancelled: also those that Tryton has on sales beyond the order.
@@ -159,9 +168,10 @@ impl Want {
 
 /// Returns what comes next for the targets by product. `sequence` is the posting's own.
 pub(super) fn next<'a>(books: &'a Books, wants: &'a BTreeMap<i64, Want>, sequence: u32) -> Step {
-    let sums = wants.keys().map(|&product| (product, books.sums(product))).collect();
+    let sums =
+        wants.iter().map(|(&product, want)| (product, books.sums(product).without_undone(want))).collect();
     let plan = Plan { books, wants, sums, sequence };
-    let stages: [fn(&Plan<'a>) -> Option<Step>; 11] = [
+    let stages: [fn(&Plan<'a>) -> Option<Step>; 12] = [
         Plan::doubles,
         Plan::unfinished,
         Plan::missing_sale,
@@ -170,11 +180,21 @@ pub(super) fn next<'a>(books: &'a Books, wants: &'a BTreeMap<i64, Want>, sequenc
         Plan::stale_picks,
         Plan::ship,
         Plan::missing_return,
+        Plan::missing_undo,
         Plan::receipts,
         Plan::write_off,
         Plan::tidy,
     ];
     stages.iter().find_map(|stage| stage(&plan)).unwrap_or(Step::Done)
+}
+
+impl Sums {
+    /// Leaves out the shipments that are undone, or are to be. What is done stays done in Tryton: each such unit comes
+    /// back like a return, and is sold once more.
+    fn without_undone(self, want: &Want) -> Sums {
+        let undone = self.undone + want.to_undo(&self);
+        Sums { sold: self.sold - undone, fulfilled: self.fulfilled - undone, ..self }
+    }
 }
 
 struct Plan<'a> {
@@ -238,8 +258,17 @@ impl Plan<'_> {
     }
 
     fn missing_return(&self) -> Option<Step> {
-        let lines = self.missing(|want, sums| want.returned - sums.announced);
-        let name = Name { kind: Kind::Return, sequence: self.sequence };
+        self.bring_back(Kind::Return, self.missing(|want, sums| want.returned - sums.announced))
+    }
+
+    fn missing_undo(&self) -> Option<Step> {
+        let to_undo = |product, want: &Want| want.to_undo(&self.books.sums(product));
+        let lines = self.wants.iter().map(|(&product, want)| (product, to_undo(product, want)));
+        self.bring_back(Kind::Undo, lines.filter(|(_, units)| *units > 0).collect())
+    }
+
+    fn bring_back(&self, kind: Kind, lines: Vec<(i64, i64)>) -> Option<Step> {
+        let name = Name { kind, sequence: self.sequence };
         let origin = self.processed().next().map(|sale| sale.id);
         let back: Vec<_> = lines.iter().map(|(product, units)| (*product, -units)).collect();
         self.create(name, &lines, || Call::CreateSale { name, origin, lines: back })
@@ -277,7 +306,7 @@ impl Plan<'_> {
     }
 
     fn receipts(&self) -> Option<Step> {
-        let returns = self.books.sales.iter().filter(|sale| sale.name.kind == Kind::Return);
+        let returns = self.books.sales.iter().filter(|sale| sale.name.kind != Kind::Sale);
         returns.flat_map(|sale| &sale.receipts).find_map(|receipt| {
             let press = |button| Call::Press(On::Receipt, receipt.id, button);
             match receipt.state {

@@ -210,7 +210,7 @@ impl Job<'_> {
         lines
             .map(|(line, product)| {
                 let code = product.code.as_deref().unwrap_or_default();
-                (product.id, Want::new(code, &line.target))
+                (product.id, Want::new(code, &line.target, &line.told))
             })
             .collect()
     }

@@ -29,8 +29,8 @@ impl Draft<'_> {
     pub(super) fn tick(&mut self) -> Result<Reply, Refused> {
         let policies = self.policies()?;
         let wanted = conditions(self.state, &policies, self.now);
-        for (key, text) in &wanted {
-            self.raise(&policies, key, text);
+        for (key, condition) in &wanted {
+            self.raise(&policies, key, condition);
         }
         let over: Vec<AlertKey> =
             self.state.alerts.keys().filter(|key| !wanted.contains_key(key)).cloned().collect();
@@ -47,20 +47,25 @@ impl Draft<'_> {
         Ok(Reply::Done)
     }
 
-    fn raise(&mut self, policies: &Policies, key: &AlertKey, text: &str) {
+    fn raise(&mut self, policies: &Policies, key: &AlertKey, condition: &Condition) {
         let held = self.state.alerts.get(key);
         let repeat = policies.alerts.repeat_ms;
+        let Condition { text, waiting } = condition.clone();
         let alert = match held {
             Some(held) if held.firing => {
                 let told_at = held.told.filter(|(firing, _)| *firing).map(|(_, at)| at);
-                let again = repeat > 0 && told_at.is_some_and(|at| self.now.since(at) >= repeat);
-                if !again || held.send_at.is_some() {
+                let repeats = repeat > 0 && told_at.is_some_and(|at| self.now.since(at) >= repeat);
+                let again = waiting > held.waiting || (repeats && held.send_at.is_none());
+                if !again && waiting == held.waiting {
                     return;
                 }
-                Alert { text: text.to_owned(), send_at: Some(self.now), tries: 0, ..held.clone() }
+                let send_at = if again && policies.alerts.webhook { Some(self.now) } else { held.send_at };
+                let tries = if again { 0 } else { held.tries };
+                Alert { text, waiting, send_at, tries, ..held.clone() }
             }
             Some(_) | None => Alert {
-                text: text.to_owned(),
+                text,
+                waiting,
                 raised_at: self.now,
                 changed_at: self.now,
                 firing: true,
@@ -122,6 +127,7 @@ impl Draft<'_> {
         if told && policies.alerts.webhook {
             let alert = Some(Alert {
                 text: "it was over when it was told".to_owned(),
+                waiting: 0,
                 raised_at: self.now,
                 changed_at: self.now,
                 firing: false,
@@ -135,36 +141,52 @@ impl Draft<'_> {
     }
 }
 
-/// Returns every alert whose condition holds, with its text.
-fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<AlertKey, String> {
+/// Something that people are to know.
+#[derive(Debug, Clone)]
+struct Condition {
+    text: String,
+    /// How many things wait for a person; zero where that is not counted.
+    waiting: usize,
+}
+
+impl From<String> for Condition {
+    fn from(text: String) -> Condition {
+        Condition { text, waiting: 0 }
+    }
+}
+
+/// Returns every alert whose condition holds.
+fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<AlertKey, Condition> {
     let mut out = BTreeMap::new();
     for (channel, policy) in &policies.channels {
         let row = state.channels.get(channel);
         let said = [
-            (AlertKind::Late, late(state, policies, channel, now)),
-            (AlertKind::PostingLate, postings_late(state, policies, channel, now)),
+            (AlertKind::Late, late(state, policies, channel, now).map(Condition::from)),
+            (AlertKind::PostingLate, postings_late(state, policies, channel, now).map(Condition::from)),
             (AlertKind::DeadLetters, dead_letters(state, channel)),
             (AlertKind::Unmapped, unmapped(state, channel)),
             (AlertKind::Quarantine, quarantined(state, channel)),
             (AlertKind::Brake, braked(state, channel)),
-            (AlertKind::FeedLate, feed_late(state, channel, policy, now)),
+            (AlertKind::FeedLate, feed_late(state, channel, policy, now).map(Condition::from)),
         ];
-        for (kind, text) in said.into_iter().chain(row.and_then(circuit)) {
-            if let Some(text) = text {
-                out.insert(AlertKey { kind, subject: channel.to_string() }, text);
+        for (kind, condition) in said.into_iter().chain(row.and_then(circuit)) {
+            if let Some(condition) = condition {
+                out.insert(AlertKey { kind, subject: channel.to_string() }, condition);
             }
         }
     }
     out
 }
 
-/// Counts work of a kind, up to [`COUNT_MAX`], as people read it.
-fn count<'a>(work: impl Iterator<Item = &'a Work>) -> Option<String> {
-    match work.take(COUNT_MAX).count() {
-        0 => None,
-        COUNT_MAX => Some(format!("{COUNT_MAX} or more")),
-        count => Some(count.to_string()),
-    }
+/// Counts work of a kind, up to [`COUNT_MAX`], and says how many there are.
+fn counted<'a>(work: impl Iterator<Item = &'a Work>, say: impl Fn(&str) -> String) -> Option<Condition> {
+    let waiting = work.take(COUNT_MAX).count();
+    (waiting > 0).then(|| Condition { text: say(&spoken(waiting)), waiting })
+}
+
+/// Returns a count as people read it.
+fn spoken(count: usize) -> String {
+    if count < COUNT_MAX { count.to_string() } else { format!("{COUNT_MAX} or more") }
 }
 
 /// Tells whether nothing is meant to leave for a channel, so that nothing can be late.
@@ -181,7 +203,7 @@ fn late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp)
     let Some(Work::Unseen { listing, .. }) = state.index.of(Kind::Unseen, channel).find(due) else {
         return None;
     };
-    let count = count(state.index.of(Kind::Unseen, channel).take_while(due))?;
+    let count = spoken(state.index.of(Kind::Unseen, channel).take_while(due).take(COUNT_MAX).count());
     let sku = &listing.sku;
     Some(format!(
         "{count} stock changes are not seen live yet, the oldest for SKU {sku}; see `evenkeel outbox`"
@@ -194,38 +216,46 @@ fn postings_late(state: &State, policies: &Policies, channel: &ChannelId, now: T
     }
     let limit = now.plus_millis(-policies.alerts.after_ms);
     let due = |work: &&Work| matches!(work, Work::PostLate { deadline, .. } if *deadline <= limit);
-    let count = count(state.index.of(Kind::PostLate, channel).take_while(due))?;
-    Some(format!("{count} orders are not posted yet; see `evenkeel outbox`"))
+    let late = state.index.of(Kind::PostLate, channel).take_while(due).take(COUNT_MAX).count();
+    (late > 0).then(|| format!("{} orders are not posted yet; see `evenkeel outbox`", spoken(late)))
 }
 
-fn dead_letters(state: &State, channel: &ChannelId) -> Option<String> {
+fn dead_letters(state: &State, channel: &ChannelId) -> Option<Condition> {
     let legs = state.index.of(Kind::Parked, channel);
-    let count = count(legs.chain(state.index.of(Kind::PostParked, channel)))?;
-    Some(format!("{count} dead letters; see `evenkeel dead-letters`"))
+    let all = legs.chain(state.index.of(Kind::PostParked, channel));
+    counted(all, |count| format!("{count} dead letters; see `evenkeel dead-letters`"))
 }
 
-fn unmapped(state: &State, channel: &ChannelId) -> Option<String> {
-    let count = count(state.index.of(Kind::Unmapped, channel))?;
-    Some(format!("{count} orders have lines that no SKU was found for; see `evenkeel map list --unmatched`"))
+fn unmapped(state: &State, channel: &ChannelId) -> Option<Condition> {
+    counted(state.index.of(Kind::Unmapped, channel), |count| {
+        format!(
+            "{count} orders have lines of which it is not known what, or whose stock, they sell; see `evenkeel map list --unmatched`"
+        )
+    })
 }
 
-fn quarantined(state: &State, channel: &ChannelId) -> Option<String> {
-    let count = state.quarantine.values().filter(|item| item.channel == *channel).count();
-    (count > 0).then(|| format!("{count} messages could not be read; see `evenkeel dead-letters`"))
+fn quarantined(state: &State, channel: &ChannelId) -> Option<Condition> {
+    let waiting = state.quarantine.values().filter(|item| item.channel == *channel).count();
+    (waiting > 0).then(|| Condition {
+        text: format!("{waiting} messages could not be read; see `evenkeel dead-letters`"),
+        waiting,
+    })
 }
 
-fn braked(state: &State, channel: &ChannelId) -> Option<String> {
-    let held = state.held.values().rfind(|held| held.counter == *channel)?;
-    Some(format!("a count is held: {}; see `evenkeel dead-letters`", held.why))
+fn braked(state: &State, channel: &ChannelId) -> Option<Condition> {
+    let mut held = state.held.values().filter(|held| held.counter == *channel);
+    let waiting = held.clone().count();
+    let why = &held.next_back()?.why;
+    Some(Condition { text: format!("a count is held: {why}; see `evenkeel dead-letters`"), waiting })
 }
 
-fn circuit(row: &ChannelRow) -> Option<(AlertKind, Option<String>)> {
+fn circuit(row: &ChannelRow) -> Option<(AlertKind, Option<Condition>)> {
     match &row.circuit {
         Circuit::Open { unauthorized: Some(reason), .. } => {
-            Some((AlertKind::LaneStopped, Some(format!("credentials are refused: {reason}"))))
+            Some((AlertKind::LaneStopped, Some(format!("credentials are refused: {reason}").into())))
         }
         Circuit::Open { unauthorized: None, .. } => {
-            Some((AlertKind::CircuitOpen, Some("it does not answer; writes wait".to_owned())))
+            Some((AlertKind::CircuitOpen, Some("it does not answer; writes wait".to_owned().into())))
         }
         Circuit::Closed { .. } => None,
     }

@@ -9,7 +9,7 @@ use crate::{
         leg::{self, Event},
         mapping::{Resolved, resolve},
         record::{Record, Why},
-        state::{ListingRef, Unmatched},
+        state::{ListingRef, State, Unmatched},
     },
     model::{CatalogueItem, ChannelId, IdKind, Policies, Sku, Timestamp, policy::MappingRow},
 };
@@ -18,6 +18,20 @@ use crate::{
 const LISTINGS_MAX: usize = 1_000;
 /// The most waiting items of a channel that a mapping tries at once; the rest follows in portions.
 const WAITING_MAX: usize = 2_000;
+
+/// Tells why rows cannot be added to the mapping table, if so.
+pub fn mappable(state: &State, rows: &[MappingRow]) -> Result<(), Refused> {
+    let policies = state.policies().ok_or(Refused::NotConfigured)?;
+    for row in rows {
+        if !policies.channels.contains_key(&row.channel) {
+            return Err(Refused::NoChannel(row.channel.clone()));
+        }
+    }
+    match rows.iter().find(|row| !state.skus.contains_key(&row.sku)) {
+        Some(row) => Err(Refused::Nothing(format!("SKU {}", row.sku))),
+        None => Ok(()),
+    }
+}
 
 impl Draft<'_> {
     pub(super) fn configure(&mut self, policies: Policies) -> Result<Reply, Refused> {
@@ -191,15 +205,8 @@ impl Draft<'_> {
 
     /// Adds rows to the mapping table, and tries everything that waited for them.
     pub(super) fn map(&mut self, rows: Vec<MappingRow>) -> Result<Reply, Refused> {
-        for row in &rows {
-            self.channel(&row.channel)?;
-        }
+        mappable(self.state, &rows)?;
         let channels: BTreeSet<ChannelId> = rows.iter().map(|row| row.channel.clone()).collect();
-        for row in &rows {
-            if !self.state.skus.contains_key(&row.sku) {
-                return Err(Refused::Nothing(format!("SKU {}", row.sku)));
-            }
-        }
         self.emit(Record::Mapped { rows });
         let (mut bound, mut unmatched) = (0, 0);
         for channel in channels {

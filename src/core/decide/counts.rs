@@ -1,10 +1,13 @@
 //! Counts: taken over with what the counter did not know replayed on top, held if they would change too much.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use crate::{
     core::{
-        command::{Count, Refused, Reply},
+        command::{Count, ROWS_MAX, Refused, Reply},
         count::{Change, Untold, acked, held_by, on_hand},
         decide::Draft,
         ledger::{Cause, Entry, Kind, Stock, book},
@@ -12,6 +15,7 @@ use crate::{
         order::{Binding, Order},
         posting::{self, Step},
         record::{HeldCount, Record},
+        state::State,
     },
     model::{ChannelId, LocationId, OrderKey, Overflow, Quantity, Seq, Sku, Timestamp, Totals},
 };
@@ -28,15 +32,30 @@ struct Line {
 /// What is counted, summed per SKU and place.
 type Sums = BTreeMap<(Sku, LocationId), Quantity>;
 
+/// Returns what a part of a count would change of stock that is open already, without recording anything: the brake
+/// judges the changes of all parts together.
+pub fn changes(state: &State, count: &Count) -> Result<Vec<Change>, Refused> {
+    let judge = Judge { state };
+    let (lines, _) = judge.sum(count)?;
+    Ok(changes_of(&judge.lines(count, &lines)?.0))
+}
+
+/// Returns why the brake holds a count that would make these changes, if it does.
+pub fn braked(state: &State, changes: &[Change]) -> Option<String> {
+    held_by(&state.policies()?.brake, changes, state.index.opened())
+}
+
+fn changes_of(lines: &[Line]) -> Vec<Change> {
+    let open = lines.iter().filter(|line| line.opened);
+    open.map(|line| Change { before: line.before.on_hand, after: line.on_hand }).collect()
+}
+
 impl Draft<'_> {
     pub(super) fn count(&mut self, count: &Count) -> Result<Reply, Refused> {
-        self.channel(&count.counter)?;
-        if self.state.initialised.is_none() && !count.opening {
-            return Err(Refused::NotInitialised);
-        }
-        let (lines, unknown) = self.sum(count)?;
-        let (judged, deferred) = self.judge_lines(count, &lines)?;
-        let held = if count.opening { None } else { self.brake(&judged) };
+        self.may_count(count)?;
+        let (lines, unknown) = self.judging().sum(count)?;
+        let (judged, deferred) = self.judging().lines(count, &lines)?;
+        let held = if count.opening { None } else { braked(self.state, &changes_of(&judged)) };
         if let Some(why) = held {
             let lines = lines.into_iter().map(|((sku, location), quantity)| (sku, location, quantity));
             let held = self.hold(count, lines.collect(), why);
@@ -46,6 +65,41 @@ impl Draft<'_> {
         Ok(Reply::Counted { changed, deferred, held: None, unknown })
     }
 
+    pub(super) fn count_part(&mut self, count: &Count) -> Result<Reply, Refused> {
+        self.may_count(count)?;
+        let (lines, unknown) = self.judging().sum(count)?;
+        let (judged, deferred) = self.judging().lines(count, &lines)?;
+        let changed = self.take_over(count, judged)?;
+        Ok(Reply::Counted { changed, deferred, held: None, unknown })
+    }
+
+    pub(super) fn hold_whole(&mut self, count: &Count, why: String) -> Result<Reply, Refused> {
+        self.may_count(count)?;
+        let (lines, unknown) = self.judging().sum(count)?;
+        let lines = lines.into_iter().map(|((sku, location), quantity)| (sku, location, quantity));
+        let held = self.hold(count, lines.collect(), why);
+        Ok(Reply::Counted { changed: 0, deferred: 0, held, unknown })
+    }
+
+    fn may_count(&self, count: &Count) -> Result<(), Refused> {
+        self.channel(&count.counter)?;
+        if self.state.initialised.is_none() && !count.opening {
+            return Err(Refused::NotInitialised);
+        }
+        Ok(())
+    }
+
+    fn judging(&self) -> Judge<'_> {
+        Judge { state: self.state }
+    }
+}
+
+/// Works out what a count would do.
+struct Judge<'a> {
+    state: &'a State,
+}
+
+impl Judge<'_> {
     /// Sums the lines per SKU and location: an item may be counted in several places of a location.
     fn sum(&self, count: &Count) -> Result<(Sums, usize), Refused> {
         let mut sums = Sums::new();
@@ -64,7 +118,7 @@ impl Draft<'_> {
     }
 
     /// Works out what each line would do, and how many must wait for the next read.
-    fn judge_lines(&self, count: &Count, lines: &Sums) -> Result<(Vec<Line>, usize), Refused> {
+    fn lines(&self, count: &Count, lines: &Sums) -> Result<(Vec<Line>, usize), Refused> {
         let mut judged = Vec::new();
         let mut deferred = 0;
         for ((sku, location), quantity) in lines {
@@ -72,7 +126,7 @@ impl Draft<'_> {
                 deferred += 1;
                 continue;
             }
-            let line = self.judge_line(count, sku, location, *quantity);
+            let line = self.line(count, sku, location, *quantity);
             judged.push(line.map_err(|_| Refused::OutOfRange(format!("count of {sku}")))?);
         }
         Ok((judged, deferred))
@@ -88,7 +142,7 @@ impl Draft<'_> {
             || self.state.index.unposted(sku).any(under_way)
     }
 
-    fn judge_line(
+    fn line(
         &self,
         count: &Count,
         sku: &Sku,
@@ -150,21 +204,17 @@ impl Draft<'_> {
             None => untold.add(early, Totals::default(), policies.returns, true),
         }
     }
+}
 
-    fn brake(&self, lines: &[Line]) -> Option<String> {
-        let policies = self.state.policies()?;
-        let changes: Vec<Change> = lines
-            .iter()
-            .filter(|line| line.opened)
-            .map(|line| Change { before: line.before.on_hand, after: line.on_hand })
-            .collect();
-        held_by(&policies.brake, &changes, self.state.index.opened())
-    }
-
-    /// Keeps a count for a person. Of the same counter, one that covers an older one takes its place.
+impl Draft<'_> {
+    /// Keeps a count for a person, unless a held one says all of it. Of the same counter, one that covers an older one
+    /// takes its place.
     fn hold(&mut self, count: &Count, lines: Vec<(Sku, LocationId, Quantity)>, why: String) -> Option<Seq> {
         let same = |held: &&HeldCount| held.counter == count.counter && held.measure == count.measure;
-        let said = |held: &HeldCount| held.lines == lines;
+        let said = |held: &HeldCount| {
+            let held: BTreeSet<_> = held.lines.iter().collect();
+            lines.iter().all(|line| held.contains(line))
+        };
         if self.state.held.values().filter(same).any(said) {
             return None;
         }
@@ -183,12 +233,16 @@ impl Draft<'_> {
         }
         let (counter, measure) = (count.counter.clone(), count.measure);
         let (as_of, begun) = (count.as_of, count.begun);
-        self.emit(Record::Held { count: HeldCount { counter, measure, as_of, begun, lines, why } });
+        let outdated = BTreeSet::new();
+        let held = HeldCount { counter, measure, as_of, begun, lines, why, outdated };
+        self.emit(Record::Held { count: held });
         Some(self.seq)
     }
 
     /// Books the differences, opens what was not open, and passes the change on. On an error nothing is recorded.
     fn take_over(&mut self, count: &Count, lines: Vec<Line>) -> Result<usize, Refused> {
+        let told: BTreeSet<(Sku, LocationId)> =
+            lines.iter().map(|line| (line.sku.clone(), line.location.clone())).collect();
         let (counter, as_of, measure) = (count.counter.clone(), count.as_of, count.measure);
         let mut entries = Vec::new();
         let mut opened = Vec::new();
@@ -214,8 +268,23 @@ impl Draft<'_> {
             self.emit(Record::Counted { counter, as_of, measure, opened, entries });
             self.place_before(count, &places);
         }
+        self.outdate(count, &told);
         self.refresh_all(touched, as_of);
         Ok(changed)
+    }
+
+    /// What a count tells of, an earlier one that is held says nothing of any more.
+    fn outdate(&mut self, count: &Count, told: &BTreeSet<(Sku, LocationId)>) {
+        let earlier = |held: &HeldCount| held.counter == count.counter && held.begun < count.begun;
+        let outdated = |held: &HeldCount| -> Vec<(Sku, LocationId)> {
+            let lines = held.lines.iter().map(|(sku, at, _)| (sku.clone(), at.clone()));
+            lines.filter(|line| told.contains(line) && !held.outdated.contains(line)).collect()
+        };
+        let held = self.state.held.iter().filter(|(_, held)| earlier(held));
+        let all: Vec<(Seq, Vec<_>)> = held.map(|(id, held)| (*id, outdated(held))).collect();
+        for (id, lines) in all.into_iter().filter(|(_, lines)| !lines.is_empty()) {
+            self.emit(Record::Outdated { id, lines });
+        }
     }
 
     /// Tells the orders that came before an opening count whether they are older than it. Those that are belong to
@@ -250,7 +319,7 @@ impl Draft<'_> {
     /// Takes a held count over after all, or throws it away.
     ///
     /// It is judged anew against what is known today, because sales went on while it was held. SKUs that the counter
-    /// was told of since it was read are left to the next count.
+    /// was told of since it was read are left to the next count; what it has told of since, stays.
     pub(super) fn unhold(&mut self, id: Seq, release: bool) -> Result<Reply, Refused> {
         let Some(held) = self.state.held.get(&id).cloned() else {
             return Err(Refused::Nothing(format!("held count {id}")));
@@ -259,14 +328,35 @@ impl Draft<'_> {
             self.emit(Record::Unheld { id, released: false });
             return Ok(Reply::Done);
         }
+        if held.lines.len() > ROWS_MAX {
+            return Err(Refused::TooMany { rows: held.lines.len(), most: ROWS_MAX });
+        }
+        let all = 0..held.lines.len();
+        self.release(id, held, all)
+    }
+
+    pub(super) fn release_part(&mut self, id: Seq, lines: Range<usize>) -> Result<Reply, Refused> {
+        let held =
+            self.state.held.get(&id).filter(|held| lines.start <= lines.end && lines.end <= held.lines.len());
+        let held = held.cloned().ok_or_else(|| Refused::Nothing(format!("held count {id}")))?;
+        self.release(id, held, lines)
+    }
+
+    /// Takes over lines of a held count, and releases it with the last of them.
+    fn release(&mut self, id: Seq, held: HeldCount, part: Range<usize>) -> Result<Reply, Refused> {
         self.channel(&held.counter)?;
-        let HeldCount { counter, measure, as_of, begun, lines, .. } = held;
-        let sums = lines.into_iter().map(|(sku, location, quantity)| ((sku, location), quantity)).collect();
+        let HeldCount { counter, measure, as_of, begun, lines, outdated, .. } = held;
+        let last = part.end == lines.len();
+        let lines = lines.into_iter().skip(part.start).take(part.len());
+        let sums = lines.map(|(sku, location, quantity)| ((sku, location), quantity));
+        let sums = sums.filter(|(place, _)| !outdated.contains(place)).collect();
         let (opening, absent) = (false, Vec::new());
         let count = Count { counter, measure, as_of, begun, lines: Vec::new(), opening, absent };
-        let (judged, deferred) = self.judge_lines(&count, &sums)?;
+        let (judged, deferred) = self.judging().lines(&count, &sums)?;
         let changed = self.take_over(&count, judged)?;
-        self.emit(Record::Unheld { id, released: true });
+        if last {
+            self.emit(Record::Unheld { id, released: true });
+        }
         Ok(Reply::Counted { changed, deferred, held: None, unknown: 0 })
     }
 }

@@ -5,7 +5,7 @@ use crate::{
         allocation::Pause,
         circuit::Allowed,
         command::{Refused, Reply},
-        decide::{Draft, listing::strictest},
+        decide::{Draft, listing::strictest, missing::missing},
         index::{Kind, Work},
         leg::{Event, Leg, Sent, State},
         record::Why,
@@ -119,11 +119,9 @@ impl Draft<'_> {
                 None
             }
         });
-        let ready = self
-            .state
-            .index
-            .of(Kind::Ready, channel)
-            .filter_map(|work| if let Work::Ready { listing, .. } = work { Some(listing) } else { None });
+        let ready = self.state.index.of(Kind::Ready, channel).map_while(|work| {
+            if let Work::Ready { waits: false, listing, .. } = work { Some(listing) } else { None }
+        });
         let turn = |listing: &ListingRef| {
             let held = self.state.listing(listing)?;
             let (rank, turn) = self.turn(policy, held)?;
@@ -146,10 +144,17 @@ impl Draft<'_> {
             Some(base) if writes.look.is_none() && shows(base, leg.quantity) => Turn::Look,
             // What it shows is being found out. A compared write would be refused.
             Some(_) if writes.look.is_some() && (raise || policy.abilities.compare_and_set) => Turn::Wait,
-            Some(_) if raise && !raise_explained(self.fed_of(&held.channel), policy, held) => Turn::Wait,
+            Some(_) if raise && !self.may_raise(policy, held) => Turn::Wait,
             Some(base) => Turn::Write { compare: policy.abilities.compare_and_set.then_some(base) },
         };
         Some(((raise, leg.quantity), turn))
+    }
+
+    /// I5: the channel's orders were read past what explains the raise, and none of them is missing.
+    fn may_raise(&self, policy: &ChannelPolicy, held: &Listing) -> bool {
+        let fed = self.fed_of(&held.channel);
+        raise_explained(fed, policy, held)
+            && (!policy.abilities.sells || missing(self.state, held, fed).is_none())
     }
 
     fn fed_of(&self, channel: &ChannelId) -> Option<Fed> {
@@ -243,21 +248,29 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
         return Some("the channel's quantity and orders must be read first".into());
     }
     let raise = held.writes.floor().is_some_and(|floor| leg.quantity > floor);
-    (raise && !raise_explained(row.and_then(|row| row.fed), policy, held))
-        .then(|| "a raise waits until the channel's orders are read past its cause".to_owned())
+    if !raise || !policy.abilities.sells {
+        return None;
+    }
+    let fed = row.and_then(|row| row.fed);
+    if !raise_explained(fed, policy, held) {
+        return Some("a raise waits until the channel's orders are read past its cause".to_owned());
+    }
+    missing(state, held, fed).map(|why| format!("a raise waits: {why}"))
 }
 
 /// Tells whether a read of a channel's orders that began at `now` would let something go on: a look waits for its
 /// fence, a raise for its explanation, or an order must be fetched.
 pub fn feed_wanted(state: &crate::core::State, channel: &ChannelId, now: Timestamp) -> bool {
+    state.index.of(Kind::Fetch, channel).next().is_some() || read_wanted(state, channel, now)
+}
+
+/// Like [`feed_wanted`], but for the orders that must be fetched.
+pub fn read_wanted(state: &crate::core::State, channel: &ChannelId, now: Timestamp) -> bool {
     feed_due(state, channel).is_some_and(|due| due <= now)
 }
 
 /// Returns the earliest time at which such a read helps.
 fn feed_due(state: &crate::core::State, channel: &ChannelId) -> Option<Timestamp> {
-    if state.index.of(Kind::Fetch, channel).next().is_some() {
-        return Some(Timestamp::ZERO);
-    }
     let policy = state.policies()?.channels.get(channel)?;
     let fed = state.channels.get(channel).and_then(|row| row.fed);
     let fenced = state.index.of(Kind::Fencing, channel).take(WAITING_MAX).filter_map(|work| {

@@ -12,7 +12,9 @@ use crate::{
         state::ListingRef,
         writes::shows,
     },
-    model::{Abilities, ChannelId, Levels, Observed, Quantity, Revision, Timestamp, policy::ChannelPolicy},
+    model::{
+        Abilities, ChannelId, Levels, Observed, Quantity, Revision, Timestamp, Visible, policy::ChannelPolicy,
+    },
 };
 
 impl Draft<'_> {
@@ -28,6 +30,7 @@ impl Draft<'_> {
                 Observed::Seen(levels) => self.seen(&policy, &listing, read_at, levels),
                 Observed::Absent => self.unwritable(&listing, "the channel does not list it (any more)"),
                 Observed::Unwritable { why } => self.unwritable(&listing, &why),
+                Observed::Unread { why } => self.not_read(&policy.abilities, &listing, why),
             }
         }
         self.heard(channel);
@@ -61,6 +64,9 @@ impl Draft<'_> {
                 if shows(look.seen, sent.quantity) =>
             {
                 self.seen_sent(policy, listing, &leg, sent, look);
+            }
+            leg::State::Probing { .. } if lowers(policy, &leg, look) => {
+                self.advance(listing, Event::SeenHigher, Why::Looked, None, |_| {});
             }
             leg::State::Confirmed => self.take_look(policy, listing, look),
             leg::State::Accepted { .. }
@@ -112,33 +118,58 @@ impl Draft<'_> {
         look: Look,
     ) {
         let (now, stale_ms) = (self.now, policy.abilities.stale_ms);
+        let landed = self.landed_blind(policy, listing, look);
         self.advance(listing, event, Why::Seen, None, |writes| {
             // A confirmed revision never goes backwards (I4).
             if writes.confirmed.is_none_or(|held| held.revision <= revision) {
                 writes.confirmed = Some(Confirmed { quantity: look.seen, revision, at: now });
             }
             writes.trust_from = writes.trust_from.min(look.at);
-            observe(writes, look, stale_ms);
+            match landed {
+                Some(shown) => writes.believe(shown, look.at),
+                None => drop(observe(writes, look, stale_ms)),
+            }
         });
         self.end_commits(&listing.sku);
         self.fence_at_once(policy, listing);
         self.refresh(&listing.sku, self.now);
     }
 
+    /// Returns what a blind channel shows if a look finds there what was sent: the write has landed over whatever the
+    /// channel did to its quantity before, so that this is known as of the look and not as of the request.
+    fn landed_blind(&self, policy: &ChannelPolicy, listing: &ListingRef, look: Look) -> Option<Quantity> {
+        let leg = self.state.listing(listing)?.leg.as_ref()?;
+        let sent = leg.sent().filter(|sent| shows(look.seen, sent.quantity))?;
+        let blind = !policy.abilities.compare_and_set && look.at >= sent.at;
+        blind.then(|| look.shown().ok()).flatten()
+    }
+
     /// Has a listing looked at again that still waits to be seen.
     fn look_again(&mut self, abilities: &Abilities, listing: &ListingRef) {
+        if let Some(look_at) = self.next_look(abilities, listing) {
+            self.advance(listing, Event::SeenOther { look_at }, Why::Looked, None, |_| {});
+        }
+    }
+
+    /// One listing could not be read while others were: it waits longer and longer by itself, and counts as tried in
+    /// vain.
+    fn not_read(&mut self, abilities: &Abilities, listing: &ListingRef, why: String) {
+        if let Some(look_at) = self.next_look(abilities, listing) {
+            self.advance(listing, Event::Unread { look_at }, Why::Looked, Some(why), |_| {});
+        }
+    }
+
+    /// Returns when a listing that waits to be seen is looked at next, further and further apart.
+    fn next_look(&self, abilities: &Abilities, listing: &ListingRef) -> Option<Timestamp> {
         /// The longest pause between two looks at the same listing.
         const LONGEST_MS: i64 = 600_000;
         use leg::State::{Accepted, Looking, Probing};
-        let leg = self.state.listing(listing).and_then(|held| held.leg.as_ref());
-        let Some(Accepted { looks, .. } | Probing { looks, .. } | Looking { looks, .. }) =
-            leg.map(|leg| &leg.state)
-        else {
-            return;
+        let leg = self.state.listing(listing)?.leg.as_ref()?;
+        let (Accepted { looks, .. } | Probing { looks, .. } | Looking { looks, .. }) = &leg.state else {
+            return None;
         };
         let step = abilities.look_ms.max(100).saturating_mul(1 << (*looks).min(12)).min(LONGEST_MS);
-        let look_at = self.now.plus_millis(step);
-        self.advance(listing, Event::SeenOther { look_at }, Why::Looked, None, |_| {});
+        Some(self.now.plus_millis(step))
     }
 
     /// Takes in a look that does not show what is wanted.
@@ -203,6 +234,14 @@ impl Draft<'_> {
     fn any(&self, kind: Kind, channel: &ChannelId) -> bool {
         self.state.index.of(kind, channel).next().is_some()
     }
+}
+
+/// Tells whether a lower is to go although the answer to the write before it is not known: a blind channel takes long
+/// to show what it took, and shows more than is wanted until then.
+fn lowers(policy: &ChannelPolicy, leg: &Leg, look: Look) -> bool {
+    policy.abilities.visible == Visible::Later
+        && !policy.abilities.compare_and_set
+        && look.shown().is_ok_and(|shown| leg.quantity < shown)
 }
 
 /// Tells whether the channel refused a write because it does not show what is believed.

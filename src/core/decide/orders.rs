@@ -6,12 +6,12 @@ use crate::{
     core::{
         command::{Refused, Reply},
         decide::Draft,
-        ledger::{Cause, Entry, Kind, Stock, book, movements},
-        mapping::{Resolved, resolve},
+        ledger::{Cause, Entry, Kind, Stock, book, movements, settled_returns},
+        mapping::{Resolved, listed_by, resolve},
         order::{Binding, Line, Order},
         posting::{PostState, Step, behind, target},
         record::{Record, Why},
-        state::{ListingRef, Quarantined},
+        state::{ChannelRow, ListingRef, Quarantined, READ},
     },
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderId, OrderKey,
@@ -70,6 +70,24 @@ impl Draft<'_> {
         Ok(Reply::Done)
     }
 
+    /// Part of the feed was read. The next read begins there; what waits for a whole read goes on waiting.
+    pub(super) fn fed_through(&mut self, channel: ChannelId, through: Timestamp) -> Result<Reply, Refused> {
+        self.channel(&channel)?;
+        let held = self.state.channels.get(&channel).and_then(ChannelRow::watermark);
+        if held.is_none_or(|held| held < through) {
+            self.emit(Record::FedThrough { channel, through });
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn unread(&mut self, channel: &ChannelId, orders: Vec<OrderId>) -> Result<Reply, Refused> {
+        self.channel(channel)?;
+        for order in orders {
+            self.want_fetch(channel, order);
+        }
+        Ok(Reply::Done)
+    }
+
     /// An order that nobody knows needs no further fetch. What was booked for it stays.
     pub(super) fn no_order(&mut self, channel: ChannelId, order: OrderId) -> Result<Reply, Refused> {
         let key = OrderKey { channel, order };
@@ -99,7 +117,7 @@ impl Draft<'_> {
         if let Err(Overflow) = self.settle_order(key, order) {
             let id = Some(snapshot.order.to_string());
             let why = "its quantities do not fit the ledger; its body was not kept".to_owned();
-            let (channel, topic, at) = (channel.clone(), "orders".to_owned(), self.now);
+            let (channel, topic, at) = (channel.clone(), READ.to_owned(), self.now);
             let item = Quarantined { channel, topic, id, why, sha256: String::new(), at };
             self.emit(Record::Quarantined { item });
         }
@@ -132,10 +150,15 @@ impl Draft<'_> {
     /// Binds lines to SKUs and places, where that is possible and not done.
     fn bind(&self, channel: &ChannelId, policy: &ChannelPolicy, order: &mut Order) {
         for line in order.lines.values_mut().filter(|line| line.bound.is_none()) {
-            let resolved = resolve(self.state, channel, &line.ids);
-            let Some(sku) = resolved.sku().cloned().filter(|_| !self.is_channels_own(line, &resolved)) else {
-                continue;
+            line.listed = match line.by {
+                FulfilledBy::Unknown => listed_by(self.state, channel, &line.ids),
+                FulfilledBy::Merchant | FulfilledBy::Channel => None,
             };
+            // The channel's own stock (FBA) never mixes with the merchant's. Whose it is, is not guessed either.
+            if line.shipped_by() != FulfilledBy::Merchant {
+                continue;
+            }
+            let Some(sku) = resolve(self.state, channel, &line.ids).sku().cloned() else { continue };
             let Some(location) = line.location.clone().or_else(|| policy.locations.first().cloned()) else {
                 continue;
             };
@@ -143,19 +166,6 @@ impl Draft<'_> {
             let baseline = opened.is_some_and(|opened| order.placed_at < opened.as_of);
             let early = opened.is_none();
             line.bound = Some(Binding { sku, location, baseline, early });
-        }
-    }
-
-    /// Tells whether a line sells the channel's own stock (FBA), which never mixes with the merchant's.
-    fn is_channels_own(&self, line: &Line, resolved: &Resolved) -> bool {
-        let listed_by = match resolved {
-            Resolved::Listing(listing) => self.state.listing(listing).map(|l| l.by),
-            Resolved::Sku(_) | Resolved::Ambiguous(_) | Resolved::Unknown => None,
-        };
-        match line.by {
-            FulfilledBy::Channel => true,
-            FulfilledBy::Merchant => false,
-            FulfilledBy::Unknown => listed_by == Some(FulfilledBy::Channel),
         }
     }
 
@@ -187,7 +197,7 @@ impl Draft<'_> {
             };
             let place = (bound.sku.clone(), bound.location.clone());
             let stock = stocks.entry(place).or_insert_with(|| self.stock(&bound));
-            for (kind, quantity) in moves {
+            for (kind, quantity) in settled_returns(*stock, moves)? {
                 *stock = book(*stock, kind, quantity)?;
                 let event_at = if kind == Kind::Sale { sold_at } else { changed_at };
                 let cause = Cause::Order { order: key.clone(), line: id.clone() };
@@ -301,6 +311,7 @@ impl Draft<'_> {
                     step: Step::Pending,
                     sequence: 0,
                     acked: Vec::new(),
+                    sent: Vec::new(),
                     acked_at: Seq::ZERO,
                     tries: 0,
                     since: self.now,

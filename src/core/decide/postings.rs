@@ -7,11 +7,11 @@ use crate::{
         command::{Refused, Reply},
         decide::{Draft, answers::health_of},
         index::{Kind, Work},
-        posting::{Item, PostState, Step, behind, reference, target},
+        posting::{Item, PostState, Step, behind, most, reference, target},
         record::Record,
     },
     model::{
-        ChannelId, Mode, OrderKey, Outcome, Overflow, Policies, Posting, PostingLine, Timestamp,
+        ChannelId, Mode, OrderKey, Outcome, Overflow, Policies, Posting, PostingLine, Timestamp, Totals,
         policy::ChannelPolicy,
     },
 };
@@ -68,10 +68,11 @@ impl Draft<'_> {
             self.emit(Record::Posting { key: key.clone(), posting });
             return None;
         }
-        match self.posting_lines(channel, &target) {
+        match self.posting_lines(channel, &held, &target) {
             Ok(lines) => {
                 let sequence = held.sequence + 1;
-                let posting = PostState { step: Step::InFlight { target }, sequence, ..held };
+                let sent = most(&held.sent, &target);
+                let posting = PostState { step: Step::InFlight { target }, sequence, sent, ..held };
                 self.emit(Record::Posting { key: key.clone(), posting });
                 let reference = reference(policies, key);
                 Some(Posting { order: key.clone(), reference, sequence, placed_at, lines })
@@ -88,7 +89,12 @@ impl Draft<'_> {
     }
 
     /// Names the items as the ERP does, or returns the SKU that it does not have.
-    fn posting_lines(&self, channel: &ChannelId, target: &[Item]) -> Result<Vec<PostingLine>, String> {
+    fn posting_lines(
+        &self,
+        channel: &ChannelId,
+        held: &PostState,
+        target: &[Item],
+    ) -> Result<Vec<PostingLine>, String> {
         target
             .iter()
             .map(|item| {
@@ -96,7 +102,8 @@ impl Draft<'_> {
                 let listing = row.and_then(|row| row.listings.iter().find(|l| l.channel == *channel));
                 let ids = listing.map(|listing| listing.ids.clone());
                 let ids = ids.ok_or_else(|| item.sku.to_string())?;
-                Ok(PostingLine { ids, location: item.location.clone(), target: item.totals })
+                let told = held.told(&item.sku, &item.location);
+                Ok(PostingLine { ids, location: item.location.clone(), target: item.totals, told })
             })
             .collect()
     }
@@ -107,6 +114,7 @@ impl Draft<'_> {
         key: &OrderKey,
         sequence: u32,
         outcome: Outcome,
+        found: Option<Vec<Totals>>,
     ) -> Result<Reply, Refused> {
         let policies = self.policies()?;
         let policy = self.channel(channel)?;
@@ -122,9 +130,7 @@ impl Draft<'_> {
         let waits = |at: Timestamp| PostState { step: Step::Retry { at }, ..held.clone() };
         let posting = match outcome {
             Outcome::Applied | Outcome::Accepted { .. } => self.acknowledged(&policy, key, &held, told),
-            Outcome::Rejected { reason } => {
-                PostState { step: Step::Parked { reason }, tries: held.tries + 1, unsure: false, ..held }
-            }
+            Outcome::Rejected { reason } => self.parked(held, told, reason, found),
             Outcome::Throttled { retry_after_ms } => waits(self.now.plus_millis(retry_after_ms.max(0))),
             Outcome::Unauthorized { .. } => waits(self.now.plus_millis(policies.retry.circuit_open_ms)),
             Outcome::Stale | Outcome::NotSent { .. } => failed(again),
@@ -153,11 +159,32 @@ impl Draft<'_> {
         PostState {
             step: if more { Step::Pending } else { Step::Done },
             acked: told,
+            sent: Vec::new(),
             acked_at: self.seq,
             tries: 0,
             since: self.now,
             unsure: false,
             ..held.clone()
+        }
+    }
+
+    /// The ERP refuses the rest of a posting. What it holds by now is what was found there, which may be a part of it;
+    /// where that is not known, its counts wait.
+    fn parked(
+        &self,
+        held: PostState,
+        told: Vec<Item>,
+        reason: String,
+        found: Option<Vec<Totals>>,
+    ) -> PostState {
+        let (step, tries) = (Step::Parked { reason }, held.tries.saturating_add(1));
+        match found.filter(|found| found.len() == told.len()) {
+            Some(found) => {
+                let acked = told.into_iter().zip(found).map(|(item, totals)| Item { totals, ..item });
+                let acked = acked.collect();
+                PostState { step, tries, acked, acked_at: self.seq, unsure: false, ..held }
+            }
+            None => PostState { step, tries, unsure: true, ..held },
         }
     }
 

@@ -16,17 +16,30 @@ use crate::{
 
 /// How many SKUs one command refreshes at most; where more changed, all are rechecked.
 const AT_ONCE: usize = 500;
+/// How many listings these may have together, whatever the number of SKUs: each may get a leg in the command's record.
+const LISTINGS: usize = 20_000;
 
 impl Draft<'_> {
     /// Refreshes what SKUs should show, all now or, if they are many, in portions.
     pub(super) fn refresh_all(&mut self, skus: BTreeSet<Sku>, event_at: Timestamp) {
-        let many = skus.len() > AT_ONCE;
-        for sku in skus.into_iter().take(AT_ONCE) {
-            self.refresh(&sku, event_at);
+        let all: Vec<Sku> = skus.into_iter().collect();
+        let now = self.at_once(&all, AT_ONCE);
+        for sku in &all[..now] {
+            self.refresh(sku, event_at);
         }
-        if many {
+        if now < all.len() {
             self.state.recheck.skus = Todo::All;
         }
+    }
+
+    /// Returns how many of these SKUs one command refreshes: at least one.
+    fn at_once(&self, skus: &[Sku], most: usize) -> usize {
+        let mut listings = 0;
+        let fits = |sku: &&Sku| {
+            listings += self.state.skus.get(*sku).map_or(0, |row| row.listings.len());
+            listings <= LISTINGS
+        };
+        skus.iter().take(most).take_while(fits).count().max(1).min(skus.len())
     }
 
     /// Begins to recheck what every SKU should show.
@@ -53,9 +66,11 @@ impl Draft<'_> {
         if let Some(from) = self.state.recheck.skus.from() {
             let rest = self.state.skus.range::<Sku, _>((from, Bound::Unbounded));
             let keys: Vec<Sku> = rest.take(portion).map(|(sku, _)| sku.clone()).collect();
-            self.state.recheck.skus = Todo::after(&keys, portion);
-            for sku in keys {
-                self.refresh(&sku, self.now);
+            let now = self.at_once(&keys, portion);
+            let cut = if now < keys.len() { now } else { portion };
+            self.state.recheck.skus = Todo::after(&keys[..now], cut);
+            for sku in &keys[..now] {
+                self.refresh(sku, self.now);
             }
         }
         if let Some(from) = self.state.recheck.items.from() {

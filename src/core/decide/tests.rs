@@ -1,7 +1,17 @@
 //! Tests of decisions, through commands only. [`world`] holds the daemon's state, the channels that it speaks to,
 //! and the invariants that are checked after every record.
 
+mod alerts;
+mod blind;
 mod convergence;
+mod counts;
+mod epoch;
+mod held;
+mod missing;
+mod portions;
+mod returns;
+mod unread;
+mod whose;
 #[allow(
     dead_code,
     clippy::wildcard_enum_match_arm,

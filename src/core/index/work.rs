@@ -8,15 +8,17 @@ use crate::{
         posting::Step,
         state::{Listing, ListingRef},
     },
-    model::{ChannelId, FulfilledBy, OrderKey, Policies, Quantity, Seq, Sku, Timestamp, Totals},
+    model::{ChannelId, OrderKey, Policies, Quantity, Seq, Sku, Timestamp, Totals, Visible},
 };
 
 /// Something that a row makes due. The order of the fields is the order in which work is taken.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
-    /// A leg to be sent: lowers before raises, lowest stock first.
+    /// A leg to be sent: lowers before raises, lowest stock first. Those that wait until it is found out what the
+    /// channel shows come last, so that they stand in no other's way.
     Ready {
         channel: ChannelId,
+        waits: bool,
         raise: bool,
         quantity: Quantity,
         listing: ListingRef,
@@ -128,7 +130,13 @@ impl Kind {
         let (channel, at) = (channel.clone(), Timestamp::from_millis(i64::MIN));
         let deadline = at;
         match self {
-            Kind::Ready => Work::Ready { channel, raise: false, quantity: Quantity::new(i64::MIN), listing },
+            Kind::Ready => Work::Ready {
+                channel,
+                waits: false,
+                raise: false,
+                quantity: Quantity::new(i64::MIN),
+                listing,
+            },
             Kind::Retry => Work::Retry { channel, at, listing },
             Kind::Look => Work::Look { channel, at, listing },
             Kind::Fencing => Work::Fencing { channel, seq: Seq::ZERO, listing },
@@ -172,14 +180,17 @@ pub(super) fn of_listing(
     let Some(leg) = &listing.leg else { return };
     // What must not be written would only stand in the way of what may.
     let frozen = pause == Some(Pause::Frozen);
+    let policy = policies.and_then(|policies| policies.channels.get(&listing.channel));
     let barred = frozen || !listing.writable();
     match &leg.state {
         leg::State::Confirmed | leg::State::Dropped => return,
         leg::State::Pending if barred => {}
         leg::State::Pending => {
             let raise = listing.writes.floor().is_none_or(|floor| leg.quantity > floor);
+            let waits = listing.writes.look.is_some()
+                && policy.is_some_and(|policy| policy.abilities.compare_and_set);
             let quantity = leg.quantity;
-            out.push(Work::Ready { channel: channel(), raise, quantity, listing: place() });
+            out.push(Work::Ready { channel: channel(), waits, raise, quantity, listing: place() });
         }
         leg::State::Retry { .. } if barred => {}
         leg::State::Retry { at } => {
@@ -198,7 +209,10 @@ pub(super) fn of_listing(
     }
     if let Some(policies) = policies.filter(|_| !frozen) {
         let tried = leg.tries >= policies.alerts.after_tries;
-        let deadline = if tried { leg.since } else { leg.since.plus_millis(policies.alerts.after_ms) };
+        let later = policy.filter(|policy| policy.abilities.visible == Visible::Later);
+        let visible = later.map_or(0, |policy| policy.abilities.visible_ms);
+        let after = policies.alerts.after_ms.saturating_add(visible);
+        let deadline = if tried { leg.since } else { leg.since.plus_millis(after) };
         out.push(Work::Unseen { channel: channel(), deadline, listing: place() });
     }
 }
@@ -210,10 +224,7 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
     if order.fetch_due.is_some() {
         out.push(Work::Fetch { channel: channel(), order: key.clone() });
     }
-    let unmapped = |line: &Line| {
-        line.bound.is_none() && line.by != FulfilledBy::Channel && line.ordered_most > Quantity::ZERO
-    };
-    if order.lines.values().any(unmapped) {
+    if order.lines.values().any(Line::is_unmapped) {
         out.push(Work::Unmapped { channel: channel(), order: key.clone() });
     }
     for bound in order.lines.values().filter(|line| line.is_older()).filter_map(|line| line.bound.as_ref()) {

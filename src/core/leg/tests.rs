@@ -12,20 +12,20 @@ use super::{
 /// The leg wants 5 at revision 3; 5 was sent, or 7 where the row says `7`; `<` desires 4 and `>` desires 6; a retry is
 /// due unless the row says `later`.
 const TABLE: &str = "
-state       < > sending expected applied accepted stale rejected deferred notsent unknown wanted sent other giveup fenced repair parked retried discarded
-pending     P P I       L        -       -        -     -        -        -       -       C      -    -     -      -      P      K      -       -
-in_flight   I I -       -        A       A        S     K        R        R       B       -      -    -     -      -      -      -      -       -
-in_flight7  I I -       -        P       P        S     K        R        R       B       -      -    -     -      -      -      -      -       -
-accepted    P A -       -        -       -        -     K        -        -       -       C      P    A     R      P      P      K      -       -
-accepted7   P P -       -        -       -        -     K        -        -       -       C      P    A     R      P      P      K      -       -
-probing     B B -       -        -       -        -     K        -        -       -       C      P    B     R      P      P      K      -       -
-looking     P L -       -        -       -        -     K        -        -       -       C      -    L     R      P      P      K      -       -
-stale       S S -       -        -       -        -     K        -        -       -       C      -    S     R      P      P      K      -       -
-retry       R R I       L        -       -        -     -        -        -       -       C      -    -     -      -      R      K      P       -
-retry_later R R -       L        -       -        -     -        -        -       -       C      -    -     -      -      R      K      P       -
-confirmed   P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      P      K      -       -
-parked      P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      P       D
-dropped     P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      -       -
+state       < > sending expected applied accepted stale rejected deferred notsent unknown wanted sent other unread giveup fenced repair parked retried discarded higher
+pending     P P I       L        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -
+in_flight   I I -       -        A       A        S     K        R        R       B       -      -    -     -      -      -      -      -      -       -         -
+in_flight7  I I -       -        P       P        S     K        R        R       B       -      -    -     -      -      -      -      -      -       -         -
+accepted    P A -       -        -       -        -     K        -        -       -       C      P    A     A      R      P      P      K      -       -         -
+accepted7   P P -       -        -       -        -     K        -        -       -       C      P    A     A      R      P      P      K      -       -         -
+probing     B B -       -        -       -        -     K        -        -       -       C      P    B     B      R      P      P      K      -       -         P
+looking     P L -       -        -       -        -     K        -        -       -       C      -    L     L      R      P      P      K      -       -         -
+stale       S S -       -        -       -        -     K        -        -       -       C      -    S     S      R      P      P      K      -       -         -
+retry       R R I       L        -       -        -     -        -        -       -       C      -    -     -      -      -      R      K      P       -         -
+retry_later R R -       L        -       -        -     -        -        -       -       C      -    -     -      -      -      R      K      P       -         -
+confirmed   P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -
+parked      P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      -      P       D         -
+dropped     P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      -      -       -         -
 ";
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -76,8 +76,10 @@ fn event(name: &str) -> Event {
         "wanted" => SeenWanted,
         "sent" => SeenSent,
         "other" => SeenOther { look_at },
+        "unread" => Unread { look_at },
         "giveup" => GiveUpLooking { until },
         "fenced" => Fenced,
+        "higher" => SeenHigher,
         "repair" => Repair { cause: Seq(9) },
         "parked" => Event::Parked { reason },
         "retried" => Retried,
@@ -131,7 +133,7 @@ fn every_state_and_event_leads_where_the_table_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 13 * 20, "the table has a cell for every pair");
+    assert_eq!(seen, 13 * 22, "the table has a cell for every pair");
 }
 
 /// The tries after an event in a state, of a leg that has tried twice.
@@ -149,6 +151,8 @@ fn only_failures_count_as_tries_and_only_sight_forgives_them() {
     check_tries("in_flight", "deferred", 2); // throttled, or credentials refused
     check_tries("in_flight", "applied", 2); // a 200 proves nothing
     check_tries("accepted", "giveup", 3); // accepted, never applied
+    check_tries("accepted", "unread", 3); // the channel fails for this listing alone
+    check_tries("accepted", "other", 2);
     check_tries("accepted", "wanted", 0);
     check_tries("accepted", "sent", 0);
     check_tries("confirmed", "<", 0);
@@ -192,8 +196,10 @@ fn any_event() -> impl Strategy<Value = Event> {
             | SeenWanted
             | SeenSent
             | SeenOther { .. }
+            | Unread { .. }
             | GiveUpLooking { .. }
             | Fenced
+            | SeenHigher
             | Repair { .. }
             | Event::Parked { .. }
             | Retried

@@ -288,23 +288,22 @@ impl Store {
         Ok(moves)
     }
 
-    /// Adds units of an item to an order, or takes unfulfilled ones off and puts them back on sale.
+    /// Adds units of an item to an order, or takes unfulfilled ones off, which leaves a refund without money: only
+    /// that tells whether they are on sale again.
     pub(in crate::sandbox) fn edit(
         &mut self,
         order: usize,
-        item: usize,
-        delta: i64,
+        (item, delta): (usize, i64),
+        restock: bool,
         event: &mut Event<'_>,
     ) -> Result<Vec<Moved>, Refusal> {
         self.live(order)?;
         if delta < 0 {
             let lines = self.lines_for(order, &[(item, -delta)], Line::unfulfilled)?;
-            for (line, quantity) in lines.iter().copied() {
-                self.orders[order].lines[line].removed += quantity;
-            }
-            self.shift(item, -delta, delta, event);
+            let restock = if restock { Restock::Cancel } else { Restock::NoRestock };
+            let moves = self.take_off(order, &lines, restock, event);
             self.finish_edit(order, Vec::new(), &lines, event);
-            return Ok(vec![Moved { sku: item, quantity: -delta, what: Move::Released }]);
+            return Ok(moves);
         }
         if delta == 0 {
             return Err("the edit changes nothing".into());
@@ -329,10 +328,12 @@ impl Store {
         self.touch(order, event);
         let edit = self.next_line();
         let removals = removals.to_vec();
-        let topics = [
+        let refund = (!removals.is_empty()).then(|| self.orders[order].refunds.len() - 1);
+        let mut topics = vec![
             ("orders/edited", Subject::Edit { order, edit, additions, removals }),
             ("orders/updated", Subject::Order(order)),
         ];
+        topics.extend(refund.map(|refund| ("refunds/create", Subject::Refund { order, refund })));
         self.tell(order, event, &topics);
     }
 

@@ -267,7 +267,7 @@ async fn an_order_moves_units_between_the_states() {
         .iter()
         .map(|refund| &refund["refundLineItems"]["nodes"][0]["restockType"])
         .collect();
-    assert_eq!(kinds, ["CANCEL", "RETURN", "NO_RESTOCK"]);
+    assert_eq!(kinds, ["CANCEL", "RETURN", "NO_RESTOCK", "CANCEL"]);
     assert_eq!(shown[0]["fulfillments"][0]["fulfillmentLineItems"]["edges"][0]["node"]["quantity"], 1);
 }
 

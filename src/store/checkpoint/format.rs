@@ -8,6 +8,7 @@
 //!
 //! Numbers are little-endian; a crc covers what follows it in its piece. The trailer is a block without rows.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -66,13 +67,14 @@ pub(super) fn write<K: AsRef<[u8]>, V: AsRef<[u8]>>(
     file: Box<dyn File>,
     path: &Path,
     header: Header,
-    rows: impl IntoIterator<Item = (K, V)>,
+    rows: impl IntoIterator<Item = io::Result<(K, V)>>,
 ) -> Result<(), Error> {
     let mut writer = Writer { file, path, at: 0, sum: Sha256::new() };
     writer.put(&header.encode())?;
     let mut block = vec![0; BLOCK_HEADER];
     let mut count: u64 = 0;
-    for (key, value) in rows {
+    for row in rows {
+        let (key, value) = row.map_err(Error::Rows)?;
         let (key, value) = (key.as_ref(), value.as_ref());
         let len = key.len() + value.len();
         if len + 8 > ROW_MAX {

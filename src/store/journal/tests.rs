@@ -147,6 +147,25 @@ fn a_group_cut_at_any_byte_is_a_torn_tail_and_the_journal_goes_on() {
     }
 }
 
+/// What comes from outside must not be able to make a torn tail look like damage, which stops the daemon for good.
+#[test]
+fn text_in_a_payload_that_looks_like_a_later_group_proves_nothing() {
+    let disk = SimDisk::new();
+    let mut journal = open(&disk);
+    let all = fill(&mut journal, &[1]);
+    let file = files(&disk).pop().unwrap();
+    let header =
+        GroupHeader { body_len: 0x2020_2020, records: 0x2020_2020, first_seq: 0x2020_2020_2020_2020 };
+    let payload = [header.encode().to_vec(), vec![b' '; 100]].concat();
+    journal.append(&[payload]).unwrap();
+    let content = disk.content(&file).unwrap();
+    drop(journal);
+    disk.tamper(&file, content[..content.len() - 50].to_vec());
+    let (journal, recovered) = try_open(&disk).unwrap();
+    assert!(recovered.cut.is_some());
+    assert_eq!(read_all(&journal).unwrap(), all);
+}
+
 #[test]
 fn a_whole_group_that_was_never_synced_is_kept() {
     let disk = SimDisk::new();

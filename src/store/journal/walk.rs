@@ -12,6 +12,9 @@ use super::{Error, Record, TornTail};
 use crate::store::disk::{Disk, Named, Open};
 use crate::store::window::Window;
 
+/// No journal gets as far. Numbers below it have a zero byte, which text has not.
+const SEQ_END: u64 = 1 << 56;
+
 /// A walk through one segment. After [`Step::Bad`] there is nothing to go on with.
 #[derive(Debug)]
 pub(super) struct Walk {
@@ -142,14 +145,14 @@ impl Walk {
 
     /// Says whether anything behind the last whole group proves that it was durable with more records behind
     /// it: the header of a later group, or a note. Such a header is only written after the sync of all that
-    /// lies before it.
+    /// lies before it. Text in a payload must not pass for one, or whoever can put text into a record could make a
+    /// torn tail look like damage.
     fn is_more_proven(&mut self) -> io::Result<bool> {
         let next_seq = self.whole.head.seq + 1;
+        let later = |header: GroupHeader| (next_seq + 1..SEQ_END).contains(&header.first_seq);
         let mut at = self.whole.size();
         while let Some(bytes) = self.window.get(at, GROUP_HEADER)? {
-            if bytes.starts_with(&GROUP_MAGIC)
-                && GroupHeader::decode(bytes).is_some_and(|header| header.first_seq > next_seq)
-            {
+            if bytes.starts_with(&GROUP_MAGIC) && GroupHeader::decode(bytes).is_some_and(later) {
                 return Ok(true);
             }
             at += 1;

@@ -6,7 +6,7 @@ use crate::{
         index::Kind,
         mapping::{Resolved, resolve},
     },
-    model::{ChannelId, Sku, policy::MappingRow},
+    model::{ChannelId, FulfilledBy, Sku, policy::MappingRow},
     web::{
         query::{order::unmapped, orders},
         view::{MapRow, MapSource, Mapping, Unmapped, Unmatched, ids_of},
@@ -101,9 +101,9 @@ fn lines<'a>(state: &'a State, wanted: &'a Wanted) -> impl Iterator<Item = Unmap
     keys.flat_map(move |key| {
         let lines = state.orders.get(key).into_iter().flat_map(|order| &order.lines);
         lines.filter_map(move |(id, line)| {
-            // One that has a SKU only waits for the opening stock.
-            let known =
-                matches!(resolve(state, &key.channel, &line.ids), Resolved::Listing(_) | Resolved::Sku(_));
+            // One that has a SKU only waits for the opening stock, unless nobody says who ships it.
+            let known = line.shipped_by() != FulfilledBy::Unknown
+                && matches!(resolve(state, &key.channel, &line.ids), Resolved::Listing(_) | Resolved::Sku(_));
             let why = unmapped(state, &key.channel, line).filter(|_| !known)?;
             let (channel, order) = (key.channel.clone(), key.order.clone());
             Some(Unmapped { channel, order, line: id.clone(), ids: ids_of(&line.ids), why })

@@ -7,7 +7,7 @@ use crate::{
         order::{Line, Order},
         posting::{PostState, Step, reference},
     },
-    model::{ChannelId, FulfilledBy, Identifiers, LineId, OrderKey, Overflow, Quantity, Sku},
+    model::{ChannelId, FulfilledBy, Identifiers, LineId, OrderKey, Overflow, Sku},
     web::view::{BindingView, ItemView, LetterId, LineView, OrderView, PostingView, ids_of},
 };
 
@@ -49,10 +49,12 @@ fn line(
     })
 }
 
-/// Returns why a line waits for a SKU, if it does.
+/// Returns why a line waits for what it sells to become known, if it does.
 pub(super) fn unmapped(state: &State, channel: &ChannelId, line: &Line) -> Option<String> {
-    let waits = line.bound.is_none() && line.by != FulfilledBy::Channel && line.ordered_most > Quantity::ZERO;
-    waits.then(|| no_sku(state, channel, &line.ids))
+    line.is_unmapped().then(|| match line.shipped_by() {
+        FulfilledBy::Unknown => "neither the order nor its listing says who ships it".to_owned(),
+        FulfilledBy::Merchant | FulfilledBy::Channel => no_sku(state, channel, &line.ids),
+    })
 }
 
 fn no_sku(state: &State, channel: &ChannelId, ids: &Identifiers) -> String {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use super::world::{OPENED, Served, channel, configured, count, opened, order, run, serve, sku};
 use crate::{
     core::{Command, Reply, State, state::Quarantined},
-    model::{DeliveryId, Outcome, Seq, Timestamp},
-    web::view::{DeadLetters, Mapping, OrderView, Outbox, SkuView, Status},
+    model::{DeliveryId, Outcome, Policies, Quantity, Returns::Quarantine, Seq, Timestamp, Totals},
+    web::view::{DeadLetters, Mapping, OrderView, Outbox, Returns, SkuView, Status},
 };
 
 fn push(state: &mut State, id: &str, code: &str, units: i64) {
@@ -228,6 +228,37 @@ async fn rows_that_cannot_be_are_refused_and_nothing_is_imported() {
     }
     let table: Mapping = read(&served, "/v1/map").await;
     assert_eq!(table.rows.len(), 1);
+}
+
+#[tokio::test]
+async fn returned_units_wait_for_a_person() {
+    let mut state = opened();
+    let policies = state.policies().expect("configured").clone();
+    run(&mut state, Command::Configure(Box::new(Policies { returns: Quarantine, ..policies })));
+    let mut back = order("1001", "MUG", 2);
+    back.lines[0].totals =
+        Totals { fulfilled: Quantity::new(2), returned: Quantity::new(2), ..back.lines[0].totals };
+    let delivery = DeliveryId::new("d-1001").expect("an id");
+    let (orders, fetch, look) = (vec![back], Vec::new(), Vec::new());
+    run(&mut state, Command::Push { channel: channel("main"), delivery, orders, fetch, look });
+    let served = serve(state, |_| {}).await;
+    let held: Returns = read(&served, "/v1/returns").await;
+    assert_eq!(
+        held.rows.iter().map(|row| (row.sku.clone(), row.reserved)).collect::<Vec<_>>(),
+        [(sku("MUG"), Quantity::new(2))]
+    );
+    for (body, status, says) in [
+        (r#"{"sku": "MUG", "fate": "sell"}"#, 400, "sell"),
+        (r#"{"sku": "HAT", "fate": "restock"}"#, 404, "HAT"),
+        (r#"{"sku": "TSHIRT/BL", "fate": "restock"}"#, 409, "no units"),
+        (r#"{"sku": "MUG", "quantity": 3, "fate": "discard"}"#, 409, "only 2"),
+        (r#"{"sku": "MUG", "quantity": -1, "fate": "discard"}"#, 422, "MUG"),
+    ] {
+        served.refused(Method::POST, "/v1/returns", body, status, says).await;
+    }
+    served.post("/v1/returns", r#"{"sku": "MUG", "quantity": 1, "fate": "discard", "note": "torn"}"#).await;
+    let view: SkuView = read(&served, "/v1/skus/MUG").await;
+    assert_eq!((view.stock[0].on_hand.units(), view.stock[0].reserved.units()), (4, 1));
 }
 
 #[tokio::test]

@@ -21,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     connectors::Push,
-    core::{Command, Reply, State, command::Count, decide},
+    core::{Command, Reply, State, command::Count, decide, state::Quarantined},
     model::{
-        Abilities, CatalogueItem, ChannelId, CountLine, FulfilledBy, IdKind, Identifiers, Instance, Levels,
-        LineId, LineSnapshot, LocationId, Measure, Mode, OrderId, OrderSnapshot, Policies, Quantity, Rest,
-        Retry, Returns, Seq, Sku, Timestamp, Totals, Visible,
+        Abilities, CatalogueItem, ChannelId, CountLine, DeliveryId, FulfilledBy, IdKind, Identifiers,
+        Instance, Levels, LineId, LineSnapshot, LocationId, Measure, Mode, OrderId, OrderSnapshot, Policies,
+        Quantity, Rest, Retry, Returns, Seq, Sku, Timestamp, Totals, Visible,
         policy::{
             AlertPolicy, Allocation, Brake, ChannelKind, ChannelPolicy, DriftPolicy, MappingRow,
             MappingRules, Posts, Repair,
@@ -93,8 +93,8 @@ impl Desk for FakeDesk {
         Ok(())
     }
 
-    async fn checkpoint(&self) -> Result<String, Failure> {
-        self.up().map(|()| "abc123".to_owned())
+    async fn checkpoint(&self) -> Result<(Seq, String), Failure> {
+        self.up().map(|()| (self.vitals().seq, "abc123".to_owned()))
     }
 
     fn poll(&self, channel: &ChannelId) -> bool {
@@ -380,6 +380,32 @@ pub(crate) fn opened() -> State {
     run(&mut state, count(&[("TSHIRT/BL", 10), ("MUG", 5)], true));
     run(&mut state, Command::Initialise);
     state
+}
+
+/// [`opened`], with something of every kind of row.
+pub(crate) fn busy() -> State {
+    let mut state = opened();
+    let fetch = vec![OrderId::new("77").expect("an id"), OrderId::new("78").expect("an id")];
+    let delivery = DeliveryId::new("w-77").expect("an id");
+    let orders = vec![order("79", "NOWHERE", 2)];
+    run(&mut state, Command::Push { channel: channel("main"), delivery, orders, fetch, look: Vec::new() });
+    run(&mut state, count(&[("TSHIRT/BL", 0), ("MUG", 0)], false));
+    for n in 0..2 {
+        run(&mut state, Command::Quarantine(quarantined(n)));
+    }
+    run(&mut state, Command::Tick);
+    state
+}
+
+fn quarantined(n: i64) -> Quarantined {
+    Quarantined {
+        channel: channel("main"),
+        topic: "orders/create".to_owned(),
+        id: None,
+        why: "nonsense".to_owned(),
+        sha256: format!("{n:064}"),
+        at: Timestamp::from_millis(OPENED + n),
+    }
 }
 
 /// An order of one line, placed after the opening.

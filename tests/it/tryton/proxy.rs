@@ -89,10 +89,13 @@ async fn read_request(client: &mut TcpStream) -> Vec<u8> {
     }
 }
 
-/// Sends a request and reads the answer to its end: Tryton closes the connection after each.
+/// Sends a request and reads the answer to its end: the server is asked to close the connection after each.
 async fn forward(to: &str, request: &[u8]) -> Vec<u8> {
     let mut server = TcpStream::connect(to).await.expect("the server runs");
-    server.write_all(request).await.expect("the server reads");
+    let end = request.windows(2).position(|two| two == b"\r\n").expect("a request has a first line");
+    let (line, rest) = request.split_at(end);
+    let request = [line, b"\r\nconnection: close", rest].concat();
+    server.write_all(&request).await.expect("the server reads");
     let mut answer = Vec::new();
     server.read_to_end(&mut answer).await.expect("the server answers");
     answer

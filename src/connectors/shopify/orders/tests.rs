@@ -7,9 +7,9 @@ use crate::connectors::{
     specs,
 };
 
-/// The records of a line, by name; everything else is zero.
+/// The records of a line as a query tells them, by name; everything else is zero.
 fn units(ordered: i64, current: i64, fulfillable: i64) -> Units {
-    Units { ordered, current, fulfillable, ..Units::default() }
+    Units { ordered, current, fulfillable, settled: true, ..Units::default() }
 }
 
 /// `released written_off fulfilled returned`; what is left of the ordered units is still to be shipped.
@@ -93,14 +93,24 @@ fn an_edit_that_left_no_row_is_not_believed_to_have_restocked() {
 }
 
 #[test]
+fn a_push_without_the_row_of_an_edit_concludes_nothing() {
+    let pushed = |units| Units { settled: false, ..units };
+    check(pushed(units(3, 1, 1)), [0, 0, 0, 0]);
+    check(pushed(Units { rows: 1, ..units(3, 1, 1) }), [0, 1, 0, 0]);
+    check(pushed(Units { cancel: 1, rows: 1, ..units(3, 1, 1) }), [1, 0, 0, 0]);
+    check(pushed(Units { cancel: 1, rows: 2, ..units(3, 1, 1) }), [1, 1, 0, 0]);
+    check(pushed(Units { shipped: 1, ..units(2, 1, 0) }), [0, 0, 1, 0]);
+}
+
+#[test]
 fn a_cancelled_order_without_rows_is_given_up_only_when_it_was_fetched() {
-    let cancelled = |given_up| Units { given_up, ..units(2, 2, 0) };
+    let cancelled = |settled| Units { cancelled: true, settled, ..units(2, 2, 0) };
     check(cancelled(false), [0, 0, 0, 0]);
     check(cancelled(true), [0, 2, 0, 0]);
-    check(Units { given_up: true, cancel: 1, ..units(2, 1, 0) }, [1, 1, 0, 0]);
-    check(Units { given_up: true, shipped: 1, ..units(2, 2, 0) }, [0, 1, 1, 0]);
+    check(Units { cancelled: true, cancel: 1, ..units(2, 1, 0) }, [1, 1, 0, 0]);
+    check(Units { cancelled: true, shipped: 1, ..units(2, 2, 0) }, [0, 1, 1, 0]);
     // Cancelled, yet still to be shipped: contradictory, so nothing is concluded (the documented sample is like this).
-    check(Units { given_up: true, ..units(2, 2, 2) }, [0, 0, 0, 0]);
+    check(Units { cancelled: true, ..units(2, 2, 2) }, [0, 0, 0, 0]);
 }
 
 #[test]
@@ -115,12 +125,14 @@ fn records_that_contradict_each_other_never_make_more_than_was_ordered() {
 proptest! {
     #[test]
     fn totals_never_exceed_what_they_are_part_of(
-        n in proptest::array::uniform8(0_i64..6),
-        given_up in any::<bool>(),
+        n in proptest::array::uniform9(0_i64..6),
+        [cancelled, settled] in any::<[bool; 2]>(),
     ) {
-        let [ordered, current, fulfillable, shipped, under_way, cancel, back, legacy] = n;
-        let units =
-            Units { ordered, current, fulfillable, shipped, under_way, cancel, back, legacy, given_up };
+        let [ordered, current, fulfillable, shipped, under_way, cancel, back, legacy, no] = n;
+        let rows = cancel + back + legacy + no;
+        let units = Units {
+            ordered, current, fulfillable, shipped, under_way, cancel, back, legacy, rows, cancelled, settled,
+        };
         let t = units.totals();
         let [released, written_off, fulfilled, returned] =
             [t.released, t.written_off, t.fulfilled, t.returned].map(Quantity::units);
@@ -137,7 +149,7 @@ proptest! {
             let _snapshot = order.snapshot(Told::Fetched);
         }
         if let Ok(Pushed::Whole(order)) = rest::order(json.to_string().as_bytes()) {
-            let _snapshot = (order.snapshot(Told::Pushed), order.is_cancelled_halfway());
+            let _snapshot = (order.snapshot(Told::Pushed), order.is_halfway());
         }
         let _id = id_of(&json);
     }
@@ -148,7 +160,7 @@ proptest! {
             let _snapshot = order.snapshot(Told::Fetched);
         }
         if let Ok(Pushed::Whole(order)) = rest::order(pushed.to_string().as_bytes()) {
-            let _snapshot = (order.snapshot(Told::Pushed), order.is_cancelled_halfway());
+            let _snapshot = (order.snapshot(Told::Pushed), order.is_halfway());
         }
     }
 
@@ -337,13 +349,24 @@ fn a_push_without_the_needed_fields_only_says_which_order_it_is_about() {
 }
 
 #[test]
+fn a_push_in_the_middle_of_an_edit_asks_to_be_fetched() {
+    let mut order = whole(&pushed());
+    assert!(!order.is_halfway());
+    order.lines[0].fulfillable = Some(0);
+    order.lines[0].current = Some(1);
+    assert!(order.is_halfway());
+    order.refunded.push(Refunded { line: order.lines[0].id, quantity: 1, restock: Restock::No });
+    assert!(!order.is_halfway());
+}
+
+#[test]
 fn a_push_in_the_middle_of_a_cancellation_asks_to_be_fetched() {
     #[track_caller]
     fn check(change: fn(&mut Order), want: bool) {
         let mut order = whole(&pushed());
         order.cancelled = true;
         change(&mut order);
-        assert_eq!(order.is_cancelled_halfway(), want);
+        assert_eq!(order.is_halfway(), want);
     }
     check(|_| {}, true);
     check(|order| order.cancelled = false, false);
@@ -376,5 +399,5 @@ fn the_documented_sample_is_an_order_of_five_open_lines() {
     assert_eq!((snapshot.order.as_str(), snapshot.name.as_deref()), ("820982911946154500", Some("#9999")));
     assert_eq!(snapshot.placed_at, Timestamp::from_millis(1_640_995_200_000));
     // The sample says cancelled and fulfillable at once.
-    assert!(order.is_cancelled_halfway());
+    assert!(order.is_halfway());
 }

@@ -17,6 +17,8 @@ enum Op {
     Cancel(usize),
     Lose(usize),
     Return(usize),
+    /// A shipment that was told is undone.
+    Unship(usize),
     /// Somebody finds or breaks units on the shelf, and the ERP is told.
     Adjust(usize, i64),
     Count,
@@ -51,6 +53,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         3 => any::<usize>().prop_map(Op::Cancel),
         1 => any::<usize>().prop_map(Op::Lose),
         2 => any::<usize>().prop_map(Op::Return),
+        1 => any::<usize>().prop_map(Op::Unship),
         2 => (0..2_usize, -3..4_i64).prop_map(|(s, n)| Op::Adjust(s, n)),
         2 => Just(Op::Count),
         3 => any_luck().prop_map(Op::Post),
@@ -95,10 +98,11 @@ impl Truth {
                     self.world.push(channel, &order);
                 }
             }
-            Op::Ship(n) => self.change(n, 3),
-            Op::Cancel(n) => self.change(n, 1),
-            Op::Lose(n) => self.change(n, 2),
-            Op::Return(n) => self.change(n, 4),
+            Op::Ship(n) => self.change(n, 3, 1),
+            Op::Cancel(n) => self.change(n, 1, 1),
+            Op::Lose(n) => self.change(n, 2, 1),
+            Op::Return(n) => self.change(n, 4, 1),
+            Op::Unship(n) => self.change(n, 3, -1),
             Op::Adjust(s, units) => {
                 self.shelf[s] += units;
                 self.books[s] += units;
@@ -141,21 +145,21 @@ impl Truth {
     }
 
     /// Moves one unit of an order on, where that makes sense.
-    fn change(&mut self, n: usize, to: usize) {
+    fn change(&mut self, n: usize, to: usize, by: i64) {
         if self.orders.is_empty() {
             return;
         }
         let n = n % self.orders.len();
         let (channel, order, of, mut units) = self.orders[n].clone();
         let open = units[0] - units[1] - units[2] - units[3];
-        let may = if to == 4 { units[3] > units[4] } else { open > 0 };
+        let may = if to == 4 || by < 0 { units[3] > units[4] } else { open > 0 };
         if !may {
             return;
         }
-        units[to] += 1;
+        units[to] += by;
         let s = usize::from(of == "B");
         self.shelf[s] += match to {
-            2 | 3 => -1,
+            2 | 3 => -by,
             4 => 1,
             _ => 0,
         };
@@ -174,7 +178,7 @@ impl Truth {
             .orders
             .iter()
             .zip(&self.told)
-            .filter(|((.., units), told)| units[4] > told[2])
+            .filter(|((.., units), told)| units[4] > told[2] || units[3] < told[0])
             .map(|((channel, order, ..), _)| key(channel, order))
             .collect();
         self.world.run(Command::Count(count)).expect("a count is taken in");

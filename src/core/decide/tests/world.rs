@@ -278,10 +278,8 @@ impl World {
     }
 
     fn check_record(&mut self, record: &Record) {
+        record.entries().iter().for_each(|entry| self.check_entry(entry));
         match record {
-            Record::Order { entries, .. } | Record::Counted { entries, .. } => {
-                entries.iter().for_each(|entry| self.check_entry(entry));
-            }
             Record::Commit { sku, revision, .. } => {
                 let before = self.replica.skus.get(sku).map_or(Revision::ZERO, |row| row.revision);
                 assert!(*revision > before, "a revision grows");
@@ -496,8 +494,18 @@ impl World {
     }
 
     pub(super) fn posted(&mut self, posting: &Posting, outcome: Outcome) {
+        self.posted_and_found(posting, outcome, None);
+    }
+
+    /// Answers a posting. `found`: what a look after a refusal found.
+    pub(super) fn posted_and_found(
+        &mut self,
+        posting: &Posting,
+        outcome: Outcome,
+        found: Option<Vec<Totals>>,
+    ) {
         let (order, sequence) = (posting.order.clone(), posting.sequence);
-        let posted = Command::Posted { channel: ch(ERP), order, sequence, outcome };
+        let posted = Command::Posted { channel: ch(ERP), order, sequence, outcome, found };
         self.run(posted).expect("an answer is taken in");
     }
 
@@ -544,9 +552,9 @@ impl World {
         let answers: Vec<_> = work
             .puts
             .iter()
-            .filter_map(|(listing, put)| {
+            .map(|(listing, put)| {
                 let outcome = self.write(channel, listing, put, luck());
-                Some((listing.clone(), put.key.clone(), outcome))
+                (listing.clone(), put.key.clone(), outcome)
             })
             .collect();
         if !answers.is_empty() {

@@ -1,0 +1,82 @@
+//! `evenkeel returns`: units that came back and are held until a person has looked at them.
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    cli::{Failure, Global, client::Client, print},
+    core::command::Fate,
+    model::{LocationId, Quantity, Sku},
+    web::view::{self, ReturnedDone, ReturnedRequest},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Returns {
+    /// List what is held back.
+    List {
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
+    },
+    /// Put units on sale again.
+    Restock(Units),
+    /// Take units off the books: they cannot be sold. Take them out of the ERP as well, or its next count brings
+    /// them back.
+    Discard(Units),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Units {
+    sku: Sku,
+    /// How many; all that are held back of this SKU, if not given.
+    #[arg(value_parser = units)]
+    quantity: Option<Quantity>,
+    /// Where they are; needed if they are in several places.
+    #[arg(long)]
+    location: Option<LocationId>,
+    /// Why, for the journal.
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+fn units(text: &str) -> Result<Quantity, String> {
+    text.parse::<i64>()
+        .ok()
+        .filter(|units| *units > 0)
+        .map(Quantity::new)
+        .ok_or("must be a whole number above 0".into())
+}
+
+pub(super) fn run(global: &Global, command: Returns) -> Result<(), Failure> {
+    let client = Client::new(global)?;
+    match command {
+        Returns::List { limit } => {
+            let held: view::Returns = client.get(&format!("/v1/returns?limit={limit}"))?;
+            print::answer(global.json, &held, tell)
+        }
+        Returns::Restock(units) => deal(global, &client, units, Fate::Restock),
+        Returns::Discard(units) => deal(global, &client, units, Fate::Discard),
+    }
+}
+
+fn deal(global: &Global, client: &Client, units: Units, fate: Fate) -> Result<(), Failure> {
+    let Units { sku, quantity, location, note } = units;
+    let asked = ReturnedRequest { sku, location, quantity, fate, note };
+    let done: ReturnedDone = client.post("/v1/returns", &asked)?;
+    let became = match fate {
+        Fate::Restock => "on sale again",
+        Fate::Discard => "off the books",
+    };
+    print::answer(global.json, &done, |d| {
+        let ReturnedDone { sku, location, quantity, left } = d;
+        print::line(&format!("{quantity} of {sku} at {location} are {became}; {left} are still held back"));
+    })
+}
+
+fn tell(held: &view::Returns) {
+    let rows = held.rows.iter().map(|row| {
+        [row.sku.to_string(), row.location.to_string(), row.reserved.to_string(), row.on_hand.to_string()]
+    });
+    print::table(["sku", "location", "held back", "on_hand"], rows.collect(), "nothing is held back");
+    if held.more {
+        print::line("there are more; see --limit");
+    }
+}

@@ -1,0 +1,102 @@
+//! Who is told of what, and when.
+
+use super::world::{AMZ, SHOP, World, ch, ms, policies};
+use crate::{
+    core::{
+        Command, Reply,
+        record::AlertKind,
+        state::{Alert, AlertKey, Quarantined},
+    },
+    model::{Outcome, Policies, policy::AlertPolicy},
+};
+
+fn key(kind: AlertKind, channel: &str) -> AlertKey {
+    AlertKey { kind, subject: channel.to_owned() }
+}
+
+/// Judges what holds, and returns what is to be told.
+fn due(world: &mut World) -> Vec<(AlertKey, Alert)> {
+    world.run(Command::Tick).expect("ticks");
+    let taken = world.run(Command::TakeAlerts { limit: 10 }).expect("alerts are taken");
+    let Reply::Alerts(due) = taken else { panic!("no alerts: {taken:?}") };
+    due
+}
+
+/// Tells people what is due, and returns it.
+fn told(world: &mut World) -> Vec<(AlertKind, bool, String)> {
+    let due = due(world);
+    for (key, alert) in &due {
+        let sent = Command::AlertSent { key: key.clone(), firing: alert.firing, sent: true };
+        world.run(sent).expect("taken in");
+    }
+    due.into_iter().map(|(key, alert)| (key.kind, alert.firing, alert.text)).collect()
+}
+
+fn quarantine(world: &mut World, n: u32) {
+    let id = Some(n.to_string());
+    let (channel, topic, why) = (ch(SHOP), "orders/create".into(), "no JSON".into());
+    let item = Quarantined { channel, topic, id, why, sha256: String::new(), at: ms(world.now) };
+    world.run(Command::Quarantine(item)).expect("kept");
+}
+
+#[test]
+fn an_alert_is_told_once_again_when_more_waits_and_when_it_is_over() {
+    let mut world = World::open(&[("A", 10)]);
+    assert_eq!(told(&mut world), []);
+    quarantine(&mut world, 1);
+    let first = told(&mut world);
+    assert!(
+        matches!(&first[..], [(AlertKind::Quarantine, true, text)] if text.starts_with("1 ")),
+        "{first:?}"
+    );
+    assert_eq!(told(&mut world), [], "once is enough");
+    quarantine(&mut world, 2);
+    let more = told(&mut world);
+    assert!(matches!(&more[..], [(AlertKind::Quarantine, true, text)] if text.starts_with("2 ")), "{more:?}");
+    for id in world.state.quarantine.keys().copied().collect::<Vec<_>>() {
+        use crate::core::command::{DeadLetter::Quarantine, Verdict::Discard};
+        world.run(Command::Dead { letter: Quarantine(id), verdict: Discard }).expect("discarded");
+        if !world.state.quarantine.is_empty() {
+            assert_eq!(told(&mut world), [], "fewer is no news");
+        }
+    }
+    let over = told(&mut world);
+    assert!(matches!(&over[..], [(AlertKind::Quarantine, false, _)]), "{over:?}");
+    assert_eq!(told(&mut world), []);
+}
+
+#[test]
+fn what_is_not_told_yet_is_told_after_a_restart() {
+    let mut world = World::open(&[("A", 10)]);
+    quarantine(&mut world, 1);
+    let before = due(&mut world);
+    // The process dies between the request and its answer.
+    world.run(Command::Start { epoch: 1 }).expect("starts");
+    assert_eq!(due(&mut world).len(), before.len());
+    // It could not be delivered: it goes again later, and only then.
+    let sent = Command::AlertSent { key: key(AlertKind::Quarantine, SHOP), firing: true, sent: false };
+    world.run(sent).expect("taken in");
+    assert_eq!(due(&mut world).len(), 0);
+    world.now += 60_000;
+    assert_eq!(told(&mut world).len(), 1);
+}
+
+/// Amazon takes a lower and has not shown it: is that late, so long after the sale?
+#[track_caller]
+fn check_late(after_ms: i64, outcome: Outcome, want: bool) {
+    let alerts = AlertPolicy { after_tries: 4, after_ms: 15_000, repeat_ms: 0, webhook: true };
+    let mut world = World::open_with(Policies { alerts, ..policies() }, &[("A", 10)]);
+    world.sell(SHOP, "1", "A", 1);
+    let put = world.take(AMZ).puts.remove(0);
+    world.answer(AMZ, &put, outcome);
+    world.now += after_ms;
+    let late = due(&mut world).into_iter().any(|(of, _)| of == key(AlertKind::Late, AMZ));
+    assert_eq!(late, want, "after {after_ms} ms");
+}
+
+#[test]
+fn a_write_is_late_only_when_it_should_have_been_seen() {
+    // Amazon shows what it takes within twenty seconds.
+    check_late(20_000, Outcome::Accepted { submission: None }, false);
+    check_late(35_000, Outcome::Accepted { submission: None }, true);
+}

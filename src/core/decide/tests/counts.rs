@@ -1,0 +1,105 @@
+//! Counts that come while something is held, parked or half done.
+
+use super::world::{ERP, SHOP, World, ch, key, totals};
+use crate::{
+    core::{
+        Command, Reply,
+        command::{Count, DeadLetter, Verdict},
+    },
+    model::{Outcome, Seq},
+};
+
+fn count(world: &mut World, lines: &[(&str, i64)]) -> Option<Seq> {
+    let count = world.count_of(ERP, lines);
+    match world.run(Command::Count(count)) {
+        Ok(Reply::Counted { held, .. }) => held,
+        other => panic!("not counted: {other:?}"),
+    }
+}
+
+fn stocks(world: &World) -> [i64; 4] {
+    ["A", "B", "C", "D"].map(|of| world.stock(of)[0])
+}
+
+/// Four SKUs of ten units each, and a count that would empty them all, which is held.
+fn held() -> (World, DeadLetter) {
+    let mut world = World::open(&[("A", 10), ("B", 10), ("C", 10), ("D", 10)]);
+    world.now += 1_000;
+    let id = count(&mut world, &[("A", 0), ("B", 0), ("C", 0), ("D", 0)]).expect("it is held");
+    assert_eq!(stocks(&world), [10; 4]);
+    world.now += 1_000;
+    (world, DeadLetter::Count(id))
+}
+
+#[test]
+fn a_held_count_that_is_released_leaves_what_was_counted_later() {
+    let (mut world, letter) = held();
+    assert_eq!(count(&mut world, &[("A", 4), ("B", 10)]), None);
+    world.run(Command::Dead { letter, verdict: Verdict::Retry }).expect("released");
+    assert_eq!(stocks(&world), [4, 10, 0, 0]);
+    assert!(world.state.held.is_empty());
+    world.same_rows();
+}
+
+#[test]
+fn a_held_count_that_is_discarded_moves_nothing() {
+    let (mut world, letter) = held();
+    world.run(Command::Dead { letter: letter.clone(), verdict: Verdict::Discard }).expect("discarded");
+    assert_eq!(stocks(&world), [10; 4]);
+    assert!(world.run(Command::Dead { letter, verdict: Verdict::Retry }).is_err());
+}
+
+#[test]
+fn sales_while_a_count_is_held_are_replayed_on_top_of_it() {
+    let mut world = World::open(&[("A", 10), ("B", 10), ("C", 10), ("D", 10)]);
+    world.now += 1_000;
+    let id = count(&mut world, &[("A", 1), ("B", 1), ("C", 1), ("D", 1)]).expect("it is held");
+    world.sell(SHOP, "1", "A", 1);
+    world.change(SHOP, "1", [1, 0, 0, 1, 0], 0);
+    world.push(SHOP, "1");
+    world.run(Command::Dead { letter: DeadLetter::Count(id), verdict: Verdict::Retry }).expect("released");
+    assert_eq!(stocks(&world), [0, 1, 1, 1], "the unit that was shipped since is not on the shelf");
+}
+
+/// Two units are shipped and one comes back; the ERP takes the shipment and refuses the return. The look after that
+/// finds the shipment, or fails; then the ERP counts the eight units that it knows of.
+#[track_caller]
+fn check_half_made(found: bool, absent: bool) {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(SHOP, "1", "A", 2);
+    world.change(SHOP, "1", [2, 0, 0, 2, 1], 1);
+    world.push(SHOP, "1");
+    assert_eq!(world.stock("A"), [9, 0, 0]);
+    world.now += 1_000;
+    let posting = world.postings().remove(0);
+    let found = found.then(|| vec![totals([2, 0, 0, 2, 0])]);
+    world.posted_and_found(&posting, Outcome::Rejected { reason: "no return".into() }, found);
+    world.now += 1_000;
+    let counted = world.count_of(ERP, &[("A", 8)]);
+    let absent = if absent { vec![key(SHOP, "1")] } else { Vec::new() };
+    world.run(Command::Count(Count { absent, ..counted })).expect("counted");
+    assert!(world.stock("A")[0] <= 9, "never more than there is: {:?}", world.stock("A"));
+    assert!(world.stock("A")[0] >= 8, "what was shipped is gone once: {:?}", world.stock("A"));
+}
+
+#[test]
+fn what_a_refused_posting_did_already_is_not_taken_off_a_count_again() {
+    check_half_made(true, true);
+    check_half_made(true, false);
+    check_half_made(false, true);
+    check_half_made(false, false);
+}
+
+#[test]
+fn a_refused_posting_that_is_retried_goes_on_from_what_was_found() {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(SHOP, "1", "A", 2);
+    let posting = world.postings().remove(0);
+    let rejected = Outcome::Rejected { reason: "no".into() };
+    world.posted_and_found(&posting, rejected, Some(vec![totals([2, 0, 0, 0, 0])]));
+    let letter = DeadLetter::Posting { channel: ch(ERP), order: key(SHOP, "1") };
+    world.run(Command::Dead { letter, verdict: Verdict::Retry }).expect("goes again");
+    assert_eq!(world.postings().len(), 0, "it holds all there is to hold");
+    assert_eq!(count(&mut world, &[("A", 10)]), None);
+    assert_eq!(world.stock("A"), [10, 2, 0]);
+}

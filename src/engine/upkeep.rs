@@ -1,0 +1,59 @@
+//! What is done now and then: checkpoints, and bodies in quarantine whose time is over.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::engine::{disk::checkpoint_age, intake::Quarantine, ledger::Ledger};
+
+/// Has a checkpoint written whenever the newest one is too old.
+pub(super) struct Checkpoints {
+    pub(super) ledger: Ledger,
+    /// The store's directory.
+    pub(super) store: PathBuf,
+    pub(super) every: Duration,
+    /// When to try again after a failure.
+    pub(super) again: Duration,
+}
+
+impl Checkpoints {
+    pub(super) async fn run(self, stop: CancellationToken) {
+        // A store that never had one gets its first after the usual time: it has little to replay.
+        let mut wait = checkpoint_age(&self.store).map_or(self.every, |age| self.every.saturating_sub(age));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            let written = tokio::select! {
+                () = stop.cancelled() => return,
+                written = self.ledger.checkpoint() => written,
+            };
+            wait = match written {
+                Ok(Ok(_)) => self.every,
+                Ok(Err(failure)) => {
+                    error!(%failure, "no checkpoint could be written: a rebuild would take longer and longer");
+                    self.again
+                }
+                Err(_) => return,
+            };
+        }
+    }
+}
+
+/// Removes bodies older than `keep`, at once and from then on.
+pub(super) async fn expire(
+    quarantine: Arc<Quarantine>,
+    keep: Duration,
+    every: Duration,
+    stop: CancellationToken,
+) {
+    loop {
+        quarantine.expire(keep);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+}

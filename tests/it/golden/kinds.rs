@@ -1,0 +1,140 @@
+//! What a golden journal must hold: each kind of record, and each kind of what records hold. The lists and the matches
+//! come from the same names, and no match has a wildcard: a new variant does not compile until it is named here, and
+//! then it is missing from every golden journal.
+
+use std::collections::BTreeSet;
+
+use evenkeel::core::{
+    Envelope, Record,
+    allocation::Pause,
+    circuit::Circuit,
+    ledger::{Cause, Entry, Kind},
+    leg::State as Leg,
+    posting::Step,
+    record::{AlertKind, PauseScope, Why},
+};
+
+macro_rules! kinds {
+    ($($function:ident, $list:ident: $of:ident { $($name:ident),+ $(,)? })+) => {
+        $(
+            fn $function(of: &$of) -> String {
+                match of { $($of::$name { .. } => concat!(stringify!($of), "::", stringify!($name)).to_owned(),)+ }
+            }
+            const $list: &[&str] = &[$(concat!(stringify!($of), "::", stringify!($name))),+];
+        )+
+        pub(super) fn all() -> Vec<String> {
+            [$($list),+].concat().into_iter().map(str::to_owned).collect()
+        }
+    };
+}
+
+kinds! {
+    record, RECORDS: Record {
+        Configured, Started, Initialised, Delivered, Forgot, Order, Posting, Counted, Adjusted, Held, Outdated, Unheld, Commit, Moved,
+        Committed, Drift, Bound, Unmatched, Mapped, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
+        Quarantined, Unquarantined, Alert,
+    }
+    why, WHYS: Why {
+        OwnSale, Sending, Expected, Applied, Accepted, Stale, Rejected, Throttled, Unauthorized, NotSent, Unknown,
+        Restarted, Seen, Looked, Fenced, GaveUp, Repair, Absent, Retried, Discarded, Settled,
+    }
+    leg, LEGS: Leg { Pending, InFlight, Accepted, Probing, Looking, Retry, Confirmed, Parked, Dropped }
+    step, STEPS: Step { Done, Pending, InFlight, Retry, Parked, Dropped }
+    alert, ALERTS: AlertKind {
+        Late, LaneStopped, CircuitOpen, DeadLetters, Brake, Quarantine, Unmapped, FeedLate, PostingLate, Drift,
+    }
+    entry, ENTRIES: Kind {
+        Sale, Cancel, WriteOff, Ship, Return, ReturnQuarantined, Count, Adjustment, Correction, Restock, Discard,
+        Baseline,
+    }
+    cause, CAUSES: Cause { Order, Count, Operator }
+    circuit, CIRCUITS: Circuit { Closed, Open }
+    scope, SCOPES: PauseScope { Channel, Sku }
+    pause, PAUSES: Pause { Frozen, Stopped }
+}
+
+/// Adds the kinds that an envelope holds.
+pub(super) fn note(envelope: &Envelope, seen: &mut BTreeSet<String>) {
+    for of in &envelope.records {
+        seen.insert(record(of));
+        within(of, seen);
+    }
+}
+
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "`record` names every kind; here are those that hold others"
+)]
+fn within(of: &Record, seen: &mut BTreeSet<String>) {
+    of.entries().iter().for_each(|of: &Entry| seen.extend([entry(&of.kind), cause(&of.cause)]));
+    match of {
+        Record::Commit { legs, .. } => seen.extend(legs.iter().map(|(_, of)| leg(&of.state))),
+        Record::Moved { why: of, leg: moved, .. } => {
+            seen.insert(why(of));
+            seen.extend(moved.iter().map(|of| leg(&of.state)));
+        }
+        Record::Posting { posting, .. } => drop(seen.insert(step(&posting.step))),
+        Record::Alert { key, .. } => drop(seen.insert(alert(&key.kind))),
+        Record::Circuit { circuit: of, .. } => drop(seen.insert(circuit(of))),
+        Record::Paused { scope: of, pause: held } => {
+            seen.insert(scope(of));
+            seen.extend(held.iter().map(pause));
+        }
+        _ => {}
+    }
+}
+
+/// Every reason for which a leg moves.
+pub(super) const EVERY_WHY: [Why; WHYS.len()] = [
+    Why::OwnSale,
+    Why::Sending,
+    Why::Expected,
+    Why::Applied,
+    Why::Accepted,
+    Why::Stale,
+    Why::Rejected,
+    Why::Throttled,
+    Why::Unauthorized,
+    Why::NotSent,
+    Why::Unknown,
+    Why::Restarted,
+    Why::Seen,
+    Why::Looked,
+    Why::Fenced,
+    Why::GaveUp,
+    Why::Repair,
+    Why::Absent,
+    Why::Retried,
+    Why::Discarded,
+    Why::Settled,
+];
+
+/// Every kind of alert.
+pub(super) const EVERY_ALERT: [AlertKind; ALERTS.len()] = [
+    AlertKind::Late,
+    AlertKind::LaneStopped,
+    AlertKind::CircuitOpen,
+    AlertKind::DeadLetters,
+    AlertKind::Brake,
+    AlertKind::Quarantine,
+    AlertKind::Unmapped,
+    AlertKind::FeedLate,
+    AlertKind::PostingLate,
+    AlertKind::Drift,
+];
+
+/// Every kind of ledger entry.
+pub(super) const EVERY_ENTRY: [Kind; ENTRIES.len()] = [
+    Kind::Sale,
+    Kind::Cancel,
+    Kind::WriteOff,
+    Kind::Ship,
+    Kind::Return,
+    Kind::ReturnQuarantined,
+    Kind::Count,
+    Kind::Adjustment,
+    Kind::Correction,
+    Kind::Restock,
+    Kind::Discard,
+    Kind::Baseline,
+];

@@ -1,0 +1,522 @@
+//! The story that a new golden journal tells: a small shop with two channels and an ERP, and all that can happen to
+//! them, decided by this release. What no story reaches is recorded by hand at the end.
+
+use std::path::Path;
+
+use evenkeel::{
+    core::{
+        Command, Envelope, Record, Reply, State,
+        allocation::Pause,
+        apply,
+        command::{Count, DeadLetter, Verdict},
+        decide,
+        ledger::{Cause, Entry, Kind, Stock, book},
+        leg::{Leg, Sent, State as LegState, Writes},
+        posting::{Item, PostState, Step},
+        record::{PauseScope, VERSION},
+        state::{Alert, AlertKey, ListingRef, Quarantined},
+    },
+    engine::{ledger::encode, rows},
+    model::{
+        CatalogueItem, ChannelId, CountLine, IdempotencyKey, Identifiers, Levels, LineId, LocationId,
+        Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Quantity, Seq, Sku,
+        Timestamp, Totals, policy::MappingRow,
+    },
+    store::{self, Store},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{
+    kinds::{EVERY_ALERT, EVERY_ENTRY, EVERY_WHY},
+    options,
+};
+
+const BEGIN: i64 = 1_790_000_000_000;
+
+fn from<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value}"))
+}
+
+fn ch(name: &str) -> ChannelId {
+    ChannelId::new(name).expect("a name")
+}
+
+fn sku(text: &str) -> Sku {
+    Sku::new(text).expect("a SKU")
+}
+
+fn wh() -> LocationId {
+    LocationId::new("warehouse").expect("a name")
+}
+
+fn ms(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn key(channel: &str, order: &str) -> OrderKey {
+    OrderKey { channel: ch(channel), order: OrderId::new(order).expect("an id") }
+}
+
+fn ids(pairs: Value) -> Identifiers {
+    let of = |(kind, value): (&String, &Value)| json!({"kind": kind, "value": value});
+    from(pairs.as_object().expect("an object").iter().map(of).collect())
+}
+
+fn abilities(change: Value) -> Value {
+    let mut all = json!({
+        "quantities": true, "compare_and_set": true, "visible": "at_once", "sells": true, "restocks_cancels": true,
+        "restocks_returns": true, "posts": false, "counts": null, "batch": 10, "late_ms": 60_000, "stale_ms": 1_000,
+        "feed_lag_ms": 1_000, "visible_ms": 0, "look_ms": 100,
+    });
+    all.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+    all
+}
+
+fn policies() -> Policies {
+    let channel = |kind: &str, abilities: Value| {
+        json!({
+            "kind": kind, "abilities": abilities, "locations": ["warehouse"], "buffer": 1, "min": 0, "max": 500,
+            "posts": {"sales": true, "shipments": true, "returns": true}, "feed_late_ms": 900_000,
+        })
+    };
+    let blind = json!({"compare_and_set": false, "visible": "later", "restocks_returns": false, "batch": 1,
+        "visible_ms": 20_000, "look_ms": 1_000});
+    let erp = json!({"quantities": false, "sells": false, "posts": true, "counts": "on_hand", "stale_ms": 0});
+    from(json!({
+        "instance": "golden", "mode": "live", "locations": ["warehouse"],
+        "channels": {
+            "shop": channel("shopify", abilities(json!({}))),
+            "market": channel("amazon", abilities(blind)),
+            "erp": channel("tryton", abilities(erp)),
+        },
+        "allocation": {"safety_stock": 1},
+        "overrides": [{"sku": "MUG", "channel": "market", "safety_stock": null, "buffer": 2, "min": null, "max": 50}],
+        "returns": "restock",
+        "mapping": {"master": "erp", "trim": true, "ignore_case": true, "strip_prefixes": ["X-"],
+            "table": [{"sku": "MUG", "channel": "market", "ids": [{"kind": "asin", "value": "B000000001"}]}]},
+        "brake": {"zero_percent": 20, "move_percent": 50, "min_skus": 3},
+        "retry": {"base_ms": 1_000, "cap_ms": 8_000, "circuit_failures": 2, "circuit_open_ms": 10_000},
+        "alerts": {"after_tries": 3, "after_ms": 60_000, "repeat_ms": 600_000, "webhook": true},
+        "drift": {"repair": "ours"},
+    }))
+}
+
+struct Story {
+    state: State,
+    store: Store,
+    now: i64,
+}
+
+/// Plays the story into a new store, with a checkpoint in the middle.
+pub(super) fn play(dir: &Path) {
+    let journal = store::journal::Options { segment_bytes: 16_000, ..store::journal::Options::default() };
+    let options = store::Options { journal, ..options(rows::ROWS_VERSION) };
+    let (store, _) = Store::open(dir, options).expect("a new store");
+    let mut story = Story { state: State::default(), store, now: BEGIN };
+    story.opens();
+    story.sells();
+    story.checkpoint();
+    story.is_answered_in_every_way();
+    story.counts();
+    story.is_operated();
+    story.remembers_by_hand();
+    story.store.close_clean().expect("closed");
+}
+
+impl Story {
+    fn run(&mut self, command: Command) -> Reply {
+        self.now += 500;
+        let told = format!("{command:?}");
+        let (envelope, reply) = decide(&mut self.state, command, ms(self.now));
+        if let Some(envelope) = envelope {
+            self.append(&envelope);
+        }
+        reply.unwrap_or_else(|refused| panic!("{refused}: {told}"))
+    }
+
+    fn append(&mut self, envelope: &Envelope) {
+        self.store.append(&[encode(envelope)]).expect("appended");
+        self.store.sync().expect("synced");
+    }
+
+    fn checkpoint(&mut self) {
+        let rows = rows::all(&self.state).expect("rows");
+        let rows = rows.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        self.store.checkpoint(rows).expect("a checkpoint");
+    }
+
+    fn record(&mut self, records: Vec<Record>) {
+        self.now += 500;
+        let envelope = Envelope { version: VERSION, at: ms(self.now), records };
+        let seq = self.state.seq.next();
+        apply(&mut self.state, seq, &envelope);
+        self.append(&envelope);
+    }
+
+    fn listing(&self, of: &str, channel: &str) -> ListingRef {
+        let row = &self.state.skus[&sku(of)];
+        let at =
+            row.listings.iter().position(|listing| listing.channel == ch(channel)).expect("it is listed");
+        ListingRef { sku: sku(of), at: u16::try_from(at).expect("few") }
+    }
+
+    fn catalogue(&mut self, channel: &str, items: Vec<Value>) {
+        let of = |item: Value| -> CatalogueItem {
+            from(json!({
+                "ids": ids(item["ids"].clone()), "title": item["title"], "levels": null,
+                "by": item.get("by").cloned().unwrap_or(json!("merchant")), "unwritable": item["unwritable"],
+            }))
+        };
+        let items = items.into_iter().map(of).collect();
+        self.run(Command::Catalogue { channel: ch(channel), read_at: ms(self.now), items });
+        self.run(Command::Catalogued { channel: ch(channel) });
+        self.run(Command::Swept { channel: ch(channel) });
+    }
+
+    fn count(&mut self, lines: &[(&str, i64)], opening: bool) -> Reply {
+        let line = |(of, units): &(&str, i64)| CountLine {
+            ids: ids(json!({"sku": of})),
+            location: wh(),
+            quantity: Quantity::new(*units),
+        };
+        let (counter, measure, as_of, begun) = (ch("erp"), Measure::OnHand, ms(self.now), self.state.seq);
+        let lines = lines.iter().map(line).collect();
+        self.run(Command::Count(Count { counter, measure, as_of, begun, lines, opening, absent: Vec::new() }))
+    }
+
+    fn feed(&mut self, channel: &str) {
+        self.now += 5_000;
+        let (begun, begun_at) = (self.state.seq, ms(self.now));
+        self.run(Command::Fed { channel: ch(channel), begun, begun_at, through: begun_at });
+    }
+
+    fn order(&self, order: &str, of: Value, totals: [i64; 5]) -> OrderSnapshot {
+        let [ordered, released, written_off, fulfilled, returned] = totals;
+        let totals = json!({"ordered": ordered, "released": released, "written_off": written_off,
+            "fulfilled": fulfilled, "returned": returned});
+        from(json!({
+            "order": order, "name": format!("#{order}"), "version": self.now, "placed_at": BEGIN + 60_000,
+            "complete": true,
+            "lines": [{"line": "1", "ids": ids(of), "location": null, "by": "merchant", "totals": totals,
+                "rest": "open"}],
+        }))
+    }
+
+    fn push(&mut self, order: &str, of: &str, totals: [i64; 5]) {
+        let orders = vec![self.order(order, json!({"sku": of}), totals)];
+        let delivery = from(json!(format!("delivery-{}", self.now)));
+        let (fetch, look) = (vec![OrderId::new("900").expect("an id")], Vec::new());
+        self.run(Command::Push { channel: ch("shop"), delivery, orders, fetch, look });
+    }
+
+    /// Takes the work of a channel, answers its writes in this way, and looks as if the channel showed `shown`, or what
+    /// is wanted.
+    fn lane(&mut self, channel: &str, outcome: &Outcome, shown: Option<i64>) {
+        self.now += 30_000;
+        let Reply::Work { puts, looks } = self.run(Command::Take { channel: ch(channel), limit: 10 }) else {
+            panic!("work is taken")
+        };
+        let answers: Vec<_> =
+            puts.into_iter().map(|(listing, put)| (listing, put.key, outcome.clone())).collect();
+        if !answers.is_empty() {
+            self.run(Command::Answer { channel: ch(channel), answers });
+        }
+        let level = |listing: &ListingRef| {
+            let leg = self.state.listing(listing).and_then(|held| held.leg.as_ref());
+            Quantity::new(shown.unwrap_or_else(|| leg.map_or(0, |leg| leg.quantity.units())))
+        };
+        let of =
+            |(listing, _): (ListingRef, _)| (listing.clone(), Observed::Seen(Levels::of(level(&listing))));
+        let seen: Vec<_> = looks.into_iter().map(of).collect();
+        if !seen.is_empty() {
+            let read_at = ms(self.now);
+            self.run(Command::Looked { channel: ch(channel), read_at, seen });
+        }
+    }
+
+    fn calm(&mut self) {
+        for _ in 0..6 {
+            for channel in ["shop", "market"] {
+                self.lane(channel, &Outcome::Applied, None);
+                self.feed(channel);
+            }
+        }
+    }
+
+    fn opens(&mut self) {
+        self.run(Command::Configure(Box::new(policies())));
+        self.run(Command::Start { epoch: 1 });
+        let codes = ["MUG", "HAT", "CAP", "PEN"]
+            .map(|code| json!({"ids": {"sku": code, "record": code}, "title": code}));
+        self.catalogue("erp", codes.to_vec());
+        self.catalogue("shop", vec![
+            json!({"ids": {"sku": "mug", "variant": "11", "inventory_item": "21"}, "title": "A mug"}),
+            json!({"ids": {"sku": "X-HAT", "variant": "12", "inventory_item": "22"}}),
+            json!({"ids": {"sku": "CAP", "variant": "13", "inventory_item": "23"}, "unwritable": "not tracked"}),
+            json!({"ids": {"sku": "PEN", "variant": "14", "inventory_item": "24", "barcode": "4006381333931"}}),
+            json!({"ids": {"sku": "BLUE PEN", "variant": "15", "inventory_item": "25"}}),
+        ]);
+        self.catalogue(
+            "market",
+            vec![
+                json!({"ids": {"sku": "M-MUG", "asin": "B000000001"}}),
+                json!({"ids": {"sku": "HAT", "asin": "B000000002"}}),
+                json!({"ids": {"sku": "HAT-FBA", "asin": "B000000002", "fnsku": "X0001"}, "by": "channel"}),
+            ],
+        );
+        self.count(&[("MUG", 20), ("HAT", 10), ("CAP", 8), ("PEN", 30)], true);
+        self.run(Command::Initialise);
+        self.feed("shop");
+        self.feed("market");
+        let table = vec![
+            MappingRow { sku: sku("PEN"), channel: ch("shop"), ids: ids(json!({"variant": "15"})) },
+            MappingRow { sku: sku("HAT"), channel: ch("market"), ids: ids(json!({"sku": "HAT-FBA"})) },
+        ];
+        self.run(Command::Map { rows: table });
+        self.calm();
+    }
+
+    fn sells(&mut self) {
+        self.push("1001", "MUG", [3, 0, 0, 0, 0]);
+        self.push("1002", "HAT", [2, 0, 0, 0, 0]);
+        self.push("1003", "NOBODY-KNOWS-IT", [1, 0, 0, 0, 0]);
+        self.run(Command::NoOrder { channel: ch("shop"), order: OrderId::new("900").expect("an id") });
+        let begun = self.state.seq;
+        let orders = vec![self.order("302-1", json!({"asin": "B000000001"}), [1, 0, 0, 0, 0])];
+        self.run(Command::Orders { channel: ch("market"), begun, orders });
+        self.calm();
+        for outcome in [
+            Outcome::Applied,
+            Outcome::Unknown { fault: "timed out".to_owned() },
+            Outcome::Rejected { reason: "no such party".to_owned() },
+            Outcome::Applied,
+        ] {
+            self.now += 120_000;
+            let take = Command::TakePostings { channel: ch("erp"), limit: 1 };
+            let Reply::Postings(postings) = self.run(take) else { panic!("postings are taken") };
+            for posting in postings {
+                let (order, sequence, outcome) = (posting.order, posting.sequence, outcome.clone());
+                self.run(Command::Posted { channel: ch("erp"), order, sequence, outcome, found: None });
+            }
+        }
+        self.push("1001", "MUG", [3, 1, 0, 2, 0]);
+        self.push("1001", "MUG", [3, 1, 0, 2, 1]);
+        self.push("1002", "HAT", [2, 0, 1, 1, 0]);
+        self.calm();
+    }
+
+    fn is_answered_in_every_way(&mut self) {
+        let reason = || "it says no".to_owned();
+        let answers = [
+            Outcome::Stale,
+            Outcome::Throttled { retry_after_ms: 100 },
+            Outcome::NotSent { reason: reason() },
+            Outcome::Unknown { fault: "cut off".to_owned() },
+            Outcome::Unauthorized { reason: reason() },
+            Outcome::Accepted { submission: Some("s-1".to_owned()) },
+            Outcome::Rejected { reason: reason() },
+        ];
+        for (n, answer) in answers.iter().enumerate() {
+            self.push(&format!("11{n}"), "PEN", [1, 0, 0, 0, 0]);
+            self.push(&format!("12{n}"), "MUG", [1, 0, 0, 0, 0]);
+            for channel in ["shop", "market"] {
+                self.lane(channel, answer, Some(77));
+            }
+            self.run(Command::Tick);
+            self.calm();
+        }
+        // Under way when the process ends.
+        self.push("1300", "HAT", [1, 0, 0, 0, 0]);
+        self.run(Command::Take { channel: ch("market"), limit: 10 });
+        self.run(Command::Start { epoch: 1 });
+        self.calm();
+        // Something else writes.
+        let seen = vec![(self.listing("HAT", "shop"), Observed::Seen(Levels::of(Quantity::new(99))))];
+        self.now += 10_000;
+        self.run(Command::Looked { channel: ch("shop"), read_at: ms(self.now), seen });
+        self.feed("shop");
+        self.calm();
+    }
+
+    fn counts(&mut self) {
+        self.count(&[("MUG", 14), ("HAT", 9)], false);
+        self.run(Command::CountedThrough { channel: ch("erp"), through: ms(self.now) });
+        for verdict in [Verdict::Discard, Verdict::Retry] {
+            let all = [("MUG", 0), ("HAT", 0), ("CAP", 0), ("PEN", 1)];
+            let Reply::Counted { held: Some(id), .. } = self.count(&all, false) else { panic!("it is held") };
+            self.run(Command::Tick);
+            self.count(&[("PEN", 20)], false);
+            self.run(Command::Dead { letter: DeadLetter::Count(id), verdict });
+        }
+        self.count(&[("MUG", 12), ("HAT", 6), ("CAP", 8), ("PEN", 20)], true);
+        self.calm();
+    }
+
+    fn is_operated(&mut self) {
+        for pause in [Some(Pause::Frozen), Some(Pause::Stopped), None] {
+            self.run(Command::Pause { scope: PauseScope::Sku(sku("PEN")), pause });
+            self.run(Command::Pause { scope: PauseScope::Channel(ch("market")), pause });
+        }
+        for (id, topic) in [("q-1", "orders/create"), ("q-2", "orders/updated")] {
+            self.run(Command::Quarantine(Quarantined {
+                channel: ch("shop"),
+                topic: topic.to_owned(),
+                id: Some(id.to_owned()),
+                why: "it is no order".to_owned(),
+                sha256: "00".repeat(32),
+                at: ms(self.now),
+            }));
+        }
+        let first = *self.state.quarantine.keys().next().expect("there is one");
+        self.run(Command::Tick);
+        self.run(Command::Dead { letter: DeadLetter::Quarantine(first), verdict: Verdict::Discard });
+        let Reply::Alerts(due) = self.run(Command::TakeAlerts { limit: 100 }) else { panic!("alerts") };
+        for (n, (key, alert)) in due.into_iter().enumerate() {
+            self.run(Command::AlertSent { key, firing: alert.firing, sent: n % 2 == 0 });
+        }
+        self.run(Command::Tick);
+        // Long after, what was delivered is forgotten.
+        self.now += 72 * 3_600_000;
+        self.run(Command::Tick);
+        self.push("1400", "CAP", [1, 0, 0, 0, 0]);
+        self.calm();
+    }
+
+    /// One record for each kind that a story may or may not reach.
+    fn remembers_by_hand(&mut self) {
+        let listing = self.listing("HAT", "shop");
+        let moved = |why, leg| Record::Moved {
+            listing: listing.clone(),
+            why,
+            leg,
+            writes: Writes::default(),
+            note: Some("by hand".to_owned()),
+        };
+        let whys = EVERY_WHY.map(|why| moved(why, None)).to_vec();
+        let legs = legs(self.now).into_iter().map(|leg| moved(EVERY_WHY[0], Some(leg))).collect();
+        self.record(whys);
+        self.record(legs);
+        self.record(steps(self.now));
+        self.record(alerts(self.now));
+        self.record(vec![entries(&self.state, self.now)]);
+        self.record(vec![adjusted(&self.state, self.now)]);
+        let through = ms(self.now);
+        self.run(Command::FedThrough { channel: ch("shop"), through });
+        self.run(Command::Tick);
+    }
+}
+
+/// A leg in each state.
+fn legs(now: i64) -> Vec<Leg> {
+    let sent = Sent {
+        quantity: Quantity::new(3),
+        revision: from(json!(2)),
+        compare: Some(Quantity::new(4)),
+        key: IdempotencyKey::new("golden-1-1-0").expect("a key"),
+        at: ms(now),
+    };
+    let (look_at, looks) = (ms(now + 1), 2);
+    let states = [
+        LegState::Pending,
+        LegState::InFlight(sent.clone()),
+        LegState::Accepted { sent: sent.clone(), look_at, looks },
+        LegState::Probing { sent, look_at, looks },
+        LegState::Looking { look_at, looks, refused: Some(Quantity::new(4)) },
+        LegState::Retry { at: look_at },
+        LegState::Dropped,
+        LegState::Parked { reason: "it says no".to_owned(), at: look_at },
+        LegState::Confirmed,
+    ];
+    let leg = |state| Leg {
+        state,
+        quantity: Quantity::new(3),
+        revision: from(json!(2)),
+        tries: 1,
+        since: ms(now),
+        cause: Seq(1),
+        caused_at: ms(now),
+    };
+    states.into_iter().map(leg).collect()
+}
+
+/// A posting at each step, of orders that are there.
+fn steps(now: i64) -> Vec<Record> {
+    let item = Item {
+        sku: sku("MUG"),
+        location: wh(),
+        totals: Totals { ordered: Quantity::new(3), ..Totals::default() },
+    };
+    let target = vec![item];
+    let all = [
+        Step::Done,
+        Step::Pending,
+        Step::InFlight { target: target.clone() },
+        Step::Retry { at: ms(now) },
+        Step::Parked { reason: "it says no".to_owned() },
+        Step::Dropped,
+    ];
+    let posting = |(n, step): (usize, Step)| Record::Posting {
+        key: key("shop", &format!("11{n}")),
+        posting: PostState {
+            channel: ch("erp"),
+            step,
+            sequence: 4,
+            acked: target.clone(),
+            sent: target.clone(),
+            acked_at: Seq(2),
+            tries: 1,
+            since: ms(now),
+            unsure: n % 2 == 0,
+        },
+    };
+    all.into_iter().enumerate().map(posting).collect()
+}
+
+/// An alert of each kind, the last of which is over.
+fn alerts(now: i64) -> Vec<Record> {
+    let alert = Alert {
+        text: "look at it".to_owned(),
+        waiting: 2,
+        raised_at: ms(now),
+        changed_at: ms(now),
+        firing: true,
+        told: Some((true, ms(now))),
+        tries: 1,
+        send_at: Some(ms(now + 1)),
+    };
+    let key = |kind| AlertKey { kind, subject: "market".to_owned() };
+    let over = Record::Alert { key: key(EVERY_ALERT[0]), alert: None };
+    let raised = EVERY_ALERT.map(|kind| Record::Alert { key: key(kind), alert: Some(alert.clone()) });
+    raised.into_iter().chain([over]).collect()
+}
+
+/// An order with an entry of each kind, each with the balances after it.
+fn entries(state: &State, now: i64) -> Record {
+    let (of, location) = (sku("CAP"), wh());
+    let mut after: Stock = state.skus[&of].place(&location).expect("it is stocked").stock;
+    let order = key("shop", "1400");
+    let causes = [
+        Cause::Order { order: order.clone(), line: LineId::new("1").expect("an id") },
+        Cause::Count { counter: ch("erp"), as_of: ms(now) },
+        Cause::Operator { note: "found one".to_owned() },
+    ];
+    let entries = EVERY_ENTRY.iter().enumerate().map(|(n, kind)| {
+        let (kind, quantity) = (*kind, Quantity::new(1));
+        after = book(after, kind, quantity).expect("small");
+        let (sku, location, cause) = (of.clone(), location.clone(), causes[n % 3].clone());
+        Entry { sku, location, kind, quantity, cause, event_at: ms(now), after }
+    });
+    let entries = entries.collect();
+    Record::Order { key: order.clone(), order: Box::new(state.orders[&order].clone()), entries }
+}
+
+/// An entry that a person made.
+fn adjusted(state: &State, now: i64) -> Record {
+    let (sku, location, kind, quantity) = (sku("CAP"), wh(), Kind::Discard, Quantity::new(1));
+    let after = book(state.skus[&sku].place(&location).expect("it is stocked").stock, kind, quantity);
+    let (after, cause) = (after.expect("small"), Cause::Operator { note: "torn".to_owned() });
+    Record::Adjusted {
+        entries: vec![Entry { sku, location, kind, quantity, cause, event_at: ms(now), after }],
+    }
+}
