@@ -1,6 +1,6 @@
 //! Tells people: one ERROR line in the log and one POST for each alert, and again when it is over.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use secrecy::{ExposeSecret, SecretString};
@@ -48,7 +48,7 @@ impl Alerter {
     }
 
     async fn judge(&self, shutdown: &CancellationToken) {
-        let mut logged: BTreeSet<AlertKey> = BTreeSet::new();
+        let mut logged: BTreeMap<AlertKey, usize> = BTreeMap::new();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -81,23 +81,23 @@ impl Alerter {
         }
     }
 
-    /// Writes one line for each alert that began or ended since the last call.
-    async fn log(&self, logged: &mut BTreeSet<AlertKey>) -> Result<(), Error> {
+    /// Writes one line for each alert that began, grew or ended since the last call.
+    async fn log(&self, logged: &mut BTreeMap<AlertKey, usize>) -> Result<(), Error> {
         let firing = self
             .ledger
             .read(|state| {
                 let firing = state.alerts.iter().filter(|(_, alert)| alert.firing);
-                firing.map(|(key, alert)| (key.clone(), alert.text.clone())).collect::<Vec<_>>()
+                firing.map(|(key, alert)| (key.clone(), alert.clone())).collect::<BTreeMap<_, _>>()
             })
             .await?;
         self.metrics.set_alerts_firing(firing.len());
-        for (key, text) in &firing {
-            if logged.insert(key.clone()) {
+        for (key, Alert { text, waiting, .. }) in &firing {
+            if logged.insert(key.clone(), *waiting).is_none_or(|before| before < *waiting) {
                 error!(alert = key.kind.name(), subject = %key.subject, runbook = self.link(key), "{text}");
             }
         }
-        logged.retain(|key| {
-            let still = firing.iter().any(|(held, _)| held == key);
+        logged.retain(|key, _| {
+            let still = firing.contains_key(key);
             if !still {
                 info!(alert = key.kind.name(), subject = %key.subject, "recovered");
             }
@@ -121,7 +121,8 @@ impl Alerter {
             };
             crate::store::crash::crash_point("after_alert");
             self.metrics.alerted(sent);
-            self.ledger.submit(Command::AlertSent { key, firing: alert.firing, sent }).await?;
+            let (firing, waiting) = (alert.firing, alert.waiting);
+            self.ledger.submit(Command::AlertSent { key, firing, waiting, sent }).await?;
         }
         Ok(())
     }

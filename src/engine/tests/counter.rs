@@ -37,7 +37,13 @@ async fn post(world: &World) {
     assert_eq!(postings.len(), 1);
     for posting in postings {
         let (order, sequence) = (posting.order, posting.sequence);
-        let posted = Command::Posted { channel: channel("erp"), order, sequence, outcome: Outcome::Applied };
+        let posted = Command::Posted {
+            channel: channel("erp"),
+            order,
+            sequence,
+            outcome: Outcome::Applied,
+            found: None,
+        };
         world.ledger.submit(posted).await.expect("taken");
     }
 }
