@@ -1,6 +1,7 @@
 //! The ledger, the intakes and the opening stock behind the real doors, on a store in memory.
 
 mod alerts;
+mod behind;
 mod checkpoint;
 mod counter;
 mod doors;
