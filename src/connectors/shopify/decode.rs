@@ -242,7 +242,7 @@ pub(super) fn levels(data: &Value, items: usize) -> Result<Vec<Observed>, String
     if nodes.len() != items {
         return Err(format!("{items} items were asked for, {} were answered", nodes.len()));
     }
-    let told = |node| observed(node).unwrap_or_else(|why| Observed::Unwritable { why });
+    let told = |node| observed(node).unwrap_or_else(|why| Observed::Unread { why });
     Ok(nodes.iter().map(told).collect())
 }
 
