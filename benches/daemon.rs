@@ -24,11 +24,11 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    pub(crate) fn new(systems: &Value) -> Home {
+    pub(crate) fn new(systems: &Value, second: &str) -> Home {
         let (dir, run) = (machine::fresh_dir(), tempfile::tempdir().expect("a directory"));
         let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
         let web = free.expect("loopback has a free port").to_string();
-        settings::write(dir.path(), run.path(), &web, systems);
+        settings::write(dir.path(), run.path(), &web, systems, second);
         Home { dir, _run: run, web }
     }
 

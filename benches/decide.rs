@@ -24,7 +24,7 @@ pub(crate) fn run(size: Size, report: &mut Report) {
     let sizes = size.of(&[1_000, 10_000, 100_000, 1_000_000][..], &[1_000, 10_000][..]);
     let events = size.of(50_000, 5_000);
     let dir = machine::fresh_dir();
-    settings::write(dir.path(), dir.path(), "127.0.0.1:0", &settings::nowhere());
+    settings::write(dir.path(), dir.path(), "127.0.0.1:0", &settings::nowhere(), settings::MARKET);
     let policies = policies(dir.path());
     let mut smallest = None;
     for skus in sizes {

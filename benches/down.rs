@@ -8,9 +8,9 @@ use crate::{
     Size,
     daemon::{Home, Live},
     load::{self, Load, Requests},
-    order,
+    order::{self, Item},
     report::Report,
-    settings::Channels,
+    settings::{self, Channels},
 };
 
 /// Long enough that no answer waits for another, short enough that lanes are at work in between.
@@ -25,13 +25,14 @@ async fn measure(size: Size, report: &mut Report) {
     let (skus, orders) = (size.of(5_000, 200), size.of(500, 50));
     let channels = Channels::start(skus).await;
     let systems = channels.systems().await;
-    let home = Home::new(&systems);
+    let home = Home::new(&systems, settings::OUTLET);
     let live = home.start().await;
     home.init().await;
     live.settled().await;
-    let idle = push(&home, &systems, 0, orders).await;
+    let codes = channels.codes().await;
+    let idle = push(&home, &systems, &codes[..orders], 0).await;
 
-    channels.post("faults", &json!({"faults": ["shopify-outage=10m", "amazon-outage=10m"]})).await;
+    channels.post("faults", &json!({"faults": ["shopify-outage=10m"]})).await;
     let books = channels.get("books").await;
     let more =
         |sku: &Value| json!({"sku": sku["sku"], "quantity": sku["physical"].as_i64().expect("a number") + 5});
@@ -44,7 +45,7 @@ async fn measure(size: Size, report: &mut Report) {
     // The lanes find out, and their circuits open.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let legs = live.figure("evenkeel_legs{", waiting).await;
-    let down = push(&home, &systems, orders, orders).await;
+    let down = push(&home, &systems, &codes[skus - orders..], orders).await;
     end(live).await;
 
     let what = format!("webhook with all channels down, {legs} legs waiting");
@@ -53,12 +54,14 @@ async fn measure(size: Size, report: &mut Report) {
     report.add(&what, &down.times.to_string(), &beside, "< 500 ms", Some(good));
 }
 
-/// Sends webhooks of orders whose SKUs nobody knows but by their text: they are kept all the same.
-async fn push(home: &Home, systems: &Value, from: usize, count: usize) -> Load {
+/// Sends a webhook of an order for each of the SKUs, which the shop itself knows nothing of.
+async fn push(home: &Home, systems: &Value, codes: &[String], from: usize) -> Load {
     let text = |key: &str| systems["shopify"][key].as_str().expect("a text").to_owned();
     let (shop, secret) = (text("shop"), text("client_secret"));
-    let one = |n: usize| order::request(home.web(), &shop, &secret, n as u64, n);
-    let requests: Requests = (from..from + count).map(one).collect();
+    let one = |(n, code): (usize, &String)| {
+        order::request(home.web(), &shop, &secret, n as u64, &Item { code, variant: None })
+    };
+    let requests: Requests = (from..).zip(codes).map(one).collect();
     load::steady(home.web(), &requests, 1, PER_SECOND).await
 }
 

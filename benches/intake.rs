@@ -46,7 +46,7 @@ pub(crate) fn run(size: Size, report: &mut Report) {
 }
 
 async fn measure(size: Size, report: &mut Report) {
-    let home = Home::new(&settings::nowhere());
+    let home = Home::new(&settings::nowhere(), settings::MARKET);
     catalogue::store(home.path(), SKUS);
     let mut orders = 0;
     let mut requests = |count: usize| -> Requests {
@@ -56,7 +56,7 @@ async fn measure(size: Size, report: &mut Report) {
     };
     let (warm, all, steady) =
         (requests(size.of(2_000, 200)), requests(size.of(30_000, 2_000)), requests(size.of(15_000, 1_000)));
-    println!("  an order is {} bytes", order::body(0, 0).len());
+    println!("  a request is {} bytes", requests(1)[0].len());
 
     let fsync = fsyncs(size.of(1_000, 100));
     let (bare, bare_cpu) = yardstick(&warm, &all).await;
@@ -98,7 +98,9 @@ async fn measure(size: Size, report: &mut Report) {
 fn request(web: &str, n: usize) -> Vec<u8> {
     let systems = settings::nowhere();
     let text = |key: &str| systems["shopify"][key].as_str().expect("a text").to_owned();
-    order::request(web, &text("shop"), &text("client_secret"), n as u64, n % SKUS)
+    let sku = n % SKUS;
+    let item = order::Item { code: &catalogue::code(sku), variant: Some(catalogue::variant(sku)) };
+    order::request(web, &text("shop"), &text("client_secret"), n as u64, &item)
 }
 
 /// Appends a record's worth of bytes to a file and syncs it, again and again.

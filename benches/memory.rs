@@ -24,10 +24,15 @@ async fn measure(size: Size, report: &mut Report) {
     let beside = format!("an empty store: {}", mib(empty));
 
     let channels = Channels::start(skus).await;
-    let home = Home::new(&channels.systems().await);
+    let home = Home::new(&channels.systems().await, settings::OUTLET);
     let live = home.start().await;
     home.init().await;
     live.settled().await;
+    let seen = live.figure("evenkeel_read_backs_total{", |line| line.contains("wanted")).await;
+    assert!(
+        seen >= (2 * skus) as f64,
+        "each SKU has two listings that are shown to buyers, {seen} were seen"
+    );
     let loading = memory(live.id(), "VmHWM");
     let what = format!("{skus} SKUs, resident at most while loading");
     report.add(&what, &mib(loading), &beside, "< 400 MB", Some(loading < 400_000_000));
@@ -65,7 +70,7 @@ async fn measure(size: Size, report: &mut Report) {
 /// Returns what a daemon holds that has nothing, and how soon it is ready.
 async fn empty() -> (u64, Duration) {
     let systems: Value = settings::nowhere();
-    let home = Home::new(&systems);
+    let home = Home::new(&systems, settings::OUTLET);
     let live = home.start().await;
     sleep(Duration::from_secs(2)).await;
     let resident = memory(live.id(), "VmRSS");

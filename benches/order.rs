@@ -6,10 +6,14 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::catalogue::{code, variant};
+/// What is sold.
+pub(crate) struct Item<'a> {
+    pub(crate) code: &'a str,
+    pub(crate) variant: Option<u64>,
+}
 
-/// Returns the body of `orders/create` for one unit of SKU `sku`, with all that a shop tells beside.
-pub(crate) fn body(order: u64, sku: usize) -> Vec<u8> {
+/// Returns the body of `orders/create` for one unit of an item, with all that a shop tells beside.
+fn body(order: u64, item: &Item<'_>) -> Vec<u8> {
     let millis = SystemClock.now().millis();
     let at = jiff::Timestamp::from_millisecond(millis).expect("a time of this age").to_string();
     let id = 5_600_000_000_000 + order;
@@ -18,7 +22,7 @@ pub(crate) fn body(order: u64, sku: usize) -> Vec<u8> {
         "created_at": at, "updated_at": at, "processed_at": at, "cancelled_at": null, "closed_at": null,
         "number": order, "order_number": order, "fulfillments": [], "refunds": [], "tax_lines": [],
         "discount_codes": [], "discount_applications": [], "note_attributes": [], "payment_terms": null,
-        "line_items": [line(id + 1, sku)], "shipping_lines": [shipping(id + 2)],
+        "line_items": [line(id + 1, item)], "shipping_lines": [shipping(id + 2)],
         "billing_address": address(), "shipping_address": address(),
         "customer": {
             "id": 7_000_000_000_000_u64 + order, "admin_graphql_api_id": "gid://shopify/Customer/7000000000000",
@@ -62,10 +66,10 @@ pub(crate) fn body(order: u64, sku: usize) -> Vec<u8> {
     serde_json::to_vec(&all).expect("JSON")
 }
 
-fn line(id: u64, sku: usize) -> Value {
+fn line(id: u64, item: &Item<'_>) -> Value {
     json!({
-        "id": id, "admin_graphql_api_id": format!("gid://shopify/LineItem/{id}"), "sku": code(sku),
-        "variant_id": variant(sku), "product_id": 8_000_000_000_000_u64, "quantity": 1, "current_quantity": 1,
+        "id": id, "admin_graphql_api_id": format!("gid://shopify/LineItem/{id}"), "sku": item.code,
+        "variant_id": item.variant, "product_id": 8_000_000_000_000_u64, "quantity": 1, "current_quantity": 1,
         "fulfillable_quantity": 1, "fulfillment_service": "manual", "fulfillment_status": null, "gift_card": false,
         "grams": 100, "name": "A thing of a certain colour - M", "title": "A thing of a certain colour",
         "variant_title": "M", "variant_inventory_management": "shopify", "vendor": "bench", "price": "89.99",
@@ -98,8 +102,8 @@ fn address() -> Value {
 }
 
 /// Returns the webhook of an order as the bytes of one request, signed with `secret`.
-pub(crate) fn request(web: &str, shop: &str, secret: &str, order: u64, sku: usize) -> Vec<u8> {
-    let body = body(order, sku);
+pub(crate) fn request(web: &str, shop: &str, secret: &str, order: u64, item: &Item<'_>) -> Vec<u8> {
+    let body = body(order, item);
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("keys of any length");
     mac.update(&body);
     let signature = STANDARD.encode(mac.finalize().into_bytes());

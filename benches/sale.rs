@@ -13,7 +13,7 @@ use crate::{
     Size,
     daemon::{Home, PATIENCE},
     report::{Report, Times},
-    settings::Channels,
+    settings::{self, Channels},
     tap::Tap,
 };
 
@@ -31,7 +31,7 @@ async fn measure(size: Size, report: &mut Report) {
     let mut systems = channels.systems().await;
     let market = Tap::start(channels.amazon(), |bytes| bytes.starts_with(b"PATCH ")).await;
     systems["amazon"]["base_url"] = json!(format!("http://{}", market.address));
-    let home = Home::new(&systems);
+    let home = Home::new(&systems, settings::MARKET);
     let live = home.start().await;
     home.init().await;
     live.settled().await;

@@ -8,6 +8,10 @@ use evenkeel::{
 };
 use serde_json::{Value, json};
 
+/// The channel that a daemon has beside a shop and an ERP: a marketplace...
+pub(crate) const MARKET: &str = include_str!("market.toml");
+/// ...or the shop once more.
+pub(crate) const OUTLET: &str = include_str!("outlet.toml");
 /// Where nothing listens.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
@@ -88,7 +92,7 @@ fn text(systems: &Value, system: &str, key: &str) -> String {
 }
 
 /// Writes the configuration and the secrets of a daemon into `dir`; its socket goes to `run`, whose path is short.
-pub(crate) fn write(dir: &Path, run: &Path, web: &str, systems: &Value) {
+pub(crate) fn write(dir: &Path, run: &Path, web: &str, systems: &Value, second: &str) {
     let text = |system: &str, key: &str| text(systems, system, key);
     for (name, system, key) in [
         ("shopify-token", "shopify", "access_token"),
@@ -101,6 +105,7 @@ pub(crate) fn write(dir: &Path, run: &Path, web: &str, systems: &Value) {
     }
     let ids = &systems["erp"]["ids"];
     let config = include_str!("evenkeel.toml")
+        .replace("@SECOND@", second)
         .replace("@DIR@", &dir.display().to_string())
         .replace("@RUN@", &run.display().to_string())
         .replace("@WEB@", web)

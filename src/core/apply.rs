@@ -12,7 +12,7 @@ use crate::{
         record::{Envelope, PauseScope, Record},
         state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, SkuRow, State},
     },
-    model::{ChannelId, OrderKey, Revision, Seq, Sku, Timestamp, policy::MappingRow},
+    model::{ChannelId, Identifiers, OrderKey, Revision, Seq, Sku, Timestamp, policy::MappingRow},
 };
 
 /// How many entries a SKU's row keeps for people to look at; the journal has all.
@@ -260,21 +260,22 @@ fn bound(state: &mut State, record: &Record) {
         .as_ref()
         .and_then(|p| p.channels.get_key_value(channel))
         .map_or_else(|| channel.clone(), |(shared, _)| shared.clone());
-    let unwritable = unwritable.as_deref().map(Arc::from);
+    let place = ListingRef { sku: sku.clone(), at: *at };
+    let before = state.listing(&place).cloned();
+    let held = before.clone().unwrap_or_else(|| Listing {
+        channel,
+        ids: Identifiers::default(),
+        by: *by,
+        unwritable: None,
+        leg: None,
+        writes: Writes::default(),
+    });
+    let after =
+        Listing { ids: ids.clone(), by: *by, unwritable: unwritable.as_deref().map(Arc::from), ..held };
+    state.index.rebind(&place, before.as_ref(), &after);
     state.change_sku(sku, |row| match row.listings.get_mut(usize::from(*at)) {
-        Some(held) => {
-            held.ids = ids.clone();
-            held.by = *by;
-            held.unwritable = unwritable;
-        }
-        None => row.listings.push(Listing {
-            channel,
-            ids: ids.clone(),
-            by: *by,
-            unwritable,
-            leg: None,
-            writes: Writes::default(),
-        }),
+        Some(held) => *held = after,
+        None => row.listings.push(after),
     });
 }
 

@@ -134,9 +134,11 @@ pub enum Command {
     TakeAlerts {
         limit: usize,
     },
+    /// An alert was told (or could not be) as it stood when it was taken.
     AlertSent {
         key: AlertKey,
         firing: bool,
+        waiting: usize,
         sent: bool,
     },
     Pause {

@@ -97,7 +97,7 @@ impl Draft<'_> {
             Command::Quarantine(item) => self.note(Record::Quarantined { item }),
             Command::Tick => self.tick(),
             Command::TakeAlerts { limit } => self.take_alerts(limit),
-            Command::AlertSent { key, firing, sent } => self.alert_sent(&key, firing, sent),
+            Command::AlertSent { key, firing, waiting, sent } => self.alert_sent(&key, firing, waiting, sent),
             Command::Pause { scope, pause } => self.pause(scope, pause),
             Command::Map { rows } => self.map(rows),
             Command::Returned { sku, location, quantity, fate, note } => {

@@ -12,7 +12,7 @@ use crate::{
         backoff::digest,
         mapping::fold,
         order::Order,
-        state::{ListingRef, SkuRow, State},
+        state::{Listing, ListingRef, SkuRow, State},
     },
     model::{
         ChannelId, DeliveryId, IdKind, Identifiers, OrderKey, Policies, Quantity, Sku, Timestamp,
@@ -44,16 +44,19 @@ enum Rank {
     Imported(usize),
 }
 
-/// What one SKU's row contributes.
+/// What one SKU's row contributes, apart from the identifiers of its listings.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct OfRow {
     work: Vec<Work>,
-    ids: Vec<(u64, ListingRef)>,
     opened: bool,
 }
 
 fn id_digest(channel: &ChannelId, kind: IdKind, value: &str) -> u64 {
     digest(&[channel.as_str(), kind.name(), value])
+}
+
+fn fold_digest(policies: &Policies, sku: &Sku) -> u64 {
+    digest(&[&fold(&policies.mapping, sku.as_str())])
 }
 
 impl Index {
@@ -63,12 +66,28 @@ impl Index {
         for (at, listing) in row.listings.iter().enumerate() {
             let at = u16::try_from(at).expect("a SKU has fewer than 65,536 listings: `decide` refuses more");
             let place = || ListingRef { sku: sku.clone(), at };
-            for id in listing.ids.iter() {
-                out.ids.push((id_digest(&listing.channel, id.kind, &id.value), place()));
-            }
             of_listing(&mut out.work, policies, row.pause, listing, &place);
         }
         out
+    }
+
+    /// Returns the identifiers by which a listing is found. They change only when it is bound, and digests cost.
+    fn of_ids<'a>(
+        listing: &'a Listing,
+        place: &'a ListingRef,
+    ) -> impl Iterator<Item = (u64, ListingRef)> + 'a {
+        listing.ids.iter().map(|id| (id_digest(&listing.channel, id.kind, &id.value), place.clone()))
+    }
+
+    /// Takes a listing in whose identifiers were others before, or that is new.
+    pub fn rebind(&mut self, place: &ListingRef, before: Option<&Listing>, after: &Listing) {
+        if before.is_some_and(|before| before.ids == after.ids && before.channel == after.channel) {
+            return;
+        }
+        for id in before.iter().flat_map(|before| Index::of_ids(before, place)) {
+            self.ids.remove(&id);
+        }
+        self.ids.extend(Index::of_ids(after, place));
     }
 
     pub fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
@@ -80,12 +99,6 @@ impl Index {
             (false, true) => self.opened += 1,
             (true, false) => self.opened -= 1,
             (true, true) | (false, false) => {}
-        }
-        if before.ids != after.ids {
-            for id in &before.ids {
-                self.ids.remove(id);
-            }
-            self.ids.extend(after.ids);
         }
         self.replace_work(&before.work, after.work);
     }
@@ -102,7 +115,7 @@ impl Index {
 
     pub fn add_sku(&mut self, policies: Option<&Policies>, sku: &Sku) {
         if let Some(policies) = policies {
-            self.folded.insert((digest(&[&fold(&policies.mapping, sku.as_str())]), sku.clone()));
+            self.folded.insert((fold_digest(policies, sku), sku.clone()));
         }
     }
 
@@ -261,19 +274,28 @@ impl Index {
             index.overrides.entry(over.sku.clone()).or_default().push(at);
         }
         index.map_tables(policies, &state.table);
+        // Sets that are made of all their members at once are dense; grown one by one they are half empty.
+        let (mut ids, mut work) = (Vec::new(), Vec::new());
         for (sku, row) in &state.skus {
-            index.add_sku(policies, sku);
             let of = Index::of_row(policies, sku, row);
             index.opened += usize::from(of.opened);
-            index.ids.extend(of.ids);
-            index.work.extend(of.work);
+            work.extend(of.work);
+            for (listing, at) in row.listings.iter().zip(0..) {
+                let place = ListingRef { sku: sku.clone(), at };
+                ids.extend(Index::of_ids(listing, &place));
+            }
         }
+        index.ids = ids.into_iter().collect();
+        let folded = |sku: &Sku| policies.map(|policies| (fold_digest(policies, sku), sku.clone()));
+        index.folded = state.skus.keys().filter_map(folded).collect();
         for (key, order) in &state.orders {
-            index.work.extend(of_order(key, order));
+            work.extend(of_order(key, order));
         }
-        for ((channel, delivery), at) in &state.deliveries {
-            index.add_delivery(*at, channel, delivery);
-        }
+        index.work = work.into_iter().collect();
+        let delivery = |((channel, delivery), at): (&(ChannelId, DeliveryId), &Timestamp)| {
+            (*at, channel.clone(), delivery.clone())
+        };
+        index.deliveries = state.deliveries.iter().map(delivery).collect();
         state.index = index;
     }
 }

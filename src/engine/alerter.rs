@@ -1,6 +1,6 @@
 //! Tells people: one ERROR line in the log and one POST for each alert, and again when it is over.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use secrecy::{ExposeSecret, SecretString};
@@ -42,42 +42,62 @@ pub struct Alerter {
 }
 
 impl Alerter {
-    /// Judges and tells until `shutdown`.
+    /// Judges and tells until `shutdown`, each at its own pace: where alerts go may hang for minutes.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut logged: BTreeSet<AlertKey> = BTreeSet::new();
+        tokio::join!(self.judge(&shutdown), self.tell(&shutdown));
+    }
+
+    async fn judge(&self, shutdown: &CancellationToken) {
+        let mut logged: BTreeMap<AlertKey, usize> = BTreeMap::new();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.wakes.alerts.notified() => {}
-                () = tokio::time::sleep(TICK) => {
-                    if matches!(self.ledger.submit(Command::Tick).await, Err(Error::Stopped)) {
-                        return;
-                    }
-                }
+                () = tokio::time::sleep(TICK) => {}
             }
-            if self.log(&mut logged).await.is_err() || self.send().await.is_err() {
+            if matches!(self.ledger.submit(Command::Tick).await, Err(Error::Stopped)) {
+                return;
+            }
+            if self.log(&mut logged).await.is_err() {
                 return;
             }
         }
     }
 
-    /// Writes one line for each alert that began or ended since the last call.
-    async fn log(&self, logged: &mut BTreeSet<AlertKey>) -> Result<(), Error> {
+    /// A message that is cut off by the shutdown is told again after the start: it is still to be sent.
+    async fn tell(&self, shutdown: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.wakes.alerts.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+            let sent = tokio::select! {
+                () = shutdown.cancelled() => return,
+                sent = self.send() => sent,
+            };
+            if matches!(sent, Err(Error::Stopped)) {
+                return;
+            }
+        }
+    }
+
+    /// Writes one line for each alert that began, grew or ended since the last call.
+    async fn log(&self, logged: &mut BTreeMap<AlertKey, usize>) -> Result<(), Error> {
         let firing = self
             .ledger
             .read(|state| {
                 let firing = state.alerts.iter().filter(|(_, alert)| alert.firing);
-                firing.map(|(key, alert)| (key.clone(), alert.text.clone())).collect::<Vec<_>>()
+                firing.map(|(key, alert)| (key.clone(), alert.clone())).collect::<BTreeMap<_, _>>()
             })
             .await?;
         self.metrics.set_alerts_firing(firing.len());
-        for (key, text) in &firing {
-            if logged.insert(key.clone()) {
+        for (key, Alert { text, waiting, .. }) in &firing {
+            if logged.insert(key.clone(), *waiting).is_none_or(|before| before < *waiting) {
                 error!(alert = key.kind.name(), subject = %key.subject, runbook = self.link(key), "{text}");
             }
         }
-        logged.retain(|key| {
-            let still = firing.iter().any(|(held, _)| held == key);
+        logged.retain(|key, _| {
+            let still = firing.contains_key(key);
             if !still {
                 info!(alert = key.kind.name(), subject = %key.subject, "recovered");
             }
@@ -101,7 +121,8 @@ impl Alerter {
             };
             crate::store::crash::crash_point("after_alert");
             self.metrics.alerted(sent);
-            self.ledger.submit(Command::AlertSent { key, firing: alert.firing, sent }).await?;
+            let (firing, waiting) = (alert.firing, alert.waiting);
+            self.ledger.submit(Command::AlertSent { key, firing, waiting, sent }).await?;
         }
         Ok(())
     }

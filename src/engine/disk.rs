@@ -96,8 +96,7 @@ fn bring_up(path: &Path, options: store::Options) -> Result<(State, Store, Sourc
     for note in &start.notes {
         warn!("{note}");
     }
-    let rows: Vec<(Vec<u8>, Vec<u8>)> = start.rows.collect::<Result<_, store::Error>>()?;
-    let mut state = rows::load(rows)?;
+    let mut state = rows::load(start.rows.map(|row| row.map_err(Error::from)))?;
     state.seq = Seq(start.applied_seq);
     let replayed = replay(&mut state, &store)?;
     let head = store.head();
@@ -159,8 +158,7 @@ impl DiskStore {
     fn reread(&mut self) -> Result<State, Error> {
         let mut state = State::default();
         if self.store.has_state() {
-            let rows: Vec<store::Row> = self.store.scan_prefix(&[])?.collect::<Result<_, _>>()?;
-            state = rows::load(rows)?;
+            state = rows::load(self.store.scan_prefix(&[])?.map(|row| row.map_err(Error::from)))?;
             state.seq = self.applied;
         }
         replay(&mut state, &self.store)?;

@@ -5,7 +5,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -39,17 +43,25 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Works until `shutdown`, and ends the batch that is under way first.
+    /// Works until `shutdown`, and ends the writes that are under way first. Looks go on beside the writes, one batch at
+    /// a time, so that a channel that is slow to read is not slow to write.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let batch = usize::try_from(self.connector.abilities().batch).unwrap_or(1).max(1);
-        let mut looks = Looks::default();
+        let mut looks = Looks::new(Eyes {
+            channel: self.channel.clone(),
+            connector: self.connector.clone(),
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        });
+        let mut hinted = Vec::new();
         loop {
-            let mut hinted = Vec::new();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = self.wakes.lane.notified() => {}
                 () = tokio::time::sleep(TICK) => {}
-                Some(hint) = self.hints.recv() => hinted.push(hint),
+                () = looks.ended() => {}
+                Some(hint) = self.hints.recv(), if hinted.len() < batch => hinted.push(hint),
             }
             while hinted.len() < batch
                 && let Ok(hint) = self.hints.try_recv()
@@ -57,7 +69,7 @@ impl Lane {
                 hinted.push(hint);
             }
             while !shutdown.is_cancelled() {
-                match self.round(batch, &mut looks, std::mem::take(&mut hinted)).await {
+                match self.round(batch, &mut looks, &mut hinted).await {
                     Ok(true) => {}
                     Ok(false) => break,
                     Err(crate::engine::ledger::Error::Stopped) => return,
@@ -70,29 +82,20 @@ impl Lane {
         }
     }
 
-    /// Takes one portion of work and carries it out. `false`: there was none.
+    /// Takes one portion of work: begins its looks, carries out its writes. `false`: there was none.
     async fn round(
         &self,
         batch: usize,
         looks: &mut Looks,
-        hinted: Vec<Hint>,
+        hinted: &mut Vec<Hint>,
     ) -> Result<bool, crate::engine::ledger::Error> {
         let take = Command::Take { channel: self.channel.clone(), limit: batch };
-        let Reply::Work { puts, looks: mut due } = self.ledger.submit(take).await? else { return Ok(false) };
-        if looks.paused() {
-            due.clear();
-        } else {
-            due.extend(hinted.into_iter().filter(|hint| !due.contains(hint)).collect::<Vec<_>>());
+        let Reply::Work { puts, looks: due } = self.ledger.submit(take).await? else { return Ok(false) };
+        let begun = looks.begin(due, hinted);
+        if puts.is_empty() {
+            return Ok(begun);
         }
-        if puts.is_empty() && due.is_empty() {
-            return Ok(false);
-        }
-        let (written, looked) = tokio::join!(self.write(puts), self.look(due));
-        written?;
-        match looked? {
-            Some(fault) => looks.failed(&self.channel, &fault),
-            None => looks.failures = 0,
-        }
+        self.write(puts).await?;
         Ok(true)
     }
 
@@ -133,12 +136,30 @@ impl Lane {
             }
         }
     }
+}
 
+/// Returns what a failed read says of the channel as a whole, if anything.
+pub(super) fn health_of(fault: &Fault) -> Option<Health> {
+    match fault {
+        Fault::Unauthorized(reason) => Some(Health::Unauthorized(reason.clone())),
+        Fault::Timeout(_) | Fault::Disconnected(_) | Fault::Server { .. } => Some(Health::Silent),
+        Fault::Throttled { .. } | Fault::Refused(_) | Fault::Malformed(_) | Fault::NotOffered(_) => None,
+    }
+}
+
+/// What a look needs of a lane.
+#[derive(Clone)]
+struct Eyes {
+    channel: ChannelId,
+    connector: Arc<dyn Connector>,
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+impl Eyes {
     /// Reads listings back. Returns the fault if nothing could be read.
-    async fn look(&self, due: Vec<Hint>) -> Result<Option<Fault>, crate::engine::ledger::Error> {
-        if due.is_empty() {
-            return Ok(None);
-        }
+    async fn look(self, due: Vec<Hint>) -> Result<Option<Fault>, crate::engine::ledger::Error> {
         let (listings, ids): (Vec<ListingRef>, Vec<Identifiers>) = due.into_iter().unzip();
         let read_at = self.clock.now();
         match self.connector.read_back(&ids).await {
@@ -159,28 +180,63 @@ impl Lane {
     }
 }
 
-/// Returns what a failed read says of the channel as a whole, if anything.
-pub(super) fn health_of(fault: &Fault) -> Option<Health> {
-    match fault {
-        Fault::Unauthorized(reason) => Some(Health::Unauthorized(reason.clone())),
-        Fault::Timeout(_) | Fault::Disconnected(_) | Fault::Server { .. } => Some(Health::Silent),
-        Fault::Throttled { .. } | Fault::Refused(_) | Fault::Malformed(_) | Fault::NotOffered(_) => None,
-    }
-}
-
-/// Whether looks are worth another try.
-#[derive(Default)]
+/// The looks of a lane: what is under way, and whether another one is worth its while.
 struct Looks {
+    eyes: Eyes,
+    /// One at most. Dropped with the lane: what was to be looked at is due again after a start.
+    under_way: JoinSet<Result<Option<Fault>, crate::engine::ledger::Error>>,
     failures: u32,
     until: Option<Instant>,
 }
 
 impl Looks {
+    fn new(eyes: Eyes) -> Looks {
+        Looks { eyes, under_way: JoinSet::new(), failures: 0, until: None }
+    }
+
+    /// Waits until the look that is under way has ended; for ever if there is none.
+    async fn ended(&mut self) {
+        match self.under_way.join_next().await {
+            Some(ended) => self.note(ended),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn note(&mut self, ended: Result<Result<Option<Fault>, crate::engine::ledger::Error>, JoinError>) {
+        match ended {
+            Ok(Ok(Some(fault))) => self.failed(&fault),
+            Ok(Ok(None)) => self.failures = 0,
+            // Whatever keeps the ledger from answering shows at the next take.
+            Ok(Err(_)) => {}
+            Err(error) => warn!(channel = %self.eyes.channel, %error, "a look did not end"),
+        }
+    }
+
+    /// Begins a look at what is due, and at what pushes have named, unless one is under way.
+    fn begin(&mut self, mut due: Vec<Hint>, hinted: &mut Vec<Hint>) -> bool {
+        while let Some(ended) = self.under_way.try_join_next() {
+            self.note(ended);
+        }
+        if self.paused() {
+            hinted.clear();
+            return false;
+        }
+        if !self.under_way.is_empty() {
+            return false;
+        }
+        due.extend(hinted.drain(..).filter(|hint| !due.contains(hint)).collect::<Vec<_>>());
+        if due.is_empty() {
+            return false;
+        }
+        self.under_way.spawn(self.eyes.clone().look(due));
+        true
+    }
+
     fn paused(&self) -> bool {
         self.failures > 0 && self.until.is_some_and(|until| Instant::now() < until)
     }
 
-    fn failed(&mut self, channel: &ChannelId, fault: &Fault) {
+    fn failed(&mut self, fault: &Fault) {
         self.failures = self.failures.saturating_add(1);
         let pause = match fault {
             Fault::Throttled { retry_after } => *retry_after,
@@ -193,7 +249,7 @@ impl Looks {
             | Fault::NotOffered(_) => Duration::from_millis(250) * 2_u32.pow(self.failures.min(8)),
         };
         let pause = pause.min(LOOKS_PAUSE_MAX);
-        warn!(%channel, %fault, ?pause, "could not read quantities back");
+        warn!(channel = %self.eyes.channel, %fault, ?pause, "could not read quantities back");
         self.until = Some(Instant::now() + pause);
     }
 }

@@ -1,8 +1,8 @@
 //! The one writer. A thread of its own drains a bounded queue in groups: it decides each command, makes the group
 //! durable with one fsync, and only then answers. What is read is read here too, between groups.
 //!
-//! The rows in sled are written behind, whenever the queue is empty or enough has gathered; nobody waits for them. Of a
-//! checkpoint only a slice is encoded here at a time; see [`checkpoint`].
+//! The rows in sled are written behind, when the queue is empty or enough has gathered; nobody's answer waits for them.
+//! Of a checkpoint only a slice is encoded here at a time; see [`checkpoint`].
 
 use std::{
     collections::BTreeSet,
@@ -11,9 +11,13 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -100,8 +104,12 @@ pub struct Options {
     pub group_max: usize,
 }
 
-/// The most rows that may wait to be written behind.
-const BEHIND_MAX: usize = 4_096;
+/// Rows are written behind when this many wait, so that none who asks meanwhile waits long for it...
+const BEHIND_MAX: usize = 512;
+/// ...or when nobody asks and the last were written this long ago: written one by one, rows cost the most.
+const BEHIND_AFTER: Duration = Duration::from_millis(20);
+/// How often it is found out whether a feed is wanted, which looks at much. The feeds find out by themselves too.
+const FEEDS_AFTER: Duration = Duration::from_millis(20);
 
 struct Writer {
     state: State,
@@ -120,6 +128,22 @@ struct Writer {
     asked: Vec<checkpoint::Answer>,
     /// Rows are written no more: the state store has failed and is rebuilt at the next start.
     state_store_failed: bool,
+    behind: Pace,
+    feeds: Pace,
+}
+
+/// Something that is not to be done too often.
+#[derive(Default)]
+struct Pace(Option<Instant>);
+
+impl Pace {
+    fn due(&self, after: Duration) -> bool {
+        self.0.is_none_or(|last| last.elapsed() >= after)
+    }
+
+    fn done(&mut self) {
+        self.0 = Some(Instant::now());
+    }
 }
 
 /// Commands that were decided together, and are answered together once their payloads are durable.
@@ -166,6 +190,8 @@ impl Ledger {
             walk: None,
             asked: Vec::new(),
             state_store_failed: false,
+            behind: Pace::default(),
+            feeds: Pace::default(),
         };
         let thread = thread::Builder::new().name("ledger".into()).spawn(move || writer.run(requests))?;
         Ok((ledger, thread))
@@ -245,8 +271,10 @@ impl Writer {
                 Ok(Next::Stop) => break Ok(()),
                 Err(failure) => break Err(failure),
             }
-            if requests.is_empty() || self.state.dirty.len() >= BEHIND_MAX {
+            let quiet = requests.is_empty() && self.behind.due(BEHIND_AFTER);
+            if quiet || self.state.dirty.len() >= BEHIND_MAX {
                 self.write_behind();
+                self.behind.done();
             }
         };
         requests.close();
@@ -290,7 +318,11 @@ impl Writer {
             self.checkpoint();
         }
         if decided.recorded {
-            self.wakes.after(&self.state, self.clock.now());
+            self.wakes.after(&self.state);
+            if self.feeds.due(FEEDS_AFTER) {
+                self.wakes.feeds(&self.state, self.clock.now());
+                self.feeds.done();
+            }
         }
         Ok(next)
     }
@@ -340,7 +372,7 @@ impl Writer {
         for portion in portions(payloads) {
             self.store.append(portion)?;
         }
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         self.store.sync()?;
         self.metrics.fsynced(payloads.len(), begun.elapsed());
         self.durable.store(seq.0, Ordering::Release);

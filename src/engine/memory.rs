@@ -130,7 +130,7 @@ impl MemoryStore {
     /// Builds the state from the rows alone, as of the position that they reflect.
     pub fn materialised(&self) -> Result<State, rows::Error> {
         let inner = self.lock();
-        rows::load(inner.rows.iter().map(|(key, value)| (key.clone(), value.clone())))
+        rows::load(inner.rows.iter().map(|(key, value)| Ok((key.clone(), value.clone()))))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

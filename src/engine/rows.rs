@@ -3,19 +3,24 @@
 //! Values are MessagePack with field names, so a field that is added later does not make old rows unreadable. A row
 //! that is longer than the store takes is kept in pieces.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     core::{
         index::Index,
+        ledger::Cause,
         order::Order,
         record::HeldCount,
         state::{Alert, AlertKey, ChannelRow, Quarantined, RowKey, SkuRow, State, Unmatched},
     },
     model::{
-        ChannelId, DeliveryId, Identifiers, OrderKey, Policies, Seq, Sku, Timestamp, policy::MappingRow,
+        ChannelId, DeliveryId, Identifiers, LocationId, OrderKey, Policies, Seq, Sku, Timestamp,
+        policy::MappingRow,
     },
 };
 
@@ -121,16 +126,19 @@ fn rest<'a, K: Ord + Clone + 'a, V>(
         .flat_map(move |from| map.range((from, Bound::Unbounded)).map(move |(held, _)| key(held.clone())))
 }
 
-/// Builds a state from stored rows, in any order.
-pub fn load(rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<State, Error> {
-    let mut state = State::default();
+/// Builds a state from stored rows, in any order but that the pieces of one row follow each other: the order of their
+/// keys, as in the store, and that of [`all`] are such.
+///
+/// Each row is let go before the next one is read: all of them at once take about as much as the state.
+pub fn load<E: From<Error>>(
+    rows: impl IntoIterator<Item = Result<(Vec<u8>, Vec<u8>), E>>,
+) -> Result<State, E> {
+    let mut loading = Loading::default();
     let mut whole: Option<(Vec<u8>, Vec<u8>, usize)> = None;
-    // Pieces of one row follow each other, because their keys differ in the last bytes only.
-    let mut rows: Vec<(Vec<u8>, Vec<u8>)> = rows.into_iter().collect();
-    rows.sort_unstable();
-    for (key, value) in rows {
+    for row in rows {
+        let (key, value) = row?;
         let (id, piece) = split_key(&key).ok_or(Error::Piece(0))?;
-        let Some((&last, body)) = value.split_first() else { return Err(Error::Piece(piece)) };
+        let Some((&last, body)) = value.split_first() else { return Err(Error::Piece(piece).into()) };
         match &mut whole {
             Some((held, bytes, next)) if *held == id => {
                 if *next != piece {
@@ -145,13 +153,97 @@ pub fn load(rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<State,
         if last == 1
             && let Some((_, bytes, next)) = &mut whole
         {
-            put(&mut state, rmp_serde::from_slice(bytes)?);
+            loading.put(rmp_serde::from_slice(bytes).map_err(Error::from)?);
             *next = usize::MAX;
         }
     }
-    Index::rebuild(&mut state);
-    state.dirty.clear();
-    Ok(state)
+    Ok(loading.state())
+}
+
+/// A state that is being loaded. What there is much of is gathered first: a map that is made of all its rows at once is
+/// dense, one that grows row by row is half empty.
+#[derive(Default)]
+struct Loading {
+    state: State,
+    skus: Vec<(Sku, SkuRow)>,
+    orders: Vec<(OrderKey, Order)>,
+    deliveries: Vec<((ChannelId, DeliveryId), Timestamp)>,
+    /// Names that very many rows have, so that they share them.
+    channels: BTreeSet<ChannelId>,
+    locations: BTreeSet<LocationId>,
+}
+
+impl Loading {
+    fn put(&mut self, row: Row) {
+        let state = &mut self.state;
+        match row {
+            Row::Sku(sku, mut row) => {
+                self.share(&sku, &mut row);
+                self.skus.push((sku, row));
+            }
+            Row::Order(mut key, order) => {
+                shared(&mut self.channels, &mut key.channel);
+                self.orders.push((key, *order));
+            }
+            Row::Delivery(mut channel, id, at) => {
+                shared(&mut self.channels, &mut channel);
+                self.deliveries.push(((channel, id), at));
+            }
+            Row::Meta { seq, epoch, initialised } => {
+                (state.seq, state.epoch, state.initialised) = (seq, epoch, initialised);
+            }
+            Row::Policies(policies) => state.policies = Some((*policies).into()),
+            Row::Table(rows) => state.table = rows,
+            Row::Channel(channel, row) => drop(state.channels.insert(channel, row)),
+            Row::Alert(key, alert) => drop(state.alerts.insert(key, alert)),
+            Row::Held(id, count) => drop(state.held.insert(id, count)),
+            Row::Quarantine(id, item) => drop(state.quarantine.insert(id, item)),
+            Row::Unmatched(channel, ids, unmatched) => {
+                drop(state.unmatched.insert((channel, ids), *unmatched));
+            }
+        }
+    }
+
+    fn share(&mut self, sku: &Sku, row: &mut SkuRow) {
+        for place in &mut row.stock {
+            shared(&mut self.locations, &mut place.location);
+            if let Some(opened) = &mut place.opened {
+                shared(&mut self.channels, &mut opened.counter);
+            }
+        }
+        for listing in &mut row.listings {
+            shared(&mut self.channels, &mut listing.channel);
+        }
+        for entry in row.recent.iter_mut().map(|booked| &mut booked.entry) {
+            if entry.sku == *sku {
+                entry.sku = sku.clone();
+            }
+            shared(&mut self.locations, &mut entry.location);
+            match &mut entry.cause {
+                Cause::Order { order, .. } => shared(&mut self.channels, &mut order.channel),
+                Cause::Count { counter, .. } => shared(&mut self.channels, counter),
+                Cause::Operator { .. } => {}
+            }
+        }
+    }
+
+    fn state(self) -> State {
+        let Loading { mut state, skus, orders, deliveries, .. } = self;
+        state.skus = skus.into_iter().collect();
+        state.orders = orders.into_iter().collect();
+        state.deliveries = deliveries.into_iter().collect();
+        Index::rebuild(&mut state);
+        state.dirty.clear();
+        state
+    }
+}
+
+/// Replaces a name by the one that is held already, if it is.
+fn shared<T: Clone + Ord>(held: &mut BTreeSet<T>, name: &mut T) {
+    match held.get(name) {
+        Some(known) => *name = known.clone(),
+        None => drop(held.insert(name.clone())),
+    }
 }
 
 /// Cuts a value into pieces. Each begins with a byte that says whether it is the last.
@@ -241,29 +333,10 @@ fn row(state: &State, key: &RowKey) -> Option<Row> {
     })
 }
 
-fn put(state: &mut State, row: Row) {
-    match row {
-        Row::Meta { seq, epoch, initialised } => {
-            (state.seq, state.epoch, state.initialised) = (seq, epoch, initialised);
-        }
-        Row::Policies(policies) => state.policies = Some((*policies).into()),
-        Row::Table(rows) => state.table = rows,
-        Row::Sku(sku, row) => drop(state.skus.insert(sku, row)),
-        Row::Order(key, order) => drop(state.orders.insert(key, *order)),
-        Row::Channel(channel, row) => drop(state.channels.insert(channel, row)),
-        Row::Delivery(channel, id, at) => drop(state.deliveries.insert((channel, id), at)),
-        Row::Alert(key, alert) => drop(state.alerts.insert(key, alert)),
-        Row::Held(id, count) => drop(state.held.insert(id, count)),
-        Row::Quarantine(id, item) => drop(state.quarantine.insert(id, item)),
-        Row::Unmatched(channel, ids, unmatched) => {
-            drop(state.unmatched.insert((channel, ids), *unmatched));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::state::Listing;
 
     #[test]
     fn a_walk_from_any_key_on_meets_the_rest_in_order() {
@@ -292,10 +365,33 @@ mod tests {
                     None => drop(stored.remove(&key)),
                 }
             }
-            load(stored.clone()).expect("decodes").table.len()
+            load(stored.clone().into_iter().map(Ok::<_, Error>)).expect("decodes").table.len()
         };
         assert_eq!(store(&state), 5_000);
         state.table.truncate(3);
         assert_eq!(store(&state), 3);
+    }
+
+    #[test]
+    fn rows_that_are_loaded_share_the_names_that_very_many_have() {
+        let listing = || Listing {
+            channel: ChannelId::new("main").expect("valid"),
+            ids: Identifiers::new([(crate::model::IdKind::Asin, "B0XYZ123")]).expect("valid"),
+            by: crate::model::FulfilledBy::Merchant,
+            unwritable: None,
+            leg: None,
+            writes: crate::core::leg::Writes::default(),
+        };
+        let mut state = State::default();
+        for sku in ["A", "B"] {
+            let row = SkuRow { listings: vec![listing(), listing()], ..SkuRow::default() };
+            state.skus.insert(Sku::new(sku).expect("valid"), row);
+        }
+        let rows =
+            all(&state).expect("encodes").into_iter().filter_map(|(key, value)| Some(Ok((key, value?))));
+        let loaded = load::<Error>(rows).expect("decodes");
+        assert_eq!(loaded.skus, state.skus);
+        let names = loaded.skus.values().flat_map(|row| &row.listings).map(|l| l.channel.as_str().as_ptr());
+        assert_eq!(names.collect::<BTreeSet<_>>().len(), 1);
     }
 }

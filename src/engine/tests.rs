@@ -1,10 +1,14 @@
 //! The ledger, the intakes and the opening stock behind the real doors, on a store in memory.
 
+mod alerts;
+mod behind;
 mod checkpoint;
+mod counter;
 mod doors;
 mod epoch;
 mod feed;
 mod feeds;
+mod lane;
 mod opening;
 mod parts;
 mod upkeep;

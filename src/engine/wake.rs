@@ -39,8 +39,8 @@ impl Wakes {
         self.channels.get(channel).cloned()
     }
 
-    /// Wakes what the state now has work for.
-    pub fn after(&self, state: &State, now: Timestamp) {
+    /// Wakes what the state now has work for, apart from the feeds.
+    pub fn after(&self, state: &State) {
         for (channel, wakes) in &self.channels {
             let any = |kind: Kind| state.index.of(kind, channel).next().is_some();
             if any(Kind::Ready) || any(Kind::Look) {
@@ -49,12 +49,18 @@ impl Wakes {
             if any(Kind::Post) {
                 wakes.poster.notify_one();
             }
-            if feed_wanted(state, channel, now) {
-                wakes.feed_hint.notify_one();
-            }
         }
         if state.alerts.values().any(|alert| alert.send_at.is_some()) {
             self.alerts.notify_one();
+        }
+    }
+
+    /// Wakes the feeds whose orders are waited for.
+    pub fn feeds(&self, state: &State, now: Timestamp) {
+        for (channel, wakes) in &self.channels {
+            if feed_wanted(state, channel, now) {
+                wakes.feed_hint.notify_one();
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ use mark::{Mark, Run, judge};
 use place::{Place, sled_dir};
 use tree::{Scan, Tree, within};
 
+use super::crash::crash_point;
 use super::disk::{self, Disk, make_dir};
 use super::journal::ChainHash;
 use super::rows::{PackedRows, Row, RowChange};
@@ -39,7 +40,7 @@ pub const KEY_MAX: usize = 1024;
 
 /// Key of the store's own row. Keys of the caller begin with another byte.
 const POSITION_KEY: &[u8] = &[0];
-/// Rows and bytes of a batch in a rebuild.
+/// Rows and bytes of a batch where there are many.
 const LOAD_ROWS: usize = 1000;
 const LOAD_BYTES: usize = 512 * 1024;
 
@@ -254,12 +255,23 @@ impl State {
             self.dead = Some(Arc::new(Broken::Refused(error.to_string())));
             return Err(error);
         }
-        let wrapped = changes.iter().map(|(key, value)| {
-            let value = value.as_ref().map(|value| value::wrap(key, value));
-            (key.clone(), value)
-        });
-        let batch = wrapped.chain(std::iter::once(position_row(at)));
-        self.tree.apply(batch).map_err(|fault| self.fail(fault.into()))
+        self.write(changes, at).map_err(|fault| self.fail(fault.into()))
+    }
+
+    /// Writes checked changes, many of them in several batches: sled keeps every page that a batch has replaced until
+    /// the batch has ended. Until the last one is in, the state does not say what it reflects, and is not trusted.
+    fn write(&self, changes: &[RowChange], at: Position) -> Result<(), Fault> {
+        let wrap =
+            |(key, value): &RowChange| (key.clone(), value.as_ref().map(|value| value::wrap(key, value)));
+        let (most, last) = changes.split_at((changes.len().saturating_sub(1)) / LOAD_ROWS * LOAD_ROWS);
+        if !most.is_empty() {
+            self.tree.apply(std::iter::once((POSITION_KEY.to_vec(), None)))?;
+        }
+        for batch in most.chunks(LOAD_ROWS) {
+            self.tree.apply(batch.iter().map(wrap))?;
+            crash_point("within_batches");
+        }
+        self.tree.apply(last.iter().map(wrap).chain(std::iter::once(position_row(at))))
     }
 
     /// Reads one row.

@@ -236,13 +236,14 @@ impl ItemNode {
     }
 }
 
-/// Reads the answers for `items` inventory items, in their order.
+/// Reads the answers for `items` inventory items, in their order. One that cannot be read does not hold up the others.
 pub(super) fn levels(data: &Value, items: usize) -> Result<Vec<Observed>, String> {
     let nodes = data["nodes"].as_array().ok_or("the answer has no `nodes`")?;
     if nodes.len() != items {
         return Err(format!("{items} items were asked for, {} were answered", nodes.len()));
     }
-    nodes.iter().map(observed).collect()
+    let told = |node| observed(node).unwrap_or_else(|why| Observed::Unwritable { why });
+    Ok(nodes.iter().map(told).collect())
 }
 
 fn observed(node: &Value) -> Result<Observed, String> {

@@ -104,7 +104,13 @@ impl Draft<'_> {
         Ok(Reply::Alerts(due))
     }
 
-    pub(super) fn alert_sent(&mut self, key: &AlertKey, firing: bool, sent: bool) -> Result<Reply, Refused> {
+    pub(super) fn alert_sent(
+        &mut self,
+        key: &AlertKey,
+        firing: bool,
+        waiting: usize,
+        sent: bool,
+    ) -> Result<Reply, Refused> {
         let policies = self.policies()?;
         let Some(held) = self.state.alerts.get(key).cloned() else {
             return Ok(self.over_while_told(&policies, key, firing && sent));
@@ -113,7 +119,7 @@ impl Draft<'_> {
         let alert = if !sent {
             let at = backoff::next(&policies.retry, held.tries + 1, seed, self.now);
             Some(Alert { tries: held.tries.saturating_add(1), send_at: Some(at), ..held })
-        } else if held.firing != firing {
+        } else if held.firing != firing || held.waiting > waiting {
             // It changed while it was being told: what is true is still to be told.
             Some(Alert { told: Some((firing, self.now)), ..held })
         } else {

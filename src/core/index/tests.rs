@@ -101,3 +101,27 @@ fn work_of_one_kind_and_channel_does_not_run_into_its_neighbours() {
     assert_eq!(index.all(Kind::Fetch).count(), 3);
     assert_eq!(index.all(Kind::Unmapped).cloned().collect::<Vec<_>>(), [unmapped("b", "1")]);
 }
+
+#[test]
+fn a_listing_is_found_by_its_new_identifiers_and_not_by_its_old_ones() {
+    let mut state = State { policies: Some(std::sync::Arc::new(policies(Vec::new()))), ..State::default() };
+    let bind = |state: &mut State, pairs: &[(IdKind, &str)]| {
+        let record = crate::core::Record::Bound {
+            sku: Sku::new("A").expect("a good sku"),
+            at: 0,
+            channel: channel("amz"),
+            ids: ids(pairs),
+            by: crate::model::FulfilledBy::Merchant,
+            unwritable: None,
+        };
+        crate::core::apply::one(state, Seq(1), Timestamp::ZERO, &record);
+    };
+    bind(&mut state, &[(IdKind::Sku, "a"), (IdKind::Asin, "B1")]);
+    bind(&mut state, &[(IdKind::Sku, "a"), (IdKind::Asin, "B2")]);
+    let found = |kind, value| state.index.listings(&state, &channel("amz"), kind, value).len();
+    assert_eq!((found(IdKind::Asin, "B1"), found(IdKind::Asin, "B2"), found(IdKind::Sku, "a")), (0, 1, 1));
+    let kept = state.index.clone();
+    let mut anew = state.clone();
+    Index::rebuild(&mut anew);
+    assert_eq!(kept, anew.index);
+}

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::world::{World, start};
 use crate::{
-    core::{Command, State, apply},
+    core::{Command, State},
     engine::{
         disk::{self, DiskStore},
         ledger::{Durable, Failure, Ledger, Options, encode},
@@ -41,16 +41,6 @@ fn all(state: &State) -> Vec<Row> {
     let mut rows: Vec<Row> = rows.filter_map(|(key, value)| Some((key, value?))).collect();
     rows.sort();
     rows
-}
-
-/// What `busy` and the first `count` records of the journal add up to.
-fn replayed(world: &World, count: u64) -> State {
-    let mut state = busy();
-    for payload in world.store.payloads().iter().take(usize::try_from(count).expect("few")) {
-        let seq = state.seq.next();
-        apply(&mut state, seq, &disk::decode(seq.0, payload).expect("a record"));
-    }
-    state
 }
 
 fn checkpointed(world: &World) -> (u64, Vec<Row>) {
@@ -113,7 +103,10 @@ async fn a_checkpoint_under_load_is_the_state_at_its_position() {
         }
         written.await.expect("no panic").expect("it runs").expect("it is written");
         let (seq, rows) = checkpointed(&world);
-        assert!(rows == all(&replayed(&world, seq)), "round {round}, {n} stirred, {seq}");
+        assert!(
+            rows == all(&world.replayed(busy(), usize::try_from(seq).expect("few"))),
+            "round {round}, {n} stirred, {seq}"
+        );
     }
 }
 

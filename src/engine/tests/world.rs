@@ -3,14 +3,20 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 use tempfile::TempDir;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,8 +25,9 @@ use crate::{
         CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome,
         Posting, Push, Put, Received, Refusal, Scope, http, shopify,
     },
-    core::{Command, State},
+    core::{Command, State, apply},
     engine::{
+        disk,
         handles::Handles,
         init::{Opening, Reach},
         intake::{Intake, Quarantine},
@@ -59,6 +66,14 @@ pub(super) struct Listed {
     /// The single orders that were asked for.
     pub asked: Mutex<Vec<String>>,
     pub counts: Mutex<Vec<CountLine>>,
+    /// What it holds of orders that it was told of.
+    pub holds: Mutex<BTreeMap<String, Vec<Totals>>>,
+    /// What was written, once writes are taken at all.
+    pub written: Mutex<Option<Vec<Put>>>,
+    /// Each look takes a permit and says nothing, once looks are taken at all.
+    pub looks: Mutex<Option<Arc<Semaphore>>>,
+    /// How many looks were begun.
+    pub looked: AtomicUsize,
     pub fault: Mutex<Option<Fault>>,
     pub orders_gap: Mutex<Duration>,
     /// When orders were read.
@@ -74,15 +89,21 @@ impl Listed {
 #[async_trait]
 impl Connector for Listed {
     fn abilities(&self) -> Abilities {
-        panic!("the policies say what it can")
+        policies().channels[&channel("main")].abilities
     }
 
     async fn write(&self, puts: &[Put]) -> Vec<Outcome> {
-        panic!("nothing is to be written here: {puts:?}")
+        let mut written = self.written.lock().expect("unpoisoned");
+        written.as_mut().expect("nothing is to be written here").extend_from_slice(puts);
+        vec![Outcome::Applied; puts.len()]
     }
 
-    async fn read_back(&self, _: &[Identifiers]) -> Result<Vec<Observed>, Fault> {
-        Err(Fault::NotOffered("read_back"))
+    async fn read_back(&self, listings: &[Identifiers]) -> Result<Vec<Observed>, Fault> {
+        let gate = self.looks.lock().expect("unpoisoned").clone();
+        let Some(gate) = gate else { return Err(Fault::NotOffered("read_back")) };
+        self.looked.fetch_add(1, Ordering::SeqCst);
+        gate.acquire().await.expect("it is never closed").forget();
+        Ok(vec![Observed::Absent; listings.len()])
     }
 
     async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
@@ -126,8 +147,9 @@ impl Connector for Listed {
         Ok(CountPage { lines, as_of: Timestamp::from_millis(OPENED), ..CountPage::default() })
     }
 
-    async fn posted(&self, _: &Posting) -> Result<Vec<Totals>, Fault> {
-        Ok(Vec::new())
+    async fn posted(&self, posting: &Posting) -> Result<Vec<Totals>, Fault> {
+        let holds = self.holds.lock().expect("unpoisoned");
+        Ok(holds.get(&posting.order.to_string()).cloned().unwrap_or_default())
     }
 
     async fn post(&self, posting: &Posting) -> Outcome {
@@ -224,6 +246,15 @@ pub(super) async fn start(state: State, queue_max: usize) -> World {
 impl World {
     pub(super) async fn read<T: Send + 'static>(&self, read: impl FnOnce(&State) -> T + Send + 'static) -> T {
         self.ledger.read(read).await.expect("the ledger answers")
+    }
+
+    /// Returns what `state`, on which it was started, and the first `count` durable records add up to.
+    pub(super) fn replayed(&self, mut state: State, count: usize) -> State {
+        for payload in self.store.payloads().iter().take(count) {
+            let seq = state.seq.next();
+            apply(&mut state, seq, &disk::decode(seq.0, payload).expect("a record"));
+        }
+        state
     }
 }
 

@@ -92,6 +92,31 @@ fn batches_are_there_after_a_clean_stop_whatever_the_boot() {
     check_rejected(dir.path(), opened, |reason| *reason == Reason::PowerCut);
 }
 
+#[test]
+fn many_changes_go_in_parts_and_are_trusted_when_the_last_is_in() {
+    let dir = tempfile::tempdir().unwrap();
+    for count in [LOAD_ROWS - 1, LOAD_ROWS, LOAD_ROWS + 1, 2 * LOAD_ROWS, 2 * LOAD_ROWS + 7] {
+        let root = dir.path().join(count.to_string());
+        let mut state = load(&root, &rows(10), 10);
+        let want = rows(count);
+        let changes: Vec<RowChange> =
+            want.clone().into_iter().map(|(key, value)| (key, Some(value))).collect();
+        state.apply(&changes, at(11)).unwrap();
+        drop(state);
+        drop(check_trusted(opener(&root, BOOT).open(false).unwrap(), &want, 11));
+    }
+}
+
+#[test]
+fn where_the_last_part_is_missing_nothing_is_trusted() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = load(dir.path(), &rows(10), 10);
+    state.tree.apply(std::iter::once((POSITION_KEY.to_vec(), None))).unwrap();
+    drop(state);
+    let opened = opener(dir.path(), BOOT).open(false).unwrap();
+    check_rejected(dir.path(), opened, |reason| matches!(reason, Reason::Damaged(_)));
+}
+
 fn owned((key, value): (&Vec<u8>, &Vec<u8>)) -> Row {
     (key.clone(), value.clone())
 }

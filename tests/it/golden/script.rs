@@ -373,7 +373,12 @@ impl Story {
         self.run(Command::Dead { letter: DeadLetter::Quarantine(first), verdict: Verdict::Discard });
         let Reply::Alerts(due) = self.run(Command::TakeAlerts { limit: 100 }) else { panic!("alerts") };
         for (n, (key, alert)) in due.into_iter().enumerate() {
-            self.run(Command::AlertSent { key, firing: alert.firing, sent: n % 2 == 0 });
+            self.run(Command::AlertSent {
+                key,
+                firing: alert.firing,
+                waiting: alert.waiting,
+                sent: n % 2 == 0,
+            });
         }
         self.run(Command::Tick);
         // Long after, what was delivered is forgotten.

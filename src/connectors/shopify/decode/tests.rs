@@ -181,6 +181,24 @@ fn levels_come_in_the_order_asked_for() {
 }
 
 #[test]
+fn an_item_that_cannot_be_read_holds_up_no_other() {
+    let spoil = |part: &str, value: Value| {
+        let mut odd = item();
+        *odd.pointer_mut(part).expect("it is there") = value;
+        odd
+    };
+    for odd in [
+        spoil("/tracked", json!("maybe")),
+        spoil("/inventoryLevel/quantities", json!([])),
+        spoil("/inventoryLevel/quantities", json!([{"name": "available", "quantity": 5_000_000_000_i64}])),
+    ] {
+        let told = levels(&json!({"nodes": [odd, item()]}), 2).expect("the others can be read");
+        assert!(matches!(told[0], Observed::Unwritable { .. }), "{told:?}");
+        assert_eq!(told[1], Observed::Seen(wanted()));
+    }
+}
+
+#[test]
 fn what_must_not_be_written_says_why() {
     #[track_caller]
     fn check(change: fn(&mut Value), why: &str) {

@@ -26,10 +26,29 @@ fn due(world: &mut World) -> Vec<(AlertKey, Alert)> {
 fn told(world: &mut World) -> Vec<(AlertKind, bool, String)> {
     let due = due(world);
     for (key, alert) in &due {
-        let sent = Command::AlertSent { key: key.clone(), firing: alert.firing, sent: true };
-        world.run(sent).expect("taken in");
+        tell(world, key, alert);
     }
     due.into_iter().map(|(key, alert)| (key.kind, alert.firing, alert.text)).collect()
+}
+
+fn tell(world: &mut World, key: &AlertKey, alert: &Alert) {
+    let (firing, waiting) = (alert.firing, alert.waiting);
+    world.run(Command::AlertSent { key: key.clone(), firing, waiting, sent: true }).expect("taken in");
+}
+
+#[test]
+fn what_was_added_while_an_alert_was_told_is_told_next() {
+    let mut world = World::open(&[("A", 10)]);
+    quarantine(&mut world, 1);
+    let first = due(&mut world);
+    quarantine(&mut world, 2);
+    world.run(Command::Tick).expect("ticks");
+    for (key, alert) in &first {
+        tell(&mut world, key, alert);
+    }
+    let next = told(&mut world);
+    assert!(matches!(&next[..], [(AlertKind::Quarantine, true, text)] if text.starts_with("2 ")), "{next:?}");
+    assert_eq!(told(&mut world), []);
 }
 
 fn quarantine(world: &mut World, n: u32) {
@@ -74,8 +93,8 @@ fn what_is_not_told_yet_is_told_after_a_restart() {
     world.run(Command::Start { epoch: 1 }).expect("starts");
     assert_eq!(due(&mut world).len(), before.len());
     // It could not be delivered: it goes again later, and only then.
-    let sent = Command::AlertSent { key: key(AlertKind::Quarantine, SHOP), firing: true, sent: false };
-    world.run(sent).expect("taken in");
+    let key = key(AlertKind::Quarantine, SHOP);
+    world.run(Command::AlertSent { key, firing: true, waiting: 1, sent: false }).expect("taken in");
     assert_eq!(due(&mut world).len(), 0);
     world.now += 60_000;
     assert_eq!(told(&mut world).len(), 1);
