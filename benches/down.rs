@@ -23,8 +23,8 @@ pub(crate) fn run(size: Size, report: &mut Report) {
 
 async fn measure(size: Size, report: &mut Report) {
     let (skus, orders) = (size.of(5_000, 200), size.of(500, 50));
-    let channels = Channels::start(skus).await;
-    let systems = channels.systems().await;
+    let (channels, outlet) = (Channels::start("bench", skus).await, Channels::start("outlet", skus).await);
+    let systems = channels.systems(Some(&outlet)).await;
     let home = Home::new(&systems, settings::OUTLET);
     let live = home.start().await;
     home.init().await;
@@ -32,7 +32,9 @@ async fn measure(size: Size, report: &mut Report) {
     let codes = channels.codes().await;
     let idle = push(&home, &systems, &codes[..orders], 0).await;
 
-    channels.post("faults", &json!({"faults": ["shopify-outage=10m"]})).await;
+    for shop in [&channels, &outlet] {
+        shop.post("faults", &json!({"faults": ["shopify-outage=10m"]})).await;
+    }
     let books = channels.get("books").await;
     let more =
         |sku: &Value| json!({"sku": sku["sku"], "quantity": sku["physical"].as_i64().expect("a number") + 5});

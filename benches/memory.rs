@@ -23,8 +23,8 @@ async fn measure(size: Size, report: &mut Report) {
     let (empty, empty_ready) = empty().await;
     let beside = format!("an empty store: {}", mib(empty));
 
-    let channels = Channels::start(skus).await;
-    let home = Home::new(&channels.systems().await, settings::OUTLET);
+    let (channels, outlet) = (Channels::start("bench", skus).await, Channels::start("outlet", skus).await);
+    let home = Home::new(&channels.systems(Some(&outlet)).await, settings::OUTLET);
     let live = home.start().await;
     home.init().await;
     live.settled().await;

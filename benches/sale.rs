@@ -27,8 +27,8 @@ pub(crate) fn run(size: Size, report: &mut Report) {
 
 async fn measure(size: Size, report: &mut Report) {
     let sales = size.of(150, 15);
-    let channels = Channels::start(500).await;
-    let mut systems = channels.systems().await;
+    let channels = Channels::start("bench", 500).await;
+    let mut systems = channels.systems(None).await;
     let market = Tap::start(channels.amazon(), |bytes| bytes.starts_with(b"PATCH ")).await;
     systems["amazon"]["base_url"] = json!(format!("http://{}", market.address));
     let home = Home::new(&systems, settings::MARKET);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// The channel that a daemon has beside a shop and an ERP: a marketplace...
 pub(crate) const MARKET: &str = include_str!("market.toml");
-/// ...or the shop once more.
+/// ...or a second shop.
 pub(crate) const OUTLET: &str = include_str!("outlet.toml");
 /// Where nothing listens.
 const NOWHERE: &str = "http://127.0.0.1:1";
@@ -22,8 +22,10 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
-    pub(crate) async fn start(skus: usize) -> Channels {
+    /// Starts systems that list the same, whatever the shop is called.
+    pub(crate) async fn start(shop: &str, skus: usize) -> Channels {
         let mut options = Options::default();
+        options.shopify.shop = format!("{shop}.myshopify.com");
         options.catalogue.skus = skus;
         options.catalogue.fba_twins = 0;
         options.catalogue.bundles = 0;
@@ -55,9 +57,13 @@ impl Channels {
         answer.json().await.expect("JSON")
     }
 
-    /// Returns where the systems are and what they want to be told.
-    pub(crate) async fn systems(&self) -> Value {
-        self.get("systems").await
+    /// Returns where the systems are and what they want to be told. `outlet`: where the second shop is.
+    pub(crate) async fn systems(&self, outlet: Option<&Channels>) -> Value {
+        let mut systems = self.get("systems").await;
+        if let Some(outlet) = outlet {
+            systems["outlet"] = outlet.get("systems").await["shopify"].clone();
+        }
+        systems
     }
 
     /// Returns the codes of all SKUs.
@@ -75,6 +81,7 @@ pub(crate) fn nowhere() -> Value {
             "base_url": NOWHERE, "shop": "bench.myshopify.com", "access_token": "token",
             "client_secret": "a secret that signs webhooks", "location_id": 655_441_491,
         },
+        "outlet": {"base_url": NOWHERE, "shop": "outlet.myshopify.com"},
         "amazon": {
             "base_url": NOWHERE, "lwa_url": format!("{NOWHERE}/auth/o2/token"), "seller_id": "A1B2C3D4E5F6G7",
             "marketplace_id": "ATVPDKIKX0DER", "client_id": "client", "client_secret": "secret",
@@ -104,8 +111,13 @@ pub(crate) fn write(dir: &Path, run: &Path, web: &str, systems: &Value, second: 
         secret(&dir.join(name), &text(system, key));
     }
     let ids = &systems["erp"]["ids"];
-    let config = include_str!("evenkeel.toml")
-        .replace("@SECOND@", second)
+    let mut config = include_str!("evenkeel.toml").replace("@SECOND@", second);
+    if systems["outlet"].is_object() {
+        config = config
+            .replace("@OUTLET_SHOP@", &text("outlet", "shop"))
+            .replace("@OUTLET@", &text("outlet", "base_url"));
+    }
+    let config = config
         .replace("@DIR@", &dir.display().to_string())
         .replace("@RUN@", &run.display().to_string())
         .replace("@WEB@", web)

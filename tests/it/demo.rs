@@ -76,8 +76,8 @@ fn nothing_fails_and_all_agree_with_figures_to_show() {
 }
 
 #[test]
-fn all_agree_after_an_outage_of_amazon() {
-    let told = agrees(&["amazon-outage=5s"]);
+fn all_agree_after_an_outage_of_amazon_of_twenty_seconds() {
+    let told = agrees(&["amazon-outage=20s"]);
     assert!(told["write_tries_again"].as_u64() > Some(0), "the outage must have been felt: {told:#}");
 }
 

@@ -16,5 +16,6 @@ mod readme;
 mod shadow;
 mod shops;
 mod support;
+mod systemd;
 mod tidy;
 mod tryton;

@@ -1,12 +1,14 @@
 //! The configuration that the README describes: it is good as it stands, and runs a daemon on loopback.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
+use evenkeel::config::{Config, Env, Secrets};
 use toml::Table;
 
 use crate::support::{World, secret};
 
 const README: &str = include_str!("../../README.md");
+const CREDENTIALS: &str = include_str!("../../deploy/systemd/evenkeel.service.d/credentials.conf");
 
 /// What the README's Amazon channel keeps back.
 pub(crate) const BUFFER: i64 = 2;
@@ -96,4 +98,28 @@ pub(crate) async fn write(world: &World, dir: &Path, web: &str, over: &str) {
     let amazon = config["channels"]["amazon"]["us"].as_table_mut().expect("the README has Amazon");
     amazon.remove("region").expect("the README names a region");
     std::fs::write(dir.join("evenkeel.toml"), config.to_string()).expect("written");
+}
+
+/// Returns what stands behind a text in each line that has it, up to white space or the end.
+fn named<'a>(text: &'a str, before: &str) -> BTreeSet<&'a str> {
+    let behind = text.lines().filter_map(|line| line.split_once(before));
+    behind.filter_map(|(_, rest)| rest.split([' ', '"', ':']).next()).collect()
+}
+
+#[test]
+fn the_readmes_configuration_is_good_and_its_secrets_are_those_that_it_has_made() {
+    let secrets = named(block(), "credential = \"");
+    assert_eq!(secrets.len(), 5, "{secrets:?}");
+    assert_eq!(named(README, "/dev/stdin /etc/evenkeel/secrets/"), secrets);
+    let handed_over = named(CREDENTIALS, "LoadCredential=");
+    assert!(handed_over.is_superset(&secrets), "{handed_over:?}");
+
+    let dir = tempfile::tempdir().expect("a directory");
+    for name in secrets {
+        secret(dir.path(), name, "made-up");
+    }
+    let env = Env::from([("CREDENTIALS_DIRECTORY".to_owned(), dir.path().display().to_string())]);
+    let config = Config::parse("README.md", block(), &env).unwrap_or_else(|problems| panic!("{problems}"));
+    Secrets::load(&config, &env).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.amazon[&crate::support::channel("us")].selling.buffer.units(), BUFFER);
 }
