@@ -237,6 +237,25 @@ impl Index {
         })
     }
 
+    /// Returns each thing that lines without a SKU go by on a channel, with one order that has it.
+    pub fn unmapped_items<'a>(
+        &'a self,
+        channel: &'a ChannelId,
+    ) -> impl Iterator<Item = (&'a Identifiers, &'a OrderKey)> + 'a {
+        let mut from = Identifiers::default();
+        std::iter::from_fn(move || {
+            let (channel, order) = (channel.clone(), first_order());
+            let least = Work::UnmappedItem { channel: channel.clone(), ids: from.clone(), order };
+            match self.work.range(least..).next() {
+                Some(Work::UnmappedItem { channel: of, ids, order }) if *of == channel => {
+                    from = ids.next();
+                    Some((ids, order))
+                }
+                Some(_) | None => None,
+            }
+        })
+    }
+
     /// Returns the orders that some ERP does not hold whole and that move `sku`.
     pub fn unposted<'a>(&'a self, sku: &'a Sku) -> impl Iterator<Item = &'a OrderKey> + 'a {
         let order = first_order();

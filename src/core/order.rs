@@ -33,6 +33,9 @@ pub struct Order {
     /// Set while a fetch that begins at or after this position is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetch_due: Option<Seq>,
+    /// Since when one is wanted without having been made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetch_since: Option<Seq>,
     /// How far each ERP has been told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub postings: Vec<PostState>,
@@ -193,9 +196,14 @@ impl Order {
                 }
             }
         }
-        if doubtful {
-            self.fetch_due = Some(at);
-        }
+        let due = if doubtful { Some(at) } else { self.fetch_due };
+        self.want_fetch(due);
+    }
+
+    /// Says whether a fetch is wanted, and from where on it must begin.
+    pub fn want_fetch(&mut self, due: Option<Seq>) {
+        self.fetch_since = due.map(|due| self.fetch_since.unwrap_or(due));
+        self.fetch_due = due;
     }
 
     /// Tells whether only a fetch, that begins after this snapshot came, can tell what is true.

@@ -107,6 +107,13 @@ impl Identifiers {
         self.0.is_empty()
     }
 
+    /// Returns the least that sorts after these, to search from there.
+    pub fn next(&self) -> Identifiers {
+        let mut all = self.0.to_vec();
+        all.push(Identifier { kind: IdKind::ALL[0], value: Arc::from("") });
+        Identifiers(all.into_boxed_slice())
+    }
+
     /// Returns these with every kind that only `other` has.
     pub fn and(&self, other: &Identifiers) -> Identifiers {
         let mut all = self.0.to_vec();

@@ -20,6 +20,17 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Returns the smaller of each.
+    pub fn least(self, other: Totals) -> Totals {
+        Totals {
+            ordered: self.ordered.min(other.ordered),
+            released: self.released.min(other.released),
+            written_off: self.written_off.min(other.written_off),
+            fulfilled: self.fulfilled.min(other.fulfilled),
+            returned: self.returned.min(other.returned),
+        }
+    }
+
     /// Returns the larger of each.
     pub fn most(self, other: Totals) -> Totals {
         Totals {

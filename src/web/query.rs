@@ -60,6 +60,7 @@ fn listings<'a>(
         | Work::Parked { listing, .. } => Some(listing),
         Work::Fetch { .. }
         | Work::Unmapped { .. }
+        | Work::UnmappedItem { .. }
         | Work::Post { .. }
         | Work::Posting { .. }
         | Work::PostLate { .. }
@@ -78,6 +79,7 @@ fn orders<'a>(
     state.index.of(kind, channel).filter_map(|work| match work {
         Work::Fetch { order, .. }
         | Work::Unmapped { order, .. }
+        | Work::UnmappedItem { order, .. }
         | Work::Post { order, .. }
         | Work::Posting { order, .. }
         | Work::PostLate { order, .. }

@@ -54,10 +54,11 @@ impl Draft<'_> {
         match allowed {
             Allowed::None => {}
             Allowed::Probe => {
-                looks = self.due_looks(channel, 1);
-                if looks.is_empty() && writes {
+                // One write tries whether it takes them again; what is to be looked at must not keep it from going.
+                if writes {
                     puts = self.send_due(&policies, &policy, channel, 1);
                 }
+                looks = self.due_looks(channel, if puts.is_empty() { 1 } else { limit });
             }
             Allowed::All => {
                 if writes {
@@ -153,7 +154,8 @@ impl Draft<'_> {
     /// I5: the channel's orders were read past what explains the raise, and none of them is missing.
     fn may_raise(&self, policy: &ChannelPolicy, held: &Listing) -> bool {
         let fed = self.fed_of(&held.channel);
-        raise_explained(fed, policy, held)
+        !may_land(policy, held)
+            && raise_explained(fed, policy, held)
             && (!policy.abilities.sells || missing(self.state, held, fed).is_none())
     }
 
@@ -204,7 +206,14 @@ impl Draft<'_> {
         for listing in old.take(SETTLED_MAX).collect::<Vec<_>>() {
             let leg = self.state.listing(&listing).and_then(|held| held.leg.clone());
             let sent = leg.as_ref().filter(|leg| matches!(leg.state, State::InFlight(_))).and_then(Leg::sent);
-            self.learn(&listing, Why::Settled, |writes| writes.settle_older(limit, sent));
+            let now = self.now;
+            self.learn(&listing, Why::Settled, |writes| {
+                let before = writes.unsettled.len();
+                writes.settle_older(limit, sent);
+                if abilities.compare_and_set && writes.unsettled.len() < before {
+                    writes.known_at = writes.known_at.max(now);
+                }
+            });
         }
     }
 }
@@ -215,6 +224,12 @@ fn raise_explained(fed: Option<Fed>, policy: &ChannelPolicy, held: &Listing) -> 
     let Some(leg) = &held.leg else { return false };
     !policy.abilities.sells
         || fed.is_some_and(|fed| fed.begun >= leg.cause && fed.begun_at >= explained_from(policy, held, leg))
+}
+
+/// Tells whether a write without an answer may still land on a channel that compares. What it sold by then would look
+/// as if the write had never been, so a raise waits until it is settled, and the orders are read past that (I4).
+fn may_land(policy: &ChannelPolicy, held: &Listing) -> bool {
+    policy.abilities.sells && policy.abilities.compare_and_set && !held.writes.unsettled.is_empty()
 }
 
 /// Returns when a read of the orders must have begun, by our clock, to explain a raise. A write that compares is
@@ -250,6 +265,9 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
     let raise = held.writes.floor().is_some_and(|floor| leg.quantity > floor);
     if !raise || !policy.abilities.sells {
         return None;
+    }
+    if may_land(policy, held) {
+        return Some("a raise waits until a write without an answer can no longer land".to_owned());
     }
     let fed = row.and_then(|row| row.fed);
     if !raise_explained(fed, policy, held) {

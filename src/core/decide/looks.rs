@@ -59,7 +59,9 @@ impl Draft<'_> {
         match &leg.state {
             // A read that began before the write was answered says nothing about it.
             leg::State::InFlight(_) => {}
-            leg::State::Accepted { sent, .. } | leg::State::Probing { sent, .. } if read_at < sent.at => {}
+            leg::State::Accepted { sent, .. } | leg::State::Probing { sent, .. } if read_at < sent.at => {
+                self.look_again(&policy.abilities, listing);
+            }
             leg::State::Accepted { sent, .. } | leg::State::Probing { sent, .. }
                 if shows(look.seen, sent.quantity) =>
             {
@@ -188,8 +190,24 @@ impl Draft<'_> {
         self.learn(listing, Why::Looked, |held| *held = writes);
         match verdict {
             Verdict::Explained | Verdict::Landed { .. } => self.go_on(listing),
+            Verdict::Learnt { shown } | Verdict::Unexplained { shown, .. }
+                if self.lowers_to(listing, shown) =>
+            {
+                self.learn(listing, Why::Looked, |writes| writes.believe(shown, look.at));
+                self.go_on(listing);
+            }
             Verdict::Learnt { .. } | Verdict::Unexplained { .. } => self.fence_at_once(policy, listing),
         }
+    }
+
+    /// Tells whether a leg that has not been sent lowers what a channel shows: it goes at once, whatever explains what is
+    /// shown (I5).
+    fn lowers_to(&self, listing: &ListingRef, shown: Quantity) -> bool {
+        use leg::State::{Looking, Pending, Retry};
+        let leg = self.state.listing(listing).and_then(|held| held.leg.as_ref());
+        leg.is_some_and(|leg| {
+            matches!(leg.state, Pending | Retry { .. } | Looking { .. }) && leg.quantity < shown
+        })
     }
 
     /// What a channel shows is explained: a leg that waited for that goes on.

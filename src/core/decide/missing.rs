@@ -8,7 +8,8 @@ use crate::{
     model::{ChannelId, Identifiers, OrderId, OrderKey, Seq},
 };
 
-/// How many orders one question looks at; where more are unread, any of them may hold the listing.
+/// How many orders, or items that no SKU was found for, one question looks at; where there are more, any of them may
+/// mean the listing.
 const LOOKED_AT: usize = 1_000;
 
 /// Returns why an order of the listing's channel may have sold it unseen, for people. `fed`: how far the feed was
@@ -16,7 +17,7 @@ const LOOKED_AT: usize = 1_000;
 pub(super) fn missing(state: &State, listing: &Listing, fed: Option<Fed>) -> Option<String> {
     let channel = &listing.channel;
     refused(state, channel)
-        .or_else(|| unfetched(state, channel, fed?.begun))
+        .or_else(|| unfetched(state, channel, fed.map(|fed| fed.begun), &listing.ids))
         .or_else(|| unmapped(state, channel, &listing.ids))
 }
 
@@ -38,28 +39,31 @@ fn refused(state: &State, channel: &ChannelId) -> Option<String> {
     ))
 }
 
-/// An order that was to be fetched before the feed was read, and was not.
-fn unfetched(state: &State, channel: &ChannelId, begun: Seq) -> Option<String> {
-    let due = |work: &Work| {
+/// An order that is to be fetched, if the feed was read since that is wanted, or if it may hold the listing by what is
+/// known of it.
+fn unfetched(state: &State, channel: &ChannelId, begun: Option<Seq>, ids: &Identifiers) -> Option<String> {
+    let may_hold = |work: &Work| {
         let Work::Fetch { order, .. } = work else { return None };
-        let due = state.orders.get(order)?.fetch_due?;
-        (due <= begun).then(|| order.order.clone())
+        let held = state.orders.get(order)?;
+        let read_past = held.fetch_since.or(held.fetch_due).is_some_and(|since| Some(since) <= begun);
+        let lines = || held.lines.is_empty() || held.lines.values().any(|line| may_be(&line.ids, ids));
+        (read_past || lines()).then(|| format!("order {}", order.order))
     };
-    let order = state.index.of(Kind::Fetch, channel).take(LOOKED_AT).find_map(due)?;
-    Some(format!("order {order} could not be fetched yet and may have sold it"))
+    let mut work = state.index.of(Kind::Fetch, channel);
+    let found = work.by_ref().take(LOOKED_AT).find_map(may_hold);
+    let order = found.or(work.next().map(|_| "an order".to_owned()))?;
+    Some(format!("{order} could not be fetched yet and may have sold it"))
 }
 
 /// An order with a line that no SKU was found for, and that may mean this listing.
 fn unmapped(state: &State, channel: &ChannelId, ids: &Identifiers) -> Option<String> {
-    let means = |work: &Work| {
-        let Work::Unmapped { order, .. } = work else { return None };
-        let lines = &state.orders.get(order)?.lines;
-        lines.values().any(|line| line.is_unmapped() && may_be(&line.ids, ids)).then(|| order.order.clone())
-    };
-    let mut work = state.index.of(Kind::Unmapped, channel);
-    let found = work.by_ref().take(LOOKED_AT).find_map(means);
-    let order = found.map(|order| format!("order {order}")).or(work.next().map(|_| "an order".to_owned()))?;
-    Some(format!("{order} has a line without a SKU that may mean it; see `evenkeel map list --unmatched`"))
+    let mut items = state.index.unmapped_items(channel);
+    let found = items.by_ref().take(LOOKED_AT).find(|(item, _)| may_be(item, ids));
+    let (_, order) = found.or(items.next())?;
+    Some(format!(
+        "order {} has a line without a SKU that may mean it; see `evenkeel map list --unmatched`",
+        order.order
+    ))
 }
 
 /// Tells whether what a line goes by may be the listing: nothing says otherwise. A line that goes by nothing sells

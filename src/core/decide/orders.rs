@@ -11,7 +11,7 @@ use crate::{
         order::{Binding, Line, Order},
         posting::{PostState, Step, behind, target},
         record::{Record, Why},
-        state::{ChannelRow, ListingRef, Quarantined, READ},
+        state::{ChannelRow, FETCHED, ListingRef, Quarantined, READ},
     },
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderId, OrderKey,
@@ -90,9 +90,17 @@ impl Draft<'_> {
 
     /// An order that nobody knows needs no further fetch. What was booked for it stays.
     pub(super) fn no_order(&mut self, channel: ChannelId, order: OrderId) -> Result<Reply, Refused> {
+        let unread = |item: &Quarantined| {
+            item.channel == channel && item.topic == FETCHED && item.id.as_deref() == Some(order.as_str())
+        };
+        let over: Vec<Seq> =
+            self.state.quarantine.iter().filter(|(_, item)| unread(item)).map(|(id, _)| *id).collect();
+        for id in over {
+            self.emit(Record::Unquarantined { id });
+        }
         let key = OrderKey { channel, order };
         if let Some(mut order) = self.state.orders.get(&key).filter(|o| o.fetch_due.is_some()).cloned() {
-            order.fetch_due = None;
+            order.want_fetch(None);
             self.emit(Record::Order { key, order: Box::new(order), entries: Vec::new() });
         }
         Ok(Reply::Done)
@@ -101,7 +109,7 @@ impl Draft<'_> {
     fn want_fetch(&mut self, channel: &ChannelId, order: OrderId) {
         let key = OrderKey { channel: channel.clone(), order };
         let mut order = self.state.orders.get(&key).cloned().unwrap_or_default();
-        order.fetch_due = Some(self.seq);
+        order.want_fetch(Some(self.seq));
         self.emit(Record::Order { key, order: Box::new(order), entries: Vec::new() });
     }
 

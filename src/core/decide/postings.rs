@@ -168,8 +168,8 @@ impl Draft<'_> {
         }
     }
 
-    /// The ERP refuses the rest of a posting. What it holds by now is what was found there, which may be a part of it;
-    /// where that is not known, its counts wait.
+    /// The ERP refuses the rest of a posting. It has taken of it what was found there; what people did there beyond
+    /// what it was told is theirs. Where nothing was found out, its counts wait.
     fn parked(
         &self,
         held: PostState,
@@ -180,7 +180,10 @@ impl Draft<'_> {
         let (step, tries) = (Step::Parked { reason }, held.tries.saturating_add(1));
         match found.filter(|found| found.len() == told.len()) {
             Some(found) => {
-                let acked = told.into_iter().zip(found).map(|(item, totals)| Item { totals, ..item });
+                let acked = told.into_iter().zip(found).map(|(item, found)| {
+                    let totals = found.least(held.told(&item.sku, &item.location));
+                    Item { totals, ..item }
+                });
                 let acked = acked.collect();
                 PostState { step, tries, acked, acked_at: self.seq, unsure: false, ..held }
             }

@@ -8,7 +8,7 @@ use crate::{
         posting::Step,
         state::{Listing, ListingRef},
     },
-    model::{ChannelId, OrderKey, Policies, Quantity, Seq, Sku, Timestamp, Totals, Visible},
+    model::{ChannelId, Identifiers, OrderKey, Policies, Quantity, Seq, Sku, Timestamp, Totals, Visible},
 };
 
 /// Something that a row makes due. The order of the fields is the order in which work is taken.
@@ -70,6 +70,12 @@ pub enum Work {
     /// An order with a line that no SKU was found for.
     Unmapped {
         channel: ChannelId,
+        order: OrderKey,
+    },
+    /// What a line without a SKU goes by, and an order that has one.
+    UnmappedItem {
+        channel: ChannelId,
+        ids: Identifiers,
         order: OrderKey,
     },
     /// An order that an ERP must be told of.
@@ -227,6 +233,10 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
     if order.lines.values().any(Line::is_unmapped) {
         out.push(Work::Unmapped { channel: channel(), order: key.clone() });
     }
+    for line in order.lines.values().filter(|line| line.is_unmapped() && !line.ids.is_empty()) {
+        let ids = line.ids.clone();
+        out.push(Work::UnmappedItem { channel: channel(), ids, order: key.clone() });
+    }
     for bound in order.lines.values().filter(|line| line.is_older()).filter_map(|line| line.bound.as_ref()) {
         out.push(Work::Older { sku: bound.sku.clone(), order: key.clone() });
     }
@@ -267,6 +277,7 @@ impl Work {
             | Work::Parked { channel, .. }
             | Work::Fetch { channel, .. }
             | Work::Unmapped { channel, .. }
+            | Work::UnmappedItem { channel, .. }
             | Work::Post { channel, .. }
             | Work::Posting { channel, .. }
             | Work::PostLate { channel, .. }

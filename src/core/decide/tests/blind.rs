@@ -85,3 +85,23 @@ fn a_raise_waits_until_a_write_without_an_answer_would_show() {
     world.look("A", AMZ);
     assert_eq!(world.take(AMZ).quantities(), []);
 }
+
+/// A daemon that does not know what a channel shows sees 10 there and wants 7.
+#[track_caller]
+fn check_lower_from_unknown(channel: &str) {
+    let mut world = World::open(&[("A", 10)]);
+    world.now += 60_000;
+    world.run(crate::core::Command::Start { epoch: 2 }).expect("starts with a state that was built anew");
+    let other = if channel == AMZ { SHOP } else { AMZ };
+    world.sell(other, "1", "A", 3);
+    let work = world.take(channel);
+    assert_eq!((work.quantities(), work.looks.len()), (vec![], 1), "it is looked at first");
+    world.look("A", channel);
+    assert_eq!(world.take(channel).quantities(), [("A".into(), 7)], "no order needs to be read for a lower");
+}
+
+#[test]
+fn a_lower_goes_as_soon_as_it_is_seen_to_be_one() {
+    check_lower_from_unknown(AMZ);
+    check_lower_from_unknown(SHOP);
+}

@@ -103,3 +103,27 @@ fn a_refused_posting_that_is_retried_goes_on_from_what_was_found() {
     assert_eq!(count(&mut world, &[("A", 10)]), None);
     assert_eq!(world.stock("A"), [10, 2, 0]);
 }
+
+#[test]
+fn what_people_did_in_the_erp_is_not_taken_for_what_it_was_told() {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(SHOP, "1", "A", 2);
+    world.post_all();
+    // Staff ship it in the ERP before the shop knows, and the ERP counts what is left.
+    world.now += 1_000;
+    assert_eq!(count(&mut world, &[("A", 8)]), None);
+    // The shop cancels the order; the ERP refuses, because it has shipped.
+    world.change(SHOP, "1", [2, 2, 0, 0, 0], 2);
+    world.push(SHOP, "1");
+    let posting = world.postings().remove(0);
+    let found = Some(vec![totals([2, 0, 0, 2, 0])]);
+    world.posted_and_found(&posting, Outcome::Rejected { reason: "shipped".into() }, found);
+    world.now += 1_000;
+    let counted = world.count_of(ERP, &[("A", 8)]);
+    world.run(Command::Count(Count { absent: vec![key(SHOP, "1")], ..counted })).expect("counted");
+    assert_eq!(world.stock("A"), [8, 0, 0], "what was shipped is gone");
+    let letter = DeadLetter::Posting { channel: ch(ERP), order: key(SHOP, "1") };
+    world.run(Command::Dead { letter, verdict: Verdict::Retry }).expect("goes again");
+    let again = world.postings().remove(0);
+    assert_eq!(again.lines[0].told.fulfilled.units(), 0, "a shipment that it was never told is not undone");
+}

@@ -133,3 +133,51 @@ fn listings_that_are_being_found_out_stand_in_no_others_way() {
     let work = world.take(SHOP).quantities();
     assert_eq!(work, [("S599".to_owned(), 9)]);
 }
+
+#[test]
+fn an_order_that_the_feed_names_again_and_again_and_cannot_tell_is_missing() {
+    let mut world = sold_unseen(SHOP);
+    let unread = |world: &mut World| {
+        let orders = vec![OrderId::new("x").expect("a good id")];
+        world.run(Command::Unread { channel: ch(SHOP), orders }).expect("noted");
+    };
+    let id = OrderId::new("x").expect("a good id");
+    world.market(SHOP).orders.remove(&id);
+    world.market(SHOP).past.remove(&id);
+    for _ in 0..4 {
+        world.now += 10_000;
+        unread(&mut world);
+        world.feed(SHOP);
+        world.look("A", SHOP);
+        assert_eq!(world.take(SHOP).quantities(), []);
+    }
+}
+
+#[test]
+fn many_orders_of_the_same_thing_without_a_sku_hold_nothing_else_back() {
+    let mut world = sold_unseen(AMZ);
+    let at = world.now;
+    for n in 0..1_100 {
+        let wrapping = [(ids(&[(IdKind::Sku, "GIFT-WRAP"), (IdKind::Asin, "B0-WRAP")]), [1, 0, 0, 0, 0])];
+        world.push_snapshot(AMZ, placed(&format!("g{n}"), at, &wrapping));
+    }
+    seen_without_its_order(&mut world, AMZ);
+    assert_eq!(world.take(AMZ).quantities(), [("A".into(), 10)], "it was drift");
+}
+
+#[test]
+fn an_order_that_the_channel_does_not_know_ends_its_entry() {
+    let mut world = World::open(&[("A", 10)]);
+    let item = Quarantined {
+        channel: ch(SHOP),
+        topic: "order".into(),
+        id: Some("x".into()),
+        why: "no order".into(),
+        sha256: String::new(),
+        at: ms(world.now),
+    };
+    world.run(Command::Quarantine(item)).expect("kept");
+    let order = OrderId::new("x").expect("a good id");
+    world.run(Command::NoOrder { channel: ch(SHOP), order }).expect("taken in");
+    assert!(world.state.quarantine.is_empty());
+}
