@@ -45,7 +45,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             state.put_order(key, Order::clone(order));
             book(state, seq, at, entries);
         }
-        Record::Posting { key, posting } => posted(state, key, posting),
+        Record::Posting { key, posting } => posted(state, seq, key, posting),
         Record::Counted { counter, as_of, measure, opened, entries } => {
             for (sku, location) in opened {
                 let opened = Opened { as_of: *as_of, counter: counter.clone(), measure: *measure };
@@ -213,13 +213,16 @@ fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry]) {
     }
 }
 
-fn posted(state: &mut State, key: &OrderKey, posting: &PostState) {
+fn posted(state: &mut State, seq: Seq, key: &OrderKey, posting: &PostState) {
     let Some(mut order) = state.orders.get(key).cloned() else { return };
     order.postings.retain(|held| held.channel != posting.channel);
     order.postings.push(posting.clone());
     state.put_order(key, order);
-    for item in &posting.acked {
-        state.change_sku(&item.sku, |row| row.posted = row.posted.max(posting.acked_at));
+    // What was acknowledged earlier was noted then.
+    if posting.acked_at == seq {
+        for item in &posting.acked {
+            state.change_sku(&item.sku, |row| row.posted = row.posted.max(seq));
+        }
     }
 }
 

@@ -100,9 +100,6 @@ impl Lane {
     }
 
     async fn write(&self, puts: Vec<(ListingRef, Put)>) -> Result<(), crate::engine::ledger::Error> {
-        if puts.is_empty() {
-            return Ok(());
-        }
         let (listings, puts): (Vec<ListingRef>, Vec<Put>) = puts.into_iter().unzip();
         let mut outcomes = self.connector.write(&puts).await;
         crate::store::crash::crash_point("after_write");

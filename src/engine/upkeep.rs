@@ -13,14 +13,14 @@ pub(super) struct Checkpoints {
     /// The store's directory.
     pub(super) store: PathBuf,
     pub(super) every: Duration,
-    /// When to try again after a failure.
+    /// When to try again after a failure, and when to write the very first.
     pub(super) again: Duration,
 }
 
 impl Checkpoints {
     pub(super) async fn run(self, stop: CancellationToken) {
-        // A store that never had one gets its first after the usual time: it has little to replay.
-        let mut wait = checkpoint_age(&self.store).map_or(self.every, |age| self.every.saturating_sub(age));
+        // A store that never had one gets its first soon, or a daemon that never runs for long would never have one.
+        let mut wait = checkpoint_age(&self.store).map_or(self.again, |age| self.every.saturating_sub(age));
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,

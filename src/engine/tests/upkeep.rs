@@ -34,7 +34,12 @@ async fn until(done: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn a_checkpoint_is_due_by_the_age_of_the_newest_one_whenever_the_daemon_was_started() {
-    for (newest, due) in [(Some(hours(7)), true), (Some(hours(5)), false), (None, false)] {
+    for (newest, again, due) in [
+        (Some(hours(7)), 1, true),
+        (Some(hours(5)), 0, false),
+        (None, 1, false),
+        (None, 0, true), // the first of all is not put off for as long as the others
+    ] {
         let world = start(opened(), 64).await;
         let dir = tempfile::tempdir().expect("a directory");
         if let Some(newest) = newest {
@@ -47,7 +52,7 @@ async fn a_checkpoint_is_due_by_the_age_of_the_newest_one_whenever_the_daemon_wa
             ledger: world.ledger.clone(),
             store: dir.path().to_owned(),
             every: hours(6),
-            again: hours(1),
+            again: hours(again),
         };
         tokio::spawn(checkpoints.run(world.stop.clone()));
         if due {

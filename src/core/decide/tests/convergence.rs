@@ -272,6 +272,61 @@ impl Truth {
     }
 }
 
+/// Plays operations that once ended badly, where nobody but the daemon writes.
+fn replay(ops: Vec<Op>) {
+    let mut truth = Truth::new();
+    truth.world.alone = true;
+    ops.into_iter().for_each(|op| truth.step(op));
+    truth.end();
+    truth.check();
+}
+
+#[test]
+fn a_raise_that_landed_unheard_and_was_sold_is_not_written_again() {
+    use super::world::Luck::{Fine, Unheard};
+    use Op::{Adjust, Buy, Cancel, Count, Crash, Feed, Lane, Lose, Wait};
+    replay(vec![
+        Adjust(1, 1),
+        Buy(false, 0, 1),
+        Buy(true, 1, 3),
+        Buy(true, 1, 1),
+        Feed(true, false),
+        Count,
+        Feed(true, false),
+        Lane(true, Unheard),
+        Buy(true, 1, 1),
+        Buy(false, 0, 1),
+        Lose(0),
+        Buy(false, 0, 1),
+        Buy(false, 0, 1),
+        Wait(3_000),
+        Lane(true, Fine),
+        Lane(true, Fine),
+    ]);
+    replay(vec![
+        Buy(false, 0, 1),
+        Buy(false, 0, 1),
+        Buy(false, 0, 1),
+        Buy(false, 1, 1),
+        Buy(false, 0, 1),
+        Buy(false, 1, 3),
+        Feed(false, false),
+        Buy(false, 0, 1),
+        Cancel(8_368_349_583_130_914_114),
+        Crash(true, true),
+        Wait(1),
+        Lane(true, Fine),
+        Wait(20_000),
+        Feed(false, false),
+        Feed(true, false),
+        Lane(true, Unheard),
+        Buy(true, 1, 1),
+        Wait(3_000),
+        Lane(true, Fine),
+        Lane(true, Fine),
+    ]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
