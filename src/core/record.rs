@@ -24,8 +24,9 @@ use crate::{
     },
 };
 
-/// The version of the records written today.
-pub const VERSION: u16 = 1;
+/// The version of the records written today. Those of all versions before it are read as they were meant; version 1 knows
+/// fewer kinds, and nothing else differs.
+pub const VERSION: u16 = 2;
 
 /// What one command recorded: one entry of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -136,10 +136,15 @@ pub fn decode(seq: u64, payload: &[u8]) -> Result<Envelope, Error> {
         v: u16,
     }
     let envelope: Result<Envelope, serde_json::Error> = serde_json::from_slice(payload);
-    envelope.map_err(|source| match serde_json::from_slice::<Version>(payload) {
-        Ok(Version { v }) if v != crate::core::record::VERSION => Error::Version { seq, version: v },
-        Ok(_) | Err(_) => Error::Record { seq, source },
-    })
+    let ours = crate::core::record::VERSION;
+    match envelope {
+        Ok(envelope) if envelope.version > ours => Err(Error::Version { seq, version: envelope.version }),
+        Ok(envelope) => Ok(envelope),
+        Err(source) => Err(match serde_json::from_slice::<Version>(payload) {
+            Ok(Version { v }) if v > ours => Error::Version { seq, version: v },
+            Ok(_) | Err(_) => Error::Record { seq, source },
+        }),
+    }
 }
 
 fn failure(error: &dyn std::error::Error) -> Failure {
