@@ -101,7 +101,7 @@ pub(crate) fn fill(state: &mut State, policies: Policies, skus: usize, mut keep:
         loop {
             now = now.plus_millis(1);
             let Reply::Work { looks, .. } =
-                say(state, Command::Take { channel: channel(name), limit: PAGE }, now)
+                say(state, Command::Take { channel: channel(name), limit: PAGE, apart: 0 }, now)
             else {
                 panic!("a lane is given work");
             };

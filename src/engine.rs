@@ -13,6 +13,7 @@ pub mod init;
 pub mod intake;
 pub mod lane;
 pub mod ledger;
+mod looks;
 pub mod memory;
 mod meter;
 pub mod parts;

@@ -67,6 +67,8 @@ pub enum Command {
     ReadFailed {
         channel: ChannelId,
         health: Health,
+        /// The listing that was read, if it was one.
+        alone: Option<ListingRef>,
     },
     /// A page of a catalogue, with what is shown. `read_at`: our clock when the request was sent.
     Catalogue {
@@ -107,10 +109,12 @@ pub enum Command {
     },
     /// The opening stock is complete.
     Initialise,
-    /// Takes work of a lane: writes become in flight, looks are only named.
+    /// Takes work of a lane: writes become in flight, looks are only named. `apart`: how many requests may go out with
+    /// what may be why requests fail.
     Take {
         channel: ChannelId,
         limit: usize,
+        apart: usize,
     },
     Answer {
         channel: ChannelId,
@@ -265,6 +269,8 @@ pub enum Reply {
     Work {
         puts: Vec<(ListingRef, Put)>,
         looks: Vec<(ListingRef, Identifiers)>,
+        /// What may be why requests fail: each of these is a request of its own, beside the others.
+        apart: Apart,
     },
     Postings(Vec<Posting>),
     Alerts(Vec<(AlertKey, crate::core::state::Alert)>),
@@ -284,6 +290,13 @@ pub enum Reply {
         bound: usize,
         unmatched: usize,
     },
+}
+
+/// Work that must not go with any other.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Apart {
+    pub puts: Vec<Vec<(ListingRef, Put)>>,
+    pub looks: Vec<(ListingRef, Identifiers)>,
 }
 
 /// Why a command was not carried out. Nothing was recorded.

@@ -17,6 +17,7 @@ mod orders;
 mod postings;
 mod recheck;
 mod returns;
+pub mod suspects;
 
 use crate::{
     core::{
@@ -75,7 +76,7 @@ impl Draft<'_> {
                 self.fed(&channel, begun, begun_at, through)
             }
             Command::FedThrough { channel, through } => self.fed_through(channel, through),
-            Command::ReadFailed { channel, health } => self.read_failed(&channel, &health),
+            Command::ReadFailed { channel, health, alone } => self.read_failed(&channel, &health, alone),
             Command::Catalogue { channel, read_at, items } => self.catalogue(&channel, read_at, items),
             Command::Catalogued { channel } => self.catalogued(channel),
             Command::Looked { channel, read_at, seen } => self.looked(&channel, read_at, seen),
@@ -88,7 +89,7 @@ impl Draft<'_> {
                 self.note(Record::CountedThrough { channel, through })
             }
             Command::Initialise => self.initialise(),
-            Command::Take { channel, limit } => self.take(&channel, limit),
+            Command::Take { channel, limit, apart } => self.take(&channel, limit, apart),
             Command::Answer { channel, answers } => self.answer(&channel, answers),
             Command::TakePostings { channel, limit } => self.take_postings(&channel, limit),
             Command::Posted { channel, order, sequence, outcome, found } => {

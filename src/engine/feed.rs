@@ -296,7 +296,7 @@ pub(super) async fn tell_failure(ledger: &Ledger, channel: &ChannelId, error: &E
     if let Some(Fault::Unauthorized(reason)) = error.fault() {
         let health = crate::core::circuit::Health::Unauthorized(reason.clone());
         // A ledger that stops needs no health.
-        drop(ledger.submit(Command::ReadFailed { channel: channel.clone(), health }).await);
+        drop(ledger.submit(Command::ReadFailed { channel: channel.clone(), health, alone: None }).await);
     }
 }
 

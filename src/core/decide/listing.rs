@@ -32,6 +32,7 @@ impl Draft<'_> {
                     revision,
                     tries: 0,
                     since: self.now,
+                    suspect: None,
                     cause: self.seq,
                     caused_at: self.now,
                 }),

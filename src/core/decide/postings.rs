@@ -3,7 +3,7 @@
 use crate::{
     core::{
         backoff::{self, digest},
-        circuit::Allowed,
+        circuit::{Allowed, Subject},
         command::{Refused, Reply},
         decide::{Draft, answers::health_of},
         index::{Kind, Work},
@@ -141,7 +141,7 @@ impl Draft<'_> {
             }
         };
         self.emit(Record::Posting { key: key.clone(), posting });
-        self.judge(channel, &policies, &health);
+        self.judge(channel, &policies, &health, Some(&Subject::Order(key.clone())));
         Ok(Reply::Done)
     }
 

@@ -10,6 +10,7 @@ mod letters;
 mod missing;
 mod portions;
 mod returns;
+mod suspects;
 mod unread;
 mod whose;
 #[allow(

@@ -71,8 +71,8 @@ fn event(name: &str) -> Event {
         "stale" => Stale { look_at },
         "rejected" => Rejected { reason },
         "deferred" => Deferred { until },
-        "notsent" => NotSent { until },
-        "unknown" => Unknown { look_at },
+        "notsent" => NotSent { until, among: 0 },
+        "unknown" => Unknown { look_at, among: 0 },
         "wanted" => SeenWanted,
         "sent" => SeenSent,
         "other" => SeenOther { look_at },
@@ -110,6 +110,7 @@ fn leg(state: State) -> Leg {
         revision: Revision(3),
         tries: 2,
         since: Timestamp::ZERO,
+        suspect: None,
         cause: Seq(1),
         caused_at: Timestamp::ZERO,
     }

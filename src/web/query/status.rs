@@ -165,8 +165,8 @@ fn channel(
 
 fn circuit(circuit: &Circuit) -> CircuitView {
     match circuit {
-        Circuit::Closed { failures } => CircuitView::Closed { failures: *failures },
-        Circuit::Open { until, unauthorized } => {
+        Circuit::Closed { failures, .. } => CircuitView::Closed { failures: *failures },
+        Circuit::Open { until, unauthorized, .. } => {
             CircuitView::Open { until: (*until).into(), unauthorized: unauthorized.clone() }
         }
     }

@@ -26,7 +26,7 @@ fn fed(state: &mut State) {
 
 /// Lets a channel refuse its next write.
 fn refuse(state: &mut State, name: &str) {
-    let take = Command::Take { channel: channel(name), limit: 10 };
+    let take = Command::Take { channel: channel(name), limit: 10, apart: 4 };
     let Reply::Work { puts, .. } = run(state, take) else { panic!("no work") };
     assert!(!puts.is_empty(), "nothing to write");
     let refused = || Outcome::Rejected { reason: "no such item".to_owned() };

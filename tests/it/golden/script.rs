@@ -11,7 +11,7 @@ use evenkeel::{
         command::{Count, DeadLetter, Verdict},
         decide,
         ledger::{Cause, Entry, Kind, Stock, book},
-        leg::{Leg, Sent, State as LegState, Writes},
+        leg::{Leg, Sent, State as LegState, Suspect, Writes},
         posting::{Item, PostState, Step},
         record::{PauseScope, VERSION},
         state::{Alert, AlertKey, ListingRef, Quarantined},
@@ -214,12 +214,14 @@ impl Story {
     /// is wanted.
     fn lane(&mut self, channel: &str, outcome: &Outcome, shown: Option<i64>) {
         self.now += 30_000;
-        let Reply::Work { puts, looks } = self.run(Command::Take { channel: ch(channel), limit: 10 }) else {
+        let Reply::Work { puts, looks, apart } =
+            self.run(Command::Take { channel: ch(channel), limit: 10, apart: 4 })
+        else {
             panic!("work is taken")
         };
-        let answers: Vec<_> =
-            puts.into_iter().map(|(listing, put)| (listing, put.key, outcome.clone())).collect();
-        if !answers.is_empty() {
+        for puts in std::iter::once(puts).chain(apart.puts).filter(|puts| !puts.is_empty()) {
+            let answers =
+                puts.into_iter().map(|(listing, put)| (listing, put.key, outcome.clone())).collect();
             self.run(Command::Answer { channel: ch(channel), answers });
         }
         let level = |listing: &ListingRef| {
@@ -228,7 +230,7 @@ impl Story {
         };
         let of =
             |(listing, _): (ListingRef, _)| (listing.clone(), Observed::Seen(Levels::of(level(&listing))));
-        let seen: Vec<_> = looks.into_iter().map(of).collect();
+        let seen: Vec<_> = looks.into_iter().chain(apart.looks).map(of).collect();
         if !seen.is_empty() {
             let read_at = ms(self.now);
             self.run(Command::Looked { channel: ch(channel), read_at, seen });
@@ -328,7 +330,7 @@ impl Story {
         }
         // Under way when the process ends.
         self.push("1300", "HAT", [1, 0, 0, 0, 0]);
-        self.run(Command::Take { channel: ch("market"), limit: 10 });
+        self.run(Command::Take { channel: ch("market"), limit: 10, apart: 4 });
         self.run(Command::Start { epoch: 1 });
         self.calm();
         // Something else writes.
@@ -439,6 +441,7 @@ fn legs(now: i64) -> Vec<Leg> {
         revision: from(json!(2)),
         tries: 1,
         since: ms(now),
+        suspect: Some(Suspect { most: 3, at: ms(now) }),
         cause: Seq(1),
         caused_at: ms(now),
     };
