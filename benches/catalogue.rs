@@ -83,7 +83,11 @@ pub(crate) fn fill(state: &mut State, policies: Policies, skus: usize, mut keep:
     for name in ["erp", "shop", "market"] {
         for from in &pages {
             let items = page(*from).map(|n| item(name, n)).collect();
-            say(state, Command::Catalogue { channel: channel(name), read_at: now, items }, now);
+            say(
+                state,
+                Command::Catalogue { channel: channel(name), read_at: now, items, unread: vec![] },
+                now,
+            );
         }
         say(state, Command::Catalogued { channel: channel(name) }, now);
     }

@@ -75,6 +75,8 @@ pub enum Command {
         channel: ChannelId,
         read_at: Timestamp,
         items: Vec<CatalogueItem>,
+        /// What the page tells that could not be read, as far as it could, and why.
+        unread: Vec<CatalogueItem>,
     },
     Catalogued {
         channel: ChannelId,
@@ -189,7 +191,7 @@ impl Command {
             Command::Orders { orders, .. } => {
                 (orders.iter().map(|order| order.lines.len()).sum::<usize>() + orders.len(), ROWS_MAX)
             }
-            Command::Catalogue { items, .. } => (items.len(), ROWS_MAX),
+            Command::Catalogue { items, unread, .. } => (items.len() + unread.len(), ROWS_MAX),
             Command::Looked { seen, .. } => (seen.len(), ROWS_MAX),
             Command::Answer { answers, .. } => (answers.len(), ROWS_MAX),
             Command::Unread { orders, .. } => (orders.len(), ROWS_MAX),

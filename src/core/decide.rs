@@ -77,7 +77,9 @@ impl Draft<'_> {
             }
             Command::FedThrough { channel, through } => self.fed_through(channel, through),
             Command::ReadFailed { channel, health, alone } => self.read_failed(&channel, &health, alone),
-            Command::Catalogue { channel, read_at, items } => self.catalogue(&channel, read_at, items),
+            Command::Catalogue { channel, read_at, items, unread } => {
+                self.catalogue(&channel, read_at, items, unread)
+            }
             Command::Catalogued { channel } => self.catalogued(channel),
             Command::Looked { channel, read_at, seen } => self.looked(&channel, read_at, seen),
             Command::Swept { channel } => self.note(Record::Swept { channel }),

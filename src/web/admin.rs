@@ -20,11 +20,11 @@ use crate::{
         Desk,
         desk::ask,
         problem::Answer,
-        query,
+        query::{self, letters::Wanted},
         view::{
-            Alerts, Checkpoint, DeadLetters, Done, InitDone, InitPreview, InitRequest, LetterId, MapImport,
-            MapImported, Mapping, OrderView, Outbox, PauseRequest, PollRequest, ResumeRequest, ReturnedDone,
-            ReturnedRequest, Returns, SkuView, Status, ids_from,
+            Alerts, Checkpoint, DeadLetters, Done, InitDone, InitPreview, InitRequest, LetterId, LettersDone,
+            LettersRequest, MapImport, MapImported, Mapping, OrderView, Outbox, PauseRequest, PollRequest,
+            ResumeRequest, ReturnedDone, ReturnedRequest, Returns, SkuView, Status, ids_from,
         },
     },
 };
@@ -34,6 +34,8 @@ const BODY_MAX: usize = 64 << 20;
 /// Rows of a listing where nothing else is asked for, and at most.
 const LIMIT: usize = 1_000;
 const LIMIT_MAX: usize = 10_000;
+/// How many dead letters are dealt with at once.
+const AT_ONCE: usize = 32;
 /// The longest note that a person leaves in the journal, in bytes.
 const NOTE_MAX: usize = 500;
 
@@ -47,6 +49,8 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/orders/{channel}/{order}", get(order))
         .route("/v1/outbox", get(outbox))
         .route("/v1/dead-letters", get(dead_letters))
+        .route("/v1/dead-letters/retry", post(retry_all))
+        .route("/v1/dead-letters/discard", post(discard_all))
         .route("/v1/dead-letters/{id}/retry", post(retry))
         .route("/v1/dead-letters/{id}/discard", post(discard))
         .route("/v1/alerts", get(alerts))
@@ -160,6 +164,8 @@ async fn known(desk: &Arc<dyn Desk>, channel: Option<&ChannelId>) -> Result<(), 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LettersQuery {
+    channel: Option<ChannelId>,
+    reason: Option<String>,
     limit: Option<usize>,
 }
 
@@ -167,8 +173,63 @@ async fn dead_letters(
     State(desk): Asked,
     asked: Result<Query<LettersQuery>, QueryRejection>,
 ) -> Told<DeadLetters> {
-    let limit = rows(query_of(asked)?.limit);
-    Ok(Json(ask(desk.as_ref(), move |state| query::letters::letters(state, limit)).await?))
+    let asked = query_of(asked)?;
+    known(&desk, asked.channel.as_ref()).await?;
+    let limit = rows(asked.limit);
+    let wanted = Wanted::new(asked.channel, asked.reason.as_deref());
+    Ok(Json(ask(desk.as_ref(), move |state| query::letters::letters(state, &wanted, limit)).await?))
+}
+
+async fn retry_all(State(desk): Asked, body: Bytes) -> Told<LettersDone> {
+    deal_with_all(&desk, read(&body)?, Verdict::Retry).await
+}
+
+async fn discard_all(State(desk): Asked, body: Bytes) -> Told<LettersDone> {
+    deal_with_all(&desk, read(&body)?, Verdict::Discard).await
+}
+
+/// Deals with all dead letters that fit, a bounded number of them.
+async fn deal_with_all(desk: &Arc<dyn Desk>, asked: LettersRequest, verdict: Verdict) -> Told<LettersDone> {
+    let LettersRequest { channel, reason, all, dry_run } = asked;
+    if all == (channel.is_some() || reason.is_some()) {
+        return Err(Answer::bad(
+            "name a channel, a part of the reason or both, or else all",
+            "give `channel` or `reason`, or `all` alone",
+        ));
+    }
+    known(desk, channel.as_ref()).await?;
+    let wanted = Wanted { but_counts: true, ..Wanted::new(channel, reason.as_deref()) };
+    let find = move |state: &crate::core::State| {
+        let found = query::letters::letters(state, &wanted, LIMIT);
+        let letters: Vec<_> = found
+            .letters
+            .into_iter()
+            .filter_map(|letter| Some((query::letters::find(state, &letter.id)?, letter)))
+            .collect();
+        (letters, found.more)
+    };
+    let (found, more) = ask(desk.as_ref(), find).await?;
+    let mut letters = Vec::with_capacity(found.len());
+    for portion in found.chunks(AT_ONCE) {
+        let done = portion.iter().map(|(letter, told)| async move {
+            if dry_run {
+                return Ok(Some(told.clone()));
+            }
+            match desk.submit(Command::Dead { letter: letter.clone(), verdict }).await {
+                Ok(_) => Ok(Some(told.clone())),
+                // Somebody else has dealt with it meanwhile.
+                Err(crate::web::Failure::Refused(crate::core::Refused::Nothing(_))) => Ok(None),
+                Err(failure) => Err(failure),
+            }
+        });
+        for done in futures::future::join_all(done).await {
+            letters.extend(done?);
+        }
+    }
+    if !dry_run {
+        info!(count = letters.len(), ?verdict, "a person has dealt with dead letters");
+    }
+    Ok(Json(LettersDone { letters, more, dry_run }))
 }
 
 async fn retry(State(desk): Asked, Path(id): Path<String>) -> Told<Done> {

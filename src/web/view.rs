@@ -391,7 +391,7 @@ pub enum OutboxKind {
     Posting,
 }
 
-/// `GET /v1/dead-letters?limit=`
+/// `GET /v1/dead-letters?channel=&reason=&limit=`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetters {
     pub letters: Vec<DeadLetter>,
@@ -409,10 +409,42 @@ pub struct DeadLetter {
     pub subject: String,
     pub reason: String,
     pub since: Time,
+    /// How often in a row it was tried in vain; zero where nothing is tried.
+    #[serde(default)]
+    pub tries: u32,
+    /// The command that helps, once the reason is dealt with.
+    #[serde(default)]
+    pub command: String,
     /// What `retry` does, in a few words.
     pub retry: String,
     /// What `discard` does, in a few words.
     pub discard: String,
+}
+
+/// `POST /v1/dead-letters/retry`, `POST /v1/dead-letters/discard`: all that fit. Held counts are dealt with one by one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LettersRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelId>,
+    /// A part of the reason; upper and lower case are the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// All of them, where neither channel nor reason is named.
+    #[serde(default)]
+    pub all: bool,
+    /// Only tells which.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What was done with the dead letters that fit, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LettersDone {
+    pub letters: Vec<DeadLetter>,
+    /// There are more; the same request goes on with them.
+    pub more: bool,
+    pub dry_run: bool,
 }
 
 /// What a dead letter is retried or discarded by: `leg:main:SKU:0`, `posting:erp:main:1001`, `count:123`,

@@ -12,6 +12,7 @@ mod golden;
 mod isolation;
 mod live;
 mod pauses;
+mod poison;
 mod readme;
 mod shadow;
 mod shops;

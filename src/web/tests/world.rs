@@ -374,7 +374,7 @@ pub(crate) fn opened() -> State {
         ("us", vec![item(&[(IdKind::Sku, "MUG"), (IdKind::Asin, "B0MUG")], Some(5))]),
     ] {
         let read_at = Timestamp::from_millis(OPENED);
-        run(&mut state, Command::Catalogue { channel: channel(name), read_at, items });
+        run(&mut state, Command::Catalogue { channel: channel(name), read_at, items, unread: vec![] });
         run(&mut state, Command::Catalogued { channel: channel(name) });
     }
     run(&mut state, count(&[("TSHIRT/BL", 10), ("MUG", 5)], true));

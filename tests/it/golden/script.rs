@@ -169,7 +169,7 @@ impl Story {
             }))
         };
         let items = items.into_iter().map(of).collect();
-        self.run(Command::Catalogue { channel: ch(channel), read_at: ms(self.now), items });
+        self.run(Command::Catalogue { channel: ch(channel), read_at: ms(self.now), items, unread: vec![] });
         self.run(Command::Catalogued { channel: ch(channel) });
         self.run(Command::Swept { channel: ch(channel) });
     }

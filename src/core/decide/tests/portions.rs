@@ -36,7 +36,10 @@ fn listed() -> State {
                 unwritable: None,
             };
             let items = (0..listings).map(item).collect();
-            run(&mut state, Command::Catalogue { channel: ch(channel), read_at: ms(0), items });
+            run(
+                &mut state,
+                Command::Catalogue { channel: ch(channel), read_at: ms(0), items, unread: vec![] },
+            );
         }
     }
     state

@@ -356,7 +356,7 @@ impl World {
     }
 
     pub(super) fn catalogue(&mut self, channel: &str, items: Vec<CatalogueItem>) -> Reply {
-        let read = Command::Catalogue { channel: ch(channel), read_at: ms(self.now), items };
+        let read = Command::Catalogue { channel: ch(channel), read_at: ms(self.now), items, unread: vec![] };
         let reply = self.run(read).expect("a catalogue is read");
         self.run(Command::Catalogued { channel: ch(channel) }).expect("and read whole");
         reply
