@@ -101,6 +101,7 @@ fn entry(booked: &Booked) -> EntryView {
             (format!("count by {counter} as of {}", crate::web::view::Time(*as_of)), None)
         }
         Cause::Operator { note } => (format!("a person: {note}"), None),
+        Cause::Merged { from, into } => (format!("{from} was merged into {into}"), None),
     };
     EntryView {
         seq: booked.seq,
