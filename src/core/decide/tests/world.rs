@@ -685,7 +685,10 @@ impl World {
             self.state.skus.iter().flat_map(|(sku, row)| row.listings.iter().map(move |l| (sku, l)));
         let done = |listing: &Listing| {
             listing.writes.look.is_none()
-                && listing.leg.as_ref().is_none_or(|leg| matches!(leg.state, leg::State::Confirmed))
+                && listing
+                    .leg
+                    .as_ref()
+                    .is_none_or(|leg| matches!(leg.state, leg::State::Confirmed | leg::State::Dropped))
         };
         listings.filter(|(_, listing)| !done(listing)).collect()
     }
