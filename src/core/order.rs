@@ -302,7 +302,7 @@ impl Order {
     }
 
     /// Returns what counts of all that was said of a line. `None`: that it is gone.
-    fn counts<'a>(&self, line: &'a Line) -> Option<(Totals, Rest, &'a [(LocationId, Totals)])> {
+    fn counts<'a>(&self, line: &'a Line) -> Option<Said<'a>> {
         // A push counts over a fetch only if its version is higher and it came after the fetch began.
         let push_counts = |rank: Pushed, fetch: Option<Fetched>| match fetch {
             None => true,
@@ -324,6 +324,9 @@ impl Order {
         }
     }
 }
+
+/// What counts of a line: its totals, what became of the rest, and how they lie on locations.
+type Said<'a> = (Totals, Rest, &'a [(LocationId, Totals)]);
 
 impl<R> Told<R> {
     fn differs(&self, told: &LineSnapshot) -> bool {

@@ -96,10 +96,8 @@ async fn correct(desk: &Arc<dyn Desk>, command: Command, dry_run: bool) -> Told<
         return Ok(Json(told));
     }
     let what = format!("{command:?}");
-    let changed = match desk.submit(command).await? {
-        Reply::Changed { changed } => changed,
-        _ => 0,
-    };
+    let reply = desk.submit(command).await?;
+    let changed = if let Reply::Changed { changed } = reply { changed } else { 0 };
     info!(correction = %what.chars().take(200).collect::<String>(), changed, "a person has corrected what is what");
     Ok(Json(Corrected { dry_run: false, changed, ..told }))
 }
