@@ -3,6 +3,7 @@
 //! Never stored. [`Index::of_row`] and [`Index::of_order`] say what a row contributes; replacing what it did by
 //! what it does keeps the index true.
 
+mod intents;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,7 @@ pub struct Index {
     overrides: BTreeMap<Sku, Vec<usize>>,
     deliveries: BTreeSet<(Timestamp, ChannelId, DeliveryId)>,
     opened: usize,
+    awaited: intents::Awaited,
 }
 
 /// Which row of the mapping tables, by how much it counts: the configured ones from the last to the first, then the
@@ -315,6 +317,9 @@ impl Index {
             (*at, channel.clone(), delivery.clone())
         };
         index.deliveries = state.deliveries.iter().map(delivery).collect();
+        for (id, intent) in &state.intents {
+            index.awaited.put(*id, intent);
+        }
         state.index = index;
     }
 }

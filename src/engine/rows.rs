@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::{
         index::Index,
+        intent::Intent,
         ledger::Cause,
         order::Order,
         record::HeldCount,
@@ -57,6 +58,7 @@ enum Row {
     Held(Seq, HeldCount),
     Quarantine(Seq, Quarantined),
     Unmatched(ChannelId, Identifiers, Box<Unmatched>),
+    Intent(Seq, Box<Intent>),
 }
 
 /// Returns the changes that bring the stored rows named to what the state holds.
@@ -104,6 +106,7 @@ pub fn keys_after<'a>(state: &'a State, after: Option<&'a RowKey>) -> impl Itera
         .chain(rest!(held, Held(id)))
         .chain(rest!(quarantine, Quarantine(id)))
         .chain(rest!(unmatched, Unmatched(channel, ids)))
+        .chain(rest!(intents, Intent(id)))
 }
 
 /// Returns the keys of one map that come after `after`. `held` takes a key of this map out of a row's key.
@@ -201,6 +204,7 @@ impl Loading {
             Row::Unmatched(channel, ids, unmatched) => {
                 drop(state.unmatched.insert((channel, ids), *unmatched));
             }
+            Row::Intent(id, intent) => drop(state.intents.insert(id, *intent)),
         }
     }
 
@@ -222,7 +226,7 @@ impl Loading {
             match &mut entry.cause {
                 Cause::Order { order, .. } => shared(&mut self.channels, &mut order.channel),
                 Cause::Count { counter, .. } => shared(&mut self.channels, counter),
-                Cause::Operator { .. } => {}
+                Cause::Operator { .. } | Cause::Intent { .. } => {}
             }
         }
     }
@@ -308,6 +312,7 @@ fn id(key: &RowKey) -> Vec<u8> {
             let again = crate::core::backoff::digest(&[&parts.concat(), channel.as_str()]);
             text(b'u', &[channel.as_str(), &format!("{digest:016x}{again:016x}")])
         }
+        RowKey::Intent(id) => text(b'i', &[&id.to_string()]),
     }
 }
 
@@ -330,6 +335,7 @@ fn row(state: &State, key: &RowKey) -> Option<Row> {
             let unmatched = state.unmatched.get(&(channel.clone(), ids.clone()))?.clone();
             Row::Unmatched(channel.clone(), ids.clone(), Box::new(unmatched))
         }
+        RowKey::Intent(id) => Row::Intent(*id, Box::new(state.intents.get(id)?.clone())),
     })
 }
 
@@ -379,6 +385,7 @@ mod tests {
             ids: Identifiers::new([(crate::model::IdKind::Asin, "B0XYZ123")]).expect("valid"),
             by: crate::model::FulfilledBy::Merchant,
             unwritable: None,
+            allotted: None,
             leg: None,
             writes: crate::core::leg::Writes::default(),
         };

@@ -44,6 +44,7 @@ fn place(place: &Place) -> PlaceView {
         on_hand: stock.on_hand,
         committed: stock.committed,
         reserved: stock.reserved,
+        incoming: stock.incoming,
         // Balances that are booked are in range, and so is their difference.
         available: stock.available().unwrap_or(Quantity::ZERO),
         opened,
@@ -61,6 +62,7 @@ fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> 
         ids: ids_of(&held.ids),
         by: held.by,
         unwritable: held.unwritable.as_deref().map(str::to_owned),
+        allotted: held.allotted,
         state: leg.map(|leg| leg.name().to_owned()),
         desired: leg.map(|leg| leg.quantity),
         revision: leg.map(|leg| leg.revision),
@@ -101,6 +103,9 @@ fn entry(booked: &Booked) -> EntryView {
             (format!("count by {counter} as of {}", crate::web::view::Time(*as_of)), None)
         }
         Cause::Operator { note } => (format!("a person: {note}"), None),
+        Cause::Intent { intent } => {
+            (format!("transfer {intent}; see `evenkeel commits --intent {intent}`"), None)
+        }
     };
     EntryView {
         seq: booked.seq,
