@@ -14,7 +14,7 @@ use tracing::info;
 use crate::{
     core::{
         Command, Reply,
-        decide::intents::judge,
+        decide::intents::{asked_before, judge, plan::Plan},
         intent::ask::{Ask, Receipt, Row, What},
     },
     model::{Seq, Sku},
@@ -77,7 +77,12 @@ async fn intend(State(desk): Asked, body: Bytes) -> Told<IntentAnswer> {
     let (dry_run, now) = (asked.dry_run, desk.vitals().now);
     let wanted = ask_of(asked, now)?;
     let tried = wanted.clone();
-    let plan = ask(desk.as_ref(), move |state| judge(state, &tried)).await?.map_err(Failure::Refused)?;
+    // What is asked again has been done, so that it may make no sense any more.
+    let plan = ask(desk.as_ref(), move |state| match asked_before(state, &tried) {
+        Some(_) => Ok(Plan::default()),
+        None => judge(state, &tried),
+    });
+    let plan = plan.await?.map_err(Failure::Refused)?;
     let told = commits::preview(&plan, SHOWN_MAX);
     if dry_run {
         return Ok(Json(told));

@@ -62,9 +62,16 @@ pub fn judge(state: &State, ask: &Ask) -> Result<Plan, Refused> {
     Ok(plan)
 }
 
+/// Finds the intent that the same request has opened.
+pub fn asked_before(state: &State, ask: &Ask) -> Option<(Seq, Phase)> {
+    let wanted = ask.request.as_ref()?;
+    let same = |(_, held): &(&Seq, &Intent)| held.request.as_ref() == Some(wanted);
+    state.intents.iter().find(same).map(|(id, held)| (*id, held.phase))
+}
+
 impl Draft<'_> {
     pub(super) fn intend(&mut self, ask: &Ask) -> Result<Reply, Refused> {
-        if let Some((id, phase)) = self.asked_before(ask) {
+        if let Some((id, phase)) = asked_before(self.state, ask) {
             return Ok(Reply::Intent { id, phase, again: true });
         }
         let plan = judge(self.state, ask)?;
@@ -76,12 +83,6 @@ impl Draft<'_> {
             return Err(Refused::Braked(why));
         }
         Ok(self.open(ask, plan.lines))
-    }
-
-    fn asked_before(&self, ask: &Ask) -> Option<(Seq, Phase)> {
-        let wanted = ask.request.as_ref()?;
-        let same = |(_, held): &(&Seq, &Intent)| held.request.as_ref() == Some(wanted);
-        self.state.intents.iter().find(same).map(|(id, held)| (*id, held.phase))
     }
 
     /// Records an intent, and lowers what must fall.
@@ -172,7 +173,7 @@ impl Draft<'_> {
                     "some of {id} has arrived, so it cannot be cancelled; receive the rest, or write it off"
                 )));
             }
-            phase => {
+            phase @ (Phase::Raising | Phase::Done | Phase::RollingBack | Phase::RolledBack) => {
                 return Err(Refused::NotSo(format!(
                     "{id} is {} and cannot be cancelled any more",
                     phase.name()
@@ -200,7 +201,7 @@ impl Draft<'_> {
                      `evenkeel commits --intent {id}` shows what it waits for"
                 )));
             }
-            phase => {
+            phase @ (Phase::Raising | Phase::Done | Phase::RollingBack | Phase::RolledBack) => {
                 return Err(Refused::NotSo(format!("{id} is {}: nothing is on the way", phase.name())));
             }
         }
