@@ -379,6 +379,46 @@ mod tests {
     }
 
     #[test]
+    fn intents_and_what_they_change_of_a_sku_are_kept() {
+        use crate::core::intent::{Intent, Line, Moving, Phase};
+        let place = |name| LocationId::new(name).expect("valid");
+        let sku = Sku::new("A").expect("valid");
+        let quantity = crate::model::Quantity::new(3);
+        let (from, to, lost) = (place("wh"), place("store"), crate::model::Quantity::ZERO);
+        let moves = Line::Move {
+            sku: sku.clone(),
+            quantity,
+            from: from.clone(),
+            to: to.clone(),
+            received: lost,
+            lost,
+        };
+        let intent = Intent {
+            lines: vec![moves],
+            travels: true,
+            seen_is_enough: true,
+            until: Some(Timestamp::ZERO),
+            note: "why".to_owned(),
+            request: Some("r".to_owned()),
+            phase: Phase::InTransit,
+            opened_at: Timestamp::ZERO,
+            since: Timestamp::ZERO,
+            undone: None,
+            legs: Vec::new(),
+        };
+        let moving = vec![Moving { intent: Seq(4), from, to, quantity }];
+        let mut row = SkuRow { moving, transferred: Seq(4), ..SkuRow::default() };
+        row.place_mut(&place("store")).stock.incoming = quantity;
+        let mut state = State::default();
+        state.skus.insert(sku, row);
+        state.intents.insert(Seq(4), intent);
+        let stored = all(&state).expect("encodes").into_iter();
+        let stored = stored.filter_map(|(key, value)| Some(Ok::<_, Error>((key, value?))));
+        let loaded = load(stored).expect("decodes");
+        assert_eq!((loaded.skus, loaded.intents), (state.skus, state.intents));
+    }
+
+    #[test]
     fn rows_that_are_loaded_share_the_names_that_very_many_have() {
         let listing = || Listing {
             channel: ChannelId::new("main").expect("valid"),

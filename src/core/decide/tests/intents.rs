@@ -61,10 +61,9 @@ fn ask(rows: Vec<Row>) -> Ask {
 }
 
 fn open(world: &mut World, ask: Ask) -> Seq {
-    match world.run(Command::Intend(Box::new(ask))).expect("opened") {
-        Reply::Intent { id, again: false, .. } => id,
-        other => panic!("not opened: {other:?}"),
-    }
+    let reply = world.run(Command::Intend(Box::new(ask))).expect("opened");
+    let Reply::Intent { id, again: false, .. } = reply else { panic!("not opened: {reply:?}") };
+    id
 }
 
 #[track_caller]
