@@ -57,7 +57,7 @@ fn parse(text: &[u8], shape: Shape) -> Result<Vec<IntentRow>, Vec<String>> {
         match record {
             Err(error) => wrong.push(error.to_string()),
             Ok(record) => {
-                let line = record.position().map_or(0, csv::Position::line);
+                let line = record.position().map_or(0, |at| line_at(text, at));
                 let fields = header.iter().zip(record.iter()).collect();
                 match one(&fields, shape) {
                     Ok(row) => rows.push(IntentRow { line: Some(line), ..row }),
@@ -70,6 +70,13 @@ fn parse(text: &[u8], shape: Shape) -> Result<Vec<IntentRow>, Vec<String>> {
         wrong.push("there are no rows".to_owned());
     }
     if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
+}
+
+/// Returns the line on which a record begins. The reader says where the empty lines before it begin.
+fn line_at(text: &[u8], at: &csv::Position) -> u64 {
+    let rest = usize::try_from(at.byte()).ok().and_then(|byte| text.get(byte..)).unwrap_or_default();
+    let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n');
+    at.line() + empty.map(|_| 1).sum::<u64>()
 }
 
 fn one(fields: &BTreeMap<&str, &str>, shape: Shape) -> Result<IntentRow, String> {
