@@ -6,6 +6,7 @@ mod blind;
 mod convergence;
 mod counts;
 mod epoch;
+mod intents;
 mod letters;
 mod made;
 mod missing;
