@@ -350,14 +350,16 @@ struct RawCoded {
     code: Option<String>,
 }
 
-/// Collects the products (id and code) that moves touched. Returns as [`leaving`] does.
+/// Collects the products (id and code) that moves touched. Returns as [`leaving`] does. A move that does not tell its
+/// product holds up no other: the next count of everything takes in what it moved.
 pub(super) fn touched(
     body: &[u8],
     products: &mut BTreeMap<i64, Option<String>>,
 ) -> Result<(usize, i64), Malformed> {
-    let all: Vec<RawTouched> = json(body)?;
-    let (count, last) = (all.len(), all.last().map_or(0, |m| m.id));
-    products.extend(all.into_iter().map(|m| (m.product.id, m.product.code)));
+    let all = each::<RawTouched>(body)?;
+    let id = |row: &Result<RawTouched, Unread>| row.as_ref().map_or_else(|row| row.id, |m| Some(m.id));
+    let (count, last) = (all.len(), all.iter().filter_map(id).max().unwrap_or(0));
+    products.extend(all.into_iter().flatten().map(|m| (m.product.id, m.product.code)));
     Ok((count, last))
 }
 

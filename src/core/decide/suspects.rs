@@ -56,9 +56,9 @@ impl Draft<'_> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let of = |kind| self.state.index.of(kind, channel);
         let waiting: Vec<&Work> = of(Kind::Ready).chain(of(Kind::Retry)).take(most).collect();
-        let clean = |work: &&Work| match work {
-            Work::Ready { listing, .. } | Work::Retry { listing, .. } => self.suspect(listing).is_none(),
-            _ => false,
+        let clean = |work: &&Work| {
+            let (Work::Ready { listing, .. } | Work::Retry { listing, .. }) = work else { return false };
+            self.suspect(listing).is_none()
         };
         if of(Kind::InFlight).next().is_some() || waiting.len() >= most || waiting.iter().any(clean) {
             return Waiting::Some;
