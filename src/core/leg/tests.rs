@@ -272,7 +272,7 @@ fn a_leg_may_go_with_fewer_and_fewer_until_the_channel_has_answered_for_it() {
         Stale { look_at: LATER },
         Rejected { reason: "no".to_owned() },
     ] {
-        let answered = [&rounds[..], &[answer.clone()]].concat();
+        let answered = [&rounds[..], std::slice::from_ref(&answer)].concat();
         assert_eq!(run(&answered), None, "{answer:?}");
     }
     assert_eq!(run(&[&alone[..], &[SeenWanted]].concat()), None);
