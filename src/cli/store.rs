@@ -22,6 +22,12 @@ pub(super) struct Verify {
     /// The store's directory, if it is not the one that the configuration names.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// The archive's directory, if it is not the one that the configuration names, or `archive` below the store's.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
+    /// Prove the journal's own segments alone, without the archive: what the daemon needs.
+    #[arg(long)]
+    live: bool,
 }
 
 #[derive(Debug, Args)]
@@ -29,6 +35,9 @@ pub(super) struct Rebuild {
     /// The store's directory, if it is not the one that the configuration names.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// The archive's directory, if it is not the one that the configuration names, or `archive` below the store's.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -46,11 +55,20 @@ struct Verified {
     unfinished: Option<String>,
 }
 
-fn path(global: &Global, given: Option<&PathBuf>) -> Result<PathBuf, Failure> {
-    match given {
-        Some(path) => Ok(path.clone()),
-        None => Ok(load(global)?.store.path),
-    }
+/// Returns the store's directory and its archive's: those given, else those of the configuration.
+pub(super) fn places(
+    global: &Global,
+    store: Option<&PathBuf>,
+    archive: Option<&PathBuf>,
+) -> Result<(PathBuf, PathBuf), Failure> {
+    let (path, beside) = match store {
+        Some(path) => (path.clone(), store::archive_of(path)),
+        None => {
+            let config = load(global)?.store;
+            (config.path, config.archive)
+        }
+    };
+    Ok((path, archive.cloned().unwrap_or(beside)))
 }
 
 /// Balances as the entries alone add up to.
@@ -78,20 +96,23 @@ impl Fold {
 }
 
 pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
-    let path = path(global, verify.store.as_ref())?;
+    let (path, archive) = places(global, verify.store.as_ref(), verify.archive.as_ref())?;
+    let archive = (!verify.live).then_some(archive);
     let mut state = State::default();
     let mut fold = Fold::default();
     let mut unreadable = None;
-    let report =
-        store::verify_journal(&path, &mut |record| match disk::decode(record.seq, &record.payload) {
-            Ok(envelope) => {
-                for of in &envelope.records {
-                    of.entries().iter().for_each(|entry| fold.add(record.seq, entry));
-                }
-                apply(&mut state, Seq(record.seq), &envelope);
+    let report = store::verify_journal(&path, archive.as_deref(), &mut |record| match disk::decode(
+        record.seq,
+        &record.payload,
+    ) {
+        Ok(envelope) => {
+            for of in &envelope.records {
+                of.entries().iter().for_each(|entry| fold.add(record.seq, entry));
             }
-            Err(error) => drop(unreadable.get_or_insert(error.to_string())),
-        });
+            apply(&mut state, Seq(record.seq), &envelope);
+        }
+        Err(error) => drop(unreadable.get_or_insert(error.to_string())),
+    });
     let disagrees = |error: String| {
         Failure::new(Kind::Disagrees, error)
             .next("keep the directory as it is, and restore from a backup; see docs/OPERATIONS.md")
@@ -141,8 +162,8 @@ struct Rebuilt {
 }
 
 pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure> {
-    let path = path(global, rebuild.store.as_ref())?;
-    let options = store::Options { force_rebuild: true, ..store::Options::default() };
+    let (path, archive) = places(global, rebuild.store.as_ref(), rebuild.archive.as_ref())?;
+    let options = store::Options { force_rebuild: true, archive: Some(archive), ..store::Options::default() };
     let (state, store) = disk::open(&path, options, SystemClock.now()).map_err(|error| {
         Failure::new(Kind::Failed, format!("{:#}", anyhow::Error::from(error)))
             .next("stop the daemon first; if the journal is damaged, run `evenkeel verify`")

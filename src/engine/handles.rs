@@ -43,6 +43,7 @@ impl From<ledger::Error> for Failure {
         match error {
             ledger::Error::Refused(refused) => Failure::Refused(refused),
             ledger::Error::Full => Failure::Busy,
+            ledger::Error::NoRoom => Failure::NoRoom,
             ledger::Error::Stopped => Failure::Stopping,
         }
     }
@@ -57,6 +58,7 @@ impl web::Desk for Handles {
             seq: self.ledger.seq(),
             beat: self.ledger.beat(),
             queued: self.ledger.queued(),
+            refuses: self.ledger.room().standing().refuses().map(str::to_owned),
         }
     }
 
