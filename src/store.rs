@@ -413,6 +413,14 @@ pub fn verify_journal(
     journal::verify(&disk, &path.join("journal"), archive, visit)
 }
 
+/// Returns the rows of the oldest whole checkpoint of a store to which a journal that begins with `first_seq` reaches
+/// back, and the position that they reflect.
+pub fn oldest_base(path: &Path, rows_version: u32, first_seq: u64) -> Result<Option<(Head, Rows)>, Error> {
+    let checkpoints = Checkpoints::new(Arc::new(RealDisk), &path.join("checkpoints"), rows_version);
+    let found = checkpoints.oldest_from(first_seq - 1)?;
+    Ok(found.map(|found| (found.info.head, Rows(RowSource::Checkpoint(found.rows)))))
+}
+
 /// Returns where a store's archive is unless another place is named.
 pub fn archive_of(path: &Path) -> PathBuf {
     path.join("archive")

@@ -88,6 +88,17 @@ pub fn open(path: &Path, options: store::Options, now: Timestamp) -> Result<(Sta
     Ok((state, DiskStore { store, no_room: false, path: path.to_path_buf(), applied }))
 }
 
+/// Returns what the oldest checkpoint holds to which a journal that begins with `first_seq` reaches back, and the head
+/// that it was made at.
+pub fn base(path: &Path, first_seq: u64) -> Result<Option<(Head, State)>, Error> {
+    let Some((head, rows)) = store::oldest_base(path, rows::ROWS_VERSION, first_seq)? else {
+        return Ok(None);
+    };
+    let mut state = rows::load(rows.map(|row| row.map_err(Error::from)))?;
+    (state.seq, state.dirty) = (Seq(head.seq), Default::default());
+    Ok(Some((head, state)))
+}
+
 /// Reads what a store adds up to, and leaves it as a daemon that died would. For tests and tools, on a copy.
 pub fn read(path: &Path, options: store::Options) -> Result<State, Error> {
     let (mut state, _, _) = bring_up(path, options)?;

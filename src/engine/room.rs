@@ -191,7 +191,9 @@ impl Watch {
                 logged = standing.name();
                 match &standing {
                     Standing::Enough => info!(alert = "room", "recovered: {}", standing.text()),
-                    _ => error!(alert = "room", state = logged, "{}", standing.text()),
+                    Standing::Low(_) | Standing::Closed(_) | Standing::Full(_) => {
+                        error!(alert = "room", state = logged, "{}", standing.text())
+                    }
                 }
             }
             tokio::select! {

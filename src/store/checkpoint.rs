@@ -190,6 +190,20 @@ impl Checkpoints {
         Ok(None)
     }
 
+    /// Returns the oldest whole checkpoint of the record `seq` or a later one.
+    pub(super) fn oldest_from(&self, seq: u64) -> Result<Option<Checkpoint>, Fault> {
+        for file in self.list()? {
+            match self.prove(&file) {
+                Ok(info) if info.head.seq >= seq => {
+                    return Ok(Some(Checkpoint { info, rows: self.open(&file)? }));
+                }
+                Err(Trouble::Disk(fault)) => return Err(fault),
+                Ok(_) | Err(Trouble::Flaw(_)) => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// Returns the newest checkpoint that is whole, and what it reflects.
     pub(super) fn newest_file(&self) -> Result<Option<(PathBuf, Head)>, Fault> {
         for file in self.list()?.into_iter().rev() {

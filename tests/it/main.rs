@@ -15,6 +15,7 @@ mod pauses;
 mod readme;
 mod shadow;
 mod shops;
+mod store;
 mod support;
 mod systemd;
 mod tidy;

@@ -167,7 +167,7 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
     for (channel, policy) in &policies.channels {
         let row = state.channels.get(channel);
         let said = [
-            (AlertKind::Late, late(state, policies, channel, now).map(Condition::from)),
+            (AlertKind::Late, late(state, channel, now).map(Condition::from)),
             (AlertKind::PostingLate, postings_late(state, policies, channel, now).map(Condition::from)),
             (AlertKind::DeadLetters, dead_letters(state, channel)),
             (AlertKind::Unmapped, unmapped(state, channel)),
@@ -201,7 +201,7 @@ fn rests(state: &State, channel: &ChannelId, pauses: &[Pause]) -> bool {
     state.mode() != Some(Mode::Live) || pause.is_some_and(|pause| pauses.contains(&pause))
 }
 
-fn late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp) -> Option<String> {
+fn late(state: &State, channel: &ChannelId, now: Timestamp) -> Option<String> {
     if rests(state, channel, &[Pause::Frozen]) {
         return None;
     }

@@ -457,9 +457,10 @@ fn a_full_disk_takes_nothing_and_room_lets_the_same_journal_go_on() {
         let mut all = fill(&mut journal, &[1, 1]);
         let size = disk.content(&files(&disk)[0]).unwrap().len();
         for _ in 0..3 {
-            match kind {
-                ErrorKind::StorageFull => disk.set_capacity(size + 40),
-                kind => disk.fail_after(0, kind),
+            if kind == ErrorKind::StorageFull {
+                disk.set_capacity(size + 40);
+            } else {
+                disk.fail_after(0, kind);
             }
             let error = journal.append(&[payload(9, 300)]).unwrap_err();
             assert!(matches!(&error, Error::NoRoom(fault) if fault.source.kind() == kind), "{error}");
