@@ -194,31 +194,33 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
         head: report.head.hash.to_string(),
         unfinished: report.tail.map(|tail| tail.to_string()),
     };
-    print::answer(global.json, &verified, |v| {
+    print::answer(global.json, &verified, tell)
+}
+
+fn tell(v: &Verified) {
+    print::line(&format!(
+        "good: {} records, {} entries, {} SKUs, {} orders; head {} {}",
+        v.records, v.entries, v.skus, v.orders, v.seq, v.head
+    ));
+    if v.archived > 0 {
         print::line(&format!(
-            "good: {} records, {} entries, {} SKUs, {} orders; head {} {}",
-            v.records, v.entries, v.skus, v.orders, v.seq, v.head
+            "records {} to {} are in {} archived segments, those from {} on in the journal",
+            v.first_seq,
+            v.live_seq - 1,
+            v.archived,
+            v.live_seq
         ));
-        if v.archived > 0 {
-            print::line(&format!(
-                "records {} to {} are in {} archived segments, those from {} on in the journal",
-                v.first_seq,
-                v.live_seq - 1,
-                v.archived,
-                v.live_seq
-            ));
-        }
-        if v.first_seq > 1 {
-            print::line(&format!(
-                "not proven: records 1 to {}, which are not here; the balances are proven from record {} on",
-                v.first_seq - 1,
-                v.balances_from
-            ));
-        }
-        if let Some(tail) = &v.unfinished {
-            print::line(&format!("an unfinished end that nobody was promised: {tail}"));
-        }
-    })
+    }
+    if v.first_seq > 1 {
+        print::line(&format!(
+            "not proven: records 1 to {}, which are not here; the balances are proven from record {} on",
+            v.first_seq - 1,
+            v.balances_from
+        ));
+    }
+    if let Some(tail) = &v.unfinished {
+        print::line(&format!("an unfinished end that nobody was promised: {tail}"));
+    }
 }
 
 #[derive(Serialize)]

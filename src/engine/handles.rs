@@ -98,6 +98,9 @@ impl web::Desk for Handles {
         // Figures that are a little old are better than none.
         drop(timeout(FIGURES_WITHIN, self.ledger.read(move |state| metrics.standing(state, now))).await);
         self.metrics.set_queue(self.ledger.queued());
+        let room = self.ledger.room();
+        let free = room.last().map_or(0, |measured| measured.free);
+        self.metrics.set_room(free, room.standing().refuses().is_some());
         self.metrics.encode()
     }
 }

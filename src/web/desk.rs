@@ -87,7 +87,7 @@ pub enum Failure {
     Refused(#[from] Refused),
     #[error("the daemon is busy: its queue is full")]
     Busy,
-    #[error("there is no room to record anything")]
+    #[error("there is no room to record anything; what was asked may still be recorded once there is")]
     NoRoom,
     #[error("the daemon is stopping")]
     Stopping,
