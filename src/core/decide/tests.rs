@@ -7,6 +7,7 @@ mod convergence;
 mod counts;
 mod epoch;
 mod letters;
+mod made;
 mod missing;
 mod portions;
 mod returns;
