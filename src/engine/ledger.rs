@@ -437,11 +437,23 @@ impl Writer {
         let owed = std::mem::take(&mut self.owed);
         self.make_durable(&owed, self.state.seq)?;
         if self.owed.is_empty() {
+            self.restart()?;
+        }
+        if self.owed.is_empty() {
             self.room.recovered();
             info!(seq = self.state.seq.0, "there is room again: what was owed is recorded, and all goes on");
             self.wakes.after(&self.state);
         }
         Ok(())
+    }
+
+    /// Makes unknown what is in flight, as after a restart: what was owed may have put it there with nobody to send it, and
+    /// answers were turned away.
+    fn restart(&mut self) -> Result<(), Failure> {
+        let mut decided = Decided::default();
+        let (nobody, _) = oneshot::channel();
+        self.decide(Command::Start { epoch: self.state.epoch }, nobody, &mut decided)?;
+        self.make_durable(&decided.payloads, self.state.seq)
     }
 
     /// Makes payloads durable, the last of which is the record `seq`. Those for which there is no room are owed.

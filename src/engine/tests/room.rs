@@ -3,10 +3,10 @@
 use super::world::start;
 use crate::{
     config::{RoomLimits, StopAt},
-    core::{Command, State},
+    core::{Command, Reply, State, index::Kind},
     engine::{ledger::Error, room::Measured, rows},
-    model::DeliveryId,
-    web::tests::world::{busy, channel, order, policies},
+    model::{DeliveryId, Seq, Timestamp},
+    web::tests::world::{OPENED, busy, channel, opened, order, policies},
 };
 
 fn push(n: u64) -> Command {
@@ -54,6 +54,36 @@ async fn while_the_disk_is_full_nothing_is_acknowledged_and_with_room_all_goes_o
     let journal = world.store.restart().expect("it reads");
     assert!(all(&live) == all(&journal), "the state is what the journal adds up to");
     assert_eq!(world.ledger.head(), crate::engine::ledger::Durable::head(&world.store));
+}
+
+/// Who took the work was told that there is no room, so nobody sends it.
+#[tokio::test]
+async fn what_was_taken_while_there_was_no_room_is_in_flight_for_nobody_and_is_looked_at() {
+    let world = start(opened(), 64).await;
+    for name in ["main", "us"] {
+        let (begun, at) = (world.ledger.seq(), Timestamp::from_millis(OPENED));
+        let fed = Command::Fed { channel: channel(name), begun, begun_at: at, through: at };
+        world.ledger.submit(fed).await.expect("there is room");
+    }
+    let sold = Command::Orders { channel: channel("us"), begun: Seq(1), orders: vec![order("1", "MUG", 1)] };
+    world.ledger.submit(sold).await.expect("there is room");
+    let in_flight = || world.ledger.read(|state| state.index.all(Kind::InFlight).count());
+    let take = || Command::Take { channel: channel("main"), limit: 5 };
+    world.store.fill(true);
+    assert!(matches!(world.ledger.submit(take()).await, Err(Error::NoRoom)));
+    assert!(in_flight().await.expect("it answers") > 0, "there was work");
+    world.store.fill(false);
+    let paid = async {
+        while world.ledger.submit(Command::Tick).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), paid).await.expect("it goes on by itself");
+    assert_eq!(in_flight().await.expect("it answers"), 0);
+    let Reply::Work { looks, .. } = world.ledger.submit(take()).await.expect("there is room") else {
+        panic!("work is answered with work")
+    };
+    assert!(!looks.is_empty(), "it is looked at before it is written");
 }
 
 #[tokio::test]
