@@ -20,6 +20,7 @@ pub mod parts;
 pub mod poster;
 pub mod reconcile;
 pub mod registry;
+pub mod room;
 pub mod rows;
 pub mod run;
 pub mod schedule;

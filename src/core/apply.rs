@@ -38,6 +38,8 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
     match record {
         Record::Configured { policies } => configured(state, policies),
         Record::Started { epoch } => started(state, *epoch),
+        Record::Restored => state.restored = Some(at),
+        Record::Live => state.restored = None,
         Record::Initialised => state.initialised = Some(at),
         Record::Delivered { channel, delivery } => {
             state.deliveries.insert((channel.clone(), delivery.clone()), at);

@@ -31,6 +31,10 @@ pub enum Command {
     Start {
         epoch: u32,
     },
+    /// The store was restored from a backup.
+    Restored,
+    /// A person lets a restored store write.
+    Live,
     /// An authentic push.
     Push {
         channel: ChannelId,
@@ -206,6 +210,27 @@ pub const ROWS_MAX: usize = 20_000;
 pub const WHOLE_MAX: usize = 200_000;
 
 impl Command {
+    /// Says whether it takes in facts from outside that come again if they are refused: pushes, and what is read of
+    /// feeds, counts and catalogues. What is under way goes on without them.
+    pub fn takes_in(&self) -> bool {
+        matches!(
+            self,
+            Command::Push { .. }
+                | Command::Orders { .. }
+                | Command::Unread { .. }
+                | Command::Fed { .. }
+                | Command::FedThrough { .. }
+                | Command::Catalogue { .. }
+                | Command::Catalogued { .. }
+                | Command::Count(_)
+                | Command::CountPart(_)
+                | Command::HoldCount { .. }
+                | Command::CountedThrough { .. }
+                | Command::Quarantine(_)
+                | Command::Map { .. }
+        )
+    }
+
     /// Returns how many rows it brings from outside, and how many it may bring.
     pub fn rows(&self) -> (usize, usize) {
         match self {
@@ -230,6 +255,8 @@ impl Command {
             Command::Recipes { rows } => (rows.iter().map(|(_, parts)| 1 + parts.len()).sum(), ROWS_MAX),
             Command::Intend(ask) => (ask.rows.len(), intent::ask::ROWS_MAX),
             Command::Start { .. }
+            | Command::Restored
+            | Command::Live
             | Command::NoOrder { .. }
             | Command::Fed { .. }
             | Command::FedThrough { .. }

@@ -69,6 +69,8 @@ impl Draft<'_> {
         match command {
             Command::Configure(policies) => self.configure(*policies),
             Command::Start { epoch } => self.start(epoch),
+            Command::Restored => self.note(Record::Restored),
+            Command::Live => self.live(),
             Command::Push { channel, delivery, orders, fetch, look } => {
                 self.push(&channel, &delivery, &orders, fetch, &look)
             }

@@ -51,6 +51,10 @@ pub enum Record {
     Started {
         epoch: u32,
     },
+    /// The store was restored from a backup: nothing is written to any channel until a person says so.
+    Restored,
+    /// A person has looked at a restored store and lets it write.
+    Live,
     /// The opening stock was taken over.
     Initialised,
     /// A push had an effect.

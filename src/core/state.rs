@@ -21,7 +21,7 @@ use crate::{
         record::{AlertKind, HeldCount},
     },
     model::{
-        CatalogueItem, ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderKey,
+        CatalogueItem, ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, Mode, OrderKey,
         Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
     },
 };
@@ -35,6 +35,8 @@ pub struct State {
     pub epoch: u32,
     /// When the opening stock was taken over; before that, counts do not open anything.
     pub initialised: Option<Timestamp>,
+    /// When it was restored from a backup; until a person lets it write, it is in shadow mode.
+    pub restored: Option<Timestamp>,
     pub policies: Option<Arc<Policies>>,
     pub skus: BTreeMap<Sku, SkuRow>,
     pub orders: BTreeMap<OrderKey, Order>,
@@ -311,6 +313,12 @@ impl State {
 
     pub fn policies(&self) -> Option<&Policies> {
         self.policies.as_deref()
+    }
+
+    /// Returns the mode that is in effect, whatever is configured.
+    pub fn mode(&self) -> Option<Mode> {
+        let configured = self.policies()?.mode;
+        Some(if self.restored.is_some() { Mode::Shadow } else { configured })
     }
 
     /// Returns an epoch that was never used: the clock's seconds, because the same backup may be restored twice, and

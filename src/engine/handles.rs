@@ -43,6 +43,7 @@ impl From<ledger::Error> for Failure {
         match error {
             ledger::Error::Refused(refused) => Failure::Refused(refused),
             ledger::Error::Full => Failure::Busy,
+            ledger::Error::NoRoom => Failure::NoRoom,
             ledger::Error::Stopped => Failure::Stopping,
         }
     }
@@ -57,6 +58,7 @@ impl web::Desk for Handles {
             seq: self.ledger.seq(),
             beat: self.ledger.beat(),
             queued: self.ledger.queued(),
+            refuses: self.ledger.room().standing().refuses().map(str::to_owned),
         }
     }
 
@@ -96,6 +98,9 @@ impl web::Desk for Handles {
         // Figures that are a little old are better than none.
         drop(timeout(FIGURES_WITHIN, self.ledger.read(move |state| metrics.standing(state, now))).await);
         self.metrics.set_queue(self.ledger.queued());
+        let room = self.ledger.room();
+        let free = room.last().map_or(0, |measured| measured.free);
+        self.metrics.set_room(free, room.standing().refuses().is_some());
         self.metrics.encode()
     }
 }

@@ -47,7 +47,13 @@ pub enum Error {
 /// A row with its key. The names of the fields are short because they are stored with each row.
 #[derive(Serialize, Deserialize)]
 enum Row {
-    Meta { seq: Seq, epoch: u32, initialised: Option<Timestamp> },
+    Meta {
+        seq: Seq,
+        epoch: u32,
+        initialised: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        restored: Option<Timestamp>,
+    },
     Policies(Box<Policies>),
     Table(Vec<MappingRow>),
     Sku(Sku, SkuRow),
@@ -192,8 +198,9 @@ impl Loading {
                 shared(&mut self.channels, &mut channel);
                 self.deliveries.push(((channel, id), at));
             }
-            Row::Meta { seq, epoch, initialised } => {
+            Row::Meta { seq, epoch, initialised, restored } => {
                 (state.seq, state.epoch, state.initialised) = (seq, epoch, initialised);
+                state.restored = restored;
             }
             Row::Policies(policies) => state.policies = Some((*policies).into()),
             Row::Table(rows) => state.table = rows,
@@ -318,7 +325,12 @@ fn id(key: &RowKey) -> Vec<u8> {
 
 fn row(state: &State, key: &RowKey) -> Option<Row> {
     Some(match key {
-        RowKey::Meta => Row::Meta { seq: state.seq, epoch: state.epoch, initialised: state.initialised },
+        RowKey::Meta => Row::Meta {
+            seq: state.seq,
+            epoch: state.epoch,
+            initialised: state.initialised,
+            restored: state.restored,
+        },
         RowKey::Policies => Row::Policies(Box::new(state.policies.as_deref()?.clone())),
         RowKey::Table => Row::Table(state.table.clone()),
         RowKey::Sku(sku) => Row::Sku(sku.clone(), state.skus.get(sku)?.clone()),

@@ -11,5 +11,6 @@ mod feeds;
 mod lane;
 mod opening;
 mod parts;
+mod room;
 mod upkeep;
 mod world;

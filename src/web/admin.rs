@@ -59,6 +59,7 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .merge(made::router())
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
+        .route("/v1/live", post(live))
         .route("/v1/returns", get(returns).post(returned))
         .route("/v1/poll", post(poll))
         .route("/v1/checkpoint", post(checkpoint))
@@ -345,6 +346,19 @@ async fn resume(State(desk): Asked, body: Bytes) -> Told<Done> {
     desk.submit(Command::Pause { scope, pause: None }).await?;
     info!(subject = %name, "resumed by a person");
     Ok(Json(Done { done: format!("{name} goes on") }))
+}
+
+async fn live(State(desk): Asked) -> Told<Done> {
+    desk.submit(Command::Live).await?;
+    info!("a person lets the restored store write");
+    let configured = ask(desk.as_ref(), |state| state.policies().map(|policies| policies.mode)).await?;
+    let done = match configured {
+        Some(crate::model::Mode::Shadow) => "the restored store may write, once `mode` is `live`",
+        Some(crate::model::Mode::Live) | None => {
+            "the restored store writes again, each channel once it was looked at"
+        }
+    };
+    Ok(Json(Done { done: done.to_owned() }))
 }
 
 #[derive(Debug, Deserialize)]

@@ -66,7 +66,7 @@ pub enum Taken {
 }
 
 /// How the daemon is, without asking its ledger.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Vitals {
     pub now: Timestamp,
     pub uptime: Duration,
@@ -76,6 +76,8 @@ pub struct Vitals {
     pub beat: u64,
     /// Requests that wait for the ledger.
     pub queued: usize,
+    /// Why nothing is taken in, if nothing is: there is too little room, or none.
+    pub refuses: Option<String>,
 }
 
 /// Why something that was asked was not done.
@@ -85,6 +87,8 @@ pub enum Failure {
     Refused(#[from] Refused),
     #[error("the daemon is busy: its queue is full")]
     Busy,
+    #[error("there is no room to record anything; what was asked may still be recorded once there is")]
+    NoRoom,
     #[error("the daemon is stopping")]
     Stopping,
     /// It makes no sense as things stand.

@@ -106,6 +106,12 @@ pub struct Status {
     pub seq: Seq,
     /// When the opening stock was taken over. Until then nothing is written to any channel.
     pub initialised_at: Option<Time>,
+    /// When the store was restored from a backup. Until a person lets it write, it is in shadow mode.
+    #[serde(default)]
+    pub restored_at: Option<Time>,
+    /// Why nothing is taken in, if nothing is: there is too little room, or none.
+    #[serde(default)]
+    pub refuses: Option<String>,
     pub channels: Vec<ChannelStatus>,
     pub skus: usize,
     pub orders: usize,

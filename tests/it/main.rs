@@ -17,6 +17,7 @@ mod poison;
 mod readme;
 mod shadow;
 mod shops;
+mod store;
 mod support;
 mod systemd;
 mod tidy;

@@ -171,7 +171,7 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
     for (channel, policy) in &policies.channels {
         let row = state.channels.get(channel);
         let said = [
-            (AlertKind::Late, late(state, policies, channel, now).map(Condition::from)),
+            (AlertKind::Late, late(state, channel, now).map(Condition::from)),
             (AlertKind::PostingLate, postings_late(state, policies, channel, now).map(Condition::from)),
             (AlertKind::DeadLetters, dead_letters(state, channel)),
             (AlertKind::Unmapped, unmapped(state, channel)),
@@ -237,13 +237,13 @@ fn spoken(count: usize) -> String {
 }
 
 /// Tells whether nothing is meant to leave for a channel, so that nothing can be late.
-fn rests(state: &State, policies: &Policies, channel: &ChannelId, pauses: &[Pause]) -> bool {
+fn rests(state: &State, channel: &ChannelId, pauses: &[Pause]) -> bool {
     let pause = state.channels.get(channel).and_then(|row| row.pause);
-    policies.mode == Mode::Shadow || pause.is_some_and(|pause| pauses.contains(&pause))
+    state.mode() != Some(Mode::Live) || pause.is_some_and(|pause| pauses.contains(&pause))
 }
 
-fn late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp) -> Option<String> {
-    if rests(state, policies, channel, &[Pause::Frozen]) {
+fn late(state: &State, channel: &ChannelId, now: Timestamp) -> Option<String> {
+    if rests(state, channel, &[Pause::Frozen]) {
         return None;
     }
     let due = |work: &&Work| matches!(work, Work::Unseen { deadline, .. } if *deadline <= now);
@@ -258,7 +258,7 @@ fn late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp)
 }
 
 fn postings_late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp) -> Option<String> {
-    if rests(state, policies, channel, &[Pause::Frozen, Pause::Stopped]) {
+    if rests(state, channel, &[Pause::Frozen, Pause::Stopped]) {
         return None;
     }
     let limit = now.plus_millis(-policies.alerts.after_ms);

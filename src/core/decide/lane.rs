@@ -59,7 +59,7 @@ impl Draft<'_> {
         let frozen = row.and_then(|row| row.pause) == Some(Pause::Frozen);
         let allowed = row.map_or(Allowed::All, |row| row.circuit.allows(self.now));
         let writes = policy.abilities.quantities
-            && policies.mode == Mode::Live
+            && self.state.mode() == Some(Mode::Live)
             && self.state.initialised.is_some()
             && !frozen;
         let batch = limit.min(usize::try_from(policy.abilities.batch).unwrap_or(1));
@@ -308,6 +308,9 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
     let held = state.listing(listing)?;
     let leg = held.leg.as_ref()?;
     let row = state.channels.get(&held.channel);
+    if state.restored.is_some() {
+        return Some("the store was restored; `evenkeel resume --live` lets it write".into());
+    }
     if state.policies()?.mode == Mode::Shadow {
         return Some("shadow mode writes nothing".into());
     }

@@ -27,7 +27,7 @@ impl Draft<'_> {
             Allowed::None => 0,
         };
         let paused = row.is_some_and(|row| row.pause.is_some());
-        if policies.mode == Mode::Shadow || paused || self.state.initialised.is_none() {
+        if self.state.mode() != Some(Mode::Live) || paused || self.state.initialised.is_none() {
             return Ok(Reply::Postings(Vec::new()));
         }
         let due: Vec<OrderKey> = self

@@ -111,7 +111,9 @@ fn summary(state: &State, vitals: &Vitals, mut tallies: Tallies) -> Result<Statu
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance: policies.instance.to_string(),
-        mode: policies.mode,
+        mode: state.mode().unwrap_or(policies.mode),
+        refuses: vitals.refuses.clone(),
+        restored_at: state.restored.map(Into::into),
         now: vitals.now.into(),
         uptime_ms: i64::try_from(vitals.uptime.as_millis()).unwrap_or(i64::MAX),
         seq: vitals.seq,

@@ -78,6 +78,7 @@ impl Desk for FakeDesk {
             seq: self.state.lock().expect("unpoisoned").seq,
             beat: 0,
             queued: 3,
+            refuses: None,
         }
     }
 

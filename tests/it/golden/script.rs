@@ -386,6 +386,8 @@ impl Story {
     }
 
     fn is_operated(&mut self) {
+        self.run(Command::Restored);
+        self.run(Command::Live);
         for pause in [Some(Pause::Frozen), Some(Pause::Stopped), None] {
             self.run(Command::Pause { scope: PauseScope::Sku(sku("PEN")), pause });
             self.run(Command::Pause { scope: PauseScope::Channel(ch("market")), pause });
