@@ -5,11 +5,14 @@
 
 mod check;
 mod client;
+mod count;
 mod dead_letters;
 mod demo;
 mod failure;
 mod init;
+mod lines;
 mod map;
+mod once;
 mod pause;
 mod print;
 mod returns;
@@ -92,6 +95,8 @@ enum Command {
         #[command(subcommand)]
         command: returns::Returns,
     },
+    /// Tell what was counted on a shelf: one SKU, or a file of them.
+    Count(count::Count),
     /// Read a channel's orders, and an ERP's movements, now.
     Poll {
         /// All channels, if none is named.
@@ -147,6 +152,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Pause(pause) => pause::pause(&global, pause),
         Command::Resume(resume) => pause::resume(&global, resume),
         Command::Returns { command } => returns::run(&global, command),
+        Command::Count(count) => count::run(&global, count),
         Command::Poll { channel } => show::poll(&global, channel),
         Command::Checkpoint => show::checkpoint(&global),
     }

@@ -22,6 +22,7 @@ pub mod index;
 pub mod ledger;
 pub mod leg;
 pub mod mapping;
+pub mod moves;
 pub mod order;
 pub mod posting;
 pub mod record;

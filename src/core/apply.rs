@@ -7,12 +7,16 @@ use crate::{
         index::Index,
         ledger::{Booked, Entry},
         leg::{self, Leg, Writes},
+        moves::{Moves, When, absent_until, effect},
         order::Order,
         posting::PostState,
-        record::{Envelope, PauseScope, Record},
+        record::{Envelope, HandCounted, HeldCount, PauseScope, Record},
         state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, SkuRow, State},
     },
-    model::{ChannelId, Identifiers, OrderKey, Revision, Seq, Sku, Timestamp, policy::MappingRow},
+    model::{
+        ChannelId, Counter, Identifiers, Measure, OrderKey, Quantity, Revision, Seq, Sku, Timestamp,
+        policy::MappingRow,
+    },
 };
 
 /// How many entries a SKU's row keeps for people to look at; the journal has all.
@@ -42,18 +46,27 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         }
         Record::Forgot { before } => forgot(state, *before),
         Record::Order { key, order, entries } => {
+            let absent = absent_until(state, key, order.placed_at);
             state.put_order(key, Order::clone(order));
-            book(state, seq, at, entries);
+            book(state, seq, at, entries, Some(absent));
         }
         Record::Posting { key, posting } => posted(state, seq, key, posting),
         Record::Counted { counter, as_of, measure, opened, entries } => {
             for (sku, location) in opened {
-                let opened = Opened { as_of: *as_of, counter: counter.clone(), measure: *measure };
+                let counter = counter.clone().into();
+                let opened = Opened { as_of: *as_of, counter, measure: *measure };
                 state.change_sku(sku, |row| row.place_mut(location).opened = Some(opened));
             }
-            book(state, seq, at, entries);
+            book(state, seq, at, entries, None);
         }
-        Record::Adjusted { entries } => book(state, seq, at, entries),
+        Record::CountedByHand { measure, places, entries } => {
+            places.iter().for_each(|place| by_hand(state, *measure, place));
+            book(state, seq, at, entries, None);
+        }
+        Record::Adjusted { entries } => {
+            book(state, seq, at, entries, None);
+            entries.iter().for_each(|entry| taken(state, entry));
+        }
         Record::Held { count } => {
             state.held.insert(seq, count.clone());
             state.dirty.insert(RowKey::Held(seq));
@@ -202,14 +215,54 @@ fn forgot(state: &mut State, before: Timestamp) {
     }
 }
 
-fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry]) {
+/// Books entries. `absent`: up to when it is known that what they book had not happened, if that is not their own time.
+fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry], absent: Option<Timestamp>) {
+    let policies = state.policies.clone();
     for entry in entries {
+        let counter = policies.as_ref().and_then(|policies| policies.counter_of(&entry.location));
         state.change_sku(&entry.sku, |row| {
-            row.place_mut(&entry.location).stock = entry.after;
+            let known = row.known_from(&entry.location);
+            let place = row.place_mut(&entry.location);
+            place.stock = entry.after;
+            let when = When { told: entry.event_at, absent: absent.unwrap_or(entry.event_at), recorded: at };
+            match counter {
+                // A channel that counts knows what moved.
+                Some(_) => (place.moves, place.by_hand) = (None, None),
+                None => {
+                    let moves = place.moves.get_or_insert_with(|| Moves::since(known).into());
+                    moves.note(entry.kind, entry.quantity, when);
+                }
+            }
             row.recent.push(Booked { seq, recorded_at: at, entry: entry.clone() });
             let surplus = row.recent.len().saturating_sub(RECENT);
             row.recent.drain(..surplus);
         });
+    }
+}
+
+fn by_hand(state: &mut State, measure: Measure, counted: &HandCounted) {
+    let HandCounted { sku, location, as_of, opens } = counted;
+    state.change_sku(sku, |row| {
+        let place = row.place_mut(location);
+        if *opens {
+            place.opened = Some(Opened { as_of: *as_of, counter: Counter::Person, measure });
+        }
+        place.by_hand = Some((*as_of, measure));
+    });
+}
+
+/// Notes what a person has taken off the shelf with the counts that are held: they do not bring it back.
+fn taken(state: &mut State, entry: &Entry) {
+    let units = effect(Measure::OnHand, entry.kind, entry.quantity);
+    if units >= Quantity::ZERO {
+        return;
+    }
+    let (sku, location) = (&entry.sku, &entry.location);
+    let named = |held: &HeldCount| held.lines.iter().any(|(of, at, _)| of == sku && at == location);
+    let held = state.held.iter_mut().filter(|(_, held)| named(held));
+    for (id, held) in held {
+        held.taken.push((sku.clone(), location.clone(), units));
+        state.dirty.insert(RowKey::Held(*id));
     }
 }
 

@@ -51,6 +51,8 @@ pub enum Kind {
     Discard,
     /// Open units of an order older than the opening count, which a free count did not include.
     Baseline,
+    /// What an order did before a person counted, and was told of after it: the count has it already.
+    InCount,
 }
 
 impl Kind {
@@ -69,6 +71,7 @@ impl Kind {
             Kind::Restock => "restock",
             Kind::Discard => "discard",
             Kind::Baseline => "baseline",
+            Kind::InCount => "in_count",
         }
     }
 }
@@ -112,7 +115,7 @@ pub fn book(stock: Stock, kind: Kind, quantity: Quantity) -> Result<Stock, Overf
         Kind::Sale => Stock { committed: quantity, ..none },
         Kind::Cancel => Stock { committed: minus, ..none },
         Kind::WriteOff | Kind::Ship => Stock { on_hand: minus, committed: minus, ..none },
-        Kind::Return | Kind::Count | Kind::Adjustment | Kind::Correction => {
+        Kind::Return | Kind::Count | Kind::Adjustment | Kind::Correction | Kind::InCount => {
             Stock { on_hand: quantity, ..none }
         }
         Kind::Restock => Stock { reserved: minus, ..none },

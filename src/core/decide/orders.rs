@@ -8,6 +8,7 @@ use crate::{
         decide::Draft,
         ledger::{Cause, Entry, Kind, Stock, book, movements, settled_returns},
         mapping::{Resolved, listed_by, resolve},
+        moves::{When, absent_until},
         order::{Binding, Line, Order},
         posting::{PostState, Step, behind, target},
         record::{Record, Why},
@@ -191,6 +192,7 @@ impl Draft<'_> {
         let totals: Vec<Totals> =
             order.lines.values().map(|line| order.totals(line)).collect::<Result<_, Overflow>>()?;
         let (placed_at, changed_at) = (order.placed_at, order.changed_at().max(order.placed_at));
+        let absent = absent_until(self.state, key, placed_at);
         for ((id, line), totals) in order.lines.iter_mut().zip(totals) {
             let Some(bound) = line.bound.clone() else { continue };
             // What turned out to be the channel's own stock was never ours to sell.
@@ -198,7 +200,7 @@ impl Draft<'_> {
             let first = line.booked == Totals::default();
             let sold_at = if first { placed_at } else { changed_at };
             self.note_own(key, policy, line, totals, [sold_at, changed_at], own)?;
-            let moves = if bound.baseline && first {
+            let moves = if bound.baseline && first && self.by_hand(&bound).is_none() {
                 self.baseline(&key.channel, &bound, totals)?
             } else {
                 movements(line.booked, totals, returns)?
@@ -211,6 +213,9 @@ impl Draft<'_> {
                 let cause = Cause::Order { order: key.clone(), line: id.clone() };
                 let (sku, location) = (bound.sku.clone(), bound.location.clone());
                 entries.push(Entry { sku, location, kind, quantity, cause, event_at, after: *stock });
+                let when = When { told: event_at, absent, recorded: self.now };
+                entries.extend(self.had(&bound, entries.last(), when)?);
+                *stock = entries.last().map_or(*stock, |entry| entry.after);
             }
             line.booked = totals;
         }

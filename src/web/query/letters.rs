@@ -75,7 +75,7 @@ fn message(id: Seq, item: &Quarantined) -> DeadLetter {
     DeadLetter {
         id: LetterId::Quarantine(id),
         kind: "quarantine".to_owned(),
-        channel: item.channel.clone(),
+        channel: item.channel.clone().into(),
         subject,
         reason: format!("{}; its body lies in quarantine/{}", item.why, item.sha256),
         since: item.at.into(),
@@ -92,7 +92,7 @@ fn leg_letter(state: &State, listing: &ListingRef) -> Option<DeadLetter> {
         subject: sku.to_string(),
         id: LetterId::Leg { channel: channel.clone(), sku, n: listing.at },
         kind: "leg".to_owned(),
-        channel,
+        channel: channel.into(),
         reason: reason.clone(),
         since: (*at).into(),
         retry: "writes the quantity again".to_owned(),
@@ -106,7 +106,7 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey) -> Option<DeadLet
     Some(DeadLetter {
         id: LetterId::Posting { channel: channel.clone(), order: key.clone() },
         kind: "posting".to_owned(),
-        channel: channel.clone(),
+        channel: channel.clone().into(),
         subject: key.to_string(),
         reason: reason.clone(),
         since: posting.since.into(),

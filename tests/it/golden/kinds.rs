@@ -30,7 +30,7 @@ macro_rules! kinds {
 
 kinds! {
     record, RECORDS: Record {
-        Configured, Started, Initialised, Delivered, Forgot, Order, Posting, Counted, Adjusted, Held, Outdated, Unheld, Commit, Moved,
+        Configured, Started, Initialised, Delivered, Forgot, Order, Posting, Counted, CountedByHand, Adjusted, Held, Outdated, Unheld, Commit, Moved,
         Committed, Drift, Bound, Unmatched, Mapped, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
         Quarantined, Unquarantined, Alert,
     }
@@ -45,7 +45,7 @@ kinds! {
     }
     entry, ENTRIES: Kind {
         Sale, Cancel, WriteOff, Ship, Return, ReturnQuarantined, Count, Adjustment, Correction, Restock, Discard,
-        Baseline,
+        Baseline, InCount,
     }
     cause, CAUSES: Cause { Order, Count, Operator }
     circuit, CIRCUITS: Circuit { Closed, Open }
@@ -137,4 +137,5 @@ pub(super) const EVERY_ENTRY: [Kind; ENTRIES.len()] = [
     Kind::Restock,
     Kind::Discard,
     Kind::Baseline,
+    Kind::InCount,
 ];

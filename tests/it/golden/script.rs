@@ -182,7 +182,16 @@ impl Story {
         };
         let (counter, measure, as_of, begun) = (ch("erp"), Measure::OnHand, ms(self.now), self.state.seq);
         let lines = lines.iter().map(line).collect();
-        self.run(Command::Count(Count { counter, measure, as_of, begun, lines, opening, absent: Vec::new() }))
+        self.run(Command::Count(Count {
+            counter,
+            measure,
+            as_of,
+            begun,
+            lines,
+            opening,
+            absent: Vec::new(),
+            set: Default::default(),
+        }))
     }
 
     fn feed(&mut self, channel: &str) {

@@ -1,12 +1,12 @@
 //! Counts that come while something is held, parked or half done.
 
-use super::world::{ERP, SHOP, World, ch, key, totals};
+use super::world::{ERP, SHOP, World, ch, key, policies, q, sku, totals};
 use crate::{
     core::{
         Command, Reply,
-        command::{Count, DeadLetter, Verdict},
+        command::{Count, DeadLetter, Fate, Verdict},
     },
-    model::{Outcome, Seq},
+    model::{Outcome, Policies, Returns, Seq},
 };
 
 fn count(world: &mut World, lines: &[(&str, i64)]) -> Option<Seq> {
@@ -59,6 +59,29 @@ fn sales_while_a_count_is_held_are_replayed_on_top_of_it() {
     world.push(SHOP, "1");
     world.run(Command::Dead { letter: DeadLetter::Count(id), verdict: Verdict::Retry }).expect("released");
     assert_eq!(stocks(&world), [0, 1, 1, 1], "the unit that was shipped since is not on the shelf");
+}
+
+#[test]
+fn units_taken_off_the_books_while_a_count_is_held_do_not_come_back_with_it() {
+    let policies = Policies { returns: Returns::Quarantine, ..policies() };
+    let mut world = World::open_with(policies, &[("A", 10), ("B", 10), ("C", 10), ("D", 10)]);
+    world.sell(SHOP, "1", "A", 2);
+    world.change(SHOP, "1", [2, 0, 0, 2, 2], 2);
+    world.push(SHOP, "1");
+    world.post_all();
+    world.now += 1_000;
+    assert_eq!(world.stock("A"), [10, 0, 2]);
+    let id = count(&mut world, &[("A", 4), ("B", 4), ("C", 4), ("D", 4)]).expect("it is held");
+    let (location, quantity) = (None, Some(q(1)));
+    let note = "torn".to_owned();
+    let torn = Command::Returned { sku: sku("A"), location, quantity, fate: Fate::Discard, note };
+    world.run(torn).expect("taken off the books");
+    world.run(Command::Dead { letter: DeadLetter::Count(id), verdict: Verdict::Retry }).expect("released");
+    assert_eq!(
+        world.stock("A"),
+        [3, 0, 1],
+        "the unit that was thrown away after the count is not on the shelf"
+    );
 }
 
 /// Two units are shipped and one comes back; the ERP takes the shipment and refuses the return. The look after that
