@@ -25,7 +25,9 @@ pub mod mapping;
 pub mod moves;
 pub mod order;
 pub mod posting;
+pub mod recipe;
 pub mod record;
+pub mod share;
 pub mod state;
 pub mod writes;
 

@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::{
     core::{
         index::Index,
-        ledger::{Booked, Entry},
+        ledger::{Booked, Cause, Entry},
         leg::{self, Leg, Writes},
-        moves::{Moves, When, absent_until, effect},
+        moves::{LastCount, Moves, When, absent_until, effect},
         order::Order,
         posting::PostState,
+        recipe::Made,
         record::{Envelope, HandCounted, HeldCount, PauseScope, Record},
         state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, SkuRow, State},
     },
@@ -53,8 +54,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         Record::Posting { key, posting } => posted(state, seq, key, posting),
         Record::Counted { counter, as_of, measure, opened, entries } => {
             for (sku, location) in opened {
-                let counter = counter.clone().into();
-                let opened = Opened { as_of: *as_of, counter, measure: *measure };
+                let opened = Opened { as_of: *as_of, counter: counter.clone(), measure: *measure };
                 state.change_sku(sku, |row| row.place_mut(location).opened = Some(opened));
             }
             book(state, seq, at, entries, None);
@@ -110,6 +110,12 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             state.dirty.insert(RowKey::Unmatched(channel.clone(), ids.clone()));
         }
         Record::Mapped { rows } => mapped(state, rows),
+        Record::Made { sku, made: new } => {
+            if let Some(Made::Merged(into)) = new {
+                join_counts(state, at, sku, into);
+            }
+            made(state, sku, new.as_ref());
+        }
         Record::Quarantined { item } => {
             state.quarantine.insert(seq, item.clone());
             state.dirty.insert(RowKey::Quarantine(seq));
@@ -167,6 +173,10 @@ fn configured(state: &mut State, policies: &crate::model::Policies) {
     let renamed = state.policies().is_some_and(|held| held.instance != policies.instance);
     state.policies = Some(Arc::new(policies.clone()));
     state.dirty.insert(RowKey::Policies);
+    // A bundle is a SKU, whether or not anything lists it yet.
+    for recipe in &policies.bundles {
+        state.change_sku(&recipe.bundle, |_| {});
+    }
     if renamed {
         forget_bases(state);
     }
@@ -208,6 +218,30 @@ fn mapped(state: &mut State, rows: &[MappingRow]) {
     state.dirty.insert(RowKey::Table);
 }
 
+fn made(state: &mut State, sku: &Sku, made: Option<&Made>) {
+    state.change_sku(sku, |row| row.made = made.cloned().map(Box::new));
+    let configured =
+        || state.policies()?.bundles.iter().find(|recipe| recipe.bundle == *sku).map(|r| r.parts.clone());
+    let parts = made.map(Made::parts).or_else(configured);
+    state.index.recipes.set(sku, parts);
+}
+
+/// What people have counted of a SKU holds for the one that it becomes part of; what moved before is not known of both.
+fn join_counts(state: &mut State, at: Timestamp, from: &Sku, into: &Sku) {
+    let places = state.skus.get(from).map(|row| row.stock.clone()).unwrap_or_default();
+    for old in places {
+        let counter = state.policies().and_then(|policies| policies.counter_of(&old.location));
+        if counter.is_some() {
+            continue;
+        }
+        state.change_sku(into, |row| {
+            let place = row.place_mut(&old.location);
+            place.by_hand = LastCount::join(place.by_hand, old.by_hand);
+            place.moves = Some(Moves::since(at).into());
+        });
+    }
+}
+
 fn forgot(state: &mut State, before: Timestamp) {
     for key in state.index.forget_deliveries(before) {
         state.deliveries.remove(&key);
@@ -247,22 +281,25 @@ fn by_hand(state: &mut State, measure: Measure, counted: &HandCounted) {
         if *opens {
             place.opened = Some(Opened { as_of: *as_of, counter: Counter::Person, measure });
         }
-        place.by_hand = Some((*as_of, measure));
+        place.by_hand = Some(LastCount::new(*as_of, measure));
     });
 }
 
 /// Notes what a person has taken off the shelf with the counts that are held: they do not bring it back.
 fn taken(state: &mut State, entry: &Entry) {
     let units = effect(Measure::OnHand, entry.kind, entry.quantity);
-    if units >= Quantity::ZERO {
+    if units >= Quantity::ZERO || !matches!(entry.cause, Cause::Operator { .. }) {
         return;
     }
     let (sku, location) = (&entry.sku, &entry.location);
-    let named = |held: &HeldCount| held.lines.iter().any(|(of, at, _)| of == sku && at == location);
-    let held = state.held.iter_mut().filter(|(_, held)| named(held));
-    for (id, held) in held {
-        held.taken.push((sku.clone(), location.clone(), units));
-        state.dirty.insert(RowKey::Held(*id));
+    let names =
+        |held: &HeldCount| held.lines.iter().any(|(of, at, _)| at == location && state.canonical(of) == sku);
+    let held: Vec<Seq> = state.held.iter().filter(|(_, held)| names(held)).map(|(id, _)| *id).collect();
+    for id in held {
+        if let Some(held) = state.held.get_mut(&id) {
+            held.taken.push((sku.clone(), location.clone(), units));
+            state.dirty.insert(RowKey::Held(id));
+        }
     }
 }
 

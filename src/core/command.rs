@@ -14,7 +14,8 @@ use crate::{
     model::{
         CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, LocationId, Measure,
         Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seq, Sku,
-        Timestamp, Totals, policy::MappingRow,
+        Timestamp, Totals,
+        policy::{MappingRow, Part},
     },
 };
 
@@ -160,6 +161,21 @@ pub enum Command {
     Map {
         rows: Vec<MappingRow>,
     },
+    /// What bundles are made of, all or none; no parts: what was imported for it ends.
+    Recipes {
+        rows: Vec<(Sku, Vec<Part>)>,
+    },
+    /// Makes a SKU part of another one, with all that is known of it.
+    Merge {
+        from: Sku,
+        into: Sku,
+    },
+    /// Gives a listing to another SKU.
+    Rebind {
+        channel: ChannelId,
+        ids: Identifiers,
+        sku: Sku,
+    },
     /// A person has looked at returned units that were reserved: all of them unless `quantity` is given.
     Returned {
         sku: Sku,
@@ -205,6 +221,7 @@ impl Command {
             Command::Answer { answers, .. } => (answers.len(), ROWS_MAX),
             Command::Unread { orders, .. } => (orders.len(), ROWS_MAX),
             Command::Map { rows } => (rows.len(), ROWS_MAX),
+            Command::Recipes { rows } => (rows.iter().map(|(_, parts)| 1 + parts.len()).sum(), ROWS_MAX),
             Command::Start { .. }
             | Command::NoOrder { .. }
             | Command::Fed { .. }
@@ -222,6 +239,8 @@ impl Command {
             | Command::TakeAlerts { .. }
             | Command::AlertSent { .. }
             | Command::Pause { .. }
+            | Command::Merge { .. }
+            | Command::Rebind { .. }
             | Command::Returned { .. }
             | Command::Dead { .. } => (0, ROWS_MAX),
         }
@@ -306,6 +325,8 @@ pub struct LeftOut {
 pub enum Why {
     #[error("no SKU is called so")]
     NoSku,
+    #[error("it is a bundle and has no stock of its own: count its components")]
+    Bundle,
     /// It was counted later already, as of this moment.
     #[error("a later count of it was taken over already")]
     CountedLater(Timestamp),
@@ -371,6 +392,10 @@ pub enum Reply {
     Catalogue {
         bound: usize,
         unmatched: usize,
+    },
+    /// So many rows changed.
+    Changed {
+        changed: usize,
     },
 }
 

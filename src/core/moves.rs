@@ -41,6 +41,37 @@ impl When {
     }
 }
 
+/// What a count by a person says of a place: of which movements it had taken in what they did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastCount {
+    pub as_of: Timestamp,
+    pub measure: Measure,
+    /// Only up to then, which is earlier, what lowers was gone for sure: two SKUs were counted, and became one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surely: Option<Timestamp>,
+}
+
+impl LastCount {
+    pub fn new(as_of: Timestamp, measure: Measure) -> LastCount {
+        LastCount { as_of, measure, surely: None }
+    }
+
+    fn surely(self) -> Timestamp {
+        self.surely.unwrap_or(self.as_of)
+    }
+
+    /// Returns what holds for a SKU that another became part of: the safer of both.
+    pub fn join(one: Option<LastCount>, other: Option<LastCount>) -> Option<LastCount> {
+        let (Some(a), Some(b)) = (one, other) else {
+            return one.or(other).map(|count| LastCount { surely: Some(Timestamp::ZERO), ..count });
+        };
+        let later = if a.as_of < b.as_of { b } else { a };
+        let same = a.measure == b.measure;
+        let surely = if same { a.surely().min(b.surely()) } else { Timestamp::ZERO };
+        Some(LastCount { surely: Some(surely).filter(|surely| *surely != later.as_of), ..later })
+    }
+}
+
 /// The movements of one SKU at one place, for each thing that can be counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Moves {
@@ -104,14 +135,11 @@ fn is_after(as_of: Timestamp, effect: Quantity, key: Timestamp) -> bool {
     if effect > Quantity::ZERO { key >= as_of } else { key > as_of }
 }
 
-/// Returns the part of a movement that a count of `as_of` had taken in: its effect, or zero.
-pub fn in_count(
-    (as_of, measure): (Timestamp, Measure),
-    kind: Kind,
-    quantity: Quantity,
-    when: When,
-) -> Quantity {
+/// Returns the part of a movement that a count had taken in: its effect, or zero.
+pub fn in_count(count: LastCount, kind: Kind, quantity: Quantity, when: When) -> Quantity {
+    let measure = count.measure;
     let effect = effect(measure, kind, quantity);
+    let as_of = if effect > Quantity::ZERO { count.as_of } else { count.surely() };
     if is_after(as_of, effect, key(measure, effect, when)) { Quantity::ZERO } else { effect }
 }
 
@@ -218,7 +246,7 @@ mod tests {
             let moved = moves.after(measure, ms(50)).expect("small");
             assert_eq!(moved.units(), want - 10, "{kind:?} {measure:?}");
             // What is not replayed on top is what the count had.
-            let had = in_count((ms(50), measure), kind, q(units), when);
+            let had = in_count(LastCount::new(ms(50), measure), kind, q(units), when);
             assert_eq!(had.add(moved), Ok(effect(measure, kind, q(units))), "{kind:?} {measure:?}");
         }
     }
@@ -261,6 +289,23 @@ mod tests {
             assert!(told <= came - went, "as of {as_of}: {told} is more than {}", came - went);
             assert!(told >= came - went - 60, "as of {as_of}: {told} is far less than {}", came - went);
         }
+    }
+
+    #[test]
+    fn of_two_skus_that_became_one_the_safer_count_holds() {
+        let count = |at| Some(LastCount::new(ms(at), Measure::OnHand));
+        let ship = |at| (Kind::Ship, When::at(ms(at), ms(100)));
+        let back = |at| (Kind::Return, When::at(ms(at), ms(100)));
+        let had = |joined: Option<LastCount>, (kind, when)| {
+            in_count(joined.expect("counted"), kind, q(1), when).units()
+        };
+        for joined in [LastCount::join(count(20), count(50)), LastCount::join(count(50), count(20))] {
+            assert_eq!([had(joined, ship(20)), had(joined, ship(21)), had(joined, ship(51))], [-1, 0, 0]);
+            assert_eq!([had(joined, back(20)), had(joined, back(49)), had(joined, back(50))], [1, 1, 0]);
+        }
+        let one = LastCount::join(None, count(50));
+        assert_eq!([had(one, ship(20)), had(one, back(49))], [0, 1]);
+        assert_eq!(LastCount::join(None, None), None);
     }
 
     #[test]

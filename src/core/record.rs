@@ -16,6 +16,7 @@ use crate::{
         leg::{Leg, Writes},
         order::Order,
         posting::PostState,
+        recipe::Made,
         state::{Alert, AlertKey, Fed, ListingRef, Quarantined, Unmatched},
     },
     model::{
@@ -73,7 +74,7 @@ pub enum Record {
     },
     /// A count was taken over.
     Counted {
-        counter: ChannelId,
+        counter: Counter,
         as_of: Timestamp,
         measure: Measure,
         opened: Vec<(Sku, LocationId)>,
@@ -147,6 +148,11 @@ pub enum Record {
         channel: ChannelId,
         ids: Identifiers,
         unmatched: Option<Unmatched>,
+    },
+    /// What a SKU is made of from here on; `None`: itself, or what the configuration says.
+    Made {
+        sku: Sku,
+        made: Option<Made>,
     },
     /// Rows were added to the mapping table.
     Mapped {
@@ -238,6 +244,8 @@ pub enum Why {
     Retried,
     Discarded,
     Settled,
+    /// It belongs to another SKU from here on.
+    Rebound,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

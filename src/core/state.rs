@@ -15,8 +15,9 @@ use crate::{
         index::Index,
         ledger::{Booked, Stock},
         leg::{Leg, Writes},
-        moves::Moves,
+        moves::{LastCount, Moves},
         order::Order,
+        recipe::Made,
         record::{AlertKind, HeldCount},
     },
     model::{
@@ -114,6 +115,9 @@ pub struct SkuRow {
     /// The latest position at which an ERP acknowledged a posting that moves this SKU.
     #[serde(default)]
     pub posted: Seq,
+    /// Why it has no stock of its own, if that was said of it; see [`State::made_of`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Box<Made>>,
 }
 
 /// Stock at one location.
@@ -123,9 +127,9 @@ pub struct Place {
     pub stock: Stock,
     /// The opening count, once there was one. Before it nothing is shown anywhere.
     pub opened: Option<Opened>,
-    /// The as-of and the measure of the latest count by a person, where no other came after it.
+    /// The latest count by a person, where no other came after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by_hand: Option<(Timestamp, Measure)>,
+    pub by_hand: Option<LastCount>,
     /// What moved lately, where people count. `None`: a channel counts, or nothing moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moves: Option<Box<Moves>>,

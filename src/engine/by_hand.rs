@@ -134,6 +134,16 @@ async fn judged(ledger: &Ledger, now: Timestamp, parts: &[ByHand]) -> Result<(Ta
 /// Adds what a full count does not name: it is not there.
 async fn whole(ledger: &Ledger, asked: Counting) -> Result<ByHand, Error> {
     let Counting { mut count, full, as_of, .. } = asked;
+    let mut lines = Vec::with_capacity(count.lines.len());
+    for some in count.lines.chunks(LINES) {
+        let some = some.to_vec();
+        lines.extend(
+            ledger
+                .read(move |state| some.into_iter().map(|l| canonical(state, l)).collect::<Vec<_>>())
+                .await?,
+        );
+    }
+    count.lines = lines;
     if full.is_empty() {
         return Ok(count);
     }
@@ -156,6 +166,11 @@ async fn whole(ledger: &Ledger, asked: Counting) -> Result<ByHand, Error> {
             None => return Ok(count),
         }
     }
+}
+
+/// A SKU that became part of another one is counted as that one.
+fn canonical(state: &State, line: HandLine) -> HandLine {
+    HandLine { sku: state.canonical(&line.sku).clone(), ..line }
 }
 
 /// Returns where some SKUs have stock, and the SKU that the walk goes on after.

@@ -6,6 +6,8 @@
 //!
 //! Long by design: it is the whole vocabulary of the API in one place.
 
+pub mod made;
+
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ use crate::{
     model::{
         ChannelId, Counter, DeliveryId, FulfilledBy, IdKind, Identifiers, LineId, LocationId, Measure, Mode,
         OrderId, OrderKey, Quantity, Revision, Seq, Sku, Timestamp, Totals, listing::BadIdentifier,
+        policy::Part,
     },
 };
 
@@ -186,6 +189,10 @@ pub struct SkuView {
     /// Counts the changes of what it should show.
     pub revision: Revision,
     pub paused: Option<Pause>,
+    /// What one unit of it takes from the stock, if that is not itself: the components of a bundle, or the SKU that it
+    /// was merged into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made_of: Vec<Part>,
     pub stock: Vec<PlaceView>,
     pub listings: Vec<ListingView>,
     /// Stock changes that are not seen live everywhere yet, oldest first.
@@ -718,7 +725,7 @@ pub struct StockChange {
 pub struct LeftOutLine {
     pub sku: Sku,
     pub location: LocationId,
-    /// `no_sku`, `counted_later` or `not_known`: what moved there since its as-of is not known.
+    /// `no_sku`, `bundle`, `counted_later` or `not_known`: what moved there since its as-of is not known.
     pub reason: String,
     pub why: String,
 }

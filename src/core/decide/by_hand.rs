@@ -11,8 +11,7 @@ use crate::{
         count::Change,
         decide::{Draft, counts::braked},
         ledger::{Cause, Entry, Kind, Stock, book},
-        moves::{REACH_MS, When, in_count},
-        order::Binding,
+        moves::{LastCount, REACH_MS, When, in_count},
         record::{HandCounted, HeldCount, Record},
         state::State,
     },
@@ -32,19 +31,19 @@ pub struct Judged {
 pub fn judge(state: &State, count: &ByHand, now: Timestamp) -> Result<(Vec<Judged>, Vec<LeftOut>), Refused> {
     let policies = state.policies().ok_or(Refused::NotConfigured)?;
     may_count(state, count.opening)?;
-    let mut seen = BTreeSet::new();
+    let mut seen: BTreeSet<(&Sku, &LocationId)> = BTreeSet::new();
     let (mut judged, mut left_out) = (Vec::new(), Vec::new());
     for line in &count.lines {
         makes_sense(policies, line, now)?;
-        if !seen.insert((&line.sku, &line.location)) {
-            let (sku, location) = (&line.sku, &line.location);
+        let (sku, location) = (state.canonical(&line.sku), &line.location);
+        if !seen.insert((sku, location)) {
             return Err(Refused::NotSo(format!("SKU `{sku}` is counted twice at `{location}`")));
         }
-        match one(state, count.measure, line)? {
+        let line = HandLine { sku: sku.clone(), ..line.clone() };
+        match one(state, count.measure, &line)? {
             Ok(line) => judged.push(line),
             Err(why) => {
-                let (sku, location) = (line.sku.clone(), line.location.clone());
-                left_out.push(LeftOut { sku, location, why });
+                left_out.push(LeftOut { sku: line.sku, location: line.location, why });
             }
         }
     }
@@ -139,9 +138,12 @@ fn makes_sense(policies: &Policies, line: &HandLine, now: Timestamp) -> Result<(
 
 fn one(state: &State, measure: Measure, line: &HandLine) -> Result<Result<Judged, Why>, Refused> {
     let Some(row) = state.skus.get(&line.sku) else { return Ok(Err(Why::NoSku)) };
+    if state.index.recipes.direct(&line.sku).is_some() {
+        return Ok(Err(Why::Bundle));
+    }
     let place = row.place(&line.location);
-    if let Some((held, _)) = place.and_then(|place| place.by_hand).filter(|(held, _)| *held > line.as_of) {
-        return Ok(Err(Why::CountedLater(held)));
+    if let Some(held) = place.and_then(|place| place.by_hand).filter(|held| held.as_of > line.as_of) {
+        return Ok(Err(Why::CountedLater(held.as_of)));
     }
     let from = row.known_from(&line.location);
     if line.as_of < from {
@@ -270,28 +272,23 @@ impl Draft<'_> {
         let (changed, deferred) = (tally.changed, tally.left_out.len());
         Ok(Reply::Counted { changed, deferred, held: None, unknown: 0 })
     }
+}
 
-    /// Returns the as-of and the measure of the count by a person that a line's stock goes back to, if it does.
-    pub(super) fn by_hand(&self, bound: &Binding) -> Option<(Timestamp, Measure)> {
-        let policies = self.state.policies()?;
-        let place = self.state.skus.get(&bound.sku)?.place(&bound.location)?;
-        place.by_hand.filter(|_| policies.counter_of(&bound.location).is_none())
-    }
+/// Returns what a count by a person says of the past of a place, where none but people count.
+pub(super) fn by_hand(state: &State, sku: &Sku, location: &LocationId) -> Option<LastCount> {
+    let policies = state.policies()?;
+    let place = state.skus.get(state.canonical(sku))?.place(location)?;
+    place.by_hand.filter(|_| policies.counter_of(location).is_none())
+}
 
-    /// Returns what takes back the part of an entry that the count by a person had taken in: a shipment from before the
-    /// count, told of after it, was missing on the shelf already.
-    pub(super) fn had(
-        &self,
-        bound: &Binding,
-        entry: Option<&Entry>,
-        when: When,
-    ) -> Result<Option<Entry>, Overflow> {
-        let (Some(count), Some(entry)) = (self.by_hand(bound), entry) else { return Ok(None) };
-        let quantity = in_count(count, entry.kind, entry.quantity, when).neg()?;
-        if quantity.is_zero() {
-            return Ok(None);
-        }
-        let after = book(entry.after, Kind::InCount, quantity)?;
-        Ok(Some(Entry { kind: Kind::InCount, quantity, after, ..entry.clone() }))
+/// Returns what takes back the part of an entry that the count by a person had taken in: a shipment from before the
+/// count, told of after it, was missing on the shelf already.
+pub(super) fn had(state: &State, entry: &Entry, when: When) -> Result<Option<Entry>, Overflow> {
+    let Some(count) = by_hand(state, &entry.sku, &entry.location) else { return Ok(None) };
+    let quantity = in_count(count, entry.kind, entry.quantity, when).neg()?;
+    if quantity.is_zero() {
+        return Ok(None);
     }
+    let after = book(entry.after, Kind::InCount, quantity)?;
+    Ok(Some(Entry { kind: Kind::InCount, quantity, after, ..entry.clone() }))
 }

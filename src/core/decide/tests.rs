@@ -8,6 +8,7 @@ mod convergence;
 mod counts;
 mod epoch;
 mod letters;
+mod made;
 mod missing;
 mod portions;
 mod returns;

@@ -106,6 +106,7 @@ fn left_out(line: LeftOut) -> LeftOutLine {
     let LeftOut { sku, location, why } = line;
     let reason = match why {
         Why::NoSku => "no_sku",
+        Why::Bundle => "bundle",
         Why::CountedLater(_) => "counted_later",
         Why::NotKnown(_) => "not_known",
     };

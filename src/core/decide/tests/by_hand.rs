@@ -359,7 +359,13 @@ impl Shelf {
                 }
             }
             Op::Change(n, to) => self.change(n, to, 1),
-            Op::Unship(n) => self.change(n, 3, -1),
+            Op::Unship(n) => {
+                // Told at once: of a parcel that came back and left again, its end alone would say nothing.
+                self.change(n, 3, -1);
+                if let Some((channel, order, _)) = self.pick(n) {
+                    self.world.push(channel, &order);
+                }
+            }
             Op::Feed(first) => self.world.feed(channel(first)),
             Op::Wait(millis) => self.world.now += millis,
             Op::Look => self.looks.push((self.world.now, self.units)),
