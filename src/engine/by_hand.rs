@@ -70,10 +70,8 @@ async fn one(ledger: &Ledger, request: Option<DeliveryId>, command: Command) -> 
         Some(request) => Command::Once { request, command: command.into() },
         None => command,
     };
-    match ledger.submit(command).await? {
-        Reply::CountedByHand(tally) => Ok(Some(tally)),
-        _ => Ok(None),
-    }
+    let Reply::CountedByHand(tally) = ledger.submit(command).await? else { return Ok(None) };
+    Ok(Some(tally))
 }
 
 /// A part goes by what is in it: the next try of the same request may be cut in another way.

@@ -81,10 +81,11 @@ async fn units(world: &World) -> i64 {
 /// Returns how many records of counts there are, none of which has too many lines.
 fn parts(world: &World) -> usize {
     let envelopes = world.store.records().expect("readable");
-    let counts = envelopes.iter().flat_map(|envelope| &envelope.records).filter_map(|record| match record {
-        Record::CountedByHand { places, .. } => Some(places.len()),
-        _ => None,
-    });
+    let size = |record: &Record| {
+        let Record::CountedByHand { places, .. } = record else { return None };
+        Some(places.len())
+    };
+    let counts = envelopes.iter().flat_map(|envelope| &envelope.records).filter_map(size);
     let sizes: Vec<usize> = counts.collect();
     assert!(sizes.iter().all(|size| *size <= LINES), "{sizes:?}");
     sizes.len()

@@ -119,10 +119,9 @@ impl Desk for FakeDesk {
     async fn try_count(&self, asked: Counting) -> Result<Tally, Failure> {
         let now = self.vitals().now;
         let mut state = self.state.lock().expect("unpoisoned").clone();
-        match decide(&mut state, Command::CountByHand(asked.count), now).1? {
-            Reply::CountedByHand(tally) => Ok(tally),
-            other => panic!("not counted: {other:?}"),
-        }
+        let reply = decide(&mut state, Command::CountByHand(asked.count), now).1?;
+        let Reply::CountedByHand(tally) = reply else { panic!("not counted: {reply:?}") };
+        Ok(tally)
     }
 
     async fn count(&self, asked: Counting) -> Result<Option<Tally>, Failure> {
@@ -130,10 +129,8 @@ impl Desk for FakeDesk {
         if let Some(request) = asked.request {
             command = Command::Once { request, command: command.into() };
         }
-        match self.submit(command).await? {
-            Reply::CountedByHand(tally) => Ok(Some(tally)),
-            _ => Ok(None),
-        }
+        let Reply::CountedByHand(tally) = self.submit(command).await? else { return Ok(None) };
+        Ok(Some(tally))
     }
 
     async fn preview_counted(&self, _: ByHand) -> Result<InitPreview, Failure> {

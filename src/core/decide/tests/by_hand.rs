@@ -10,7 +10,10 @@ use crate::{
         ledger::{Cause, Kind},
         moves::REACH_MS,
     },
-    model::{Abilities, Counter, DeliveryId, LocationId, Measure, Policies, Returns},
+    model::{
+        Abilities, Counter, DeliveryId, LocationId, Measure, Policies, Returns,
+        policy::{Part, Recipe},
+    },
 };
 
 /// An ERP that is told and does not count.
@@ -301,6 +304,52 @@ fn a_request_is_carried_out_once() {
     };
     assert!(world.run(torn.clone()).is_err());
     assert!(world.run(torn).is_err(), "what was refused was not carried out");
+}
+
+#[test]
+fn a_bundle_that_left_before_the_count_and_is_told_of_later_lowers_its_components_once() {
+    let parts = vec![Part { sku: sku("A"), units: q(2) }];
+    let bundles = vec![Recipe { bundle: sku("SET"), parts }];
+    let mut world = opened_with(Policies { bundles, ..uncounted() }, &["A"]);
+    world.list(SHOP, &["SET"]);
+    world.set_shown("SET", SHOP, 5);
+    world.buy(SHOP, "1", "SET", 1);
+    world.buy(SHOP, "2", "SET", 1);
+    world.change(SHOP, "1", [1, 0, 0, 1, 0], 0);
+    world.now += 1_000;
+    let as_of = world.now;
+    world.now += 1_000;
+    world.change(SHOP, "2", [1, 0, 0, 1, 0], 0);
+    count(&mut world, "A", 8, as_of);
+    world.push(SHOP, "1");
+    world.push(SHOP, "2");
+    assert_eq!(world.stock("A"), [6, 0, 0]);
+    let now = world.now;
+    assert_eq!(count(&mut world, "SET", 1, now).left_out[0].why, Why::Bundle);
+}
+
+#[test]
+fn a_sku_that_became_part_of_another_is_counted_with_it() {
+    let mut world = opened(&["A", "B"]);
+    world.buy(SHOP, "1", "B", 2);
+    world.change(SHOP, "1", [2, 0, 0, 2, 0], 0);
+    world.now += 1_000;
+    let counted = world.now;
+    count(&mut world, "B", 8, counted);
+    world.now += 1_000;
+    world.run(Command::Merge { from: sku("B"), into: sku("A") }).expect("merged");
+    assert_eq!(world.stock("A"), [18, 0, 0]);
+    world.push(SHOP, "1");
+    assert!(world.stock("A")[0] <= 18, "never more than there is: {:?}", world.stock("A"));
+    let tally = count(&mut world, "A", 18, counted);
+    assert!(matches!(tally.left_out[0].why, Why::NotKnown(_)), "what moved of both before is not known");
+    world.now += 1_000;
+    let now = world.now;
+    let twice = by_hand(vec![line("A", 9, now), line("B", 9, now)]);
+    assert!(world.run(Command::CountByHand(twice)).expect_err("refused").to_string().contains("twice"));
+    assert_eq!(count(&mut world, "B", 18, now).left_out.len(), 0);
+    assert_eq!(world.stock("A"), [18, 0, 0]);
+    world.index_is_true();
 }
 
 #[derive(Debug, Clone)]
