@@ -5,11 +5,13 @@
 
 mod check;
 mod client;
+mod commits;
 mod count;
 mod dead_letters;
 mod demo;
 mod failure;
 mod init;
+mod intents;
 mod lines;
 mod made;
 mod map;
@@ -107,6 +109,14 @@ enum Command {
     },
     /// Tell what was counted on a shelf: one SKU, or a file of them.
     Count(count::Count),
+    /// Set the most that a listing may show, or those of a file: all of it or nothing, lowers first.
+    Set(intents::Set),
+    /// Move stock between locations, or what may be shown between channels: all of it or nothing, lowers first.
+    Transfer(intents::Transfer),
+    /// Say that units of a transfer have arrived.
+    Receive(intents::Receive),
+    /// Show the stock changes that are on their way, and what was set and transferred; cancel one.
+    Commits(commits::Commits),
     /// Read a channel's orders, and an ERP's movements, now.
     Poll {
         /// All channels, if none is named.
@@ -166,6 +176,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Resume(resume) => pause::resume(&global, resume),
         Command::Returns { command } => returns::run(&global, command),
         Command::Count(count) => count::run(&global, count),
+        Command::Set(set) => intents::set(&global, set),
+        Command::Transfer(transfer) => intents::transfer(&global, transfer),
+        Command::Receive(receive) => intents::receive(&global, receive),
+        Command::Commits(commits) => commits::run(&global, &commits),
         Command::Poll { channel } => show::poll(&global, channel),
         Command::Checkpoint => show::checkpoint(&global),
     }

@@ -6,6 +6,7 @@
 mod admin;
 mod body;
 mod desk;
+mod intents;
 mod made;
 mod problem;
 mod public;

@@ -41,6 +41,15 @@ impl Bounds {
         }
         bounds
     }
+
+    /// Returns these bounds with at most `most`, if that is less.
+    pub fn at_most(self, most: Option<Quantity>) -> Bounds {
+        let max = match (self.max, most) {
+            (Some(max), Some(most)) => Some(max.min(most)),
+            (max, most) => max.or(most),
+        };
+        Bounds { max, ..self }
+    }
 }
 
 /// Returns what a listing should show of `free` units, that is of what is available less the safety stock.
@@ -80,5 +89,16 @@ mod tests {
         check([10, 0, 0, 0, 4], 4);
         check([3, 0, 0, 5, -1], 0);
         check([5, 0, 0, 5, -1], 5);
+    }
+
+    #[test]
+    fn an_allotment_only_ever_lowers_what_the_policy_allows() {
+        let most = |max: Option<i64>, allotted: Option<i64>| {
+            let bounds = Bounds { max: max.map(Quantity::new), ..Bounds::default() };
+            bounds.at_most(allotted.map(Quantity::new)).max.map(Quantity::units)
+        };
+        let all = [(None, None), (Some(5), None), (None, Some(3)), (Some(5), Some(3)), (Some(5), Some(9))];
+        let got = all.map(|(max, allotted)| most(max, allotted));
+        assert_eq!(got, [None, Some(5), Some(3), Some(3), Some(5)]);
     }
 }

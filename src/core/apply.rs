@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::{
     core::{
         index::Index,
+        intent::{self, Change, Line, Moving, Phase},
         ledger::{Booked, Cause, Entry},
         leg::{self, Leg, Writes},
         moves::{LastCount, Moves, When, absent_until, effect},
@@ -24,6 +25,8 @@ use crate::{
 const RECENT: usize = 6;
 /// How many open commits a SKU's row keeps; where more are open, those in the middle are told with the newest.
 const COMMITS: usize = 32;
+/// How many intents that have ended are kept for people to look at.
+const ENDED: usize = 200;
 
 /// Applies all records of the envelope at position `seq`.
 pub fn apply(state: &mut State, seq: Seq, envelope: &Envelope) {
@@ -136,6 +139,16 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         }
         Record::Paused { scope: PauseScope::Channel(channel), pause } => {
             state.change_channel(channel, |row| row.pause = *pause);
+        }
+        Record::Intent { id, change } => intended(state, *id, at, change),
+        Record::Allotted { rows } => {
+            for (listing, allotted) in rows {
+                state.change_sku(&listing.sku, |row| {
+                    if let Some(held) = row.listings.get_mut(usize::from(listing.at)) {
+                        held.allotted = *allotted;
+                    }
+                });
+            }
         }
         Record::Catalogued { channel }
         | Record::Fed { channel, .. }
@@ -267,6 +280,9 @@ fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry], absent: O
                     moves.note(entry.kind, entry.quantity, when);
                 }
             }
+            if entry.kind.transfers() {
+                row.transferred = seq;
+            }
             row.recent.push(Booked { seq, recorded_at: at, entry: entry.clone() });
             let surplus = row.recent.len().saturating_sub(RECENT);
             row.recent.drain(..surplus);
@@ -360,6 +376,7 @@ fn bound(state: &mut State, record: &Record) {
         ids: Identifiers::default(),
         by: *by,
         unwritable: None,
+        allotted: None,
         leg: None,
         writes: Writes::default(),
     });
@@ -370,6 +387,74 @@ fn bound(state: &mut State, record: &Record) {
         Some(held) => *held = after,
         None => row.listings.push(after),
     });
+}
+
+fn intended(state: &mut State, id: Seq, at: Timestamp, change: &Change) {
+    if let Change::Opened(opened) = change {
+        state.intents.insert(id, intent::Intent::clone(opened));
+        move_on_paper(state, id, true);
+    }
+    let Some(held) = state.intents.get_mut(&id) else { return };
+    match change {
+        Change::Opened(_) => {}
+        Change::Awaits(legs) => held.legs.extend(legs.iter().cloned()),
+        Change::Leg { n, step } => {
+            if let Some(leg) = usize::try_from(*n).ok().and_then(|n| held.legs.get_mut(n)) {
+                leg.step = *step;
+            }
+        }
+        Change::Moved { phase, undone } => {
+            (held.phase, held.since) = (*phase, at);
+            held.undone = undone.clone().or(held.undone.take());
+            if matches!(phase, Phase::Raising | Phase::RollingBack) {
+                move_on_paper(state, id, false);
+            }
+        }
+        Change::Received(lines) => {
+            for (n, units, gone) in lines {
+                let line = usize::try_from(*n).ok().and_then(|n| held.lines.get_mut(n));
+                if let Some(Line::Move { received, lost, .. }) = line {
+                    *received = received.add(*units).unwrap_or(*received);
+                    *lost = lost.add(*gone).unwrap_or(*lost);
+                }
+            }
+        }
+    }
+    state.index.await_legs(id, state.intents.get(&id), change);
+    state.dirty.insert(RowKey::Intent(id));
+    if matches!(change, Change::Moved { phase, .. } if phase.ended()) {
+        forget_ended(state);
+    }
+}
+
+/// Notes in the rows what goes from place to place on paper, or that it does no more.
+fn move_on_paper(state: &mut State, id: Seq, begins: bool) {
+    let Some(held) = state.intents.get(&id).filter(|held| !held.travels) else { return };
+    let moves = held.lines.iter().filter_map(|line| match line {
+        Line::Move { sku, quantity, from, to, .. } => {
+            let (from, to) = (from.clone(), to.clone());
+            Some((sku.clone(), Moving { intent: id, from, to, quantity: *quantity }))
+        }
+        Line::Allot { .. } => None,
+    });
+    for (sku, moving) in moves.collect::<Vec<_>>() {
+        state.change_sku(&sku, |row| {
+            if begins {
+                row.moving.push(moving);
+            } else {
+                row.moving.retain(|held| held.intent != id);
+            }
+        });
+    }
+}
+
+fn forget_ended(state: &mut State) {
+    let ended: Vec<Seq> =
+        state.intents.iter().filter(|(_, held)| held.phase.ended()).map(|(id, _)| *id).collect();
+    for id in ended.iter().take(ended.len().saturating_sub(ENDED)) {
+        state.intents.remove(id);
+        state.dirty.insert(RowKey::Intent(*id));
+    }
 }
 
 /// Tells whether every leg of a commit is seen live, or a later one in its place, or given up by a person.

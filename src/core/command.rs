@@ -8,6 +8,10 @@ use crate::{
     core::{
         allocation::Pause,
         circuit::Health,
+        intent::{
+            self,
+            ask::{Ask, Receipt},
+        },
         record::PauseScope,
         state::{AlertKey, ListingRef, Quarantined},
     },
@@ -188,6 +192,17 @@ pub enum Command {
         letter: DeadLetter,
         verdict: Verdict,
     },
+    /// What a person wants of several listings or places at once, all or nothing.
+    Intend(Box<Ask>),
+    /// A person wants an intent rolled back.
+    CancelIntent {
+        id: Seq,
+    },
+    /// Units of a transfer have come to where they were sent.
+    Receive {
+        id: Seq,
+        receipt: Receipt,
+    },
 }
 
 /// The most rows that one command may bring. A command is one record of the journal, which must fit it, and holds up
@@ -222,6 +237,7 @@ impl Command {
             Command::Unread { orders, .. } => (orders.len(), ROWS_MAX),
             Command::Map { rows } => (rows.len(), ROWS_MAX),
             Command::Recipes { rows } => (rows.iter().map(|(_, parts)| 1 + parts.len()).sum(), ROWS_MAX),
+            Command::Intend(ask) => (ask.rows.len(), intent::ask::ROWS_MAX),
             Command::Start { .. }
             | Command::NoOrder { .. }
             | Command::Fed { .. }
@@ -242,6 +258,8 @@ impl Command {
             | Command::Merge { .. }
             | Command::Rebind { .. }
             | Command::Returned { .. }
+            | Command::CancelIntent { .. }
+            | Command::Receive { .. }
             | Command::Dead { .. } => (0, ROWS_MAX),
         }
     }
@@ -397,6 +415,12 @@ pub enum Reply {
     Changed {
         changed: usize,
     },
+    /// An intent, and how far it is. `again`: the same was asked before.
+    Intent {
+        id: Seq,
+        phase: intent::Phase,
+        again: bool,
+    },
 }
 
 /// Why a command was not carried out. Nothing was recorded.
@@ -414,6 +438,12 @@ pub enum Refused {
     OutOfRange(String),
     #[error("{0}")]
     NotSo(String),
+    /// What is asked cannot be done, line by line.
+    #[error("{0}")]
+    Wrong(String),
+    /// It would change too much to be done without a person saying so.
+    #[error("the brake holds it: {0}")]
+    Braked(String),
     /// It would not fit one record of the journal.
     #[error("{rows} rows are too many for one command, at most {most} may be")]
     TooMany { rows: usize, most: usize },

@@ -9,6 +9,7 @@ pub mod by_hand;
 pub mod catalogue;
 pub mod counts;
 mod fence;
+pub mod intents;
 pub mod lane;
 mod listing;
 mod looks;
@@ -44,6 +45,7 @@ pub fn decide(
     }
     let mut draft = Draft { seq: state.seq.next(), state, now, records: Vec::new() };
     let reply = draft.run(command);
+    draft.drive_intents();
     let Draft { records, seq, .. } = draft;
     debug_assert!(reply.is_ok() || records.is_empty(), "a refused command records nothing: {reply:?}");
     if records.is_empty() {
@@ -113,6 +115,9 @@ impl Draft<'_> {
                 self.returned(&sku, location.as_ref(), quantity, fate, note)
             }
             Command::Dead { letter, verdict } => self.dead(letter, verdict),
+            Command::Intend(ask) => self.intend(&ask),
+            Command::CancelIntent { id } => self.cancel_intent(id),
+            Command::Receive { id, receipt } => self.receive(id, &receipt),
         }
     }
 

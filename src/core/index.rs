@@ -3,6 +3,7 @@
 //! Never stored. [`Index::of_row`] and [`Index::of_order`] say what a row contributes; replacing what it did by
 //! what it does keeps the index true.
 
+mod intents;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ pub struct Index {
     opened: usize,
     /// What SKUs are made of, by the configuration and by their rows.
     pub recipes: Recipes,
+    awaited: intents::Awaited,
 }
 
 /// Which row of the mapping tables, by how much it counts: the configured ones from the last to the first, then the
@@ -320,6 +322,9 @@ impl Index {
             (*at, channel.clone(), delivery.clone())
         };
         index.deliveries = state.deliveries.iter().map(delivery).collect();
+        for (id, intent) in &state.intents {
+            index.awaited.put(*id, intent);
+        }
         state.index = index;
     }
 }

@@ -111,7 +111,11 @@ pub fn effect(measure: Measure, kind: Kind, quantity: Quantity) -> Quantity {
         | Kind::Adjustment
         | Kind::Correction
         | Kind::Restock
-        | Kind::Discard => {}
+        | Kind::Discard
+        | Kind::TransferOut
+        | Kind::Incoming
+        | Kind::TransferIn
+        | Kind::TransferLost => {}
     }
     let stock = book(Stock::default(), kind, quantity).unwrap_or_default();
     match measure {
@@ -151,6 +155,9 @@ impl Moves {
     /// Takes a movement in, and forgets what no count can ask for any more.
     pub fn note(&mut self, kind: Kind, quantity: Quantity, when: When) {
         let forget = when.recorded.plus_millis(-REACH_MS);
+        // Units may have arrived before somebody said so, and have been counted.
+        let absent = if kind == Kind::TransferIn { Timestamp::ZERO } else { when.absent };
+        let when = When { absent, ..when };
         for (measure, moved) in [(Measure::OnHand, &mut self.on_hand), (Measure::Free, &mut self.free)] {
             let effect = effect(measure, kind, quantity);
             let raises = effect > Quantity::ZERO;
@@ -268,6 +275,8 @@ mod tests {
         check(Kind::Discard, 2, [60, 60], [8, 10]);
         check(Kind::Restock, 2, [60, 60], [10, 12]);
         check(Kind::Count, 5, [60, 60], [10, 10]);
+        check(Kind::TransferOut, 2, [60, 60], [8, 8]);
+        check(Kind::TransferOut, -2, [60, 60], [12, 12]); // put back
     }
 
     #[test]
@@ -289,6 +298,13 @@ mod tests {
             assert!(told <= came - went, "as of {as_of}: {told} is more than {}", came - went);
             assert!(told >= came - went - 60, "as of {as_of}: {told} is far less than {}", came - went);
         }
+    }
+
+    #[test]
+    fn units_that_arrive_from_another_place_may_have_been_counted_there() {
+        let mut moves = Moves::default();
+        moves.note(Kind::TransferIn, q(2), When::at(ms(60), ms(60)));
+        assert_eq!(moves.after(Measure::OnHand, ms(50)), Some(q(0)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
     core::{
         allocation::Pause,
         circuit::Circuit,
+        intent,
         ledger::Entry,
         leg::{Leg, Writes},
         order::Order,
@@ -197,6 +198,15 @@ pub enum Record {
     Unquarantined {
         id: Seq,
     },
+    /// A person's intent was opened, or has come further.
+    Intent {
+        id: Seq,
+        change: intent::Change,
+    },
+    /// The most that listings may show. `None`: no such limit.
+    Allotted {
+        rows: Vec<(ListingRef, Option<Quantity>)>,
+    },
     /// An alert's new state; `None`: over, and people know it.
     Alert {
         key: AlertKey,
@@ -306,6 +316,8 @@ pub enum AlertKind {
     PostingLate,
     /// Differences that a person is asked about.
     Drift,
+    /// A person's intent does not get on, or was rolled back.
+    Intent,
 }
 
 impl AlertKind {
@@ -321,6 +333,7 @@ impl AlertKind {
             AlertKind::FeedLate => "feed_late",
             AlertKind::PostingLate => "posting_late",
             AlertKind::Drift => "drift",
+            AlertKind::Intent => "intent",
         }
     }
 }

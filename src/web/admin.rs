@@ -38,7 +38,7 @@ const BODY_MAX: usize = 64 << 20;
 const LIMIT: usize = 1_000;
 const LIMIT_MAX: usize = 10_000;
 /// The longest note that a person leaves in the journal, in bytes.
-const NOTE_MAX: usize = 500;
+pub(super) const NOTE_MAX: usize = 500;
 
 pub(super) type Asked = State<Arc<dyn Desk>>;
 pub(super) type Told<T> = Result<Json<T>, Answer>;
@@ -66,6 +66,7 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/count/opening/preview", post(count::preview_opening))
         .route("/v1/init/preview", post(preview))
         .route("/v1/init/apply", post(initialise))
+        .merge(crate::web::intents::routes())
         .fallback(nothing)
         .method_not_allowed_fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -90,7 +91,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Answer> {
 }
 
 /// Reads a part of a path.
-fn id<T: std::str::FromStr>(text: &str) -> Result<T, Answer>
+pub(super) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Answer>
 where
     T::Err: ToString,
 {

@@ -6,6 +6,7 @@
 //!
 //! Long by design: it is the whole vocabulary of the API in one place.
 
+pub mod intents;
 pub mod made;
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -209,6 +210,9 @@ pub struct PlaceView {
     pub committed: Quantity,
     pub reserved: Quantity,
     pub available: Quantity,
+    /// On its way here from another place, not for sale yet.
+    #[serde(default)]
+    pub incoming: Quantity,
     /// The opening count. `None`: there was none, and nothing is shown of this place.
     pub opened: Option<OpenedView>,
 }
@@ -231,6 +235,9 @@ pub struct ListingView {
     pub by: FulfilledBy,
     /// Why it is never written, if so.
     pub unwritable: Option<String>,
+    /// The most that it may show, by a person's word. `None`: no such limit.
+    #[serde(default)]
+    pub allotted: Option<Quantity>,
     /// The leg's state; `None`: nothing was ever to be shown.
     pub state: Option<String>,
     pub desired: Option<Quantity>,
@@ -282,7 +289,7 @@ pub struct EntryView {
     pub seq: Seq,
     pub location: LocationId,
     /// `sale`, `cancel`, `write_off`, `ship`, `return`, `return_quarantined`, `count`, `adjustment`, `correction`,
-    /// `baseline`.
+    /// `baseline`, `transfer_out`, `incoming`, `transfer_in`, `transfer_lost`.
     pub kind: String,
     pub quantity: Quantity,
     /// What it came from, for people: `order main:1001 line 1`, `count by erp as of ...`.

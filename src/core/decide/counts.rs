@@ -16,7 +16,7 @@ use crate::{
         posting::{self, Item, Step},
         record::{HeldCount, Record},
         share::Share,
-        state::State,
+        state::{SkuRow, State},
     },
     model::{
         ChannelId, Counter, Identifiers, LocationId, OrderKey, Overflow, Quantity, Seq, Sku, Timestamp,
@@ -180,15 +180,17 @@ impl Judge<'_> {
         Ok((judged, deferred))
     }
 
-    /// Tells whether a posting that moves the SKU was, or may have been, under way while the counter was read.
+    /// Tells whether a posting or a transfer that moves the SKU was, or may have been, under way while the counter was
+    /// read.
     fn being_told(&self, counter: &ChannelId, sku: &Sku, begun: Seq) -> bool {
         let under_way = |key: &OrderKey| {
             let posting = self.state.orders.get(key).and_then(|order| order.posting(counter));
             posting.is_some_and(|p| p.unsure || matches!(p.step, Step::InFlight { .. }))
         };
+        // So is a transfer: of what moves, nobody can say which part the counter has seen where (I10).
+        let moves = |row: &SkuRow| row.posted > begun || row.transferred > begun || !row.moving.is_empty();
         self.state.known_as(sku).iter().any(|sku| {
-            self.state.skus.get(sku).is_some_and(|row| row.posted > begun)
-                || self.state.index.unposted(sku).any(under_way)
+            self.state.skus.get(sku).is_some_and(moves) || self.state.index.unposted(sku).any(under_way)
         })
     }
 

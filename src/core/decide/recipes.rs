@@ -10,6 +10,7 @@ use crate::{
     core::{
         command::{ROWS_MAX, Refused, Reply},
         decide::{Draft, catalogue::LISTINGS_MAX},
+        intent::{Intent, Line},
         ledger::{Cause, Entry, Kind, Stock, book},
         leg,
         mapping::{Resolved, resolve},
@@ -84,6 +85,7 @@ impl Draft<'_> {
         if from == into {
             return not_so(format!("{from} is {into} already"));
         }
+        self.not_intended(&from)?;
         let recipes = &self.state.index.recipes;
         if let Some(bundle) = [&from, &into].into_iter().find(|sku| recipes.direct(sku).is_some()) {
             return not_so(match self.made(bundle) {
@@ -116,6 +118,23 @@ impl Draft<'_> {
         Ok(Reply::Changed { changed: 1 })
     }
 
+    /// Fails while something that a person wants of a SKU is under way: it goes by the SKU's listings and places.
+    fn not_intended(&self, sku: &Sku) -> Result<(), Refused> {
+        let names = |intent: &Intent| {
+            intent.lines.iter().any(|line| match line {
+                Line::Allot { listing, .. } => listing.sku == *sku,
+                Line::Move { sku: of, .. } => of == sku,
+            })
+        };
+        let open = self.state.intents.iter().find(|(_, intent)| !intent.phase.ended() && names(intent));
+        match open {
+            Some((id, _)) => Err(Refused::NotSo(format!(
+                "`{id}` of `evenkeel commits` is under way for {sku}; let it end first"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Returns the entries that carry all stock of one SKU over to another.
     fn carried(&self, from: &Sku, into: &Sku) -> Result<Vec<Entry>, Overflow> {
         let mut entries = Vec::new();
@@ -125,7 +144,8 @@ impl Draft<'_> {
         };
         let places = self.state.skus.get(from).map(|row| row.stock.as_slice()).unwrap_or_default();
         for place in places {
-            let Stock { on_hand, committed, reserved } = place.stock;
+            // Nothing is on its way: while a transfer is under way, nothing is merged.
+            let Stock { on_hand, committed, reserved, incoming: _ } = place.stock;
             let moves = [
                 (Kind::Sale, committed),
                 (Kind::ReturnQuarantined, reserved),
@@ -183,6 +203,7 @@ impl Draft<'_> {
             let why = "a write of it is under way; say it again in a moment";
             return Err(Refused::NotSo(why.to_owned()));
         }
+        self.not_intended(&old.sku)?;
         let at = u16::try_from(count).ok().filter(|at| usize::from(*at) < LISTINGS_MAX);
         let at = at.ok_or_else(|| Refused::NotSo(format!("{sku} has {LISTINGS_MAX} listings already")))?;
         let moved = self.lines_of(channel, &old);

@@ -7,6 +7,7 @@ mod by_hand;
 mod convergence;
 mod counts;
 mod epoch;
+mod intents;
 mod letters;
 mod made;
 mod missing;

@@ -49,6 +49,7 @@ fn place(place: &Place) -> PlaceView {
         on_hand: stock.on_hand,
         committed: stock.committed,
         reserved: stock.reserved,
+        incoming: stock.incoming,
         // Balances that are booked are in range, and so is their difference.
         available: stock.available().unwrap_or(Quantity::ZERO),
         opened,
@@ -66,6 +67,7 @@ fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> 
         ids: ids_of(&held.ids),
         by: held.by,
         unwritable: held.unwritable.as_deref().map(str::to_owned),
+        allotted: held.allotted,
         state: leg.map(|leg| leg.name().to_owned()),
         desired: leg.map(|leg| leg.quantity),
         revision: leg.map(|leg| leg.revision),
@@ -107,6 +109,9 @@ fn entry(booked: &Booked) -> EntryView {
         }
         Cause::Operator { note } => (format!("a person: {note}"), None),
         Cause::Merged { from, into } => (format!("{from} was merged into {into}"), None),
+        Cause::Intent { intent } => {
+            (format!("transfer {intent}; see `evenkeel commits --intent {intent}`"), None)
+        }
     };
     EntryView {
         seq: booked.seq,

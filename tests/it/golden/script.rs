@@ -10,6 +10,7 @@ use evenkeel::{
         apply,
         command::{Count, DeadLetter, Verdict},
         decide,
+        intent::{Change, Intent, Leg as IntentLeg, Line, Phase, Step as LegStep, Undone, Way},
         ledger::{Cause, Entry, Kind, Stock, book},
         leg::{Leg, Sent, State as LegState, Writes},
         posting::{Item, PostState, Step},
@@ -446,9 +447,73 @@ impl Story {
         self.record(vec![adjusted(&self.state, self.now)]);
         self.record(vec![counted_by_hand(&self.state, self.now)]);
         self.record(vec![held_by_hand(self.now)]);
+        self.intends_by_hand();
         let through = ms(self.now);
         self.run(Command::FedThrough { channel: ch("shop"), through });
         self.run(Command::Tick);
+    }
+}
+
+impl Story {
+    /// Intents as they come to each phase, for each reason.
+    fn intends_by_hand(&mut self) {
+        let listing = self.listing("HAT", "shop");
+        let place = |name| LocationId::new(name).expect("a name");
+        let (received, lost) = (Quantity::ZERO, Quantity::ZERO);
+        let lines = vec![
+            Line::Allot { listing: listing.clone(), before: None, after: Some(Quantity::new(4)) },
+            Line::Move {
+                sku: sku("CAP"),
+                quantity: Quantity::new(3),
+                from: wh(),
+                to: place("store"),
+                received,
+                lost,
+            },
+        ];
+        let undones = [
+            Undone::Refused { listing: listing.clone(), reason: "it says no".to_owned() },
+            Undone::Cancelled,
+            Undone::Expired,
+        ];
+        for n in 0..4_usize {
+            let id = self.state.seq.next();
+            let intent = Intent {
+                lines: lines.clone(),
+                travels: n == 3,
+                seen_is_enough: n == 2,
+                until: (n == 1).then(|| ms(self.now + 1)),
+                note: "by hand".to_owned(),
+                request: Some(format!("r{n}")),
+                phase: Phase::Lowering,
+                opened_at: ms(self.now),
+                since: ms(self.now),
+                undone: None,
+                legs: Vec::new(),
+            };
+            let leg = |way, step| IntentLeg { listing: listing.clone(), way, revision: from(json!(2)), step };
+            let legs = vec![
+                leg(Way::Lower, LegStep::Waiting),
+                leg(Way::Raise, LegStep::GivenUp),
+                leg(Way::PutBack, LegStep::Settled),
+            ];
+            let seen = LegStep::Seen { at: ms(self.now) };
+            let phases = match undones.get(n) {
+                Some(undone) => vec![(Phase::RollingBack, Some(undone.clone())), (Phase::RolledBack, None)],
+                None => vec![(Phase::InTransit, None), (Phase::Raising, None), (Phase::Done, None)],
+            };
+            let moved = phases.into_iter().map(|(phase, undone)| Change::Moved { phase, undone });
+            let changes =
+                [Change::Opened(Box::new(intent)), Change::Awaits(legs), Change::Leg { n: 0, step: seen }]
+                    .into_iter()
+                    .chain([Change::Received(vec![(1, Quantity::new(2), Quantity::new(1))])])
+                    .chain(moved);
+            self.record(changes.map(|change| Record::Intent { id, change }).collect());
+        }
+        self.record(vec![
+            Record::Allotted { rows: vec![(listing.clone(), Some(Quantity::new(4)))] },
+            Record::Allotted { rows: vec![(listing, None)] },
+        ]);
     }
 }
 
@@ -545,11 +610,12 @@ fn entries(state: &State, now: i64) -> Record {
         Cause::Order { order: order.clone(), line: LineId::new("1").expect("an id") },
         Cause::Count { counter: ch("erp"), as_of: ms(now) },
         Cause::Operator { note: "found one".to_owned() },
+        Cause::Intent { intent: Seq(7) },
     ];
     let entries = EVERY_ENTRY.iter().enumerate().map(|(n, kind)| {
         let (kind, quantity) = (*kind, Quantity::new(1));
         after = book(after, kind, quantity).expect("small");
-        let (sku, location, cause) = (of.clone(), location.clone(), causes[n % 3].clone());
+        let (sku, location, cause) = (of.clone(), location.clone(), causes[n % 4].clone());
         Entry { sku, location, kind, quantity, cause, event_at: ms(now), after }
     });
     let entries = entries.collect();

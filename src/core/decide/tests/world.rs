@@ -269,6 +269,7 @@ impl World {
         assert_eq!(a.table, b.table);
         assert_eq!(a.alerts, b.alerts);
         assert_eq!((&a.held, &a.quarantine, &a.unmatched), (&b.held, &b.quarantine, &b.unmatched));
+        assert_eq!(a.intents, b.intents);
         assert_eq!(a.index, b.index);
     }
 
