@@ -97,7 +97,16 @@ pub(crate) fn fill(state: &mut State, policies: Policies, skus: usize, mut keep:
             |n| CountLine { ids: ids("erp", n), location: location.clone(), quantity: Quantity::new(STOCK) };
         let (counter, measure, begun) = (channel("erp"), Measure::OnHand, state.seq);
         let lines = page(from).map(line).collect();
-        let count = Count { counter, measure, as_of: now, begun, lines, opening: true, absent: Vec::new() };
+        let count = Count {
+            counter,
+            measure,
+            as_of: now,
+            begun,
+            lines,
+            opening: true,
+            absent: Vec::new(),
+            set: Default::default(),
+        };
         say(state, Command::Count(count), now);
     }
     say(state, Command::Initialise, now);

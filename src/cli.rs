@@ -7,13 +7,16 @@ mod backup;
 mod check;
 mod client;
 mod commits;
+mod count;
 mod dead_letters;
 mod demo;
 mod failure;
 mod init;
 mod intents;
+mod lines;
 mod made;
 mod map;
+mod once;
 mod pause;
 mod print;
 mod returns;
@@ -105,6 +108,8 @@ enum Command {
         #[command(subcommand)]
         command: returns::Returns,
     },
+    /// Tell what was counted on a shelf: one SKU, or a file of them.
+    Count(count::Count),
     /// Set the most that a listing may show, or those of a file: all of it or nothing, lowers first.
     Set(intents::Set),
     /// Move stock between locations, or what may be shown between channels: all of it or nothing, lowers first.
@@ -177,6 +182,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Pause(pause) => pause::pause(&global, pause),
         Command::Resume(resume) => pause::resume(&global, resume),
         Command::Returns { command } => returns::run(&global, command),
+        Command::Count(count) => count::run(&global, count),
         Command::Set(set) => intents::set(&global, set),
         Command::Transfer(transfer) => intents::transfer(&global, transfer),
         Command::Receive(receive) => intents::receive(&global, receive),

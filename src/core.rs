@@ -24,6 +24,7 @@ pub mod intent;
 pub mod ledger;
 pub mod leg;
 pub mod mapping;
+pub mod moves;
 pub mod order;
 pub mod posting;
 pub mod recipe;

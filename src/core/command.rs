@@ -1,6 +1,6 @@
 //! What the state can be asked to do, and what it answers.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +108,18 @@ pub enum Command {
     HoldCount {
         count: Count,
         why: String,
+    },
+    /// A count by a person.
+    CountByHand(ByHand),
+    /// A count by a person that the brake holds as a whole.
+    HoldByHand {
+        count: ByHand,
+        why: String,
+    },
+    /// Something that a person asked for, which is done once however often it is asked for with this id.
+    Once {
+        request: DeliveryId,
+        command: Box<Command>,
     },
     /// Takes over some lines of a held count; with the last of them the count is released.
     ReleasePart {
@@ -238,6 +250,9 @@ impl Command {
                 (policies.overrides.len() + policies.mapping.table.len(), WHOLE_MAX)
             }
             Command::HoldCount { count, .. } => (count.lines.len(), WHOLE_MAX),
+            Command::HoldByHand { count, .. } => (count.lines.len(), WHOLE_MAX),
+            Command::CountByHand(count) => (count.lines.len(), ROWS_MAX),
+            Command::Once { command, .. } => command.rows(),
             Command::Count(count) | Command::CountPart(count) => (count.lines.len(), ROWS_MAX),
             Command::ReleasePart { lines, .. } => (lines.len(), ROWS_MAX),
             Command::Push { orders, fetch, look, .. } => (
@@ -295,6 +310,80 @@ pub struct Count {
     pub opening: bool,
     /// Orders that a look-up after the read still found without their raising movements (cancel, return).
     pub absent: Vec<OrderKey>,
+    /// The locations that it tells of together, if they are several: of a SKU that lacks one of them, nothing is raised.
+    pub set: BTreeSet<LocationId>,
+}
+
+/// A count by a person, who knows nothing of our orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByHand {
+    pub measure: Measure,
+    pub lines: Vec<HandLine>,
+    /// Opens stock before there is any.
+    pub opening: bool,
+    /// Whoever counted has seen what the brake says, and means it.
+    pub believed: bool,
+}
+
+/// What a person counted of one SKU at one location.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HandLine {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub quantity: Quantity,
+    pub as_of: Timestamp,
+    /// Why, or by whom, for the journal.
+    pub note: String,
+}
+
+/// How many of its changes a tally names.
+pub const NAMED: usize = 20;
+
+/// What a count by a person does, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Stocks (of a SKU at a location) that change, and that do not.
+    pub changed: usize,
+    pub unchanged: usize,
+    pub up: usize,
+    pub down: usize,
+    pub up_units: Quantity,
+    pub down_units: Quantity,
+    /// Stocks that had units and have none any more.
+    pub zeroed: usize,
+    /// Stocks that had no opening count.
+    pub opened: usize,
+    /// Some of the stocks that change: what is on hand before and after.
+    pub some: Vec<(Sku, LocationId, Quantity, Quantity)>,
+    /// What is left out.
+    pub left_out: Vec<LeftOut>,
+    /// The count is held, or would be, for this reason.
+    pub brake: Option<String>,
+    /// The held count.
+    pub held: Option<Seq>,
+}
+
+/// A counted line that nothing comes of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub why: Why,
+}
+
+/// Why nothing comes of a counted line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    #[error("no SKU is called so")]
+    NoSku,
+    #[error("it is a bundle and has no stock of its own: count its components")]
+    Bundle,
+    /// It was counted later already, as of this moment.
+    #[error("a later count of it was taken over already")]
+    CountedLater(Timestamp),
+    /// What moved is known from this moment on.
+    #[error("what moved there since then is not known: count it again")]
+    NotKnown(Timestamp),
 }
 
 /// Something that waits for a person.
@@ -352,6 +441,7 @@ pub enum Reply {
         held: Option<Seq>,
         unknown: usize,
     },
+    CountedByHand(Tally),
     Catalogue {
         bound: usize,
         unmatched: usize,

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod answers;
+pub mod by_hand;
 pub mod catalogue;
 pub mod counts;
 mod fence;
@@ -13,6 +14,7 @@ pub mod lane;
 mod listing;
 mod looks;
 mod missing;
+mod once;
 mod operator;
 mod orders;
 mod postings;
@@ -91,6 +93,9 @@ impl Draft<'_> {
             Command::Count(count) => self.count(&count),
             Command::CountPart(count) => self.count_part(&count),
             Command::HoldCount { count, why } => self.hold_whole(&count, why),
+            Command::CountByHand(count) => self.count_by_hand(&count),
+            Command::HoldByHand { count, why } => self.hold_by_hand(&count, why),
+            Command::Once { request, command } => self.once(request, *command),
             Command::ReleasePart { id, lines } => self.release_part(id, lines),
             Command::CountedThrough { channel, through } => {
                 self.note(Record::CountedThrough { channel, through })

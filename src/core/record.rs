@@ -21,8 +21,8 @@ use crate::{
         state::{Alert, AlertKey, Fed, ListingRef, Quarantined, Unmatched},
     },
     model::{
-        ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderKey, Policies, Quantity,
-        Revision, Seq, Sku, Timestamp, policy::MappingRow,
+        ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderKey, Policies,
+        Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
     },
 };
 
@@ -79,10 +79,16 @@ pub enum Record {
     },
     /// A count was taken over.
     Counted {
-        counter: ChannelId,
+        counter: Counter,
         as_of: Timestamp,
         measure: Measure,
         opened: Vec<(Sku, LocationId)>,
+        entries: Vec<Entry>,
+    },
+    /// A person counted: what is on hand at each place follows from it, whether or not that is a difference.
+    CountedByHand {
+        measure: Measure,
+        places: Vec<HandCounted>,
         entries: Vec<Entry>,
     },
     /// A person moved stock.
@@ -219,6 +225,7 @@ impl Record {
         match self {
             Record::Order { entries, .. }
             | Record::Counted { entries, .. }
+            | Record::CountedByHand { entries, .. }
             | Record::Adjusted { entries } => entries,
             _ => &[],
         }
@@ -262,10 +269,21 @@ pub enum PauseScope {
     Sku(Sku),
 }
 
+/// A place that a person has counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandCounted {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub as_of: Timestamp,
+    /// Whether it has no opening count but this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opens: bool,
+}
+
 /// A count that waits for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldCount {
-    pub counter: ChannelId,
+    pub counter: Counter,
     pub measure: Measure,
     pub as_of: Timestamp,
     pub begun: Seq,
@@ -274,6 +292,12 @@ pub struct HeldCount {
     /// What a later count has told of since, so that these lines say nothing any more.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub outdated: BTreeSet<(Sku, LocationId)>,
+    /// What a person has taken off the shelf since it was held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<(Sku, LocationId, Quantity)>,
+    /// The as-of and the note of each line, for a count by a person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_hand: Vec<(Timestamp, String)>,
 }
 
 /// What people are alerted about.

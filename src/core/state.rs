@@ -16,13 +16,14 @@ use crate::{
         intent::{Intent, Moving},
         ledger::{Booked, Stock},
         leg::{Leg, Writes},
+        moves::{LastCount, Moves},
         order::Order,
         recipe::Made,
         record::{AlertKind, HeldCount},
     },
     model::{
-        CatalogueItem, ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, Mode, OrderKey,
-        Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
+        CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, Mode,
+        OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
     },
 };
 
@@ -143,13 +144,19 @@ pub struct Place {
     pub stock: Stock,
     /// The opening count, once there was one. Before it nothing is shown anywhere.
     pub opened: Option<Opened>,
+    /// The latest count by a person, where no other came after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<LastCount>,
+    /// What moved lately, where people count. `None`: a channel counts, or nothing moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moves: Option<Box<Moves>>,
 }
 
 /// An opening count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     pub as_of: Timestamp,
-    pub counter: ChannelId,
+    pub counter: Counter,
     pub measure: Measure,
 }
 
@@ -368,10 +375,17 @@ impl SkuRow {
 
     pub fn place_mut(&mut self, location: &LocationId) -> &mut Place {
         let at = self.stock.iter().position(|place| place.location == *location).unwrap_or_else(|| {
-            self.stock.push(Place { location: location.clone(), stock: Stock::default(), opened: None });
+            self.stock.push(Place::new(location.clone()));
             self.stock.len() - 1
         });
         &mut self.stock[at]
+    }
+
+    /// Returns from when on all that moved at a place is known.
+    pub fn known_from(&self, location: &LocationId) -> Timestamp {
+        let Some(place) = self.place(location) else { return Timestamp::ZERO };
+        let last = || self.recent.last().map_or(Timestamp::ZERO, |booked| booked.recorded_at);
+        place.moves.as_ref().map_or_else(last, |moves| moves.from)
     }
 
     /// Returns what is available over the locations named, and whether all of them are open.
@@ -388,6 +402,12 @@ impl SkuRow {
             sum = sum.add(moving.quantity)?;
         }
         Ok(opened.then_some(sum))
+    }
+}
+
+impl Place {
+    pub fn new(location: LocationId) -> Place {
+        Place { location, stock: Stock::default(), opened: None, by_hand: None, moves: None }
     }
 }
 

@@ -9,8 +9,12 @@ use tokio::time::{Instant, timeout};
 use crate::{
     clock::Clock,
     connectors::Push,
-    core::{Command, Reply},
+    core::{
+        Command, Reply,
+        command::{ByHand, Tally},
+    },
     engine::{
+        by_hand,
         init::Opening,
         intake::Intake,
         ledger::{self, Ledger},
@@ -20,7 +24,7 @@ use crate::{
     model::{ChannelId, Seq},
     telemetry::Metrics,
     web::{
-        self, Failure, Read, Taken, Vitals,
+        self, Counting, Failure, Read, Taken, Vitals,
         view::{InitDone, InitPreview},
     },
 };
@@ -91,6 +95,22 @@ impl web::Desk for Handles {
 
     async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure> {
         self.opening.initialise(from).await
+    }
+
+    async fn try_count(&self, asked: Counting) -> Result<Tally, Failure> {
+        Ok(by_hand::preview(&self.ledger, self.clock.now(), asked).await?)
+    }
+
+    async fn count(&self, asked: Counting) -> Result<Option<Tally>, Failure> {
+        Ok(by_hand::count(&self.ledger, self.clock.now(), asked).await?)
+    }
+
+    async fn preview_counted(&self, count: ByHand) -> Result<InitPreview, Failure> {
+        self.opening.preview_counted(count).await
+    }
+
+    async fn initialise_counted(&self, count: ByHand) -> Result<InitDone, Failure> {
+        self.opening.initialise_counted(count).await
     }
 
     async fn figures(&self) -> String {

@@ -17,16 +17,16 @@ use crate::{
         ledger::Cause,
         order::Order,
         record::HeldCount,
-        state::{Alert, AlertKey, ChannelRow, Quarantined, RowKey, SkuRow, State, Unmatched},
+        state::{Alert, AlertKey, ChannelRow, Opened, Quarantined, RowKey, SkuRow, State, Unmatched},
     },
     model::{
-        ChannelId, DeliveryId, Identifiers, LocationId, OrderKey, Policies, Seq, Sku, Timestamp,
+        ChannelId, Counter, DeliveryId, Identifiers, LocationId, OrderKey, Policies, Seq, Sku, Timestamp,
         policy::MappingRow,
     },
 };
 
 /// The version of the rows: those of another version are built anew from the journal.
-pub const ROWS_VERSION: u32 = 1;
+pub const ROWS_VERSION: u32 = 2;
 /// The longest piece of a value.
 const PIECE: usize = 60 * 1024;
 
@@ -218,8 +218,8 @@ impl Loading {
     fn share(&mut self, sku: &Sku, row: &mut SkuRow) {
         for place in &mut row.stock {
             shared(&mut self.locations, &mut place.location);
-            if let Some(opened) = &mut place.opened {
-                shared(&mut self.channels, &mut opened.counter);
+            if let Some(Opened { counter: Counter::Channel(counter), .. }) = &mut place.opened {
+                shared(&mut self.channels, counter);
             }
         }
         for listing in &mut row.listings {

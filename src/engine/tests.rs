@@ -2,6 +2,7 @@
 
 mod alerts;
 mod behind;
+mod by_hand;
 mod checkpoint;
 mod counter;
 mod doors;

@@ -1,5 +1,7 @@
 //! The admin API. Who can open the socket may do everything; there is no other check.
 
+mod count;
+
 use std::sync::Arc;
 
 use axum::{
@@ -15,7 +17,7 @@ use tracing::info;
 
 use crate::{
     core::{Command, Reply, allocation::Pause, command::Verdict, record::PauseScope},
-    model::{ChannelId, OrderId, OrderKey, Sku, policy::MappingRow},
+    model::{ChannelId, LocationId, OrderId, OrderKey, Quantity, Sku, policy::MappingRow},
     web::{
         Desk,
         desk::ask,
@@ -63,6 +65,10 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/returns", get(returns).post(returned))
         .route("/v1/poll", post(poll))
         .route("/v1/checkpoint", post(checkpoint))
+        .route("/v1/count", post(count::count))
+        .route("/v1/count/preview", post(count::preview))
+        .route("/v1/count/opening", post(count::open))
+        .route("/v1/count/opening/preview", post(count::preview_opening))
         .route("/v1/init/preview", post(preview))
         .route("/v1/init/apply", post(initialise))
         .merge(crate::web::intents::routes())
@@ -373,16 +379,34 @@ async fn returns(State(desk): Asked, asked: Result<Query<ReturnsQuery>, QueryRej
 }
 
 async fn returned(State(desk): Asked, body: Bytes) -> Told<ReturnedDone> {
-    let ReturnedRequest { sku, location, quantity, fate, note } = read(&body)?;
+    let ReturnedRequest { sku, location, quantity, fate, note, request } = read(&body)?;
     if note.len() > NOTE_MAX {
         return Err(Answer::bad(format!("a note has at most {NOTE_MAX} bytes"), "shorten it"));
     }
-    let command = Command::Returned { sku: sku.clone(), location, quantity, fate, note };
+    let (of, named) = (sku.clone(), location.clone());
+    let mut command = Command::Returned { sku: of, location, quantity, fate, note };
+    if let Some(request) = count::request(request)? {
+        command = Command::Once { request, command: command.into() };
+    }
     let Reply::Returned { location, quantity, left } = desk.submit(command).await? else {
-        unreachable!("returned units are answered with what is left")
+        return returned_before(&desk, sku, named).await;
     };
     info!(%sku, %location, %quantity, ?fate, "a person has dealt with returned units");
-    Ok(Json(ReturnedDone { sku, location, quantity, left }))
+    Ok(Json(ReturnedDone { sku, location, quantity, left, again: false }))
+}
+
+/// Answers a request that was carried out before.
+async fn returned_before(desk: &Arc<dyn Desk>, sku: Sku, location: Option<LocationId>) -> Told<ReturnedDone> {
+    let of = sku.clone();
+    let left = ask(desk.as_ref(), move |state| {
+        let places = &state.skus.get(&of)?.stock;
+        let named = places.iter().find(|place| location.as_ref().is_none_or(|at| place.location == *at))?;
+        Some((named.location.clone(), named.stock.reserved))
+    });
+    let Some((location, left)) = left.await? else {
+        return Err(Answer::missing(format!("there is no SKU `{sku}`"), "see how it is written in the ERP"));
+    };
+    Ok(Json(ReturnedDone { sku, location, quantity: Quantity::ZERO, left, again: true }))
 }
 
 async fn poll(State(desk): Asked, body: Bytes) -> Told<Done> {

@@ -1,14 +1,17 @@
 //! What the web asks of the daemon. The engine implements it; a test may, too.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::{
     connectors::Push,
-    core::{Command, Refused, Reply, State},
-    model::{ChannelId, Seq, Timestamp},
+    core::{
+        Command, Refused, Reply, State,
+        command::{ByHand, Tally},
+    },
+    model::{ChannelId, DeliveryId, LocationId, Seq, Timestamp},
     web::view::{InitDone, InitPreview},
 };
 
@@ -38,8 +41,32 @@ pub trait Desk: Send + Sync {
     /// Takes over the opening stock from `from`.
     async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure>;
 
+    /// Tells what a count by a person would do.
+    async fn try_count(&self, asked: Counting) -> Result<Tally, Failure>;
+
+    /// Takes over a count by a person, or holds it. `None`: it was done before for the same request.
+    async fn count(&self, asked: Counting) -> Result<Option<Tally>, Failure>;
+
+    /// Tells what taking over the opening stock that a person has counted would do.
+    async fn preview_counted(&self, count: ByHand) -> Result<InitPreview, Failure>;
+
+    /// Takes over the opening stock that a person has counted.
+    async fn initialise_counted(&self, count: ByHand) -> Result<InitDone, Failure>;
+
     /// Returns all metrics in the OpenMetrics text format.
     async fn figures(&self) -> String;
+}
+
+/// A count by a person as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counting {
+    /// By this a repeat is recognised.
+    pub request: Option<DeliveryId>,
+    pub count: ByHand,
+    /// Where everything was counted, so that what is not named is not there...
+    pub full: BTreeSet<LocationId>,
+    /// ...as of then.
+    pub as_of: Timestamp,
 }
 
 /// One channel's door for pushes.

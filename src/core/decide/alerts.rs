@@ -14,7 +14,7 @@ use crate::{
         record::{AlertKind, Record},
         state::{Alert, AlertKey, ChannelRow, State},
     },
-    model::{ChannelId, Mode, Policies, Timestamp, policy::ChannelPolicy},
+    model::{ChannelId, Counter, Mode, Policies, Timestamp, policy::ChannelPolicy},
 };
 
 /// How long a push is remembered. Shopify repeats one for four hours.
@@ -176,7 +176,7 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
             (AlertKind::DeadLetters, dead_letters(state, channel)),
             (AlertKind::Unmapped, unmapped(state, channel)),
             (AlertKind::Quarantine, quarantined(state, channel)),
-            (AlertKind::Brake, braked(state, channel)),
+            (AlertKind::Brake, braked(state, &channel.clone().into())),
             (AlertKind::FeedLate, feed_late(state, channel, policy, now).map(Condition::from)),
         ];
         for (kind, condition) in said.into_iter().chain(row.and_then(circuit)) {
@@ -184,6 +184,10 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
                 out.insert(AlertKey { kind, subject: channel.to_string() }, condition);
             }
         }
+    }
+    if let Some(condition) = braked(state, &Counter::Person) {
+        let subject = String::from(Counter::Person);
+        out.insert(AlertKey { kind: AlertKind::Brake, subject }, condition);
     }
     for (id, intent) in &state.intents {
         if let Some(text) = stuck(state, policies, intent, now) {
@@ -289,8 +293,8 @@ fn quarantined(state: &State, channel: &ChannelId) -> Option<Condition> {
     })
 }
 
-fn braked(state: &State, channel: &ChannelId) -> Option<Condition> {
-    let mut held = state.held.values().filter(|held| held.counter == *channel);
+fn braked(state: &State, counter: &Counter) -> Option<Condition> {
+    let mut held = state.held.values().filter(|held| held.counter == *counter);
     let waiting = held.clone().count();
     let why = &held.next_back()?.why;
     Some(Condition { text: format!("a count is held: {why}; see `evenkeel dead-letters`"), waiting })

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod blind;
+mod by_hand;
 mod convergence;
 mod counts;
 mod epoch;

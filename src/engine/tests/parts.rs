@@ -61,6 +61,7 @@ fn count(lines: Vec<CountLine>) -> Command {
         lines,
         opening: false,
         absent: Vec::new(),
+        set: Default::default(),
     })
 }
 

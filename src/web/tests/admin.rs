@@ -77,7 +77,7 @@ async fn a_sku_is_found_by_its_encoded_name_with_balances_listings_and_entries()
     let place = &view.stock[0];
     let balances = [place.on_hand, place.committed, place.reserved, place.available].map(|q| q.units());
     assert_eq!(balances, [10, 2, 0, 8]);
-    assert_eq!(place.opened.as_ref().map(|opened| opened.counter.clone()), Some(channel("erp")));
+    assert_eq!(place.opened.as_ref().map(|opened| opened.counter.clone()), Some(channel("erp").into()));
     let listing = view.listings.iter().find(|l| l.channel.as_str() == "main").expect("it is listed");
     assert_eq!(listing.ids["inventory_item"], "11");
     assert_eq!((listing.state.as_deref(), listing.desired.map(|q| q.units())), (Some("parked"), Some(8)));

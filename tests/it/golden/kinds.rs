@@ -31,7 +31,7 @@ macro_rules! kinds {
 
 kinds! {
     record, RECORDS: Record {
-        Configured, Started, Restored, Live, Initialised, Delivered, Forgot, Order, Posting, Counted, Adjusted, Held, Outdated, Unheld, Commit, Moved,
+        Configured, Started, Restored, Live, Initialised, Delivered, Forgot, Order, Posting, Counted, CountedByHand, Adjusted, Held, Outdated, Unheld, Commit, Moved,
         Committed, Drift, Bound, Unmatched, Mapped, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
         Quarantined, Unquarantined, Alert, Intent, Allotted,
     }
@@ -47,7 +47,7 @@ kinds! {
     }
     entry, ENTRIES: Kind {
         Sale, Cancel, WriteOff, Ship, Return, ReturnQuarantined, Count, Adjustment, Correction, Restock, Discard,
-        Baseline, TransferOut, Incoming, TransferIn, TransferLost,
+        Baseline, InCount, TransferOut, Incoming, TransferIn, TransferLost,
     }
     cause, CAUSES: Cause { Order, Count, Operator, Intent, Merged }
     circuit, CIRCUITS: Circuit { Closed, Open }
@@ -167,6 +167,7 @@ pub(super) const EVERY_ENTRY: [Kind; ENTRIES.len()] = [
     Kind::Restock,
     Kind::Discard,
     Kind::Baseline,
+    Kind::InCount,
     Kind::TransferOut,
     Kind::Incoming,
     Kind::TransferIn,

@@ -14,14 +14,14 @@ use evenkeel::{
         ledger::{Cause, Entry, Kind, Stock, book},
         leg::{Leg, Sent, State as LegState, Suspect, Writes},
         posting::{Item, PostState, Step},
-        record::{PauseScope, VERSION},
+        record::{HandCounted, HeldCount, PauseScope, VERSION},
         state::{Alert, AlertKey, ListingRef, Quarantined},
     },
     engine::{ledger::encode, rows},
     model::{
-        CatalogueItem, ChannelId, CountLine, IdempotencyKey, Identifiers, Levels, LineId, LocationId,
-        Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Quantity, Seq, Sku,
-        Timestamp, Totals,
+        CatalogueItem, ChannelId, CountLine, Counter, IdempotencyKey, Identifiers, Levels, LineId,
+        LocationId, Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Quantity, Seq,
+        Sku, Timestamp, Totals,
         policy::{MappingRow, Part},
     },
     store::{self, Store},
@@ -189,7 +189,16 @@ impl Story {
         };
         let (counter, measure, as_of, begun) = (ch("erp"), Measure::OnHand, ms(self.now), self.state.seq);
         let lines = lines.iter().map(line).collect();
-        self.run(Command::Count(Count { counter, measure, as_of, begun, lines, opening, absent: Vec::new() }))
+        self.run(Command::Count(Count {
+            counter,
+            measure,
+            as_of,
+            begun,
+            lines,
+            opening,
+            absent: Vec::new(),
+            set: Default::default(),
+        }))
     }
 
     fn feed(&mut self, channel: &str) {
@@ -440,6 +449,8 @@ impl Story {
         self.record(alerts(self.now));
         self.record(vec![entries(&self.state, self.now)]);
         self.record(vec![adjusted(&self.state, self.now)]);
+        self.record(vec![counted_by_hand(&self.state, self.now)]);
+        self.record(vec![held_by_hand(self.now)]);
         self.intends_by_hand();
         let through = ms(self.now);
         self.run(Command::FedThrough { channel: ch("shop"), through });
@@ -623,5 +634,33 @@ fn adjusted(state: &State, now: i64) -> Record {
     let (after, cause) = (after.expect("small"), Cause::Operator { note: "torn".to_owned() });
     Record::Adjusted {
         entries: vec![Entry { sku, location, kind, quantity, cause, event_at: ms(now), after }],
+    }
+}
+
+/// A count by a person.
+fn counted_by_hand(state: &State, now: i64) -> Record {
+    let (sku, location, kind, quantity) = (sku("CAP"), wh(), Kind::Count, Quantity::new(2));
+    let after = book(state.skus[&sku].place(&location).expect("it is stocked").stock, kind, quantity);
+    let (after, cause) = (after.expect("small"), Cause::Operator { note: "by hand".to_owned() });
+    let (as_of, opens) = (ms(now - 1_000), true);
+    let places = vec![HandCounted { sku: sku.clone(), location: location.clone(), as_of, opens }];
+    let entries = vec![Entry { sku, location, kind, quantity, cause, event_at: as_of, after }];
+    Record::CountedByHand { measure: Measure::OnHand, places, entries }
+}
+
+/// A count by a person that is held; units that a person has taken off the shelf since do not come back with it.
+fn held_by_hand(now: i64) -> Record {
+    Record::Held {
+        count: HeldCount {
+            counter: Counter::Person,
+            measure: Measure::Free,
+            as_of: ms(now),
+            begun: Seq(1),
+            lines: vec![(sku("CAP"), wh(), Quantity::new(0))],
+            why: "it would set 1 of 2 SKUs to zero".to_owned(),
+            outdated: Default::default(),
+            taken: vec![(sku("CAP"), wh(), Quantity::new(-1))],
+            by_hand: vec![(ms(now), "by hand".to_owned())],
+        },
     }
 }

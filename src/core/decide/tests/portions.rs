@@ -64,6 +64,7 @@ fn a_count_and_a_change_of_the_policies_are_passed_on_to_many_listings_in_portio
         lines: (0..SKUS).map(line).collect(),
         opening: true,
         absent: Vec::new(),
+        set: Default::default(),
     };
     let changed = policies();
     let changed = crate::model::Policies { allocation: Allocation { safety_stock: q(2) }, ..changed };

@@ -485,6 +485,7 @@ impl World {
             lines: lines.iter().map(line).collect(),
             opening: false,
             absent: Vec::new(),
+            set: Default::default(),
         }
     }
 
