@@ -33,7 +33,7 @@ impl Wanted {
     }
 
     fn fits(&self, letter: &DeadLetter) -> bool {
-        let of_channel = self.channel.as_ref().is_none_or(|channel| *channel == letter.channel);
+        let of_channel = self.channel.as_ref().is_none_or(|channel| letter.channel == *channel);
         let reason = || letter.reason.to_lowercase();
         of_channel
             && self.reason.as_ref().is_none_or(|part| reason().contains(part))
