@@ -12,6 +12,7 @@ mod dead_letters;
 mod demo;
 mod failure;
 mod init;
+mod input;
 mod intents;
 mod lines;
 mod made;

@@ -2,16 +2,12 @@
 
 mod file;
 
-use std::{
-    collections::BTreeMap,
-    io::{IsTerminal, Write},
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
-    cli::{Failure, Global, client::Client, failure::Kind, init, once::Once, print},
+    cli::{Failure, Global, client::Client, failure::Kind, init, input, once::Once, print},
     clock::{Clock as _, SystemClock},
     model::{LocationId, Measure, Quantity, Sku},
     web::view::{CountRequest, CountTally, CountedLine, InitDone, InitPreview, Time},
@@ -118,7 +114,7 @@ fn request(how: &How, lines: Vec<CountedLine>, full: bool) -> Result<CountReques
 }
 
 fn import(global: &Global, file: File) -> Result<(), Failure> {
-    let text = file::read(&file.file).map_err(|failed| failed.as_json(global.json))?;
+    let text = input::file(global, &file.file)?;
     let rows = file::parse(&text, file.location.as_ref(), &file.how.note).map_err(|wrong| {
         Failure::new(Kind::Refused, wrong.join("\n"))
             .next("mend the lines named; nothing was taken over")
@@ -142,7 +138,7 @@ fn open(global: &Global, how: &How, asked: &CountRequest) -> Result<(), Failure>
         if how.dry_run {
             return Ok(());
         }
-        if !confirmed("Take over this stock and start writing to the channels?")? {
+        if !input::confirmed("Take over this stock and start writing to the channels?")? {
             return Err(nothing(global));
         }
     }
@@ -163,7 +159,7 @@ fn take_over(global: &Global, how: &How, mut asked: CountRequest, places: &Place
             Some(why) => format!("The brake would hold this: {why}. Take it over all the same?"),
             None => "Take this count over?".to_owned(),
         };
-        if !confirmed(&question)? {
+        if !input::confirmed(&question)? {
             return Err(nothing(global));
         }
         asked.believed = preview.brake.is_some();
@@ -213,17 +209,6 @@ fn nothing(global: &Global) -> Failure {
     Failure::new(Kind::Refused, "nothing was taken over")
         .next("say `y` at the question, or run with --yes")
         .as_json(global.json)
-}
-
-fn confirmed(question: &str) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(false);
-    }
-    print::raw(&format!("{question} [y/N] "));
-    std::io::stdout().flush()?;
-    let mut said = String::new();
-    std::io::stdin().read_line(&mut said)?;
-    Ok(matches!(said.trim(), "y" | "Y" | "yes"))
 }
 
 fn tell(tally: &CountTally, places: &Places, verb: &str) {

@@ -1,11 +1,9 @@
 //! `evenkeel init`: takes over the opening stock, after a summary and a yes.
 
-use std::io::{IsTerminal, Write};
-
 use clap::Args;
 
 use crate::{
-    cli::{Failure, Global, client::Client, failure::Kind, print},
+    cli::{Failure, Global, client::Client, failure::Kind, input, print},
     model::ChannelId,
     web::view::{InitDone, InitPreview, InitRequest},
 };
@@ -32,7 +30,7 @@ pub(super) fn run(global: &Global, init: &Init) -> Result<(), Failure> {
         if init.dry_run {
             return Ok(());
         }
-        if !confirmed()? {
+        if !input::confirmed("Take over this stock and start writing to the channels?")? {
             return Err(Failure::new(Kind::Refused, "nothing was taken over")
                 .next("say `y` at the question, or run with --yes")
                 .as_json(global.json));
@@ -44,17 +42,6 @@ pub(super) fn run(global: &Global, init: &Init) -> Result<(), Failure> {
 
 pub(super) fn told(done: &InitDone) {
     print::line(&format!("{} SKUs with {} units were taken over from {}", done.skus, done.units, done.from));
-}
-
-fn confirmed() -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(false);
-    }
-    print::raw("Take over this stock and start writing to the channels? [y/N] ");
-    std::io::stdout().flush()?;
-    let mut said = String::new();
-    std::io::stdin().read_line(&mut said)?;
-    Ok(matches!(said.trim(), "y" | "Y" | "yes"))
 }
 
 pub(super) fn tell(preview: &InitPreview) {

@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{IsTerminal, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
@@ -13,7 +12,7 @@ use crate::{
         Failure, Global,
         client::{self, Client},
         failure::Kind,
-        print,
+        input, print,
     },
     model::{ChannelId, IdKind, Quantity, Sku, policy::Part},
     web::view::{
@@ -123,16 +122,8 @@ fn list(global: &Global) -> Result<(), Failure> {
     })
 }
 
-fn import(global: &Global, file: &PathBuf, dry_run: bool) -> Result<(), Failure> {
-    let mut text = Vec::new();
-    if file.as_os_str() == "-" {
-        std::io::stdin().read_to_end(&mut text)?;
-    } else {
-        text = std::fs::read(file).map_err(|error| {
-            Failure::new(Kind::Failed, format!("cannot read `{}`: {error}", file.display()))
-                .as_json(global.json)
-        })?;
-    }
+fn import(global: &Global, file: &Path, dry_run: bool) -> Result<(), Failure> {
+    let text = input::file(global, file)?;
     let rows = parse(&text).map_err(|wrong| {
         Failure::new(Kind::Refused, wrong.join("\n"))
             .next("mend the lines named; nothing was imported")
@@ -191,7 +182,7 @@ pub(super) fn merge(global: &Global, asked: Merge) -> Result<(), Failure> {
     let Merge { from, into, dry_run, yes } = asked;
     let question = format!("Merge {from} into {into}? It cannot be undone.");
     let request = |dry_run| MergeRequest { from: from.clone(), into: into.clone(), dry_run };
-    confirmed(global, "/v1/merge", &request, dry_run, yes, &question)
+    ask_and_do(global, "/v1/merge", &request, dry_run, yes, &question)
 }
 
 pub(super) fn rebind(global: &Global, asked: Rebind) -> Result<(), Failure> {
@@ -200,11 +191,11 @@ pub(super) fn rebind(global: &Global, asked: Rebind) -> Result<(), Failure> {
     let ids = Ids::from([listing]);
     let request =
         |dry_run| RebindRequest { channel: channel.clone(), ids: ids.clone(), sku: sku.clone(), dry_run };
-    confirmed(global, "/v1/rebind", &request, dry_run, yes, &question)
+    ask_and_do(global, "/v1/rebind", &request, dry_run, yes, &question)
 }
 
 /// Shows what a correction would do, asks, and has it done.
-fn confirmed<T: serde::Serialize>(
+fn ask_and_do<T: serde::Serialize>(
     global: &Global,
     path: &str,
     request: &dyn Fn(bool) -> T,
@@ -219,7 +210,7 @@ fn confirmed<T: serde::Serialize>(
             return print::answer(global.json, &would, tell);
         }
         tell(&would);
-        if !said_yes(question)? {
+        if !input::confirmed(question)? {
             return Err(Failure::new(Kind::Refused, "nothing was changed")
                 .next("say `y` at the question, or run with --yes")
                 .as_json(global.json));
@@ -229,18 +220,10 @@ fn confirmed<T: serde::Serialize>(
     print::answer(global.json, &done, tell)
 }
 
-fn said_yes(question: &str) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(false);
-    }
-    print::raw(&format!("{question} [y/N] "));
-    std::io::stdout().flush()?;
-    let mut said = String::new();
-    std::io::stdin().read_line(&mut said)?;
-    Ok(matches!(said.trim(), "y" | "Y" | "yes"))
-}
-
 fn tell(done: &Corrected) {
+    if !done.dry_run {
+        return print::line(&format!("{} changed", done.changed));
+    }
     let entries = done.entries.iter().map(|entry| {
         [entry.sku.to_string(), entry.location.to_string(), entry.kind.clone(), entry.quantity.to_string()]
     });
@@ -250,7 +233,7 @@ fn tell(done: &Corrected) {
         [change.sku.to_string(), change.channel.to_string(), before, change.after.to_string()]
     });
     print::table(["sku", "channel", "before", "after"], listings.collect(), "no listing changes");
-    print::line(&format!("{} {}", done.changed, if done.dry_run { "would change" } else { "changed" }));
+    print::line(&format!("{} would change", done.changed));
 }
 
 #[cfg(test)]

@@ -2,12 +2,15 @@
 //!
 //! The CSV has a row per listing: `sku,channel`, then a column for each kind of identifier.
 
-use std::{collections::BTreeMap, io::Read, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::{Failure, Global, client::Client, failure::Kind, lines::Lines, print},
+    cli::{Failure, Global, client::Client, failure::Kind, input, lines::Lines, print},
     model::{ChannelId, IdKind},
     web::view::{Ids, MapImport, MapImported, MapRow, Mapping},
 };
@@ -125,16 +128,8 @@ fn export(global: &Global, list: &List) -> Result<(), Failure> {
     Ok(())
 }
 
-fn import(global: &Global, file: &PathBuf, dry_run: bool) -> Result<(), Failure> {
-    let mut text = Vec::new();
-    if file.as_os_str() == "-" {
-        std::io::stdin().read_to_end(&mut text)?;
-    } else {
-        text = std::fs::read(file).map_err(|error| {
-            Failure::new(Kind::Failed, format!("cannot read `{}`: {error}", file.display()))
-                .as_json(global.json)
-        })?;
-    }
+fn import(global: &Global, file: &Path, dry_run: bool) -> Result<(), Failure> {
+    let text = input::file(global, file)?;
     let rows = parse(&text).map_err(|wrong| {
         Failure::new(Kind::Refused, wrong.join("\n"))
             .next("mend the lines named; nothing was imported")

@@ -235,9 +235,7 @@ fn mapped(state: &mut State, rows: &[MappingRow]) {
 
 fn made(state: &mut State, sku: &Sku, made: Option<&Made>) {
     state.change_sku(sku, |row| row.made = made.cloned().map(Box::new));
-    let configured =
-        || state.policies()?.bundles.iter().find(|recipe| recipe.bundle == *sku).map(|r| r.parts.clone());
-    let parts = made.map(Made::parts).or_else(configured);
+    let parts = made.map(Made::parts).or_else(|| state.configured_recipe(sku));
     state.index.recipes.set(sku, parts);
 }
 

@@ -247,7 +247,8 @@ impl Command {
     pub fn rows(&self) -> (usize, usize) {
         match self {
             Command::Configure(policies) => {
-                (policies.overrides.len() + policies.mapping.table.len(), WHOLE_MAX)
+                let parts = policies.bundles.iter().map(|recipe| recipe.parts.len()).sum::<usize>();
+                (policies.overrides.len() + policies.mapping.table.len() + parts, WHOLE_MAX)
             }
             Command::HoldCount { count, .. } => (count.lines.len(), WHOLE_MAX),
             Command::HoldByHand { count, .. } => (count.lines.len(), WHOLE_MAX),

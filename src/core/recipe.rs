@@ -132,13 +132,19 @@ impl Recipes {
         if let Some(part) = circle {
             return Some(format!("{sku} would hold itself by way of {}", part.sku));
         }
-        let depth = parts.iter().map(|part| self.depth(&part.sku)).max().unwrap_or(0);
+        let depth = parts.iter().map(|part| self.depth(&part.sku, DEPTH_MAX)).max().unwrap_or(0);
         (depth >= DEPTH_MAX).then(|| format!("{sku} would hold bundles more than {DEPTH_MAX} deep"))
     }
 
-    fn depth(&self, sku: &Sku) -> usize {
-        // Recipes hold no circles, and none is deeper than `DEPTH_MAX`, because each was asked for here.
-        self.direct(sku).map_or(0, |parts| 1 + parts.iter().map(|p| self.depth(&p.sku)).max().unwrap_or(0))
+    /// Returns how many bundles lie in one another from `sku` on, counting no further than `most`: a recipe of the
+    /// configuration and an imported one may hold each other.
+    fn depth(&self, sku: &Sku, most: usize) -> usize {
+        match self.direct(sku) {
+            Some(parts) if most > 0 => {
+                1 + parts.iter().map(|part| self.depth(&part.sku, most - 1)).max().unwrap_or(0)
+            }
+            Some(_) | None => 0,
+        }
     }
 }
 
@@ -169,6 +175,12 @@ impl State {
     pub fn known_as(&self, sku: &Sku) -> Vec<Sku> {
         let merged = self.index.recipes.users(sku).into_iter().filter(|user| self.canonical(user) == sku);
         std::iter::once(sku.clone()).chain(merged).collect()
+    }
+
+    /// Returns what a bundle is made of by the configuration alone.
+    pub fn configured_recipe(&self, sku: &Sku) -> Option<Vec<Part>> {
+        let recipe = self.policies()?.bundles.iter().find(|recipe| recipe.bundle == *sku)?;
+        Some(recipe.parts.clone())
     }
 
     /// Returns what one unit of a SKU takes from the stock.
@@ -247,6 +259,14 @@ mod tests {
         let told = all.refuse(&sku("X"), &parts(list));
         assert_eq!(told.is_some(), why.is_some(), "{told:?}");
         assert!(told.unwrap_or_default().contains(why.unwrap_or_default()));
+    }
+
+    #[test]
+    fn recipes_that_hold_each_other_are_made_of_themselves_and_end_every_walk() {
+        let all = recipes(&[("X", &[("Y", 1)]), ("Y", &[("X", 2), ("A", 1)])]);
+        assert_eq!(all.flat(&sku("X")), Ok(parts(&[("A", 1), ("X", 2)])));
+        assert_eq!(all.users(&sku("X")), ["X", "Y"].map(sku).into());
+        assert!(all.refuse(&sku("Z"), &parts(&[("X", 1)])).is_some_and(|why| why.contains("deep")));
     }
 
     #[test]

@@ -87,19 +87,18 @@ async fn rebind(State(desk): Asked, body: Bytes) -> Told<Corrected> {
     correct(&desk, Command::Rebind { channel: asked.channel, ids, sku: asked.sku }, asked.dry_run).await
 }
 
-/// Tells what a command would do, and then has it done unless that was all.
+/// Has a command done, or only tells what it would do. That copies the state, which holds up the ledger for as long.
 async fn correct(desk: &Arc<dyn Desk>, command: Command, dry_run: bool) -> Told<Corrected> {
-    let (tried, now) = (command.clone(), desk.vitals().now);
-    let told = ask(desk.as_ref(), move |state| tell(state, tried, now)).await?;
-    let told = told.map_err(|refused| Answer::from(crate::web::Failure::Refused(refused)))?;
     if dry_run {
-        return Ok(Json(told));
+        let now = desk.vitals().now;
+        let told = ask(desk.as_ref(), move |state| tell(state, command, now)).await?;
+        return told.map(Json).map_err(|refused| crate::web::Failure::Refused(refused).into());
     }
     let what = format!("{command:?}");
     let reply = desk.submit(command).await?;
     let changed = if let Reply::Changed { changed } = reply { changed } else { 0 };
     info!(correction = %what.chars().take(200).collect::<String>(), changed, "a person has corrected what is what");
-    Ok(Json(Corrected { dry_run: false, changed, ..told }))
+    Ok(Json(Corrected { dry_run: false, changed, entries: Vec::new(), listings: Vec::new() }))
 }
 
 fn tell(state: &core::State, command: Command, now: Timestamp) -> Result<Corrected, Refused> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     live::{Home, Live, bare, file, run},
-    support::{World, order, text},
+    support::{World, number, order, text, until_empty},
 };
 
 async fn open() -> (World, Home, Live) {
@@ -367,4 +367,62 @@ async fn check_tells_every_problem_and_asks_every_channel() {
         let script = run(bare().args(["completions", shell])).await;
         assert!(script.code == Some(0) && script.out.contains("dead-letters"), "{shell}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_is_made_of_others_and_what_is_what_is_corrected() {
+    let (world, home, live) = open().await;
+    home.settle(&world).await;
+    let books = world.get("books").await;
+    let [a, b, set] = [0, 1, 2].map(|n| books["skus"][n].clone());
+    let [a_code, b_code, set_code] = [&a, &b, &set].map(|book| text(&book["sku"]).to_owned());
+    assert_eq!(home.ask(&["bundles", "list"]).await.json(), json!({"rows": [], "next": null}));
+
+    let csv = format!("sku,component,units\n{set_code},{a_code},2\n{set_code},{b_code},1\n");
+    let good = file(home.dir.path(), "bundles.csv", &csv);
+    let would = home.ask(&["bundles", "import", &good, "--dry-run"]).await.json();
+    let makes = (number(&a["available"]) / 2).min(number(&b["available"]));
+    let shown = find(&would["listings"], "channel", "shop");
+    assert_eq!((&shown["sku"], &shown["after"]), (&json!(set_code), &json!(makes)), "{would:#}");
+    assert_eq!(home.ask(&["bundles", "list"]).await.json()["rows"], json!([]), "a dry run changes nothing");
+    assert_eq!(home.ask(&["bundles", "import", &good]).await.json()["changed"], 1);
+    let parts = json!([{"sku": a_code, "units": 2}, {"sku": b_code, "units": 1}]);
+    let row = json!({"sku": set_code, "parts": parts, "from": "imported"});
+    assert_eq!(home.ask(&["bundles", "list"]).await.json()["rows"], json!([row]));
+    until_empty("both channels show what its components make", async || {
+        let books = world.get("books").await;
+        let shown = ["shopify", "amazon"].map(|system| books["skus"][2][system]["shown"].clone());
+        if shown == [json!(makes), json!(makes)] { vec![] } else { vec![books["skus"][2].to_string()] }
+    })
+    .await;
+
+    // One is sold: its components are promised.
+    let left = [json!(number(&a["available"]) - 2), json!(number(&b["available"]) - 1)];
+    order(&world, "shopify", &set_code, 1).await;
+    until_empty("the components are promised", async || {
+        let mut told = Vec::new();
+        for code in [&a_code, &b_code] {
+            told.push(home.ask(&["sku", code]).await.json()["stock"][0]["available"].clone());
+        }
+        if told == left { vec![] } else { vec![format!("{told:?}")] }
+    })
+    .await;
+
+    let circle = format!("sku,component,units\n{a_code},{set_code},1\n");
+    let bad = file(home.dir.path(), "circle.csv", &circle);
+    home.ask(&["bundles", "import", &bad]).await.fails(5, "would hold itself");
+    let bad = file(home.dir.path(), "bad.csv", "sku,part\nA,B\n");
+    home.ask(&["bundles", "import", &bad]).await.fails(5, "line 1: there is no column `part`");
+    home.ask(&["bundles", "remove", &a_code]).await.fails(4, "an imported recipe");
+    assert_eq!(home.ask(&["bundles", "remove", &set_code]).await.json()["changed"], 1);
+
+    home.ask(&["merge", "OLD-NAME", "NONE", "--yes"]).await.fails(4, "SKU NONE");
+    assert_eq!(home.ask(&["merge", "OLD-NAME", &a_code, "--dry-run"]).await.json()["entries"], json!([]));
+    assert_eq!(home.ask(&["merge", "OLD-NAME", &a_code, "--yes"]).await.json()["changed"], 1);
+    let old = home.ask(&["sku", "OLD-NAME"]).await.json();
+    assert_eq!(old["made_of"], json!([{"sku": a_code, "units": 1}]), "{old:#}");
+    home.ask(&["rebind", "market", "asin=B0NONE", &a_code, "--yes"]).await.fails(4, "goes by");
+    assert_eq!(home.ask(&["rebind", "market", "upc=1", &a_code]).await.code, Some(2));
+    live.stop().await;
+    home.verify().await;
 }

@@ -1,13 +1,9 @@
 //! The CSV of a count: `sku,location,quantity`, and perhaps `as_of` and `note`. Commas or semicolons part the columns.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    io::Read,
-    path::Path,
-};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use crate::{
-    cli::{Failure, failure::Kind, lines::Lines},
+    cli::lines::Lines,
     model::{LocationId, ids::BadId},
     web::view::{CountedLine, Time},
 };
@@ -19,17 +15,6 @@ const COLUMNS: [&str; 5] = ["sku", "location", "quantity", "as_of", "note"];
 pub(super) struct Row {
     pub counted: CountedLine,
     pub line: u64,
-}
-
-/// Reads a file, or standard input.
-pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let mut text = Vec::new();
-    if file.as_os_str() == "-" {
-        std::io::stdin().read_to_end(&mut text)?;
-        return Ok(text);
-    }
-    std::fs::read(file)
-        .map_err(|error| Failure::new(Kind::Failed, format!("cannot read `{}`: {error}", file.display())))
 }
 
 /// Reads the rows. `location` and `note` are those of rows that name none. Returns every problem of the file at once,

@@ -1,10 +1,10 @@
 //! Rows of an intent from a CSV file.
 
-use std::{collections::BTreeMap, io::Read as _, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use super::{most, row, units};
 use crate::{
-    cli::{Failure, Global, failure::Kind},
+    cli::{Failure, Global, failure::Kind, input},
     model::ids::BadId,
     web::view::intents::IntentRow,
 };
@@ -27,15 +27,7 @@ impl Shape {
 
 /// Reads a file, or standard input. Every problem of it is told at once.
 pub(super) fn read(global: &Global, file: &Path, shape: Shape) -> Result<Vec<IntentRow>, Failure> {
-    let mut text = Vec::new();
-    if file.as_os_str() == "-" {
-        std::io::stdin().read_to_end(&mut text)?;
-    } else {
-        text = std::fs::read(file).map_err(|error| {
-            Failure::new(Kind::Failed, format!("cannot read `{}`: {error}", file.display()))
-                .as_json(global.json)
-        })?;
-    }
+    let text = input::file(global, file)?;
     parse(&text, shape).map_err(|wrong| {
         Failure::new(Kind::Refused, wrong.join("\n"))
             .next("mend the lines named; nothing was changed")

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     core::{
         command::{ROWS_MAX, Refused, Reply},
-        decide::{Draft, catalogue::LISTINGS_MAX},
+        decide::{Draft, catalogue::LISTINGS_MAX, orders::Booking},
         intent::{Intent, Line},
         ledger::{Cause, Entry, Kind, Stock, book},
         leg,
@@ -22,7 +22,7 @@ use crate::{
         writes::Writes,
     },
     model::{
-        ChannelId, Identifiers, LocationId, OrderKey, Overflow, Returns, Sku, Timestamp, Totals,
+        ChannelId, Identifiers, LineId, LocationId, OrderKey, Overflow, Returns, Sku, Timestamp, Totals,
         policy::{ChannelPolicy, MappingRow, Part},
     },
 };
@@ -37,7 +37,7 @@ impl Draft<'_> {
             }
             if parts.is_empty() {
                 self.made(sku).ok_or_else(|| Refused::Nothing(format!("an imported recipe for {sku}")))?;
-                known.set(sku, None);
+                known.set(sku, self.state.configured_recipe(sku));
                 continue;
             }
             let missing =
@@ -222,11 +222,7 @@ impl Draft<'_> {
     }
 
     /// Returns the order lines that were sold from a listing.
-    fn lines_of(
-        &self,
-        channel: &ChannelId,
-        listing: &ListingRef,
-    ) -> BTreeMap<OrderKey, BTreeSet<crate::model::LineId>> {
+    fn lines_of(&self, channel: &ChannelId, listing: &ListingRef) -> BTreeMap<OrderKey, BTreeSet<LineId>> {
         let mut all: BTreeMap<OrderKey, BTreeSet<_>> = BTreeMap::new();
         for (key, order) in self.state.orders.iter().filter(|(key, _)| key.channel == *channel) {
             for (id, line) in &order.lines {
@@ -272,7 +268,7 @@ impl Draft<'_> {
     fn rebind_lines(
         &mut self,
         key: OrderKey,
-        lines: &BTreeSet<crate::model::LineId>,
+        lines: &BTreeSet<LineId>,
         policy: &ChannelPolicy,
         returns: Returns,
         sku: &Sku,
@@ -288,14 +284,14 @@ impl Draft<'_> {
         &self,
         key: &OrderKey,
         order: &mut Order,
-        lines: &BTreeSet<crate::model::LineId>,
+        lines: &BTreeSet<LineId>,
         policy: &ChannelPolicy,
         returns: Returns,
         sku: &Sku,
     ) -> Result<Vec<Entry>, Overflow> {
         // Nothing came back onto a shelf by this, and what left one had done so by the order's last change.
         let when = When { told: order.changed_at(), absent: Timestamp::ZERO, recorded: self.now };
-        let mut booking = crate::core::decide::orders::Booking::new(self.state, when);
+        let mut booking = Booking::new(self.state, when);
         let whole = order.clone();
         for (id, line) in order.lines.iter_mut().filter(|(id, _)| lines.contains(*id)) {
             let cause = Cause::Order { order: key.clone(), line: id.clone() };

@@ -77,7 +77,7 @@ pub struct Corrected {
     pub dry_run: bool,
     /// Recipes, SKUs or order lines that change.
     pub changed: usize,
-    /// The movements that it books.
+    /// The movements that it would book. Told by a dry run only, as are the listings.
     pub entries: Vec<Movement>,
     /// What listings will show in place of what they should have shown until now.
     pub listings: Vec<Change>,
