@@ -12,7 +12,9 @@ use crate::{
         Failure, Global,
         client::{self, Client},
         failure::Kind,
-        input, print,
+        input,
+        lines::Lines,
+        print,
     },
     model::{ChannelId, IdKind, Quantity, Sku, policy::Part},
     web::view::{
@@ -147,6 +149,7 @@ fn parse(text: &[u8]) -> Result<Vec<RecipeRow>, Vec<String>> {
         return Err(wrong);
     }
     let mut recipes: BTreeMap<Sku, Vec<Part>> = BTreeMap::new();
+    let mut lines = Lines::of(text);
     for record in csv.records() {
         let record = match record {
             Ok(record) => record,
@@ -155,7 +158,7 @@ fn parse(text: &[u8]) -> Result<Vec<RecipeRow>, Vec<String>> {
                 continue;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = lines.begin(record.position());
         let fields: BTreeMap<&str, &str> = header.iter().zip(record.iter()).collect();
         match part(&fields) {
             Ok((sku, part)) => recipes.entry(sku).or_default().push(part),
@@ -252,6 +255,8 @@ mod tests {
             wrong[0].starts_with("line 2: units") && wrong[1].starts_with("line 3: component"),
             "{wrong:?}"
         );
+        let wrong = parse(b"sku,component,units\r\nSET,A,1\r\n\r\nSET,B,x\r\n").expect_err("bad");
+        assert!(wrong[0].starts_with("line 4: "), "{wrong:?}");
         assert!(parse(b"bundle,component\n").expect_err("bad")[0].contains("no column `bundle`"));
         assert_eq!(parse(b"sku,component,units\n").expect_err("bad"), ["there are no rows"]);
     }

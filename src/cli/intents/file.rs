@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{most, row, units};
 use crate::{
-    cli::{Failure, Global, failure::Kind, input},
+    cli::{Failure, Global, failure::Kind, input, lines::Lines},
     model::ids::BadId,
     web::view::intents::IntentRow,
 };
@@ -45,11 +45,12 @@ fn parse(text: &[u8], shape: Shape) -> Result<Vec<IntentRow>, Vec<String>> {
         .map(|name| format!("line 1: there is no column `{name}`, only {}", columns.join(", ")))
         .collect();
     let mut rows = Vec::new();
+    let mut lines = Lines::of(text);
     for record in csv.records() {
         match record {
             Err(error) => wrong.push(error.to_string()),
             Ok(record) => {
-                let line = record.position().map_or(0, |at| line_at(text, at));
+                let line = lines.begin(record.position());
                 let fields = header.iter().zip(record.iter()).collect();
                 match one(&fields, shape) {
                     Ok(row) => rows.push(IntentRow { line: Some(line), ..row }),
@@ -62,13 +63,6 @@ fn parse(text: &[u8], shape: Shape) -> Result<Vec<IntentRow>, Vec<String>> {
         wrong.push("there are no rows".to_owned());
     }
     if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
-}
-
-/// Returns the line on which a record begins. The reader says where the empty lines before it begin.
-fn line_at(text: &[u8], at: &csv::Position) -> u64 {
-    let rest = usize::try_from(at.byte()).ok().and_then(|byte| text.get(byte..)).unwrap_or_default();
-    let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n');
-    at.line() + empty.map(|_| 1).sum::<u64>()
 }
 
 fn one(fields: &BTreeMap<&str, &str>, shape: Shape) -> Result<IntentRow, String> {

@@ -689,10 +689,12 @@ impl World {
             self.state.skus.iter().flat_map(|(sku, row)| row.listings.iter().map(move |l| (sku, l)));
         let done = |listing: &Listing| {
             listing.writes.look.is_none()
-                && listing
-                    .leg
-                    .as_ref()
-                    .is_none_or(|leg| matches!(leg.state, leg::State::Confirmed | leg::State::Dropped))
+                && listing.leg.as_ref().is_none_or(|leg| match leg.state {
+                    leg::State::Confirmed => true,
+                    // It belongs to another SKU, and goes by nothing any more.
+                    leg::State::Dropped => listing.ids.is_empty(),
+                    _ => false,
+                })
         };
         listings.filter(|(_, listing)| !done(listing)).collect()
     }
