@@ -12,6 +12,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{Failure, Global, failure::Kind, print},
@@ -65,13 +66,23 @@ pub(super) fn run(global: &Global, demo: Demo) -> Result<(), Failure> {
 }
 
 async fn play(demo: Demo, json: bool) -> Result<(), Failure> {
+    let shutdown = CancellationToken::new();
+    super::run::stop_on_signals(shutdown.clone())?;
     let dir = directory()?;
     let bar = progress(demo.orders, json);
     bar.set_message("starting the sandbox and the daemon");
     let setup = Setup { dir: dir.clone(), skus: demo.skus, seed: demo.seed };
     let mut parts = Parts::start(&setup).await.map_err(|failure| kept(failure, &dir))?;
-    let played = act(&demo, &mut parts, &bar).await;
+    let played = tokio::select! {
+        played = act(&demo, &mut parts, &bar) => Some(played),
+        () = shutdown.cancelled() => None,
+    };
     bar.finish_and_clear();
+    let Some(played) = played else {
+        drop(parts);
+        drop(std::fs::remove_dir_all(&dir));
+        return Err(Failure::new(Kind::Failed, "stopped before its end; nothing was compared"));
+    };
     let figures = parts.figures().await;
     let stopped = parts.stop().await;
     let (books, agreed) = played.map_err(|failure| kept(failure, &dir))?;

@@ -25,6 +25,9 @@ pub struct Options {
     pub faults: Vec<FaultSpec>,
 }
 
+/// The most SKUs that are simulated: all of them are kept in memory.
+const SKUS_MAX: usize = 1_000_000;
+
 /// Where each system listens: loopback only; port 0 lets the system choose.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -213,8 +216,8 @@ impl Options {
         if let Some(url) = &self.shopify.webhook_url {
             check_webhook_target(url)?;
         }
-        if self.catalogue.skus == 0 {
-            return Err(Error::Option { key: "catalogue.skus", reason: "must be at least 1" });
+        if !(1..=SKUS_MAX).contains(&self.catalogue.skus) {
+            return Err(Error::Option { key: "catalogue.skus", reason: "must be 1 to 1000000" });
         }
         if self.amazon.rate_scale <= 0.0 {
             return Err(Error::Option { key: "amazon.rate_scale", reason: "must be above 0" });

@@ -105,3 +105,38 @@ fn a_quantity_that_is_changed_behind_its_back_is_noticed() {
 fn an_order_that_no_feed_shows_is_noticed() {
     notices("order");
 }
+
+/// Returns the processes whose arguments name a directory.
+fn processes(of: &std::path::Path) -> Vec<String> {
+    let named = |entry: std::io::Result<std::fs::DirEntry>| {
+        let text = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+        let text = String::from_utf8_lossy(&text).replace('\0', " ");
+        text.contains(&*of.to_string_lossy()).then_some(text)
+    };
+    std::fs::read_dir("/proc").expect("Linux").filter_map(named).collect()
+}
+
+#[tokio::test]
+async fn a_signal_ends_the_demo_with_all_that_it_started() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let child = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        .args(["demo", "--orders", "100000", "--rate", "1", "--skus", "5", "--json"])
+        .env("TMPDIR", dir.path())
+        .env_remove("EVENKEEL_CONFIG")
+        .env_remove("EVENKEEL_SOCKET")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the demo runs");
+    crate::support::until_empty("the sandbox and the daemon run", async || {
+        let running = processes(dir.path());
+        if running.len() == 2 { vec![] } else { running.into_iter().chain(["not two".to_owned()]).collect() }
+    })
+    .await;
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().expect("it runs").success());
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(1), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(processes(dir.path()), [""; 0]);
+    assert_eq!(std::fs::read_dir(dir.path()).expect("it is there").count(), 0, "nothing is left behind");
+}
