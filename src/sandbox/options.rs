@@ -267,7 +267,10 @@ mod tests {
             "shopify.webhook_url = 'http://example.com/'",
             Err("`http://example.com/` is not a loopback address; the sandbox serves this machine only"),
         );
-        check("catalogue.skus = 0", Err("sandbox option `catalogue.skus`: must be at least 1"));
+        for skus in ["0", "1000001"] {
+            let text = format!("catalogue.skus = {skus}");
+            check(&text, Err("sandbox option `catalogue.skus`: must be 1 to 1000000"));
+        }
     }
 
     #[test]
