@@ -8,6 +8,7 @@ mod answers;
 pub mod catalogue;
 pub mod counts;
 mod fence;
+mod ignore;
 pub mod lane;
 mod listing;
 mod looks;
@@ -15,8 +16,10 @@ mod missing;
 mod operator;
 mod orders;
 mod postings;
+mod quarantine;
 mod recheck;
 mod returns;
+pub mod trial;
 
 use crate::{
     core::{
@@ -95,6 +98,13 @@ impl Draft<'_> {
                 self.posted(&channel, &order, sequence, outcome, found)
             }
             Command::Quarantine(item) => self.note(Record::Quarantined { item }),
+            Command::Replay { id, orders, fetch, look, seen } => {
+                self.replay(id, &orders, fetch, &look, seen)
+            }
+            Command::Unreplayed { id, why } => self.unreplayed(id, why),
+            Command::Unquarantine { id, note } => self.unquarantine(id, Some(note)),
+            Command::Ignore { what, ignored, note } => self.ignore_by_hand(what, ignored, note),
+            Command::HoldConfig { why } => self.hold_config(why),
             Command::Tick => self.tick(),
             Command::TakeAlerts { limit } => self.take_alerts(limit),
             Command::AlertSent { key, firing, waiting, sent } => self.alert_sent(&key, firing, waiting, sent),

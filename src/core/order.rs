@@ -62,6 +62,19 @@ pub struct Line {
     pub bound: Option<Binding>,
     /// The totals that the ledger has entries for.
     pub booked: Totals,
+    /// A person said that it sells nothing that is kept in stock, so that no SKU is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<Ignore>,
+}
+
+/// By what a line is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ignore {
+    /// By what it goes by, like every other line that does.
+    Item,
+    /// By itself.
+    Line,
 }
 
 /// Where a line's entries go.
@@ -352,6 +365,7 @@ impl Line {
             ordered_most: Quantity::ZERO,
             bound: None,
             booked: Totals::default(),
+            ignored: None,
         }
     }
 
@@ -365,6 +379,11 @@ impl Line {
 
     /// Tells whether it waits, visibly, for what it sells to become known.
     pub fn is_unmapped(&self) -> bool {
+        self.ignored.is_none() && self.lacks_sku()
+    }
+
+    /// Tells whether it sells something of which no SKU is known, waited for or not.
+    pub fn lacks_sku(&self) -> bool {
         self.bound.is_none()
             && self.shipped_by() != FulfilledBy::Channel
             && self.ordered_most > Quantity::ZERO

@@ -19,7 +19,7 @@ use crate::{
         record::{AlertKind, HeldCount},
     },
     model::{
-        CatalogueItem, ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderKey,
+        CatalogueItem, ChannelId, DeliveryId, FulfilledBy, Identifiers, LineId, LocationId, Measure, OrderKey,
         Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
     },
 };
@@ -48,6 +48,10 @@ pub struct State {
     pub quarantine: BTreeMap<Seq, Quarantined>,
     /// Catalogue items that no SKU was found for.
     pub unmatched: BTreeMap<(ChannelId, Identifiers), Unmatched>,
+    /// What a person said that no SKU is to be waited for.
+    pub ignored: BTreeMap<(ChannelId, Identifiers), Ignored>,
+    /// The configuration file would change too much to be believed, and is not in effect.
+    pub held_config: Option<HeldConfig>,
     /// Derived; see [`Index`].
     pub index: Index,
     /// Not stored: after a start everything is looked at again once.
@@ -66,6 +70,17 @@ pub struct Recheck {
     pub items: Todo<(ChannelId, Identifiers)>,
     /// Orders with lines that no SKU was found for.
     pub orders: Todo<OrderKey>,
+    /// Orders with lines that a person has left out.
+    pub ignored: Todo<OrderKey>,
+}
+
+impl Recheck {
+    /// Tells whether everything has been looked at again.
+    pub fn is_over(&self) -> bool {
+        let Recheck { skus, items, orders, ignored } = self;
+        let over = [skus.from().is_none(), items.from().is_none(), orders.from().is_none()];
+        over == [true; 3] && ignored.from().is_none()
+    }
 }
 
 /// How far a walk over all keys has come.
@@ -265,6 +280,38 @@ pub struct Unmatched {
     pub at: Timestamp,
 }
 
+/// Who did something by hand, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Note {
+    /// The user who asked, as the socket and the command line tell.
+    pub by: String,
+    pub reason: String,
+}
+
+/// Something that no SKU is waited for, by a person's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ignored {
+    pub at: Timestamp,
+    pub note: Note,
+}
+
+/// What a person may say that no SKU is to be waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ignorable {
+    /// Everything on a channel that goes by these identifiers, all of them.
+    Item { channel: ChannelId, ids: Identifiers },
+    /// One line of one order.
+    Line { order: OrderKey, line: LineId },
+}
+
+/// A configuration that the brake holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldConfig {
+    pub why: String,
+    pub at: Timestamp,
+}
+
 /// Names a row, for the store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RowKey {
@@ -279,6 +326,7 @@ pub enum RowKey {
     Held(Seq),
     Quarantine(Seq),
     Unmatched(ChannelId, Identifiers),
+    Ignored(ChannelId, Identifiers),
 }
 
 impl State {
@@ -288,6 +336,13 @@ impl State {
 
     pub fn policies(&self) -> Option<&Policies> {
         self.policies.as_deref()
+    }
+
+    /// Tells whether a person said that what goes by `ids` is not to be waited for: all that an entry names is the same.
+    pub fn ignores(&self, channel: &ChannelId, ids: &Identifiers) -> bool {
+        let all = self.ignored.range((channel.clone(), Identifiers::default())..);
+        all.take_while(|((of, _), _)| of == channel)
+            .any(|((_, held), _)| held.iter().all(|id| ids.get(id.kind) == Some(&*id.value)))
     }
 
     /// Returns an epoch that was never used: the clock's seconds, because the same backup may be restored twice, and

@@ -16,7 +16,9 @@ use crate::{
         ledger::Cause,
         order::Order,
         record::HeldCount,
-        state::{Alert, AlertKey, ChannelRow, Quarantined, RowKey, SkuRow, State, Unmatched},
+        state::{
+            Alert, AlertKey, ChannelRow, HeldConfig, Ignored, Quarantined, RowKey, SkuRow, State, Unmatched,
+        },
     },
     model::{
         ChannelId, DeliveryId, Identifiers, LocationId, OrderKey, Policies, Seq, Sku, Timestamp,
@@ -25,7 +27,7 @@ use crate::{
 };
 
 /// The version of the rows: those of another version are built anew from the journal.
-pub const ROWS_VERSION: u32 = 1;
+pub const ROWS_VERSION: u32 = 2;
 /// The longest piece of a value.
 const PIECE: usize = 60 * 1024;
 
@@ -46,7 +48,7 @@ pub enum Error {
 /// A row with its key. The names of the fields are short because they are stored with each row.
 #[derive(Serialize, Deserialize)]
 enum Row {
-    Meta { seq: Seq, epoch: u32, initialised: Option<Timestamp> },
+    Meta { seq: Seq, epoch: u32, initialised: Option<Timestamp>, held_config: Option<HeldConfig> },
     Policies(Box<Policies>),
     Table(Vec<MappingRow>),
     Sku(Sku, SkuRow),
@@ -57,6 +59,7 @@ enum Row {
     Held(Seq, HeldCount),
     Quarantine(Seq, Quarantined),
     Unmatched(ChannelId, Identifiers, Box<Unmatched>),
+    Ignored(ChannelId, Identifiers, Ignored),
 }
 
 /// Returns the changes that bring the stored rows named to what the state holds.
@@ -104,6 +107,7 @@ pub fn keys_after<'a>(state: &'a State, after: Option<&'a RowKey>) -> impl Itera
         .chain(rest!(held, Held(id)))
         .chain(rest!(quarantine, Quarantine(id)))
         .chain(rest!(unmatched, Unmatched(channel, ids)))
+        .chain(rest!(ignored, Ignored(channel, ids)))
 }
 
 /// Returns the keys of one map that come after `after`. `held` takes a key of this map out of a row's key.
@@ -189,8 +193,9 @@ impl Loading {
                 shared(&mut self.channels, &mut channel);
                 self.deliveries.push(((channel, id), at));
             }
-            Row::Meta { seq, epoch, initialised } => {
+            Row::Meta { seq, epoch, initialised, held_config } => {
                 (state.seq, state.epoch, state.initialised) = (seq, epoch, initialised);
+                state.held_config = held_config;
             }
             Row::Policies(policies) => state.policies = Some((*policies).into()),
             Row::Table(rows) => state.table = rows,
@@ -201,6 +206,7 @@ impl Loading {
             Row::Unmatched(channel, ids, unmatched) => {
                 drop(state.unmatched.insert((channel, ids), *unmatched));
             }
+            Row::Ignored(channel, ids, ignored) => drop(state.ignored.insert((channel, ids), ignored)),
         }
     }
 
@@ -300,20 +306,28 @@ fn id(key: &RowKey) -> Vec<u8> {
         RowKey::Alert(key) => text(b'a', &[key.kind.name(), &key.subject]),
         RowKey::Held(id) => text(b'h', &[&id.to_string()]),
         RowKey::Quarantine(id) => text(b'q', &[&id.to_string()]),
-        RowKey::Unmatched(channel, ids) => {
-            let mut parts = vec![channel.as_str()];
-            parts.extend(ids.iter().flat_map(|id| [id.kind.name(), &*id.value]));
-            // Six identifiers of 255 bytes would be longer than a key may be.
-            let digest = crate::core::backoff::digest(&parts);
-            let again = crate::core::backoff::digest(&[&parts.concat(), channel.as_str()]);
-            text(b'u', &[channel.as_str(), &format!("{digest:016x}{again:016x}")])
-        }
+        RowKey::Unmatched(channel, ids) => text(b'u', &[channel.as_str(), &of_ids(channel, ids)]),
+        RowKey::Ignored(channel, ids) => text(b'i', &[channel.as_str(), &of_ids(channel, ids)]),
     }
+}
+
+/// Returns a digest of identifiers: six of 255 bytes would be longer than a key may be.
+fn of_ids(channel: &ChannelId, ids: &Identifiers) -> String {
+    let mut parts = vec![channel.as_str()];
+    parts.extend(ids.iter().flat_map(|id| [id.kind.name(), &*id.value]));
+    let digest = crate::core::backoff::digest(&parts);
+    let again = crate::core::backoff::digest(&[&parts.concat(), channel.as_str()]);
+    format!("{digest:016x}{again:016x}")
 }
 
 fn row(state: &State, key: &RowKey) -> Option<Row> {
     Some(match key {
-        RowKey::Meta => Row::Meta { seq: state.seq, epoch: state.epoch, initialised: state.initialised },
+        RowKey::Meta => Row::Meta {
+            seq: state.seq,
+            epoch: state.epoch,
+            initialised: state.initialised,
+            held_config: state.held_config.clone(),
+        },
         RowKey::Policies => Row::Policies(Box::new(state.policies.as_deref()?.clone())),
         RowKey::Table => Row::Table(state.table.clone()),
         RowKey::Sku(sku) => Row::Sku(sku.clone(), state.skus.get(sku)?.clone()),
@@ -329,6 +343,10 @@ fn row(state: &State, key: &RowKey) -> Option<Row> {
         RowKey::Unmatched(channel, ids) => {
             let unmatched = state.unmatched.get(&(channel.clone(), ids.clone()))?.clone();
             Row::Unmatched(channel.clone(), ids.clone(), Box::new(unmatched))
+        }
+        RowKey::Ignored(channel, ids) => {
+            let ignored = state.ignored.get(&(channel.clone(), ids.clone()))?.clone();
+            Row::Ignored(channel.clone(), ids.clone(), ignored)
         }
     })
 }

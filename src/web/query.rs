@@ -61,6 +61,7 @@ fn listings<'a>(
         Work::Fetch { .. }
         | Work::Unmapped { .. }
         | Work::UnmappedItem { .. }
+        | Work::Ignored { .. }
         | Work::Post { .. }
         | Work::Posting { .. }
         | Work::PostLate { .. }
@@ -80,6 +81,7 @@ fn orders<'a>(
         Work::Fetch { order, .. }
         | Work::Unmapped { order, .. }
         | Work::UnmappedItem { order, .. }
+        | Work::Ignored { order, .. }
         | Work::Post { order, .. }
         | Work::Posting { order, .. }
         | Work::PostLate { order, .. }

@@ -8,7 +8,7 @@ use crate::{
         decide::Draft,
         ledger::{Cause, Entry, Kind, Stock, book, movements, settled_returns},
         mapping::{Resolved, listed_by, resolve},
-        order::{Binding, Line, Order},
+        order::{Binding, Ignore, Line, Order},
         posting::{PostState, Step, behind, target},
         record::{Record, Why},
         state::{ChannelRow, FETCHED, ListingRef, Quarantined, READ},
@@ -106,7 +106,7 @@ impl Draft<'_> {
         Ok(Reply::Done)
     }
 
-    fn want_fetch(&mut self, channel: &ChannelId, order: OrderId) {
+    pub(super) fn want_fetch(&mut self, channel: &ChannelId, order: OrderId) {
         let key = OrderKey { channel: channel.clone(), order };
         let mut order = self.state.orders.get(&key).cloned().unwrap_or_default();
         order.want_fetch(Some(self.seq));
@@ -114,7 +114,7 @@ impl Draft<'_> {
     }
 
     /// Merges a snapshot and books the difference. An order that cannot be booked does not hold up the others.
-    fn merge(&mut self, channel: &ChannelId, snapshot: &OrderSnapshot, seen: Seen) {
+    pub(super) fn merge(&mut self, channel: &ChannelId, snapshot: &OrderSnapshot, seen: Seen) {
         let key = OrderKey { channel: channel.clone(), order: snapshot.order.clone() };
         let before = self.state.orders.get(&key);
         let mut order = before.cloned().unwrap_or_default();
@@ -163,7 +163,8 @@ impl Draft<'_> {
                 FulfilledBy::Merchant | FulfilledBy::Channel => None,
             };
             // The channel's own stock (FBA) never mixes with the merchant's. Whose it is, is not guessed either.
-            if line.shipped_by() != FulfilledBy::Merchant {
+            self.ignore(channel, line);
+            if line.shipped_by() != FulfilledBy::Merchant || line.ignored == Some(Ignore::Line) {
                 continue;
             }
             let Some(sku) = resolve(self.state, channel, &line.ids).sku().cloned() else { continue };
@@ -174,6 +175,7 @@ impl Draft<'_> {
             let baseline = opened.is_some_and(|opened| order.placed_at < opened.as_of);
             let early = opened.is_none();
             line.bound = Some(Binding { sku, location, baseline, early });
+            line.ignored = None;
         }
     }
 
@@ -339,7 +341,7 @@ impl Draft<'_> {
 }
 
 /// Refuses quantities that no connector lets through, before anything is recorded.
-fn in_range(channel: &ChannelId, orders: &[OrderSnapshot]) -> Result<(), Refused> {
+pub(super) fn in_range(channel: &ChannelId, orders: &[OrderSnapshot]) -> Result<(), Refused> {
     let bounded = |t: Totals| {
         let all = [t.ordered, t.released, t.written_off, t.fulfilled, t.returned];
         all.into_iter().all(|quantity| Quantity::bounded(quantity.units()).is_ok())
