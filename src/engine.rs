@@ -3,6 +3,7 @@
 //! Holds no truth. Whatever a task was doing when the process died follows again from the state.
 
 pub mod alerter;
+pub mod channels;
 pub mod checkpoint;
 pub mod counter;
 pub mod disk;
@@ -19,12 +20,16 @@ pub mod parts;
 pub mod poster;
 pub mod reconcile;
 pub mod registry;
+pub mod reload;
+mod replay;
 pub mod rows;
 pub mod run;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 mod upkeep;
 pub mod wake;
 
+pub use reload::Source;
 pub use run::{Daemon, Error, run};

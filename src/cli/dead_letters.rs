@@ -47,6 +47,10 @@ fn tell(letters: &view::DeadLetters) {
         [l.id.to_string(), l.since.to_string(), l.reason.clone(), l.retry.clone(), l.discard.clone()]
     });
     print::table(["id", "since", "reason", "retry", "discard"], rows.collect(), "nothing waits for a person");
+    if letters.unmapped_orders > 0 {
+        let orders = letters.unmapped_orders;
+        print::line(&format!("{orders} orders have lines without a SKU: see `evenkeel map list --lines`"));
+    }
     if letters.more {
         print::line("there are more; see --limit");
     }

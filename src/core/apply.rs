@@ -11,7 +11,8 @@ use crate::{
         posting::PostState,
         record::{Envelope, PauseScope, Record},
         state::{
-            ChannelRow, Commit, HeldConfig, Ignorable, Ignored, Listing, ListingRef, Opened, RowKey, SkuRow, State,
+            ChannelRow, Commit, HeldConfig, Ignorable, Ignored, Listing, ListingRef, Opened, RowKey, SkuRow,
+            State,
         },
     },
     model::{ChannelId, Identifiers, OrderKey, Revision, Seq, Sku, Timestamp, policy::MappingRow},

@@ -13,8 +13,8 @@ use crate::{
     },
     model::{
         CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, LocationId, Measure,
-        Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seen, Seq, Sku,
-        Timestamp, Totals, policy::MappingRow,
+        Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seen, Seq,
+        Sku, Timestamp, Totals, policy::MappingRow,
     },
 };
 

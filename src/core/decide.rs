@@ -98,9 +98,7 @@ impl Draft<'_> {
                 self.posted(&channel, &order, sequence, outcome, found)
             }
             Command::Quarantine(item) => self.note(Record::Quarantined { item }),
-            Command::Replay { id, orders, fetch, look, seen } => {
-                self.replay(id, &orders, fetch, &look, seen)
-            }
+            Command::Replay { id, orders, fetch, look, seen } => self.replay(id, &orders, fetch, &look, seen),
             Command::Unreplayed { id, why } => self.unreplayed(id, why),
             Command::Unquarantine { id, note } => self.unquarantine(id, Some(note)),
             Command::Ignore { what, ignored, note } => self.ignore_by_hand(what, ignored, note),

@@ -19,8 +19,8 @@ use crate::{
         record::{AlertKind, HeldCount},
     },
     model::{
-        CatalogueItem, ChannelId, DeliveryId, FulfilledBy, Identifiers, LineId, LocationId, Measure, OrderKey,
-        Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
+        CatalogueItem, ChannelId, DeliveryId, FulfilledBy, Identifiers, LineId, LocationId, Measure,
+        OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
     },
 };
 
@@ -303,6 +303,15 @@ pub enum Ignorable {
     Item { channel: ChannelId, ids: Identifiers },
     /// One line of one order.
     Line { order: OrderKey, line: LineId },
+}
+
+impl std::fmt::Display for Ignorable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Ignorable::Item { channel, ids } => write!(f, "{ids} on `{channel}`"),
+            Ignorable::Line { order, line } => write!(f, "line {line} of order {order}"),
+        }
+    }
 }
 
 /// A configuration that the brake holds.

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -42,18 +43,20 @@ impl Checkpoints {
     }
 }
 
-/// Removes bodies older than `keep`, at once and from then on.
+/// Removes bodies older than `keep` says, at once and from then on.
 pub(super) async fn expire(
     quarantine: Arc<Quarantine>,
-    keep: Duration,
+    mut keep: watch::Receiver<Duration>,
     every: Duration,
     stop: CancellationToken,
 ) {
     loop {
-        quarantine.expire(keep);
+        let older = *keep.borrow_and_update();
+        quarantine.expire(older);
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(every) => {}
+            Ok(()) = keep.changed() => {}
         }
     }
 }

@@ -4,6 +4,7 @@ pub(super) mod letters;
 pub(super) mod mapping;
 pub(super) mod order;
 pub(super) mod outbox;
+pub(super) mod quarantine;
 pub(super) mod returns;
 pub(super) mod sku;
 pub(super) mod status;

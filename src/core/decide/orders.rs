@@ -96,7 +96,7 @@ impl Draft<'_> {
         let over: Vec<Seq> =
             self.state.quarantine.iter().filter(|(_, item)| unread(item)).map(|(id, _)| *id).collect();
         for id in over {
-            self.emit(Record::Unquarantined { id });
+            self.emit(Record::Unquarantined { id, note: None });
         }
         let key = OrderKey { channel, order };
         if let Some(mut order) = self.state.orders.get(&key).filter(|o| o.fetch_due.is_some()).cloned() {

@@ -139,10 +139,6 @@ impl Draft<'_> {
             }
             None => Box::new(index.all(kind)),
         };
-        work.filter_map(|work| match work {
-            Work::Unmapped { order, .. } | Work::Ignored { order, .. } => Some(order),
-            _ => None,
-        })
-        .filter(move |key| Some(*key) != last)
+        work.filter_map(Work::order).filter(move |key| Some(*key) != last)
     }
 }

@@ -116,15 +116,13 @@ impl Effect {
 /// Returns the lines of every order that has one without a SKU, waited for or not.
 fn lines(state: &State) -> BTreeMap<OrderKey, Lines> {
     let keys = state.index.all(Kind::Unmapped).chain(state.index.all(Kind::Ignored));
-    let keys = keys.filter_map(|work| match work {
-        Work::Unmapped { order, .. } | Work::Ignored { order, .. } => Some(order.clone()),
-        _ => None,
-    });
-    keys.map(|key| {
-        let lines = lines_of(state, &key);
-        (key, lines)
-    })
-    .collect()
+    keys.filter_map(Work::order)
+        .cloned()
+        .map(|key| {
+            let lines = lines_of(state, &key);
+            (key, lines)
+        })
+        .collect()
 }
 
 fn lines_of(state: &State, key: &OrderKey) -> Lines {
@@ -167,11 +165,7 @@ impl Before {
             let shown = held.item.levels.map(|levels| levels.available);
             (key.clone(), shown)
         });
-        Before {
-            rows: state.skus.iter().map(row).collect(),
-            items: items.collect(),
-            orders: lines(state),
-        }
+        Before { rows: state.skus.iter().map(row).collect(), items: items.collect(), orders: lines(state) }
     }
 
     fn compare(&self, state: &State) -> Effect {
@@ -179,7 +173,8 @@ impl Before {
         let Some(policies) = state.policies() else { return effect };
         for (sku, row) in &state.skus {
             let before = self.rows.get(sku);
-            let sold = before.is_some_and(|before| !before.stocks.iter().eq(row.stock.iter().map(|p| &p.stock)));
+            let sold =
+                before.is_some_and(|before| !before.stocks.iter().eq(row.stock.iter().map(|p| &p.stock)));
             for (n, listing) in row.listings.iter().enumerate() {
                 let held = before.and_then(|before| before.listings.get(n).copied());
                 effect.bound += usize::from(held.is_none());

@@ -274,6 +274,11 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
 }
 
 impl Work {
+    /// Returns the order that has a line without a SKU, waited for or not.
+    pub fn order(&self) -> Option<&OrderKey> {
+        if let Work::Unmapped { order, .. } | Work::Ignored { order, .. } = self { Some(order) } else { None }
+    }
+
     /// Returns the channel it is work for.
     pub fn channel(&self) -> Option<&ChannelId> {
         match self {

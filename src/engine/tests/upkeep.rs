@@ -75,7 +75,12 @@ async fn bodies_whose_time_is_over_are_removed_at_the_start() {
         world.read(|state| state.quarantine.values().map(|q| q.sha256.clone()).collect::<Vec<_>>()).await;
     let file = |nth: usize| world.dir.path().join("quarantine").join(&held[nth]);
     age(&file(0), hours(30));
-    tokio::spawn(expire(Arc::clone(quarantine), hours(24), hours(6), CancellationToken::new()));
+    let (keep, kept) = tokio::sync::watch::channel(hours(24));
+    tokio::spawn(expire(Arc::clone(quarantine), kept, hours(6), CancellationToken::new()));
     until(|| !file(0).exists()).await;
     assert!(file(1).exists());
+    // A changed configuration counts at once.
+    age(&file(1), hours(2));
+    keep.send(hours(1)).expect("it listens");
+    until(|| !file(1).exists()).await;
 }

@@ -111,6 +111,38 @@ impl Desk for FakeDesk {
         Err(Failure::Conflict { what, next: "go on".to_owned() })
     }
 
+    async fn try_out(&self, commands: Vec<Command>) -> Result<Effect, Failure> {
+        let (mut state, now) = (self.state.lock().expect("unpoisoned").clone(), self.vitals().now);
+        Ok(try_out(&mut state, commands, now)?)
+    }
+
+    async fn reload(&self, _: &ReloadRequest) -> Result<Reloaded, Failure> {
+        Err(Failure::Config("evenkeel.toml:1:1: nothing is right".to_owned()))
+    }
+
+    async fn replay(&self, id: Seq, _: bool) -> Result<ReplayedItem, Failure> {
+        let told = "it is no order".to_owned();
+        Ok(ReplayedItem {
+            id,
+            channel: channel("main"),
+            topic: "orders/create".to_owned(),
+            done: false,
+            told,
+        })
+    }
+
+    async fn give_up(&self, id: Seq, note: Note) -> Result<(), Failure> {
+        self.submit(Command::Unquarantine { id, note }).await.map(drop)
+    }
+
+    async fn body(&self, _: &str) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(Some(b"{}".to_vec()))
+    }
+
+    fn has_body(&self, _: &str) -> bool {
+        true
+    }
+
     async fn figures(&self) -> String {
         "# EOF\n".to_owned()
     }
@@ -180,8 +212,9 @@ pub(crate) async fn serve(state: State, change: impl FnOnce(&mut Options)) -> Se
     let mut options = Options::new("127.0.0.1:0".parse().expect("an address"), socket.clone());
     change(&mut options);
     let (desk, door, metrics) = (FakeDesk::new(state), FakeDoor::new(), Arc::new(Metrics::new()));
-    let shopify = [(channel("main"), Arc::clone(&door) as Arc<dyn Door>)].into();
-    let web = Web { desk: desk.clone(), shopify, metrics: metrics.clone(), options };
+    let doors: BTreeMap<ChannelId, Arc<dyn Door>> =
+        [(channel("main"), Arc::clone(&door) as Arc<dyn Door>)].into();
+    let web = Web { desk: desk.clone(), doors: Arc::new(doors), metrics: metrics.clone(), options };
     let open: Open = web.open().await.expect("both doors open");
     let (address, stop) = (open.address(), CancellationToken::new());
     let task = tokio::spawn(open.serve(stop.clone()));
