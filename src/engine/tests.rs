@@ -11,5 +11,6 @@ mod feeds;
 mod lane;
 mod opening;
 mod parts;
+mod replay;
 mod upkeep;
 mod world;

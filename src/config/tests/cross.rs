@@ -306,19 +306,51 @@ fn an_identifier_means_one_sku_on_a_channel() {
     added(&(row("A", asin) + &row("A", "fnsku = \"X001ABCDEF\"")), &[]);
 }
 
-#[test]
-fn what_needs_a_restart_is_named() {
+/// What must be refused while it runs, and which channels are started anew, when these texts are replaced.
+#[track_caller]
+fn check_change(edits: &[(&str, &str)], fixed: &[&str], changes: &[&str], anew: &[&str]) {
     let running = parse(EXAMPLE).expect("the example is good");
-    let live = parse(&edited(&[("level = \"info\"", "level = \"debug\""), ("buffer = 0", "buffer = 3")]));
-    assert_eq!(live.expect("good").needs_restart(&running), Vec::<&str>::new());
-    let other = parse(&edited(&[
-        ("path = \"/var/lib/evenkeel\"", "path = \"/srv/evenkeel\""),
+    let config = parse(&edited(edits)).expect("good");
+    assert_eq!(config.needs_restart(&running), fixed, "{edits:?}");
+    let secrets = crate::config::Secrets::default();
+    assert_eq!(config.differences(&running, &secrets, &secrets), changes, "{edits:?}");
+    let ids = config.channels().into_keys().filter(|id| config.serves_otherwise(&running, id));
+    assert_eq!(ids.map(ToString::to_string).collect::<Vec<_>>(), anew, "{edits:?}");
+}
+
+#[test]
+fn what_changes_live_is_told_from_what_needs_a_restart() {
+    check_change(&[], &[], &[], &[]);
+    check_change(&[("level = \"info\"", "level = \"debug\"")], &[], &["log.level"], &[]);
+    check_change(&[("safety_stock = 0", "safety_stock = 1")], &[], &["allocation"], &[]);
+    check_change(&[("mode = \"live\"", "mode = \"shadow\"")], &[], &["mode"], &[]);
+    let both = ["channels.shopify.main", "channels.amazon.us"];
+    let mut sorted = both.to_vec();
+    sorted.sort_by_key(|table| table.rsplit('.').next().map(str::to_owned));
+    check_change(&[("buffer = 0", "buffer = 3")], &[], &sorted, &[]);
+    check_change(&[("orders_every = \"1m\"", "orders_every = \"2m\"")], &[], &[both[0]], &["main"]);
+    check_change(
+        &[
+            ("sales = true", "sales = false"),
+            ("shipments = true", "shipments = false"),
+            ("returns = true", "returns = false"),
+        ],
+        &[],
+        &["channels.tryton.erp"],
+        &[],
+    );
+    let store = "`store.path` (the store is open)";
+    let path = ("path = \"/var/lib/evenkeel\"", "path = \"/srv/evenkeel\"");
+    check_change(&[path], &[store], &[], &[]);
+    let shop = "`channels.shopify.main.shop` (another shop needs a name of its own)";
+    let other = ("shop = \"example.myshopify.com\"", "shop = \"other.myshopify.com\"");
+    check_change(&[other], &[shop], &[both[0]], &["main"]);
+    let renamed = [
         ("[channels.tryton.erp]", "[channels.tryton.two]"),
         ("[channels.tryton.erp.assume]", "[channels.tryton.two.assume]"),
         ("master = \"erp\"", "master = \"two\""),
-    ]));
-    let keys = other.expect("good").needs_restart(&running);
-    assert_eq!(keys, ["store", "channels (one was added, removed or renamed)"]);
+    ];
+    check_change(&renamed, &[], &["mapping", "channels.tryton.erp", "channels.tryton.two"], &["two"]);
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Draft<'_> {
             }
             (false, true) | (true, false) => {}
         }
-        let ignored = ignored.then(|| Ignored { at: self.now, note });
+        let ignored = ignored.then_some(Ignored { at: self.now, note });
         self.emit(Record::Ignored { what, ignored });
         self.recheck_unmapped();
         self.recheck_ignored();

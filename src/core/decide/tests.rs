@@ -6,10 +6,13 @@ mod blind;
 mod convergence;
 mod counts;
 mod epoch;
+mod ignore;
 mod letters;
 mod missing;
 mod portions;
+mod quarantine;
 mod returns;
+mod trial;
 mod unread;
 mod whose;
 #[allow(

@@ -1,6 +1,7 @@
 //! A desk over a state in this process, a door that says what it is told to, and clients for both.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -21,7 +22,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     connectors::Push,
-    core::{Command, Reply, State, command::Count, decide, state::Quarantined},
+    core::{
+        Command, Reply, State,
+        command::Count,
+        decide,
+        decide::trial::{Effect, try_out},
+        state::{Note, Quarantined},
+    },
     model::{
         Abilities, CatalogueItem, ChannelId, CountLine, DeliveryId, FulfilledBy, IdKind, Identifiers,
         Instance, Levels, LineId, LineSnapshot, LocationId, Measure, Mode, OrderId, OrderSnapshot, Policies,
@@ -34,7 +41,7 @@ use crate::{
     telemetry::Metrics,
     web::{
         Desk, Door, Failure, Open, Options, Read, Taken, Vitals, Web,
-        view::{InitDone, InitPreview},
+        view::{InitDone, InitPreview, ReloadRequest, Reloaded, ReplayedItem},
     },
 };
 
@@ -112,7 +119,8 @@ impl Desk for FakeDesk {
     }
 
     async fn try_out(&self, commands: Vec<Command>) -> Result<Effect, Failure> {
-        let (mut state, now) = (self.state.lock().expect("unpoisoned").clone(), self.vitals().now);
+        let now = self.vitals().now;
+        let mut state = self.state.lock().expect("unpoisoned").clone();
         Ok(try_out(&mut state, commands, now)?)
     }
 

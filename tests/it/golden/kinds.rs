@@ -12,6 +12,7 @@ use evenkeel::core::{
     leg::State as Leg,
     posting::Step,
     record::{AlertKind, PauseScope, Why},
+    state::Ignorable,
 };
 
 macro_rules! kinds {
@@ -32,8 +33,9 @@ kinds! {
     record, RECORDS: Record {
         Configured, Started, Initialised, Delivered, Forgot, Order, Posting, Counted, Adjusted, Held, Outdated, Unheld, Commit, Moved,
         Committed, Drift, Bound, Unmatched, Mapped, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
-        Quarantined, Unquarantined, Alert,
+        Quarantined, Unquarantined, Replayed, Ignored, ConfigHeld, Alert,
     }
+    ignorable, IGNORABLES: Ignorable { Item, Line }
     why, WHYS: Why {
         OwnSale, Sending, Expected, Applied, Accepted, Stale, Rejected, Throttled, Unauthorized, NotSent, Unknown,
         Restarted, Seen, Looked, Fenced, GaveUp, Repair, Absent, Retried, Discarded, Settled,
@@ -75,6 +77,7 @@ fn within(of: &Record, seen: &mut BTreeSet<String>) {
         }
         Record::Posting { posting, .. } => drop(seen.insert(step(&posting.step))),
         Record::Alert { key, .. } => drop(seen.insert(alert(&key.kind))),
+        Record::Ignored { what, .. } => drop(seen.insert(ignorable(what))),
         Record::Circuit { circuit: of, .. } => drop(seen.insert(circuit(of))),
         Record::Paused { scope: of, pause: held } => {
             seen.insert(scope(of));
