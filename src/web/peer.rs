@@ -34,3 +34,30 @@ pub(super) fn of(owner: Option<u32>) -> impl Fn(&UnixStream) -> Peer {
         Peer { uid, trusted: uid.is_some_and(|uid| uid == 0 || Some(uid) == owner) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_root_and_the_owner_of_the_socket_are_trusted() {
+        let (ours, _theirs) = UnixStream::pair().expect("a pair");
+        let uid = ours.peer_cred().expect("told").uid();
+        let told = |owner: Option<u32>| of(owner)(&ours).trusted;
+        assert!(told(Some(uid)));
+        assert_eq!(told(Some(uid + 1)), uid == 0);
+        assert_eq!(told(None), uid == 0);
+        assert!(!Peer::default().trusted);
+    }
+
+    #[test]
+    fn a_name_that_is_told_never_hides_the_user() {
+        let peer = Peer { uid: Some(7), trusted: false };
+        assert_eq!(peer.named(None), "uid 7");
+        assert_eq!(peer.named(Some("ann\n")), "ann (uid 7)");
+        assert_eq!(
+            Peer::default().named(Some(&"x".repeat(99))),
+            format!("{} (an unknown user)", "x".repeat(64))
+        );
+    }
+}

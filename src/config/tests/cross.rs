@@ -324,11 +324,9 @@ fn what_changes_live_is_told_from_what_needs_a_restart() {
     check_change(&[("level = \"info\"", "level = \"debug\"")], &[], &["log.level"], &[]);
     check_change(&[("safety_stock = 0", "safety_stock = 1")], &[], &["allocation"], &[]);
     check_change(&[("mode = \"live\"", "mode = \"shadow\"")], &[], &["mode"], &[]);
-    let both = ["channels.shopify.main", "channels.amazon.us"];
-    let mut sorted = both.to_vec();
-    sorted.sort_by_key(|table| table.rsplit('.').next().map(str::to_owned));
-    check_change(&[("buffer = 0", "buffer = 3")], &[], &sorted, &[]);
-    check_change(&[("orders_every = \"1m\"", "orders_every = \"2m\"")], &[], &[both[0]], &["main"]);
+    let shop = ["channels.shopify.main"];
+    check_change(&[("buffer = 0", "buffer = 3")], &[], &shop, &[]);
+    check_change(&[("orders_every = \"1m\"", "orders_every = \"2m\"")], &[], &shop, &["main"]);
     check_change(
         &[
             ("sales = true", "sales = false"),
@@ -342,9 +340,9 @@ fn what_changes_live_is_told_from_what_needs_a_restart() {
     let store = "`store.path` (the store is open)";
     let path = ("path = \"/var/lib/evenkeel\"", "path = \"/srv/evenkeel\"");
     check_change(&[path], &[store], &[], &[]);
-    let shop = "`channels.shopify.main.shop` (another shop needs a name of its own)";
+    let fixed = "`channels.shopify.main.shop` (another shop needs a name of its own)";
     let other = ("shop = \"example.myshopify.com\"", "shop = \"other.myshopify.com\"");
-    check_change(&[other], &[shop], &[both[0]], &["main"]);
+    check_change(&[other], &[fixed], &shop, &["main"]);
     let renamed = [
         ("[channels.tryton.erp]", "[channels.tryton.two]"),
         ("[channels.tryton.erp.assume]", "[channels.tryton.two.assume]"),
