@@ -10,6 +10,7 @@ mod demo;
 mod effect;
 mod failure;
 mod init;
+mod made;
 mod map;
 mod pause;
 mod print;
@@ -93,6 +94,15 @@ enum Command {
         #[command(subcommand)]
         command: map::Map,
     },
+    /// List what bundles are made of, and take recipes in from CSV.
+    Bundles {
+        #[command(subcommand)]
+        command: made::Command,
+    },
+    /// Make a SKU part of another one, with its stock, its open orders and its listings.
+    Merge(made::Merge),
+    /// Give a listing to another SKU, with its order lines.
+    Rebind(made::Rebind),
     /// Keep a channel or a SKU from selling.
     Pause(pause::Pause),
     /// End a pause.
@@ -156,6 +166,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Reload(reload) => reload::run(&global, &reload),
         Command::Quarantine { command } => quarantine::run(&global, command),
         Command::Map { command } => map::run(&global, &command),
+        Command::Bundles { command } => made::bundles(&global, &command),
+        Command::Merge(asked) => made::merge(&global, asked),
+        Command::Rebind(asked) => made::rebind(&global, asked),
         Command::Pause(pause) => pause::pause(&global, pause),
         Command::Resume(resume) => pause::resume(&global, resume),
         Command::Returns { command } => returns::run(&global, command),

@@ -24,7 +24,9 @@ pub mod leg;
 pub mod mapping;
 pub mod order;
 pub mod posting;
+pub mod recipe;
 pub mod record;
+pub mod share;
 pub mod state;
 pub mod writes;
 

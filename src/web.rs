@@ -6,6 +6,7 @@
 mod admin;
 mod body;
 mod desk;
+mod made;
 mod peer;
 mod problem;
 mod public;

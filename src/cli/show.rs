@@ -84,6 +84,11 @@ pub(super) fn sku(global: &Global, sku: &Sku) -> Result<(), Failure> {
 fn tell_sku(view: &SkuView) {
     let paused = view.paused.map_or(String::new(), |pause| format!(", {pause:?}").to_lowercase());
     print::line(&format!("{} at revision {}{paused}", view.sku, view.revision));
+    if !view.made_of.is_empty() {
+        let parts: Vec<String> =
+            view.made_of.iter().map(|part| format!("{} x {}", part.units, part.sku)).collect();
+        print::line(&format!("it is made of {}", parts.join(" + ")));
+    }
     let rows = view.stock.iter().map(|p| {
         let counted =
             p.opened.as_ref().map_or("never".to_owned(), |o| format!("{} by {}", o.as_of, o.counter));

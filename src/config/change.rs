@@ -93,6 +93,7 @@ impl Config {
             ("allocation", self.allocation != running.allocation),
             ("overrides", self.overrides != running.overrides),
             ("mapping", self.mapping != running.mapping),
+            ("bundles", self.bundles != running.bundles),
             ("brake", self.brake != running.brake),
             ("retry", self.retry != running.retry),
             ("alerts", self.alerts != running.alerts || !secrets.same_alerts(held)),
@@ -119,6 +120,7 @@ impl Config {
         self.allocation = before.allocation;
         self.overrides.clone_from(&before.overrides);
         self.mapping.clone_from(&before.mapping);
+        self.bundles.clone_from(&before.bundles);
         let selling = self.shopify.iter_mut().map(|(id, channel)| (id, &mut channel.selling));
         let selling = selling.chain(self.amazon.iter_mut().map(|(id, channel)| (id, &mut channel.selling)));
         for (id, selling) in selling {

@@ -43,15 +43,15 @@ impl Bounds {
     }
 }
 
-/// Returns what a listing should show of `available` units.
+/// Returns what a listing should show of `free` units, that is of what is available less the safety stock.
 ///
 /// `min` is the least that is shown *while that much is there*: below it the listing shows zero, because a shelf
 /// that shows more than there is sells what is not there.
-pub fn desired(available: Quantity, bounds: Bounds, stopped: bool) -> Result<Quantity, Overflow> {
+pub fn desired(free: Quantity, bounds: Bounds, stopped: bool) -> Result<Quantity, Overflow> {
     if stopped {
         return Ok(Quantity::ZERO);
     }
-    let free = available.sub(bounds.safety_stock)?.sub(bounds.buffer)?.or_zero();
+    let free = free.sub(bounds.buffer)?.or_zero();
     let capped = bounds.max.map_or(free, |max| free.min(max));
     Ok(if capped < bounds.min { Quantity::ZERO } else { capped })
 }
@@ -66,8 +66,9 @@ mod tests {
         let q = Quantity::new;
         let max = (max >= 0).then(|| q(max));
         let bounds = Bounds { safety_stock: q(safety_stock), buffer: q(buffer), min: q(min), max };
-        assert_eq!(desired(q(available), bounds, false), Ok(q(want)));
-        assert_eq!(desired(q(available), bounds, true), Ok(Quantity::ZERO));
+        let free = q(available - safety_stock);
+        assert_eq!(desired(free, bounds, false), Ok(q(want)));
+        assert_eq!(desired(free, bounds, true), Ok(Quantity::ZERO));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
         leg::{self, Leg, Writes},
         order::{Ignore, Order},
         posting::PostState,
+        recipe::Made,
         record::{Envelope, PauseScope, Record},
         state::{
             ChannelRow, Commit, HeldConfig, Ignorable, Ignored, Listing, ListingRef, Opened, RowKey, SkuRow,
@@ -100,6 +101,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             state.dirty.insert(RowKey::Unmatched(channel.clone(), ids.clone()));
         }
         Record::Mapped { rows } => mapped(state, rows),
+        Record::Made { sku, made: new } => made(state, sku, new.as_ref()),
         Record::Quarantined { item } => {
             state.quarantine.insert(seq, item.clone());
             state.dirty.insert(RowKey::Quarantine(seq));
@@ -169,6 +171,10 @@ fn configured(state: &mut State, policies: &crate::model::Policies) {
     state.policies = Some(Arc::new(policies.clone()));
     state.held_config = None;
     state.dirty.insert(RowKey::Policies);
+    // A bundle is a SKU, whether or not anything lists it yet.
+    for recipe in &policies.bundles {
+        state.change_sku(&recipe.bundle, |_| {});
+    }
     if renamed {
         forget_bases(state);
     }
@@ -208,6 +214,14 @@ fn mapped(state: &mut State, rows: &[MappingRow]) {
     state.table.extend(fresh);
     state.index.map_tables(state.policies.as_deref(), &state.table);
     state.dirty.insert(RowKey::Table);
+}
+
+fn made(state: &mut State, sku: &Sku, made: Option<&Made>) {
+    state.change_sku(sku, |row| row.made = made.cloned().map(Box::new));
+    let configured =
+        || state.policies()?.bundles.iter().find(|recipe| recipe.bundle == *sku).map(|r| r.parts.clone());
+    let parts = made.map(Made::parts).or_else(configured);
+    state.index.recipes.set(sku, parts);
 }
 
 fn forgot(state: &mut State, before: Timestamp) {

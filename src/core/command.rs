@@ -14,7 +14,8 @@ use crate::{
     model::{
         CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, LocationId, Measure,
         Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seen, Seq,
-        Sku, Timestamp, Totals, policy::MappingRow,
+        Sku, Timestamp, Totals,
+        policy::{MappingRow, Part},
     },
 };
 
@@ -176,6 +177,21 @@ pub enum Command {
     Map {
         rows: Vec<MappingRow>,
     },
+    /// What bundles are made of, all or none; no parts: what was imported for it ends.
+    Recipes {
+        rows: Vec<(Sku, Vec<Part>)>,
+    },
+    /// Makes a SKU part of another one, with all that is known of it.
+    Merge {
+        from: Sku,
+        into: Sku,
+    },
+    /// Gives a listing to another SKU.
+    Rebind {
+        channel: ChannelId,
+        ids: Identifiers,
+        sku: Sku,
+    },
     /// A person has looked at returned units that were reserved: all of them unless `quantity` is given.
     Returned {
         sku: Sku,
@@ -222,6 +238,7 @@ impl Command {
                 orders.iter().map(|order| order.lines.len()).sum::<usize>() + fetch.len() + look.len(),
                 ROWS_MAX,
             ),
+            Command::Recipes { rows } => (rows.iter().map(|(_, parts)| 1 + parts.len()).sum(), ROWS_MAX),
             Command::Start { .. }
             | Command::NoOrder { .. }
             | Command::Fed { .. }
@@ -243,6 +260,8 @@ impl Command {
             | Command::TakeAlerts { .. }
             | Command::AlertSent { .. }
             | Command::Pause { .. }
+            | Command::Merge { .. }
+            | Command::Rebind { .. }
             | Command::Returned { .. }
             | Command::Dead { .. } => (0, ROWS_MAX),
         }
@@ -319,6 +338,10 @@ pub enum Reply {
     Catalogue {
         bound: usize,
         unmatched: usize,
+    },
+    /// So many rows changed.
+    Changed {
+        changed: usize,
     },
 }
 

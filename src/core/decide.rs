@@ -18,6 +18,7 @@ mod orders;
 mod postings;
 mod quarantine;
 mod recheck;
+mod recipes;
 mod returns;
 pub mod trial;
 
@@ -108,6 +109,9 @@ impl Draft<'_> {
             Command::AlertSent { key, firing, waiting, sent } => self.alert_sent(&key, firing, waiting, sent),
             Command::Pause { scope, pause } => self.pause(scope, pause),
             Command::Map { rows } => self.map(rows),
+            Command::Recipes { rows } => self.recipes(rows),
+            Command::Merge { from, into } => self.merge_sku(from, into),
+            Command::Rebind { channel, ids, sku } => self.rebind_listing(&channel, &ids, &sku),
             Command::Returned { sku, location, quantity, fate, note } => {
                 self.returned(&sku, location.as_ref(), quantity, fate, note)
             }

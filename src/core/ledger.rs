@@ -77,9 +77,22 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    Order { order: OrderKey, line: LineId },
-    Count { counter: ChannelId, as_of: Timestamp },
-    Operator { note: String },
+    Order {
+        order: OrderKey,
+        line: LineId,
+    },
+    Count {
+        counter: ChannelId,
+        as_of: Timestamp,
+    },
+    Operator {
+        note: String,
+    },
+    /// One SKU was made part of another.
+    Merged {
+        from: Sku,
+        into: Sku,
+    },
 }
 
 /// One movement of one SKU at one location, with the balances after it.

@@ -16,6 +16,7 @@ use crate::{
         leg::{Leg, Writes},
         order::Order,
         posting::PostState,
+        recipe::Made,
         state::{Alert, AlertKey, Fed, Ignorable, Ignored, ListingRef, Note, Quarantined, Unmatched},
     },
     model::{
@@ -142,6 +143,11 @@ pub enum Record {
         ids: Identifiers,
         unmatched: Option<Unmatched>,
     },
+    /// What a SKU is made of from here on; `None`: itself, or what the configuration says.
+    Made {
+        sku: Sku,
+        made: Option<Made>,
+    },
     /// Rows were added to the mapping table.
     Mapped {
         rows: Vec<MappingRow>,
@@ -249,6 +255,8 @@ pub enum Why {
     Retried,
     Discarded,
     Settled,
+    /// It belongs to another SKU from here on.
+    Rebound,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ use crate::{
         ledger::{Booked, Stock},
         leg::{Leg, Writes},
         order::Order,
+        recipe::Made,
         record::{AlertKind, HeldCount},
     },
     model::{
@@ -128,6 +129,9 @@ pub struct SkuRow {
     /// The latest position at which an ERP acknowledged a posting that moves this SKU.
     #[serde(default)]
     pub posted: Seq,
+    /// Why it has no stock of its own, if that was said of it; see [`State::made_of`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Box<Made>>,
 }
 
 /// Stock at one location.

@@ -228,7 +228,7 @@ impl Loading {
             match &mut entry.cause {
                 Cause::Order { order, .. } => shared(&mut self.channels, &mut order.channel),
                 Cause::Count { counter, .. } => shared(&mut self.channels, counter),
-                Cause::Operator { .. } => {}
+                Cause::Operator { .. } | Cause::Merged { .. } => {}
             }
         }
     }

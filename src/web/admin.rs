@@ -29,6 +29,7 @@ use crate::{
     web::{
         Desk,
         desk::ask,
+        made,
         peer::Peer,
         problem::Answer,
         query,
@@ -50,8 +51,8 @@ const PART: usize = 5_000;
 /// The longest note that a person leaves in the journal, in bytes.
 const NOTE_MAX: usize = 500;
 
-type Asked = State<Arc<dyn Desk>>;
-type Told<T> = Result<Json<T>, Answer>;
+pub(super) type Asked = State<Arc<dyn Desk>>;
+pub(super) type Told<T> = Result<Json<T>, Answer>;
 
 pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
     Router::new()
@@ -70,6 +71,7 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/quarantine/replay", post(quarantine::replay))
         .route("/v1/quarantine/discard", post(quarantine::discard))
         .route("/v1/quarantine/{id}", get(quarantine::show))
+        .merge(made::router())
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
         .route("/v1/returns", get(returns).post(returned))
@@ -92,7 +94,7 @@ async fn nothing(method: Method, uri: Uri) -> Answer {
 }
 
 /// Reads a request's body. An empty one stands for `{}`.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Answer> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Answer> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
     let mut json = serde_json::Deserializer::from_slice(text);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -109,13 +111,13 @@ where
         .map_err(|bad: T::Err| Answer::bad(bad, "give the name as `evenkeel status` or the channel shows it"))
 }
 
-fn query_of<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Answer> {
+pub(super) fn query_of<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Answer> {
     query
         .map(|Query(asked)| asked)
         .map_err(|bad| Answer::bad(bad.body_text(), "mend the value that is named"))
 }
 
-fn rows(limit: Option<usize>) -> usize {
+pub(super) fn rows(limit: Option<usize>) -> usize {
     limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX)
 }
 

@@ -7,6 +7,7 @@
 //! Long by design: it is the whole vocabulary of the API in one place.
 
 mod change;
+pub mod made;
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -16,7 +17,7 @@ use crate::{
     core::{allocation::Pause, command::Fate},
     model::{
         ChannelId, FulfilledBy, IdKind, Identifiers, LineId, LocationId, Measure, Mode, OrderId, OrderKey,
-        Quantity, Revision, Seq, Sku, Timestamp, Totals, listing::BadIdentifier,
+        Quantity, Revision, Seq, Sku, Timestamp, Totals, listing::BadIdentifier, policy::Part,
     },
 };
 
@@ -193,6 +194,10 @@ pub struct SkuView {
     /// Counts the changes of what it should show.
     pub revision: Revision,
     pub paused: Option<Pause>,
+    /// What one unit of it takes from the stock, if that is not itself: the components of a bundle, or the SKU that it
+    /// was merged into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made_of: Vec<Part>,
     pub stock: Vec<PlaceView>,
     pub listings: Vec<ListingView>,
     /// Stock changes that are not seen live everywhere yet, oldest first.

@@ -8,6 +8,7 @@ mod counts;
 mod epoch;
 mod ignore;
 mod letters;
+mod made;
 mod missing;
 mod portions;
 mod quarantine;

@@ -173,8 +173,7 @@ impl Before {
         let Some(policies) = state.policies() else { return effect };
         for (sku, row) in &state.skus {
             let before = self.rows.get(sku);
-            let sold =
-                before.is_some_and(|before| !before.stocks.iter().eq(row.stock.iter().map(|p| &p.stock)));
+            let sold = self.sold(state, sku);
             for (n, listing) in row.listings.iter().enumerate() {
                 let held = before.and_then(|before| before.listings.get(n).copied());
                 effect.bound += usize::from(held.is_none());
@@ -190,6 +189,15 @@ impl Before {
         effect.channels.retain(|channel, moved| moved.finish(policies.channels.get(channel)));
         self.compare_lines(state, &mut effect);
         effect
+    }
+
+    /// Tells whether orders explain what is shown of a SKU: its stock moved, or, of a bundle, that of a component.
+    fn sold(&self, state: &State, sku: &Sku) -> bool {
+        let moved = |sku: &Sku| match (self.rows.get(sku), state.skus.get(sku)) {
+            (Some(before), Some(row)) => !before.stocks.iter().eq(row.stock.iter().map(|place| &place.stock)),
+            (Some(_) | None, None) | (None, Some(_)) => false,
+        };
+        moved(sku) || state.made_of(sku).is_ok_and(|parts| parts.iter().any(|part| moved(&part.sku)))
     }
 
     /// Returns what the channel's catalogue said that a listing shows, which was bound only now.

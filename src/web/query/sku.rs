@@ -25,6 +25,11 @@ pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<Sk
         sku: sku.clone(),
         revision: row.revision,
         paused: row.pause,
+        made_of: if state.index.recipes.direct(sku).is_some() {
+            state.made_of(sku).ok()?
+        } else {
+            Vec::new()
+        },
         stock: row.stock.iter().map(place).collect(),
         listings: numbered.map(|(n, held)| listing(state, sku, n, held, now)).collect(),
         commits: row.commits.iter().map(|held| commit(held, now)).collect(),
@@ -101,6 +106,7 @@ fn entry(booked: &Booked) -> EntryView {
             (format!("count by {counter} as of {}", crate::web::view::Time(*as_of)), None)
         }
         Cause::Operator { note } => (format!("a person: {note}"), None),
+        Cause::Merged { from, into } => (format!("{from} was merged into {into}"), None),
     };
     EntryView {
         seq: booked.seq,

@@ -32,13 +32,13 @@ macro_rules! kinds {
 kinds! {
     record, RECORDS: Record {
         Configured, Started, Initialised, Delivered, Forgot, Order, Posting, Counted, Adjusted, Held, Outdated, Unheld, Commit, Moved,
-        Committed, Drift, Bound, Unmatched, Mapped, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
+        Committed, Drift, Bound, Unmatched, Mapped, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
         Quarantined, Unquarantined, Replayed, Ignored, ConfigHeld, Alert,
     }
     ignorable, IGNORABLES: Ignorable { Item, Line }
     why, WHYS: Why {
         OwnSale, Sending, Expected, Applied, Accepted, Stale, Rejected, Throttled, Unauthorized, NotSent, Unknown,
-        Restarted, Seen, Looked, Fenced, GaveUp, Repair, Absent, Retried, Discarded, Settled,
+        Restarted, Seen, Looked, Fenced, GaveUp, Repair, Absent, Retried, Discarded, Settled, Rebound,
     }
     leg, LEGS: Leg { Pending, InFlight, Accepted, Probing, Looking, Retry, Confirmed, Parked, Dropped }
     step, STEPS: Step { Done, Pending, InFlight, Retry, Parked, Dropped }
@@ -49,7 +49,7 @@ kinds! {
         Sale, Cancel, WriteOff, Ship, Return, ReturnQuarantined, Count, Adjustment, Correction, Restock, Discard,
         Baseline,
     }
-    cause, CAUSES: Cause { Order, Count, Operator }
+    cause, CAUSES: Cause { Order, Count, Operator, Merged }
     circuit, CIRCUITS: Circuit { Closed, Open }
     scope, SCOPES: PauseScope { Channel, Sku }
     pause, PAUSES: Pause { Frozen, Stopped }
@@ -110,6 +110,7 @@ pub(super) const EVERY_WHY: [Why; WHYS.len()] = [
     Why::Retried,
     Why::Discarded,
     Why::Settled,
+    Why::Rebound,
 ];
 
 /// Every kind of alert.

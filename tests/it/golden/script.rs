@@ -20,7 +20,8 @@ use evenkeel::{
     model::{
         CatalogueItem, ChannelId, CountLine, IdempotencyKey, Identifiers, Levels, LineId, LocationId,
         Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Quantity, Seen, Seq, Sku,
-        Timestamp, Totals, policy::MappingRow,
+        Timestamp, Totals,
+        policy::{MappingRow, Part},
     },
     store::{self, Store},
 };
@@ -102,6 +103,10 @@ fn policies() -> Policies {
     }))
 }
 
+fn part(of: &str, units: i64) -> Part {
+    Part { sku: sku(of), units: Quantity::new(units) }
+}
+
 struct Story {
     state: State,
     store: Store,
@@ -120,6 +125,7 @@ pub(super) fn play(dir: &Path) {
     story.is_answered_in_every_way();
     story.counts();
     story.is_operated();
+    story.is_corrected();
     story.remembers_by_hand();
     story.store.close_clean().expect("closed");
 }
@@ -350,6 +356,29 @@ impl Story {
             self.run(Command::Dead { letter: DeadLetter::Count(id), verdict });
         }
         self.count(&[("MUG", 12), ("HAT", 6), ("CAP", 8), ("PEN", 20)], true);
+        self.calm();
+    }
+
+    /// A bundle is sold, moves between locations, SKUs are merged, a listing is given to another SKU.
+    fn is_corrected(&mut self) {
+        let parts = vec![part("MUG", 1), part("PEN", 3)];
+        self.run(Command::Recipes { rows: vec![(sku("SET"), parts)] });
+        self.catalogue("shop", vec![json!({"ids": {"sku": "SET", "variant": "16", "inventory_item": "26"}})]);
+        self.push("1400", "SET", [2, 0, 0, 0, 0]);
+        let mut moved = self.order("1400", json!({"sku": "SET"}), [2, 0, 0, 1, 0]);
+        let store = LocationId::new("store").expect("a name");
+        let (one, zero) = (Quantity::new(1), Quantity::ZERO);
+        let there =
+            Totals { ordered: one, released: zero, written_off: zero, fulfilled: one, returned: zero };
+        moved.lines[0].places = vec![(store, there)];
+        let begun = self.state.seq;
+        self.run(Command::Orders { channel: ch("shop"), begun, orders: vec![moved] });
+        self.run(Command::Recipes { rows: vec![(sku("SET"), vec![part("MUG", 2)])] });
+        self.push("1401", "CAP", [1, 0, 0, 0, 0]);
+        self.run(Command::Merge { from: sku("CAP"), into: sku("HAT") });
+        self.push("1402", "CAP", [1, 0, 0, 0, 0]);
+        let blue = ids(json!({"variant": "15"}));
+        self.run(Command::Rebind { channel: ch("shop"), ids: blue, sku: sku("MUG") });
         self.calm();
     }
 
