@@ -10,6 +10,7 @@ mod commits;
 mod count;
 mod dead_letters;
 mod demo;
+mod effect;
 mod failure;
 mod init;
 mod input;
@@ -20,6 +21,8 @@ mod map;
 mod once;
 mod pause;
 mod print;
+mod quarantine;
+mod reload;
 mod returns;
 mod run;
 mod sandbox;
@@ -67,6 +70,8 @@ struct Global {
 enum Command {
     /// Run the daemon.
     Run,
+    /// Make the changed configuration effective without a restart, or tell what it would do.
+    Reload(reload::Reload),
     /// Check the configuration and its secrets; with `--online` also every channel.
     Check(check::Check),
     /// Take over the opening stock, once, from the ERP or from a channel.
@@ -86,7 +91,12 @@ enum Command {
         #[command(subcommand)]
         command: dead_letters::DeadLetters,
     },
-    /// List, import or export the mapping between SKUs and channels.
+    /// List, show, read again or discard the messages that could not be read.
+    Quarantine {
+        #[command(subcommand)]
+        command: quarantine::Quarantine,
+    },
+    /// List, set, import or export the mapping between SKUs and channels.
     Map {
         #[command(subcommand)]
         command: map::Map,
@@ -176,6 +186,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Outbox(outbox) => show::outbox(&global, &outbox),
         Command::Alerts => show::alerts(&global),
         Command::DeadLetters { command } => dead_letters::run(&global, &command),
+        Command::Reload(reload) => reload::run(&global, &reload),
+        Command::Quarantine { command } => quarantine::run(&global, command),
         Command::Map { command } => map::run(&global, &command),
         Command::Bundles { command } => made::bundles(&global, &command),
         Command::Merge(asked) => made::merge(&global, asked),

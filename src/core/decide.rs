@@ -9,6 +9,7 @@ pub mod by_hand;
 pub mod catalogue;
 pub mod counts;
 mod fence;
+mod ignore;
 pub mod intents;
 pub mod lane;
 mod listing;
@@ -18,10 +19,12 @@ mod once;
 mod operator;
 mod orders;
 mod postings;
+mod quarantine;
 mod recheck;
 mod recipes;
 mod returns;
 pub mod suspects;
+pub mod trial;
 
 use crate::{
     core::{
@@ -108,6 +111,11 @@ impl Draft<'_> {
                 self.posted(&channel, &order, sequence, outcome, found)
             }
             Command::Quarantine(item) => self.note(Record::Quarantined { item }),
+            Command::Replay { id, orders, fetch, look, seen } => self.replay(id, &orders, fetch, &look, seen),
+            Command::Unreplayed { id, why } => self.unreplayed(id, why),
+            Command::Unquarantine { id, note } => self.unquarantine(id, Some(note)),
+            Command::Ignore { what, ignored, note } => self.ignore_by_hand(what, ignored, note),
+            Command::HoldConfig { why } => self.hold_config(why),
             Command::Tick => self.tick(),
             Command::TakeAlerts { limit } => self.take_alerts(limit),
             Command::AlertSent { key, firing, waiting, sent } => self.alert_sent(&key, firing, waiting, sent),

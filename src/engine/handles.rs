@@ -12,20 +12,25 @@ use crate::{
     core::{
         Command, Reply,
         command::{ByHand, Tally},
+        decide::trial::Effect,
+        state::Note,
     },
     engine::{
         by_hand,
+        channels::Channels,
         init::Opening,
         intake::Intake,
         ledger::{self, Ledger},
         parts,
+        reload::Reloader,
+        trial::try_out,
         wake::Wakes,
     },
     model::{ChannelId, Seq},
     telemetry::Metrics,
     web::{
         self, Counting, Failure, Read, Taken, Vitals,
-        view::{InitDone, InitPreview},
+        view::{InitDone, InitPreview, ReloadRequest, Reloaded, ReplayedItem},
     },
 };
 
@@ -38,7 +43,9 @@ pub struct Handles {
     pub clock: Arc<dyn Clock>,
     pub wakes: Arc<Wakes>,
     pub metrics: Arc<Metrics>,
+    pub channels: Arc<Channels>,
     pub opening: Opening,
+    pub(super) reloader: Option<Arc<Reloader>>,
     pub started: Instant,
 }
 
@@ -111,6 +118,38 @@ impl web::Desk for Handles {
 
     async fn initialise_counted(&self, count: ByHand) -> Result<InitDone, Failure> {
         self.opening.initialise_counted(count).await
+    }
+
+    async fn try_out(&self, commands: Vec<Command>) -> Result<Effect, Failure> {
+        Ok(try_out(&self.ledger, self.clock.as_ref(), commands).await?)
+    }
+
+    async fn reload(&self, asked: &ReloadRequest) -> Result<Reloaded, Failure> {
+        let reloader = self.reloader.as_ref().ok_or_else(|| Failure::Conflict {
+            what: "this daemon was not started from a file".to_owned(),
+            next: "start it with `evenkeel run`".to_owned(),
+        })?;
+        // Who asks may go; what was begun is ended.
+        let (reloader, asked) = (reloader.clone(), asked.clone());
+        let done = tokio::spawn(async move { reloader.told(&asked).await });
+        done.await.map_err(|_| Failure::Failed("the reload panicked".to_owned()))?
+    }
+
+    async fn replay(&self, id: Seq, dry_run: bool) -> Result<ReplayedItem, Failure> {
+        self.reread(id, dry_run).await
+    }
+
+    async fn give_up(&self, id: Seq, note: Note) -> Result<(), Failure> {
+        Handles::give_up(self, id, note).await
+    }
+
+    async fn body(&self, sha256: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let body = self.opening.quarantine.body(sha256).await;
+        body.map_err(|error| Failure::Failed(format!("the body cannot be read: {error}")))
+    }
+
+    fn has_body(&self, sha256: &str) -> bool {
+        self.opening.quarantine.has(sha256)
     }
 
     async fn figures(&self) -> String {

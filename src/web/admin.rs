@@ -1,11 +1,13 @@
 //! The admin API. Who can open the socket may do everything; there is no other check.
 
+mod change;
 mod count;
+mod quarantine;
 
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Path, Query, State, rejection::QueryRejection},
     http::{Method, Uri},
@@ -16,12 +18,20 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::info;
 
 use crate::{
-    core::{Command, Reply, allocation::Pause, command::Verdict, record::PauseScope},
+    core::{
+        Command, Reply,
+        allocation::Pause,
+        command::{DeadLetter, Verdict},
+        decide::catalogue::mappable,
+        record::PauseScope,
+        state::Note,
+    },
     model::{ChannelId, LocationId, OrderId, OrderKey, Quantity, Sku, policy::MappingRow},
     web::{
         Desk,
         desk::ask,
         made,
+        peer::Peer,
         problem::Answer,
         query::{self, letters::Wanted},
         view::{
@@ -39,6 +49,8 @@ const LIMIT: usize = 1_000;
 const LIMIT_MAX: usize = 10_000;
 /// How many dead letters are dealt with at once.
 const AT_ONCE: usize = 32;
+/// How many mapping rows one command brings when they are tried out.
+const PART: usize = 5_000;
 /// The longest note that a person leaves in the journal, in bytes.
 pub(super) const NOTE_MAX: usize = 500;
 
@@ -58,6 +70,12 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/dead-letters/{id}/discard", post(discard))
         .route("/v1/alerts", get(alerts))
         .route("/v1/map", get(mapping).post(import))
+        .route("/v1/map/ignore", post(change::ignore))
+        .route("/v1/reload", post(change::reload))
+        .route("/v1/quarantine", get(quarantine::list))
+        .route("/v1/quarantine/replay", post(quarantine::replay))
+        .route("/v1/quarantine/discard", post(quarantine::discard))
+        .route("/v1/quarantine/{id}", get(quarantine::show))
         .merge(made::router())
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
@@ -242,15 +260,15 @@ async fn deal_with_all(desk: &Arc<dyn Desk>, asked: LettersRequest, verdict: Ver
     Ok(Json(LettersDone { letters, more, dry_run }))
 }
 
-async fn retry(State(desk): Asked, Path(id): Path<String>) -> Told<Done> {
-    deal_with(&desk, &id, Verdict::Retry, "goes again").await
+async fn retry(State(desk): Asked, Extension(peer): Extension<Peer>, Path(id): Path<String>) -> Told<Done> {
+    deal_with(&desk, peer, &id, Verdict::Retry, "goes again").await
 }
 
-async fn discard(State(desk): Asked, Path(id): Path<String>) -> Told<Done> {
-    deal_with(&desk, &id, Verdict::Discard, "is given up").await
+async fn discard(State(desk): Asked, Extension(peer): Extension<Peer>, Path(id): Path<String>) -> Told<Done> {
+    deal_with(&desk, peer, &id, Verdict::Discard, "is given up").await
 }
 
-async fn deal_with(desk: &Arc<dyn Desk>, text: &str, verdict: Verdict, said: &str) -> Told<Done> {
+async fn deal_with(desk: &Arc<dyn Desk>, peer: Peer, text: &str, verdict: Verdict, said: &str) -> Told<Done> {
     let letter: LetterId = id(text)?;
     let wanted = letter.clone();
     let found = ask(desk.as_ref(), move |state| query::letters::find(state, &wanted)).await?;
@@ -260,7 +278,21 @@ async fn deal_with(desk: &Arc<dyn Desk>, text: &str, verdict: Verdict, said: &st
             "`evenkeel dead-letters list` shows those that there are; it may have been dealt with",
         ));
     };
-    desk.submit(Command::Dead { letter: found, verdict }).await?;
+    match (found, verdict) {
+        (DeadLetter::Quarantine(id), Verdict::Retry) => {
+            let replayed = desk.replay(id, false).await?;
+            if !replayed.done {
+                let (what, next) =
+                    (replayed.told, "`evenkeel quarantine show` prints what was kept".to_owned());
+                return Err(crate::web::Failure::Conflict { what, next }.into());
+            }
+        }
+        (DeadLetter::Quarantine(id), Verdict::Discard) => {
+            let reason = "discarded among the dead letters".to_owned();
+            desk.give_up(id, Note { by: peer.named(None), reason }).await?;
+        }
+        (letter, verdict) => drop(desk.submit(Command::Dead { letter, verdict }).await?),
+    }
     info!(%letter, ?verdict, "a person has dealt with a dead letter");
     Ok(Json(Done { done: format!("`{letter}` {said}") }))
 }
@@ -277,6 +309,10 @@ struct MapQuery {
     unmatched: bool,
     #[serde(default)]
     listings: bool,
+    #[serde(default)]
+    lines: bool,
+    #[serde(default)]
+    ignored: bool,
     channel: Option<ChannelId>,
     limit: Option<usize>,
     after: Option<String>,
@@ -285,13 +321,18 @@ struct MapQuery {
 async fn mapping(State(desk): Asked, asked: Result<Query<MapQuery>, QueryRejection>) -> Told<Mapping> {
     let asked = query_of(asked)?;
     known(&desk, asked.channel.as_ref()).await?;
-    let wanted = query::mapping::Wanted { channel: asked.channel, limit: rows(asked.limit) };
+    let wanted =
+        query::mapping::Wanted { channel: asked.channel, limit: rows(asked.limit), lines: asked.lines };
     let page = if asked.listings {
         let after: Option<Sku> = asked.after.as_deref().map(id).transpose()?;
         ask(desk.as_ref(), move |state| query::mapping::bound(state, &wanted, after.as_ref())).await?
     } else {
         let from: usize = asked.after.as_deref().map_or(Ok(0), id)?;
-        let page = if asked.unmatched { query::mapping::waiting } else { query::mapping::table };
+        let page = match (asked.unmatched || asked.lines, asked.ignored) {
+            (true, _) => query::mapping::waiting,
+            (false, true) => query::mapping::ignored,
+            (false, false) => query::mapping::table,
+        };
         ask(desk.as_ref(), move |state| page(state, &wanted, from)).await?
     };
     Ok(Json(page))
@@ -310,11 +351,29 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<MapImported> {
     if count == 0 {
         return Err(Answer::bad("there are no rows", "name at least one"));
     }
-    let reply = desk.submit(Command::Map { rows }).await?;
-    let (bound, unmatched) =
-        if let Reply::Catalogue { bound, unmatched } = reply { (bound, unmatched) } else { (0, 0) };
-    info!(rows = count, bound, unmatched, "mapping rows imported");
-    Ok(Json(MapImported { rows: count, bound, unmatched }))
+    let bad = move |state: &crate::core::State, rows: &[MappingRow]| mappable(state, rows);
+    let checked = rows.clone();
+    ask(desk.as_ref(), move |state| bad(state, &checked)).await?.map_err(crate::web::Failure::Refused)?;
+    let commands = rows.chunks(PART).map(|part| Command::Map { rows: part.to_vec() });
+    let effect = desk.try_out(commands.collect()).await?;
+    let brake = ask(desk.as_ref(), |state| state.policies().map(|policies| policies.brake)).await?;
+    let held = brake.and_then(|brake| effect.held(&brake)).filter(|_| !asked.confirm);
+    let mut told = MapImported {
+        rows: count,
+        bound: effect.bound,
+        unmatched: 0,
+        dry_run: asked.dry_run,
+        effect: (&effect).into(),
+        held,
+    };
+    if asked.dry_run || told.held.is_some() {
+        return Ok(Json(told));
+    }
+    if let Reply::Catalogue { bound, unmatched } = desk.submit(Command::Map { rows }).await? {
+        (told.bound, told.unmatched) = (bound, unmatched);
+    }
+    info!(rows = count, bound = told.bound, orders = told.effect.mapped_orders, "mapping rows imported");
+    Ok(Json(told))
 }
 
 /// Takes the one subject that was named.

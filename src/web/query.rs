@@ -5,6 +5,7 @@ pub(super) mod letters;
 pub(super) mod mapping;
 pub(super) mod order;
 pub(super) mod outbox;
+pub(super) mod quarantine;
 pub(super) mod returns;
 pub(super) mod sku;
 pub(super) mod status;
@@ -62,6 +63,7 @@ fn listings<'a>(
         Work::Fetch { .. }
         | Work::Unmapped { .. }
         | Work::UnmappedItem { .. }
+        | Work::Ignored { .. }
         | Work::Post { .. }
         | Work::Posting { .. }
         | Work::PostLate { .. }
@@ -81,6 +83,7 @@ fn orders<'a>(
         Work::Fetch { order, .. }
         | Work::Unmapped { order, .. }
         | Work::UnmappedItem { order, .. }
+        | Work::Ignored { order, .. }
         | Work::Post { order, .. }
         | Work::Posting { order, .. }
         | Work::PostLate { order, .. }

@@ -7,13 +7,16 @@ mod by_hand;
 mod convergence;
 mod counts;
 mod epoch;
+mod ignore;
 mod intents;
 mod letters;
 mod made;
 mod missing;
 mod portions;
+mod quarantine;
 mod returns;
 mod suspects;
+mod trial;
 mod unread;
 mod whose;
 #[allow(
