@@ -12,17 +12,20 @@
 
 pub mod allocation;
 pub mod apply;
+pub mod assumption;
 pub mod backoff;
 pub mod circuit;
 pub mod command;
 pub mod count;
 pub mod decide;
 pub mod drift;
+pub mod exposure;
 pub mod index;
 pub mod ledger;
 pub mod leg;
 pub mod mapping;
 pub mod order;
+pub mod oversold;
 pub mod posting;
 pub mod record;
 pub mod state;

@@ -5,8 +5,10 @@
 
 mod alerts;
 mod answers;
+mod assumptions;
 pub mod catalogue;
 pub mod counts;
+pub mod drift;
 mod fence;
 pub mod lane;
 mod listing;
@@ -14,6 +16,7 @@ mod looks;
 mod missing;
 mod operator;
 mod orders;
+mod oversold;
 mod postings;
 mod recheck;
 mod returns;
@@ -41,6 +44,7 @@ pub fn decide(
     }
     let mut draft = Draft { seq: state.seq.next(), state, now, records: Vec::new() };
     let reply = draft.run(command);
+    draft.note_oversold();
     let Draft { records, seq, .. } = draft;
     debug_assert!(reply.is_ok() || records.is_empty(), "a refused command records nothing: {reply:?}");
     if records.is_empty() {
@@ -103,6 +107,7 @@ impl Draft<'_> {
             Command::Returned { sku, location, quantity, fate, note } => {
                 self.returned(&sku, location.as_ref(), quantity, fate, note)
             }
+            Command::Drift { sku, channel, act } => self.drift_act(&sku, &channel, act),
             Command::Dead { letter, verdict } => self.dead(letter, verdict),
         }
     }

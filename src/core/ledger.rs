@@ -77,9 +77,23 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    Order { order: OrderKey, line: LineId },
-    Count { counter: ChannelId, as_of: Timestamp },
-    Operator { note: String },
+    Order {
+        order: OrderKey,
+        line: LineId,
+    },
+    Count {
+        counter: ChannelId,
+        as_of: Timestamp,
+    },
+    Operator {
+        note: String,
+    },
+    /// Somebody edited the stock on a channel, from `expected` to `observed`.
+    Edit {
+        channel: ChannelId,
+        expected: Quantity,
+        observed: Quantity,
+    },
 }
 
 /// One movement of one SKU at one location, with the balances after it.

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The version of the rows: those of another version are built anew from the journal.
-pub const ROWS_VERSION: u32 = 1;
+pub const ROWS_VERSION: u32 = 2;
 /// The longest piece of a value.
 const PIECE: usize = 60 * 1024;
 
@@ -222,6 +222,7 @@ impl Loading {
             match &mut entry.cause {
                 Cause::Order { order, .. } => shared(&mut self.channels, &mut order.channel),
                 Cause::Count { counter, .. } => shared(&mut self.channels, counter),
+                Cause::Edit { channel, .. } => shared(&mut self.channels, channel),
                 Cause::Operator { .. } => {}
             }
         }
@@ -381,6 +382,7 @@ mod tests {
             unwritable: None,
             leg: None,
             writes: crate::core::leg::Writes::default(),
+            drift: None,
         };
         let mut state = State::default();
         for sku in ["A", "B"] {

@@ -57,7 +57,9 @@ fn listings<'a>(
         | Work::Unsettled { listing, .. }
         | Work::InFlight { listing, .. }
         | Work::Unseen { listing, .. }
-        | Work::Parked { listing, .. } => Some(listing),
+        | Work::Parked { listing, .. }
+        | Work::Drifts { listing, .. }
+        | Work::Drifted { listing, .. } => Some(listing),
         Work::Fetch { .. }
         | Work::Unmapped { .. }
         | Work::UnmappedItem { .. }
@@ -93,7 +95,9 @@ fn orders<'a>(
         | Work::Unsettled { .. }
         | Work::InFlight { .. }
         | Work::Unseen { .. }
-        | Work::Parked { .. } => None,
+        | Work::Parked { .. }
+        | Work::Drifts { .. }
+        | Work::Drifted { .. } => None,
     })
 }
 

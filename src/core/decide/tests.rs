@@ -2,9 +2,11 @@
 //! and the invariants that are checked after every record.
 
 mod alerts;
+mod assumptions;
 mod blind;
 mod convergence;
 mod counts;
+mod drift;
 mod epoch;
 mod letters;
 mod missing;

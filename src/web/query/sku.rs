@@ -100,6 +100,9 @@ fn entry(booked: &Booked) -> EntryView {
         Cause::Count { counter, as_of } => {
             (format!("count by {counter} as of {}", crate::web::view::Time(*as_of)), None)
         }
+        Cause::Edit { channel, expected, observed } => {
+            (format!("an edit on {channel} from {expected} to {observed}"), None)
+        }
         Cause::Operator { note } => (format!("a person: {note}"), None),
     };
     EntryView {
