@@ -19,6 +19,7 @@ pub mod command;
 pub mod count;
 pub mod decide;
 pub mod drift;
+pub mod explain;
 pub mod exposure;
 pub mod index;
 pub mod ledger;

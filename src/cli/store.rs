@@ -46,7 +46,7 @@ struct Verified {
     unfinished: Option<String>,
 }
 
-fn path(global: &Global, given: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+pub(super) fn path(global: &Global, given: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     match given {
         Some(path) => Ok(path.clone()),
         None => Ok(load(global)?.store.path),

@@ -88,7 +88,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         Record::Committed { sku, revision } => {
             state.change_sku(sku, |row| row.commits.retain(|commit| commit.revision > *revision));
         }
-        Record::Drift { listing, found, edits, .. } => drifted(state, listing, found.as_ref(), *edits),
+        Record::Drift { listing, found, edits, .. } => drifted(state, listing, found.as_deref(), *edits),
         Record::DriftEnded { listing, drifted: ended } => drifted(state, listing, Some(ended), None),
         Record::Oversold { .. } => {}
         Record::Measured { channel, assumption, stated_ms, measured_ms, .. } => {
@@ -138,12 +138,12 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
     }
 }
 
-fn drifted(state: &mut State, listing: &ListingRef, drifted: Option<&Box<Drifted>>, edits: Option<Edits>) {
+fn drifted(state: &mut State, listing: &ListingRef, drifted: Option<&Drifted>, edits: Option<Edits>) {
     let Some(drifted) = drifted else { return };
     let mut channel = None;
     state.change_sku(&listing.sku, |row| {
         if let Some(held) = row.listings.get_mut(usize::from(listing.at)) {
-            held.drift = Some(drifted.clone());
+            held.drift = Some(Box::new(drifted.clone()));
             channel = Some(held.channel.clone());
         }
     });

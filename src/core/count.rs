@@ -102,7 +102,7 @@ pub struct Changed {
 }
 
 impl Changed {
-    pub fn add(self, change: Change) -> Changed {
+    pub fn with(self, change: Change) -> Changed {
         let (before, after) = (change.before, change.after);
         let moved = after.sub(before).map_or(u64::MAX, |moved| moved.units().unsigned_abs());
         Changed {
@@ -135,7 +135,7 @@ impl Changed {
 
 /// Returns why a count is too large a change to be believed, if it is.
 pub fn held_by(brake: &Brake, changes: &[Change], catalogue: usize) -> Option<String> {
-    changes.iter().fold(Changed::default(), |sum, change| sum.add(*change)).held_by(brake, catalogue)
+    changes.iter().fold(Changed::default(), |sum, change| sum.with(*change)).held_by(brake, catalogue)
 }
 
 /// Edits of a channel's stock that were taken over within a while: together they are what a count is to the brake.
@@ -153,7 +153,7 @@ impl Edits {
     pub fn with(held: Option<Edits>, change: Change, now: Timestamp) -> Edits {
         let held = held.filter(|held| now.since(held.since) < EDITS_MS);
         let held = held.unwrap_or(Edits { since: now, changed: Changed::default() });
-        Edits { changed: held.changed.add(change), ..held }
+        Edits { changed: held.changed.with(change), ..held }
     }
 }
 

@@ -192,7 +192,7 @@ pub struct ChannelRow {
     pub edits: Option<Edits>,
     /// How late it turned out to be, against what is assumed.
     #[serde(default, skip_serializing_if = "Measures::is_none")]
-    pub measures: Measures,
+    pub measures: Box<Measures>,
 }
 
 /// A complete read of an order feed.

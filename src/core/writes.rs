@@ -48,10 +48,10 @@ pub struct Writes {
     pub moves: Vec<Move>,
     /// What the channel told besides the last quantity that was explained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub told: Option<Told>,
+    pub told: Option<Box<Told>>,
     /// The latest write that was settled by age, and when it was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lapsed: Option<Lapsed>,
+    pub lapsed: Option<Box<Lapsed>>,
 }
 
 fn is_zero(at: &Timestamp) -> bool {
@@ -235,7 +235,9 @@ impl Writes {
 
     /// Takes in what the channel told besides a quantity that is explained.
     pub fn heed(&mut self, look: &Look) {
-        self.told = Told::of(look).or(self.told);
+        if let Some(told) = Told::of(look) {
+            self.told = Some(Box::new(told));
+        }
     }
 
     /// Tells whether a write that may still land would make the channel show this.
@@ -295,7 +297,7 @@ impl Writes {
         let stays =
             |write: &Unsettled| write.at > limit || in_flight.is_some_and(|sent| sent.key == write.key);
         if let Some(write) = self.unsettled.iter().rfind(|write| !stays(write)) {
-            self.lapsed = Some(Lapsed { quantity: write.quantity, at: write.at });
+            self.lapsed = Some(Box::new(Lapsed { quantity: write.quantity, at: write.at }));
         }
         self.unsettled.retain(stays);
     }

@@ -19,6 +19,7 @@ use crate::{
     web::{
         Desk,
         desk::ask,
+        drift,
         problem::Answer,
         query,
         view::{
@@ -38,7 +39,7 @@ const LIMIT_MAX: usize = 10_000;
 const NOTE_MAX: usize = 500;
 
 type Asked = State<Arc<dyn Desk>>;
-type Told<T> = Result<Json<T>, Answer>;
+pub(super) type Told<T> = Result<Json<T>, Answer>;
 
 pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
     Router::new()
@@ -49,6 +50,11 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/dead-letters", get(dead_letters))
         .route("/v1/dead-letters/{id}/retry", post(retry))
         .route("/v1/dead-letters/{id}/discard", post(discard))
+        .route("/v1/drift", get(drift::drifts))
+        .route("/v1/drift/accept", post(drift::accept))
+        .route("/v1/drift/repair", post(drift::repair))
+        .route("/v1/drift/release", post(drift::release))
+        .route("/v1/reconcile", post(drift::reconcile))
         .route("/v1/alerts", get(alerts))
         .route("/v1/map", get(mapping).post(import))
         .route("/v1/pause", post(pause))
@@ -73,7 +79,7 @@ async fn nothing(method: Method, uri: Uri) -> Answer {
 }
 
 /// Reads a request's body. An empty one stands for `{}`.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Answer> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Answer> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
     let mut json = serde_json::Deserializer::from_slice(text);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -90,13 +96,13 @@ where
         .map_err(|bad: T::Err| Answer::bad(bad, "give the name as `evenkeel status` or the channel shows it"))
 }
 
-fn query_of<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Answer> {
+pub(super) fn query_of<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Answer> {
     query
         .map(|Query(asked)| asked)
         .map_err(|bad| Answer::bad(bad.body_text(), "mend the value that is named"))
 }
 
-fn rows(limit: Option<usize>) -> usize {
+pub(super) fn rows(limit: Option<usize>) -> usize {
     limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX)
 }
 
@@ -145,7 +151,7 @@ async fn outbox(State(desk): Asked, asked: Result<Query<OutboxQuery>, QueryRejec
 }
 
 /// Fails if a channel that is named is not configured.
-async fn known(desk: &Arc<dyn Desk>, channel: Option<&ChannelId>) -> Result<(), Answer> {
+pub(super) async fn known(desk: &Arc<dyn Desk>, channel: Option<&ChannelId>) -> Result<(), Answer> {
     let Some(channel) = channel.cloned() else { return Ok(()) };
     let wanted = channel.clone();
     let there = ask(desk.as_ref(), move |state| {

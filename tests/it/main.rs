@@ -8,6 +8,7 @@ mod command_line;
 mod crash;
 mod dead_letters;
 mod demo;
+mod drift;
 mod golden;
 mod isolation;
 mod live;

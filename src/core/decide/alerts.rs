@@ -260,10 +260,10 @@ fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
 
 /// A channel whose delays are longer than assumed: what rests on the assumption may be wrong.
 fn broken(row: Option<&ChannelRow>, policy: &ChannelPolicy, now: Timestamp) -> Option<String> {
-    let measures = row?.measures;
+    let measures = &row?.measures;
     let of = |assumption: &Assumption| {
         let (stated, measured) = (assumption.stated(&policy.abilities), measures.of(*assumption));
-        measured.is_broken(stated, now).then(|| (*assumption, stated, measured.broken_ms, measured.broken))
+        measured.is_broken(stated, now).then_some((*assumption, stated, measured.broken_ms, measured.broken))
     };
     let (assumption, stated, measured, times) = Assumption::ALL.iter().find_map(of)?;
     let what = match assumption {

@@ -67,7 +67,9 @@ impl Draft<'_> {
         look: Look,
     ) {
         let Some(held) = self.state.listing(listing) else { return };
-        let Some(lapsed) = held.writes.lapsed.filter(|lapsed| lapsed.quantity == shown) else { return };
+        let Some(lapsed) = held.writes.lapsed.as_deref().filter(|lapsed| lapsed.quantity == shown) else {
+            return;
+        };
         let late = look.at.since(lapsed.at);
         if late < LAPSED_MS {
             let channel = held.channel.clone();

@@ -100,7 +100,7 @@ impl Draft<'_> {
                 self.go_on(listing);
             }
             Verdict::Unexplained { expected, shown } => {
-                let told = held.writes.told;
+                let told = held.writes.told.as_deref().copied();
                 self.note_lapsed(policy, listing, shown, look);
                 self.believe(listing, shown, look);
                 match leg {

@@ -20,7 +20,7 @@ use tokio::{net::UnixStream, sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    connectors::Push,
+    connectors::{CataloguePage, Push},
     core::{Command, Reply, State, command::Count, decide, state::Quarantined},
     model::{
         Abilities, CatalogueItem, ChannelId, CountLine, DeliveryId, FulfilledBy, IdKind, Identifiers,
@@ -100,6 +100,14 @@ impl Desk for FakeDesk {
     fn poll(&self, channel: &ChannelId) -> bool {
         self.polled.lock().expect("unpoisoned").push(channel.clone());
         channel.as_str() != "nowhere"
+    }
+
+    async fn catalogue(
+        &self,
+        channel: &ChannelId,
+        _after: Option<String>,
+    ) -> Result<(Timestamp, CataloguePage), Failure> {
+        Err(Failure::Channel { channel: channel.clone(), why: "no answer".to_owned() })
     }
 
     async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure> {

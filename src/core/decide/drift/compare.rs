@@ -66,7 +66,8 @@ pub fn compare(
         Verdict::Unexplained { .. } if under_way || agrees => Means::UnderWay,
         Verdict::Learnt { .. } => Means::Unknown,
         Verdict::Unexplained { expected, shown } => {
-            let difference = Difference { expected, observed: shown, look, told: held.writes.told };
+            let difference =
+                Difference { expected, observed: shown, look, told: held.writes.told.as_deref().copied() };
             let judge = Judge { state, now, seq: state.seq.next() };
             Means::Differs(Box::new(judge.drifted(policy, &listing, &difference).0))
         }

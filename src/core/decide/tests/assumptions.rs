@@ -42,7 +42,7 @@ fn an_order_that_hid_from_the_feed_is_measured_and_one_that_hid_too_long_breaks_
     let told = world.told().expect("people are told");
     assert!(told.contains("fence broken") && told.contains("25 s"), "{told}");
     assert_eq!(world.available("A"), 7, "it lowers what is available all the same");
-    let measures = world.state.channels[&ch(SHOP)].measures;
+    let measures = *world.state.channels[&ch(SHOP)].measures;
     assert_eq!((measures.feed_lag.max_ms, measures.feed_lag.broken), (25_000, 1));
     world.now += 7 * 3_600_000;
     world.feed(SHOP);
