@@ -477,7 +477,7 @@ mod tests {
         let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         let unique: std::collections::BTreeSet<&str> = names.iter().copied().collect();
         let helps = text.lines().filter(|line| line.starts_with("# HELP ")).count();
-        assert_eq!((names.len(), unique.len(), helps), (27, 27, 27), "{text}");
+        assert_eq!((names.len(), unique.len(), helps), (38, 38, 38), "{text}");
     }
 
     #[test]

@@ -48,10 +48,13 @@ fn general_values_are_bounded() {
         &["brake.zero_percent: must be from `1` to `100`, is `101`"],
     );
     check(
-        &[("repair = \"ours\"", "repair = \"mine\"\non_hand = \"their\"\nloop_repairs = 1")],
+        &[
+            ("repair = \"ours\"", "repair = \"mine\"\non_hand = \"their\""),
+            ("loop_repairs = 4", "loop_repairs = 1"),
+        ],
         &[
             "drift.repair: must be `ours`, `ask` or `theirs`, is `mine`",
-            "drift.on_hand: must be `ours`, `ask` or `theirs`, is `their`",
+            "drift.on_hand: must be `ours`, `ask` or `theirs`, is `their`; did you mean `theirs`?",
             "drift.loop_repairs: must be from `2` to `16`, is `1`",
         ],
     );
