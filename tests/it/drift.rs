@@ -19,10 +19,26 @@ async fn open(change: impl FnOnce(&Home)) -> (World, Home, Live, Vec<(String, i6
     change(&home);
     let live = home.open(&world).await;
     home.settle(&world).await;
+    known(&home).await;
     let books = world.get("books").await;
     let all = books["skus"].as_array().expect("a list").iter();
     let all = all.map(|book| (text(&book["sku"]).to_owned(), number(&book["physical"]))).collect();
     (world, home, live, all)
+}
+
+/// Waits until it is known what every listing shows: its orders are read past the first look.
+async fn known(home: &Home) {
+    until_empty("it is known what is shown", async || {
+        let mut unknown = Vec::new();
+        for channel in ["shop", "market"] {
+            let told = home.ask(&["reconcile", channel, "--dry-run"]).await.json();
+            if told["channels"][0]["unknown"] != 0 {
+                unknown.push(told.to_string());
+            }
+        }
+        unknown
+    })
+    .await;
 }
 
 async fn type_in(world: &World, channel: &str, sku: &str, quantity: i64) {

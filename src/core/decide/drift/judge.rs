@@ -65,6 +65,11 @@ impl Judge<'_> {
     ) -> (Done, Option<String>, Option<Edits>) {
         let Some(policies) = self.state.policies() else { return (Done::Repaired, None, None) };
         let before = self.state.listing(listing).and_then(|held| held.drift.as_deref());
+        // What a person was asked about, held, parked or gave up goes on so, whatever else is written there.
+        if matches!(leg.state, leg::State::Parked { .. } | leg::State::Dropped) {
+            let open = before.filter(|before| before.is_open());
+            return open.map_or((Done::Left, None, None), |open| (open.done, open.why.clone(), None));
+        }
         let confirmed = matches!(leg.state, leg::State::Confirmed);
         // A lower that is under way is the ledger's, whatever is shown.
         let may_wait = confirmed || leg.quantity > difference.observed;

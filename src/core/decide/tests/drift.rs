@@ -169,8 +169,11 @@ fn two_writers_that_undo_each_other_are_kept_apart_until_a_person_releases_them(
     assert_eq!(world.alerts(), [AlertKind::Drift], "one alert, and not one more for the dead letter");
 
     // It goes on: nothing is written.
-    world.read("A", [6, 20, 0]);
-    assert_eq!(world.drift("A").done, Done::Held);
+    for theirs in [30, 6] {
+        world.read("A", [theirs, 20, 0]);
+        assert_eq!((world.drift("A").done, world.drift("A").observed), (Done::Held, q(theirs)));
+        assert!(world.take(SHOP).puts.is_empty());
+    }
     // A raise waits; a lower that the ledger explains goes.
     let count = world.count_of(ERP, &[("A", 12)]);
     world.run(Command::Count(count)).expect("a count");
