@@ -7,6 +7,8 @@ mod admin;
 mod body;
 mod desk;
 mod drift;
+mod intents;
+mod made;
 mod problem;
 mod public;
 mod query;

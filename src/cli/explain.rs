@@ -257,6 +257,8 @@ fn booked(entry: &crate::core::ledger::Entry) -> String {
         Cause::Order { order, line } => format!("order {order} line {line}"),
         Cause::Count { counter, as_of } => format!("a count by {counter} as of {}", Time(*as_of)),
         Cause::Operator { note } => format!("a person: {note}"),
+        Cause::Merged { from, into } => format!("the merge of {from} into {into}"),
+        Cause::Intent { intent } => format!("transfer {intent}"),
         Cause::Edit { channel, expected, observed } => {
             format!("an edit on {channel} from {expected} to {observed}")
         }

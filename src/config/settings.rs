@@ -15,7 +15,7 @@ use crate::{
         Abilities, ChannelId, Instance, LocationId, Measure, Quantity,
         policy::{
             AlertPolicy, Allocation, Brake, ChannelDrift, ChannelKind, ChannelPolicy, DriftPolicy,
-            MappingRules, Mode, Override, Policies, Posts, Retry, Returns,
+            MappingRules, Mode, Override, Policies, Posts, Recipe, Retry, Returns,
         },
     },
 };
@@ -35,6 +35,7 @@ pub struct Config {
     pub overrides: Vec<Override>,
     pub returns: Returns,
     pub mapping: MappingRules,
+    pub bundles: Vec<Recipe>,
     pub brake: Brake,
     pub retry: Retry,
     pub alerts: Alerts,
@@ -201,6 +202,8 @@ pub struct Amazon {
     pub client_secret: SecretRef,
     pub refresh_token: SecretRef,
     pub rates: Rates,
+    /// Where the stock lies that Amazon ships (FBA).
+    pub fba_location: Option<LocationId>,
     pub selling: Selling,
     pub timeouts: Timeouts,
     pub assume: Assume,
@@ -257,7 +260,9 @@ impl Config {
         }
         for (id, channel) in &self.amazon {
             let stated = channel.assume.over(abilities(id));
-            channels.insert(id.clone(), channel.selling.policy(ChannelKind::Amazon, stated));
+            let policy = channel.selling.policy(ChannelKind::Amazon, stated);
+            channels
+                .insert(id.clone(), ChannelPolicy { own_location: channel.fba_location.clone(), ..policy });
         }
         for (id, channel) in &self.tryton {
             let stated = channel.assume.over(abilities(id));
@@ -272,6 +277,7 @@ impl Config {
             overrides: self.overrides.clone(),
             returns: self.returns,
             mapping: self.mapping.clone(),
+            bundles: self.bundles.clone(),
             brake: self.brake,
             retry: self.retry,
             alerts: self.alerts.policy,
@@ -325,6 +331,7 @@ impl Selling {
             kind,
             abilities,
             locations: self.locations.clone(),
+            own_location: None,
             buffer: self.buffer,
             min: self.min,
             max: self.max,
@@ -341,6 +348,7 @@ impl Tryton {
             kind: ChannelKind::Tryton,
             abilities,
             locations: vec![self.location.clone()],
+            own_location: None,
             buffer: Quantity::ZERO,
             min: Quantity::ZERO,
             max: None,

@@ -27,7 +27,7 @@ pub fn of(writes: &Writes) -> Result<Option<Quantity>, Overflow> {
 /// What the listings of one SKU may still sell, against what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exposed {
-    /// Over all places with an opening count.
+    /// Over all places.
     pub available: Quantity,
     /// What is known of; `unknown` listings may sell more.
     pub exposure: Quantity,
@@ -42,25 +42,42 @@ impl Exposed {
     }
 }
 
+impl Exposed {
+    /// Adds the listings of one row, each unit of which takes `needed` of the SKU.
+    fn add(&mut self, policies: &Policies, row: &SkuRow, needed: Quantity) -> Result<(), Overflow> {
+        for listing in row.listings.iter().filter(|listing| sells(policies, listing)) {
+            match of(&listing.writes)? {
+                Some(units) => self.exposure = self.exposure.add(units.times(needed)?)?,
+                None => self.unknown += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Tells whether a listing sells the merchant's stock.
 pub fn sells(policies: &Policies, listing: &Listing) -> bool {
     let sells = policies.channels.get(&listing.channel).is_some_and(|policy| policy.abilities.sells);
     sells && listing.by == FulfilledBy::Merchant
 }
 
-/// Adds up what the listings of a SKU may still sell.
-pub fn of_sku(policies: &Policies, row: &SkuRow) -> Result<Exposed, Overflow> {
-    let mut exposed = Exposed { available: Quantity::ZERO, exposure: Quantity::ZERO, unknown: 0 };
-    for place in row.stock.iter().filter(|place| place.opened.is_some()) {
-        exposed.available = exposed.available.add(place.stock.available()?)?;
+/// Adds up what may still be sold of a SKU with stock of its own: by its listings, and by those of everything that is made
+/// of it, with the units that each needs. `None`: it has no stock of its own, or was never counted.
+pub fn of_sku(state: &State, sku: &Sku) -> Result<Option<Exposed>, Overflow> {
+    let (Some(policies), Some(row)) = (state.policies(), state.skus.get(sku)) else { return Ok(None) };
+    if state.index.recipes.direct(sku).is_some() {
+        return Ok(None);
     }
-    for listing in row.listings.iter().filter(|listing| sells(policies, listing)) {
-        match of(&listing.writes)? {
-            Some(units) => exposed.exposure = exposed.exposure.add(units)?,
-            None => exposed.unknown += 1,
-        }
+    let Some(available) = row.available(&policies.locations)? else { return Ok(None) };
+    let mut exposed = Exposed { available, exposure: Quantity::ZERO, unknown: 0 };
+    exposed.add(policies, row, Quantity::new(1))?;
+    for user in state.index.recipes.users(sku) {
+        let Some(row) = state.skus.get(&user) else { continue };
+        let parts = state.made_of(&user)?;
+        let needed = parts.iter().find(|part| part.sku == *sku).map(|part| part.units);
+        exposed.add(policies, row, needed.unwrap_or(Quantity::ZERO))?;
     }
-    Ok(exposed)
+    Ok(Some(exposed))
 }
 
 /// What a walk over the SKUs has added up.
@@ -81,18 +98,18 @@ impl Tally {
         let (mut last, mut seen) = (None, 0);
         for (sku, row) in state.skus.range::<Sku, _>((from, Unbounded)).take(portion) {
             (last, seen) = (Some(sku), seen + 1);
-            self.add_sku(policies, row);
+            self.add_sku(state, policies, sku, row);
         }
         last.filter(|_| seen == portion).cloned()
     }
 
-    fn add_sku(&mut self, policies: &Policies, row: &SkuRow) {
+    fn add_sku(&mut self, state: &State, policies: &Policies, sku: &Sku, row: &SkuRow) {
         for listing in row.listings.iter().filter(|listing| sells(policies, listing)) {
             let units = of(&listing.writes).ok().flatten().map_or(0, Quantity::units);
             let sum = self.channels.entry(listing.channel.clone()).or_default();
             *sum = sum.saturating_add(units);
         }
-        let slack = of_sku(policies, row).ok().and_then(|exposed| exposed.slack());
+        let slack = of_sku(state, sku).ok().flatten().and_then(|exposed| exposed.slack());
         if let Some(short) = slack.filter(|slack| *slack < Quantity::ZERO) {
             self.short_skus += 1;
             self.short_units = self.short_units.saturating_add(short.units().saturating_neg());

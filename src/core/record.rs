@@ -15,11 +15,13 @@ use crate::{
         circuit::Circuit,
         count::Edits,
         drift::Drifted,
+        intent,
         ledger::{Cause, Entry},
         leg::{Leg, Writes},
         order::Order,
         oversold::Class,
         posting::PostState,
+        recipe::Made,
         state::{Alert, AlertKey, Fed, ListingRef, Quarantined, Unmatched},
     },
     model::{
@@ -178,6 +180,11 @@ pub enum Record {
         ids: Identifiers,
         unmatched: Option<Unmatched>,
     },
+    /// What a SKU is made of from here on; `None`: itself, or what the configuration says.
+    Made {
+        sku: Sku,
+        made: Option<Made>,
+    },
     /// Rows were added to the mapping table.
     Mapped {
         rows: Vec<MappingRow>,
@@ -220,6 +227,15 @@ pub enum Record {
     /// A quarantined item was dealt with by a person.
     Unquarantined {
         id: Seq,
+    },
+    /// A person's intent was opened, or has come further.
+    Intent {
+        id: Seq,
+        change: intent::Change,
+    },
+    /// The most that listings may show. `None`: no such limit.
+    Allotted {
+        rows: Vec<(ListingRef, Option<Quantity>)>,
     },
     /// An alert's new state; `None`: over, and people know it.
     Alert {
@@ -267,6 +283,8 @@ pub enum Why {
     Retried,
     Discarded,
     Settled,
+    /// It belongs to another SKU from here on.
+    Rebound,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -312,6 +330,8 @@ pub enum AlertKind {
     Drift,
     /// A channel's delays are longer than was assumed.
     AssumptionBroken,
+    /// A person's intent does not get on, or was rolled back.
+    Intent,
 }
 
 impl AlertKind {
@@ -328,6 +348,7 @@ impl AlertKind {
             AlertKind::PostingLate => "posting_late",
             AlertKind::Drift => "drift",
             AlertKind::AssumptionBroken => "assumption_broken",
+            AlertKind::Intent => "intent",
         }
     }
 }

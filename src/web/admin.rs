@@ -19,7 +19,7 @@ use crate::{
     web::{
         Desk,
         desk::ask,
-        drift,
+        drift, made,
         problem::Answer,
         query,
         view::{
@@ -36,9 +36,9 @@ const BODY_MAX: usize = 64 << 20;
 const LIMIT: usize = 1_000;
 const LIMIT_MAX: usize = 10_000;
 /// The longest note that a person leaves in the journal, in bytes.
-const NOTE_MAX: usize = 500;
+pub(super) const NOTE_MAX: usize = 500;
 
-type Asked = State<Arc<dyn Desk>>;
+pub(super) type Asked = State<Arc<dyn Desk>>;
 pub(super) type Told<T> = Result<Json<T>, Answer>;
 
 pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
@@ -57,6 +57,7 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/reconcile", post(drift::reconcile))
         .route("/v1/alerts", get(alerts))
         .route("/v1/map", get(mapping).post(import))
+        .merge(made::router())
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
         .route("/v1/returns", get(returns).post(returned))
@@ -64,6 +65,7 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/checkpoint", post(checkpoint))
         .route("/v1/init/preview", post(preview))
         .route("/v1/init/apply", post(initialise))
+        .merge(crate::web::intents::routes())
         .fallback(nothing)
         .method_not_allowed_fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -88,7 +90,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Answer> {
 }
 
 /// Reads a part of a path.
-fn id<T: std::str::FromStr>(text: &str) -> Result<T, Answer>
+pub(super) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Answer>
 where
     T::Err: ToString,
 {

@@ -10,6 +10,7 @@ mod dead_letters;
 mod demo;
 mod drift;
 mod golden;
+mod intents;
 mod isolation;
 mod live;
 mod pauses;

@@ -172,7 +172,7 @@ impl Draft<'_> {
             }
             (_, _) => return Err(Refused::NotSo(format!("SKU `{sku}` is not held; accept or repair it"))),
         }
-        if act == DriftAct::Accept && drift.found == Found::Edit {
+        if act == DriftAct::Accept && self.is_stock(policy, listing, drift) {
             let location = policy.locations.first().cloned();
             let location =
                 location.ok_or_else(|| Refused::NotSo("the channel has no location".to_owned()))?;
@@ -184,9 +184,17 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// Tells whether a drift is an edit of stock that the ledger holds. A bundle has none.
+    fn is_stock(&self, policy: &ChannelPolicy, listing: &ListingRef, drift: &Drifted) -> bool {
+        let row = self.state.skus.get(&listing.sku);
+        let place = row.zip(policy.locations.first()).and_then(|(row, location)| row.place(location));
+        let made = self.state.index.recipes.direct(&listing.sku).is_some();
+        drift.found == Found::Edit && !made && place.is_some_and(|place| place.opened.is_some())
+    }
+
     fn carry_out(&mut self, policy: &ChannelPolicy, listing: &ListingRef, drift: &Drifted, act: DriftAct) {
         match act {
-            DriftAct::Accept if drift.found == Found::Edit => {
+            DriftAct::Accept if self.is_stock(policy, listing, drift) => {
                 self.end_drift(listing, Done::Accepted);
                 self.take_edit(policy, listing);
                 // Where the stock is not what decides, what is wanted is as it was.

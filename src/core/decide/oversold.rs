@@ -22,7 +22,9 @@ impl Draft<'_> {
             return;
         }
         let mut moves: BTreeMap<&Sku, (Quantity, Option<&Entry>)> = BTreeMap::new();
-        for entry in self.records.iter().flat_map(Record::entries) {
+        // What a merge moves was missing before.
+        let merged = |entry: &&Entry| matches!(entry.cause, Cause::Merged { .. });
+        for entry in self.records.iter().flat_map(Record::entries).filter(|entry| !merged(entry)) {
             let Ok(by) = moved(entry) else { continue };
             let (sum, last) = moves.entry(&entry.sku).or_default();
             *sum = sum.add(by).unwrap_or(*sum);
@@ -39,14 +41,12 @@ impl Draft<'_> {
 
     fn oversold(&self, sku: &Sku, by: Quantity, last: &Entry) -> Option<Record> {
         let row = self.state.skus.get(sku)?;
-        let open = row.stock.iter().filter(|place| place.opened.is_some());
-        let available =
-            open.map(|place| place.stock.available().ok().map(Quantity::units)).sum::<Option<i64>>();
-        let units = more_missing(Quantity::new(available?), by).ok()?;
+        let available = row.available(&self.state.policies()?.locations).ok()??;
+        let units = more_missing(available, by).ok()?;
         if units.is_zero() {
             return None;
         }
-        let (class, channel) = self.class(row, last);
+        let (class, channel) = self.class(sku, row, last);
         Some(Record::Oversold {
             sku: sku.clone(),
             location: last.location.clone(),
@@ -58,13 +58,17 @@ impl Draft<'_> {
     }
 
     /// Tells whose doing it is that the stock fell below zero by this entry.
-    fn class(&self, row: &SkuRow, last: &Entry) -> (Class, Option<ChannelId>) {
+    fn class(&self, sku: &Sku, row: &SkuRow, last: &Entry) -> (Class, Option<ChannelId>) {
         let Cause::Order { order, .. } = &last.cause else { return (Class::Physical, None) };
         if last.kind != Kind::Sale {
             return (Class::Physical, None);
         }
         let channel = &order.channel;
-        let held = row.listings.iter().find(|listing| listing.channel == *channel && listing.writable());
+        let here = |listing: &&Listing| listing.channel == *channel && listing.writable();
+        // It may have been sold as a part of something else.
+        let users = self.state.index.recipes.users(sku);
+        let users = users.iter().filter_map(|user| self.state.skus.get(user));
+        let held = std::iter::once(row).chain(users).find_map(|row| row.listings.iter().find(here));
         let class = match held {
             None => Class::Uncontrolled,
             Some(_) if !self.writes_to(channel) => Class::Uncontrolled,

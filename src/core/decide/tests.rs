@@ -12,7 +12,9 @@ mod drift;
 mod epoch;
 #[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
 mod exposure;
+mod intents;
 mod letters;
+mod made;
 mod missing;
 mod portions;
 mod returns;

@@ -19,13 +19,18 @@ use crate::{
 
 pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<SkuView> {
     let row = state.skus.get(sku)?;
-    let exposed = state.policies().and_then(|policies| exposure::of_sku(policies, row).ok());
+    let exposed = exposure::of_sku(state, sku).ok().flatten();
     let numbered =
         row.listings.iter().enumerate().filter_map(|(n, held)| Some((u16::try_from(n).ok()?, held)));
     Some(SkuView {
         sku: sku.clone(),
         revision: row.revision,
         paused: row.pause,
+        made_of: if state.index.recipes.direct(sku).is_some() {
+            state.made_of(sku).ok()?
+        } else {
+            Vec::new()
+        },
         stock: row.stock.iter().map(place).collect(),
         listings: numbered.map(|(n, held)| listing(state, sku, n, held, now)).collect(),
         commits: row.commits.iter().map(|held| commit(held, now)).collect(),
@@ -48,6 +53,7 @@ fn place(place: &Place) -> PlaceView {
         on_hand: stock.on_hand,
         committed: stock.committed,
         reserved: stock.reserved,
+        incoming: stock.incoming,
         // Balances that are booked are in range, and so is their difference.
         available: stock.available().unwrap_or(Quantity::ZERO),
         opened,
@@ -65,6 +71,7 @@ fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> 
         ids: ids_of(&held.ids),
         by: held.by,
         unwritable: held.unwritable.as_deref().map(str::to_owned),
+        allotted: held.allotted,
         state: leg.map(|leg| leg.name().to_owned()),
         desired: leg.map(|leg| leg.quantity),
         revision: leg.map(|leg| leg.revision),
@@ -113,6 +120,10 @@ fn entry(booked: &Booked) -> EntryView {
             (format!("an edit on {channel} from {expected} to {observed}"), None)
         }
         Cause::Operator { note } => (format!("a person: {note}"), None),
+        Cause::Merged { from, into } => (format!("{from} was merged into {into}"), None),
+        Cause::Intent { intent } => {
+            (format!("transfer {intent}; see `evenkeel commits --intent {intent}`"), None)
+        }
     };
     EntryView {
         seq: booked.seq,

@@ -10,6 +10,7 @@ use evenkeel::core::{
     assumption::Assumption,
     circuit::Circuit,
     drift::{Done, Found},
+    intent::{Change, Line, Phase, Step as LegStep, Undone, Way},
     ledger::{Cause, Entry, Kind},
     leg::State as Leg,
     oversold::Class,
@@ -34,24 +35,25 @@ macro_rules! kinds {
 kinds! {
     record, RECORDS: Record {
         Configured, Started, Initialised, Delivered, Forgot, Order, Posting, Counted, Adjusted, Held, Outdated, Unheld, Commit, Moved,
-        Committed, Drift, DriftEnded, Oversold, Measured, Bound, Unmatched, Mapped, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
-        Quarantined, Unquarantined, Alert,
+        Committed, Drift, DriftEnded, Oversold, Measured, Bound, Unmatched, Mapped, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
+        Quarantined, Unquarantined, Alert, Intent, Allotted,
     }
     why, WHYS: Why {
         OwnSale, Sending, Expected, Applied, Accepted, Stale, Rejected, Throttled, Unauthorized, NotSent, Unknown,
-        Restarted, Seen, Looked, Fenced, GaveUp, Repair, Absent, Retried, Discarded, Settled,
+        Restarted, Seen, Looked, Fenced, GaveUp, Repair, Absent, Retried, Discarded, Settled, Rebound,
     }
     leg, LEGS: Leg { Pending, InFlight, Accepted, Probing, Looking, Retry, Confirmed, Parked, Dropped }
     step, STEPS: Step { Done, Pending, InFlight, Retry, Parked, Dropped }
     alert, ALERTS: AlertKind {
         Late, LaneStopped, CircuitOpen, DeadLetters, Brake, Quarantine, Unmapped, FeedLate, PostingLate, Drift,
         AssumptionBroken,
+        Intent,
     }
     entry, ENTRIES: Kind {
         Sale, Cancel, WriteOff, Ship, Return, ReturnQuarantined, Count, Adjustment, Correction, Restock, Discard,
-        Baseline,
+        Baseline, TransferOut, Incoming, TransferIn, TransferLost,
     }
-    cause, CAUSES: Cause { Order, Count, Operator, Edit }
+    cause, CAUSES: Cause { Order, Count, Operator, Intent, Merged, Edit }
     found, FOUNDS: Found { Edit, Rival, Unseen }
     done, DONES: Done { Repaired, Asked, Accepted, Left, Held, Released, Gone }
     class, CLASSES: Class { Sync, Physical, Override, RivalWriter, Uncontrolled }
@@ -59,6 +61,12 @@ kinds! {
     circuit, CIRCUITS: Circuit { Closed, Open }
     scope, SCOPES: PauseScope { Channel, Sku }
     pause, PAUSES: Pause { Frozen, Stopped }
+    change, CHANGES: Change { Opened, Awaits, Leg, Moved, Received }
+    line, LINES: Line { Allot, Move }
+    phase, PHASES: Phase { Lowering, InTransit, Raising, Done, RollingBack, RolledBack }
+    undone, UNDONES: Undone { Refused, Cancelled, Expired }
+    way, WAYS: Way { Lower, Raise, PutBack }
+    leg_step, LEG_STEPS: LegStep { Waiting, Seen, Settled, GivenUp }
 }
 
 /// Adds the kinds that an envelope holds.
@@ -93,7 +101,27 @@ fn within(of: &Record, seen: &mut BTreeSet<String>) {
         }
         Record::Oversold { class: of, cause: by, .. } => seen.extend([class(of), cause(by)]),
         Record::Measured { assumption: of, .. } => drop(seen.insert(assumption(of))),
+        Record::Intent { change: of, .. } => intended(of, seen),
         _ => {}
+    }
+}
+
+fn intended(of: &Change, seen: &mut BTreeSet<String>) {
+    seen.insert(change(of));
+    match of {
+        Change::Opened(intent) => {
+            seen.insert(phase(&intent.phase));
+            seen.extend(intent.lines.iter().map(line));
+        }
+        Change::Awaits(legs) => {
+            seen.extend(legs.iter().flat_map(|leg| [way(&leg.way), leg_step(&leg.step)]));
+        }
+        Change::Leg { step, .. } => drop(seen.insert(leg_step(step))),
+        Change::Moved { phase: to, undone: why } => {
+            seen.insert(phase(to));
+            seen.extend(why.iter().map(undone));
+        }
+        Change::Received(_) => {}
     }
 }
 
@@ -120,6 +148,7 @@ pub(super) const EVERY_WHY: [Why; WHYS.len()] = [
     Why::Retried,
     Why::Discarded,
     Why::Settled,
+    Why::Rebound,
 ];
 
 /// Every kind of alert.
@@ -135,6 +164,7 @@ pub(super) const EVERY_ALERT: [AlertKind; ALERTS.len()] = [
     AlertKind::PostingLate,
     AlertKind::Drift,
     AlertKind::AssumptionBroken,
+    AlertKind::Intent,
 ];
 
 /// Every kind of ledger entry.
@@ -151,6 +181,10 @@ pub(super) const EVERY_ENTRY: [Kind; ENTRIES.len()] = [
     Kind::Restock,
     Kind::Discard,
     Kind::Baseline,
+    Kind::TransferOut,
+    Kind::Incoming,
+    Kind::TransferIn,
+    Kind::TransferLost,
 ];
 
 /// Every drift, by what it was and what was done.

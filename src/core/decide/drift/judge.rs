@@ -114,6 +114,9 @@ impl Judge<'_> {
         if delta > Quantity::ZERO && self.sold_since(&listing.sku, difference.told) {
             return Err("units were sold meanwhile: a number from before that would put them back".to_owned());
         }
+        if self.state.index.recipes.direct(&listing.sku).is_some() {
+            return Err("it has no stock of its own".to_owned());
+        }
         let row = self.state.skus.get(&listing.sku);
         let place = row.zip(policy.locations.first()).and_then(|(row, location)| row.place(location));
         let place = place.filter(|place| place.opened.is_some());

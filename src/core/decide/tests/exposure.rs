@@ -53,8 +53,7 @@ fn covers(world: &mut World) {
         let shown = world.shows("A", of);
         assert!(exposed.units() >= shown, "{of} shows {shown}, {exposed} are counted");
     }
-    let policies = world.state.policies().expect("configured");
-    let exposed = exposure::of_sku(policies, &world.state.skus[&sku("A")]).expect("small");
+    let exposed = exposure::of_sku(&world.state, &sku("A")).expect("small").expect("it was counted");
     assert_eq!(exposed.available, q(world.available("A")));
     assert_eq!(exposed.slack(), exposed.available.sub(exposed.exposure).ok());
 }
