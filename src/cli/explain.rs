@@ -9,6 +9,8 @@ use crate::{
     cli::{Failure, Global, failure::Kind, print, store::path},
     core::{
         Record,
+        allocation::Pause,
+        drift::Drifted,
         explain::{Event, Fact, Late, Story, Subject},
         ledger::Cause,
         oversold::moved,
@@ -206,17 +208,7 @@ fn row(event: &Event) -> Row {
         Fact::Everywhere { revision, .. } => {
             ("everywhere", None, format!("revision {revision} is live everywhere"))
         }
-        Fact::Drift { drifted, ended, .. } => {
-            let (found, done) = (drifted.found.name(), drifted.done.name());
-            let (observed, expected) = (drifted.observed, drifted.expected);
-            let text = if *ended {
-                format!("the drift of record {} is {done}", drifted.seq)
-            } else {
-                let why = drifted.why.as_ref().map_or(String::new(), |why| format!("; {why}"));
-                format!("it shows {observed} and not {expected}: {found}, {done}{why}")
-            };
-            ("drift", None, text)
-        }
+        Fact::Drift { drifted, ended, .. } => ("drift", None, differed(drifted, *ended)),
         Fact::Oversold { units, class, late, channel } => {
             let late = late.as_ref().map_or(String::new(), |late| {
                 interleaving(channel.as_ref().map(crate::model::ChannelId::as_str), late)
@@ -225,14 +217,7 @@ fn row(event: &Event) -> Row {
             ("oversold", None, text)
         }
         Fact::Bound { .. } => ("bound", None, "listed".to_owned()),
-        Fact::Paused { scope, pause } => {
-            let whose = match scope {
-                PauseScope::Channel(channel) => format!("channel {channel}"),
-                PauseScope::Sku(sku) => format!("SKU {sku}"),
-            };
-            let mode = pause.map_or("goes on".to_owned(), |pause| format!("is {pause:?}").to_lowercase());
-            ("paused", None, format!("{whose} {mode}"))
-        }
+        Fact::Paused { scope, pause } => ("paused", None, stood_still(scope, *pause)),
         Fact::Posting(posting) => ("posting", Some(posting.channel.to_string()), posted(&posting.step)),
     };
     let named = match &event.fact {
@@ -275,6 +260,24 @@ fn booked(entry: &crate::core::ledger::Entry) -> String {
         entry.after.committed,
         entry.after.reserved
     )
+}
+
+fn differed(drifted: &Drifted, ended: bool) -> String {
+    let (found, done) = (drifted.found.name(), drifted.done.name());
+    if ended {
+        return format!("the drift of record {} is {done}", drifted.seq);
+    }
+    let why = drifted.why.as_ref().map_or(String::new(), |why| format!("; {why}"));
+    format!("it shows {} and not {}: {found}, {done}{why}", drifted.observed, drifted.expected)
+}
+
+fn stood_still(scope: &PauseScope, pause: Option<Pause>) -> String {
+    let whose = match scope {
+        PauseScope::Channel(channel) => format!("channel {channel}"),
+        PauseScope::Sku(sku) => format!("SKU {sku}"),
+    };
+    let mode = pause.map_or("goes on".to_owned(), |pause| format!("is {pause:?}").to_lowercase());
+    format!("{whose} {mode}")
 }
 
 fn interleaving(channel: Option<&str>, late: &Late) -> String {

@@ -21,6 +21,8 @@ use crate::{
 
 /// The most facts that are kept of one story; the oldest go.
 const FACTS_MAX: usize = 10_000;
+/// How many changes that are not seen live are kept of one listing.
+const WAITING_MAX: usize = 64;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,6 +166,9 @@ impl Story {
     #[expect(clippy::wildcard_enum_match_arm, reason = "most records are no part of a story")]
     fn one(&mut self, seq: Seq, envelope: &Envelope, record: &Record, of_order: &mut bool) {
         let at = envelope.at;
+        if !matches!(record, Record::Order { .. }) {
+            self.entries(seq, at, record.entries(), false);
+        }
         match record {
             Record::Order { key, entries, .. } => {
                 let mine = matches!(&self.subject, Subject::Order(of) if of == key);
@@ -174,9 +179,6 @@ impl Story {
                     self.tell(seq, at, Fact::Came { order: key.clone(), pushed });
                 }
                 self.entries(seq, at, entries, mine);
-            }
-            Record::Counted { entries, .. } | Record::Adjusted { entries } => {
-                self.entries(seq, at, entries, false);
             }
             Record::Commit { sku, revision, event_at, legs } => {
                 let mine = self.is_sku(sku) || *of_order;
@@ -267,7 +269,11 @@ impl Story {
         }
         if mine || self.is_sku(&listing.sku) || matches!(self.subject, Subject::Order(_)) {
             let late = Late { seq, at, quantity: leg.quantity, sent_at: None };
-            self.waiting.entry(listing).or_default().push((revision, late));
+            let waiting = self.waiting.entry(listing).or_default();
+            // The oldest one explains most.
+            if waiting.len() < WAITING_MAX {
+                waiting.push((revision, late));
+            }
         }
     }
 

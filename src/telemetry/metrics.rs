@@ -393,6 +393,32 @@ mod tests {
         ChannelId::new("main").expect("a name")
     }
 
+    /// The lines of what [`touch_the_rest`] touches.
+    const REST: &[&str] = &[
+        "evenkeel_drift_open{channel=\"main\"} 2",
+        "evenkeel_oversold_units_total{class=\"sync\"} 3",
+        "evenkeel_exposure_units{channel=\"main\"} 40",
+        "evenkeel_short_skus 1",
+        "evenkeel_short_units 7",
+        "evenkeel_assumed_seconds{channel=\"main\",assumption=\"late\"} 120.0",
+        "evenkeel_measured_max_seconds{channel=\"main\",assumption=\"late\"} 3.0",
+        "evenkeel_measured_seconds_bucket{le=\"60.0\",channel=\"main\",assumption=\"feed_lag\"} 1",
+        "evenkeel_assumptions_broken_total{channel=\"main\",assumption=\"feed_lag\"} 1",
+        "evenkeel_order_news_seconds_bucket{le=\"2.5\",channel=\"main\"} 1",
+        "evenkeel_answer_seconds_bucket{le=\"0.5\",channel=\"main\"} 1",
+    ];
+
+    fn touch_the_rest(metrics: &Metrics, id: &ChannelId) {
+        metrics.set_drift_open(id, 2);
+        metrics.oversold("sync", 3);
+        metrics.set_exposure(id, 40);
+        metrics.set_short(1, 7);
+        metrics.set_assumed(id, "late", Duration::from_secs(120), Duration::from_secs(3));
+        metrics.measured(id, "feed_lag", Duration::from_secs(40), true);
+        metrics.order_news(id, Duration::from_secs(2));
+        metrics.answered_after(id, Duration::from_millis(300));
+    }
+
     #[test]
     fn figures_are_published_under_their_names_with_their_labels() {
         let metrics = Metrics::new();
@@ -422,14 +448,7 @@ mod tests {
         metrics.set_feed_age(&id, Feed::Levels, Duration::from_millis(1500));
         metrics.api_version_mismatch(&id);
         metrics.set_lane(&id, Lane::Running);
-        metrics.set_drift_open(&id, 2);
-        metrics.oversold("sync", 3);
-        metrics.set_exposure(&id, 40);
-        metrics.set_short(1, 7);
-        metrics.set_assumed(&id, "late", Duration::from_secs(120), Duration::from_secs(3));
-        metrics.measured(&id, "feed_lag", Duration::from_secs(40), true);
-        metrics.order_news(&id, Duration::from_secs(2));
-        metrics.answered_after(&id, Duration::from_millis(300));
+        touch_the_rest(&metrics, &id);
         let text = metrics.encode();
         for line in [
             "evenkeel_webhooks_total{channel=\"main\",result=\"duplicate\"} 1",
@@ -457,19 +476,11 @@ mod tests {
             "evenkeel_polls_total{channel=\"main\",feed=\"orders\",result=\"throttled\"} 1",
             "evenkeel_feed_age_seconds{channel=\"main\",feed=\"levels\"} 1.5",
             "evenkeel_api_version_mismatches_total{channel=\"main\"} 1",
-            "evenkeel_drift_open{channel=\"main\"} 2",
-            "evenkeel_oversold_units_total{class=\"sync\"} 3",
-            "evenkeel_exposure_units{channel=\"main\"} 40",
-            "evenkeel_short_skus 1",
-            "evenkeel_short_units 7",
-            "evenkeel_assumed_seconds{channel=\"main\",assumption=\"late\"} 120.0",
-            "evenkeel_measured_max_seconds{channel=\"main\",assumption=\"late\"} 3.0",
-            "evenkeel_measured_seconds_bucket{le=\"60.0\",channel=\"main\",assumption=\"feed_lag\"} 1",
-            "evenkeel_assumptions_broken_total{channel=\"main\",assumption=\"feed_lag\"} 1",
-            "evenkeel_order_news_seconds_bucket{le=\"2.5\",channel=\"main\"} 1",
-            "evenkeel_answer_seconds_bucket{le=\"0.5\",channel=\"main\"} 1",
-        ] {
-            assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+        ]
+        .iter()
+        .chain(REST)
+        {
+            assert!(text.lines().any(|found| found == *line), "no `{line}` in\n{text}");
         }
         assert!(text.contains("evenkeel_build_info{version="), "{text}");
         assert!(text.ends_with("# EOF\n"));
