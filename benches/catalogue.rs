@@ -83,7 +83,11 @@ pub(crate) fn fill(state: &mut State, policies: Policies, skus: usize, mut keep:
     for name in ["erp", "shop", "market"] {
         for from in &pages {
             let items = page(*from).map(|n| item(name, n)).collect();
-            say(state, Command::Catalogue { channel: channel(name), read_at: now, items }, now);
+            say(
+                state,
+                Command::Catalogue { channel: channel(name), read_at: now, items, unread: vec![] },
+                now,
+            );
         }
         say(state, Command::Catalogued { channel: channel(name) }, now);
     }
@@ -93,7 +97,16 @@ pub(crate) fn fill(state: &mut State, policies: Policies, skus: usize, mut keep:
             |n| CountLine { ids: ids("erp", n), location: location.clone(), quantity: Quantity::new(STOCK) };
         let (counter, measure, begun) = (channel("erp"), Measure::OnHand, state.seq);
         let lines = page(from).map(line).collect();
-        let count = Count { counter, measure, as_of: now, begun, lines, opening: true, absent: Vec::new() };
+        let count = Count {
+            counter,
+            measure,
+            as_of: now,
+            begun,
+            lines,
+            opening: true,
+            absent: Vec::new(),
+            set: Default::default(),
+        };
         say(state, Command::Count(count), now);
     }
     say(state, Command::Initialise, now);
@@ -101,7 +114,7 @@ pub(crate) fn fill(state: &mut State, policies: Policies, skus: usize, mut keep:
         loop {
             now = now.plus_millis(1);
             let Reply::Work { looks, .. } =
-                say(state, Command::Take { channel: channel(name), limit: PAGE }, now)
+                say(state, Command::Take { channel: channel(name), limit: PAGE, apart: 0 }, now)
             else {
                 panic!("a lane is given work");
             };

@@ -3,9 +3,11 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached, 4 there is no such thing, 5 refused as
 //! things stand, 65 the journal or the demo does not add up, 78 the configuration is wrong.
 
+mod backup;
 mod check;
 mod client;
 mod commits;
+mod count;
 mod dead_letters;
 mod demo;
 mod drift;
@@ -13,8 +15,10 @@ mod explain;
 mod failure;
 mod init;
 mod intents;
+mod lines;
 mod made;
 mod map;
+mod once;
 mod pause;
 mod print;
 mod returns;
@@ -106,13 +110,15 @@ enum Command {
     Rebind(made::Rebind),
     /// Keep a channel or a SKU from selling.
     Pause(pause::Pause),
-    /// End a pause.
+    /// End a pause, or let a restored store write.
     Resume(pause::Resume),
     /// List the returned units that are held back, and put them on sale again or take them off the books.
     Returns {
         #[command(subcommand)]
         command: returns::Returns,
     },
+    /// Tell what was counted on a shelf: one SKU, or a file of them.
+    Count(count::Count),
     /// Set the most that a listing may show, or those of a file: all of it or nothing, lowers first.
     Set(intents::Set),
     /// Move stock between locations, or what may be shown between channels: all of it or nothing, lowers first.
@@ -132,6 +138,10 @@ enum Command {
     Verify(store::Verify),
     /// Build the state anew from checkpoint and journal. The daemon must be stopped.
     Rebuild(store::Rebuild),
+    /// Write a backup into one file and prove it; the daemon may run.
+    Backup(backup::Backup),
+    /// Make a store out of a backup. It writes to no channel until `evenkeel resume --live`.
+    Restore(backup::Restore),
     /// Serve a simulated Shopify, Amazon and ERP on this machine.
     Sandbox(sandbox::SandboxArgs),
     /// Run the sandbox and the daemon together, sell, break things, and compare the books.
@@ -158,6 +168,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run => run::run(&global),
         Command::Check(check) => check::run(&global, &check),
         Command::Verify(verify) => store::verify(&global, &verify),
+        Command::Backup(backup) => backup::backup(&global, &backup),
+        Command::Restore(restore) => backup::restore(&global, &restore),
         Command::Rebuild(rebuild) => store::rebuild(&global, &rebuild),
         Command::Sandbox(args) => sandbox::run(&global, &args),
         Command::Demo(demo) => demo::run(&global, demo),
@@ -182,6 +194,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Pause(pause) => pause::pause(&global, pause),
         Command::Resume(resume) => pause::resume(&global, resume),
         Command::Returns { command } => returns::run(&global, command),
+        Command::Count(count) => count::run(&global, count),
         Command::Set(set) => intents::set(&global, set),
         Command::Transfer(transfer) => intents::transfer(&global, transfer),
         Command::Receive(receive) => intents::receive(&global, receive),

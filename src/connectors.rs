@@ -126,6 +126,9 @@ pub struct Unreadable {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CataloguePage {
     pub items: Vec<CatalogueItem>,
+    /// What could not be read, as far as it could, and why it must not be written. It changes nothing of what is known, and
+    /// the rest of the page is not held up by it.
+    pub unread: Vec<CatalogueItem>,
     pub next: Option<Cursor>,
 }
 

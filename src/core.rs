@@ -27,6 +27,7 @@ pub mod intent;
 pub mod ledger;
 pub mod leg;
 pub mod mapping;
+pub mod moves;
 pub mod order;
 pub mod oversold;
 pub mod posting;

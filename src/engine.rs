@@ -3,6 +3,7 @@
 //! Holds no truth. Whatever a task was doing when the process died follows again from the state.
 
 pub mod alerter;
+pub mod by_hand;
 pub mod checkpoint;
 pub mod counter;
 pub mod disk;
@@ -13,12 +14,14 @@ pub mod init;
 pub mod intake;
 pub mod lane;
 pub mod ledger;
+mod looks;
 pub mod memory;
 mod meter;
 pub mod parts;
 pub mod poster;
 pub mod reconcile;
 pub mod registry;
+pub mod room;
 pub mod rows;
 pub mod run;
 pub mod schedule;

@@ -13,7 +13,9 @@ pub mod time;
 
 pub use channel::{Abilities, Measure, Visible};
 pub use exchange::{CatalogueItem, CountLine, Observed, Outcome, Posting, PostingLine, Put};
-pub use ids::{ChannelId, DeliveryId, IdempotencyKey, Instance, LineId, LocationId, OrderId, OrderKey, Sku};
+pub use ids::{
+    ChannelId, Counter, DeliveryId, IdempotencyKey, Instance, LineId, LocationId, OrderId, OrderKey, Sku,
+};
 pub use listing::{FulfilledBy, IdKind, Identifier, Identifiers, Levels};
 pub use order::{LineSnapshot, OrderSnapshot, Rest, Seen, Totals};
 pub use policy::{Mode, Policies, Retry, Returns};

@@ -30,7 +30,7 @@ mod shoppers;
 mod world;
 
 pub use books::Channel;
-pub use faults::{BadFault, FaultSpec, System, Target};
+pub use faults::{BadFault, FaultSpec, Poison, System, Target};
 pub use options::{
     AmazonOptions, CatalogueOptions, ErpOptions, Listen, Options, ShopifyOptions, ShopperOptions, Span,
 };
@@ -44,6 +44,10 @@ pub enum Error {
     NotLoopback { address: String },
     #[error("sandbox option `{key}`: {reason}")]
     Option { key: &'static str, reason: &'static str },
+    #[error(
+        "fault `{fault}`: no SKU `{sku}` in the catalogue; `GET /books` at the control address shows them"
+    )]
+    Unknown { fault: String, sku: String },
     #[error("cannot listen on `{address}`")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("cannot make an HTTP client for webhooks")]
@@ -80,6 +84,11 @@ impl Sandbox {
             Addresses { shopify: shopify_at, amazon: amazon_at, erp: erp_at, control: control_at };
         let shutdown = CancellationToken::new();
         let shared = Arc::new(Shared::new(options, shutdown.clone()));
+        for fault in &shared.options.faults {
+            if let Some(sku) = shared.with(|world, _| world.unknown_sku(fault)) {
+                return Err(Error::Unknown { fault: fault.to_string(), sku: sku.to_owned() });
+            }
+        }
         let mailer = shopify::Mailer::new(Arc::clone(&shared))?;
         let with_faults = |router, manners| serve::with_faults(router, Arc::clone(&shared), manners);
         let mut tasks = JoinSet::new();

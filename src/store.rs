@@ -17,10 +17,12 @@
 //! ```text
 //! lock                  held by the one process that uses the directory
 //! journal/              segments, see `journal`
+//! archive/              older segments, compressed; may be elsewhere
 //! checkpoints/          all rows as of some record, see `checkpoint`
 //! state/, state.aside-n what sled keeps, and what is not trusted any more, see `state`
 //! ```
 
+pub mod backup;
 mod bytes;
 pub mod checkpoint;
 pub mod crash;
@@ -38,24 +40,27 @@ use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use checkpoint::Checkpoints;
-pub use journal::{ChainHash, Head, Record, Records, Report};
+pub use journal::{Archived, ChainHash, Head, Record, Records, Report};
 pub use rows::{Row, RowChange};
 
 use checkpoint::{Checkpoint, Flaw, Skipped};
 use crash::crash_point;
-use disk::{Disk, Fault, RealDisk, make_dir};
+use disk::{Disk, Fault, Named, RealDisk, make_dir};
 use journal::{Journal, TornTail};
 use lock::Lock;
 use rows::PackedRows;
 use state::{Opened, Opener, Position, Reason, RowScan, State};
 
 /// How to open a store.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     pub journal: journal::Options,
     pub state: state::Options,
+    /// Where archived segments lie; below the store's directory unless another place is named.
+    pub archive: Option<PathBuf>,
     /// Sets the state aside whatever it is worth, and takes a journal that ends before the state or a
     /// checkpoint for what there is.
     pub force_rebuild: bool,
@@ -78,6 +83,11 @@ pub enum Error {
          restore the journal from a backup, or give them up for good with `evenkeel rebuild`"
     )]
     Ahead { what: &'static str, seq: u64, last: u64 },
+    #[error(
+        "the restore into `{}` did not come to its end; run `evenkeel restore` with the same backup again",
+        dir.display()
+    )]
+    Restoring { dir: PathBuf },
     #[error(
         "the journal begins at record {first_seq} and no checkpoint holds what came before; restore the older \
          journal files or a checkpoint from a backup"
@@ -116,6 +126,8 @@ pub enum Note {
         aside: Option<PathBuf>,
     },
     CheckpointUnused(Skipped),
+    /// Older records cannot be had out of the archive, and why. Nothing needs them as long as there is a checkpoint.
+    ArchiveUnused(String),
 }
 
 impl fmt::Display for Note {
@@ -127,6 +139,7 @@ impl fmt::Display for Note {
                 write!(f, "the state is built anew: {reason}; it was set aside as `{}`", aside.display())
             }
             Note::CheckpointUnused(skipped) => skipped.fmt(f),
+            Note::ArchiveUnused(why) => write!(f, "the archive cannot be used: {why}"),
         }
     }
 }
@@ -158,6 +171,7 @@ impl Iterator for Rows {
 pub struct Store {
     journal: Journal,
     checkpoints: Checkpoints,
+    archiver: Archiver,
     state: Slot,
     _lock: Option<Lock>,
 }
@@ -176,6 +190,9 @@ impl Store {
     pub fn open(path: &Path, options: Options) -> Result<(Store, Start), Error> {
         make_root(path)?;
         let lock = Lock::acquire(path)?;
+        if path.join(backup::RESTORING).exists() {
+            return Err(Error::Restoring { dir: path.to_path_buf() });
+        }
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let boot_id = boot_id();
         let opener = Opener::new(Arc::clone(&disk), path, boot_id.as_deref(), options.state);
@@ -200,9 +217,14 @@ impl Store {
         opener: Option<Opener>,
         lock: Option<Lock>,
     ) -> Result<(Store, Start), Error> {
-        let (journal, recovered) = Journal::open(Arc::clone(&disk), &path.join("journal"), options.journal)?;
-        let checkpoints = Checkpoints::new(disk, &path.join("checkpoints"), options.state.rows_version);
+        let archive = options.archive.unwrap_or_else(|| archive_of(path));
+        let dir = path.join("journal");
+        let (journal, recovered) = Journal::open(Arc::clone(&disk), &dir, &archive, options.journal)?;
+        let checkpoints =
+            Checkpoints::new(Arc::clone(&disk), &path.join("checkpoints"), options.state.rows_version);
+        let archiver = Archiver { disk, dir, archive, checkpoints: checkpoints.clone() };
         let mut notes: Vec<Note> = recovered.cut.map(Note::TailCut).into_iter().collect();
+        notes.extend(recovered.archive.map(Note::ArchiveUnused));
         let opened = match &opener {
             Some(opener) => reject_if_foreign(opener.open(options.force_rebuild)?, &journal)?,
             None => Opened::Rebuild { reason: Reason::Missing, aside: None },
@@ -220,7 +242,7 @@ impl Store {
                 (opener.map_or(Slot::Off, Slot::Missing), base)
             }
         };
-        Ok((Store { journal, checkpoints, state, _lock: lock }, start))
+        Ok((Store { journal, checkpoints, archiver, state, _lock: lock }, start))
     }
 
     /// Writes a group of records, whole or not at all. Nobody may be answered before [`Store::sync`].
@@ -313,6 +335,11 @@ impl Store {
         self.checkpoints.clone()
     }
 
+    /// Returns what archives segments, for another thread, one at a time.
+    pub fn archiver(&self) -> Archiver {
+        self.archiver.clone()
+    }
+
     /// Closes the store so that the next start trusts the state even after a reboot, and returns the last
     /// record. A state that has failed before is left as it is.
     pub fn close_clean(self) -> Result<Head, Error> {
@@ -341,10 +368,62 @@ impl Store {
     }
 }
 
-/// Proves a journal offline: every checksum, the whole chain; see [`journal::verify`]. `path` is the store's.
-pub fn verify_journal(path: &Path, visit: &mut dyn FnMut(Record)) -> Result<Report, journal::Error> {
+/// Moves segments that no start needs into the archive.
+#[derive(Debug, Clone)]
+pub struct Archiver {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    archive: PathBuf,
+    checkpoints: Checkpoints,
+}
+
+impl Archiver {
+    /// Archives the segments behind the oldest checkpoint that is whole, so that any of those that are kept is enough for
+    /// a start without the archive. Without a checkpoint nothing is archived.
+    pub fn run(&self) -> Result<Vec<Archived>, Error> {
+        let Some(base) = self.checkpoints.oldest()? else { return Ok(Vec::new()) };
+        Ok(journal::archive(&self.disk, &self.dir, &self.archive, base.seq)?)
+    }
+}
+
+/// Removes archived segments that were archived longer ago than `keep`, oldest first. From then on the journal does not
+/// reach back to its first record. Returns what is gone.
+pub fn expire_archive(archive: &Path, keep: Duration) -> Result<Vec<PathBuf>, Fault> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    journal::verify(&disk, &path.join("journal"), visit)
+    let mut gone = Vec::new();
+    for path in journal::archived(&disk, archive)? {
+        let written = std::fs::metadata(&path).and_then(|about| about.modified());
+        let age = written.named("read the age of", &path)?.elapsed().unwrap_or_default();
+        if age < keep {
+            break;
+        }
+        disk.remove_file(&path).named("remove", &path)?;
+        gone.push(path);
+    }
+    Ok(gone)
+}
+
+/// Proves a journal offline: every checksum, the whole chain; see [`journal::verify`]. `path` is the store's.
+pub fn verify_journal(
+    path: &Path,
+    archive: Option<&Path>,
+    visit: &mut dyn FnMut(Record),
+) -> Result<Report, journal::Error> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    journal::verify(&disk, &path.join("journal"), archive, visit)
+}
+
+/// Returns the rows of the oldest whole checkpoint of a store to which a journal that begins with `first_seq` reaches
+/// back, and the position that they reflect.
+pub fn oldest_base(path: &Path, rows_version: u32, first_seq: u64) -> Result<Option<(Head, Rows)>, Error> {
+    let checkpoints = Checkpoints::new(Arc::new(RealDisk), &path.join("checkpoints"), rows_version);
+    let found = checkpoints.oldest_from(first_seq - 1)?;
+    Ok(found.map(|found| (found.info.head, Rows(RowSource::Checkpoint(found.rows)))))
+}
+
+/// Returns where a store's archive is unless another place is named.
+pub fn archive_of(path: &Path) -> PathBuf {
+    path.join("archive")
 }
 
 /// Creates the store's directory. A directory that lies in one we may not read was made by someone else, who

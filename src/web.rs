@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-pub use desk::{Desk, Door, Failure, Read, Taken, Vitals};
+pub use desk::{Counting, Desk, Door, Failure, Read, Taken, Vitals};
 
 use crate::{model::ChannelId, telemetry::Metrics};
 

@@ -1,6 +1,6 @@
 //! `evenkeel dead-letters`: what waits for a person.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::{
     cli::{
@@ -8,46 +8,118 @@ use crate::{
         client::{Client, part},
         print,
     },
-    web::view::{self, Done, LetterId},
+    model::ChannelId,
+    web::view::{self, Done, LetterId, LettersDone, LettersRequest},
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLetters {
-    /// List them, with what retrying and discarding each does.
+    /// List them: what each is about, why and since when it waits, how often it was tried, and the command that helps.
     List {
+        #[command(flatten)]
+        which: Which,
         #[arg(long, default_value_t = 200)]
         limit: usize,
     },
-    /// Try one again; take a held count over after all.
-    Retry { id: LetterId },
-    /// Give one up.
-    Discard { id: LetterId },
+    /// Try one again, or all that fit; take a held count over after all.
+    Retry(Those),
+    /// Give one up, or all that fit.
+    Discard(Those),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Those of this channel.
+    #[arg(long, value_name = "CHANNEL")]
+    channel: Option<ChannelId>,
+    /// Those whose reason has this text in it; upper and lower case are the same.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// One, or all that fit.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("those").required(true).multiple(true))]
+pub(super) struct Those {
+    /// As `evenkeel dead-letters list` shows it.
+    #[arg(group = "those", conflicts_with_all = ["channel", "reason", "all", "dry_run"])]
+    id: Option<LetterId>,
+    /// Those of this channel. Held counts are left out: each is dealt with by its id.
+    #[arg(long, value_name = "CHANNEL", group = "those")]
+    channel: Option<ChannelId>,
+    /// Those whose reason has this text in it; upper and lower case are the same.
+    #[arg(long, value_name = "TEXT", group = "those")]
+    reason: Option<String>,
+    /// All but held counts.
+    #[arg(long, group = "those", conflicts_with_all = ["channel", "reason"])]
+    all: bool,
+    /// Only show which they are.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(super) fn run(global: &Global, command: &DeadLetters) -> Result<(), Failure> {
     let client = Client::new(global)?;
     match command {
-        DeadLetters::List { limit } => {
-            let letters: view::DeadLetters = client.get(&format!("/v1/dead-letters?limit={limit}"))?;
-            print::answer(global.json, &letters, tell)
+        DeadLetters::List { which, limit } => {
+            let mut path = format!("/v1/dead-letters?limit={limit}");
+            for (name, text) in [
+                ("channel", which.channel.as_ref().map(ToString::to_string)),
+                ("reason", which.reason.clone()),
+            ] {
+                path.extend(text.map(|text| format!("&{name}={}", part(&text))));
+            }
+            let letters: view::DeadLetters = client.get(&path)?;
+            print::answer(global.json, &letters, |letters| {
+                tell(&letters.letters, "nothing waits for a person");
+                if letters.more {
+                    print::line("there are more; see --limit");
+                }
+            })
         }
-        DeadLetters::Retry { id } => act(global, &client, id, "retry"),
-        DeadLetters::Discard { id } => act(global, &client, id, "discard"),
+        DeadLetters::Retry(those) => act(global, &client, those, "retry"),
+        DeadLetters::Discard(those) => act(global, &client, those, "discard"),
     }
 }
 
-fn act(global: &Global, client: &Client, id: &LetterId, verb: &str) -> Result<(), Failure> {
-    let path = format!("/v1/dead-letters/{}/{verb}", part(&id.to_string()));
-    let done: Done = client.post(&path, &serde_json::json!({}))?;
-    print::answer(global.json, &done, |done| print::line(&done.done))
+fn act(global: &Global, client: &Client, those: &Those, verb: &str) -> Result<(), Failure> {
+    if let Some(id) = &those.id {
+        let path = format!("/v1/dead-letters/{}/{verb}", part(&id.to_string()));
+        let done: Done = client.post(&path, &serde_json::json!({}))?;
+        return print::answer(global.json, &done, |done| print::line(&done.done));
+    }
+    let asked = LettersRequest {
+        channel: those.channel.clone(),
+        reason: those.reason.clone(),
+        all: those.all,
+        dry_run: those.dry_run,
+    };
+    let done: LettersDone = client.post(&format!("/v1/dead-letters/{verb}"), &asked)?;
+    print::answer(global.json, &done, |done| {
+        tell(&done.letters, "no dead letter fits");
+        let what = match (done.dry_run, verb) {
+            (true, "retry") => "would be tried again",
+            (true, _) => "would be given up",
+            (false, "retry") => "are tried again",
+            (false, _) => "are given up",
+        };
+        print::line(&format!("{} {what}", done.letters.len()));
+        if done.more {
+            print::line("there are more; the same command goes on with them");
+        }
+    })
 }
 
-fn tell(letters: &view::DeadLetters) {
-    let rows = letters.letters.iter().map(|l| {
-        [l.id.to_string(), l.since.to_string(), l.reason.clone(), l.retry.clone(), l.discard.clone()]
+fn tell(letters: &[view::DeadLetter], none: &str) {
+    let rows = letters.iter().map(|l| {
+        [
+            l.channel.to_string(),
+            l.subject.clone(),
+            l.reason.clone(),
+            l.since.to_string(),
+            l.tries.to_string(),
+            l.command.clone(),
+        ]
     });
-    print::table(["id", "since", "reason", "retry", "discard"], rows.collect(), "nothing waits for a person");
-    if letters.more {
-        print::line("there are more; see --limit");
-    }
+    print::table(["channel", "about", "reason", "since", "tries", "helps"], rows.collect(), none);
 }

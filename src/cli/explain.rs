@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    cli::{Failure, Global, failure::Kind, print, store::path},
+    cli::{Failure, Global, failure::Kind, print, store::places},
     core::{
         Record,
         allocation::Pause,
@@ -42,6 +42,22 @@ pub(super) struct Explain {
     /// The store's directory, if it is not the one that the configuration names.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// The archive's directory, if it is not the one that the configuration names, or `archive` below the store's.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
+}
+
+/// Where the journal lies.
+struct Places {
+    store: PathBuf,
+    archive: PathBuf,
+}
+
+/// From where to where it was read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Range {
+    from: Seq,
+    to: Seq,
 }
 
 /// What is told.
@@ -49,7 +65,9 @@ pub(super) struct Explain {
 struct Told {
     sku: Option<Sku>,
     order: Option<OrderKey>,
-    /// The position up to which the journal was read.
+    /// The positions from which and up to which the journal was read. From later than 1, the beginning of the story is
+    /// missing, and with it which channels older listings are on.
+    from: Seq,
     seq: Seq,
     events: Vec<Row>,
     /// There were more before these.
@@ -71,14 +89,15 @@ struct Row {
 }
 
 pub(super) fn run(global: &Global, explain: &Explain) -> Result<(), Failure> {
-    let path = path(global, explain.store.as_ref())?;
-    let (stories, seq) = read(explain, &path).map_err(|failure| failure.as_json(global.json))?;
+    let (store, archive) = places(global, explain.store.as_ref(), explain.archive.as_ref())?;
+    let (stories, range) =
+        read(explain, &Places { store, archive }).map_err(|failure| failure.as_json(global.json))?;
     let mut found: Vec<(Subject, Story)> =
         stories.into_iter().filter(|(_, story)| story.events().is_some()).collect();
     let Some((subject, story)) = found.pop().filter(|_| found.is_empty()) else {
         return Err(unclear(explain, &found).as_json(global.json));
     };
-    let told = tell(subject, &story, seq, explain.limit);
+    let told = tell(subject, &story, range, explain.limit);
     print::answer(global.json, &told, show)
 }
 
@@ -97,7 +116,7 @@ fn unclear(explain: &Explain, others: &[(Subject, Story)]) -> Failure {
 }
 
 /// Reads the journal once, with a story for everything that the text may mean.
-fn read(explain: &Explain, path: &std::path::Path) -> Result<(Vec<(Subject, Story)>, Seq), Failure> {
+fn read(explain: &Explain, places: &Places) -> Result<(Vec<(Subject, Story)>, Range), Failure> {
     let mut stories: Vec<(Subject, Story)> = Vec::new();
     let begin = |subject: Subject| {
         let story = Story::of(subject.clone());
@@ -108,18 +127,18 @@ fn read(explain: &Explain, path: &std::path::Path) -> Result<(Vec<(Subject, Stor
     {
         stories.push(begin(Subject::Sku(sku)));
     }
-    let orders = if explain.sku { Vec::new() } else { orders(&explain.what, path)? };
+    let orders = if explain.sku { Vec::new() } else { orders(&explain.what, places)? };
     stories.extend(orders.into_iter().map(|order| begin(Subject::Order(order))));
-    let seq = walk(path, &mut |seq, envelope| {
+    let range = walk(places, &mut |seq, envelope| {
         for (_, story) in &mut stories {
             story.add(seq, envelope);
         }
     })?;
-    Ok((stories, seq))
+    Ok((stories, range))
 }
 
 /// Returns the orders that a text may mean.
-fn orders(what: &str, path: &std::path::Path) -> Result<Vec<OrderKey>, Failure> {
+fn orders(what: &str, places: &Places) -> Result<Vec<OrderKey>, Failure> {
     if let Some((channel, order)) = what.split_once(':')
         && let (Ok(channel), Ok(order)) = (channel.parse(), order.parse())
     {
@@ -127,7 +146,7 @@ fn orders(what: &str, path: &std::path::Path) -> Result<Vec<OrderKey>, Failure> 
     }
     let Ok(id) = what.parse::<OrderId>() else { return Ok(Vec::new()) };
     let mut found: Vec<OrderKey> = Vec::new();
-    walk(path, &mut |_, envelope| {
+    walk(places, &mut |_, envelope| {
         for record in &envelope.records {
             if let Record::Order { key, order, .. } = record {
                 let named = order.name.as_deref() == Some(what);
@@ -140,12 +159,16 @@ fn orders(what: &str, path: &std::path::Path) -> Result<Vec<OrderKey>, Failure> 
     Ok(found)
 }
 
-/// Reads the journal record by record. Returns the last position.
-fn walk(path: &std::path::Path, visit: &mut dyn FnMut(Seq, &crate::core::Envelope)) -> Result<Seq, Failure> {
-    let mut bad = None;
-    let report = store::verify_journal(path, &mut |record| match disk::decode(record.seq, &record.payload) {
-        Ok(envelope) => visit(Seq(record.seq), &envelope),
-        Err(error) => drop(bad.get_or_insert(error.to_string())),
+/// Reads the journal record by record, its archive included. Returns what it held.
+fn walk(places: &Places, visit: &mut dyn FnMut(Seq, &crate::core::Envelope)) -> Result<Range, Failure> {
+    let (mut bad, mut from) = (None, None);
+    let archive = places.archive.is_dir().then_some(places.archive.as_path());
+    let report = store::verify_journal(&places.store, archive, &mut |record| {
+        from.get_or_insert(Seq(record.seq));
+        match disk::decode(record.seq, &record.payload) {
+            Ok(envelope) => visit(Seq(record.seq), &envelope),
+            Err(error) => drop(bad.get_or_insert(error.to_string())),
+        }
     });
     let report = report.map_err(|error| {
         Failure::new(Kind::Failed, format!("{:#}", anyhow::Error::from(error)))
@@ -153,11 +176,11 @@ fn walk(path: &std::path::Path, visit: &mut dyn FnMut(Seq, &crate::core::Envelop
     })?;
     match bad {
         Some(error) => Err(Failure::new(Kind::Disagrees, error).next("run `evenkeel verify`")),
-        None => Ok(Seq(report.head.seq)),
+        None => Ok(Range { from: from.unwrap_or_default(), to: Seq(report.head.seq) }),
     }
 }
 
-fn tell(subject: Subject, story: &Story, seq: Seq, limit: usize) -> Told {
+fn tell(subject: Subject, story: &Story, range: Range, limit: usize) -> Told {
     let mut oversold = BTreeMap::new();
     let mut events: Vec<Row> = Vec::new();
     for event in story.events().into_iter().flatten() {
@@ -172,7 +195,15 @@ fn tell(subject: Subject, story: &Story, seq: Seq, limit: usize) -> Told {
         Subject::Sku(sku) => (Some(sku), None),
         Subject::Order(order) => (None, Some(order)),
     };
-    Told { sku, order, seq, events, more: surplus > 0 || story.forgotten > 0, oversold }
+    Told {
+        sku,
+        order,
+        from: range.from,
+        seq: range.to,
+        events,
+        more: surplus > 0 || story.forgotten > 0,
+        oversold,
+    }
 }
 
 fn row(event: &Event) -> Row {
@@ -306,7 +337,7 @@ fn show(told: &Told) {
         (None, Some(order)) => format!("order {order}"),
         (None, None) => String::new(),
     };
-    print::line(&format!("{subject}, by the journal up to {}", told.seq));
+    print::line(&format!("{subject}, by the journal from {} to {}", told.from, told.seq));
     if told.more {
         print::line("there was more before; see --limit");
     }

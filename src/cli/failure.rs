@@ -36,6 +36,11 @@ impl Failure {
         Failure { next: Some(next.to_string()), ..self }
     }
 
+    /// Tells whether it is not known what the daemon did.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.kind, Kind::Unreachable | Kind::Failed)
+    }
+
     /// Has it printed as JSON.
     pub fn as_json(self, json: bool) -> Failure {
         Failure { json, ..self }

@@ -39,12 +39,11 @@ pub(super) fn run(global: &Global, init: &Init) -> Result<(), Failure> {
         }
     }
     let done: InitDone = client.post("/v1/init/apply", &asked)?;
-    print::answer(global.json, &done, |done| {
-        print::line(&format!(
-            "{} SKUs with {} units were taken over from {}",
-            done.skus, done.units, done.from
-        ));
-    })
+    print::answer(global.json, &done, told)
+}
+
+pub(super) fn told(done: &InitDone) {
+    print::line(&format!("{} SKUs with {} units were taken over from {}", done.skus, done.units, done.from));
 }
 
 fn confirmed() -> Result<bool, Failure> {
@@ -58,7 +57,7 @@ fn confirmed() -> Result<bool, Failure> {
     Ok(matches!(said.trim(), "y" | "Y" | "yes"))
 }
 
-fn tell(preview: &InitPreview) {
+pub(super) fn tell(preview: &InitPreview) {
     print::line(&format!(
         "{} SKUs with {} units from {} as of {} ({} empty, {} counted items match no SKU, {} SKUs are on no channel)",
         preview.skus,

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, io::Read, path::PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::{Failure, Global, client::Client, failure::Kind, print},
+    cli::{Failure, Global, client::Client, failure::Kind, lines::Lines, print},
     model::{ChannelId, IdKind},
     web::view::{Ids, MapImport, MapImported, MapRow, Mapping},
 };
@@ -168,6 +168,7 @@ fn parse(text: &[u8]) -> Result<Vec<MapRow>, Vec<String>> {
         .map(|name| format!("line 1: there is no column `{name}`"))
         .collect();
     let mut rows = Vec::new();
+    let mut lines = Lines::of(text);
     for record in csv.records() {
         let record = match record {
             Ok(record) => record,
@@ -176,7 +177,7 @@ fn parse(text: &[u8]) -> Result<Vec<MapRow>, Vec<String>> {
                 continue;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = lines.begin(record.position());
         let fields: BTreeMap<&str, &str> = header.iter().zip(record.iter()).collect();
         match row(&fields) {
             Ok(Some(row)) => rows.push(row),
@@ -219,10 +220,12 @@ mod tests {
 
     #[test]
     fn every_problem_of_a_file_is_told_with_its_line() {
-        let wrong = parse(b"sku,channel,upc\n A,us,1\nB,US,1\nC,us,1\n").expect_err("bad");
+        let wrong = parse(b"sku,channel,upc\r\n A,us,1\r\n\r\nB,US,1\r\nC,us,1\r\n").expect_err("bad");
         assert_eq!(wrong.len(), 4, "{wrong:?}");
         assert!(
-            wrong[0].contains("upc") && wrong[1].starts_with("line 2") && wrong[3].contains("no identifier")
+            wrong[0].contains("upc")
+                && wrong[1].starts_with("line 2")
+                && wrong[3].starts_with("line 5: it names no identifier")
         );
     }
 }

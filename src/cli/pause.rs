@@ -34,9 +34,15 @@ enum Mode {
 }
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 pub(super) struct Resume {
-    #[command(flatten)]
-    subject: Subject,
+    #[arg(long)]
+    channel: Option<ChannelId>,
+    #[arg(long)]
+    sku: Option<Sku>,
+    /// Let a store that was restored from a backup write to the channels again.
+    #[arg(long)]
+    live: bool,
 }
 
 pub(super) fn pause(global: &Global, pause: Pause) -> Result<(), Failure> {
@@ -50,7 +56,11 @@ pub(super) fn pause(global: &Global, pause: Pause) -> Result<(), Failure> {
 }
 
 pub(super) fn resume(global: &Global, resume: Resume) -> Result<(), Failure> {
-    let asked = ResumeRequest { channel: resume.subject.channel, sku: resume.subject.sku };
-    let done: Done = Client::new(global)?.post("/v1/resume", &asked)?;
+    let client = Client::new(global)?;
+    let done: Done = if resume.live {
+        client.post("/v1/live", &serde_json::json!({}))?
+    } else {
+        client.post("/v1/resume", &ResumeRequest { channel: resume.channel, sku: resume.sku })?
+    };
     print::answer(global.json, &done, |done| print::line(&done.done))
 }

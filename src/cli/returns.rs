@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::{Failure, Global, client::Client, print},
+    cli::{Failure, Global, client::Client, once::Once, print},
     core::command::Fate,
     model::{LocationId, Quantity, Sku},
     web::view::{self, ReturnedDone, ReturnedRequest},
@@ -35,6 +35,8 @@ pub(super) struct Units {
     /// Why, for the journal.
     #[arg(long, default_value = "")]
     note: String,
+    #[command(flatten)]
+    once: Once,
 }
 
 fn units(text: &str) -> Result<Quantity, String> {
@@ -58,15 +60,21 @@ pub(super) fn run(global: &Global, command: Returns) -> Result<(), Failure> {
 }
 
 fn deal(global: &Global, client: &Client, units: Units, fate: Fate) -> Result<(), Failure> {
-    let Units { sku, quantity, location, note } = units;
-    let asked = ReturnedRequest { sku, location, quantity, fate, note };
-    let done: ReturnedDone = client.post("/v1/returns", &asked)?;
+    let Units { sku, quantity, location, note, once } = units;
+    let id = once.id();
+    let asked = ReturnedRequest { sku, location, quantity, fate, note, request: Some(id.clone()) };
+    let done: ReturnedDone =
+        client.post("/v1/returns", &asked).map_err(|failed| once.lost(failed, &id, ""))?;
     let became = match fate {
         Fate::Restock => "on sale again",
         Fate::Discard => "off the books",
     };
     print::answer(global.json, &done, |d| {
-        let ReturnedDone { sku, location, quantity, left } = d;
+        let ReturnedDone { sku, location, quantity, left, again } = d;
+        if *again {
+            print::line(&format!("this was done before; {left} of {sku} at {location} are still held back"));
+            return;
+        }
         print::line(&format!("{quantity} of {sku} at {location} are {became}; {left} are still held back"));
     })
 }

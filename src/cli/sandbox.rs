@@ -72,9 +72,9 @@ async fn serve(options: Options) -> Result<(), Failure> {
     });
     ended.await.map_err(|error| {
         let (kind, next) = match &error {
-            sandbox::Error::NotLoopback { .. } | sandbox::Error::Option { .. } => {
-                (Kind::Config, "docs/SANDBOX.md tells every option")
-            }
+            sandbox::Error::NotLoopback { .. }
+            | sandbox::Error::Option { .. }
+            | sandbox::Error::Unknown { .. } => (Kind::Config, "docs/SANDBOX.md tells every option"),
             sandbox::Error::Listen { .. } | sandbox::Error::Client(_) => {
                 (Kind::Failed, "name other addresses in the file of options; see docs/SANDBOX.md")
             }

@@ -1,6 +1,9 @@
 //! `evenkeel verify` and `evenkeel rebuild`: the store, offline.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -14,7 +17,7 @@ use crate::{
     },
     engine::disk,
     model::{LocationId, Seq, Sku},
-    store,
+    store::{self, Head},
 };
 
 #[derive(Debug, Args)]
@@ -22,6 +25,12 @@ pub(super) struct Verify {
     /// The store's directory, if it is not the one that the configuration names.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// The archive's directory, if it is not the one that the configuration names, or `archive` below the store's.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
+    /// Prove the journal's own segments alone, without the archive: what the daemon needs.
+    #[arg(long)]
+    live: bool,
 }
 
 #[derive(Debug, Args)]
@@ -29,6 +38,9 @@ pub(super) struct Rebuild {
     /// The store's directory, if it is not the one that the configuration names.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// The archive's directory, if it is not the one that the configuration names, or `archive` below the store's.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -39,6 +51,13 @@ struct Verified {
     entries: u64,
     skus: usize,
     orders: usize,
+    /// The first record that was proven: more than 1 if older ones are kept elsewhere, or were given up.
+    first_seq: u64,
+    /// The first record that is not in the archive, and how many segments are.
+    live_seq: u64,
+    archived: usize,
+    /// The record from which on the balances were proven; those of before are a checkpoint's.
+    balances_from: u64,
     /// The last record and the hash of the chain there. Kept elsewhere, they prove later that nothing was cut off.
     seq: u64,
     head: String,
@@ -46,11 +65,20 @@ struct Verified {
     unfinished: Option<String>,
 }
 
-pub(super) fn path(global: &Global, given: Option<&PathBuf>) -> Result<PathBuf, Failure> {
-    match given {
-        Some(path) => Ok(path.clone()),
-        None => Ok(load(global)?.store.path),
-    }
+/// Returns the store's directory and its archive's: those given, else those of the configuration.
+pub(super) fn places(
+    global: &Global,
+    store: Option<&PathBuf>,
+    archive: Option<&PathBuf>,
+) -> Result<(PathBuf, PathBuf), Failure> {
+    let (path, beside) = match store {
+        Some(path) => (path.clone(), store::archive_of(path)),
+        None => {
+            let config = load(global)?.store;
+            (config.path, config.archive)
+        }
+    };
+    Ok((path, archive.cloned().unwrap_or(beside)))
 }
 
 /// Balances as the entries alone add up to.
@@ -58,6 +86,8 @@ pub(super) fn path(global: &Global, given: Option<&PathBuf>) -> Result<PathBuf, 
 struct Fold {
     stock: BTreeMap<(Sku, LocationId), Stock>,
     entries: u64,
+    /// Where the balances begin, if not with the first record of all.
+    base: Option<Head>,
     wrong: Option<String>,
 }
 
@@ -77,13 +107,48 @@ impl Fold {
     }
 }
 
+/// Prepares proving the balances of a journal whose first record is `first_seq`. One that does not reach back to the
+/// first record of all goes on from what a checkpoint holds. Returns the record from which on balances are proven.
+fn begin(path: &Path, first_seq: u64, state: &mut State, fold: &mut Fold) -> u64 {
+    if first_seq == 1 {
+        return 1;
+    }
+    match disk::base(path, first_seq) {
+        Ok(Some((head, base))) => {
+            for (sku, row) in &base.skus {
+                for place in &row.stock {
+                    fold.stock.insert((sku.clone(), place.location.clone()), place.stock);
+                }
+            }
+            (*state, fold.base) = (base, Some(head));
+            return head.seq + 1;
+        }
+        Ok(None) => {
+            let why =
+                format!("the journal begins at record {first_seq} and no checkpoint holds what came before");
+            fold.wrong = Some(why);
+        }
+        Err(error) => fold.wrong = Some(error.to_string()),
+    }
+    first_seq
+}
+
 pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
-    let path = path(global, verify.store.as_ref())?;
+    let (path, archive) = places(global, verify.store.as_ref(), verify.archive.as_ref())?;
+    let archive = (!verify.live).then_some(archive);
     let mut state = State::default();
     let mut fold = Fold::default();
     let mut unreadable = None;
-    let report =
-        store::verify_journal(&path, &mut |record| match disk::decode(record.seq, &record.payload) {
+    let mut from = None;
+    let report = store::verify_journal(&path, archive.as_deref(), &mut |record| {
+        from.get_or_insert_with(|| begin(&path, record.seq, &mut state, &mut fold));
+        if fold.base.is_some_and(|base| base.seq == record.seq && base.hash != record.hash) {
+            fold.wrong = Some(format!("the checkpoint at record {} is of another journal", record.seq));
+        }
+        if record.seq <= state.seq.0 {
+            return;
+        }
+        match disk::decode(record.seq, &record.payload) {
             Ok(envelope) => {
                 for of in &envelope.records {
                     of.entries().iter().for_each(|entry| fold.add(record.seq, entry));
@@ -91,10 +156,14 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
                 apply(&mut state, Seq(record.seq), &envelope);
             }
             Err(error) => drop(unreadable.get_or_insert(error.to_string())),
-        });
+        }
+    });
     let disagrees = |error: String| {
         Failure::new(Kind::Disagrees, error)
-            .next("keep the directory as it is, and restore from a backup; see docs/OPERATIONS.md")
+            .next(
+                "keep the directory as it is, and see docs/OPERATIONS.md#damage; `evenkeel verify --live` proves what \
+                 the daemon needs",
+            )
             .as_json(global.json)
     };
     let report = report.map_err(|error| disagrees(format!("{:#}", anyhow::Error::from(error))))?;
@@ -114,6 +183,10 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
     let verified = Verified {
         store: path,
         records: report.records,
+        first_seq: report.first_seq,
+        live_seq: report.live_seq,
+        archived: report.archived,
+        balances_from: from.unwrap_or(report.first_seq),
         entries: fold.entries,
         skus: state.skus.len(),
         orders: state.orders.len(),
@@ -121,15 +194,33 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
         head: report.head.hash.to_string(),
         unfinished: report.tail.map(|tail| tail.to_string()),
     };
-    print::answer(global.json, &verified, |v| {
+    print::answer(global.json, &verified, tell)
+}
+
+fn tell(v: &Verified) {
+    print::line(&format!(
+        "good: {} records, {} entries, {} SKUs, {} orders; head {} {}",
+        v.records, v.entries, v.skus, v.orders, v.seq, v.head
+    ));
+    if v.archived > 0 {
         print::line(&format!(
-            "good: {} records, {} entries, {} SKUs, {} orders; head {} {}",
-            v.records, v.entries, v.skus, v.orders, v.seq, v.head
+            "records {} to {} are in {} archived segments, those from {} on in the journal",
+            v.first_seq,
+            v.live_seq - 1,
+            v.archived,
+            v.live_seq
         ));
-        if let Some(tail) = &v.unfinished {
-            print::line(&format!("an unfinished end that nobody was promised: {tail}"));
-        }
-    })
+    }
+    if v.first_seq > 1 {
+        print::line(&format!(
+            "not proven: records 1 to {}, which are not here; the balances are proven from record {} on",
+            v.first_seq - 1,
+            v.balances_from
+        ));
+    }
+    if let Some(tail) = &v.unfinished {
+        print::line(&format!("an unfinished end that nobody was promised: {tail}"));
+    }
 }
 
 #[derive(Serialize)]
@@ -141,8 +232,8 @@ struct Rebuilt {
 }
 
 pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure> {
-    let path = path(global, rebuild.store.as_ref())?;
-    let options = store::Options { force_rebuild: true, ..store::Options::default() };
+    let (path, archive) = places(global, rebuild.store.as_ref(), rebuild.archive.as_ref())?;
+    let options = store::Options { force_rebuild: true, archive: Some(archive), ..store::Options::default() };
     let (state, store) = disk::open(&path, options, SystemClock.now()).map_err(|error| {
         Failure::new(Kind::Failed, format!("{:#}", anyhow::Error::from(error)))
             .next("stop the daemon first; if the journal is damaged, run `evenkeel verify`")

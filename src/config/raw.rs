@@ -44,6 +44,10 @@ pub(super) struct Location {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Store {
     pub path: Option<String>,
+    pub archive: Option<String>,
+    pub alarm_percent: Option<i64>,
+    pub stop_percent: Option<i64>,
+    pub stop_bytes: Option<i64>,
     pub segment_bytes: Option<i64>,
     pub cache_bytes: Option<i64>,
     pub group_max: Option<i64>,
@@ -181,6 +185,7 @@ pub(super) struct Reconcile {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Retention {
+    pub archive: Option<Span>,
     pub quarantine: Option<Span>,
 }
 

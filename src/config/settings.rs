@@ -51,12 +51,30 @@ pub struct Config {
 pub struct Store {
     /// The directory that holds everything durable.
     pub path: PathBuf,
+    /// Where older journal segments are kept, compressed.
+    pub archive: PathBuf,
+    pub room: RoomLimits,
     /// A journal segment is closed and a new one begun when it is this long.
     pub segment_bytes: u64,
     /// What the state may keep in memory as its cache.
     pub cache_bytes: u64,
     /// The largest number of commands that share one fsync.
     pub group_max: usize,
+}
+
+/// How much room must be left on the store's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomLimits {
+    /// With less than this percentage free, people are told. 0: never.
+    pub alarm_percent: u8,
+    pub stop: StopAt,
+}
+
+/// With less room than this, nothing more is taken in. 0: as long as anything can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopAt {
+    Percent(u8),
+    Bytes(u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +130,8 @@ pub enum AlertTarget {
 /// How long what is done with is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
+    /// Archived journal segments. `None`: for ever.
+    pub archive: Option<Duration>,
     /// Bodies that could not be read.
     pub quarantine: Duration,
 }

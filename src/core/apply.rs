@@ -8,15 +8,19 @@ use crate::{
         drift::Drifted,
         index::Index,
         intent::{self, Change, Line, Moving, Phase},
-        ledger::{Booked, Entry},
+        ledger::{Booked, Cause, Entry},
         leg::{self, Leg, Writes},
+        moves::{LastCount, Moves, When, absent_until, effect},
         order::Order,
         posting::PostState,
         recipe::Made,
-        record::{Envelope, PauseScope, Record},
+        record::{Envelope, HandCounted, HeldCount, PauseScope, Record},
         state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, SkuRow, State},
     },
-    model::{ChannelId, Identifiers, OrderKey, Revision, Seq, Sku, Timestamp, policy::MappingRow},
+    model::{
+        ChannelId, Counter, Identifiers, Measure, OrderKey, Quantity, Revision, Seq, Sku, Timestamp,
+        policy::MappingRow,
+    },
 };
 
 /// How many entries a SKU's row keeps for people to look at; the journal has all.
@@ -40,6 +44,8 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
     match record {
         Record::Configured { policies } => configured(state, policies),
         Record::Started { epoch } => started(state, *epoch),
+        Record::Restored => state.restored = Some(at),
+        Record::Live => state.restored = None,
         Record::Initialised => state.initialised = Some(at),
         Record::Delivered { channel, delivery } => {
             state.deliveries.insert((channel.clone(), delivery.clone()), at);
@@ -48,8 +54,9 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         }
         Record::Forgot { before } => forgot(state, *before),
         Record::Order { key, order, entries } => {
+            let absent = absent_until(state, key, order.placed_at);
             state.put_order(key, Order::clone(order));
-            book(state, seq, at, entries);
+            book(state, seq, at, entries, Some(absent));
         }
         Record::Posting { key, posting } => posted(state, seq, key, posting),
         Record::Counted { counter, as_of, measure, opened, entries } => {
@@ -57,9 +64,16 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
                 let opened = Opened { as_of: *as_of, counter: counter.clone(), measure: *measure };
                 state.change_sku(sku, |row| row.place_mut(location).opened = Some(opened));
             }
-            book(state, seq, at, entries);
+            book(state, seq, at, entries, None);
         }
-        Record::Adjusted { entries } => book(state, seq, at, entries),
+        Record::CountedByHand { measure, places, entries } => {
+            places.iter().for_each(|place| by_hand(state, *measure, place));
+            book(state, seq, at, entries, None);
+        }
+        Record::Adjusted { entries } => {
+            book(state, seq, at, entries, None);
+            entries.iter().for_each(|entry| taken(state, entry));
+        }
         Record::Held { count } => {
             state.held.insert(seq, count.clone());
             state.dirty.insert(RowKey::Held(seq));
@@ -110,7 +124,12 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             state.dirty.insert(RowKey::Unmatched(channel.clone(), ids.clone()));
         }
         Record::Mapped { rows } => mapped(state, rows),
-        Record::Made { sku, made: new } => made(state, sku, new.as_ref()),
+        Record::Made { sku, made: new } => {
+            if let Some(Made::Merged(into)) = new {
+                join_counts(state, at, sku, into);
+            }
+            made(state, sku, new.as_ref());
+        }
         Record::Quarantined { item } => {
             state.quarantine.insert(seq, item.clone());
             state.dirty.insert(RowKey::Quarantine(seq));
@@ -245,6 +264,22 @@ fn made(state: &mut State, sku: &Sku, made: Option<&Made>) {
     state.index.recipes.set(sku, parts);
 }
 
+/// What people have counted of a SKU holds for the one that it becomes part of; what moved before is not known of both.
+fn join_counts(state: &mut State, at: Timestamp, from: &Sku, into: &Sku) {
+    let places = state.skus.get(from).map(|row| row.stock.clone()).unwrap_or_default();
+    for old in places {
+        let counter = state.policies().and_then(|policies| policies.counter_of(&old.location));
+        if counter.is_some() {
+            continue;
+        }
+        state.change_sku(into, |row| {
+            let place = row.place_mut(&old.location);
+            place.by_hand = LastCount::join(place.by_hand, old.by_hand);
+            place.moves = Some(Moves::since(at).into());
+        });
+    }
+}
+
 fn forgot(state: &mut State, before: Timestamp) {
     for key in state.index.forget_deliveries(before) {
         state.deliveries.remove(&key);
@@ -252,10 +287,24 @@ fn forgot(state: &mut State, before: Timestamp) {
     }
 }
 
-fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry]) {
+/// Books entries. `absent`: up to when it is known that what they book had not happened, if that is not their own time.
+fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry], absent: Option<Timestamp>) {
+    let policies = state.policies.clone();
     for entry in entries {
+        let counter = policies.as_ref().and_then(|policies| policies.counter_of(&entry.location));
         state.change_sku(&entry.sku, |row| {
-            row.place_mut(&entry.location).stock = entry.after;
+            let known = row.known_from(&entry.location);
+            let place = row.place_mut(&entry.location);
+            place.stock = entry.after;
+            let when = When { told: entry.event_at, absent: absent.unwrap_or(entry.event_at), recorded: at };
+            match counter {
+                // A channel that counts knows what moved.
+                Some(_) => (place.moves, place.by_hand) = (None, None),
+                None => {
+                    let moves = place.moves.get_or_insert_with(|| Moves::since(known).into());
+                    moves.note(entry.kind, entry.quantity, when);
+                }
+            }
             if entry.kind.transfers() {
                 row.transferred = seq;
             }
@@ -263,6 +312,35 @@ fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry]) {
             let surplus = row.recent.len().saturating_sub(RECENT);
             row.recent.drain(..surplus);
         });
+    }
+}
+
+fn by_hand(state: &mut State, measure: Measure, counted: &HandCounted) {
+    let HandCounted { sku, location, as_of, opens } = counted;
+    state.change_sku(sku, |row| {
+        let place = row.place_mut(location);
+        if *opens {
+            place.opened = Some(Opened { as_of: *as_of, counter: Counter::Person, measure });
+        }
+        place.by_hand = Some(LastCount::new(*as_of, measure));
+    });
+}
+
+/// Notes what a person has taken off the shelf with the counts that are held: they do not bring it back.
+fn taken(state: &mut State, entry: &Entry) {
+    let units = effect(Measure::OnHand, entry.kind, entry.quantity);
+    if units >= Quantity::ZERO || !matches!(entry.cause, Cause::Operator { .. }) {
+        return;
+    }
+    let (sku, location) = (&entry.sku, &entry.location);
+    let names =
+        |held: &HeldCount| held.lines.iter().any(|(of, at, _)| at == location && state.canonical(of) == sku);
+    let held: Vec<Seq> = state.held.iter().filter(|(_, held)| names(held)).map(|(id, _)| *id).collect();
+    for id in held {
+        if let Some(held) = state.held.get_mut(&id) {
+            held.taken.push((sku.clone(), location.clone(), units));
+            state.dirty.insert(RowKey::Held(id));
+        }
     }
 }
 

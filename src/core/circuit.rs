@@ -1,8 +1,18 @@
 //! A channel's circuit: after failures in a row nothing is sent for a while, then one probe.
+//!
+//! What fails by itself, one listing or one order, counts once however often it fails: it has a pause of its own, which
+//! grows, and no other waits for it. So the circuit opens where failures span several of them, or where whole requests
+//! fail. A channel on which fewer are under way than would open it is asked no more often than an open circuit would.
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Retry, Timestamp};
+use crate::{
+    core::state::ListingRef,
+    model::{OrderKey, Retry, Timestamp},
+};
+
+/// How many that failed by themselves are remembered one by one.
+const ALONE_MAX: usize = 32;
 
 /// Whether a channel is worth sending to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,19 +20,36 @@ use crate::model::{Retry, Timestamp};
 pub enum Circuit {
     Closed {
         failures: u32,
+        /// What has failed by itself in this row of failures.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        alone: Vec<Subject>,
+        /// When the channel answered again after it was open: what failed before was the channel's doing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
     },
     /// Nothing is sent before `until`; then one write probes.
     Open {
         until: Timestamp,
         /// Credentials failed: a person must act, the probe only notices that they have.
         unauthorized: Option<String>,
+        /// All that failed had failed by itself: it may be at fault, and not the channel.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        alone: bool,
     },
 }
 
 impl Default for Circuit {
     fn default() -> Circuit {
-        Circuit::Closed { failures: 0 }
+        Circuit::Closed { failures: 0, alone: Vec::new(), since: None }
     }
+}
+
+/// What a request is about that is about one thing only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    Listing(ListingRef),
+    Order(OrderKey),
 }
 
 /// What an answer says about the channel as a whole.
@@ -45,30 +72,56 @@ impl Circuit {
         }
     }
 
-    pub fn after(&self, health: &Health, retry: &Retry, now: Timestamp) -> Circuit {
-        let open =
-            |unauthorized| Circuit::Open { until: now.plus_millis(retry.circuit_open_ms), unauthorized };
+    /// Returns the circuit after an answer, or none. `alone`: what the request was about, if that was one thing.
+    pub fn after(&self, health: &Health, alone: Option<&Subject>, retry: &Retry, now: Timestamp) -> Circuit {
+        let until = now.plus_millis(retry.circuit_open_ms);
+        let open = |unauthorized, alone| Circuit::Open { until, unauthorized, alone };
         match (self, health) {
-            (_, Health::Answered) => Circuit::default(),
-            (_, Health::Unauthorized(reason)) => open(Some(reason.clone())),
-            (Circuit::Closed { failures }, Health::Silent) if failures + 1 < retry.circuit_failures => {
-                Circuit::Closed { failures: failures + 1 }
+            (Circuit::Closed { since, .. }, Health::Answered) => {
+                Circuit::Closed { failures: 0, alone: Vec::new(), since: *since }
             }
-            (Circuit::Closed { .. }, Health::Silent) => open(None),
-            (Circuit::Open { unauthorized, .. }, Health::Silent) => open(unauthorized.clone()),
+            (Circuit::Open { alone, .. }, Health::Answered) => {
+                Circuit::Closed { failures: 0, alone: Vec::new(), since: (!alone).then_some(now) }
+            }
+            (_, Health::Unauthorized(reason)) => open(Some(reason.clone()), false),
+            (Circuit::Closed { alone: held, .. }, Health::Silent)
+                if alone.is_some_and(|alone| held.contains(alone)) =>
+            {
+                self.clone()
+            }
+            (Circuit::Closed { failures, alone: held, since }, Health::Silent)
+                if failures + 1 < retry.circuit_failures =>
+            {
+                let room = ALONE_MAX.saturating_sub(held.len());
+                let held = held.iter().chain(alone.into_iter().take(room)).cloned().collect();
+                Circuit::Closed { failures: failures + 1, alone: held, since: *since }
+            }
+            (Circuit::Closed { failures, alone: held, .. }, Health::Silent) => {
+                open(None, alone.is_some() && usize::try_from(*failures).is_ok_and(|n| n == held.len()))
+            }
+            (Circuit::Open { unauthorized, alone, .. }, Health::Silent) => open(unauthorized.clone(), *alone),
         }
     }
 
-    /// Returns the circuit after a read came back. It is worth a probe at once; where nothing waits to be written
-    /// (`idle`), no probe would ever come, and the read must do.
-    pub fn heard(&self, idle: bool, now: Timestamp) -> Circuit {
-        match self {
-            Circuit::Open { .. } if idle => Circuit::default(),
-            Circuit::Open { until, unauthorized: None } => {
-                Circuit::Open { until: now.min(*until), unauthorized: None }
+    /// Returns the circuit after a read came back. It is worth a probe at once; where nothing waits to be written, no
+    /// probe would ever come, and the read must do. So it must where a probe would say nothing of the channel.
+    pub fn heard(&self, waiting: Waiting, now: Timestamp) -> Circuit {
+        match (self, waiting) {
+            (Circuit::Open { alone, .. }, Waiting::Nothing)
+            | (Circuit::Open { unauthorized: None, alone, .. }, Waiting::Suspects) => {
+                // What failed by itself all along stays suspect.
+                Circuit::Closed { failures: 0, alone: Vec::new(), since: (!alone).then_some(now) }
             }
-            Circuit::Open { .. } | Circuit::Closed { .. } => self.clone(),
+            (Circuit::Open { until, unauthorized: None, alone }, Waiting::Some) => {
+                Circuit::Open { until: now.min(*until), unauthorized: None, alone: *alone }
+            }
+            (Circuit::Open { .. } | Circuit::Closed { .. }, _) => self.clone(),
         }
+    }
+
+    /// Returns when the channel last answered again after its circuit was open.
+    pub fn since(&self) -> Option<Timestamp> {
+        if let Circuit::Closed { since, .. } = self { *since } else { None }
     }
 
     pub fn is_open(&self) -> bool {
@@ -83,33 +136,74 @@ pub enum Allowed {
     None,
 }
 
+/// What waits to be written on a channel whose circuit is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    Nothing,
+    /// Only listings that may be why requests fail, and too few of them to open the circuit.
+    Suspects,
+    Some,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const RETRY: Retry = Retry { base_ms: 1, cap_ms: 1, circuit_failures: 3, circuit_open_ms: 100 };
 
+    fn closed(failures: u32, alone: &[&str]) -> Circuit {
+        Circuit::Closed { failures, alone: alone.iter().map(|sku| subject(sku)).collect(), since: None }
+    }
+
+    fn subject(sku: &str) -> Subject {
+        Subject::Listing(ListingRef { sku: sku.parse().expect("a good SKU"), at: 0 })
+    }
+
+    /// Requests that fail one after the other, each about one listing, or (`*`) about several.
+    #[track_caller]
+    fn check_failures(of: &[&str], want: Option<Circuit>) {
+        let mut circuit = Circuit::default();
+        for of in of {
+            let alone = (*of != "*").then(|| subject(of));
+            circuit = circuit.after(&Health::Silent, alone.as_ref(), &RETRY, Timestamp::ZERO);
+        }
+        match want {
+            Some(want) => assert_eq!(circuit, want, "{of:?}"),
+            None => assert!(circuit.is_open(), "{of:?}: {circuit:?}"),
+        }
+    }
+
+    #[test]
+    fn what_fails_by_itself_counts_once_and_does_not_open_it() {
+        check_failures(&["A", "A", "A", "A", "A"], Some(closed(1, &["A"])));
+        check_failures(&["A", "B", "A", "B", "A"], Some(closed(2, &["A", "B"])));
+        check_failures(&["A", "B", "A", "C"], None);
+        check_failures(&["*", "A", "A"], Some(closed(2, &["A"])));
+        check_failures(&["*", "*", "*"], None);
+        check_failures(&["*", "A", "*"], None);
+    }
+
     #[test]
     fn it_opens_after_failures_in_a_row_probes_once_and_closes_on_an_answer() {
         let at = Timestamp::from_millis;
         let mut circuit = Circuit::default();
         for _ in 0..2 {
-            circuit = circuit.after(&Health::Silent, &RETRY, at(0));
+            circuit = circuit.after(&Health::Silent, None, &RETRY, at(0));
             assert_eq!(circuit.allows(at(0)), Allowed::All);
         }
-        circuit = circuit.after(&Health::Silent, &RETRY, at(0));
+        circuit = circuit.after(&Health::Silent, None, &RETRY, at(0));
         assert_eq!((circuit.allows(at(99)), circuit.allows(at(100))), (Allowed::None, Allowed::Probe));
-        circuit = circuit.after(&Health::Silent, &RETRY, at(100));
+        circuit = circuit.after(&Health::Silent, None, &RETRY, at(100));
         assert_eq!(circuit.allows(at(199)), Allowed::None);
-        circuit = circuit.after(&Health::Answered, &RETRY, at(200));
-        assert_eq!(circuit, Circuit::Closed { failures: 0 });
+        circuit = circuit.after(&Health::Answered, None, &RETRY, at(200));
+        assert_eq!(circuit, Circuit::Closed { failures: 0, alone: vec![], since: Some(at(200)) });
     }
 
     #[test]
     fn an_answer_in_between_starts_the_count_again() {
-        let mut circuit = Circuit::Closed { failures: 2 };
-        circuit = circuit.after(&Health::Answered, &RETRY, Timestamp::ZERO);
-        assert_eq!(circuit.after(&Health::Silent, &RETRY, Timestamp::ZERO), Circuit::Closed { failures: 1 });
+        let mut circuit = closed(2, &[]);
+        circuit = circuit.after(&Health::Answered, None, &RETRY, Timestamp::ZERO);
+        assert_eq!(circuit.after(&Health::Silent, None, &RETRY, Timestamp::ZERO), closed(1, &[]));
     }
 
     #[test]
@@ -118,19 +212,25 @@ mod tests {
         let open = |until, unauthorized: Option<&str>| Circuit::Open {
             until: at(until),
             unauthorized: unauthorized.map(str::to_owned),
+            alone: false,
         };
-        assert_eq!(open(100, None).heard(false, at(5)), open(5, None));
-        assert_eq!(open(3, None).heard(false, at(5)), open(3, None));
+        assert_eq!(open(100, None).heard(Waiting::Some, at(5)), open(5, None));
+        assert_eq!(open(3, None).heard(Waiting::Some, at(5)), open(3, None));
         // That reads work says nothing of the right to write.
-        assert_eq!(open(100, Some("403")).heard(false, at(5)), open(100, Some("403")));
-        assert_eq!(open(100, Some("403")).heard(true, at(5)), Circuit::default());
-        assert_eq!(Circuit::Closed { failures: 2 }.heard(true, at(5)), Circuit::Closed { failures: 2 });
+        let again = Circuit::Closed { failures: 0, alone: vec![], since: Some(at(5)) };
+        assert_eq!(open(100, Some("403")).heard(Waiting::Some, at(5)), open(100, Some("403")));
+        assert_eq!(open(100, Some("403")).heard(Waiting::Nothing, at(5)), again);
+        assert_eq!(closed(2, &[]).heard(Waiting::Nothing, at(5)), closed(2, &[]));
+        // What waits may be what fails: a probe with it would say nothing of the channel.
+        assert_eq!(open(100, None).heard(Waiting::Suspects, at(5)), again);
+        assert_eq!(open(100, Some("403")).heard(Waiting::Suspects, at(5)), open(100, Some("403")));
     }
 
     #[test]
     fn refused_credentials_open_at_once_and_stay_named() {
-        let circuit = Circuit::default().after(&Health::Unauthorized("401".into()), &RETRY, Timestamp::ZERO);
-        let later = circuit.after(&Health::Silent, &RETRY, Timestamp::from_millis(100));
+        let circuit =
+            Circuit::default().after(&Health::Unauthorized("401".into()), None, &RETRY, Timestamp::ZERO);
+        let later = circuit.after(&Health::Silent, None, &RETRY, Timestamp::from_millis(100));
         assert!(matches!(later, Circuit::Open { unauthorized: Some(_), .. }));
     }
 }

@@ -1,6 +1,6 @@
 //! What the state can be asked to do, and what it answers.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,10 @@ pub enum Command {
     Start {
         epoch: u32,
     },
+    /// The store was restored from a backup.
+    Restored,
+    /// A person lets a restored store write.
+    Live,
     /// An authentic push.
     Push {
         channel: ChannelId,
@@ -72,12 +76,16 @@ pub enum Command {
     ReadFailed {
         channel: ChannelId,
         health: Health,
+        /// The listing that was read, if it was one.
+        alone: Option<ListingRef>,
     },
     /// A page of a catalogue, with what is shown. `read_at`: our clock when the request was sent.
     Catalogue {
         channel: ChannelId,
         read_at: Timestamp,
         items: Vec<CatalogueItem>,
+        /// What the page tells that could not be read, as far as it could, and why.
+        unread: Vec<CatalogueItem>,
     },
     Catalogued {
         channel: ChannelId,
@@ -101,6 +109,18 @@ pub enum Command {
         count: Count,
         why: String,
     },
+    /// A count by a person.
+    CountByHand(ByHand),
+    /// A count by a person that the brake holds as a whole.
+    HoldByHand {
+        count: ByHand,
+        why: String,
+    },
+    /// Something that a person asked for, which is done once however often it is asked for with this id.
+    Once {
+        request: DeliveryId,
+        command: Box<Command>,
+    },
     /// Takes over some lines of a held count; with the last of them the count is released.
     ReleasePart {
         id: Seq,
@@ -112,10 +132,12 @@ pub enum Command {
     },
     /// The opening stock is complete.
     Initialise,
-    /// Takes work of a lane: writes become in flight, looks are only named.
+    /// Takes work of a lane: writes become in flight, looks are only named. `apart`: how many requests may go out with
+    /// what may be why requests fail.
     Take {
         channel: ChannelId,
         limit: usize,
+        apart: usize,
     },
     Answer {
         channel: ChannelId,
@@ -206,6 +228,27 @@ pub const ROWS_MAX: usize = 20_000;
 pub const WHOLE_MAX: usize = 200_000;
 
 impl Command {
+    /// Says whether it takes in facts from outside that come again if they are refused: pushes, and what is read of
+    /// feeds, counts and catalogues. What is under way goes on without them.
+    pub fn takes_in(&self) -> bool {
+        matches!(
+            self,
+            Command::Push { .. }
+                | Command::Orders { .. }
+                | Command::Unread { .. }
+                | Command::Fed { .. }
+                | Command::FedThrough { .. }
+                | Command::Catalogue { .. }
+                | Command::Catalogued { .. }
+                | Command::Count(_)
+                | Command::CountPart(_)
+                | Command::HoldCount { .. }
+                | Command::CountedThrough { .. }
+                | Command::Quarantine(_)
+                | Command::Map { .. }
+        )
+    }
+
     /// Returns how many rows it brings from outside, and how many it may bring.
     pub fn rows(&self) -> (usize, usize) {
         match self {
@@ -213,6 +256,9 @@ impl Command {
                 (policies.overrides.len() + policies.mapping.table.len(), WHOLE_MAX)
             }
             Command::HoldCount { count, .. } => (count.lines.len(), WHOLE_MAX),
+            Command::HoldByHand { count, .. } => (count.lines.len(), WHOLE_MAX),
+            Command::CountByHand(count) => (count.lines.len(), ROWS_MAX),
+            Command::Once { command, .. } => command.rows(),
             Command::Count(count) | Command::CountPart(count) => (count.lines.len(), ROWS_MAX),
             Command::ReleasePart { lines, .. } => (lines.len(), ROWS_MAX),
             Command::Push { orders, fetch, look, .. } => (
@@ -222,7 +268,7 @@ impl Command {
             Command::Orders { orders, .. } => {
                 (orders.iter().map(|order| order.lines.len()).sum::<usize>() + orders.len(), ROWS_MAX)
             }
-            Command::Catalogue { items, .. } => (items.len(), ROWS_MAX),
+            Command::Catalogue { items, unread, .. } => (items.len() + unread.len(), ROWS_MAX),
             Command::Looked { seen, .. } => (seen.len(), ROWS_MAX),
             Command::Answer { answers, .. } => (answers.len(), ROWS_MAX),
             Command::Unread { orders, .. } => (orders.len(), ROWS_MAX),
@@ -230,6 +276,8 @@ impl Command {
             Command::Recipes { rows } => (rows.iter().map(|(_, parts)| 1 + parts.len()).sum(), ROWS_MAX),
             Command::Intend(ask) => (ask.rows.len(), intent::ask::ROWS_MAX),
             Command::Start { .. }
+            | Command::Restored
+            | Command::Live
             | Command::NoOrder { .. }
             | Command::Fed { .. }
             | Command::FedThrough { .. }
@@ -269,6 +317,80 @@ pub struct Count {
     pub opening: bool,
     /// Orders that a look-up after the read still found without their raising movements (cancel, return).
     pub absent: Vec<OrderKey>,
+    /// The locations that it tells of together, if they are several: of a SKU that lacks one of them, nothing is raised.
+    pub set: BTreeSet<LocationId>,
+}
+
+/// A count by a person, who knows nothing of our orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByHand {
+    pub measure: Measure,
+    pub lines: Vec<HandLine>,
+    /// Opens stock before there is any.
+    pub opening: bool,
+    /// Whoever counted has seen what the brake says, and means it.
+    pub believed: bool,
+}
+
+/// What a person counted of one SKU at one location.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HandLine {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub quantity: Quantity,
+    pub as_of: Timestamp,
+    /// Why, or by whom, for the journal.
+    pub note: String,
+}
+
+/// How many of its changes a tally names.
+pub const NAMED: usize = 20;
+
+/// What a count by a person does, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Stocks (of a SKU at a location) that change, and that do not.
+    pub changed: usize,
+    pub unchanged: usize,
+    pub up: usize,
+    pub down: usize,
+    pub up_units: Quantity,
+    pub down_units: Quantity,
+    /// Stocks that had units and have none any more.
+    pub zeroed: usize,
+    /// Stocks that had no opening count.
+    pub opened: usize,
+    /// Some of the stocks that change: what is on hand before and after.
+    pub some: Vec<(Sku, LocationId, Quantity, Quantity)>,
+    /// What is left out.
+    pub left_out: Vec<LeftOut>,
+    /// The count is held, or would be, for this reason.
+    pub brake: Option<String>,
+    /// The held count.
+    pub held: Option<Seq>,
+}
+
+/// A counted line that nothing comes of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub why: Why,
+}
+
+/// Why nothing comes of a counted line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    #[error("no SKU is called so")]
+    NoSku,
+    #[error("it is a bundle and has no stock of its own: count its components")]
+    Bundle,
+    /// It was counted later already, as of this moment.
+    #[error("a later count of it was taken over already")]
+    CountedLater(Timestamp),
+    /// What moved is known from this moment on.
+    #[error("what moved there since then is not known: count it again")]
+    NotKnown(Timestamp),
 }
 
 /// Something that waits for a person.
@@ -321,6 +443,8 @@ pub enum Reply {
     Work {
         puts: Vec<(ListingRef, Put)>,
         looks: Vec<(ListingRef, Identifiers)>,
+        /// What may be why requests fail: each of these is a request of its own, beside the others.
+        apart: Apart,
     },
     Postings(Vec<Posting>),
     Alerts(Vec<(AlertKey, crate::core::state::Alert)>),
@@ -336,6 +460,7 @@ pub enum Reply {
         held: Option<Seq>,
         unknown: usize,
     },
+    CountedByHand(Tally),
     Catalogue {
         bound: usize,
         unmatched: usize,
@@ -350,6 +475,13 @@ pub enum Reply {
         phase: intent::Phase,
         again: bool,
     },
+}
+
+/// Work that must not go with any other.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Apart {
+    pub puts: Vec<Vec<(ListingRef, Put)>>,
+    pub looks: Vec<(ListingRef, Identifiers)>,
 }
 
 /// Why a command was not carried out. Nothing was recorded.

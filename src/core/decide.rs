@@ -6,6 +6,7 @@
 mod alerts;
 mod answers;
 mod assumptions;
+pub mod by_hand;
 pub mod catalogue;
 pub mod counts;
 pub mod drift;
@@ -15,6 +16,7 @@ pub mod lane;
 mod listing;
 mod looks;
 mod missing;
+mod once;
 mod operator;
 mod orders;
 mod oversold;
@@ -22,6 +24,7 @@ mod postings;
 mod recheck;
 mod recipes;
 mod returns;
+pub mod suspects;
 
 use crate::{
     core::{
@@ -72,6 +75,8 @@ impl Draft<'_> {
         match command {
             Command::Configure(policies) => self.configure(*policies),
             Command::Start { epoch } => self.start(epoch),
+            Command::Restored => self.note(Record::Restored),
+            Command::Live => self.live(),
             Command::Push { channel, delivery, orders, fetch, look } => {
                 self.push(&channel, &delivery, &orders, fetch, &look)
             }
@@ -82,20 +87,25 @@ impl Draft<'_> {
                 self.fed(&channel, begun, begun_at, through)
             }
             Command::FedThrough { channel, through } => self.fed_through(channel, through),
-            Command::ReadFailed { channel, health } => self.read_failed(&channel, &health),
-            Command::Catalogue { channel, read_at, items } => self.catalogue(&channel, read_at, items),
+            Command::ReadFailed { channel, health, alone } => self.read_failed(&channel, &health, alone),
+            Command::Catalogue { channel, read_at, items, unread } => {
+                self.catalogue(&channel, read_at, items, unread)
+            }
             Command::Catalogued { channel } => self.catalogued(channel),
             Command::Looked { channel, read_at, seen } => self.looked(&channel, read_at, seen),
             Command::Swept { channel } => self.note(Record::Swept { channel }),
             Command::Count(count) => self.count(&count),
             Command::CountPart(count) => self.count_part(&count),
             Command::HoldCount { count, why } => self.hold_whole(&count, why),
+            Command::CountByHand(count) => self.count_by_hand(&count),
+            Command::HoldByHand { count, why } => self.hold_by_hand(&count, why),
+            Command::Once { request, command } => self.once(request, *command),
             Command::ReleasePart { id, lines } => self.release_part(id, lines),
             Command::CountedThrough { channel, through } => {
                 self.note(Record::CountedThrough { channel, through })
             }
             Command::Initialise => self.initialise(),
-            Command::Take { channel, limit } => self.take(&channel, limit),
+            Command::Take { channel, limit, apart } => self.take(&channel, limit, apart),
             Command::Answer { channel, answers } => self.answer(&channel, answers),
             Command::TakePostings { channel, limit } => self.take_postings(&channel, limit),
             Command::Posted { channel, order, sequence, outcome, found } => {

@@ -55,6 +55,8 @@ pub enum Kind {
     Discard,
     /// Open units of an order older than the opening count, which a free count did not include.
     Baseline,
+    /// What an order did before a person counted, and was told of after it: the count has it already.
+    InCount,
     /// Gone to another place.
     TransferOut,
     /// On the way here from another place.
@@ -81,6 +83,7 @@ impl Kind {
             Kind::Restock => "restock",
             Kind::Discard => "discard",
             Kind::Baseline => "baseline",
+            Kind::InCount => "in_count",
             Kind::TransferOut => "transfer_out",
             Kind::Incoming => "incoming",
             Kind::TransferIn => "transfer_in",
@@ -156,7 +159,7 @@ pub fn book(stock: Stock, kind: Kind, quantity: Quantity) -> Result<Stock, Overf
         Kind::Sale => Stock { committed: quantity, ..none },
         Kind::Cancel => Stock { committed: minus, ..none },
         Kind::WriteOff | Kind::Ship => Stock { on_hand: minus, committed: minus, ..none },
-        Kind::Return | Kind::Count | Kind::Adjustment | Kind::Correction => {
+        Kind::Return | Kind::Count | Kind::Adjustment | Kind::Correction | Kind::InCount => {
             Stock { on_hand: quantity, ..none }
         }
         Kind::Restock => Stock { reserved: minus, ..none },

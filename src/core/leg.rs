@@ -22,6 +22,9 @@ pub struct Leg {
     pub tries: u32,
     /// Since when it is unconfirmed.
     pub since: Timestamp,
+    /// A request that held it failed and named no one: it may be what makes requests fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect: Option<Suspect>,
     /// Where in the journal the desire arose, and when: a raise waits until the channel's orders are read past it.
     pub cause: Seq,
     pub caused_at: Timestamp,
@@ -30,6 +33,21 @@ pub struct Leg {
 fn is_zero(tries: &u32) -> bool {
     *tries == 0
 }
+
+/// How a leg goes on after a request that held it failed as a whole: apart from those that nothing is held against,
+/// with fewer and fewer others, until what makes requests fail is alone. From then on only it waits (I8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// The most that one request may hold with it.
+    #[serde(rename = "m")]
+    pub most: u16,
+    /// When it last failed.
+    pub at: Timestamp,
+}
+
+/// Into how many parts the listings of a failed request are cut. Each round costs what it takes to learn that a write
+/// has not landed, several seconds, and a call costs little: with eight, 250 listings are told apart in three rounds.
+const PARTS: usize = 8;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -104,12 +122,15 @@ pub enum Event {
     Deferred {
         until: Timestamp,
     },
-    /// Not executed; counts as a failed try.
+    /// Not executed; counts as a failed try. `among`: so many listings may be why; zero: none is.
     NotSent {
         until: Timestamp,
+        among: usize,
     },
+    /// `among`: so many listings of the request had no answer; zero: that says nothing of them.
     Unknown {
         look_at: Timestamp,
+        among: usize,
     },
     /// The channel shows the newest quantity.
     SeenWanted,
@@ -160,6 +181,8 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
     let to = |state: S| Leg { state, ..leg.clone() };
     let failed = |state: S| Leg { state, tries: leg.tries.saturating_add(1), ..leg.clone() };
     let anew = |state: S| Leg { state, tries: 0, since: now, ..leg.clone() };
+    let cleared = |leg: Leg| Leg { suspect: None, ..leg };
+    let blamed = |leg: Leg, among: usize| Leg { suspect: blame(leg.suspect, among, now), ..leg };
     Ok(match (&leg.state, event) {
         (state, E::Desired { quantity, revision, cause }) => {
             let held = if restarts(state) {
@@ -180,33 +203,35 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
 
         // A "200 OK" proves nothing. It counts when it is seen live; a newer lower goes out first.
         (S::InFlight(sent), E::Applied { .. } | E::Accepted { .. }) if leg.quantity < sent.quantity => {
-            to(S::Pending)
+            cleared(to(S::Pending))
         }
         (S::InFlight(sent), E::Applied { look_at } | E::Accepted { look_at }) => {
-            to(S::Accepted { sent: sent.clone(), look_at, looks: 0 })
+            cleared(to(S::Accepted { sent: sent.clone(), look_at, looks: 0 }))
         }
         (S::InFlight(sent), E::Stale { look_at }) => {
-            failed(S::Looking { look_at, looks: 0, refused: sent.compare })
+            cleared(failed(S::Looking { look_at, looks: 0, refused: sent.compare }))
         }
         // Refused by the channel, or looked at and found to be gone or not to be written.
         (
             S::InFlight(_) | S::Accepted { .. } | S::Probing { .. } | S::Looking { .. },
             E::Rejected { reason },
-        ) => failed(S::Parked { reason, at: now }),
+        ) => cleared(failed(S::Parked { reason, at: now })),
         (S::InFlight(_), E::Deferred { until }) => to(S::Retry { at: until }),
-        (S::InFlight(_), E::NotSent { until }) => failed(S::Retry { at: until }),
+        (S::InFlight(_), E::NotSent { until, among }) => blamed(failed(S::Retry { at: until }), among),
         // The write may have landed, or may land later. Look before writing again (I7).
-        (S::InFlight(sent), E::Unknown { look_at }) => {
-            failed(S::Probing { sent: sent.clone(), look_at, looks: 0 })
+        (S::InFlight(sent), E::Unknown { look_at, among }) => {
+            blamed(failed(S::Probing { sent: sent.clone(), look_at, looks: 0 }), among)
         }
 
-        (state, E::SeenWanted) if !matches!(state, S::InFlight(_)) => Leg { tries: 0, ..to(S::Confirmed) },
-        (S::Accepted { .. } | S::Probing { .. }, E::SeenSent) => anew(S::Pending),
+        (state, E::SeenWanted) if !matches!(state, S::InFlight(_)) => {
+            cleared(Leg { tries: 0, ..to(S::Confirmed) })
+        }
+        (S::Accepted { .. } | S::Probing { .. }, E::SeenSent) => cleared(anew(S::Pending)),
         (state @ (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }), E::SeenOther { look_at }) => {
             to(looked(state, look_at))
         }
         (state @ (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }), E::Unread { look_at }) => {
-            failed(looked(state, look_at))
+            blamed(failed(looked(state, look_at)), 1)
         }
         (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::GiveUpLooking { until }) => {
             failed(S::Retry { at: until })
@@ -229,6 +254,15 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
 
         (state, event) => return Err(Illegal { state: state.clone(), event }),
     })
+}
+
+/// Returns what is held against a leg after a request that failed for one of `among` listings.
+fn blame(held: Option<Suspect>, among: usize, now: Timestamp) -> Option<Suspect> {
+    if among == 0 {
+        return held;
+    }
+    let most = u16::try_from(among / PARTS).unwrap_or(u16::MAX).max(1);
+    Some(Suspect { most: held.map_or(most, |held| held.most.min(most)), at: now })
 }
 
 /// Returns the same state after one more look, with the next one at `look_at`.

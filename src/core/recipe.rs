@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::state::State,
+    core::state::{SkuRow, State},
     model::{LocationId, Overflow, Policies, Quantity, Sku, policy::Part},
 };
 
@@ -177,15 +177,15 @@ impl State {
     }
 
     /// Returns how many units of a SKU can be sold from these locations: of a bundle, as many as its scarcest component
-    /// makes. `None`: not known yet. `keep` tells what is kept back of a component.
+    /// makes. `None`: not known yet. `row`: the SKU's, as it is or as it would be. `keep` tells what is kept back of a component.
     pub fn sellable(
         &self,
         sku: &Sku,
+        row: &SkuRow,
         locations: &[LocationId],
         keep: impl Fn(&Sku) -> Quantity,
     ) -> Result<Option<Quantity>, Overflow> {
         if self.index.recipes.direct(sku).is_none() {
-            let Some(row) = self.skus.get(sku) else { return Ok(None) };
             return row.available(locations)?.map(|available| available.sub(keep(sku))).transpose();
         }
         let mut least: Option<Quantity> = None;

@@ -25,8 +25,8 @@ use crate::{
         state::{Alert, AlertKey, Fed, ListingRef, Quarantined, Unmatched},
     },
     model::{
-        ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderKey, Policies, Quantity,
-        Revision, Seq, Sku, Timestamp, policy::MappingRow,
+        ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderKey, Policies,
+        Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
     },
 };
 
@@ -55,6 +55,10 @@ pub enum Record {
     Started {
         epoch: u32,
     },
+    /// The store was restored from a backup: nothing is written to any channel until a person says so.
+    Restored,
+    /// A person has looked at a restored store and lets it write.
+    Live,
     /// The opening stock was taken over.
     Initialised,
     /// A push had an effect.
@@ -79,10 +83,16 @@ pub enum Record {
     },
     /// A count was taken over.
     Counted {
-        counter: ChannelId,
+        counter: Counter,
         as_of: Timestamp,
         measure: Measure,
         opened: Vec<(Sku, LocationId)>,
+        entries: Vec<Entry>,
+    },
+    /// A person counted: what is on hand at each place follows from it, whether or not that is a difference.
+    CountedByHand {
+        measure: Measure,
+        places: Vec<HandCounted>,
         entries: Vec<Entry>,
     },
     /// A person moved stock.
@@ -251,6 +261,7 @@ impl Record {
         match self {
             Record::Order { entries, .. }
             | Record::Counted { entries, .. }
+            | Record::CountedByHand { entries, .. }
             | Record::Adjusted { entries } => entries,
             _ => &[],
         }
@@ -294,10 +305,21 @@ pub enum PauseScope {
     Sku(Sku),
 }
 
+/// A place that a person has counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandCounted {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub as_of: Timestamp,
+    /// Whether it has no opening count but this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opens: bool,
+}
+
 /// A count that waits for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldCount {
-    pub counter: ChannelId,
+    pub counter: Counter,
     pub measure: Measure,
     pub as_of: Timestamp,
     pub begun: Seq,
@@ -306,6 +328,12 @@ pub struct HeldCount {
     /// What a later count has told of since, so that these lines say nothing any more.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub outdated: BTreeSet<(Sku, LocationId)>,
+    /// What a person has taken off the shelf since it was held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<(Sku, LocationId, Quantity)>,
+    /// The as-of and the note of each line, for a count by a person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_hand: Vec<(Timestamp, String)>,
 }
 
 /// What people are alerted about.

@@ -19,13 +19,14 @@ use crate::{
         intent::{Intent, Moving},
         ledger::{Booked, Stock},
         leg::{Leg, Writes},
+        moves::{LastCount, Moves},
         order::Order,
         recipe::Made,
         record::{AlertKind, HeldCount},
     },
     model::{
-        CatalogueItem, ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderKey,
-        Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
+        CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, Mode,
+        OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
     },
 };
 
@@ -38,6 +39,8 @@ pub struct State {
     pub epoch: u32,
     /// When the opening stock was taken over; before that, counts do not open anything.
     pub initialised: Option<Timestamp>,
+    /// When it was restored from a backup; until a person lets it write, it is in shadow mode.
+    pub restored: Option<Timestamp>,
     pub policies: Option<Arc<Policies>>,
     pub skus: BTreeMap<Sku, SkuRow>,
     pub orders: BTreeMap<OrderKey, Order>,
@@ -144,13 +147,19 @@ pub struct Place {
     pub stock: Stock,
     /// The opening count, once there was one. Before it nothing is shown anywhere.
     pub opened: Option<Opened>,
+    /// The latest count by a person, where no other came after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<LastCount>,
+    /// What moved lately, where people count. `None`: a channel counts, or nothing moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moves: Option<Box<Moves>>,
 }
 
 /// An opening count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     pub as_of: Timestamp,
-    pub counter: ChannelId,
+    pub counter: Counter,
     pub measure: Measure,
 }
 
@@ -325,6 +334,12 @@ impl State {
         self.policies.as_deref()
     }
 
+    /// Returns the mode that is in effect, whatever is configured.
+    pub fn mode(&self) -> Option<Mode> {
+        let configured = self.policies()?.mode;
+        Some(if self.restored.is_some() { Mode::Shadow } else { configured })
+    }
+
     /// Returns an epoch that was never used: the clock's seconds, because the same backup may be restored twice, and
     /// the second time knows nothing of the epoch that the first one began.
     pub fn next_epoch(&self, now: Timestamp) -> u32 {
@@ -372,10 +387,17 @@ impl SkuRow {
 
     pub fn place_mut(&mut self, location: &LocationId) -> &mut Place {
         let at = self.stock.iter().position(|place| place.location == *location).unwrap_or_else(|| {
-            self.stock.push(Place { location: location.clone(), stock: Stock::default(), opened: None });
+            self.stock.push(Place::new(location.clone()));
             self.stock.len() - 1
         });
         &mut self.stock[at]
+    }
+
+    /// Returns from when on all that moved at a place is known.
+    pub fn known_from(&self, location: &LocationId) -> Timestamp {
+        let Some(place) = self.place(location) else { return Timestamp::ZERO };
+        let last = || self.recent.last().map_or(Timestamp::ZERO, |booked| booked.recorded_at);
+        place.moves.as_ref().map_or_else(last, |moves| moves.from)
     }
 
     /// Returns what is available over the locations named, and whether all of them are open.
@@ -392,6 +414,12 @@ impl SkuRow {
             sum = sum.add(moving.quantity)?;
         }
         Ok(opened.then_some(sum))
+    }
+}
+
+impl Place {
+    pub fn new(location: LocationId) -> Place {
+        Place { location, stock: Stock::default(), opened: None, by_hand: None, moves: None }
     }
 }
 

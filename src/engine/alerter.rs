@@ -27,6 +27,7 @@ const TICK: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 20;
 
 /// Where alerts go.
+#[derive(Clone)]
 pub struct Target {
     pub url: SecretString,
     pub client: reqwest::Client,
@@ -139,6 +140,7 @@ impl Alerter {
             "subject": key.subject,
             "state": state,
             "since_ms": alert.raised_at.millis(),
+            "head": head(&self.ledger),
             "dedup_key": format!("{}/{}/{}", self.instance, key.kind.name(), key.subject),
         })
     }
@@ -150,9 +152,15 @@ impl Alerter {
     }
 }
 
+/// The journal's end, for whoever keeps messages: compared later, it proves that no record is gone.
+pub(super) fn head(ledger: &Ledger) -> serde_json::Value {
+    let head = ledger.head();
+    json!({ "seq": head.seq, "hash": head.hash.to_string() })
+}
+
 impl Target {
     /// Posts once, trying briefly again; the outbox tries again later and for ever.
-    async fn post(&self, body: &serde_json::Value) -> Result<(), String> {
+    pub(super) async fn post(&self, body: &serde_json::Value) -> Result<(), String> {
         let once = || async {
             let request = self.client.post(self.url.expose_secret()).json(body);
             let answer = request.send().await.map_err(|e| e.without_url().to_string())?;

@@ -137,6 +137,11 @@ impl Walk {
         self.hand_over(Slice { rows, again: true, last: Some((head, std::mem::take(asked))) })
     }
 
+    /// Says whether all is handed over, so that the checkpoint is being written.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.at, At::End)
+    }
+
     /// Waits until the thread has ended. What it has not finished by then is no checkpoint.
     pub(super) fn end(self) {
         drop(self.slices);

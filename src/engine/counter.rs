@@ -21,7 +21,7 @@ use crate::{
         parts,
         wake::ChannelWakes,
     },
-    model::{ChannelId, Identifiers, Measure, OrderKey, Timestamp},
+    model::{ChannelId, Identifiers, LocationId, Measure, OrderKey, Timestamp},
     telemetry::{Feed as FeedName, Metrics},
 };
 
@@ -124,6 +124,7 @@ impl Counter {
         let (lines, as_of) =
             read_counts(self.connector.as_ref(), &self.quarantine, &self.channel, scope).await?;
         let absent = self.absent(&lines).await?;
+        let set = self.set().await?;
         let count = Count {
             counter: self.channel.clone(),
             measure: self.measure,
@@ -132,6 +133,7 @@ impl Counter {
             lines,
             opening: false,
             absent,
+            set,
         };
         let reply = parts::submit(&self.ledger, Command::Count(count)).await?;
         let Reply::Counted { changed, deferred, held, unknown } = reply else { return Ok(0) };
@@ -141,6 +143,16 @@ impl Counter {
             info!(channel = %self.channel, changed, deferred, unknown, "counted");
         }
         Ok(deferred)
+    }
+
+    /// Returns the locations that are counted together, if they are several.
+    async fn set(&self) -> Result<BTreeSet<LocationId>, Error> {
+        let channel = self.channel.clone();
+        let all = move |state: &State| {
+            let policy = state.policies().and_then(|policies| policies.channels.get(&channel));
+            policy.map(|policy| policy.locations.clone()).filter(|all| all.len() > 1).unwrap_or_default()
+        };
+        Ok(self.ledger.read(all).await?.into_iter().collect())
     }
 
     /// Looks up, after the read, which orders the counter still holds without what raises its stock: cancellations,

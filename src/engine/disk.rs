@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     core::{Command, Envelope, State, apply, decide},
@@ -23,6 +23,8 @@ use crate::{
 /// A store on disk.
 pub struct DiskStore {
     store: Store,
+    /// The last append failed for want of room.
+    no_room: bool,
     path: PathBuf,
     /// The record that the rows of the state reflect.
     applied: Seq,
@@ -32,6 +34,7 @@ pub struct DiskStore {
 struct DiskSpool {
     versions: Versions<File>,
     checkpoints: Checkpoints,
+    archiver: store::Archiver,
 }
 
 /// Why the state could not be had from a store.
@@ -47,6 +50,12 @@ pub enum Error {
     Rows(#[from] rows::Error),
     #[error("record {seq} of the journal is of version `{version}`, which this release does not know")]
     Version { seq: u64, version: u16 },
+    #[error("`{}` could not be removed", path.display())]
+    Marker {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("record {seq} of the journal cannot be read by this release")]
     Record {
         seq: u64,
@@ -69,14 +78,25 @@ pub fn open(path: &Path, options: store::Options, now: Timestamp) -> Result<(Sta
         }
     } else {
         if state.seq > Seq::ZERO {
-            begin_epoch(&mut state, &mut store, now)?;
+            begin_epoch(&mut state, &mut store, path, now)?;
         }
         state.dirty.clear();
         let rows = rows::all(&state)?;
         store.load(rows.into_iter().filter_map(|(key, value)| Some((key, value?))), state.seq.0)?;
     }
     let applied = state.seq;
-    Ok((state, DiskStore { store, path: path.to_path_buf(), applied }))
+    Ok((state, DiskStore { store, no_room: false, path: path.to_path_buf(), applied }))
+}
+
+/// Returns what the oldest checkpoint holds to which a journal that begins with `first_seq` reaches back, and the head
+/// that it was made at.
+pub fn base(path: &Path, first_seq: u64) -> Result<Option<(Head, State)>, Error> {
+    let Some((head, rows)) = store::oldest_base(path, rows::ROWS_VERSION, first_seq)? else {
+        return Ok(None);
+    };
+    let mut state = rows::load(rows.map(|row| row.map_err(Error::from)))?;
+    (state.seq, state.dirty) = (Seq(head.seq), Default::default());
+    Ok(Some((head, state)))
 }
 
 /// Reads what a store adds up to, and leaves it as a daemon that died would. For tests and tools, on a copy.
@@ -104,12 +124,21 @@ fn bring_up(path: &Path, options: store::Options) -> Result<(State, Store, Sourc
     Ok((state, store, start.source))
 }
 
-fn begin_epoch(state: &mut State, store: &mut Store, now: Timestamp) -> Result<(), Error> {
+/// Begins a new epoch. A store that was restored from a backup is kept from writing in the same breath.
+fn begin_epoch(state: &mut State, store: &mut Store, path: &Path, now: Timestamp) -> Result<(), Error> {
     let epoch = state.next_epoch(now);
-    let (envelope, _) = decide(state, Command::Start { epoch }, now);
-    let payloads: Vec<Vec<u8>> = envelope.iter().map(encode).collect();
+    let marker = path.join(store::backup::RESTORED);
+    let restored = marker.exists();
+    let mut commands = vec![Command::Start { epoch }];
+    commands.extend(restored.then_some(Command::Restored));
+    let envelopes = commands.into_iter().filter_map(|command| decide(state, command, now).0);
+    let payloads: Vec<Vec<u8>> = envelopes.map(|envelope| encode(&envelope)).collect();
     store.append(&payloads)?;
     store.sync()?;
+    if restored {
+        fs::remove_file(&marker).map_err(|source| Error::Marker { path: marker.clone(), source })?;
+        warn!("the store was restored: nothing is written to any channel until `evenkeel resume --live`");
+    }
     warn!(
         epoch,
         "the state was built anew: what the channels show is looked at, and their orders are read, before anything is raised"
@@ -190,6 +219,24 @@ pub fn checkpoint_age(path: &Path) -> Option<Duration> {
     ages.min()
 }
 
+/// Archives what the checkpoint has made unnecessary. What cannot be archived stays where it is.
+fn archive(archiver: &store::Archiver) {
+    match archiver.run() {
+        Ok(archived) => {
+            for store::Archived { file, first_seq, last, bytes } in archived {
+                let (from, to) = bytes;
+                info!(
+                    first_seq, seq = last.seq, head = %last.hash, from, to, file = %file.display(),
+                    "journal segment archived"
+                );
+            }
+        }
+        Err(e) => {
+            error!(failure = %failure(&e), "the journal could not be archived: it stays as it is, and grows")
+        }
+    }
+}
+
 impl Spool for DiskSpool {
     fn put(&mut self, changes: &[Change], again: bool) -> Result<(), Failure> {
         self.versions.put(changes, again).map_err(|e| failure(&e))
@@ -197,13 +244,21 @@ impl Spool for DiskSpool {
 
     fn finish(self: Box<Self>, head: Head) -> Result<(), Failure> {
         let rows = self.versions.rows().map_err(|e| failure(&e))?;
-        self.checkpoints.try_write(head, rows).map(drop).map_err(|e| failure(&e))
+        self.checkpoints.try_write(head, rows).map_err(|e| failure(&e))?;
+        archive(&self.archiver);
+        Ok(())
     }
 }
 
 impl Durable for DiskStore {
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
-        self.store.append(payloads).map(drop).map_err(|e| failure(&e))
+        let appended = self.store.append(payloads);
+        self.no_room = matches!(appended, Err(store::journal::Error::NoRoom(_)));
+        appended.map(drop).map_err(|e| failure(&e))
+    }
+
+    fn waits_for_room(&self) -> bool {
+        self.no_room
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
@@ -219,7 +274,11 @@ impl Durable for DiskStore {
     fn spool(&mut self) -> Result<Box<dyn Spool>, Failure> {
         let file = nameless(&self.path.join("checkpoint.spool"))
             .map_err(|e| Failure(format!("the spool of a checkpoint could not be made: {e}")))?;
-        Ok(Box::new(DiskSpool { versions: Versions::new(file), checkpoints: self.store.checkpoints() }))
+        Ok(Box::new(DiskSpool {
+            versions: Versions::new(file),
+            checkpoints: self.store.checkpoints(),
+            archiver: self.store.archiver(),
+        }))
     }
 
     fn head(&self) -> Head {

@@ -16,7 +16,12 @@ use crate::{
         Command,
         state::{ChannelRow, READ},
     },
-    engine::{fetch::Unread, intake::Quarantine, ledger::Ledger, wake::ChannelWakes},
+    engine::{
+        fetch::{Unread, Wanted},
+        intake::Quarantine,
+        ledger::Ledger,
+        wake::ChannelWakes,
+    },
     model::{ChannelId, Seq, Timestamp},
     telemetry::{Feed as FeedName, Metrics},
 };
@@ -114,20 +119,26 @@ impl Feed {
         let mut more = false;
         let mut last: Option<Instant> = None;
         loop {
-            owed |= owed && last.is_none()
-                || tokio::select! {
+            let wanted = if owed && last.is_none() {
+                Wanted::Read
+            } else {
+                tokio::select! {
                     () = shutdown.cancelled() => return,
-                    Some(()) = self.ticks.recv() => true,
-                    () = self.wakes.feed.notified() => true,
+                    Some(()) = self.ticks.recv() => Wanted::Read,
+                    () = self.wakes.feed.notified() => Wanted::Read,
                     () = self.wakes.feed_hint.notified() => self.wanted(&memory.unread).await,
                     () = tokio::time::sleep(TICK) => self.wanted(&memory.unread).await,
-                };
+                }
+            };
+            owed |= wanted == Wanted::Read;
             // A read that is not at its end goes on at once.
             let early =
                 !more && failures == 0 && last.is_some_and(|at| at.elapsed() < self.connector.orders_gap());
-            if !owed {
+            if !owed && wanted == Wanted::Nothing {
                 continue;
             }
+            // Single orders are fetched at once, and the feed is not read for them.
+            let early = early || !owed;
             let begun = Instant::now();
             let read = tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -143,11 +154,14 @@ impl Feed {
             if !early {
                 (last, owed, more) = (Some(begun), false, false);
             }
+            let gap = || if memory.unread.is_empty() { GAP } else { GAP_UNREAD };
             let pause = match read {
+                // Single orders say nothing of the feed.
+                Ok(_) if early => gap(),
                 Ok(ended) => {
                     failures = 0;
                     more = ended == Ended::Part;
-                    if memory.unread.is_empty() { GAP } else { GAP_UNREAD }
+                    gap()
                 }
                 Err(Error::Ledger(crate::engine::ledger::Error::Stopped)) => return,
                 Err(error) => {
@@ -163,7 +177,7 @@ impl Feed {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep_until(since + pause) => {}
             }
-            if failures > 0 || more || (!owed && self.wanted(&memory.unread).await) {
+            if failures > 0 || more || (!owed && self.wanted(&memory.unread).await == Wanted::Read) {
                 self.wakes.feed.notify_one();
             }
         }
@@ -296,7 +310,7 @@ pub(super) async fn tell_failure(ledger: &Ledger, channel: &ChannelId, error: &E
     if let Some(Fault::Unauthorized(reason)) = error.fault() {
         let health = crate::core::circuit::Health::Unauthorized(reason.clone());
         // A ledger that stops needs no health.
-        drop(ledger.submit(Command::ReadFailed { channel: channel.clone(), health }).await);
+        drop(ledger.submit(Command::ReadFailed { channel: channel.clone(), health, alone: None }).await);
     }
 }
 

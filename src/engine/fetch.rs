@@ -32,6 +32,16 @@ const AGAIN_MAX: Duration = Duration::from_secs(15 * 60);
 /// After how many answers in a row that could not be read people are told: the first may have been cut on its way.
 const TOLD_AFTER: u32 = 3;
 
+/// What of a channel's orders is worth reading now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Nothing,
+    /// Single orders, which need no read of the feed.
+    Orders,
+    /// The feed.
+    Read,
+}
+
 /// The orders that could not be read, and when each is worth another try. Lost at a restart, which costs one try each.
 #[derive(Debug, Default)]
 pub struct Unread(BTreeMap<OrderId, Tries>);
@@ -88,13 +98,19 @@ fn wanted<'a>(state: &'a State, channel: &'a ChannelId) -> impl Iterator<Item = 
 }
 
 impl Feed {
-    /// Tells whether a read that begins now would let something go on that waits for it.
-    pub(super) async fn wanted(&self, unread: &Unread) -> bool {
+    /// Tells what would let something go on that waits for it.
+    pub(super) async fn wanted(&self, unread: &Unread) -> Wanted {
         let (channel, now, waiting) = (self.channel.clone(), self.clock.now(), unread.waiting());
         let any = move |state: &State| {
-            read_wanted(state, &channel, now) || wanted(state, &channel).any(|order| !waiting.contains(order))
+            if read_wanted(state, &channel, now) {
+                Wanted::Read
+            } else if wanted(state, &channel).any(|order| !waiting.contains(order)) {
+                Wanted::Orders
+            } else {
+                Wanted::Nothing
+            }
         };
-        self.ledger.read(any).await.unwrap_or(false)
+        self.ledger.read(any).await.unwrap_or(Wanted::Nothing)
     }
 
     /// Fetches the orders whose turn it is.

@@ -9,8 +9,13 @@ use tokio::time::{Instant, timeout};
 use crate::{
     clock::Clock,
     connectors::{CataloguePage, Cursor, Push},
-    core::{Command, Refused, Reply, exposure},
+    core::{
+        Command, Refused, Reply,
+        command::{ByHand, Tally},
+        exposure,
+    },
     engine::{
+        by_hand,
         init::Opening,
         intake::Intake,
         ledger::{self, Ledger},
@@ -20,7 +25,7 @@ use crate::{
     model::{ChannelId, Seq, Timestamp},
     telemetry::Metrics,
     web::{
-        self, Failure, Read, Taken, Vitals,
+        self, Counting, Failure, Read, Taken, Vitals,
         view::{InitDone, InitPreview},
     },
 };
@@ -43,6 +48,7 @@ impl From<ledger::Error> for Failure {
         match error {
             ledger::Error::Refused(refused) => Failure::Refused(refused),
             ledger::Error::Full => Failure::Busy,
+            ledger::Error::NoRoom => Failure::NoRoom,
             ledger::Error::Stopped => Failure::Stopping,
         }
     }
@@ -57,6 +63,7 @@ impl web::Desk for Handles {
             seq: self.ledger.seq(),
             beat: self.ledger.beat(),
             queued: self.ledger.queued(),
+            refuses: self.ledger.room().standing().refuses().map(str::to_owned),
         }
     }
 
@@ -104,6 +111,22 @@ impl web::Desk for Handles {
         self.opening.initialise(from).await
     }
 
+    async fn try_count(&self, asked: Counting) -> Result<Tally, Failure> {
+        Ok(by_hand::preview(&self.ledger, self.clock.now(), asked).await?)
+    }
+
+    async fn count(&self, asked: Counting) -> Result<Option<Tally>, Failure> {
+        Ok(by_hand::count(&self.ledger, self.clock.now(), asked).await?)
+    }
+
+    async fn preview_counted(&self, count: ByHand) -> Result<InitPreview, Failure> {
+        self.opening.preview_counted(count).await
+    }
+
+    async fn initialise_counted(&self, count: ByHand) -> Result<InitDone, Failure> {
+        self.opening.initialise_counted(count).await
+    }
+
     async fn figures(&self) -> String {
         let (metrics, now) = (Arc::clone(&self.metrics), self.clock.now());
         // Figures that are a little old are better than none.
@@ -112,6 +135,9 @@ impl web::Desk for Handles {
             self.metrics.exposed(&exposed);
         }
         self.metrics.set_queue(self.ledger.queued());
+        let room = self.ledger.room();
+        let free = room.last().map_or(0, |measured| measured.free);
+        self.metrics.set_room(free, room.standing().refuses().is_some());
         self.metrics.encode()
     }
 }

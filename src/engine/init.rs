@@ -18,8 +18,14 @@ use tracing::{info, warn};
 use crate::{
     clock::Clock,
     connectors::{CatalogueItem, CountLine, Fault, Scope},
-    core::{Command, Refused, Reply, State, command::Count, decide, mapping::resolve},
+    core::{
+        Command, Refused, Reply, State,
+        command::{ByHand, Count},
+        decide,
+        mapping::resolve,
+    },
     engine::{
+        by_hand,
         counter::read_counts,
         feed::{Ended, Error, Feed, Memory},
         intake::Quarantine,
@@ -29,7 +35,7 @@ use crate::{
         registry::Connectors,
         wake::Wakes,
     },
-    model::{ChannelId, FulfilledBy, Measure, Policies, Seq, Sku, Timestamp},
+    model::{ChannelId, Counter, FulfilledBy, Measure, Policies, Seq, Sku, Timestamp},
     telemetry::Metrics,
     web::{
         Failure,
@@ -63,18 +69,32 @@ pub struct Opening {
 
 /// The opening stock as it was read.
 struct Stock {
-    from: ChannelId,
+    from: Counter,
     measure: Measure,
     as_of: Timestamp,
-    counts: Vec<Count>,
+    counts: Counts,
     warnings: Vec<String>,
+}
+
+enum Counts {
+    Read(Vec<Count>),
+    ByHand(ByHand),
 }
 
 impl Opening {
     /// Reads everything anew and tells what opening with it would do.
     pub async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure> {
         let _turn = self.turn()?;
-        let stock = self.read(from).await?;
+        self.tried(self.read(from).await?).await
+    }
+
+    /// Reads catalogues and orders anew, and tells what opening with what a person has counted would do.
+    pub async fn preview_counted(&self, count: ByHand) -> Result<InitPreview, Failure> {
+        let _turn = self.turn()?;
+        self.tried(self.counted_by_hand(count).await?).await
+    }
+
+    async fn tried(&self, stock: Stock) -> Result<InitPreview, Failure> {
         let state = self.ledger.read(State::clone).await?;
         let now = self.clock.now();
         let tried = tokio::task::spawn_blocking(move || try_out(state, stock, now)).await;
@@ -84,18 +104,37 @@ impl Opening {
     /// Reads everything anew and opens with it.
     pub async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure> {
         let _turn = self.turn()?;
-        let stock = self.read(from).await?;
+        self.open(self.read(from).await?).await
+    }
+
+    /// Reads catalogues and orders anew, and opens with what a person has counted.
+    pub async fn initialise_counted(&self, count: ByHand) -> Result<InitDone, Failure> {
+        let _turn = self.turn()?;
+        self.open(self.counted_by_hand(count).await?).await
+    }
+
+    async fn open(&self, stock: Stock) -> Result<InitDone, Failure> {
+        let from = &stock.from;
         for warning in &stock.warnings {
             warn!(%from, "opening stock: {warning}");
         }
         let mut unknown = 0;
-        for count in stock.counts {
-            if let Reply::Counted { unknown: more, deferred, .. } =
-                parts::submit(&self.ledger, Command::Count(count)).await?
-            {
-                unknown += more;
-                if deferred > 0 {
-                    warn!(%from, deferred, "SKUs whose order is being posted are opened by the next count");
+        match stock.counts {
+            Counts::Read(counts) => {
+                for count in counts {
+                    let reply = parts::submit(&self.ledger, Command::Count(count)).await?;
+                    let Reply::Counted { unknown: more, deferred, .. } = reply else { continue };
+                    unknown += more;
+                    if deferred > 0 {
+                        warn!(%from, deferred, "SKUs whose order is being posted are opened by the next count");
+                    }
+                }
+            }
+            Counts::ByHand(count) => {
+                for part in by_hand::cut(count) {
+                    let reply = self.ledger.submit(Command::CountByHand(part)).await?;
+                    let Reply::CountedByHand(tally) = reply else { continue };
+                    unknown += tally.left_out.len();
                 }
             }
         }
@@ -112,17 +151,33 @@ impl Opening {
         })
     }
 
-    /// Reads the catalogues of all channels, the orders of those that sell, and the stock of `from`.
-    async fn read(&self, from: &ChannelId) -> Result<Stock, Failure> {
+    /// Returns the policies, if there is no opening stock yet.
+    async fn unopened(&self) -> Result<Arc<Policies>, Failure> {
         let (policies, initialised) = self.ledger.read(|s| (s.policies.clone(), s.initialised)).await?;
-        let policies = policies.ok_or(Refused::NotConfigured)?;
-        let policy = policies.channels.get(from).ok_or_else(|| Refused::NoChannel(from.clone()))?;
         if let Some(at) = initialised {
             return Err(Failure::Conflict {
                 what: format!("the opening stock was taken over already, at {}", Time(at)),
                 next: "counts keep it true from here on; `evenkeel sku SKU` shows what is known".to_owned(),
             });
         }
+        Ok(policies.ok_or(Refused::NotConfigured)?)
+    }
+
+    /// Reads the catalogues of all channels and the orders of those that sell, so that what a person has counted can be
+    /// brought up to now.
+    async fn counted_by_hand(&self, count: ByHand) -> Result<Stock, Failure> {
+        let policies = self.unopened().await?;
+        let mut warnings = self.read_catalogues(&policies, None).await?;
+        warnings.extend(self.read_orders().await?);
+        let (from, measure) = (Counter::Person, count.measure);
+        let as_of = count.lines.iter().map(|line| line.as_of).min().unwrap_or_else(|| self.clock.now());
+        Ok(Stock { from, measure, as_of, counts: Counts::ByHand(count), warnings })
+    }
+
+    /// Reads the catalogues of all channels, the orders of those that sell, and the stock of `from`.
+    async fn read(&self, from: &ChannelId) -> Result<Stock, Failure> {
+        let policies = self.unopened().await?;
+        let policy = policies.channels.get(from).ok_or_else(|| Refused::NoChannel(from.clone()))?;
         let measure = match (policy.abilities.counts, policy.abilities.sells) {
             (Some(measure), _) => measure,
             (None, true) => Measure::Free,
@@ -133,7 +188,7 @@ impl Opening {
                 });
             }
         };
-        let mut warnings = self.read_catalogues(&policies, from).await?;
+        let mut warnings = self.read_catalogues(&policies, Some(from)).await?;
         warnings.extend(self.read_orders().await?);
         let counts = if policy.abilities.counts.is_some() {
             vec![self.counted(from, measure).await?]
@@ -141,16 +196,19 @@ impl Opening {
             self.shown(from, &mut warnings).await?
         };
         let as_of = counts.iter().map(|count| count.as_of).min().unwrap_or_else(|| self.clock.now());
-        Ok(Stock { from: from.clone(), measure, as_of, counts, warnings })
+        let counts = Counts::Read(counts);
+        Ok(Stock { from: from.clone().into(), measure, as_of, counts, warnings })
     }
 
     /// Reads all catalogues, those that name the SKUs and the stock first. Another one that cannot be read is told
     /// of, and bound when it can.
-    async fn read_catalogues(&self, policies: &Policies, from: &ChannelId) -> Result<Vec<String>, Failure> {
+    async fn read_catalogues(
+        &self,
+        policies: &Policies,
+        from: Option<&ChannelId>,
+    ) -> Result<Vec<String>, Failure> {
         let mut first: Vec<&ChannelId> = policies.mapping.master.iter().collect();
-        if !first.contains(&from) {
-            first.push(from);
-        }
+        first.extend(from.filter(|from| policies.mapping.master.as_ref() != Some(*from)));
         for channel in &first {
             match self.catalogue(channel).await {
                 Ok(()) | Err(Error::Fault(Fault::NotOffered(_))) => {}
@@ -298,7 +356,16 @@ impl Opening {
 }
 
 fn opening(from: &ChannelId, measure: Measure, as_of: Timestamp, begun: Seq, lines: Vec<CountLine>) -> Count {
-    Count { counter: from.clone(), measure, as_of, begun, lines, opening: true, absent: Vec::new() }
+    Count {
+        counter: from.clone(),
+        measure,
+        as_of,
+        begun,
+        lines,
+        opening: true,
+        absent: Vec::new(),
+        set: Default::default(),
+    }
 }
 
 fn failure(channel: &ChannelId, error: Error) -> Failure {
@@ -313,11 +380,22 @@ fn failure(channel: &ChannelId, error: Error) -> Failure {
 /// Opens a copy of the state and tells what came of it.
 fn try_out(mut state: State, stock: Stock, now: Timestamp) -> Result<InitPreview, Failure> {
     let mut unknown = 0;
-    for count in stock.counts {
-        let (parts, lost) = parts::cut(&state, count);
-        unknown += lost;
-        for part in parts {
-            decide(&mut state, Command::Count(part), now).1?;
+    match stock.counts {
+        Counts::Read(counts) => {
+            for count in counts {
+                let (parts, lost) = parts::cut(&state, count);
+                unknown += lost;
+                for part in parts {
+                    decide(&mut state, Command::Count(part), now).1?;
+                }
+            }
+        }
+        Counts::ByHand(count) => {
+            for part in by_hand::cut(count) {
+                if let Reply::CountedByHand(tally) = decide(&mut state, Command::CountByHand(part), now).1? {
+                    unknown += tally.left_out.len();
+                }
+            }
         }
     }
     decide(&mut state, Command::Initialise, now).1?;

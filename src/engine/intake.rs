@@ -80,7 +80,7 @@ impl Intake {
             }
             Ok(Reply::Duplicate) => Taken::Duplicate,
             Ok(_) => Taken::Yes,
-            Err(Error::Full) => Taken::Busy,
+            Err(Error::Full | Error::NoRoom) => Taken::Busy,
             Err(Error::Stopped) => Taken::Stopped,
             Err(Error::Refused(reason)) => {
                 self.unreadable(Some(&received.delivery), &received.topic, &reason.to_string(), push).await
@@ -92,7 +92,7 @@ impl Intake {
         let id = delivery.map(DeliveryId::to_string);
         match self.quarantine.keep(&self.channel, topic, id, why, &push.body).await {
             Ok(()) => Taken::Quarantined,
-            Err(Error::Full | Error::Refused(_)) => Taken::Busy,
+            Err(Error::Full | Error::NoRoom | Error::Refused(_)) => Taken::Busy,
             Err(Error::Stopped) => Taken::Stopped,
         }
     }

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -25,6 +25,7 @@ use crate::{
     core::{Command, Envelope, Refused, Reply, State, decide, state::RowKey},
     engine::{
         checkpoint::{self, Next as Due, Spool, Walk},
+        room::Room,
         rows::{self, Change},
         wake::Wakes,
     },
@@ -37,6 +38,10 @@ use crate::{
 pub trait Durable: Send {
     /// Appends payloads to the journal; not durable yet.
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure>;
+    /// Says whether the last append failed for want of room alone: none of it was recorded, and it may be tried again.
+    fn waits_for_room(&self) -> bool {
+        false
+    }
     /// Makes all that was appended durable. After an error nothing more is promised.
     fn sync(&mut self) -> Result<(), Failure>;
     /// Writes rows that reflect the journal up to `seq`.
@@ -73,6 +78,9 @@ pub enum Error {
     /// The queue is full; nothing was recorded.
     #[error("the daemon is busy: its queue is full")]
     Full,
+    /// There is no room for it. Whether it will be recorded is not known: it was not acknowledged.
+    #[error("there is no room to record anything")]
+    NoRoom,
     /// The journal failed, or the daemon stops; whether the command was recorded is not known.
     #[error("the daemon is stopping")]
     Stopped,
@@ -96,6 +104,8 @@ pub struct Ledger {
     queue: mpsc::Sender<Request>,
     durable: Arc<AtomicU64>,
     beat: Arc<AtomicU64>,
+    room: Arc<Room>,
+    head: Arc<Mutex<Head>>,
 }
 
 /// What the thread is made of.
@@ -108,6 +118,8 @@ pub struct Options {
 const BEHIND_MAX: usize = 512;
 /// ...or when nobody asks and the last were written this long ago: written one by one, rows cost the most.
 const BEHIND_AFTER: Duration = Duration::from_millis(20);
+/// How often it is tried again to record what there was no room for.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// How often it is found out whether a feed is wanted, which looks at much. The feeds find out by themselves too.
 const FEEDS_AFTER: Duration = Duration::from_millis(20);
 
@@ -120,6 +132,13 @@ struct Writer {
     durable: Arc<AtomicU64>,
     beat: Arc<AtomicU64>,
     group_max: usize,
+    room: Arc<Room>,
+    head: Arc<Mutex<Head>>,
+    /// Payloads whose records are in the state and for which the journal had no room. Until they are durable nothing
+    /// else is decided, and what is read may include them.
+    owed: Vec<Vec<u8>>,
+    /// When they were tried last.
+    tried: Pace,
     /// The way to this thread's own queue, for the thread that writes a checkpoint.
     queue: mpsc::WeakSender<Request>,
     /// The checkpoint that is under way.
@@ -175,7 +194,15 @@ impl Ledger {
         let durable = Arc::new(AtomicU64::new(state.seq.0));
         let beat = Arc::new(AtomicU64::new(0));
         let weak = queue.downgrade();
-        let ledger = Ledger { queue, durable: durable.clone(), beat: beat.clone() };
+        let room = Arc::new(Room::default());
+        let head = Arc::new(Mutex::new(store.head()));
+        let ledger = Ledger {
+            queue,
+            durable: durable.clone(),
+            beat: beat.clone(),
+            room: room.clone(),
+            head: head.clone(),
+        };
         let group_max = options.group_max.max(1);
         let writer = Writer {
             state,
@@ -186,6 +213,10 @@ impl Ledger {
             durable,
             beat,
             group_max,
+            room,
+            head,
+            owed: Vec::new(),
+            tried: Pace::default(),
             queue: weak,
             walk: None,
             asked: Vec::new(),
@@ -243,6 +274,16 @@ impl Ledger {
         self.beat.load(Ordering::Relaxed)
     }
 
+    /// Returns the last durable record, and the chain's hash there.
+    pub fn head(&self) -> Head {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what is known of the room on the store's disk.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
     /// Returns how many requests wait.
     pub fn queued(&self) -> usize {
         self.queue.max_capacity() - self.queue.capacity()
@@ -271,6 +312,9 @@ impl Writer {
                 Ok(Next::Stop) => break Ok(()),
                 Err(failure) => break Err(failure),
             }
+            if !self.owed.is_empty() {
+                continue;
+            }
             let quiet = requests.is_empty() && self.behind.due(BEHIND_AFTER);
             if quiet || self.state.dirty.len() >= BEHIND_MAX {
                 self.write_behind();
@@ -290,13 +334,17 @@ impl Writer {
     fn group(&mut self, group: Vec<Request>) -> Result<Next, Failure> {
         self.beat.fetch_add(1, Ordering::Relaxed);
         self.metrics.set_queue(group.len());
+        self.pay()?;
         let mut decided = Decided::default();
         let mut reads = Vec::new();
         let mut slice = false;
         let mut next = Next::Go;
         for request in group {
             match request {
-                Request::Decide(command, answer) => self.decide(command, answer, &mut decided)?,
+                Request::Decide(command, answer) if self.takes(&command) => {
+                    self.decide(command, answer, &mut decided)?;
+                }
+                Request::Decide(_, answer) => drop(answer.send(Err(Error::NoRoom))),
                 Request::Read(read) => reads.push(read),
                 Request::Checkpoint(answer) => {
                     self.asked.push(answer);
@@ -307,17 +355,25 @@ impl Writer {
             }
         }
         self.make_durable(&decided.payloads, self.state.seq)?;
+        let durable = self.owed.is_empty();
         for (answer, reply) in decided.answers {
             // Who asked may have gone; what was recorded stays recorded.
-            drop(answer.send(reply.map_err(Error::Refused)));
+            drop(answer.send(if durable { reply.map_err(Error::Refused) } else { Err(Error::NoRoom) }));
         }
         for read in reads {
             read(&self.state);
         }
-        if slice {
+        if !durable {
+            if slice && self.walk.as_ref().is_some_and(Walk::is_ending) {
+                self.end_walk();
+            }
+            for answer in self.asked.drain(..) {
+                drop(answer.send(Err(Failure("there is no room to record anything".to_owned()))));
+            }
+        } else if slice {
             self.checkpoint();
         }
-        if decided.recorded {
+        if decided.recorded && durable {
             self.wakes.after(&self.state);
             if self.feeds.due(FEEDS_AFTER) {
                 self.wakes.feeds(&self.state, self.clock.now());
@@ -357,26 +413,86 @@ impl Writer {
     fn undo(&mut self, decided: &mut Decided) -> Result<(), Failure> {
         let before = Seq(self.state.seq.0 - 1);
         self.make_durable(&decided.payloads, before)?;
+        if !self.owed.is_empty() {
+            return Err(Failure(
+                "a record does not fit the journal, and there is no room for those before it".into(),
+            ));
+        }
         decided.payloads.clear();
         self.state = self.store.read_back()?;
         debug_assert_eq!(self.state.seq, before, "the records of all commands before it are durable");
         Ok(())
     }
 
-    /// Makes payloads durable, the last of which is the record `seq`.
+    /// Says whether a command may be decided as things stand.
+    fn takes(&self, command: &Command) -> bool {
+        self.owed.is_empty() && (self.room.is_open() || !command.takes_in())
+    }
+
+    /// Tries again to record what there was no room for.
+    fn pay(&mut self) -> Result<(), Failure> {
+        if self.owed.is_empty() || !self.tried.due(RETRY_AFTER) {
+            return Ok(());
+        }
+        let owed = std::mem::take(&mut self.owed);
+        self.make_durable(&owed, self.state.seq)?;
+        if self.owed.is_empty() {
+            self.restart()?;
+        }
+        if self.owed.is_empty() {
+            self.room.recovered();
+            info!(seq = self.state.seq.0, "there is room again: what was owed is recorded, and all goes on");
+            self.wakes.after(&self.state);
+        }
+        Ok(())
+    }
+
+    /// Makes unknown what is in flight, as after a restart: what was owed may have put it there with nobody to send it, and
+    /// answers were turned away.
+    fn restart(&mut self) -> Result<(), Failure> {
+        let mut decided = Decided::default();
+        let (nobody, _) = oneshot::channel();
+        self.decide(Command::Start { epoch: self.state.epoch }, nobody, &mut decided)?;
+        self.make_durable(&decided.payloads, self.state.seq)
+    }
+
+    /// Makes payloads durable, the last of which is the record `seq`. Those for which there is no room are owed.
     fn make_durable(&mut self, payloads: &[Vec<u8>], seq: Seq) -> Result<(), Failure> {
         if payloads.is_empty() {
             return Ok(());
         }
+        let mut appended = 0;
         // What one fsync covers may be more than the journal takes in one piece.
         for portion in portions(payloads) {
-            self.store.append(portion)?;
+            match self.store.append(portion) {
+                Ok(()) => appended += portion.len(),
+                Err(failure) if self.store.waits_for_room() => {
+                    self.owe(&payloads[appended..], &failure);
+                    return Ok(());
+                }
+                Err(failure) => return Err(failure),
+            }
         }
         let begun = Instant::now();
         self.store.sync()?;
         self.metrics.fsynced(payloads.len(), begun.elapsed());
         self.durable.store(seq.0, Ordering::Release);
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = self.store.head();
         Ok(())
+    }
+
+    fn owe(&mut self, payloads: &[Vec<u8>], failure: &Failure) {
+        self.owed = payloads.to_vec();
+        self.tried.done();
+        if self.room.failed(&failure.0) {
+            error!(%failure, "the disk is full: nothing is acknowledged until there is room; nothing that was is lost");
+        }
+        // It would have to be of the journal's end, which the state is ahead of. Its thread ends by itself: it may wait
+        // for this one.
+        self.walk.take_if(|walk| !walk.is_ending());
+        for answer in self.asked.drain(..) {
+            drop(answer.send(Err(failure.clone())));
+        }
     }
 
     fn write_behind(&mut self) {
@@ -448,6 +564,13 @@ impl Writer {
 
     fn close(mut self) -> Result<(), Failure> {
         self.end_walk();
+        self.tried = Pace::default();
+        self.pay()?;
+        if !self.owed.is_empty() {
+            // None of it was acknowledged to anybody. Rows that reflect it must not be written.
+            warn!(records = self.owed.len(), "stopped without room for what was under way; it comes again");
+            return Ok(());
+        }
         self.write_behind();
         info!(seq = self.state.seq.0, head = %self.store.head().hash, "journal closed");
         if self.state_store_failed { Ok(()) } else { self.store.close() }

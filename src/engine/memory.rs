@@ -45,6 +45,8 @@ struct Inner {
     held: bool,
     spool_held: bool,
     broken: Option<String>,
+    /// There is no room: appending fails, and may be tried again.
+    full: bool,
     payload_max: Option<usize>,
 }
 
@@ -115,6 +117,11 @@ impl MemoryStore {
         self.release();
     }
 
+    /// Lets there be no room, or room again.
+    pub fn fill(&self, full: bool) {
+        self.lock().full = full;
+    }
+
     /// Builds the state that a start after a crash would find: all that is durable, nothing else.
     pub fn restart(&self) -> Result<State, disk::Error> {
         let mut inner = self.lock();
@@ -174,8 +181,15 @@ impl Durable for MemoryStore {
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
         let mut inner = self.lock();
         inner.work()?;
+        if inner.full {
+            return Err(Failure("no space left on device".to_owned()));
+        }
         inner.pending.extend_from_slice(payloads);
         Ok(())
+    }
+
+    fn waits_for_room(&self) -> bool {
+        self.lock().full
     }
 
     fn sync(&mut self) -> Result<(), Failure> {

@@ -69,7 +69,7 @@ fn arrange(mut count: Count, skus: Vec<Option<Sku>>) -> (Vec<Count>, usize) {
 }
 
 /// Cuts what is sorted into ranges of at most `most`, or more where items belong together.
-fn portions<T>(sorted: &[T], most: usize, together: impl Fn(&T, &T) -> bool) -> Vec<Range<usize>> {
+pub(super) fn portions<T>(sorted: &[T], most: usize, together: impl Fn(&T, &T) -> bool) -> Vec<Range<usize>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
     for group in sorted.chunk_by(together) {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{StreamExt, stream};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -30,39 +30,46 @@ pub struct Poster {
 }
 
 impl Poster {
+    /// Posts until `shutdown`, and ends the postings that are under way first. One that takes long takes one place and
+    /// delays no other (I8).
     pub async fn run(self, shutdown: CancellationToken) {
+        let poster = Arc::new(self);
+        let mut under_way = JoinSet::new();
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = self.wakes.poster.notified() => {}
+                () = shutdown.cancelled() => break,
+                () = poster.wakes.poster.notified() => {}
                 () = tokio::time::sleep(TICK) => {}
+                Some(_) = under_way.join_next() => {}
             }
-            while !shutdown.is_cancelled() {
-                match self.round().await {
-                    Ok(true) => {}
-                    Ok(false) => break,
+            while !shutdown.is_cancelled() && under_way.len() < AT_ONCE {
+                match poster.take(AT_ONCE - under_way.len()).await {
+                    Ok(postings) if postings.is_empty() => break,
+                    Ok(postings) => {
+                        for posting in postings {
+                            let poster = Arc::clone(&poster);
+                            under_way.spawn(async move {
+                                if let Err(error) = poster.post(posting).await {
+                                    warn!(channel = %poster.channel, %error, "a posting's answer was not noted");
+                                }
+                            });
+                        }
+                    }
                     Err(Error::Stopped) => return,
                     Err(error) => {
-                        warn!(channel = %self.channel, %error, "posting waits");
+                        warn!(channel = %poster.channel, %error, "posting waits");
                         break;
                     }
                 }
             }
         }
+        while under_way.join_next().await.is_some() {}
     }
 
-    /// Takes a portion of postings and carries them out. `false`: there was none.
-    async fn round(&self) -> Result<bool, Error> {
-        let take = Command::TakePostings { channel: self.channel.clone(), limit: AT_ONCE };
-        let Reply::Postings(postings) = self.ledger.submit(take).await? else { return Ok(false) };
-        if postings.is_empty() {
-            return Ok(false);
-        }
-        let mut done = stream::iter(postings).map(|posting| self.post(posting)).buffer_unordered(AT_ONCE);
-        while let Some(posted) = done.next().await {
-            posted?;
-        }
-        Ok(true)
+    async fn take(&self, limit: usize) -> Result<Vec<Posting>, Error> {
+        let take = Command::TakePostings { channel: self.channel.clone(), limit };
+        let reply = self.ledger.submit(take).await?;
+        Ok(if let Reply::Postings(postings) = reply { postings } else { Vec::new() })
     }
 
     async fn post(&self, posting: Posting) -> Result<(), Error> {

@@ -71,8 +71,8 @@ pub async fn read_catalogue(
     for _ in 0..PAGES_MAX {
         let read_at = clock.now();
         let page = connector.catalogue(after.as_ref()).await?;
-        let items = page.items;
-        let page_of = Command::Catalogue { channel: channel.clone(), read_at, items };
+        let page_of =
+            Command::Catalogue { channel: channel.clone(), read_at, items: page.items, unread: page.unread };
         if let Reply::Catalogue { bound, unmatched } = ledger.submit(page_of).await? {
             all_bound += bound;
             all_unmatched += unmatched;

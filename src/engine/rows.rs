@@ -17,10 +17,10 @@ use crate::{
         ledger::Cause,
         order::Order,
         record::HeldCount,
-        state::{Alert, AlertKey, ChannelRow, Quarantined, RowKey, SkuRow, State, Unmatched},
+        state::{Alert, AlertKey, ChannelRow, Opened, Quarantined, RowKey, SkuRow, State, Unmatched},
     },
     model::{
-        ChannelId, DeliveryId, Identifiers, LocationId, OrderKey, Policies, Seq, Sku, Timestamp,
+        ChannelId, Counter, DeliveryId, Identifiers, LocationId, OrderKey, Policies, Seq, Sku, Timestamp,
         policy::MappingRow,
     },
 };
@@ -47,7 +47,13 @@ pub enum Error {
 /// A row with its key. The names of the fields are short because they are stored with each row.
 #[derive(Serialize, Deserialize)]
 enum Row {
-    Meta { seq: Seq, epoch: u32, initialised: Option<Timestamp> },
+    Meta {
+        seq: Seq,
+        epoch: u32,
+        initialised: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        restored: Option<Timestamp>,
+    },
     Policies(Box<Policies>),
     Table(Vec<MappingRow>),
     Sku(Sku, SkuRow),
@@ -192,8 +198,9 @@ impl Loading {
                 shared(&mut self.channels, &mut channel);
                 self.deliveries.push(((channel, id), at));
             }
-            Row::Meta { seq, epoch, initialised } => {
+            Row::Meta { seq, epoch, initialised, restored } => {
                 (state.seq, state.epoch, state.initialised) = (seq, epoch, initialised);
+                state.restored = restored;
             }
             Row::Policies(policies) => state.policies = Some((*policies).into()),
             Row::Table(rows) => state.table = rows,
@@ -211,8 +218,8 @@ impl Loading {
     fn share(&mut self, sku: &Sku, row: &mut SkuRow) {
         for place in &mut row.stock {
             shared(&mut self.locations, &mut place.location);
-            if let Some(opened) = &mut place.opened {
-                shared(&mut self.channels, &mut opened.counter);
+            if let Some(Opened { counter: Counter::Channel(counter), .. }) = &mut place.opened {
+                shared(&mut self.channels, counter);
             }
         }
         for listing in &mut row.listings {
@@ -319,7 +326,12 @@ fn id(key: &RowKey) -> Vec<u8> {
 
 fn row(state: &State, key: &RowKey) -> Option<Row> {
     Some(match key {
-        RowKey::Meta => Row::Meta { seq: state.seq, epoch: state.epoch, initialised: state.initialised },
+        RowKey::Meta => Row::Meta {
+            seq: state.seq,
+            epoch: state.epoch,
+            initialised: state.initialised,
+            restored: state.restored,
+        },
         RowKey::Policies => Row::Policies(Box::new(state.policies.as_deref()?.clone())),
         RowKey::Table => Row::Table(state.table.clone()),
         RowKey::Sku(sku) => Row::Sku(sku.clone(), state.skus.get(sku)?.clone()),

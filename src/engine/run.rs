@@ -26,7 +26,7 @@ use crate::{
         ledger::{self, Failure, Ledger},
         poster::Poster,
         reconcile::Reconcile,
-        registry,
+        registry, room,
         schedule::Ticker,
         upkeep,
         wake::Wakes,
@@ -165,6 +165,7 @@ async fn open(config: &Config, now: Timestamp) -> Result<(crate::core::State, di
     let options = store::Options {
         journal: store::journal::Options { segment_bytes: config.store.segment_bytes, ..Default::default() },
         state: store::state::Options { cache_bytes: config.store.cache_bytes, ..Default::default() },
+        archive: Some(config.store.archive.clone()),
         force_rebuild: false,
     };
     let path = config.store.path.clone();
@@ -378,10 +379,21 @@ impl Parts {
             ledger: self.ledger.clone(),
             wakes: self.wakes.clone(),
             metrics: self.metrics.clone(),
-            target,
+            target: target.clone(),
             runbook: self.config.alerts.runbook_url.clone(),
         };
         self.tasks.spawn(alerter.run(self.stop.clone()));
+        let repeat = u64::try_from(self.config.alerts.policy.repeat_ms).unwrap_or_default();
+        let watch = room::Watch {
+            ledger: self.ledger.clone(),
+            path: self.config.store.path.clone(),
+            limits: self.config.store.room,
+            metrics: self.metrics.clone(),
+            instance: self.config.instance.clone(),
+            target,
+            repeat: Duration::from_millis(repeat),
+        };
+        self.tasks.spawn(watch.run(self.stop.clone()));
     }
 
     /// Checkpoints, and removes bodies whose time is over.
@@ -393,6 +405,8 @@ impl Parts {
             store: self.config.store.path.clone(),
             every: CHECKPOINT_EVERY,
             again: CHECKPOINT_AGAIN,
+            archive: self.config.store.archive.clone(),
+            keep: self.config.retention.archive,
         };
         self.tasks.spawn(checkpoints.run(self.stop.clone()));
     }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod behind;
+mod by_hand;
 mod checkpoint;
 mod counter;
 mod doors;
@@ -11,5 +12,6 @@ mod feeds;
 mod lane;
 mod opening;
 mod parts;
+mod room;
 mod upkeep;
 mod world;

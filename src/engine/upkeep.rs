@@ -3,9 +3,12 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{error, info, warn};
 
-use crate::engine::{disk::checkpoint_age, intake::Quarantine, ledger::Ledger};
+use crate::{
+    engine::{disk::checkpoint_age, intake::Quarantine, ledger::Ledger},
+    store,
+};
 
 /// Has a checkpoint written whenever the newest one is too old.
 pub(super) struct Checkpoints {
@@ -15,6 +18,10 @@ pub(super) struct Checkpoints {
     pub(super) every: Duration,
     /// When to try again after a failure, and when to write the very first.
     pub(super) again: Duration,
+    /// The archive's directory.
+    pub(super) archive: PathBuf,
+    /// How long archived segments are kept. `None`: for ever.
+    pub(super) keep: Option<Duration>,
 }
 
 impl Checkpoints {
@@ -31,13 +38,29 @@ impl Checkpoints {
                 written = self.ledger.checkpoint() => written,
             };
             wait = match written {
-                Ok(Ok(_)) => self.every,
+                Ok(Ok(_)) => {
+                    self.expire();
+                    self.every
+                }
                 Ok(Err(failure)) => {
                     error!(%failure, "no checkpoint could be written: a rebuild would take longer and longer");
                     self.again
                 }
                 Err(_) => return,
             };
+        }
+    }
+}
+
+impl Checkpoints {
+    /// Removes archived segments whose time is over, after a checkpoint without which none would be there.
+    fn expire(&self) {
+        let Some(keep) = self.keep else { return };
+        match store::expire_archive(&self.archive, keep) {
+            Ok(gone) => {
+                gone.iter().for_each(|file| info!(file = %file.display(), "archived segment removed"))
+            }
+            Err(error) => warn!(%error, "archived segments whose time is over could not be removed"),
         }
     }
 }

@@ -131,6 +131,54 @@ text_id!(
     Instance, "instance", name, 32
 );
 
+/// Who counts: a channel, or a person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Counter {
+    Channel(ChannelId),
+    Person,
+}
+
+/// How a person is told from the channels, none of which can be called so.
+const PERSON: &str = "@person";
+
+impl TryFrom<String> for Counter {
+    type Error = BadId;
+    fn try_from(text: String) -> Result<Counter, BadId> {
+        if text == PERSON { Ok(Counter::Person) } else { ChannelId::new(&text).map(Counter::Channel) }
+    }
+}
+
+impl From<Counter> for String {
+    fn from(counter: Counter) -> String {
+        match counter {
+            Counter::Channel(channel) => channel.into(),
+            Counter::Person => PERSON.to_owned(),
+        }
+    }
+}
+
+impl From<ChannelId> for Counter {
+    fn from(channel: ChannelId) -> Counter {
+        Counter::Channel(channel)
+    }
+}
+
+impl PartialEq<ChannelId> for Counter {
+    fn eq(&self, channel: &ChannelId) -> bool {
+        matches!(self, Counter::Channel(own) if own == channel)
+    }
+}
+
+impl fmt::Display for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Counter::Channel(channel) => channel.fmt(f),
+            Counter::Person => f.write_str("a person"),
+        }
+    }
+}
+
 /// An order, among all channels.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OrderKey {
@@ -162,6 +210,16 @@ mod tests {
     fn a_channel_name_is_lower_case() {
         assert!(ChannelId::new("main-2_x").is_ok());
         assert!(ChannelId::new("Main").is_err());
+    }
+
+    #[test]
+    fn a_person_who_counts_is_no_channel() {
+        let channel = Counter::from(ChannelId::new("erp").expect("a good name"));
+        for (counter, text) in [(channel, "\"erp\""), (Counter::Person, "\"@person\"")] {
+            assert_eq!(serde_json::to_string(&counter).ok().as_deref(), Some(text));
+            assert_eq!(serde_json::from_str::<Counter>(text).ok(), Some(counter));
+        }
+        assert!(serde_json::from_str::<Counter>("\"@erp\"").is_err());
     }
 
     #[test]

@@ -29,6 +29,15 @@ pub struct Policies {
     pub drift: DriftPolicy,
 }
 
+impl Policies {
+    /// Returns the channel that tells counts of a location. `None`: people count there.
+    pub fn counter_of(&self, location: &LocationId) -> Option<&ChannelId> {
+        let counts =
+            |policy: &ChannelPolicy| policy.abilities.counts.is_some() && policy.locations.contains(location);
+        self.channels.iter().find(|(_, policy)| counts(policy)).map(|(channel, _)| channel)
+    }
+}
+
 /// Whether writes leave the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::faults::System;
+use super::faults::{Asked, System};
 use super::options::AmazonOptions;
 use super::serve::{BODY_MAX, Manners};
 use super::world::{Shared, World, signed};
@@ -27,7 +28,7 @@ use limits::Operation;
 pub(super) use listings::land;
 pub(super) use store::Store;
 
-pub(super) const MANNERS: Manners = Manners { system: System::Amazon, refused, throttled };
+pub(super) const MANNERS: Manners = Manners { system: System::Amazon, refused, throttled, unfit, asked };
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -192,6 +193,24 @@ async fn call(
     let request_id = HeaderValue::from_str(&request_id).expect("a UUID is a header value");
     response.headers_mut().insert("x-amzn-RequestId", request_id);
     response
+}
+
+fn unfit() -> Response {
+    Failure::invalid("the request is not valid").answer()
+}
+
+fn asked(world: &World, sku: usize, head: &Parts, _: &[u8]) -> Asked {
+    let own = &world.catalogue.skus[sku].seller_sku;
+    let (writes, named) = match Route::read(&head.method, head.uri.path()) {
+        Some(Route::PatchItem { sku, .. }) => (true, sku == *own),
+        Some(Route::GetItem { sku, .. }) => (false, sku == *own),
+        Some(Route::SearchItems { .. }) => {
+            let params = Params::read(head.uri.query().unwrap_or_default());
+            (false, params.csv("identifiers").contains(own))
+        }
+        Some(Route::SearchOrders | Route::GetOrder(_) | Route::FbaSummaries) | None => (false, false),
+    };
+    Asked { writes, named }
 }
 
 /// Checks the caller and the usage plan.

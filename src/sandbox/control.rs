@@ -226,13 +226,18 @@ struct Faults {
     faults: Vec<FaultSpec>,
 }
 
-async fn set_faults(State(desk): State<Desk>, Json(asked): Json<Faults>) -> Json<Value> {
-    Json(desk.shared.with(|world, now_ms| {
+async fn set_faults(State(desk): State<Desk>, Json(asked): Json<Faults>) -> Answer {
+    desk.shared.with(|world, now_ms| {
+        for fault in &asked.faults {
+            if let Some(code) = world.unknown_sku(fault) {
+                sku(world, code)?;
+            }
+        }
         for fault in &asked.faults {
             world.apply_fault(fault, now_ms);
         }
-        world.faults.report()
-    }))
+        Ok(Json(world.faults.report()))
+    })
 }
 
 #[derive(Deserialize)]

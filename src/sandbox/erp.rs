@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
@@ -15,7 +16,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::books::{Cause, Channel};
-use super::faults::System;
+use super::faults::{Asked, System, holds};
 use super::options::ErpOptions;
 use super::serve::{BODY_MAX, Manners};
 use super::world::{Shared, World};
@@ -36,7 +37,7 @@ pub(super) use db::{Database, Levels};
 use read::{Paths, Scope};
 use schema::Model;
 
-pub(super) const MANNERS: Manners = Manners { system: System::Erp, refused, throttled };
+pub(super) const MANNERS: Manners = Manners { system: System::Erp, refused, throttled, unfit, asked };
 
 /// What a client needs to be told to find its way; the ids of a fresh company.
 pub(super) fn facts() -> Value {
@@ -306,6 +307,18 @@ fn list(db: &Database, request: &Request) -> Result<Value, Failure> {
 
 fn refused() -> Response {
     Failure::Internal("The server encountered an internal error.".into()).answer()
+}
+
+fn unfit() -> Response {
+    Failure::user("The value is not valid.".to_owned()).answer()
+}
+
+/// A document names a product by its id.
+fn asked(_: &World, sku: usize, head: &Parts, body: &[u8]) -> Asked {
+    let product = seed::product_id(sku);
+    let is = |name: Option<&str>, one: &Value| name == Some("product") && one.as_i64() == Some(product);
+    let named = serde_json::from_slice(body).is_ok_and(|json: Value| holds(&json, &is));
+    Asked { writes: head.method != Method::GET, named }
 }
 
 fn throttled() -> Response {

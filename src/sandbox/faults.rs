@@ -8,14 +8,18 @@ use serde::{Deserialize, Serialize};
 use super::dice::Dice;
 use super::options::Span;
 
+mod poison;
 mod spec;
+
+pub use poison::Poison;
+pub(super) use poison::{Asked, holds};
 
 /// One turn of one dial, written as `amazon-outage=20s`, `shopify-errors=5%`, `latency=50ms..200ms`,
 /// `webhooks-dropped=5%`.
 ///
 /// Without a system's name, `errors`, `lost-answers`, `throttled`, `latency` and `outage` hold for all three systems.
 /// An outage may start later: `amazon-outage=20s@5s`. `rival=2s` lets another writer change a random quantity every two
-/// seconds. `=off` takes a fault back; `none` takes all back.
+/// seconds. `poison=SKU` spoils every write that holds the SKU. `=off` takes a fault back; `none` takes all back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum FaultSpec {
@@ -48,6 +52,12 @@ pub enum FaultSpec {
     },
     WebhooksReordered {
         share: f64,
+    },
+    /// `None` takes back all of the kind.
+    Poison {
+        on: Target,
+        kind: Poison,
+        sku: Option<String>,
     },
     /// `None` stops the rival.
     Rival {
@@ -140,16 +150,22 @@ pub(super) enum Outcome {
 pub(super) struct Faults {
     dials: [Dials; 3],
     pub(super) webhooks: WebhookDials,
+    poisons: poison::Poisons,
     dice: Dice,
 }
 
 impl Faults {
     pub(super) fn new(seed: u64) -> Faults {
-        Faults { dials: [Dials::default(); 3], webhooks: WebhookDials::default(), dice: Dice::new(seed, 2) }
+        Faults {
+            dials: [Dials::default(); 3],
+            webhooks: WebhookDials::default(),
+            poisons: poison::Poisons::default(),
+            dice: Dice::new(seed, 2),
+        }
     }
 
     pub(super) fn apply(&mut self, spec: &FaultSpec, now_ms: i64) {
-        match *spec {
+        match spec.clone() {
             FaultSpec::Outage { on, lasts, after } => {
                 let from = now_ms + millis(after);
                 let window = (!lasts.is_zero()).then_some((from, from + millis(lasts)));
@@ -164,6 +180,7 @@ impl Faults {
             FaultSpec::WebhooksDropped { share } => self.webhooks.dropped = share,
             FaultSpec::WebhooksDuplicated { share } => self.webhooks.duplicated = share,
             FaultSpec::WebhooksReordered { share } => self.webhooks.reordered = share,
+            FaultSpec::Poison { on, kind, sku } => self.poisons.apply(on, kind, sku.as_deref()),
             FaultSpec::Rival { on, every } => {
                 let every = every.map(|every| u64::try_from(millis(every)).unwrap_or(u64::MAX).max(1));
                 self.turn(on, |dials| dials.rival_every_ms = every);
@@ -171,6 +188,7 @@ impl Faults {
             FaultSpec::None => {
                 self.dials = [Dials::default(); 3];
                 self.webhooks = WebhookDials::default();
+                self.poisons.clear();
             }
         }
     }
@@ -207,12 +225,23 @@ impl Faults {
         self.dials[system as usize].rival_every_ms
     }
 
+    /// The SKUs that spoil requests to a system, and how.
+    pub(super) fn poisons(&self, system: System) -> impl Iterator<Item = (Poison, &str)> {
+        self.poisons.of(system)
+    }
+
     /// The dials as they stand, for the control API.
     pub(super) fn report(&self) -> serde_json::Value {
+        let of = |system: System| {
+            let mut dials = serde_json::json!(self.dials[system as usize]);
+            let poisons = self.poisons(system).map(|(kind, sku)| format!("{}={sku}", kind.name()));
+            dials["poisons"] = poisons.collect();
+            dials
+        };
         serde_json::json!({
-            "shopify": self.dials[System::Shopify as usize],
-            "amazon": self.dials[System::Amazon as usize],
-            "erp": self.dials[System::Erp as usize],
+            "shopify": of(System::Shopify),
+            "amazon": of(System::Amazon),
+            "erp": of(System::Erp),
             "webhooks": self.webhooks,
         })
     }

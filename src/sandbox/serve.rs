@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
@@ -22,11 +23,13 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::Error;
-use super::faults::{Outcome, System};
-use super::world::Shared;
+use super::faults::{Asked, Outcome, Poison, System};
+use super::world::{Shared, World};
 
 /// How long a client may take to send its request head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request hangs at most that is never answered.
+const HANG: Duration = Duration::from_secs(600);
 /// The largest request body that any system takes.
 pub(super) const BODY_MAX: usize = 4 << 20;
 
@@ -105,6 +108,10 @@ pub(super) struct Manners {
     pub(super) system: System,
     pub(super) refused: fn() -> Response,
     pub(super) throttled: fn() -> Response,
+    /// A refusal of what was sent that does not say what of it is wrong.
+    pub(super) unfit: fn() -> Response,
+    /// What a request asks for, and whether it names this SKU.
+    pub(super) asked: fn(&World, usize, &Parts, &[u8]) -> Asked,
 }
 
 #[derive(Clone)]
@@ -123,6 +130,22 @@ async fn strike(State(gate): State<Gate>, request: Request, next: Next) -> Respo
     if !fate.delay.is_zero() {
         tokio::time::sleep(fate.delay).await;
     }
+    let (request, poison) = match poisoned(&gate, request).await {
+        Ok(read) => read,
+        Err(response) => return response,
+    };
+    match poison {
+        Some(Poison::Fails | Poison::Reads) => return (gate.manners.refused)(),
+        Some(Poison::Refused) => return (gate.manners.unfit)(),
+        Some(Poison::Hangs) => {
+            tokio::select! {
+                () = tokio::time::sleep(HANG) => {}
+                () = gate.shared.shutdown.cancelled() => {}
+            }
+            return cut();
+        }
+        None => {}
+    }
     match fate.outcome {
         Outcome::Served => next.run(request).await,
         Outcome::Refused => (gate.manners.refused)(),
@@ -133,6 +156,26 @@ async fn strike(State(gate): State<Gate>, request: Request, next: Next) -> Respo
             cut()
         }
     }
+}
+
+/// Tells whether a request names a SKU that spoils it. Only then is it read before its time.
+async fn poisoned(gate: &Gate, request: Request) -> Result<(Request, Option<Poison>), Response> {
+    let system = gate.manners.system;
+    if gate.shared.with(|world, _| world.faults.poisons(system).next().is_none()) {
+        return Ok((request, None));
+    }
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, BODY_MAX)
+        .await
+        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE.into_response())?;
+    let poison = gate.shared.with(|world, _| {
+        let strikes = |(poison, sku): (Poison, &str)| {
+            let asked = (gate.manners.asked)(world, world.catalogue.find(sku)?, &parts, &body);
+            (asked.named && poison.strikes(asked.writes)).then_some(poison)
+        };
+        world.faults.poisons(system).find_map(strikes)
+    });
+    Ok((Request::from_parts(parts, Body::from(body)), poison))
 }
 
 fn cut() -> Response {

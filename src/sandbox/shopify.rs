@@ -9,14 +9,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 
-use super::faults::System;
+use super::faults::{Asked, System, holds};
 use super::serve::{BODY_MAX, Manners};
-use super::world::Shared;
+use super::world::{Shared, World};
 
 mod graph;
 mod ids;
@@ -39,7 +40,7 @@ const SUPPORTED: [&str; 3] = ["2026-04", "2026-07", LATEST];
 /// A granted token lives a day, less a second.
 const TOKEN_SECS: u64 = 86_399;
 
-pub(super) const MANNERS: Manners = Manners { system: System::Shopify, refused, throttled };
+pub(super) const MANNERS: Manners = Manners { system: System::Shopify, refused, throttled, unfit, asked };
 
 #[derive(Clone)]
 struct Front {
@@ -166,6 +167,22 @@ fn internal_error() -> Value {
 fn refused() -> Response {
     let page = "<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>";
     (StatusCode::BAD_GATEWAY, [(header::CONTENT_TYPE, "text/html")], Body::from(page)).into_response()
+}
+
+/// Status 200 and nothing done, as the API answers variables that it does not take.
+fn unfit() -> Response {
+    let message = "Variable $input was provided an invalid value";
+    let error = json!({"message": message, "extensions": {"code": "INVALID_VARIABLE"}});
+    axum::Json(json!({"errors": [error]})).into_response()
+}
+
+fn asked(_: &World, sku: usize, _: &Parts, body: &[u8]) -> Asked {
+    let Ok(ask) = serde_json::from_slice::<graph::Ask>(body) else {
+        return Asked { writes: false, named: false };
+    };
+    let gid = ids::Kind::InventoryItem.gid(sku as u64);
+    let named = ask.variables.is_some_and(|all| holds(&all, &|_, one| one.as_str() == Some(gid.as_str())));
+    Asked { writes: ask.query.trim_start().starts_with("mutation"), named }
 }
 
 /// Status 200, as the API answers it.

@@ -124,6 +124,14 @@ impl World {
         self.books.show(channel, sku, shown, cause, now_ms);
     }
 
+    /// Returns the SKU that a fault names and that there is not.
+    pub(super) fn unknown_sku<'a>(&self, fault: &'a super::FaultSpec) -> Option<&'a str> {
+        if let super::FaultSpec::Poison { sku: Some(sku), .. } = fault {
+            return self.catalogue.find(sku).is_none().then_some(sku.as_str());
+        }
+        None
+    }
+
     pub(super) fn apply_fault(&mut self, fault: &super::FaultSpec, now_ms: i64) {
         let before: Vec<_> = System::ALL.map(|on| self.faults.rival_every_ms(on)).into();
         self.faults.apply(fault, now_ms);

@@ -178,6 +178,44 @@ impl Checkpoints {
         Ok((None, skipped))
     }
 
+    /// Returns the position of the oldest checkpoint that is whole, having read it again.
+    pub(super) fn oldest(&self) -> Result<Option<Head>, Fault> {
+        for file in self.list()? {
+            match self.prove(&file) {
+                Ok(info) => return Ok(Some(info.head)),
+                Err(Trouble::Disk(fault)) => return Err(fault),
+                Err(Trouble::Flaw(_)) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the oldest whole checkpoint of the record `seq` or a later one.
+    pub(super) fn oldest_from(&self, seq: u64) -> Result<Option<Checkpoint>, Fault> {
+        for file in self.list()? {
+            match self.prove(&file) {
+                Ok(info) if info.head.seq >= seq => {
+                    return Ok(Some(Checkpoint { info, rows: self.open(&file)? }));
+                }
+                Err(Trouble::Disk(fault)) => return Err(fault),
+                Ok(_) | Err(Trouble::Flaw(_)) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the newest checkpoint that is whole, and what it reflects.
+    pub(super) fn newest_file(&self) -> Result<Option<(PathBuf, Head)>, Fault> {
+        for file in self.list()?.into_iter().rev() {
+            match self.prove(&file) {
+                Ok(info) => return Ok(Some((file, info.head))),
+                Err(Trouble::Disk(fault)) => return Err(fault),
+                Err(Trouble::Flaw(_)) => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// Renames a checkpoint out of the way, for whoever wants to look at it.
     pub(super) fn set_aside(&self, file: &Path) -> Result<(), Fault> {
         let mut aside = file.as_os_str().to_owned();

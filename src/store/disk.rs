@@ -69,11 +69,26 @@ pub struct Fault {
 }
 
 impl Fault {
+    pub(super) fn of(action: &'static str, path: &Path, source: io::Error) -> Fault {
+        Fault { action, path: path.to_path_buf(), source }
+    }
+
+    /// Says whether writing failed for want of room, or of leave to write, and may go on once there is some. That is never
+    /// so of a sync: what a failed one left behind is not known.
+    pub fn waits_for_room(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, ReadOnlyFilesystem};
+        let passing = self.is_full() || matches!(self.source.kind(), ReadOnlyFilesystem | FileTooLarge);
+        passing && !self.action.starts_with(SYNC)
+    }
+
     /// Says whether the disk is full (or a quota used up): making room helps.
     pub fn is_full(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 }
+
+/// What every action begins with that makes something durable.
+const SYNC: &str = "sync";
 
 /// Names the operation and the path of a failed file operation.
 pub(super) trait Named<T> {

@@ -16,9 +16,14 @@
 //! failed, because the kernel forgets the pages that it could not write: after any I/O error the journal is
 //! poisoned for good. On open a last group without proof is written once more and synced, for the same reason.
 //!
+//! **The archive** holds older segments, compressed, each with the chain's hash before and after it; see [`archive`].
+//! Reading goes through it as if they were still here.
+//!
 //! Damage in older segments shows when they are read: in a rebuild, or by [`verify`].
 
+mod archive;
 mod frame;
+mod packed;
 mod read;
 mod segment;
 #[cfg(test)]
@@ -29,7 +34,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(super) use archive::archived;
+pub use archive::{Archived, archive};
 pub use frame::{ChainHash, Flaw, Head};
+pub(super) use read::export;
 pub use read::{Records, Report, verify};
 
 use frame::{GROUP_HEADER, GroupHeader, RECORD_HEADER, SEGMENT_HEADER, SegmentHeader, encode_group};
@@ -37,6 +45,7 @@ use segment::Segment;
 use walk::{Survey, Whole, survey};
 
 use super::disk::{Disk, Fault, File, Named, Open, make_dir, read_full_at};
+use archive::{Shelf, shelf};
 
 /// Most bytes that a group may take, so that a reader can hold one in memory.
 pub const GROUP_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -84,6 +93,8 @@ pub struct Recovered {
     pub head: Head,
     /// What was cut off.
     pub cut: Option<TornTail>,
+    /// Why some of the archive cannot be used. A start seldom needs it.
+    pub archive: Option<String>,
 }
 
 impl Recovered {
@@ -135,6 +146,8 @@ pub enum Error {
     PayloadTooLarge { len: usize, max: usize },
     #[error("a group of {len} bytes does not fit the journal, at most {GROUP_BYTES_MAX} do")]
     GroupTooLarge { len: usize },
+    #[error("there is no room for what is to be recorded")]
+    NoRoom(#[source] Fault),
     #[error("the journal has stopped after an I/O error; nothing more is accepted until a restart")]
     Poisoned(#[source] Arc<Error>),
 }
@@ -144,8 +157,9 @@ pub enum Error {
 pub struct Journal {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    archive: PathBuf,
     options: Options,
-    /// All segments; the last is written to.
+    /// All segments, those in the archive too; the last is written to.
     segments: Vec<Segment>,
     file: Box<dyn File>,
     /// Where the next group goes; until then a note may lie there.
@@ -155,28 +169,51 @@ pub struct Journal {
     /// Last record proven durable.
     durable: Head,
     buffer: Vec<u8>,
+    /// Something may lie behind `end` that was never acknowledged: a write that failed for want of room.
+    torn: bool,
     poison: Option<Arc<Error>>,
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, or begins one. Cuts a torn tail off; proves everything else durable.
-    pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<(Journal, Recovered), Error> {
+    /// Opens the journal in `dir`, or begins one. Cuts a torn tail off; proves everything else durable. Segments that are
+    /// not there any more are read out of `archive`.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        archive: &Path,
+        options: Options,
+    ) -> Result<(Journal, Recovered), Error> {
         make_dir(disk.as_ref(), dir)?;
         segment::remove_unfinished(&disk, dir)?;
         let mut segments = segment::list(&disk, dir)?;
         if segments.is_empty() {
+            if let Some(last) = archive::last_seq(&disk, archive)? {
+                return Err(Error::Short { last: last + 1 });
+            }
             let header = SegmentHeader { first_seq: 1, before: 0, hash: ChainHash::START };
             segments.push(segment::create(&disk, dir, header)?.0);
         }
+        let Shelf { segments: mut all, trouble } = shelf(&disk, archive, &segments[0])?;
+        for segment in &mut segments {
+            segment.archived = Some(segment.place_in(archive));
+        }
+        all.append(&mut segments);
+        let segments = all;
         let last = segments.last().expect("there is one by now");
         let Survey { whole, tail } = survey(&disk, last)?;
         let mut file = disk.open(&last.path, Open::Edit).named("open", &last.path)?;
         prove_durable(file.as_mut(), whole, tail.as_ref()).named("recover", &last.path)?;
         disk.sync_dir(dir).named("sync the directory", dir)?;
-        let recovered = Recovered { first_seq: segments[0].header.first_seq, head: whole.head, cut: tail };
+        let recovered = Recovered {
+            first_seq: segments[0].header.first_seq,
+            head: whole.head,
+            cut: tail,
+            archive: trouble.map(|trouble| trouble.to_string()),
+        };
         let mut journal = Journal {
             disk,
             dir: dir.to_path_buf(),
+            archive: archive.to_path_buf(),
             options,
             segments,
             file,
@@ -184,20 +221,25 @@ impl Journal {
             written: whole.head,
             durable: whole.head,
             buffer: Vec::new(),
+            torn: false,
             poison: None,
         };
-        journal.guarded(Journal::write_note)?;
+        journal.note()?;
         Ok((journal, recovered))
     }
 
     /// Writes a group of records, by one write, and returns their seqs. They are not durable until
     /// [`Journal::sync`] has returned; a group that was not synced yet is synced first. No payloads, no group.
+    ///
+    /// After [`Error::NoRoom`] nothing of the group is in the journal, and it may be tried again: all before it is synced,
+    /// and what a write left behind is cut off before anything else is written.
     pub fn append<P: AsRef<[u8]>>(&mut self, payloads: &[P]) -> Result<RangeInclusive<u64>, Error> {
         let len = self.group_len(payloads)?;
         self.sync()?;
         let first = self.written.seq + 1;
         if !payloads.is_empty() {
-            self.guarded(|journal| {
+            self.roomed(|journal| {
+                journal.cut_torn()?;
                 if journal.end > SEGMENT_HEADER as u64
                     && journal.end + len as u64 > journal.options.segment_bytes
                 {
@@ -221,10 +263,40 @@ impl Journal {
             Ok(())
         })?;
         // The group is durable whatever becomes of the note: a failure stops the next append.
-        if let Err(error) = self.write_note() {
-            self.poison = Some(Arc::new(error));
+        self.note().unwrap_or(());
+        Ok(())
+    }
+
+    /// Writes a note. One for which there is no room is done without, as after a power cut.
+    fn note(&mut self) -> Result<(), Error> {
+        match self.roomed(Journal::write_note) {
+            Err(Error::NoRoom(_)) => Ok(()),
+            written => written,
+        }
+    }
+
+    /// Cuts off what a write that failed has left behind.
+    fn cut_torn(&mut self) -> Result<(), Error> {
+        if self.torn {
+            self.file.set_len(self.end).named("cut the unfinished end of", self.path())?;
+            self.torn = false;
         }
         Ok(())
+    }
+
+    /// Runs an operation that writes. If it fails for want of room alone, it may be tried again; any other failure is
+    /// the last thing that this journal does.
+    fn roomed(&mut self, operation: impl FnOnce(&mut Journal) -> Result<(), Error>) -> Result<(), Error> {
+        self.check_poison()?;
+        match operation(self) {
+            Err(Error::Disk(fault)) if fault.waits_for_room() => {
+                self.torn = true;
+                // Nothing depends on it yet: the next append does it, or fails.
+                self.cut_torn().unwrap_or(());
+                Err(Error::NoRoom(fault))
+            }
+            done => self.guarded(|_| done),
+        }
     }
 
     /// Syncs, and makes the closing note durable too: from then on any damage of the last group is recognised.
@@ -298,7 +370,7 @@ impl Journal {
         let before = self.segments.last().map_or(0, |segment| segment.header.first_seq);
         let header = SegmentHeader { first_seq: self.written.seq + 1, before, hash: self.written.hash };
         let (segment, file) = segment::create(&self.disk, &self.dir, header)?;
-        self.segments.push(segment);
+        self.segments.push(Segment { archived: Some(segment.place_in(&self.archive)), ..segment });
         self.file = file;
         self.end = SEGMENT_HEADER as u64;
         Ok(())

@@ -1,5 +1,6 @@
 //! The whole store, used as its caller uses it.
 
+mod backup;
 mod children;
 
 use std::collections::BTreeMap;
@@ -69,7 +70,7 @@ impl Caller {
 fn options() -> Options {
     let journal = journal::Options { segment_bytes: 2000, ..journal::Options::default() };
     let state = state::Options { cache_bytes: 1 << 20, ..state::Options::default() };
-    Options { journal, state, force_rebuild: false }
+    Options { journal, state, ..Options::default() }
 }
 
 fn open_as(root: &Path, boot_id: Option<&str>, options: Options) -> Result<(Store, Start), Error> {
@@ -344,13 +345,13 @@ fn a_journal_is_verified_offline() {
     let dir = tempfile::tempdir().unwrap();
     let before = closed_store(dir.path());
     let mut replayed = Caller::default();
-    let report = verify_journal(dir.path(), &mut |record| drop(replayed.apply(&record))).unwrap();
+    let report = verify_journal(dir.path(), None, &mut |record| drop(replayed.apply(&record))).unwrap();
     assert_eq!((replayed, report.records, report.tail), (before, 120, None));
     let segment = dir.path().join("journal/00000000000000000001.journal");
     let mut content = std::fs::read(&segment).unwrap();
     content[300] ^= 4;
     std::fs::write(&segment, content).unwrap();
-    let error = verify_journal(dir.path(), &mut |_| {}).unwrap_err();
+    let error = verify_journal(dir.path(), None, &mut |_| {}).unwrap_err();
     assert!(matches!(error, journal::Error::Damaged { file, .. } if file == segment));
 }
 

@@ -52,6 +52,8 @@ pub struct Metrics {
     fsync_seconds: Histogram,
     group_records: Histogram,
     queue_depth: Gauge,
+    room_free: Gauge,
+    room_refuses: Gauge,
     dead_letters: Family<By, Gauge>,
     alerts_raised: Family<ByKind, Counter>,
     alerts_firing: Gauge,
@@ -110,6 +112,8 @@ impl Metrics {
             fsync_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 14)),
             group_records: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
             queue_depth: Gauge::default(),
+            room_free: Gauge::default(),
+            room_refuses: Gauge::default(),
             dead_letters: Family::default(),
             alerts_raised: Family::default(),
             alerts_firing: Gauge::default(),
@@ -153,6 +157,16 @@ impl Metrics {
         to.register("ledger_entries", "Ledger entries by kind", self.ledger_entries.clone());
         to.register("journal_fsync_seconds", "How long an fsync took", self.fsync_seconds.clone());
         to.register("journal_group_records", "Records in one fsync", self.group_records.clone());
+        to.register(
+            "store_free_bytes",
+            "Bytes that may still be written to the store's disk",
+            self.room_free.clone(),
+        );
+        to.register(
+            "store_refuses",
+            "Whether nothing is taken in because there is too little room",
+            self.room_refuses.clone(),
+        );
         to.register("ledger_queue", "Commands that wait for the ledger", self.queue_depth.clone());
     }
 
@@ -280,6 +294,11 @@ impl Metrics {
     pub fn fsynced(&self, records: usize, time: Duration) {
         self.fsync_seconds.observe(time.as_secs_f64());
         self.group_records.observe(f64::from(u32::try_from(records).unwrap_or(u32::MAX)));
+    }
+
+    pub fn set_room(&self, free: u64, refuses: bool) {
+        self.room_free.set(i64::try_from(free).unwrap_or(i64::MAX));
+        self.room_refuses.set(i64::from(refuses));
     }
 
     pub fn set_queue(&self, waiting: usize) {
@@ -488,7 +507,7 @@ mod tests {
         let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         let unique: std::collections::BTreeSet<&str> = names.iter().copied().collect();
         let helps = text.lines().filter(|line| line.starts_with("# HELP ")).count();
-        assert_eq!((names.len(), unique.len(), helps), (38, 38, 38), "{text}");
+        assert_eq!((names.len(), unique.len(), helps), (40, 40, 40), "{text}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The admin API. Who can open the socket may do everything; there is no other check.
 
+mod count;
+
 use std::sync::Arc;
 
 use axum::{
@@ -15,17 +17,17 @@ use tracing::info;
 
 use crate::{
     core::{Command, Reply, allocation::Pause, command::Verdict, record::PauseScope},
-    model::{ChannelId, OrderId, OrderKey, Sku, policy::MappingRow},
+    model::{ChannelId, LocationId, OrderId, OrderKey, Quantity, Sku, policy::MappingRow},
     web::{
         Desk,
         desk::ask,
         drift, made,
         problem::Answer,
-        query,
+        query::{self, letters::Wanted},
         view::{
-            Alerts, Checkpoint, DeadLetters, Done, InitDone, InitPreview, InitRequest, LetterId, MapImport,
-            MapImported, Mapping, OrderView, Outbox, PauseRequest, PollRequest, ResumeRequest, ReturnedDone,
-            ReturnedRequest, Returns, SkuView, Status, ids_from,
+            Alerts, Checkpoint, DeadLetters, Done, InitDone, InitPreview, InitRequest, LetterId, LettersDone,
+            LettersRequest, MapImport, MapImported, Mapping, OrderView, Outbox, PauseRequest, PollRequest,
+            ResumeRequest, ReturnedDone, ReturnedRequest, Returns, SkuView, Status, ids_from,
         },
     },
 };
@@ -35,6 +37,8 @@ const BODY_MAX: usize = 64 << 20;
 /// Rows of a listing where nothing else is asked for, and at most.
 const LIMIT: usize = 1_000;
 const LIMIT_MAX: usize = 10_000;
+/// How many dead letters are dealt with at once.
+const AT_ONCE: usize = 32;
 /// The longest note that a person leaves in the journal, in bytes.
 pub(super) const NOTE_MAX: usize = 500;
 
@@ -48,6 +52,8 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/orders/{channel}/{order}", get(order))
         .route("/v1/outbox", get(outbox))
         .route("/v1/dead-letters", get(dead_letters))
+        .route("/v1/dead-letters/retry", post(retry_all))
+        .route("/v1/dead-letters/discard", post(discard_all))
         .route("/v1/dead-letters/{id}/retry", post(retry))
         .route("/v1/dead-letters/{id}/discard", post(discard))
         .route("/v1/drift", get(drift::drifts))
@@ -60,9 +66,14 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .merge(made::router())
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
+        .route("/v1/live", post(live))
         .route("/v1/returns", get(returns).post(returned))
         .route("/v1/poll", post(poll))
         .route("/v1/checkpoint", post(checkpoint))
+        .route("/v1/count", post(count::count))
+        .route("/v1/count/preview", post(count::preview))
+        .route("/v1/count/opening", post(count::open))
+        .route("/v1/count/opening/preview", post(count::preview_opening))
         .route("/v1/init/preview", post(preview))
         .route("/v1/init/apply", post(initialise))
         .merge(crate::web::intents::routes())
@@ -168,6 +179,8 @@ pub(super) async fn known(desk: &Arc<dyn Desk>, channel: Option<&ChannelId>) -> 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LettersQuery {
+    channel: Option<ChannelId>,
+    reason: Option<String>,
     limit: Option<usize>,
 }
 
@@ -175,8 +188,63 @@ async fn dead_letters(
     State(desk): Asked,
     asked: Result<Query<LettersQuery>, QueryRejection>,
 ) -> Told<DeadLetters> {
-    let limit = rows(query_of(asked)?.limit);
-    Ok(Json(ask(desk.as_ref(), move |state| query::letters::letters(state, limit)).await?))
+    let asked = query_of(asked)?;
+    known(&desk, asked.channel.as_ref()).await?;
+    let limit = rows(asked.limit);
+    let wanted = Wanted::new(asked.channel, asked.reason.as_deref());
+    Ok(Json(ask(desk.as_ref(), move |state| query::letters::letters(state, &wanted, limit)).await?))
+}
+
+async fn retry_all(State(desk): Asked, body: Bytes) -> Told<LettersDone> {
+    deal_with_all(&desk, read(&body)?, Verdict::Retry).await
+}
+
+async fn discard_all(State(desk): Asked, body: Bytes) -> Told<LettersDone> {
+    deal_with_all(&desk, read(&body)?, Verdict::Discard).await
+}
+
+/// Deals with all dead letters that fit, a bounded number of them.
+async fn deal_with_all(desk: &Arc<dyn Desk>, asked: LettersRequest, verdict: Verdict) -> Told<LettersDone> {
+    let LettersRequest { channel, reason, all, dry_run } = asked;
+    if all == (channel.is_some() || reason.is_some()) {
+        return Err(Answer::bad(
+            "name a channel, a part of the reason or both, or else all",
+            "give `channel` or `reason`, or `all` alone",
+        ));
+    }
+    known(desk, channel.as_ref()).await?;
+    let wanted = Wanted { but_counts: true, ..Wanted::new(channel, reason.as_deref()) };
+    let find = move |state: &crate::core::State| {
+        let found = query::letters::letters(state, &wanted, LIMIT);
+        let letters: Vec<_> = found
+            .letters
+            .into_iter()
+            .filter_map(|letter| Some((query::letters::find(state, &letter.id)?, letter)))
+            .collect();
+        (letters, found.more)
+    };
+    let (found, more) = ask(desk.as_ref(), find).await?;
+    let mut letters = Vec::with_capacity(found.len());
+    for portion in found.chunks(AT_ONCE) {
+        let done = portion.iter().map(|(letter, told)| async move {
+            if dry_run {
+                return Ok(Some(told.clone()));
+            }
+            match desk.submit(Command::Dead { letter: letter.clone(), verdict }).await {
+                Ok(_) => Ok(Some(told.clone())),
+                // Somebody else has dealt with it meanwhile.
+                Err(crate::web::Failure::Refused(crate::core::Refused::Nothing(_))) => Ok(None),
+                Err(failure) => Err(failure),
+            }
+        });
+        for done in futures::future::join_all(done).await {
+            letters.extend(done?);
+        }
+    }
+    if !dry_run {
+        info!(count = letters.len(), ?verdict, "a person has dealt with dead letters");
+    }
+    Ok(Json(LettersDone { letters, more, dry_run }))
 }
 
 async fn retry(State(desk): Asked, Path(id): Path<String>) -> Told<Done> {
@@ -291,6 +359,19 @@ async fn resume(State(desk): Asked, body: Bytes) -> Told<Done> {
     Ok(Json(Done { done: format!("{name} goes on") }))
 }
 
+async fn live(State(desk): Asked) -> Told<Done> {
+    desk.submit(Command::Live).await?;
+    info!("a person lets the restored store write");
+    let configured = ask(desk.as_ref(), |state| state.policies().map(|policies| policies.mode)).await?;
+    let done = match configured {
+        Some(crate::model::Mode::Shadow) => "the restored store may write, once `mode` is `live`",
+        Some(crate::model::Mode::Live) | None => {
+            "the restored store writes again, each channel once it was looked at"
+        }
+    };
+    Ok(Json(Done { done: done.to_owned() }))
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReturnsQuery {
@@ -303,16 +384,34 @@ async fn returns(State(desk): Asked, asked: Result<Query<ReturnsQuery>, QueryRej
 }
 
 async fn returned(State(desk): Asked, body: Bytes) -> Told<ReturnedDone> {
-    let ReturnedRequest { sku, location, quantity, fate, note } = read(&body)?;
+    let ReturnedRequest { sku, location, quantity, fate, note, request } = read(&body)?;
     if note.len() > NOTE_MAX {
         return Err(Answer::bad(format!("a note has at most {NOTE_MAX} bytes"), "shorten it"));
     }
-    let command = Command::Returned { sku: sku.clone(), location, quantity, fate, note };
+    let (of, named) = (sku.clone(), location.clone());
+    let mut command = Command::Returned { sku: of, location, quantity, fate, note };
+    if let Some(request) = count::request(request)? {
+        command = Command::Once { request, command: command.into() };
+    }
     let Reply::Returned { location, quantity, left } = desk.submit(command).await? else {
-        unreachable!("returned units are answered with what is left")
+        return returned_before(&desk, sku, named).await;
     };
     info!(%sku, %location, %quantity, ?fate, "a person has dealt with returned units");
-    Ok(Json(ReturnedDone { sku, location, quantity, left }))
+    Ok(Json(ReturnedDone { sku, location, quantity, left, again: false }))
+}
+
+/// Answers a request that was carried out before.
+async fn returned_before(desk: &Arc<dyn Desk>, sku: Sku, location: Option<LocationId>) -> Told<ReturnedDone> {
+    let of = sku.clone();
+    let left = ask(desk.as_ref(), move |state| {
+        let places = &state.skus.get(&of)?.stock;
+        let named = places.iter().find(|place| location.as_ref().is_none_or(|at| place.location == *at))?;
+        Some((named.location.clone(), named.stock.reserved))
+    });
+    let Some((location, left)) = left.await? else {
+        return Err(Answer::missing(format!("there is no SKU `{sku}`"), "see how it is written in the ERP"));
+    };
+    Ok(Json(ReturnedDone { sku, location, quantity: Quantity::ZERO, left, again: true }))
 }
 
 async fn poll(State(desk): Asked, body: Bytes) -> Told<Done> {

@@ -1,14 +1,17 @@
 //! What the web asks of the daemon. The engine implements it; a test may, too.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::{
     connectors::{CataloguePage, Push},
-    core::{Command, Refused, Reply, State},
-    model::{ChannelId, Seq, Timestamp},
+    core::{
+        Command, Refused, Reply, State,
+        command::{ByHand, Tally},
+    },
+    model::{ChannelId, DeliveryId, LocationId, Seq, Timestamp},
     web::view::{InitDone, InitPreview},
 };
 
@@ -45,8 +48,32 @@ pub trait Desk: Send + Sync {
     /// Takes over the opening stock from `from`.
     async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure>;
 
+    /// Tells what a count by a person would do.
+    async fn try_count(&self, asked: Counting) -> Result<Tally, Failure>;
+
+    /// Takes over a count by a person, or holds it. `None`: it was done before for the same request.
+    async fn count(&self, asked: Counting) -> Result<Option<Tally>, Failure>;
+
+    /// Tells what taking over the opening stock that a person has counted would do.
+    async fn preview_counted(&self, count: ByHand) -> Result<InitPreview, Failure>;
+
+    /// Takes over the opening stock that a person has counted.
+    async fn initialise_counted(&self, count: ByHand) -> Result<InitDone, Failure>;
+
     /// Returns all metrics in the OpenMetrics text format.
     async fn figures(&self) -> String;
+}
+
+/// A count by a person as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counting {
+    /// By this a repeat is recognised.
+    pub request: Option<DeliveryId>,
+    pub count: ByHand,
+    /// Where everything was counted, so that what is not named is not there...
+    pub full: BTreeSet<LocationId>,
+    /// ...as of then.
+    pub as_of: Timestamp,
 }
 
 /// One channel's door for pushes.
@@ -73,7 +100,7 @@ pub enum Taken {
 }
 
 /// How the daemon is, without asking its ledger.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Vitals {
     pub now: Timestamp,
     pub uptime: Duration,
@@ -83,6 +110,8 @@ pub struct Vitals {
     pub beat: u64,
     /// Requests that wait for the ledger.
     pub queued: usize,
+    /// Why nothing is taken in, if nothing is: there is too little room, or none.
+    pub refuses: Option<String>,
 }
 
 /// Why something that was asked was not done.
@@ -92,6 +121,8 @@ pub enum Failure {
     Refused(#[from] Refused),
     #[error("the daemon is busy: its queue is full")]
     Busy,
+    #[error("there is no room to record anything; what was asked may still be recorded once there is")]
+    NoRoom,
     #[error("the daemon is stopping")]
     Stopping,
     /// It makes no sense as things stand.

@@ -76,8 +76,8 @@ pub(super) async fn reconcile(State(desk): Asked, body: Bytes) -> Told<Reconcile
     });
     let compared = compared.await?;
     if !dry_run {
-        let items = page.items;
-        desk.submit(Command::Catalogue { channel: channel.clone(), read_at, items }).await?;
+        let (items, unread) = (page.items, page.unread);
+        desk.submit(Command::Catalogue { channel: channel.clone(), read_at, items, unread }).await?;
         if next.is_none() {
             desk.submit(Command::Catalogued { channel: channel.clone() }).await?;
             desk.submit(Command::Swept { channel: channel.clone() }).await?;

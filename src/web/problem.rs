@@ -38,6 +38,10 @@ impl From<Failure> for Answer {
         let (status, next) = match &failure {
             Failure::Refused(refused) => of_refused(refused),
             Failure::Busy => (StatusCode::SERVICE_UNAVAILABLE, "try again in a moment"),
+            Failure::NoRoom => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "make room on the store's disk: docs/OPERATIONS.md#full-disk; the daemon goes on by itself",
+            ),
             Failure::Stopping => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "wait until the daemon is up again, or see its log for why it ended",

@@ -168,16 +168,18 @@ async fn healthz(State(public): State<Arc<Public>>) -> Response {
 
 /// Tells whether pushes are taken: the journal is open and the state is loaded.
 async fn readyz(State(public): State<Arc<Public>>) -> Response {
-    let read = |state: &crate::core::State| (state.initialised.is_some(), state.policies().map(|p| p.mode));
+    let read = |state: &crate::core::State| (state.initialised.is_some(), state.mode());
     let answered = timeout(ALIVE_WITHIN, ask(public.desk.as_ref(), read)).await;
     let (initialised, mode) = answered.ok().and_then(Result::ok).unwrap_or((false, None));
-    let ready = mode.is_some();
+    let vitals = public.desk.vitals();
+    let ready = mode.is_some() && vitals.refuses.is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "ready": ready,
         "initialised": initialised,
         "mode": mode,
-        "seq": public.desk.vitals().seq,
+        "seq": vitals.seq,
+        "reason": vitals.refuses,
     });
     (status, Json(body)).into_response()
 }

@@ -14,7 +14,7 @@ use crate::{
     core::{
         State,
         allocation::Pause,
-        decide::lane::waits_for,
+        decide::{lane::waits_for, suspects::fails_alone},
         index::{Kind, Work},
         leg,
         state::{Alert, AlertKey, Listing, ListingRef},
@@ -124,6 +124,9 @@ fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> O
     let before_sending = |otherwise: String| {
         paused(state, listing, held).or_else(|| waits_for(state, listing, now)).unwrap_or(otherwise)
     };
+    if let Some(why) = by_itself(state, held, leg) {
+        return Some(why);
+    }
     Some(match &leg.state {
         leg::State::Confirmed => return None,
         leg::State::Pending => before_sending("it is about to be sent".to_owned()),
@@ -138,6 +141,19 @@ fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> O
         leg::State::Looking { .. } => "what the channel shows is looked at first".to_owned(),
         leg::State::Parked { reason, .. } => format!("waits for a person: {reason}"),
         leg::State::Dropped => "a person gave it up; the next change starts again".to_owned(),
+    })
+}
+
+/// Says so where a listing is what makes requests fail.
+fn by_itself(state: &State, held: &Listing, leg: &leg::Leg) -> Option<String> {
+    let waits =
+        matches!(leg.state, leg::State::Pending | leg::State::Retry { .. } | leg::State::Probing { .. });
+    (waits && fails_alone(state, held)).then(|| {
+        format!(
+            "{} tries in a row failed, and those that went with it are through: it goes by itself, further and further \
+             apart, and no other waits for it",
+            leg.tries
+        )
     })
 }
 

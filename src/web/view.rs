@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::{allocation::Pause, command::Fate},
     model::{
-        ChannelId, FulfilledBy, IdKind, Identifiers, LineId, LocationId, Measure, Mode, OrderId, OrderKey,
-        Quantity, Revision, Seq, Sku, Timestamp, Totals, listing::BadIdentifier, policy::Part,
+        ChannelId, Counter, DeliveryId, FulfilledBy, IdKind, Identifiers, LineId, LocationId, Measure, Mode,
+        OrderId, OrderKey, Quantity, Revision, Seq, Sku, Timestamp, Totals, listing::BadIdentifier,
+        policy::Part,
     },
 };
 
@@ -111,6 +112,12 @@ pub struct Status {
     pub seq: Seq,
     /// When the opening stock was taken over. Until then nothing is written to any channel.
     pub initialised_at: Option<Time>,
+    /// When the store was restored from a backup. Until a person lets it write, it is in shadow mode.
+    #[serde(default)]
+    pub restored_at: Option<Time>,
+    /// Why nothing is taken in, if nothing is: there is too little room, or none.
+    #[serde(default)]
+    pub refuses: Option<String>,
     pub channels: Vec<ChannelStatus>,
     pub skus: usize,
     pub orders: usize,
@@ -239,7 +246,8 @@ pub struct PlaceView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenedView {
     pub as_of: Time,
-    pub counter: ChannelId,
+    /// The channel that counted, or `@person`.
+    pub counter: Counter,
     pub measure: Measure,
 }
 
@@ -428,7 +436,7 @@ pub enum OutboxKind {
     Posting,
 }
 
-/// `GET /v1/dead-letters?limit=`
+/// `GET /v1/dead-letters?channel=&reason=&limit=`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetters {
     pub letters: Vec<DeadLetter>,
@@ -441,15 +449,48 @@ pub struct DeadLetter {
     pub id: LetterId,
     /// `leg`, `posting`, `count` or `quarantine`.
     pub kind: String,
-    pub channel: ChannelId,
+    /// The channel, or `@person` for a person's count.
+    pub channel: Counter,
     /// What it is about: a SKU, an order, a topic.
     pub subject: String,
     pub reason: String,
     pub since: Time,
+    /// How often in a row it was tried in vain; zero where nothing is tried.
+    #[serde(default)]
+    pub tries: u32,
+    /// The command that helps, once the reason is dealt with.
+    #[serde(default)]
+    pub command: String,
     /// What `retry` does, in a few words.
     pub retry: String,
     /// What `discard` does, in a few words.
     pub discard: String,
+}
+
+/// `POST /v1/dead-letters/retry`, `POST /v1/dead-letters/discard`: all that fit. Held counts are dealt with one by one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LettersRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelId>,
+    /// A part of the reason; upper and lower case are the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// All of them, where neither channel nor reason is named.
+    #[serde(default)]
+    pub all: bool,
+    /// Only tells which.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What was done with the dead letters that fit, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LettersDone {
+    pub letters: Vec<DeadLetter>,
+    /// There are more; the same request goes on with them.
+    pub more: bool,
+    pub dry_run: bool,
 }
 
 /// What a dead letter is retried or discarded by: `leg:main:SKU:0`, `posting:erp:main:1001`, `count:123`,
@@ -658,6 +699,9 @@ pub struct ReturnedRequest {
     pub fate: Fate,
     #[serde(default)]
     pub note: String,
+    /// By this a repeat is recognised, for two days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<DeliveryId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -667,6 +711,92 @@ pub struct ReturnedDone {
     pub quantity: Quantity,
     /// What is still reserved of the SKU there.
     pub left: Quantity,
+    /// It was done before, for the same request: no units were dealt with.
+    #[serde(default)]
+    pub again: bool,
+}
+
+/// What a person has counted. `POST /v1/count` takes it over, `POST /v1/count/preview` tells what that would do; with
+/// `/v1/count/opening` and `/v1/count/opening/preview` it is the opening stock, and the answers are those of `init`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountRequest {
+    pub lines: Vec<CountedLine>,
+    /// `on_hand`: all that lies there, sold or not. `free`: what is left to be sold.
+    #[serde(default = "on_hand")]
+    pub measure: Measure,
+    /// When it was counted, for lines that do not say it; now, if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Time>,
+    /// Everything was counted at the locations of the lines: what has stock there and is not named, is not there.
+    #[serde(default)]
+    pub full: bool,
+    /// The brake does not hold it: a person has seen what it says.
+    #[serde(default)]
+    pub believed: bool,
+    /// By this a repeat is recognised, for two days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<DeliveryId>,
+}
+
+fn on_hand() -> Measure {
+    Measure::OnHand
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountedLine {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub quantity: Quantity,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Time>,
+    #[serde(default)]
+    pub note: String,
+}
+
+/// What a count does, or would do. A stock is a SKU at a location.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CountTally {
+    pub changed: usize,
+    pub unchanged: usize,
+    /// Stocks that rise and fall, and by how many units in all.
+    pub up: usize,
+    pub up_units: Quantity,
+    pub down: usize,
+    pub down_units: Quantity,
+    /// Stocks that had units and have none any more.
+    pub zeroed: usize,
+    /// Stocks that had no opening count.
+    pub opened: usize,
+    /// Some of the changes: what is on hand before and after, with what moved since the as-of on top.
+    pub some: Vec<StockChange>,
+    /// Lines that nothing comes of.
+    pub left_out: Vec<LeftOutLine>,
+    /// Why the brake holds it, or would.
+    pub brake: Option<String>,
+    /// The held count, which waits for a person.
+    pub held: Option<LetterId>,
+    /// It was done before, for the same request.
+    #[serde(default)]
+    pub again: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockChange {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub before: Quantity,
+    pub after: Quantity,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOutLine {
+    pub sku: Sku,
+    pub location: LocationId,
+    /// `no_sku`, `bundle`, `counted_later` or `not_known`: what moved there since its as-of is not known.
+    pub reason: String,
+    pub why: String,
 }
 
 /// `POST /v1/poll`: reads a channel's orders (an ERP's movements) now; without a channel, all channels'.
@@ -721,7 +851,8 @@ pub struct InitRequest {
 /// What taking over the opening stock would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InitPreview {
-    pub from: ChannelId,
+    /// The channel, or `@person`.
+    pub from: Counter,
     pub measure: Measure,
     /// When the stock was read, by the counter's clock.
     pub as_of: Time,
@@ -773,7 +904,7 @@ pub struct Difference {
 /// The answer to `POST /v1/init/apply`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InitDone {
-    pub from: ChannelId,
+    pub from: Counter,
     pub as_of: Time,
     /// SKUs that got an opening stock.
     pub skus: usize,

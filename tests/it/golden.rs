@@ -66,7 +66,7 @@ fn options(rows_version: u32) -> store::Options {
 /// Proves a journal and replays it. Returns its envelopes, what they add up to, and the head.
 fn replay(store: &Path) -> (Vec<Envelope>, State, String) {
     let (mut state, mut envelopes) = (State::default(), Vec::new());
-    let report = store::verify_journal(store, &mut |record| {
+    let report = store::verify_journal(store, Some(&store::archive_of(store)), &mut |record| {
         let envelope = disk::decode(record.seq, &record.payload).unwrap_or_else(|error| panic!("{error}"));
         apply(&mut state, Seq(record.seq), &envelope);
         envelopes.push(envelope);
@@ -148,6 +148,7 @@ fn rows_of_another_version_are_recognised_and_built_anew() {
         store::Note::StateUnused { reason, .. } => reason.to_string(),
         store::Note::CheckpointUnused(skipped) => skipped.flaw.to_string(),
         store::Note::TailCut(tail) => tail.to_string(),
+        store::Note::ArchiveUnused(why) => why.clone(),
     };
     let reasons: Vec<String> = start.notes.iter().map(reason).collect();
     assert_eq!(reasons, ["its rows are of another version"; 2]);

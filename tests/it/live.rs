@@ -182,7 +182,7 @@ impl Home {
         self.ask(&["verify"]).await.json()
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let text = std::fs::read_to_string(self.path("daemon.log")).unwrap_or_default();
         text.lines().rev().take(5).collect::<Vec<_>>().join("\n")
     }

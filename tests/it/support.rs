@@ -212,7 +212,16 @@ impl Shop {
 
     async fn count(&self, counter: ChannelId, lines: Vec<CountLine>, as_of: Timestamp) {
         let (measure, begun) = (Measure::OnHand, self.daemon.ledger().seq());
-        let count = Count { counter, measure, as_of, begun, lines, opening: true, absent: Vec::new() };
+        let count = Count {
+            counter,
+            measure,
+            as_of,
+            begun,
+            lines,
+            opening: true,
+            absent: Vec::new(),
+            set: Default::default(),
+        };
         self.daemon.ledger().submit(Command::Count(count)).await.expect("counted");
     }
 

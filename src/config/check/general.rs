@@ -9,13 +9,14 @@ use crate::{
         raw,
         schedule::Schedule,
         scope::Scope,
-        settings::{AlertTarget, Alerts, Log, LogFormat, Retention, Socket, Store, Web},
+        settings::{AlertTarget, Alerts, Log, LogFormat, Retention, RoomLimits, Socket, StopAt, Store, Web},
         span::millis,
     },
     model::{
         Instance, Quantity,
         policy::{AlertPolicy, Allocation, Brake, ChannelDrift, DriftPolicy, Repair, Retry},
     },
+    store::archive_of,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -31,8 +32,16 @@ pub(super) fn instance(raw: Option<String>, at: &Scope<'_>) -> Instance {
 }
 
 pub(super) fn store(raw: raw::Store, at: &Scope<'_>) -> Store {
+    let path = at.path("path", raw.path, "/var/lib/evenkeel");
+    let beside = archive_of(&path).display().to_string();
+    let stop = match raw.stop_bytes {
+        Some(bytes) => StopAt::Bytes(at.whole("stop_bytes", Some(bytes), 0, 0..=1 << 50)),
+        None => StopAt::Percent(at.whole("stop_percent", raw.stop_percent, 10, 0..=90)),
+    };
     Store {
-        path: at.path("path", raw.path, "/var/lib/evenkeel"),
+        archive: at.path("archive", raw.archive, &beside),
+        path,
+        room: RoomLimits { alarm_percent: at.whole("alarm_percent", raw.alarm_percent, 20, 0..=90), stop },
         segment_bytes: at.whole("segment_bytes", raw.segment_bytes, 32 << 20, 1 << 20..=4 << 30),
         cache_bytes: at.whole("cache_bytes", raw.cache_bytes, 16 << 20, 1 << 20..=64 << 30),
         group_max: at.whole("group_max", raw.group_max, 512, 1..=65_536),
@@ -194,5 +203,6 @@ pub(super) fn reconcile(raw: raw::Reconcile, at: &Scope<'_>) -> Schedule {
 }
 
 pub(super) fn retention(raw: raw::Retention, at: &Scope<'_>) -> Retention {
-    Retention { quarantine: at.span("quarantine", raw.quarantine, 14 * DAY, HOUR..=3650 * DAY) }
+    let archive = raw.archive.map(|span| at.span("archive", Some(span), 3650 * DAY, 30 * DAY..=36_500 * DAY));
+    Retention { archive, quarantine: at.span("quarantine", raw.quarantine, 14 * DAY, HOUR..=3650 * DAY) }
 }

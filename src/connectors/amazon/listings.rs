@@ -64,6 +64,8 @@ impl Amazon {
                     alive = true;
                     readings.extend(found);
                 }
+                // Half of them would take as long again: each is asked for by itself below.
+                Err(fault @ Fault::Timeout(_)) if self.is_of_few(&fault, &mut alive).await => {}
                 // One of them may have spoilt it for all.
                 Err(fault) if self.is_of_few(&fault, &mut alive).await => {
                     let (first, second) = chunk.split_at(chunk.len() / 2);
@@ -96,7 +98,7 @@ impl Amazon {
     async fn is_of_few(&self, fault: &Fault, alive: &mut bool) -> bool {
         match fault {
             Fault::Refused(_) => true,
-            Fault::Server { .. } | Fault::Malformed(_) => {
+            Fault::Server { .. } | Fault::Malformed(_) | Fault::Timeout(_) => {
                 if !*alive {
                     let probe = self.caller.read(&encode::search_all(&self.options, None, None)).await;
                     *alive = probe.is_ok_and(|answer| {
@@ -105,8 +107,7 @@ impl Amazon {
                 }
                 *alive
             }
-            Fault::Timeout(_)
-            | Fault::Disconnected(_)
+            Fault::Disconnected(_)
             | Fault::Throttled { .. }
             | Fault::Unauthorized(_)
             | Fault::NotOffered(_) => false,
@@ -183,7 +184,7 @@ impl Amazon {
                 Err(unread) => unread.row(),
             });
         }
-        Ok(CataloguePage { items, next })
+        Ok(CataloguePage { items, unread: Vec::new(), next })
     }
 }
 

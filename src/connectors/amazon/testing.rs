@@ -152,6 +152,9 @@ impl Fake {
     }
 }
 
+/// The status of an answer that never comes.
+pub(super) const HANGS: u16 = 0;
+
 /// Options without pauses between calls.
 pub(super) fn quick(base: &str) -> Options {
     let rate = Rate { every: Duration::from_micros(1), burst: NonZeroU32::new(100).expect("not zero") };
@@ -186,6 +189,9 @@ async fn serve(
             let request = format!("{method} {uri}");
             let answer = (fake.answer)(&request, &String::from_utf8_lossy(&body));
             fake.seen.lock().expect("not poisoned").push(request);
+            if answer.0 == HANGS {
+                std::future::pending::<()>().await;
+            }
             answer
         }
     };

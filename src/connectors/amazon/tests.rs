@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use url::Url;
 
 use super::{
-    testing::{Fake, denied, options, quick},
+    testing::{Fake, HANGS, denied, options, quick},
     *,
 };
 use crate::model::{FulfilledBy, IdempotencyKey, Levels, LocationId, Quantity};
@@ -335,6 +335,22 @@ async fn one_sku_that_amazon_fails_for_does_not_hold_up_the_others() {
         let got: Vec<&str> = kinds(&outcomes).iter().map(|kind| kind.0).collect();
         assert_eq!(got, ["accepted", "not sent", "accepted"]);
     }
+}
+
+#[tokio::test]
+async fn one_sku_that_amazon_never_answers_about_does_not_hold_up_the_others() {
+    let hangs = (HANGS, json!({}));
+    let (fake, _) = Fake::start(move |request, _| all_but_bad(request, &hangs)).await;
+    let mut options = quick(&fake.base);
+    options.http.timeout = Duration::from_millis(400);
+    let amazon = Amazon::new(options).expect("good options");
+    let skus = ["A", "B", "C", "bad", "D", "E"];
+    let seen = amazon.read_back(&skus.map(ids)).await.expect("the others can be read");
+    for (sku, seen) in skus.iter().zip(&seen) {
+        assert_eq!(matches!(seen, Observed::Unread { .. }), *sku == "bad", "{sku}: {seen:?}");
+    }
+    let bad = fake.seen().iter().filter(|request| request.contains("bad")).count();
+    assert_eq!(bad, 2, "it is waited for once with the others and once by itself");
 }
 
 #[tokio::test]

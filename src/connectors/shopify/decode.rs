@@ -261,17 +261,46 @@ fn observed(node: &Value) -> Result<Observed, String> {
 #[derive(Debug, PartialEq)]
 pub(super) struct Items {
     pub(super) items: Vec<CatalogueItem>,
+    /// What could not be read, as far as it could.
+    pub(super) unread: Vec<CatalogueItem>,
     /// The items' numbers, in the order of the page.
     pub(super) numbers: Vec<u64>,
     pub(super) next: Option<String>,
 }
 
-/// Reads one page of the catalogue.
+/// Reads one page of the catalogue. An item that cannot be read does not hold up the others, nor does it vanish.
 pub(super) fn items(data: &Value) -> Result<Items, String> {
-    let page: Connection<ItemNode> = http::json_part(&data["inventoryItems"])?;
-    let numbers = page.nodes.iter().filter_map(|item| gid::number("InventoryItem", &item.id)).collect();
-    let items = page.nodes.iter().map(ItemNode::catalogue).collect::<Result<_, _>>()?;
-    Ok(Items { items, numbers, next: page.page_info.next()? })
+    let page: Connection<Value> = http::json_part(&data["inventoryItems"])?;
+    let number = |node: &Value| gid::number("InventoryItem", node["id"].as_str()?);
+    let numbers = page.nodes.iter().filter_map(number).collect();
+    let read = |node: &Value| http::json_part::<ItemNode>(node).and_then(|item| item.catalogue());
+    let mut out = Items { items: Vec::new(), unread: Vec::new(), numbers, next: page.page_info.next()? };
+    for node in &page.nodes {
+        match read(node) {
+            Ok(item) => out.items.push(item),
+            Err(why) => out.unread.push(unread(node, &why)),
+        }
+    }
+    Ok(out)
+}
+
+/// Returns the row of an item that could not be read, by as much of it as could.
+fn unread(node: &Value, why: &str) -> CatalogueItem {
+    let number = node["id"].as_str().and_then(|id| gid::number("InventoryItem", id)).map(|n| n.to_string());
+    let texts = [(IdKind::InventoryItem, number.as_deref()), (IdKind::Sku, node["sku"].as_str())];
+    let mut ids = Identifiers::default();
+    for (kind, text) in texts {
+        if let Ok(more) = Identifiers::new([(kind, text.unwrap_or_default())]) {
+            ids = ids.and(&more);
+        }
+    }
+    CatalogueItem {
+        ids,
+        title: None,
+        by: FulfilledBy::Unknown,
+        levels: None,
+        unwritable: Some(format!("what Shopify tells of it was not understood: {why}")),
+    }
 }
 
 #[cfg(test)]

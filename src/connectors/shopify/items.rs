@@ -113,7 +113,7 @@ pub(super) async fn catalogue(
             Some(Cursor(serde_json::to_string(&place).map_err(|e| Fault::Malformed(e.to_string()))?))
         }
     };
-    Ok(CataloguePage { items: page.items, next })
+    Ok(CataloguePage { items: page.items, unread: page.unread, next })
 }
 
 #[cfg(test)]

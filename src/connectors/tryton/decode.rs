@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::fmt::rfc2822;
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     connectors::{
@@ -292,6 +293,25 @@ pub(super) fn products(body: &[u8]) -> Result<Vec<Product>, Malformed> {
     Ok(read.collect())
 }
 
+/// A record that could not be read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Unread {
+    /// Its id, if that much could be read.
+    pub id: Option<i64>,
+    pub why: String,
+}
+
+/// Reads a page of records one by one. One that cannot be read does not hold up the others.
+pub(super) fn each<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<Result<T, Unread>>, Malformed> {
+    let all: Vec<Value> = json(body)?;
+    let one = |row: Value| {
+        let id = row["id"].as_i64();
+        serde_path_to_error::deserialize(row)
+            .map_err(|e| Unread { id, why: format!("`{}`: {}", e.path(), e.inner()) })
+    };
+    Ok(all.into_iter().map(one).collect())
+}
+
 /// A product and what lies in the counted location.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Level {
@@ -305,14 +325,15 @@ pub(super) struct Level {
 struct RawLeaving {
     id: i64,
     product: i64,
-    internal_quantity: f64,
+    internal_quantity: Value,
 }
 
 /// Adds up the units that are about to leave, by product. Returns how many moves there were, and the last one's id.
 pub(super) fn leaving(body: &[u8], sums: &mut BTreeMap<i64, f64>) -> Result<(usize, i64), Malformed> {
     let all: Vec<RawLeaving> = json(body)?;
     for m in &all {
-        *sums.entry(m.product).or_insert(0.0) += m.internal_quantity;
+        // No number at all makes the product one that cannot be counted; the others are.
+        *sums.entry(m.product).or_insert(0.0) += m.internal_quantity.as_f64().unwrap_or(f64::NAN);
     }
     Ok((all.len(), all.last().map_or(0, |m| m.id)))
 }
@@ -329,14 +350,16 @@ struct RawCoded {
     code: Option<String>,
 }
 
-/// Collects the products (id and code) that moves touched. Returns as [`leaving`] does.
+/// Collects the products (id and code) that moves touched. Returns as [`leaving`] does. A move that does not tell its
+/// product holds up no other: the next count of everything takes in what it moved.
 pub(super) fn touched(
     body: &[u8],
     products: &mut BTreeMap<i64, Option<String>>,
 ) -> Result<(usize, i64), Malformed> {
-    let all: Vec<RawTouched> = json(body)?;
-    let (count, last) = (all.len(), all.last().map_or(0, |m| m.id));
-    products.extend(all.into_iter().map(|m| (m.product.id, m.product.code)));
+    let all = each::<RawTouched>(body)?;
+    let id = |row: &Result<RawTouched, Unread>| row.as_ref().map_or_else(|row| row.id, |m| Some(m.id));
+    let (count, last) = (all.len(), all.iter().filter_map(id).max().unwrap_or(0));
+    products.extend(all.into_iter().flatten().map(|m| (m.product.id, m.product.code)));
     Ok((count, last))
 }
 

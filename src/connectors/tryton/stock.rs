@@ -14,7 +14,7 @@ use crate::{
         Unreadable,
         tryton::{
             Tryton,
-            decode::{self, Id, Level},
+            decode::{self, Id, Level, Unread},
             encode::{self, PAGE, Search},
         },
     },
@@ -29,6 +29,16 @@ const PAGES_MAX: usize = 2_000;
 
 const LEVEL_FIELDS: &[&str] = &["code", "name", "quantity"];
 
+/// One page of products.
+struct Page {
+    counted: Vec<Counted>,
+    /// Rows that could not be read.
+    unread: Vec<Unread>,
+    at: Timestamp,
+    /// Where the next page begins, if there is one.
+    next: Option<Cursor>,
+}
+
 /// A product with both quantities.
 struct Counted {
     level: Level,
@@ -37,7 +47,7 @@ struct Counted {
 
 impl Tryton {
     /// Reads the levels of the products that `domain` finds, at most a page of them, in order of id.
-    async fn levels(&self, domain: Value) -> Result<(Vec<Counted>, Timestamp), Fault> {
+    async fn levels(&self, domain: Value) -> Result<Page, Fault> {
         let place = self.place().await?;
         let mut search = Search { model: "product.product", domain, fields: LEVEL_FIELDS };
         let mut leaving = BTreeMap::new();
@@ -50,7 +60,7 @@ impl Tryton {
             at = Some(read.at);
             let ids: Vec<Id> = decode::json(&read.body)?;
             let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
-                return Ok((Vec::new(), read.at));
+                return Ok(Page { counted: Vec::new(), unread: Vec::new(), at: read.at, next: None });
             };
             search.domain = json!([["id", ">=", first.id], ["id", "<=", last.id], search.domain]);
             let products = json!([["product", ">=", first.id], ["product", "<=", last.id]]);
@@ -62,12 +72,19 @@ impl Tryton {
             "with_childs": true,
         });
         let read = self.api.search(&search, &context).await?;
-        let levels: Vec<Level> = decode::json(&read.body)?;
-        let counted = levels.into_iter().map(|level| {
-            let free = level.quantity - leaving.get(&level.id).copied().unwrap_or(0.0);
-            Counted { level, free }
-        });
-        Ok((counted.collect(), at.unwrap_or(read.at)))
+        let rows = decode::each::<Level>(&read.body)?;
+        let next = more(&rows)?;
+        let (mut counted, mut unread) = (Vec::new(), Vec::new());
+        for row in rows {
+            match row {
+                Ok(level) => {
+                    let free = level.quantity - leaving.get(&level.id).copied().unwrap_or(0.0);
+                    counted.push(Counted { level, free });
+                }
+                Err(row) => unread.push(row),
+            }
+        }
+        Ok(Page { counted, unread, at: at.unwrap_or(read.at), next })
     }
 
     /// Adds up what is about to leave the warehouse, by product.
@@ -106,8 +123,14 @@ impl Tryton {
     }
 
     pub(super) async fn read_catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
-        let (counted, _) = self.levels(goods(last_id(after)?)).await?;
-        let next = more(&counted);
+        let Page { counted, unread, next, .. } = self.levels(goods(last_id(after)?)).await?;
+        let unread = unread.into_iter().map(|row| CatalogueItem {
+            ids: row.id.map(record).unwrap_or_default(),
+            title: None,
+            by: FulfilledBy::Merchant,
+            levels: None,
+            unwritable: Some(format!("what the ERP tells of it was not understood: {}", row.why)),
+        });
         let items = counted.iter().map(|c| {
             let named = identifiers(&c.level);
             let levels = self.shown(c);
@@ -120,7 +143,7 @@ impl Tryton {
                 unwritable,
             }
         });
-        Ok(CataloguePage { items: items.collect(), next })
+        Ok(CataloguePage { items: items.collect(), unread: unread.collect(), next })
     }
 
     pub(super) async fn read_counts(
@@ -129,11 +152,7 @@ impl Tryton {
         after: Option<&Cursor>,
     ) -> Result<CountPage, Fault> {
         match scope {
-            Scope::All => {
-                let (counted, as_of) = self.levels(goods(last_id(after)?)).await?;
-                let next = more(&counted);
-                Ok(self.count_page(&counted, next, as_of))
-            }
+            Scope::All => Ok(self.count_page(self.levels(goods(last_id(after)?)).await?)),
             Scope::Only(items) => self.count_named(items, after).await,
         }
     }
@@ -142,12 +161,16 @@ impl Tryton {
     async fn count_named(&self, items: &[Identifiers], after: Option<&Cursor>) -> Result<CountPage, Fault> {
         let start = usize::try_from(last_id(after)?).unwrap_or(usize::MAX).min(items.len());
         let portion = &items[start..(start + NAMED).min(items.len())];
-        let (counted, as_of) = self.levels(named(portion)).await?;
+        let read = self.levels(named(portion)).await?;
         let end = start + portion.len();
         let next = (end < items.len()).then(|| Cursor(end.to_string()));
-        let mut page = self.count_page(&counted, next, as_of);
-        let missing = portion.iter().filter(|ids| !counted.iter().any(|c| is(&c.level, ids)));
-        page.unreadable.extend(missing.map(|ids| Unreadable {
+        let told = |ids: &&Identifiers| {
+            read.counted.iter().any(|c| is(&c.level, ids))
+                || read.unread.iter().any(|row| row.id.is_some() && row.id == record_of(ids))
+        };
+        let missing: Vec<&Identifiers> = portion.iter().filter(|ids| !told(ids)).collect();
+        let mut page = self.count_page(Page { next, ..read });
+        page.unreadable.extend(missing.into_iter().map(|ids| Unreadable {
             id: Some(ids.to_string()),
             why: "the ERP has no such product, or it is archived there".to_owned(),
             body: bytes::Bytes::new(),
@@ -155,9 +178,14 @@ impl Tryton {
         Ok(page)
     }
 
-    fn count_page(&self, counted: &[Counted], next: Option<Cursor>, as_of: Timestamp) -> CountPage {
-        let mut page = CountPage { next, as_of, ..CountPage::default() };
-        for c in counted {
+    fn count_page(&self, read: Page) -> CountPage {
+        let mut page = CountPage { next: read.next, as_of: read.at, ..CountPage::default() };
+        page.unreadable.extend(read.unread.into_iter().map(|row| Unreadable {
+            id: row.id.map(|id| id.to_string()),
+            why: row.why,
+            body: bytes::Bytes::new(),
+        }));
+        for c in &read.counted {
             let line = identifiers(&c.level).and_then(|ids| {
                 let quantity = self.whole(self.measured(c))?;
                 Ok(CountLine { ids, location: self.options.location.clone(), quantity })
@@ -200,8 +228,10 @@ impl Tryton {
     pub(super) async fn look(&self, listings: &[Identifiers]) -> Result<Vec<Observed>, Fault> {
         let mut all = Vec::with_capacity(listings.len());
         for portion in listings.chunks(NAMED) {
-            let (counted, _) = self.levels(named(portion)).await?;
+            let Page { counted, unread, .. } = self.levels(named(portion)).await?;
             all.extend(portion.iter().map(|ids| match counted.iter().find(|c| is(&c.level, ids)) {
+                // A row that could not be read may be the one.
+                None if !unread.is_empty() => Observed::Unread { why: unread[0].why.clone() },
                 None => Observed::Absent,
                 Some(c) => match self.shown(c) {
                     Ok(levels) => Observed::Seen(levels),
@@ -264,9 +294,13 @@ fn last_id(after: Option<&Cursor>) -> Result<i64, Fault> {
     text.parse().map_err(|_| Fault::Malformed(format!("the cursor `{text}` is none of ours")))
 }
 
-fn more(counted: &[Counted]) -> Option<Cursor> {
-    if counted.len() < PAGE {
-        return None;
+/// Returns where the page after these rows begins, if there is one.
+fn more(rows: &[Result<Level, Unread>]) -> Result<Option<Cursor>, Fault> {
+    if rows.len() < PAGE {
+        return Ok(None);
     }
-    counted.last().map(|c| Cursor(c.level.id.to_string()))
+    let id = |row: &Result<Level, Unread>| row.as_ref().map_or_else(|row| row.id, |level| Some(level.id));
+    let last = rows.iter().filter_map(id).max();
+    let last = last.ok_or_else(|| Fault::Malformed("no row of a page has an id".to_owned()))?;
+    Ok(Some(Cursor(last.to_string())))
 }

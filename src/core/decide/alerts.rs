@@ -16,7 +16,7 @@ use crate::{
         record::{AlertKind, Record},
         state::{Alert, AlertKey, ChannelRow, Listing, State},
     },
-    model::{ChannelId, Mode, Policies, Timestamp, policy::ChannelPolicy},
+    model::{ChannelId, Counter, Mode, Policies, Timestamp, policy::ChannelPolicy},
 };
 
 /// How long a push is remembered. Shopify repeats one for four hours.
@@ -173,12 +173,12 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
     for (channel, policy) in &policies.channels {
         let row = state.channels.get(channel);
         let said = [
-            (AlertKind::Late, late(state, policies, channel, now).map(Condition::from)),
+            (AlertKind::Late, late(state, channel, now).map(Condition::from)),
             (AlertKind::PostingLate, postings_late(state, policies, channel, now).map(Condition::from)),
             (AlertKind::DeadLetters, dead_letters(state, channel)),
             (AlertKind::Unmapped, unmapped(state, channel)),
             (AlertKind::Quarantine, quarantined(state, channel)),
-            (AlertKind::Brake, braked(state, channel)),
+            (AlertKind::Brake, braked(state, &channel.clone().into())),
             (AlertKind::FeedLate, feed_late(state, channel, policy, now).map(Condition::from)),
             (AlertKind::Drift, drifts(state, channel)),
             (AlertKind::AssumptionBroken, broken(row, policy, now).map(Condition::from)),
@@ -188,6 +188,10 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
                 out.insert(AlertKey { kind, subject: channel.to_string() }, condition);
             }
         }
+    }
+    if let Some(condition) = braked(state, &Counter::Person) {
+        let subject = String::from(Counter::Person);
+        out.insert(AlertKey { kind: AlertKind::Brake, subject }, condition);
     }
     for (id, intent) in &state.intents {
         if let Some(text) = stuck(state, policies, intent, now) {
@@ -241,13 +245,13 @@ fn spoken(count: usize) -> String {
 }
 
 /// Tells whether nothing is meant to leave for a channel, so that nothing can be late.
-fn rests(state: &State, policies: &Policies, channel: &ChannelId, pauses: &[Pause]) -> bool {
+fn rests(state: &State, channel: &ChannelId, pauses: &[Pause]) -> bool {
     let pause = state.channels.get(channel).and_then(|row| row.pause);
-    policies.mode == Mode::Shadow || pause.is_some_and(|pause| pauses.contains(&pause))
+    state.mode() != Some(Mode::Live) || pause.is_some_and(|pause| pauses.contains(&pause))
 }
 
-fn late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp) -> Option<String> {
-    if rests(state, policies, channel, &[Pause::Frozen]) {
+fn late(state: &State, channel: &ChannelId, now: Timestamp) -> Option<String> {
+    if rests(state, channel, &[Pause::Frozen]) {
         return None;
     }
     let due = |work: &&Work| matches!(work, Work::Unseen { deadline, .. } if *deadline <= now);
@@ -262,7 +266,7 @@ fn late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp)
 }
 
 fn postings_late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp) -> Option<String> {
-    if rests(state, policies, channel, &[Pause::Frozen, Pause::Stopped]) {
+    if rests(state, channel, &[Pause::Frozen, Pause::Stopped]) {
         return None;
     }
     let limit = now.plus_millis(-policies.alerts.after_ms);
@@ -341,8 +345,8 @@ fn quarantined(state: &State, channel: &ChannelId) -> Option<Condition> {
     })
 }
 
-fn braked(state: &State, channel: &ChannelId) -> Option<Condition> {
-    let mut held = state.held.values().filter(|held| held.counter == *channel);
+fn braked(state: &State, counter: &Counter) -> Option<Condition> {
+    let mut held = state.held.values().filter(|held| held.counter == *counter);
     let waiting = held.clone().count();
     let why = &held.next_back()?.why;
     Some(Condition { text: format!("a count is held: {why}; see `evenkeel dead-letters`"), waiting })

@@ -3,7 +3,7 @@
 use crate::{
     core::{
         backoff::{self, digest},
-        circuit::{Circuit, Health},
+        circuit::{Circuit, Health, Subject},
         command::{Refused, Reply},
         decide::Draft,
         index::{Kind, Work},
@@ -25,21 +25,26 @@ impl Draft<'_> {
         let policies = self.policies()?;
         let policy = self.channel(channel)?;
         let health = answers.iter().map(|(_, _, outcome)| health_of(outcome)).reduce(worse);
-        let heard = health == Some(Health::Answered);
+        let told = Told::of(&answers);
+        let alone = if let [(listing, ..)] = answers.as_slice() {
+            Some(Subject::Listing(listing.clone()))
+        } else {
+            None
+        };
         for (listing, key, outcome) in answers {
             let leg = self.state.listing(&listing).and_then(|held| held.leg.as_ref());
             let in_flight = leg.filter(|leg| matches!(leg.state, leg::State::InFlight(_)));
             let sent = in_flight.and_then(|leg| leg.sent()).filter(|sent| sent.key == key).cloned();
             let Some(sent) = sent else { continue };
-            self.outcome(&policies, &policy, &listing, &sent, outcome, heard);
+            self.outcome(&policies, &policy, &listing, &sent, outcome, told);
         }
         if let Some(health) = health {
-            self.judge(channel, &policies, &health);
+            self.judge(channel, &policies, &health, alone.as_ref());
         }
         Ok(Reply::Done)
     }
 
-    /// Takes in one answer. `heard`: the channel answered something in this batch.
+    /// Takes in one answer.
     fn outcome(
         &mut self,
         policies: &Policies,
@@ -47,7 +52,7 @@ impl Draft<'_> {
         listing: &ListingRef,
         sent: &Sent,
         outcome: Outcome,
-        heard: bool,
+        told: Told,
     ) {
         let (now, abilities) = (self.now, &policy.abilities);
         let tries = self.state.listing(listing).and_then(|l| l.leg.as_ref()).map_or(0, |leg| leg.tries);
@@ -71,15 +76,17 @@ impl Draft<'_> {
                 (Event::Deferred { until }, Why::Unauthorized, Some(reason))
             }
             // A sibling in the batch was bad, not this one.
-            Outcome::NotSent { reason } if heard => {
+            Outcome::NotSent { reason } if told.heard && told.unsent > 1 => {
                 (Event::Deferred { until: again(1) }, Why::NotSent, Some(reason))
             }
             Outcome::NotSent { reason } => {
-                (Event::NotSent { until: again(tries + 1) }, Why::NotSent, Some(reason))
+                // The only one that was kept from being sent was so for a reason of its own.
+                let among = usize::from(told.unsent == 1);
+                (Event::NotSent { until: again(tries + 1), among }, Why::NotSent, Some(reason))
             }
             Outcome::Unknown { fault } => {
                 let look_at = if tries == 0 { look_at } else { again(tries + 1) };
-                (Event::Unknown { look_at }, Why::Unknown, Some(fault))
+                (Event::Unknown { look_at, among: told.unknown }, Why::Unknown, Some(fault))
             }
         };
         self.advance(listing, event, why, note, |writes| {
@@ -95,17 +102,28 @@ impl Draft<'_> {
         });
     }
 
-    pub(super) fn read_failed(&mut self, channel: &ChannelId, health: &Health) -> Result<Reply, Refused> {
+    pub(super) fn read_failed(
+        &mut self,
+        channel: &ChannelId,
+        health: &Health,
+        alone: Option<ListingRef>,
+    ) -> Result<Reply, Refused> {
         let policies = self.policies()?;
         self.channel(channel)?;
-        self.judge(channel, &policies, health);
+        self.judge(channel, &policies, health, alone.map(Subject::Listing).as_ref());
         Ok(Reply::Done)
     }
 
-    /// Records what a channel as a whole turned out to be.
-    pub(super) fn judge(&mut self, channel: &ChannelId, policies: &Policies, health: &Health) {
+    /// Records what a channel as a whole turned out to be. `alone`: what was asked for, if that was one thing.
+    pub(super) fn judge(
+        &mut self,
+        channel: &ChannelId,
+        policies: &Policies,
+        health: &Health,
+        alone: Option<&Subject>,
+    ) {
         let before = self.state.channels.get(channel).map(|row| row.circuit.clone()).unwrap_or_default();
-        self.set_circuit(channel, before.after(health, &policies.retry, self.now));
+        self.set_circuit(channel, before.after(health, alone, &policies.retry, self.now));
     }
 
     pub(super) fn set_circuit(&mut self, channel: &ChannelId, circuit: Circuit) {
@@ -127,13 +145,36 @@ impl Draft<'_> {
             let Some(sent) = held.leg.as_ref().and_then(|leg| leg.sent()).cloned() else { continue };
             let abilities = self.channel(&held.channel).map(|policy| policy.abilities);
             let trust_from = abilities.map_or(now, |abilities| trust_from(&abilities, now));
-            let event = Event::Unknown { look_at: now };
+            let event = Event::Unknown { look_at: now, among: 0 };
             self.advance(&listing, event, Why::Restarted, None, |writes| {
                 writes.given_up(&sent, now, trust_from);
             });
         }
         self.restart_postings();
         Ok(Reply::Done)
+    }
+}
+
+/// What the answers to one batch tell together.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    /// The channel answered something.
+    heard: bool,
+    /// How many had no answer.
+    unknown: usize,
+    /// How many were not sent.
+    unsent: usize,
+}
+
+impl Told {
+    fn of(answers: &[(ListingRef, IdempotencyKey, Outcome)]) -> Told {
+        let count = |is: fn(&Outcome) -> bool| answers.iter().filter(|(.., outcome)| is(outcome)).count();
+        Told {
+            heard: answers.iter().map(|(.., outcome)| health_of(outcome)).reduce(worse)
+                == Some(Health::Answered),
+            unknown: count(|outcome| matches!(outcome, Outcome::Unknown { .. })),
+            unsent: count(|outcome| matches!(outcome, Outcome::NotSent { .. })),
+        }
     }
 }
 

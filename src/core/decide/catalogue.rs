@@ -49,6 +49,7 @@ impl Draft<'_> {
         channel: &ChannelId,
         read_at: Timestamp,
         items: Vec<CatalogueItem>,
+        unread: Vec<CatalogueItem>,
     ) -> Result<Reply, Refused> {
         let policies = self.policies()?;
         let policy = self.channel(channel)?;
@@ -68,6 +69,16 @@ impl Draft<'_> {
                     unmatched += 1;
                     self.unmatched(channel, item, why);
                 }
+            }
+        }
+        for item in unread {
+            // What is known of a listing stays so: that it could not be read says nothing of it.
+            if let Resolved::Listing(_) = resolve(self.state, channel, &item.ids) {
+                bound += 1;
+            } else {
+                unmatched += 1;
+                let why = item.unwritable.clone().unwrap_or_else(|| "it could not be read".to_owned());
+                self.unmatched(channel, item, why);
             }
         }
         if grown {

@@ -18,7 +18,10 @@ use crate::{
         share::Share,
         state::{SkuRow, State},
     },
-    model::{ChannelId, Identifiers, LocationId, OrderKey, Overflow, Quantity, Seq, Sku, Timestamp, Totals},
+    model::{
+        ChannelId, Counter, Identifiers, LocationId, OrderKey, Overflow, Quantity, Seq, Sku, Timestamp,
+        Totals,
+    },
 };
 
 /// What one count would do to one SKU at one place.
@@ -159,13 +162,20 @@ impl Judge<'_> {
     fn lines(&self, count: &Count, lines: &Sums) -> Result<(Vec<Line>, usize), Refused> {
         let mut judged = Vec::new();
         let mut deferred = 0;
+        let partial = partial(&count.set, lines);
         for ((sku, location), quantity) in lines {
             if self.being_told(&count.counter, sku, count.begun) {
                 deferred += 1;
                 continue;
             }
             let line = self.line(count, sku, location, *quantity);
-            judged.push(line.map_err(|_| Refused::OutOfRange(format!("count of {sku}")))?);
+            let line = line.map_err(|_| Refused::OutOfRange(format!("count of {sku}")))?;
+            // What is more here may be what is missing where it was not counted.
+            if partial.contains(sku) && line.on_hand > line.before.on_hand {
+                deferred += 1;
+                continue;
+            }
+            judged.push(line);
         }
         Ok((judged, deferred))
     }
@@ -283,10 +293,10 @@ impl Draft<'_> {
         for id in replaced {
             self.emit(Record::Unheld { id, released: false });
         }
-        let (counter, measure) = (count.counter.clone(), count.measure);
+        let (counter, measure) = (count.counter.clone().into(), count.measure);
         let (as_of, begun) = (count.as_of, count.begun);
-        let outdated = BTreeSet::new();
-        let held = HeldCount { counter, measure, as_of, begun, lines, why, outdated };
+        let (outdated, taken, by_hand) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let held = HeldCount { counter, measure, as_of, begun, lines, why, outdated, taken, by_hand };
         self.emit(Record::Held { count: held });
         Some(self.seq)
     }
@@ -317,8 +327,9 @@ impl Draft<'_> {
             entries.iter().map(|e| e.sku.clone()).chain(opened.iter().map(|(sku, _)| sku.clone())).collect();
         if !touched.is_empty() {
             let places = opened.clone();
+            let counter = counter.into();
             self.emit(Record::Counted { counter, as_of, measure, opened, entries });
-            self.place_before(count, &places);
+            self.place_before(as_of, &places);
         }
         self.outdate(count, &told);
         self.refresh_all(touched, as_of);
@@ -346,7 +357,7 @@ impl Draft<'_> {
 
     /// Tells the orders that came before an opening count whether they are older than it. Those that are belong to
     /// the count, and no ERP is told of them.
-    fn place_before(&mut self, count: &Count, places: &[(Sku, LocationId)]) {
+    pub(super) fn place_before(&mut self, as_of: Timestamp, places: &[(Sku, LocationId)]) {
         let keys: BTreeSet<OrderKey> = places.iter().flat_map(|(sku, _)| self.older(sku)).collect();
         let places: BTreeSet<&(Sku, LocationId)> = places.iter().collect();
         for key in keys {
@@ -357,7 +368,7 @@ impl Draft<'_> {
                 for share in shares.iter_mut().filter(|share| share.early) {
                     let place = (self.state.canonical(&share.sku).clone(), share.location.clone());
                     if places.contains(&place) {
-                        share.baseline = is_baseline(share, &before, count.as_of);
+                        share.baseline = is_baseline(share, &before, as_of);
                         share.early = false;
                     }
                 }
@@ -405,8 +416,11 @@ impl Draft<'_> {
 
     /// Takes over lines of a held count, and releases it with the last of them.
     fn release(&mut self, id: Seq, held: HeldCount, part: Range<usize>) -> Result<Reply, Refused> {
-        self.channel(&held.counter)?;
-        let HeldCount { counter, measure, as_of, begun, lines, outdated, .. } = held;
+        let Counter::Channel(counter) = held.counter.clone() else {
+            return self.release_by_hand(id, held, part);
+        };
+        self.channel(&counter)?;
+        let HeldCount { measure, as_of, begun, lines, outdated, taken, .. } = held;
         let last = part.end == lines.len();
         let lines = lines.into_iter().skip(part.start).take(part.len());
         let mut sums = Sums::new();
@@ -420,14 +434,34 @@ impl Draft<'_> {
             }
         }
         let (opening, absent) = (false, Vec::new());
-        let count = Count { counter, measure, as_of, begun, lines: Vec::new(), opening, absent };
-        let (judged, deferred) = self.judging().lines(&count, &sums)?;
+        let set = BTreeSet::new();
+        let count = Count { counter, measure, as_of, begun, lines: Vec::new(), opening, absent, set };
+        let (mut judged, deferred) = self.judging().lines(&count, &sums)?;
+        for line in &mut judged {
+            // What a person has taken off the shelf since does not come back with it.
+            let here = taken.iter().filter(|(_, at, _)| *at == line.location);
+            let here = here.filter(|(sku, ..)| *self.state.canonical(sku) == line.sku);
+            for (.., units) in here {
+                let out_of_range = |_: Overflow| Refused::OutOfRange(format!("count of {}", line.sku));
+                line.on_hand = line.on_hand.add(*units).map_err(out_of_range)?;
+            }
+        }
         let changed = self.take_over(&count, judged)?;
         if last {
             self.emit(Record::Unheld { id, released: true });
         }
         Ok(Reply::Counted { changed, deferred, held: None, unknown: 0 })
     }
+}
+
+/// Returns the SKUs of which a count does not tell all locations of the set that it declares.
+fn partial(set: &BTreeSet<LocationId>, lines: &Sums) -> BTreeSet<Sku> {
+    if set.is_empty() {
+        return BTreeSet::new();
+    }
+    let told = |sku: &Sku, location: &LocationId| lines.contains_key(&(sku.clone(), location.clone()));
+    let lacks = |sku: &&Sku| set.iter().any(|location| !told(sku, location));
+    lines.keys().map(|(sku, _)| sku).filter(lacks).cloned().collect()
 }
 
 /// Tells whether an order is older than the opening count of the place it is bound to, which may be the one of

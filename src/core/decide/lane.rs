@@ -4,8 +4,8 @@ use crate::{
     core::{
         allocation::Pause,
         circuit::Allowed,
-        command::{Refused, Reply},
-        decide::{Draft, listing::strictest, missing::missing},
+        command::{Apart, Refused, Reply},
+        decide::{Draft, listing::strictest, missing::missing, suspects},
         index::{Kind, Work},
         leg::{Event, Leg, Sent, State},
         record::Why,
@@ -25,6 +25,19 @@ const SETTLED_MAX: usize = 64;
 /// How many SKUs one call rechecks.
 const RECHECK: usize = 100;
 
+/// How many listings whose look is due one call goes through.
+const LOOKS_MAX: usize = 2_000;
+
+/// What was put in flight.
+#[derive(Debug, Default)]
+struct Sending {
+    puts: Vec<(ListingRef, Put)>,
+    /// Requests with what may be why requests fail.
+    apart: Vec<Vec<(ListingRef, Put)>>,
+    /// How many writes there are.
+    nth: usize,
+}
+
 /// What to do with a leg whose turn has come.
 enum Turn {
     Write {
@@ -36,7 +49,7 @@ enum Turn {
 }
 
 impl Draft<'_> {
-    pub(super) fn take(&mut self, channel: &ChannelId, limit: usize) -> Result<Reply, Refused> {
+    pub(super) fn take(&mut self, channel: &ChannelId, limit: usize, apart: usize) -> Result<Reply, Refused> {
         let policies = self.policies()?;
         let policy = self.channel(channel)?;
         self.settle_old(channel, &policy.abilities);
@@ -46,55 +59,88 @@ impl Draft<'_> {
         let frozen = row.and_then(|row| row.pause) == Some(Pause::Frozen);
         let allowed = row.map_or(Allowed::All, |row| row.circuit.allows(self.now));
         let writes = policy.abilities.quantities
-            && policies.mode == Mode::Live
+            && self.state.mode() == Some(Mode::Live)
             && self.state.initialised.is_some()
             && !frozen;
         let batch = limit.min(usize::try_from(policy.abilities.batch).unwrap_or(1));
-        let (mut puts, mut looks) = (Vec::new(), Vec::new());
+        let mut work = Sending::default();
+        let (mut looks, mut looks_apart) = (Vec::new(), Vec::new());
         match allowed {
             Allowed::None => {}
             Allowed::Probe => {
                 // One write tries whether it takes them again; what is to be looked at must not keep it from going.
                 if writes {
-                    puts = self.send_due(&policies, &policy, channel, 1);
+                    work = self.send_due(&policies, &policy, channel, 1, 0);
+                    if work.puts.is_empty() {
+                        // Nothing else tells: what may be why requests fail tries it.
+                        work = self.send_due(&policies, &policy, channel, 0, 1);
+                    }
                 }
-                looks = self.due_looks(channel, if puts.is_empty() { 1 } else { limit });
+                let most = if work.nth == 0 { 1 } else { limit };
+                looks = self.due_looks(channel, most, false);
+                looks_apart = self.due_looks(channel, most, true);
             }
             Allowed::All => {
                 if writes {
-                    puts = self.send_due(&policies, &policy, channel, batch);
+                    work = self.send_due(&policies, &policy, channel, batch, apart);
                 }
-                looks = self.due_looks(channel, limit);
+                looks = self.due_looks(channel, limit, false);
+                looks_apart = self.due_looks(channel, limit, true);
             }
         }
-        Ok(Reply::Work { puts, looks })
+        Ok(Reply::Work { puts: work.puts, looks, apart: Apart { puts: work.apart, looks: looks_apart } })
     }
 
-    /// Puts legs in flight whose turn it is. Those that are only to be looked at become due for that.
+    /// Puts legs in flight whose turn it is: at most `limit` together, and what may be why requests fail in at most
+    /// `apart` requests. Those that are only to be looked at become due for that.
     fn send_due(
         &mut self,
         policies: &Policies,
         policy: &ChannelPolicy,
         channel: &ChannelId,
         limit: usize,
-    ) -> Vec<(ListingRef, Put)> {
-        let mut puts = Vec::new();
-        for (listing, turn) in self.turns(channel, policy, limit) {
-            match turn {
-                Turn::Write { compare } => {
-                    puts.extend(self.send(policies, policy, listing, compare, puts.len()))
-                }
-                Turn::Look => {
-                    let event = Event::Expected { look_at: self.now };
-                    self.advance(&listing, event, Why::Expected, None, |_| {});
-                }
-                Turn::Wait => {}
+        apart: usize,
+    ) -> Sending {
+        let mut work = Sending::default();
+        for (listing, turn) in self.turns(channel, policy, limit, false) {
+            if let Some(compare) = self.written_or_looked(&listing, turn) {
+                let put = self.send(policies, policy, listing, compare, &mut work.nth);
+                work.puts.extend(put);
             }
         }
-        puts
+        if apart == 0 {
+            return work;
+        }
+        let mut suspects = Vec::new();
+        for (listing, turn) in self.turns(channel, policy, WAITING_MAX, true) {
+            let most = self.suspect(&listing).unwrap_or(1);
+            if let Some(compare) = self.written_or_looked(&listing, turn) {
+                suspects.push((most, (listing, compare)));
+            }
+        }
+        for request in suspects::requests(suspects, apart) {
+            let send = |(listing, compare)| self.send(policies, policy, listing, compare, &mut work.nth);
+            let puts: Vec<_> = request.into_iter().filter_map(send).collect();
+            work.apart.extend(Some(puts).filter(|puts| !puts.is_empty()));
+        }
+        work
     }
 
-    fn due_looks(&self, channel: &ChannelId, limit: usize) -> Vec<(ListingRef, Identifiers)> {
+    /// Returns what a write compares with, if it is to be written. What is only to be looked at becomes due for that.
+    fn written_or_looked(&mut self, listing: &ListingRef, turn: Turn) -> Option<Option<Quantity>> {
+        match turn {
+            Turn::Write { compare } => Some(compare),
+            Turn::Look => {
+                let event = Event::Expected { look_at: self.now };
+                self.advance(listing, event, Why::Expected, None, |_| {});
+                None
+            }
+            Turn::Wait => None,
+        }
+    }
+
+    /// Returns what is to be looked at: of what may be why requests fail (`apart`) one request, or of the others.
+    fn due_looks(&self, channel: &ChannelId, limit: usize, apart: bool) -> Vec<(ListingRef, Identifiers)> {
         let due = self.state.index.of(Kind::Look, channel).map_while(|work| {
             if let Work::Look { at, listing, .. } = work
                 && *at <= self.now
@@ -104,13 +150,26 @@ impl Draft<'_> {
                 None
             }
         });
-        due.take(limit)
-            .filter_map(|listing| Some((listing.clone(), self.state.listing(listing)?.ids.clone())))
-            .collect()
+        let due = due.take(LOOKS_MAX).map(|listing| (self.suspect(listing), listing));
+        let named = |listing: &ListingRef| Some((listing.clone(), self.state.listing(listing)?.ids.clone()));
+        if !apart {
+            let clean = due.filter(|(suspect, _)| suspect.is_none()).take(limit);
+            return clean.filter_map(|(_, listing)| named(listing)).collect();
+        }
+        let suspects = due.filter_map(|(suspect, listing)| Some((suspect?.min(limit), listing))).collect();
+        let first = suspects::requests(suspects, 1).into_iter().flatten();
+        first.filter_map(named).collect()
     }
 
-    /// Returns the legs whose turn it is: lowers first, lowest stock first.
-    fn turns(&self, channel: &ChannelId, policy: &ChannelPolicy, limit: usize) -> Vec<(ListingRef, Turn)> {
+    /// Returns the legs whose turn it is: lowers first, lowest stock first. `apart`: those that may be why requests fail,
+    /// or the others.
+    fn turns(
+        &self,
+        channel: &ChannelId,
+        policy: &ChannelPolicy,
+        limit: usize,
+        apart: bool,
+    ) -> Vec<(ListingRef, Turn)> {
         let again = self.state.index.of(Kind::Retry, channel).map_while(|work| {
             if let Work::Retry { at, listing, .. } = work
                 && *at <= self.now
@@ -125,6 +184,9 @@ impl Draft<'_> {
         });
         let turn = |listing: &ListingRef| {
             let held = self.state.listing(listing)?;
+            if suspects::suspect(self.state, held).is_some() != apart {
+                return None;
+            }
             let (rank, turn) = self.turn(policy, held)?;
             (!matches!(turn, Turn::Wait)).then(|| (rank, listing.clone(), turn))
         };
@@ -170,12 +232,13 @@ impl Draft<'_> {
         policy: &ChannelPolicy,
         listing: ListingRef,
         compare: Option<Quantity>,
-        nth: usize,
+        nth: &mut usize,
     ) -> Option<(ListingRef, Put)> {
         let held = self.state.listing(&listing)?;
         let leg = held.leg.clone()?;
         let key = format!("{}-{}-{}-{nth}", policies.instance, self.state.epoch, self.seq);
         let key = IdempotencyKey::new(&key).ok()?;
+        *nth += 1;
         let put = Put {
             ids: held.ids.clone(),
             location: policy.locations.first()?.clone(),
@@ -245,6 +308,9 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
     let held = state.listing(listing)?;
     let leg = held.leg.as_ref()?;
     let row = state.channels.get(&held.channel);
+    if state.restored.is_some() {
+        return Some("the store was restored; `evenkeel resume --live` lets it write".into());
+    }
     if state.policies()?.mode == Mode::Shadow {
         return Some("shadow mode writes nothing".into());
     }

@@ -6,7 +6,6 @@ use crate::{
         command::{Refused, Reply},
         decide::Draft,
         drift::{Verdict, observe},
-        index::Kind,
         leg::{self, Confirmed, Event, Leg, Look, Sent},
         record::Why,
         state::ListingRef,
@@ -25,6 +24,7 @@ impl Draft<'_> {
         seen: Vec<(ListingRef, Observed)>,
     ) -> Result<Reply, Refused> {
         let policy = self.channel(channel)?;
+        let heard = seen.iter().any(|(_, observed)| !matches!(observed, Observed::Unread { .. }));
         for (listing, observed) in seen {
             match observed {
                 Observed::Seen(levels) => self.seen(&policy, &listing, read_at, levels),
@@ -33,7 +33,9 @@ impl Draft<'_> {
                 Observed::Unread { why } => self.not_read(&policy.abilities, &listing, why),
             }
         }
-        self.heard(channel);
+        if heard {
+            self.heard(channel);
+        }
         Ok(Reply::Done)
     }
 
@@ -255,14 +257,8 @@ impl Draft<'_> {
     /// A read came back: the channel answers. Whether it takes writes shows at the next one, which may go at once.
     pub(super) fn heard(&mut self, channel: &ChannelId) {
         let Some(row) = self.state.channels.get(channel).filter(|row| row.circuit.is_open()) else { return };
-        let idle =
-            [Kind::Ready, Kind::Retry, Kind::InFlight].into_iter().all(|kind| !self.any(kind, channel));
-        let circuit = row.circuit.heard(idle, self.now);
+        let circuit = row.circuit.heard(self.waiting(channel), self.now);
         self.set_circuit(channel, circuit);
-    }
-
-    fn any(&self, kind: Kind, channel: &ChannelId) -> bool {
-        self.state.index.of(kind, channel).next().is_some()
     }
 }
 

@@ -14,6 +14,15 @@ use crate::{
 };
 
 impl Draft<'_> {
+    /// Lets a restored store write. What the channels show was forgotten when it was restored, so nothing is raised before
+    /// they are looked at and their orders are read.
+    pub(super) fn live(&mut self) -> Result<Reply, Refused> {
+        if self.state.restored.is_none() {
+            return Err(Refused::NotSo("the store was not restored, or writes again already".to_owned()));
+        }
+        self.note(Record::Live)
+    }
+
     pub(super) fn pause(&mut self, scope: PauseScope, pause: Option<Pause>) -> Result<Reply, Refused> {
         match &scope {
             PauseScope::Sku(sku) if !self.state.skus.contains_key(sku) => {

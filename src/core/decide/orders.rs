@@ -5,9 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     core::{
         command::{Refused, Reply},
-        decide::Draft,
+        decide::{
+            Draft,
+            by_hand::{by_hand, had},
+        },
         ledger::{Cause, Entry, Kind, Stock, book, movements, settled_returns},
         mapping::{Resolved, listed_by, resolve},
+        moves::{When, absent_until},
         order::{Binding, Line, Order},
         posting::{PostState, Step, behind, target},
         record::{Record, Why},
@@ -35,12 +39,14 @@ struct OwnMove {
 pub(super) struct Booking<'a> {
     state: &'a State,
     stocks: BTreeMap<(Sku, LocationId), Stock>,
+    when: When,
     pub(super) entries: Vec<Entry>,
 }
 
 impl<'a> Booking<'a> {
-    pub(super) fn new(state: &'a State) -> Booking<'a> {
-        Booking { state, stocks: BTreeMap::new(), entries: Vec::new() }
+    /// `when` tells when it happened, as far as a count by a person is concerned.
+    pub(super) fn new(state: &'a State, when: When) -> Booking<'a> {
+        Booking { state, stocks: BTreeMap::new(), when, entries: Vec::new() }
     }
 
     /// Books movements of one share, in units of its SKU. Sales happened at the first time, all else at the second.
@@ -61,7 +67,11 @@ impl<'a> Booking<'a> {
             *stock = book(*stock, kind, quantity)?;
             let event_at = if kind == Kind::Sale { sold_at } else { changed_at };
             let (sku, location, cause) = (sku.clone(), location.clone(), cause.clone());
-            self.entries.push(Entry { sku, location, kind, quantity, cause, event_at, after: *stock });
+            let entry = Entry { sku, location, kind, quantity, cause, event_at, after: *stock };
+            let had = had(self.state, &entry, self.when)?;
+            self.entries.push(entry);
+            *stock = had.as_ref().map_or(*stock, |had| had.after);
+            self.entries.extend(had);
         }
         Ok(())
     }
@@ -237,13 +247,16 @@ impl Draft<'_> {
         returns: Returns,
         own: &mut Vec<OwnMove>,
     ) -> Result<Vec<Entry>, Overflow> {
-        let mut booking = Booking::new(self.state);
+        let told_at = order.changed_at().max(order.placed_at);
+        let absent = absent_until(self.state, key, order.placed_at);
+        let when = When { told: told_at, absent, recorded: self.now };
+        let mut booking = Booking::new(self.state, when);
         let told: Vec<(Totals, Vec<(LocationId, Totals)>)> = order
             .lines
             .values()
             .map(|line| Ok((order.totals(line)?, order.places(line).to_vec())))
             .collect::<Result<_, Overflow>>()?;
-        let (placed_at, changed_at) = (order.placed_at, order.changed_at().max(order.placed_at));
+        let (placed_at, changed_at) = (order.placed_at, told_at);
         for ((id, line), (totals, places)) in order.lines.iter_mut().zip(told) {
             let Some(bound) = line.bound.clone() else { continue };
             let home = self.home(policy, line, &bound);
@@ -326,7 +339,9 @@ impl Draft<'_> {
         }
         for new in wanted {
             let old = held.iter().find(|old| same(old, new)).map(|old| old.booked).unwrap_or_default();
-            let moves = if new.baseline && old == Totals::default() {
+            // A count by a person tells by itself what it had of an order, however old that is.
+            let counted = by_hand(self.state, &new.sku, &new.location).is_some();
+            let moves = if new.baseline && !counted && old == Totals::default() {
                 self.baseline(channel, new)?
             } else {
                 movements(old, new.booked, returns)?
@@ -360,7 +375,7 @@ impl Draft<'_> {
 
     /// Returns the movements that undo a share. Of one older than the opening count only what is open was booked.
     fn taken_back(&self, channel: &ChannelId, share: &Share, returns: Returns) -> Result<Moves, Overflow> {
-        if !share.baseline {
+        if !share.baseline || by_hand(self.state, &share.sku, &share.location).is_some() {
             return movements(share.booked, Totals::default(), returns);
         }
         let open = share.booked.open()?;

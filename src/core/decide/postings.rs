@@ -3,7 +3,7 @@
 use crate::{
     core::{
         backoff::{self, digest},
-        circuit::Allowed,
+        circuit::{Allowed, Subject},
         command::{Refused, Reply},
         decide::{Draft, answers::health_of},
         index::{Kind, Work},
@@ -27,7 +27,7 @@ impl Draft<'_> {
             Allowed::None => 0,
         };
         let paused = row.is_some_and(|row| row.pause.is_some());
-        if policies.mode == Mode::Shadow || paused || self.state.initialised.is_none() {
+        if self.state.mode() != Some(Mode::Live) || paused || self.state.initialised.is_none() {
             return Ok(Reply::Postings(Vec::new()));
         }
         let due: Vec<OrderKey> = self
@@ -141,7 +141,7 @@ impl Draft<'_> {
             }
         };
         self.emit(Record::Posting { key: key.clone(), posting });
-        self.judge(channel, &policies, &health);
+        self.judge(channel, &policies, &health, Some(&Subject::Order(key.clone())));
         Ok(Reply::Done)
     }
 

@@ -14,6 +14,7 @@ use crate::{
         ledger::{Cause, Entry, Kind, Stock, book},
         leg,
         mapping::{Resolved, resolve},
+        moves::When,
         order::{Binding, Order},
         recipe::Made,
         record::{Record, Why},
@@ -21,7 +22,7 @@ use crate::{
         writes::Writes,
     },
     model::{
-        ChannelId, Identifiers, LocationId, OrderKey, Overflow, Returns, Sku, Totals,
+        ChannelId, Identifiers, LocationId, OrderKey, Overflow, Returns, Sku, Timestamp, Totals,
         policy::{ChannelPolicy, MappingRow, Part},
     },
 };
@@ -292,7 +293,9 @@ impl Draft<'_> {
         returns: Returns,
         sku: &Sku,
     ) -> Result<Vec<Entry>, Overflow> {
-        let mut booking = crate::core::decide::orders::Booking::new(self.state);
+        // Nothing came back onto a shelf by this, and what left one had done so by the order's last change.
+        let when = When { told: order.changed_at(), absent: Timestamp::ZERO, recorded: self.now };
+        let mut booking = crate::core::decide::orders::Booking::new(self.state, when);
         let whole = order.clone();
         for (id, line) in order.lines.iter_mut().filter(|(id, _)| lines.contains(*id)) {
             let cause = Cause::Order { order: key.clone(), line: id.clone() };

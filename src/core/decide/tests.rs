@@ -5,6 +5,7 @@ mod alerts;
 #[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
 mod assumptions;
 mod blind;
+mod by_hand;
 mod convergence;
 mod counts;
 #[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
@@ -18,6 +19,7 @@ mod made;
 mod missing;
 mod portions;
 mod returns;
+mod suspects;
 mod unread;
 mod whose;
 #[allow(

@@ -71,8 +71,8 @@ fn event(name: &str) -> Event {
         "stale" => Stale { look_at },
         "rejected" => Rejected { reason },
         "deferred" => Deferred { until },
-        "notsent" => NotSent { until },
-        "unknown" => Unknown { look_at },
+        "notsent" => NotSent { until, among: 0 },
+        "unknown" => Unknown { look_at, among: 0 },
         "wanted" => SeenWanted,
         "sent" => SeenSent,
         "other" => SeenOther { look_at },
@@ -110,6 +110,7 @@ fn leg(state: State) -> Leg {
         revision: Revision(3),
         tries: 2,
         since: Timestamp::ZERO,
+        suspect: None,
         cause: Seq(1),
         caused_at: Timestamp::ZERO,
     }
@@ -238,4 +239,43 @@ proptest! {
             leg = after;
         }
     }
+}
+
+#[test]
+fn a_leg_may_go_with_fewer_and_fewer_until_the_channel_has_answered_for_it() {
+    let run = |events: &[Event]| {
+        let mut leg = leg(InFlight(sent(5)));
+        for event in events {
+            leg = step(&leg, event.clone(), NOW).expect("it makes sense");
+        }
+        leg.suspect.map(|suspect| suspect.most)
+    };
+    let failed = |among| Unknown { look_at: LATER, among };
+    let again = || [Fenced, Sending(sent(5))];
+    let [fenced, sending] = again();
+    let rounds = [failed(250), fenced.clone(), sending.clone(), failed(31), fenced.clone(), sending.clone()];
+    assert_eq!(run(&rounds[..1]), Some(31));
+    assert_eq!(run(&rounds), Some(3));
+    let alone = [&rounds[..], &[failed(3)]].concat();
+    assert_eq!(run(&alone), Some(1));
+    let larger = [failed(8), fenced.clone(), sending.clone(), failed(250)];
+    assert_eq!(run(&larger), Some(1), "it never grows by a failure");
+    assert_eq!(run(&[failed(0)]), None, "a restart says nothing of the listing");
+    assert_eq!(run(&[NotSent { until: NOW, among: 0 }]), None, "nor what was not sent because of others");
+    assert_eq!(run(&[NotSent { until: NOW, among: 1 }]), Some(1));
+    let desired = Desired { quantity: Quantity::new(9), revision: Revision(8), cause: Seq(9) };
+    assert_eq!(run(&[&alone[..], &[desired]].concat()), Some(1), "a newer quantity changes nothing of it");
+    assert_eq!(run(&[&alone[..], &[Unread { look_at: LATER }]].concat()), Some(1));
+    for answer in [
+        Applied { look_at: LATER },
+        Event::Accepted { look_at: LATER },
+        Stale { look_at: LATER },
+        Rejected { reason: "no".to_owned() },
+    ] {
+        let answered = [&rounds[..], std::slice::from_ref(&answer)].concat();
+        assert_eq!(run(&answered), None, "{answer:?}");
+    }
+    assert_eq!(run(&[&alone[..], &[SeenWanted]].concat()), None);
+    assert_eq!(run(&[&alone[..], &[SeenSent]].concat()), None);
+    assert_eq!(run(&[&rounds[..], &[Deferred { until: NOW }]].concat()), Some(3), "throttled: not tried");
 }

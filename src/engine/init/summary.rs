@@ -42,7 +42,8 @@ pub(super) fn tell(state: &State, preview: &mut InitPreview) {
         for listing in &row.listings {
             let policy = policies.channels.get(&listing.channel);
             if let (Some(policy), Some(channel)) = (policy, channels.get_mut(&listing.channel)) {
-                let known = matches!(state.sellable(sku, &policy.locations, |_| Quantity::ZERO), Ok(Some(_)));
+                let known =
+                    matches!(state.sellable(sku, row, &policy.locations, |_| Quantity::ZERO), Ok(Some(_)));
                 add(channel, policy, sku, known, listing);
             }
         }

@@ -57,7 +57,11 @@ async fn stir(world: &World, n: u64) {
     let push = Command::Push { channel: channel("main"), delivery, orders, fetch, look: vec![] };
     world.ledger.submit(push).await.expect("taken");
     if n.is_multiple_of(7) {
-        world.ledger.submit(Command::Take { channel: channel("main"), limit: 2 }).await.expect("taken");
+        world
+            .ledger
+            .submit(Command::Take { channel: channel("main"), limit: 2, apart: 4 })
+            .await
+            .expect("taken");
     }
     if let Some(id) = world.read(|state| state.quarantine.keys().next().copied()).await
         && n.is_multiple_of(5)

@@ -88,3 +88,24 @@ async fn a_look_that_takes_its_time_delays_no_lower_and_is_one_at_a_time() {
     gate.add_permits(8);
     until("the next look is begun", || looked() >= 2).await;
 }
+
+#[tokio::test]
+async fn a_listing_that_makes_its_look_fail_does_not_blind_the_others() {
+    let world = start(opened(), 64).await;
+    let shop = &world.lists["main"];
+    *shop.written.lock().expect("unpoisoned") = Some(Vec::new());
+    *shop.looks.lock().expect("unpoisoned") = Some(Arc::new(Semaphore::new(100)));
+    *shop.blind.lock().expect("unpoisoned") = vec!["11"];
+    let (lane, hint) = lane(&world);
+    let hints = [named(&world, "11").await, named(&world, "12").await];
+    for named in hints {
+        hint.send(named).await.expect("it listens");
+    }
+    tokio::spawn(lane.run(world.stop.clone()));
+    let alone = || {
+        let looks = shop.looks_at.lock().expect("unpoisoned").clone();
+        looks.iter().any(|items| items == &["12"]) && looks.iter().any(|items| items == &["11"])
+    };
+    until("each is looked at by itself", alone).await;
+    until("the other is taken", || shop.looked.load(Ordering::SeqCst) >= 1).await;
+}

@@ -136,7 +136,7 @@ async fn listings_that_share_a_sku_are_counted_once() {
 async fn nothing_is_written_and_nothing_booked_before_the_opening() {
     let world = world().await;
     preview(&world, "erp").await;
-    let take = || Command::Take { channel: channel("main"), limit: 10 };
+    let take = || Command::Take { channel: channel("main"), limit: 10, apart: 4 };
     let Ok(Reply::Work { puts, .. }) = world.ledger.submit(take()).await else { panic!("no work") };
     assert_eq!(puts, []);
     world.ledger.submit(Command::Tick).await.expect("judged");

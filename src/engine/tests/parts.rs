@@ -61,6 +61,7 @@ fn count(lines: Vec<CountLine>) -> Command {
         lines,
         opening: false,
         absent: Vec::new(),
+        set: Default::default(),
     })
 }
 
@@ -229,7 +230,7 @@ async fn a_record_that_does_not_fit_the_journal_is_an_error_to_its_caller_and_le
     };
     let items = |range: std::ops::Range<usize>| {
         let items = range.map(|n| item(&[(IdKind::Sku, code(n).as_str())], None)).collect();
-        Command::Catalogue { channel: channel("erp"), read_at: Timestamp::ZERO, items }
+        Command::Catalogue { channel: channel("erp"), read_at: Timestamp::ZERO, items, unread: vec![] }
     };
     ledger.submit(Command::Configure(Box::new(policies()))).await.expect("configured");
     store.limit(20_000);
@@ -269,6 +270,7 @@ fn a_store_on_disk_reads_back_all_that_is_durable_and_not_only_what_sled_has() {
                 channel: channel("erp"),
                 read_at: Timestamp::ZERO,
                 items: vec![item(&[(IdKind::Sku, code(n).as_str())], None)],
+                unread: vec![],
             },
         };
         let (envelope, _) = decide(&mut state, command, Timestamp::ZERO);

@@ -53,6 +53,8 @@ async fn a_checkpoint_is_due_by_the_age_of_the_newest_one_whenever_the_daemon_wa
             store: dir.path().to_owned(),
             every: hours(6),
             again: hours(again),
+            archive: std::path::PathBuf::from("unused"),
+            keep: None,
         };
         tokio::spawn(checkpoints.run(world.stop.clone()));
         if due {

@@ -38,8 +38,8 @@ use crate::{
         wake::Wakes,
     },
     model::{
-        Abilities, CatalogueItem, CountLine, Identifiers, LocationId, OrderId, OrderSnapshot, Timestamp,
-        Totals,
+        Abilities, CatalogueItem, CountLine, IdKind, Identifiers, LocationId, OrderId, OrderSnapshot,
+        Timestamp, Totals,
     },
     telemetry::Metrics,
     web::{
@@ -72,6 +72,10 @@ pub(super) struct Listed {
     pub written: Mutex<Option<Vec<Put>>>,
     /// Each look takes a permit and says nothing, once looks are taken at all.
     pub looks: Mutex<Option<Arc<Semaphore>>>,
+    /// Looks that hold one of these fail, and the others are taken.
+    pub blind: Mutex<Vec<&'static str>>,
+    /// What each look held, once looks are taken at all.
+    pub looks_at: Mutex<Vec<Vec<String>>>,
     /// How many looks were begun.
     pub looked: AtomicUsize,
     pub fault: Mutex<Option<Fault>>,
@@ -99,6 +103,13 @@ impl Connector for Listed {
     }
 
     async fn read_back(&self, listings: &[Identifiers]) -> Result<Vec<Observed>, Fault> {
+        let item = |ids: &Identifiers| ids.get(IdKind::InventoryItem).unwrap_or_default().to_owned();
+        let items: Vec<String> = listings.iter().map(item).collect();
+        self.looks_at.lock().expect("unpoisoned").push(items.clone());
+        let blind = self.blind.lock().expect("unpoisoned").clone();
+        if items.iter().any(|item| blind.contains(&item.as_str())) {
+            return Err(Fault::Server { status: 500, detail: "no reason given".to_owned() });
+        }
         let gate = self.looks.lock().expect("unpoisoned").clone();
         let Some(gate) = gate else { return Err(Fault::NotOffered("read_back")) };
         self.looked.fetch_add(1, Ordering::SeqCst);
@@ -130,7 +141,7 @@ impl Connector for Listed {
         let at: usize = after.map_or(0, |cursor| cursor.0.parse().expect("our own"));
         let pages = self.pages.lock().expect("unpoisoned");
         let next = (at + 1 < pages.len()).then(|| Cursor((at + 1).to_string()));
-        Ok(CataloguePage { items: pages.get(at).cloned().unwrap_or_default(), next })
+        Ok(CataloguePage { items: pages.get(at).cloned().unwrap_or_default(), unread: vec![], next })
     }
 
     fn receive(&self, _: &Push) -> Result<Received, Refusal> {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use super::{BadFault, FaultSpec, System, Target};
+use super::{BadFault, FaultSpec, Poison, System, Target};
 use crate::sandbox::options::Span;
 
 pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
@@ -23,6 +23,16 @@ pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
         _ => {}
     }
     let (on, kind) = target(name);
+    if let Some((poison, _)) = Poison::ALL.into_iter().find(|(_, name)| *name == kind) {
+        if poison == Poison::Reads && on == Target::One(System::Erp) {
+            return Err(bad("reads are poisoned on `shopify-` and `amazon-`"));
+        }
+        if value.is_empty() {
+            return Err(bad("name the SKU, by the merchant's own code, or `off`"));
+        }
+        let sku = (value != "off").then(|| value.to_owned());
+        return Ok(FaultSpec::Poison { on, kind: poison, sku });
+    }
     match kind {
         "outage" => {
             let (lasts, after) = outage(value).map_err(bad)?;
@@ -38,7 +48,8 @@ pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
         }
         _ => {
             Err(bad("the faults are outage, errors, lost-answers, throttled, latency (each may start with \
-                      `shopify-`, `amazon-` or `erp-`), rival (`shopify-`, `amazon-`), webhooks-dropped, \
+                      `shopify-`, `amazon-` or `erp-`), poison, poison-refused, poison-hangs, poison-reads (the \
+                      same, with a SKU), rival (`shopify-`, `amazon-`), webhooks-dropped, \
                       webhooks-duplicated, webhooks-reordered"))
         }
     }
@@ -135,6 +146,9 @@ impl Display for FaultSpec {
             FaultSpec::WebhooksDropped { share } => write!(f, "webhooks-dropped={}%", share * 100.0),
             FaultSpec::WebhooksDuplicated { share } => write!(f, "webhooks-duplicated={}%", share * 100.0),
             FaultSpec::WebhooksReordered { share } => write!(f, "webhooks-reordered={}%", share * 100.0),
+            FaultSpec::Poison { on, kind, sku } => {
+                write!(f, "{on}{}={}", kind.name(), sku.as_deref().unwrap_or("off"))
+            }
             FaultSpec::Rival { on, every: Some(every) } => write!(f, "{on}rival={}ms", every.as_millis()),
             FaultSpec::Rival { on, every: None } => write!(f, "{on}rival=off"),
             FaultSpec::None => f.write_str("none"),

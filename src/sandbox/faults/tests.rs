@@ -27,6 +27,11 @@ fn faults_are_read_from_their_text() {
     check("webhooks-duplicated=10%", FaultSpec::WebhooksDuplicated { share: 0.1 });
     check("webhooks-reordered=20%", FaultSpec::WebhooksReordered { share: 0.2 });
     check("rival=2s", FaultSpec::Rival { on: Target::All, every: Some(seconds(2)) });
+    let poison = |on, kind, sku: Option<&str>| FaultSpec::Poison { on, kind, sku: sku.map(str::to_owned) };
+    check("poison=TSHIRT/BL=M", poison(Target::All, Poison::Fails, Some("TSHIRT/BL=M")));
+    check("amazon-poison-hangs=A B", poison(AMAZON, Poison::Hangs, Some("A B")));
+    check("shopify-poison-refused=off", poison(Target::One(System::Shopify), Poison::Refused, None));
+    check("poison-reads=A", poison(Target::All, Poison::Reads, Some("A")));
     check("none", FaultSpec::None);
 }
 
@@ -35,6 +40,8 @@ fn texts_that_are_no_fault_say_why() {
     check_bad("amazon", "must be `name=value`");
     check_bad("amazon-lies=5%", "the faults are");
     check_bad("erp-rival=2s", "the faults are");
+    check_bad("poison=", "name the SKU");
+    check_bad("erp-poison-reads=A", "`shopify-` and `amazon-`");
     check_bad("shopify-errors=5", "a percentage such as `5%`");
     check_bad("shopify-errors=101%", "a percentage such as `5%`");
     check_bad("amazon-outage=20", "`250ms`, `20s` or `2m`");
@@ -84,4 +91,20 @@ fn latency_stays_within_its_range() {
     let delays: Vec<Duration> = (0..200).map(|_| faults.fate(System::Erp, 0).delay).collect();
     assert!(delays.iter().all(|d| (50..=200).contains(&d.as_millis())));
     assert!(delays.iter().any(|d| *d != delays[0]));
+}
+
+#[test]
+fn poisons_add_up_and_are_taken_back_by_their_kind() {
+    let of = |faults: &Faults, system| {
+        let all = faults.poisons(system).map(|(kind, sku)| format!("{kind:?} {sku}"));
+        all.collect::<Vec<_>>().join(", ")
+    };
+    let specs = ["poison=A", "shopify-poison=B", "poison=A", "amazon-poison-refused=A"];
+    let mut faults = faults(&specs);
+    assert_eq!(of(&faults, System::Shopify), "Fails A, Fails B");
+    assert_eq!(of(&faults, System::Amazon), "Fails A, Refused A");
+    faults.apply(&FaultSpec::parse("poison=off").expect("a fault"), 0);
+    assert_eq!((of(&faults, System::Shopify), of(&faults, System::Amazon)), ("".into(), "Refused A".into()));
+    faults.apply(&FaultSpec::None, 0);
+    assert_eq!(of(&faults, System::Amazon), "");
 }

@@ -144,6 +144,16 @@ impl SimDisk {
         inner.inodes[inode] = Inode { durable: content.clone(), current: content, unsynced: Vec::new() };
     }
 
+    /// Returns another disk that holds what a program would read on this one, all of it durable.
+    pub fn clone_content(&self) -> SimDisk {
+        let (copy, inner) = (SimDisk::new(), self.lock());
+        copy.lock().dirs = inner.dirs.clone();
+        for (path, inode) in &inner.names {
+            copy.tamper(path, inner.inodes[*inode].current.clone());
+        }
+        copy
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

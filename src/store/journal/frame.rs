@@ -89,6 +89,8 @@ pub enum Flaw {
     Checksum,
     Sequence,
     Chain,
+    /// A compressed block of an archived segment.
+    Block,
 }
 
 impl fmt::Display for Flaw {
@@ -100,6 +102,7 @@ impl fmt::Display for Flaw {
             Flaw::Length => "the length of the record does not fit its group",
             Flaw::Checksum => "the checksum of the record is wrong",
             Flaw::Sequence => "the number of the record is not the next one",
+            Flaw::Block => "a compressed block is not what was written",
             Flaw::Chain => "the hash does not continue the chain",
         })
     }

@@ -1,5 +1,6 @@
 //! The journal against a disk that tears, forgets, fills up and fails.
 
+mod archive;
 mod crashes;
 
 use std::io::ErrorKind;
@@ -8,6 +9,7 @@ use super::*;
 use crate::store::disk::sim::SimDisk;
 
 const DIR: &str = "/store/journal";
+const ARCHIVE: &str = "/store/archive";
 const SMALL: Options = Options { segment_bytes: 900, payload_max: 2000, group_max: 16 << 20 };
 
 fn shared(disk: &SimDisk) -> Arc<dyn Disk> {
@@ -15,7 +17,7 @@ fn shared(disk: &SimDisk) -> Arc<dyn Disk> {
 }
 
 fn try_open(disk: &SimDisk) -> Result<(Journal, Recovered), Error> {
-    Journal::open(shared(disk), Path::new(DIR), SMALL)
+    Journal::open(shared(disk), Path::new(DIR), Path::new(ARCHIVE), SMALL)
 }
 
 fn open(disk: &SimDisk) -> Journal {
@@ -27,7 +29,7 @@ fn read_all(journal: &Journal) -> Result<Vec<Vec<u8>>, Error> {
 }
 
 fn check_offline(disk: &SimDisk) -> Result<Report, Error> {
-    verify(&shared(disk), Path::new(DIR), &mut |_| {})
+    verify(&shared(disk), Path::new(DIR), Some(Path::new(ARCHIVE)), &mut |_| {})
 }
 
 /// A payload of `len` bytes that no other record has.
@@ -62,14 +64,14 @@ fn flip(disk: &SimDisk, file: &Path, bit: usize) {
 fn records_come_back_in_order_over_segments_and_restarts() {
     let disk = SimDisk::new();
     let (mut journal, recovered) = try_open(&disk).unwrap();
-    assert_eq!(recovered, Recovered { first_seq: 1, head: Head::START, cut: None });
+    assert_eq!(recovered, Recovered { first_seq: 1, head: Head::START, cut: None, archive: None });
     let mut all = fill(&mut journal, &[1, 3, 2, 5, 1, 4]);
     assert_eq!(read_all(&journal).unwrap(), all);
     let head = journal.close().unwrap();
     assert!(files(&disk).len() > 2, "the test must rotate");
 
     let (mut journal, recovered) = try_open(&disk).unwrap();
-    assert_eq!(recovered, Recovered { first_seq: 1, head, cut: None });
+    assert_eq!(recovered, Recovered { first_seq: 1, head, cut: None, archive: None });
     assert_eq!(recovered.next_seq(), 17);
     assert_eq!(journal.append(&[b"next", b"last"]).unwrap(), 17..=18);
     assert_eq!(journal.head(), head, "what is not synced does not count");
@@ -376,7 +378,10 @@ fn verify_reports_what_is_there_and_an_unfinished_tail() {
     let mut journal = open(&disk);
     let all = fill(&mut journal, &[2, 4, 4, 4]);
     let mut seen = Vec::new();
-    let report = verify(&shared(&disk), Path::new(DIR), &mut |record| seen.push(record.payload)).unwrap();
+    let report = verify(&shared(&disk), Path::new(DIR), Some(Path::new(ARCHIVE)), &mut |record| {
+        seen.push(record.payload)
+    })
+    .unwrap();
     assert_eq!(seen, all);
     assert_eq!(report.head, journal.head());
     assert_eq!((report.records, report.first_seq, report.segments), (14, 1, files(&disk).len()));
@@ -424,7 +429,7 @@ fn a_newer_format_is_refused_by_name() {
 #[test]
 fn after_an_io_error_nothing_is_accepted_until_a_restart() {
     // Operations of append and sync: write of the group, sync, write of the note.
-    for (operation, kind) in [(0, ErrorKind::StorageFull), (1, ErrorKind::Other), (2, ErrorKind::Other)] {
+    for (operation, kind) in [(0, ErrorKind::Other), (1, ErrorKind::Other), (2, ErrorKind::Other)] {
         let disk = SimDisk::new();
         let mut journal = open(&disk);
         let all = fill(&mut journal, &[2]);
@@ -445,20 +450,74 @@ fn after_an_io_error_nothing_is_accepted_until_a_restart() {
 }
 
 #[test]
-fn a_full_disk_stops_the_journal_and_room_brings_it_back() {
+fn a_full_disk_takes_nothing_and_room_lets_the_same_journal_go_on() {
+    for kind in [ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem] {
+        let disk = SimDisk::new();
+        let mut journal = open(&disk);
+        let mut all = fill(&mut journal, &[1, 1]);
+        let size = disk.content(&files(&disk)[0]).unwrap().len();
+        for _ in 0..3 {
+            if kind == ErrorKind::StorageFull {
+                disk.set_capacity(size + 40);
+            } else {
+                disk.fail_after(0, kind);
+            }
+            let error = journal.append(&[payload(9, 300)]).unwrap_err();
+            assert!(matches!(&error, Error::NoRoom(fault) if fault.source.kind() == kind), "{error}");
+            assert_eq!(journal.head().seq, 2);
+            assert_eq!(read_all(&journal).unwrap(), all, "what is durable stays readable");
+            // A process that dies now has lost nothing, and has nothing that was not acknowledged.
+            let (copy, _) =
+                Journal::open(shared(&disk.clone_content()), Path::new(DIR), Path::new(ARCHIVE), SMALL)
+                    .unwrap();
+            assert_eq!(read_all(&copy).unwrap(), all);
+            disk.heal();
+        }
+        assert_eq!(journal.append(&[b"on"]).unwrap(), 3..=3, "{kind}");
+        journal.sync().unwrap();
+        all.push(b"on".to_vec());
+        drop(journal);
+        let (journal, recovered) = try_open(&disk).unwrap();
+        assert_eq!((read_all(&journal).unwrap(), recovered.cut), (all, None));
+    }
+}
+
+/// The kernel may have dropped what it could not write, whatever the reason was.
+#[test]
+fn a_sync_that_fails_for_want_of_room_is_still_the_end() {
     let disk = SimDisk::new();
     let mut journal = open(&disk);
-    let all = fill(&mut journal, &[1, 1]);
-    disk.set_capacity(disk.content(&files(&disk)[0]).unwrap().len() + 40);
-    let error = journal.append(&[payload(9, 300)]).unwrap_err();
-    let Error::Poisoned(first) = &error else { panic!("{error}") };
-    assert!(matches!(first.as_ref(), Error::Disk(fault) if fault.is_full()), "{first}");
-    drop(journal);
-    disk.heal();
-    let (mut journal, recovered) = try_open(&disk).unwrap();
-    assert!(recovered.cut.is_some());
-    assert_eq!(read_all(&journal).unwrap(), all);
-    assert_eq!(journal.append(&[b"on"]).unwrap(), 3..=3);
+    journal.append(&[b"x"]).unwrap();
+    disk.fail_after(0, ErrorKind::StorageFull);
+    assert!(matches!(journal.sync(), Err(Error::Poisoned(_))));
+    assert!(matches!(journal.append(&[b"y"]), Err(Error::Poisoned(_))));
+}
+
+/// At every step of beginning a new segment the disk may be full.
+#[test]
+fn a_new_segment_for_which_there_is_no_room_is_begun_later() {
+    let mut waited = 0;
+    for operation in 0..12 {
+        let disk = SimDisk::new();
+        let mut journal = open(&disk);
+        let mut all = fill(&mut journal, &[3, 3, 3]);
+        disk.fail_after(operation, ErrorKind::StorageFull);
+        let big = payload(7, 700);
+        match journal.append(std::slice::from_ref(&big)) {
+            Err(Error::NoRoom(_)) => {
+                waited += 1;
+                journal.append(std::slice::from_ref(&big)).expect("there is room again");
+            }
+            Err(Error::Poisoned(_)) => continue,
+            appended => drop(appended.unwrap()),
+        }
+        disk.heal();
+        journal.sync().unwrap();
+        all.push(big);
+        drop(journal);
+        assert_eq!(read_all(&open(&disk)).unwrap(), all, "operation {operation}");
+    }
+    assert!(waited >= 3, "the new file and the group: {waited}");
 }
 
 /// Linux forgets pages that it could not write: they can still be read, and the next sync succeeds without

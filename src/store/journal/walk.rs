@@ -9,7 +9,7 @@ use super::frame::{
 };
 use super::segment::Segment;
 use super::{Error, Record, TornTail};
-use crate::store::disk::{Disk, Named, Open};
+use crate::store::disk::{Disk, Named};
 use crate::store::window::Window;
 
 /// No journal gets as far. Numbers below it have a zero byte, which text has not.
@@ -67,7 +67,7 @@ pub(super) struct Bad {
 
 impl Walk {
     pub(super) fn new(disk: &Arc<dyn Disk>, segment: &Segment) -> Result<Walk, Error> {
-        let file = disk.open(&segment.path, Open::Read).named("open", &segment.path)?;
+        let file = segment.open(disk)?;
         let window = Window::new(file).named("read", &segment.path)?;
         let at = SEGMENT_HEADER as u64;
         let head = segment.start();

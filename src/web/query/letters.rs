@@ -17,8 +17,32 @@ use crate::{
     },
 };
 
-/// Returns at most `limit` of them: held counts and quarantined messages first, because they are few.
-pub(in crate::web) fn letters(state: &State, limit: usize) -> DeadLetters {
+/// Which dead letters are meant.
+#[derive(Debug, Clone, Default)]
+pub(in crate::web) struct Wanted {
+    pub(in crate::web) channel: Option<ChannelId>,
+    /// A part of the reason, in lower case.
+    pub(in crate::web) reason: Option<String>,
+    /// Not the held counts: each of them is judged by itself.
+    pub(in crate::web) but_counts: bool,
+}
+
+impl Wanted {
+    pub(in crate::web) fn new(channel: Option<ChannelId>, reason: Option<&str>) -> Wanted {
+        Wanted { channel, reason: reason.map(str::to_lowercase), but_counts: false }
+    }
+
+    fn fits(&self, letter: &DeadLetter) -> bool {
+        let of_channel = self.channel.as_ref().is_none_or(|channel| letter.channel == *channel);
+        let reason = || letter.reason.to_lowercase();
+        of_channel
+            && self.reason.as_ref().is_none_or(|part| reason().contains(part))
+            && !(self.but_counts && matches!(letter.id, LetterId::Count(_)))
+    }
+}
+
+/// Returns at most `limit` of those that are meant: held counts and quarantined messages first, because they are few.
+pub(in crate::web) fn letters(state: &State, wanted: &Wanted, limit: usize) -> DeadLetters {
     let channels = || state.policies().into_iter().flat_map(|policies| policies.channels.keys());
     let held = state.held.iter().map(|(id, held)| count(*id, held));
     let quarantined = state.quarantine.iter().map(|(id, item)| message(*id, item));
@@ -28,7 +52,7 @@ pub(in crate::web) fn letters(state: &State, limit: usize) -> DeadLetters {
     let postings = channels().flat_map(|channel| {
         orders(state, Kind::PostParked, channel).filter_map(move |key| posting(state, channel, key))
     });
-    let all = held.chain(quarantined).chain(legs).chain(postings);
+    let all = held.chain(quarantined).chain(legs).chain(postings).filter(|letter| wanted.fits(letter));
     let mut letters: Vec<DeadLetter> = all.take(limit.saturating_add(1)).collect();
     let more = letters.len() > limit;
     letters.truncate(limit);
@@ -54,8 +78,18 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
     }
 }
 
+/// Returns a command that can be given to a shell.
+fn command(verb: &str, id: &LetterId) -> String {
+    let id = id.to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_:./@%+=,-".contains(c);
+    let quoted = if id.chars().all(plain) { id } else { format!("'{}'", id.replace('\'', r"'\''")) };
+    format!("evenkeel dead-letters {verb} {quoted}")
+}
+
 fn count(id: Seq, held: &HeldCount) -> DeadLetter {
     DeadLetter {
+        tries: 0,
+        command: command("retry", &LetterId::Count(id)),
         id: LetterId::Count(id),
         kind: "count".to_owned(),
         channel: held.counter.clone(),
@@ -73,9 +107,11 @@ fn message(id: Seq, item: &Quarantined) -> DeadLetter {
         None => item.topic.clone(),
     };
     DeadLetter {
+        tries: 0,
+        command: command("discard", &LetterId::Quarantine(id)),
         id: LetterId::Quarantine(id),
         kind: "quarantine".to_owned(),
-        channel: item.channel.clone(),
+        channel: item.channel.clone().into(),
         subject,
         reason: format!("{}; its body lies in quarantine/{}", item.why, item.sha256),
         since: item.at.into(),
@@ -86,13 +122,17 @@ fn message(id: Seq, item: &Quarantined) -> DeadLetter {
 
 fn leg_letter(state: &State, listing: &ListingRef) -> Option<DeadLetter> {
     let held = state.listing(listing)?;
-    let leg::State::Parked { reason, at } = &held.leg.as_ref()?.state else { return None };
+    let leg = held.leg.as_ref()?;
+    let leg::State::Parked { reason, at } = &leg.state else { return None };
     let (channel, sku): (ChannelId, Sku) = (held.channel.clone(), listing.sku.clone());
+    let id = LetterId::Leg { channel: channel.clone(), sku, n: listing.at };
     Some(DeadLetter {
-        subject: sku.to_string(),
-        id: LetterId::Leg { channel: channel.clone(), sku, n: listing.at },
+        tries: leg.tries,
+        command: command("retry", &id),
+        subject: listing.sku.to_string(),
+        id,
         kind: "leg".to_owned(),
-        channel,
+        channel: channel.into(),
         reason: reason.clone(),
         since: (*at).into(),
         retry: "writes the quantity again".to_owned(),
@@ -103,14 +143,34 @@ fn leg_letter(state: &State, listing: &ListingRef) -> Option<DeadLetter> {
 fn posting(state: &State, channel: &ChannelId, key: &OrderKey) -> Option<DeadLetter> {
     let posting = state.orders.get(key)?.posting(channel)?;
     let Step::Parked { reason } = &posting.step else { return None };
+    let id = LetterId::Posting { channel: channel.clone(), order: key.clone() };
     Some(DeadLetter {
-        id: LetterId::Posting { channel: channel.clone(), order: key.clone() },
+        tries: posting.tries,
+        command: command("retry", &id),
+        id,
         kind: "posting".to_owned(),
-        channel: channel.clone(),
+        channel: channel.clone().into(),
         subject: key.to_string(),
         reason: reason.clone(),
         since: posting.since.into(),
         retry: "looks up what the ERP holds and posts what is missing".to_owned(),
         discard: "leaves the ERP as it is until the order changes".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_helps_can_be_given_to_a_shell() {
+        let check = |sku: &str, want: &str| {
+            let (channel, sku) = ("main".parse().expect("a name"), sku.parse().expect("a SKU"));
+            let command = command("retry", &LetterId::Leg { channel, sku, n: 0 });
+            assert_eq!(command, format!("evenkeel dead-letters retry {want}"));
+        };
+        check("TSHIRT/BL-M", "leg:main:TSHIRT/BL-M:0");
+        check("A B", "'leg:main:A B:0'");
+        check("12' $x", r"'leg:main:12'\'' $x:0'");
+    }
 }

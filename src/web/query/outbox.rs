@@ -80,7 +80,7 @@ fn why_posting(
     now: Timestamp,
 ) -> Option<String> {
     let row = state.channels.get(channel);
-    let gate = if state.policies().is_some_and(|policies| policies.mode == Mode::Shadow) {
+    let gate = if state.mode() == Some(Mode::Shadow) {
         Some("shadow mode posts nothing".to_owned())
     } else if let Some(pause) = row.and_then(|row| row.pause) {
         let name = match pause {

@@ -118,7 +118,9 @@ fn summary(state: &State, vitals: &Vitals, mut tallies: Tallies) -> Result<Statu
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance: policies.instance.to_string(),
-        mode: policies.mode,
+        mode: state.mode().unwrap_or(policies.mode),
+        refuses: vitals.refuses.clone(),
+        restored_at: state.restored.map(Into::into),
         now: vitals.now.into(),
         uptime_ms: i64::try_from(vitals.uptime.as_millis()).unwrap_or(i64::MAX),
         seq: vitals.seq,
@@ -175,8 +177,8 @@ fn channel(
 
 fn circuit(circuit: &Circuit) -> CircuitView {
     match circuit {
-        Circuit::Closed { failures } => CircuitView::Closed { failures: *failures },
-        Circuit::Open { until, unauthorized } => {
+        Circuit::Closed { failures, .. } => CircuitView::Closed { failures: *failures },
+        Circuit::Open { until, unauthorized, .. } => {
             CircuitView::Open { until: (*until).into(), unauthorized: unauthorized.clone() }
         }
     }

@@ -5,7 +5,7 @@ use super::world::{OPENED, Served, channel, configured, count, opened, order, ru
 use crate::{
     core::{Command, Reply, State, state::Quarantined},
     model::{DeliveryId, Outcome, Policies, Quantity, Returns::Quarantine, Seq, Timestamp, Totals},
-    web::view::{DeadLetters, Mapping, OrderView, Outbox, Returns, SkuView, Status},
+    web::view::{DeadLetters, LettersDone, Mapping, OrderView, Outbox, Returns, SkuView, Status},
 };
 
 fn push(state: &mut State, id: &str, code: &str, units: i64) {
@@ -26,7 +26,7 @@ fn fed(state: &mut State) {
 
 /// Lets a channel refuse its next write.
 fn refuse(state: &mut State, name: &str) {
-    let take = Command::Take { channel: channel(name), limit: 10 };
+    let take = Command::Take { channel: channel(name), limit: 10, apart: 4 };
     let Reply::Work { puts, .. } = run(state, take) else { panic!("no work") };
     assert!(!puts.is_empty(), "nothing to write");
     let refused = || Outcome::Rejected { reason: "no such item".to_owned() };
@@ -77,7 +77,7 @@ async fn a_sku_is_found_by_its_encoded_name_with_balances_listings_and_entries()
     let place = &view.stock[0];
     let balances = [place.on_hand, place.committed, place.reserved, place.available].map(|q| q.units());
     assert_eq!(balances, [10, 2, 0, 8]);
-    assert_eq!(place.opened.as_ref().map(|opened| opened.counter.clone()), Some(channel("erp")));
+    assert_eq!(place.opened.as_ref().map(|opened| opened.counter.clone()), Some(channel("erp").into()));
     let listing = view.listings.iter().find(|l| l.channel.as_str() == "main").expect("it is listed");
     assert_eq!(listing.ids["inventory_item"], "11");
     assert_eq!((listing.state.as_deref(), listing.desired.map(|q| q.units())), (Some("parked"), Some(8)));
@@ -173,6 +173,41 @@ async fn dead_letters_are_listed_retried_and_discarded_by_their_id() {
     served.refused(Method::POST, "/v1/dead-letters/letter:1/retry", "", 400, "`letter:1`").await;
     // The right listing on the wrong channel is none.
     served.refused(Method::POST, "/v1/dead-letters/leg:us:MUG:1/discard", "", 404, "leg:us:MUG:1").await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_dealt_with_by_channel_and_reason_and_tried_out_first() {
+    let mut state = opened();
+    fed(&mut state);
+    refuse(&mut state, "main");
+    run(&mut state, count(&[("TSHIRT/BL", 0), ("MUG", 0)], false));
+    let served = serve(state, |_| {}).await;
+    let all: DeadLetters = read(&served, "/v1/dead-letters").await;
+    let of_main: DeadLetters = read(&served, "/v1/dead-letters?channel=main&reason=NO%20SUCH").await;
+    assert_eq!((all.letters.len(), of_main.letters.len()), (2, 1));
+    let letter = &of_main.letters[0];
+    let told = (letter.tries, letter.command.as_str());
+    assert_eq!(told, (1, "evenkeel dead-letters retry leg:main:TSHIRT/BL:1"));
+    let bulk = async |verb: &str, body: &str| -> LettersDone {
+        let told = served.post(&format!("/v1/dead-letters/{verb}"), body).await;
+        serde_json::from_value(told).expect("the shape of the view")
+    };
+    let nothing = bulk("discard", r#"{"reason": "something else"}"#).await;
+    assert_eq!(nothing.letters, []);
+    let tried = bulk("retry", r#"{"all": true, "dry_run": true}"#).await;
+    assert_eq!((tried.letters, tried.more), (of_main.letters.clone(), false));
+    let left: DeadLetters = read(&served, "/v1/dead-letters").await;
+    assert_eq!(left, all, "a dry run does nothing");
+    let done = bulk("retry", r#"{"channel": "main"}"#).await;
+    assert_eq!(done.letters, of_main.letters);
+    let left: DeadLetters = read(&served, "/v1/dead-letters").await;
+    let kinds: Vec<&str> = left.letters.iter().map(|letter| letter.kind.as_str()).collect();
+    assert_eq!(kinds, ["count"], "a held count is judged by itself");
+    for body in ["{}", r#"{"all": true, "channel": "main"}"#] {
+        served.refused(Method::POST, "/v1/dead-letters/retry", body, 400, "name a channel").await;
+    }
+    let nowhere = r#"{"channel": "nowhere"}"#;
+    served.refused(Method::POST, "/v1/dead-letters/discard", nowhere, 404, "`nowhere`").await;
 }
 
 #[tokio::test]
@@ -345,7 +380,10 @@ async fn many_skus_are_counted_in_portions() {
     let items =
         (0..11_000).map(|n| super::world::item(&[(crate::model::IdKind::Sku, &format!("S{n:05}"))], None));
     let read_at = Timestamp::from_millis(OPENED);
-    run(&mut state, Command::Catalogue { channel: channel("erp"), read_at, items: items.collect() });
+    run(
+        &mut state,
+        Command::Catalogue { channel: channel("erp"), read_at, items: items.collect(), unread: vec![] },
+    );
     assert!(state.seq > Seq(1));
     let served = serve(state, |_| {}).await;
     let status: Status = read(&served, "/v1/status").await;

@@ -21,7 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     connectors::{CataloguePage, Push},
-    core::{Command, Reply, State, command::Count, decide, state::Quarantined},
+    core::{
+        Command, Reply, State,
+        command::{ByHand, Count, Tally},
+        decide,
+        state::Quarantined,
+    },
     model::{
         Abilities, CatalogueItem, ChannelId, CountLine, DeliveryId, FulfilledBy, IdKind, Identifiers,
         Instance, Levels, LineId, LineSnapshot, LocationId, Measure, Mode, OrderId, OrderSnapshot, Policies,
@@ -33,7 +38,7 @@ use crate::{
     },
     telemetry::Metrics,
     web::{
-        Desk, Door, Failure, Open, Options, Read, Taken, Vitals, Web,
+        Counting, Desk, Door, Failure, Open, Options, Read, Taken, Vitals, Web,
         view::{InitDone, InitPreview},
     },
 };
@@ -78,6 +83,7 @@ impl Desk for FakeDesk {
             seq: self.state.lock().expect("unpoisoned").seq,
             beat: 0,
             queued: 3,
+            refuses: None,
         }
     }
 
@@ -117,6 +123,31 @@ impl Desk for FakeDesk {
     async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure> {
         let what = format!("taken over from {from} already");
         Err(Failure::Conflict { what, next: "go on".to_owned() })
+    }
+
+    async fn try_count(&self, asked: Counting) -> Result<Tally, Failure> {
+        let now = self.vitals().now;
+        let mut state = self.state.lock().expect("unpoisoned").clone();
+        let reply = decide(&mut state, Command::CountByHand(asked.count), now).1?;
+        let Reply::CountedByHand(tally) = reply else { panic!("not counted: {reply:?}") };
+        Ok(tally)
+    }
+
+    async fn count(&self, asked: Counting) -> Result<Option<Tally>, Failure> {
+        let mut command = Command::CountByHand(asked.count);
+        if let Some(request) = asked.request {
+            command = Command::Once { request, command: command.into() };
+        }
+        let Reply::CountedByHand(tally) = self.submit(command).await? else { return Ok(None) };
+        Ok(Some(tally))
+    }
+
+    async fn preview_counted(&self, _: ByHand) -> Result<InitPreview, Failure> {
+        Err(Failure::Channel { channel: channel("main"), why: "no answer".to_owned() })
+    }
+
+    async fn initialise_counted(&self, _: ByHand) -> Result<InitDone, Failure> {
+        Err(Failure::Conflict { what: "taken over already".to_owned(), next: "go on".to_owned() })
     }
 
     async fn figures(&self) -> String {
@@ -366,6 +397,7 @@ pub(crate) fn count(lines: &[(&str, i64)], opening: bool) -> Command {
         lines: lines.iter().map(line).collect(),
         opening,
         absent: Vec::new(),
+        set: Default::default(),
     })
 }
 
@@ -385,7 +417,7 @@ pub(crate) fn opened() -> State {
         ("us", vec![item(&[(IdKind::Sku, "MUG"), (IdKind::Asin, "B0MUG")], Some(5))]),
     ] {
         let read_at = Timestamp::from_millis(OPENED);
-        run(&mut state, Command::Catalogue { channel: channel(name), read_at, items });
+        run(&mut state, Command::Catalogue { channel: channel(name), read_at, items, unread: vec![] });
         run(&mut state, Command::Catalogued { channel: channel(name) });
     }
     run(&mut state, count(&[("TSHIRT/BL", 10), ("MUG", 5)], true));

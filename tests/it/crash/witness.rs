@@ -123,7 +123,7 @@ fn acked(id: String, topic: String, body: &Value) -> Option<Acked> {
 /// Returns the deliveries and the shop's orders that a journal holds.
 fn read(store: &Path) -> (BTreeSet<String>, BTreeMap<String, Booked>) {
     let (mut deliveries, mut orders) = (BTreeSet::new(), BTreeMap::<String, Booked>::new());
-    let report = store::verify_journal(store, &mut |record| {
+    let report = store::verify_journal(store, Some(&store::archive_of(store)), &mut |record| {
         let envelope = disk::decode(record.seq, &record.payload).expect("a record of ours");
         for record in envelope.records {
             if let Record::Delivered { delivery, .. } = &record {

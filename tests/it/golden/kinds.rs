@@ -34,7 +34,7 @@ macro_rules! kinds {
 
 kinds! {
     record, RECORDS: Record {
-        Configured, Started, Initialised, Delivered, Forgot, Order, Posting, Counted, Adjusted, Held, Outdated, Unheld, Commit, Moved,
+        Configured, Started, Restored, Live, Initialised, Delivered, Forgot, Order, Posting, Counted, CountedByHand, Adjusted, Held, Outdated, Unheld, Commit, Moved,
         Committed, Drift, DriftEnded, Oversold, Measured, Bound, Unmatched, Mapped, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
         Quarantined, Unquarantined, Alert, Intent, Allotted,
     }
@@ -51,7 +51,7 @@ kinds! {
     }
     entry, ENTRIES: Kind {
         Sale, Cancel, WriteOff, Ship, Return, ReturnQuarantined, Count, Adjustment, Correction, Restock, Discard,
-        Baseline, TransferOut, Incoming, TransferIn, TransferLost,
+        Baseline, InCount, TransferOut, Incoming, TransferIn, TransferLost,
     }
     cause, CAUSES: Cause { Order, Count, Operator, Intent, Merged, Edit }
     found, FOUNDS: Found { Edit, Rival, Unseen }
@@ -181,6 +181,7 @@ pub(super) const EVERY_ENTRY: [Kind; ENTRIES.len()] = [
     Kind::Restock,
     Kind::Discard,
     Kind::Baseline,
+    Kind::InCount,
     Kind::TransferOut,
     Kind::Incoming,
     Kind::TransferIn,

@@ -15,17 +15,17 @@ use evenkeel::{
         drift::{Done, Drifted, Repaired},
         intent::{Change, Intent, Leg as IntentLeg, Line, Phase, Step as LegStep, Undone, Way},
         ledger::{Cause, Entry, Kind, Stock, book},
-        leg::{Leg, Sent, State as LegState, Writes},
+        leg::{Leg, Sent, State as LegState, Suspect, Writes},
         oversold::Class,
         posting::{Item, PostState, Step},
-        record::{PauseScope, VERSION},
+        record::{HandCounted, HeldCount, PauseScope, VERSION},
         state::{Alert, AlertKey, ListingRef, Quarantined},
     },
     engine::{ledger::encode, rows},
     model::{
-        CatalogueItem, ChannelId, CountLine, IdempotencyKey, Identifiers, Levels, LineId, LocationId,
-        Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Quantity, Seq, Sku,
-        Timestamp, Totals,
+        CatalogueItem, ChannelId, CountLine, Counter, IdempotencyKey, Identifiers, Levels, LineId,
+        LocationId, Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Quantity, Seq,
+        Sku, Timestamp, Totals,
         policy::{MappingRow, Part},
     },
     store::{self, Store},
@@ -180,7 +180,7 @@ impl Story {
             }))
         };
         let items = items.into_iter().map(of).collect();
-        self.run(Command::Catalogue { channel: ch(channel), read_at: ms(self.now), items });
+        self.run(Command::Catalogue { channel: ch(channel), read_at: ms(self.now), items, unread: vec![] });
         self.run(Command::Catalogued { channel: ch(channel) });
         self.run(Command::Swept { channel: ch(channel) });
     }
@@ -193,7 +193,16 @@ impl Story {
         };
         let (counter, measure, as_of, begun) = (ch("erp"), Measure::OnHand, ms(self.now), self.state.seq);
         let lines = lines.iter().map(line).collect();
-        self.run(Command::Count(Count { counter, measure, as_of, begun, lines, opening, absent: Vec::new() }))
+        self.run(Command::Count(Count {
+            counter,
+            measure,
+            as_of,
+            begun,
+            lines,
+            opening,
+            absent: Vec::new(),
+            set: Default::default(),
+        }))
     }
 
     fn feed(&mut self, channel: &str) {
@@ -225,12 +234,14 @@ impl Story {
     /// is wanted.
     fn lane(&mut self, channel: &str, outcome: &Outcome, shown: Option<i64>) {
         self.now += 30_000;
-        let Reply::Work { puts, looks } = self.run(Command::Take { channel: ch(channel), limit: 10 }) else {
+        let Reply::Work { puts, looks, apart } =
+            self.run(Command::Take { channel: ch(channel), limit: 10, apart: 4 })
+        else {
             panic!("work is taken")
         };
-        let answers: Vec<_> =
-            puts.into_iter().map(|(listing, put)| (listing, put.key, outcome.clone())).collect();
-        if !answers.is_empty() {
+        for puts in std::iter::once(puts).chain(apart.puts).filter(|puts| !puts.is_empty()) {
+            let answers =
+                puts.into_iter().map(|(listing, put)| (listing, put.key, outcome.clone())).collect();
             self.run(Command::Answer { channel: ch(channel), answers });
         }
         let level = |listing: &ListingRef| {
@@ -239,7 +250,7 @@ impl Story {
         };
         let of =
             |(listing, _): (ListingRef, _)| (listing.clone(), Observed::Seen(Levels::of(level(&listing))));
-        let seen: Vec<_> = looks.into_iter().map(of).collect();
+        let seen: Vec<_> = looks.into_iter().chain(apart.looks).map(of).collect();
         if !seen.is_empty() {
             let read_at = ms(self.now);
             self.run(Command::Looked { channel: ch(channel), read_at, seen });
@@ -339,7 +350,7 @@ impl Story {
         }
         // Under way when the process ends.
         self.push("1300", "HAT", [1, 0, 0, 0, 0]);
-        self.run(Command::Take { channel: ch("market"), limit: 10 });
+        self.run(Command::Take { channel: ch("market"), limit: 10, apart: 4 });
         self.run(Command::Start { epoch: 1 });
         self.calm();
         // Something else writes.
@@ -388,6 +399,8 @@ impl Story {
     }
 
     fn is_operated(&mut self) {
+        self.run(Command::Restored);
+        self.run(Command::Live);
         for pause in [Some(Pause::Frozen), Some(Pause::Stopped), None] {
             self.run(Command::Pause { scope: PauseScope::Sku(sku("PEN")), pause });
             self.run(Command::Pause { scope: PauseScope::Channel(ch("market")), pause });
@@ -443,6 +456,8 @@ impl Story {
         self.record(drifts(&listing, self.now));
         self.record(oversells(self.now));
         self.record(measures());
+        self.record(vec![counted_by_hand(&self.state, self.now)]);
+        self.record(vec![held_by_hand(self.now)]);
         self.intends_by_hand();
         let through = ms(self.now);
         self.run(Command::FedThrough { channel: ch("shop"), through });
@@ -540,6 +555,7 @@ fn legs(now: i64) -> Vec<Leg> {
         revision: from(json!(2)),
         tries: 1,
         since: ms(now),
+        suspect: Some(Suspect { most: 3, at: ms(now) }),
         cause: Seq(1),
         caused_at: ms(now),
     };
@@ -677,5 +693,33 @@ fn adjusted(state: &State, now: i64) -> Record {
     let (after, cause) = (after.expect("small"), Cause::Operator { note: "torn".to_owned() });
     Record::Adjusted {
         entries: vec![Entry { sku, location, kind, quantity, cause, event_at: ms(now), after }],
+    }
+}
+
+/// A count by a person.
+fn counted_by_hand(state: &State, now: i64) -> Record {
+    let (sku, location, kind, quantity) = (sku("CAP"), wh(), Kind::Count, Quantity::new(2));
+    let after = book(state.skus[&sku].place(&location).expect("it is stocked").stock, kind, quantity);
+    let (after, cause) = (after.expect("small"), Cause::Operator { note: "by hand".to_owned() });
+    let (as_of, opens) = (ms(now - 1_000), true);
+    let places = vec![HandCounted { sku: sku.clone(), location: location.clone(), as_of, opens }];
+    let entries = vec![Entry { sku, location, kind, quantity, cause, event_at: as_of, after }];
+    Record::CountedByHand { measure: Measure::OnHand, places, entries }
+}
+
+/// A count by a person that is held; units that a person has taken off the shelf since do not come back with it.
+fn held_by_hand(now: i64) -> Record {
+    Record::Held {
+        count: HeldCount {
+            counter: Counter::Person,
+            measure: Measure::Free,
+            as_of: ms(now),
+            begun: Seq(1),
+            lines: vec![(sku("CAP"), wh(), Quantity::new(0))],
+            why: "it would set 1 of 2 SKUs to zero".to_owned(),
+            outdated: Default::default(),
+            taken: vec![(sku("CAP"), wh(), Quantity::new(-1))],
+            by_hand: vec![(ms(now), "by hand".to_owned())],
+        },
     }
 }

@@ -240,6 +240,20 @@ fn a_catalogue_page_names_each_item_in_every_way() {
 }
 
 #[test]
+fn an_odd_item_does_not_hold_up_its_page_and_does_not_vanish() {
+    let odd = json!({"id": "gid://shopify/InventoryItem/8", "sku": "MUG", "tracked": "perhaps"});
+    let data = json!({"inventoryItems": {
+        "nodes": [odd, null, item()], "pageInfo": {"hasNextPage": true, "endCursor": "abc"}}});
+    let page = items(&data).expect("the page can be read");
+    assert_eq!((page.items.len(), page.next.as_deref()), (1, Some("abc")));
+    let [mug, nothing] = page.unread.as_slice() else { panic!("two are odd: {:?}", page.unread) };
+    assert_eq!(mug.ids.to_string(), "channel_sku=MUG inventory_item=8");
+    assert!(mug.unwritable.as_deref().is_some_and(|why| why.contains("not understood")), "{mug:?}");
+    assert!(nothing.ids.is_empty());
+    assert_eq!(page.numbers, [8, 9_307_199_254_740_993], "paging goes on behind it");
+}
+
+#[test]
 fn a_page_that_hides_the_next_one_is_an_error() {
     let data = json!({"inventoryItems": {"nodes": [], "pageInfo": {"hasNextPage": true, "endCursor": null}}});
     assert!(items(&data).is_err());

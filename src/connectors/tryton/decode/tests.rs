@@ -156,6 +156,31 @@ fn stock_is_read() {
 }
 
 #[test]
+fn a_row_that_cannot_be_read_does_not_hold_up_the_others() {
+    let body = br#"[{"id": 1, "code": "A", "name": "a", "quantity": 3.0},
+                    {"id": 2, "code": "B", "name": "b", "quantity": null},
+                    {"code": 7, "quantity": 1.0}]"#;
+    let rows = each::<Level>(body).expect("the page can be read");
+    assert_eq!(rows[0].as_ref().map(|level| level.quantity), Ok(3.0));
+    let bad = |n: usize| rows[n].clone().map(drop).expect_err("it cannot be read");
+    assert_eq!((bad(1).id, bad(2).id), (Some(2), None));
+    assert!(bad(1).why.contains("`quantity`"), "{:?}", bad(1));
+
+    // A product whose moves cannot be added up is no number, and so is not counted; the others are.
+    let mut sums = BTreeMap::new();
+    let body = br#"[{"id": 5, "product": 1, "internal_quantity": 2.0},
+                    {"id": 6, "product": 2, "internal_quantity": "many"},
+                    {"id": 7, "product": 2, "internal_quantity": 1.0}]"#;
+    assert_eq!(leaving(body, &mut sums), Ok((3, 7)));
+    assert_eq!((sums[&1], units(sums[&2])), (2.0, None));
+
+    let mut products = BTreeMap::new();
+    let body = br#"[{"id": 8, "product": null}, {"id": 9, "product": {"id": 4, "code": "D"}}, {"id": 11}]"#;
+    assert_eq!(touched(body, &mut products), Ok((3, 11)));
+    assert_eq!(products, BTreeMap::from([(4, Some("D".to_owned()))]));
+}
+
+#[test]
 fn the_place_is_read() {
     let own: Preferences = json(recorded!("preferences.json")).expect("it was recorded");
     assert_eq!((own.company, &own.companies[..], own.groups.len()), (Some(1), &[1][..], 3));

@@ -1,12 +1,14 @@
 //! Counts that come while something is held, parked or half done.
 
-use super::world::{ERP, SHOP, World, ch, key, totals};
+use std::collections::BTreeSet;
+
+use super::world::{ERP, SHOP, WH, World, ch, key, policies, q, sku, totals};
 use crate::{
     core::{
         Command, Reply,
-        command::{Count, DeadLetter, Verdict},
+        command::{Count, DeadLetter, Fate, Verdict},
     },
-    model::{Outcome, Seq},
+    model::{CountLine, LocationId, Outcome, Policies, Returns, Seq},
 };
 
 fn count(world: &mut World, lines: &[(&str, i64)]) -> Option<Seq> {
@@ -59,6 +61,29 @@ fn sales_while_a_count_is_held_are_replayed_on_top_of_it() {
     world.push(SHOP, "1");
     world.run(Command::Dead { letter: DeadLetter::Count(id), verdict: Verdict::Retry }).expect("released");
     assert_eq!(stocks(&world), [0, 1, 1, 1], "the unit that was shipped since is not on the shelf");
+}
+
+#[test]
+fn units_taken_off_the_books_while_a_count_is_held_do_not_come_back_with_it() {
+    let policies = Policies { returns: Returns::Quarantine, ..policies() };
+    let mut world = World::open_with(policies, &[("A", 10), ("B", 10), ("C", 10), ("D", 10)]);
+    world.sell(SHOP, "1", "A", 2);
+    world.change(SHOP, "1", [2, 0, 0, 2, 2], 2);
+    world.push(SHOP, "1");
+    world.post_all();
+    world.now += 1_000;
+    assert_eq!(world.stock("A"), [10, 0, 2]);
+    let id = count(&mut world, &[("A", 4), ("B", 4), ("C", 4), ("D", 4)]).expect("it is held");
+    let (location, quantity) = (None, Some(q(1)));
+    let note = "torn".to_owned();
+    let torn = Command::Returned { sku: sku("A"), location, quantity, fate: Fate::Discard, note };
+    world.run(torn).expect("taken off the books");
+    world.run(Command::Dead { letter: DeadLetter::Count(id), verdict: Verdict::Retry }).expect("released");
+    assert_eq!(
+        world.stock("A"),
+        [3, 0, 1],
+        "the unit that was thrown away after the count is not on the shelf"
+    );
 }
 
 /// Two units are shipped and one comes back; the ERP takes the shipment and refuses the return. The look after that
@@ -126,4 +151,39 @@ fn what_people_did_in_the_erp_is_not_taken_for_what_it_was_told() {
     world.run(Command::Dead { letter, verdict: Verdict::Retry }).expect("goes again");
     let again = world.postings().remove(0);
     assert_eq!(again.lines[0].told.fulfilled.units(), 0, "a shipment that it was never told is not undone");
+}
+
+/// What a count of A tells at two places, of which ten units were counted at each -> units at each after it, and how
+/// many lines wait.
+#[track_caller]
+fn check_set(lines: &[(&str, i64)], want: [i64; 2], wait: usize) {
+    let places = [WH, "shop-floor"].map(|name| LocationId::new(name).expect("a name"));
+    let mut policies = policies();
+    policies.locations = places.to_vec();
+    policies.channels.get_mut(&ch(ERP)).expect("configured").locations = places.to_vec();
+    let mut world = World::open_with(policies, &[("A", 10)]);
+    let set: BTreeSet<LocationId> = places.iter().cloned().collect();
+    let line = |(at, units): &(&str, i64)| CountLine {
+        ids: World::ids_of(ERP, "A"),
+        location: LocationId::new(at).expect("a name"),
+        quantity: q(*units),
+    };
+    let mut count = |lines: &[(&str, i64)], set: &BTreeSet<LocationId>| {
+        world.now += 1_000;
+        let lines = lines.iter().map(line).collect();
+        let count = Count { lines, set: set.clone(), ..world.count_of(ERP, &[]) };
+        world.run(Command::Count(count)).expect("counted")
+    };
+    count(&[(WH, 10), ("shop-floor", 10)], &set);
+    let Reply::Counted { deferred, .. } = count(lines, &set) else { panic!("not counted") };
+    let row = &world.state.skus[&sku("A")];
+    let units = places.map(|at| row.place(&at).map_or(0, |place| place.stock.on_hand.units()));
+    assert_eq!((units, deferred), (want, wait), "{lines:?}");
+}
+
+#[test]
+fn of_a_set_of_locations_that_is_not_whole_nothing_is_raised() {
+    check_set(&[(WH, 4), ("shop-floor", 16)], [4, 16], 0);
+    check_set(&[("shop-floor", 16)], [10, 10], 1);
+    check_set(&[(WH, 4)], [4, 10], 0);
 }

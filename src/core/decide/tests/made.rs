@@ -183,6 +183,7 @@ fn count_at(world: &mut World, place: &str, units: i64) {
         lines: vec![line],
         opening: true,
         absent: Vec::new(),
+        set: Default::default(),
     };
     world.run(Command::Count(count)).expect("taken in");
 }

@@ -36,7 +36,10 @@ fn listed() -> State {
                 unwritable: None,
             };
             let items = (0..listings).map(item).collect();
-            run(&mut state, Command::Catalogue { channel: ch(channel), read_at: ms(0), items });
+            run(
+                &mut state,
+                Command::Catalogue { channel: ch(channel), read_at: ms(0), items, unread: vec![] },
+            );
         }
     }
     state
@@ -61,6 +64,7 @@ fn a_count_and_a_change_of_the_policies_are_passed_on_to_many_listings_in_portio
         lines: (0..SKUS).map(line).collect(),
         opening: true,
         absent: Vec::new(),
+        set: Default::default(),
     };
     let changed = policies();
     let changed = crate::model::Policies { allocation: Allocation { safety_stock: q(2) }, ..changed };

@@ -66,7 +66,7 @@ fn a_line_that_waits_is_booked_when_the_order_or_the_catalogue_tells() {
         let mut read = world(&[]);
         sell(&mut read, &new, Unknown);
         read.catalogue(AMZ, vec![listed(by, "A-NEW")]);
-        read.run(Command::Take { channel: ch(AMZ), limit: 1 }).expect("work is taken");
+        read.run(Command::Take { channel: ch(AMZ), limit: 1, apart: 4 }).expect("work is taken");
         assert_eq!(read.stock("A")[1], committed);
         assert!(read.state.orders[&key(AMZ, "o")].lines.values().all(|line| !line.is_unmapped()));
         // What the order says itself counts more than its listing.

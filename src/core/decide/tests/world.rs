@@ -360,7 +360,7 @@ impl World {
     }
 
     pub(super) fn catalogue(&mut self, channel: &str, items: Vec<CatalogueItem>) -> Reply {
-        let read = Command::Catalogue { channel: ch(channel), read_at: ms(self.now), items };
+        let read = Command::Catalogue { channel: ch(channel), read_at: ms(self.now), items, unread: vec![] };
         let reply = self.run(read).expect("a catalogue is read");
         self.run(Command::Catalogued { channel: ch(channel) }).expect("and read whole");
         reply
@@ -486,6 +486,7 @@ impl World {
             lines: lines.iter().map(line).collect(),
             opening: false,
             absent: Vec::new(),
+            set: Default::default(),
         }
     }
 
@@ -525,9 +526,14 @@ impl World {
     // ---- lanes --------------------------------------------------------------------------------------------------
 
     pub(super) fn take(&mut self, channel: &str) -> Work {
-        let take = Command::Take { channel: ch(channel), limit: 100 };
+        let take = Command::Take { channel: ch(channel), limit: 100, apart: 4 };
         match self.run(take).expect("work is taken") {
-            Reply::Work { puts, looks } => Work { puts, looks },
+            Reply::Work { puts, looks, apart } => {
+                let requests: Vec<_> =
+                    std::iter::once(puts).chain(apart.puts).filter(|puts| !puts.is_empty()).collect();
+                let puts = requests.iter().flatten().cloned().collect();
+                Work { puts, requests, looks: looks.into_iter().chain(apart.looks).collect() }
+            }
             other => panic!("no work: {other:?}"),
         }
     }
@@ -553,15 +559,12 @@ impl World {
     pub(super) fn lane(&mut self, channel: &str, luck: &mut dyn FnMut() -> Luck) -> bool {
         self.land(channel);
         let work = self.take(channel);
-        let answers: Vec<_> = work
-            .puts
-            .iter()
-            .map(|(listing, put)| {
+        for request in &work.requests {
+            let write = |(listing, put): &(ListingRef, Put)| {
                 let outcome = self.write(channel, listing, put, luck());
                 (listing.clone(), put.key.clone(), outcome)
-            })
-            .collect();
-        if !answers.is_empty() {
+            };
+            let answers = request.iter().map(write).collect();
             self.run(Command::Answer { channel: ch(channel), answers }).expect("answers are taken in");
         }
         let seen: Vec<_> = work
@@ -579,7 +582,7 @@ impl World {
         !work.puts.is_empty() || !work.looks.is_empty()
     }
 
-    fn write(&mut self, channel: &str, listing: &ListingRef, put: &Put, luck: Luck) -> Outcome {
+    pub(super) fn write(&mut self, channel: &str, listing: &ListingRef, put: &Put, luck: Luck) -> Outcome {
         let (now, visible_after) = (self.now, self.visible_after);
         if self.alone
             && put
@@ -699,6 +702,8 @@ impl World {
 /// What a lane was given to do.
 pub(super) struct Work {
     pub(super) puts: Vec<(ListingRef, Put)>,
+    /// The same, request by request.
+    pub(super) requests: Vec<Vec<(ListingRef, Put)>>,
     pub(super) looks: Vec<(ListingRef, Identifiers)>,
 }
 

@@ -71,6 +71,7 @@ fn run(actions: &[Action], seed: u64) {
         }
     }
     drop(journal);
+    disk.heal();
     let last = reopen(&disk, &mut model, seed);
     assert_eq!(check_offline(&disk).expect("verify must agree").head, last.head());
 }
@@ -101,11 +102,16 @@ fn write(mut journal: Journal, model: &mut Model, action: &Action) -> Result<Opt
 fn reopen(disk: &SimDisk, model: &mut Model, seed: u64) -> Journal {
     for attempt in 0..10 {
         match try_open(disk) {
-            Ok((journal, _)) => {
-                model.check(&read_all(&journal).expect("what opens must read"));
-                assert_eq!(journal.head().seq, model.durable as u64);
-                return journal;
-            }
+            Ok((journal, _)) => match read_all(&journal) {
+                Ok(found) => {
+                    model.check(&found);
+                    assert_eq!(journal.head().seq, model.durable as u64);
+                    return journal;
+                }
+                // The power went just after it was opened.
+                Err(Error::Disk(_)) => disk.power_cut(seed.wrapping_mul(31).wrapping_add(attempt)),
+                Err(error) => panic!("what opens must read: {error}"),
+            },
             Err(error @ Error::Damaged { .. }) => panic!("a crash is no damage: {error}"),
             Err(_) => disk.power_cut(seed.wrapping_mul(31).wrapping_add(attempt)),
         }

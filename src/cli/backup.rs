@@ -1,0 +1,200 @@
+//! `evenkeel backup` and `evenkeel restore`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    cli::{Failure, Global, client::Client, failure::Kind, print, store::places},
+    clock::{Clock, SystemClock},
+    engine::{disk, rows::ROWS_VERSION},
+    store::{
+        self,
+        backup::{self, Manifest, Source},
+    },
+    web::view::Checkpoint,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    /// The file to write, or a directory for a file that is named after the journal's position.
+    target: PathBuf,
+    /// The store's directory, if it is not the one that the configuration names.
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// The archive's directory, if it is not the one that the configuration names, or `archive` below the store's.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
+    /// Put the archived segments in too. Without them a backup names them, and the archive must be kept elsewhere.
+    #[arg(long)]
+    with_archive: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// The backup.
+    file: PathBuf,
+    /// The directory to make a store of: empty, or missing.
+    #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
+    to: Option<PathBuf>,
+    /// Only prove the backup. Needs room beside it for what it holds.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Written {
+    file: PathBuf,
+    bytes: u64,
+    seq: u64,
+    head: String,
+    checkpoint: Option<u64>,
+    segments: usize,
+    /// Archived segments, and whether the backup holds them.
+    archived: usize,
+    with_archive: bool,
+}
+
+pub(super) fn backup(global: &Global, asked: &Backup) -> Result<(), Failure> {
+    let (path, archive) = places(global, asked.store.as_ref(), asked.archive.as_ref())?;
+    let failed = |error: &dyn std::fmt::Display, next: &str| {
+        Failure::new(Kind::Failed, error).next(next).as_json(global.json)
+    };
+    // Of a daemon that runs, a fresh checkpoint; without one, its lock, so that none begins meanwhile.
+    let fresh = Client::new(global)
+        .and_then(|client| client.post::<_, Checkpoint>("/v1/checkpoint", &serde_json::json!({})));
+    let _lock = match fresh {
+        Ok(_) => None,
+        Err(_) => Some(store::lock::Lock::acquire(&path).map_err(|error| {
+            failed(
+                &error,
+                "run this as root or as the service's user; name the running daemon's socket with --socket",
+            )
+        })?),
+    };
+    let file = if asked.target.is_dir() {
+        let name = SystemClock.now().millis() / 1_000;
+        asked.target.join(format!("evenkeel-{name}.tar.zst"))
+    } else {
+        asked.target.clone()
+    };
+    let source = Source { store: path, archive, rows_version: ROWS_VERSION };
+    let manifest = backup::write(&source, &file, asked.with_archive).map_err(|error| told(&error, global))?;
+    let bytes = std::fs::metadata(&file).map_or(0, |about| about.len());
+    let count = |dir: &str| manifest.files.iter().filter(|piece| piece.name.starts_with(dir)).count();
+    let written = Written {
+        file,
+        bytes,
+        seq: manifest.seq,
+        head: manifest.head.clone(),
+        checkpoint: manifest.checkpoint,
+        segments: count("journal/"),
+        archived: manifest.archive.len(),
+        with_archive: manifest.with_archive,
+    };
+    print::answer(global.json, &written, |w| {
+        print::line(&format!(
+            "good: `{}`, {} bytes, {} segments; head {} {}",
+            w.file.display(),
+            w.bytes,
+            w.segments,
+            w.seq,
+            w.head
+        ));
+        if w.archived > 0 && !w.with_archive {
+            print::line(&format!(
+                "{} archived segments are named in it and not held: keep the archive too",
+                w.archived
+            ));
+        }
+    })
+}
+
+#[derive(Serialize)]
+struct Restored {
+    store: Option<PathBuf>,
+    seq: u64,
+    head: String,
+    skus: usize,
+    orders: usize,
+    /// Archived segments that the backup names and does not hold.
+    archive_elsewhere: usize,
+}
+
+pub(super) fn restore(global: &Global, asked: &Restore) -> Result<(), Failure> {
+    let manifest = match (&asked.to, asked.dry_run) {
+        (Some(to), false) => backup::restore(&asked.file, to, ROWS_VERSION),
+        (None, _) | (_, true) => backup::check(&asked.file, ROWS_VERSION),
+    };
+    let manifest = manifest.map_err(|error| told(&error, global))?;
+    let (skus, orders) = match (&asked.to, asked.dry_run) {
+        (Some(to), false) => start(to, global)?,
+        (None, _) | (_, true) => (0, 0),
+    };
+    let Manifest { seq, head, archive, with_archive, .. } = manifest;
+    let elsewhere = if with_archive { 0 } else { archive.len() };
+    let store = asked.to.clone().filter(|_| !asked.dry_run);
+    let restored = Restored { store, seq, head, skus, orders, archive_elsewhere: elsewhere };
+    print::answer(global.json, &restored, |r| {
+        let Some(store) = &r.store else {
+            print::line(&format!("good: head {} {}", r.seq, r.head));
+            return;
+        };
+        print::line(&format!(
+            "restored into `{}`: {} SKUs, {} orders, head {} {}",
+            store.display(),
+            r.skus,
+            r.orders,
+            r.seq,
+            r.head
+        ));
+        print::line("it writes to no channel until `evenkeel resume --live`");
+        if r.archive_elsewhere > 0 {
+            print::line(&format!(
+                "put its {} archived segments beside it, if you have them",
+                r.archive_elsewhere
+            ));
+        }
+    })
+}
+
+/// Starts a restored store once, which proves that a daemon can, and has its journal say that it was restored.
+fn start(to: &Path, global: &Global) -> Result<(usize, usize), Failure> {
+    let failed = |error: String| {
+        Failure::new(Kind::Failed, error).next("see docs/OPERATIONS.md#restore").as_json(global.json)
+    };
+    let opened = disk::open(to, store::Options::default(), SystemClock.now());
+    let (state, store) = opened.map_err(|error| failed(format!("{:#}", anyhow::Error::from(error))))?;
+    let found = (state.skus.len(), state.orders.len());
+    crate::engine::ledger::Durable::close(Box::new(store)).map_err(|error| failed(error.to_string()))?;
+    Ok(found)
+}
+
+fn told(error: &backup::Error, global: &Global) -> Failure {
+    let (kind, next) = match error {
+        backup::Error::NotEmpty { .. } => {
+            (Kind::Refused, "name a directory that is empty or missing; a store is never written over")
+        }
+        backup::Error::Disk(_) => (
+            Kind::Failed,
+            "see that the path is right, that there is room, and that you may read and write there",
+        ),
+        backup::Error::Format { .. } => (Kind::Failed, "use the release that wrote it, or a newer one"),
+        backup::Error::NoBase { .. } => (
+            Kind::Disagrees,
+            "run `evenkeel checkpoint` first, or add --with-archive; see docs/OPERATIONS.md",
+        ),
+        backup::Error::Journal(_) | backup::Error::Damaged { .. } | backup::Error::Foreign { .. } => (
+            Kind::Disagrees,
+            "use another backup; of a store, `evenkeel verify` names what is damaged: see docs/OPERATIONS.md",
+        ),
+    };
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    Failure::new(kind, text).next(next).as_json(global.json)
+}

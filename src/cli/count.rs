@@ -1,0 +1,261 @@
+//! `evenkeel count`: what a person has counted, one SKU or a file of them.
+
+mod file;
+
+use std::{
+    collections::BTreeMap,
+    io::{IsTerminal, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::{
+    cli::{Failure, Global, client::Client, failure::Kind, init, once::Once, print},
+    clock::{Clock as _, SystemClock},
+    model::{LocationId, Measure, Quantity, Sku},
+    web::view::{CountRequest, CountTally, CountedLine, InitDone, InitPreview, Time},
+};
+
+/// How many lines of a file a message names.
+const SOME: usize = 20;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Count {
+    #[command(subcommand)]
+    command: Option<Import>,
+    #[arg(required = true)]
+    sku: Option<Sku>,
+    #[arg(required = true)]
+    location: Option<LocationId>,
+    /// The units that were counted.
+    #[arg(required = true, value_parser = units)]
+    quantity: Option<Quantity>,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, Subcommand)]
+enum Import {
+    /// Take over a CSV file (`-`: standard input) with the columns sku, location, quantity, and perhaps as_of and note.
+    Import(File),
+}
+
+#[derive(Debug, Args)]
+struct File {
+    file: PathBuf,
+    /// Where rows were counted that name no location.
+    #[arg(long)]
+    location: Option<LocationId>,
+    /// All that lies at the locations of the file is in it: what has stock there and is not named, is counted as zero.
+    #[arg(long)]
+    full: bool,
+    /// Open the stock with it, once, in place of `evenkeel init`.
+    #[arg(long, conflicts_with = "full")]
+    opening: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, Args)]
+struct How {
+    /// When it was counted, such as 2026-11-23T08:00:00Z, at most seven days ago; now, if not given.
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<Time>,
+    /// What was counted: all that lies there, sold or not, or what is left to be sold.
+    #[arg(long, value_enum, default_value = "on-hand")]
+    measure: Counted,
+    /// Why, or by whom, for the journal.
+    #[arg(long, default_value = "")]
+    note: String,
+    /// Only show what would be done.
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    /// Do not ask. What the brake holds waits as a dead letter.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    once: Once,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Counted {
+    OnHand,
+    Free,
+}
+
+fn units(text: &str) -> Result<Quantity, String> {
+    let units = text.parse::<i64>().ok().filter(|units| *units >= 0);
+    let bounded = units.and_then(|units| Quantity::bounded(units).ok());
+    bounded.ok_or_else(|| format!("must be a whole number from 0 to {}", Quantity::LIMIT))
+}
+
+/// Where each line stands in the file.
+type Places = BTreeMap<(Sku, LocationId), u64>;
+
+pub(super) fn run(global: &Global, count: Count) -> Result<(), Failure> {
+    if let Some(Import::Import(file)) = count.command {
+        return import(global, file);
+    }
+    let (Some(sku), Some(location), Some(quantity)) = (count.sku, count.location, count.quantity) else {
+        return Err(Failure::new(Kind::Failed, "name a SKU, a location and the units"));
+    };
+    let (as_of, note) = (None, count.how.note.clone());
+    let asked = request(&count.how, vec![CountedLine { sku, location, quantity, as_of, note }], false)?;
+    take_over(global, &count.how, asked, &Places::new())
+}
+
+/// The as-of is fixed here: a repeat after a lost answer must not claim to have counted later.
+fn request(how: &How, lines: Vec<CountedLine>, full: bool) -> Result<CountRequest, Failure> {
+    let measure = match how.measure {
+        Counted::OnHand => Measure::OnHand,
+        Counted::Free => Measure::Free,
+    };
+    let as_of = Some(how.as_of.unwrap_or_else(|| Time(SystemClock.now())));
+    let request = Some(how.once.id());
+    Ok(CountRequest { lines, measure, as_of, full, believed: false, request })
+}
+
+fn import(global: &Global, file: File) -> Result<(), Failure> {
+    let text = file::read(&file.file).map_err(|failed| failed.as_json(global.json))?;
+    let rows = file::parse(&text, file.location.as_ref(), &file.how.note).map_err(|wrong| {
+        Failure::new(Kind::Refused, wrong.join("\n"))
+            .next("mend the lines named; nothing was taken over")
+            .as_json(global.json)
+    })?;
+    let place = |row: &file::Row| ((row.counted.sku.clone(), row.counted.location.clone()), row.line);
+    let places: Places = rows.iter().map(place).collect();
+    let lines = rows.into_iter().map(|row| row.counted).collect();
+    let asked = request(&file.how, lines, file.full)?;
+    if file.opening {
+        return open(global, &file.how, &asked);
+    }
+    take_over(global, &file.how, asked, &places)
+}
+
+fn open(global: &Global, how: &How, asked: &CountRequest) -> Result<(), Failure> {
+    let client = Client::new(global)?;
+    if !how.yes {
+        let preview: InitPreview = client.post("/v1/count/opening/preview", asked)?;
+        print::answer(global.json, &preview, init::tell)?;
+        if how.dry_run {
+            return Ok(());
+        }
+        if !confirmed("Take over this stock and start writing to the channels?")? {
+            return Err(nothing(global));
+        }
+    }
+    let done: InitDone = client.post("/v1/count/opening", asked)?;
+    print::answer(global.json, &done, init::told)
+}
+
+fn take_over(global: &Global, how: &How, mut asked: CountRequest, places: &Places) -> Result<(), Failure> {
+    let client = Client::new(global)?;
+    if !how.yes {
+        let preview: CountTally = client.post("/v1/count/preview", &asked)?;
+        print::answer(global.json, &preview, |tally| tell(tally, places, "would be"))?;
+        all_known(global, &asked, &preview, places)?;
+        if how.dry_run {
+            return Ok(());
+        }
+        let question = match &preview.brake {
+            Some(why) => format!("The brake would hold this: {why}. Take it over all the same?"),
+            None => "Take this count over?".to_owned(),
+        };
+        if !confirmed(&question)? {
+            return Err(nothing(global));
+        }
+        asked.believed = preview.brake.is_some();
+    }
+    let id = asked.request.clone().unwrap_or_else(|| how.once.id());
+    let as_of = asked.as_of.map_or_else(String::new, |as_of| format!(" --as-of {as_of}"));
+    let done: CountTally =
+        client.post("/v1/count", &asked).map_err(|failed| how.once.lost(failed, &id, &as_of))?;
+    print::answer(global.json, &done, |tally| tell(tally, places, "were"))?;
+    match (&done.held, &done.brake) {
+        (Some(held), why) => {
+            let why = why.as_deref().unwrap_or("it moves too much");
+            Err(Failure::new(Kind::Refused, format!("the brake holds this count: {why}"))
+                .next(format!("`evenkeel dead-letters retry {held}` takes it over, `discard` throws it away"))
+                .as_json(global.json))
+        }
+        (None, _) => Ok(()),
+    }
+}
+
+/// A full count with a SKU that nobody knows is refused by the daemon; here its lines are named.
+fn all_known(
+    global: &Global,
+    asked: &CountRequest,
+    tally: &CountTally,
+    places: &Places,
+) -> Result<(), Failure> {
+    let unknown = tally.left_out.iter().filter(|line| line.reason == "no_sku");
+    let named: Vec<String> = unknown.take(SOME).map(|line| at(line, places)).collect();
+    if !asked.full || named.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Refused, named.join("\n"))
+        .next("mend these SKUs: in a full count, the SKU that was meant would be set to zero")
+        .as_json(global.json))
+}
+
+fn at(line: &crate::web::view::LeftOutLine, places: &Places) -> String {
+    let told = format!("SKU `{}` at `{}`: {}", line.sku, line.location, line.why);
+    match places.get(&(line.sku.clone(), line.location.clone())) {
+        Some(n) => format!("line {n}: {told}"),
+        None => told,
+    }
+}
+
+fn nothing(global: &Global) -> Failure {
+    Failure::new(Kind::Refused, "nothing was taken over")
+        .next("say `y` at the question, or run with --yes")
+        .as_json(global.json)
+}
+
+fn confirmed(question: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    print::raw(&format!("{question} [y/N] "));
+    std::io::stdout().flush()?;
+    let mut said = String::new();
+    std::io::stdin().read_line(&mut said)?;
+    Ok(matches!(said.trim(), "y" | "Y" | "yes"))
+}
+
+fn tell(tally: &CountTally, places: &Places, verb: &str) {
+    if tally.again {
+        print::line("this was done before; nothing was changed");
+        return;
+    }
+    let verb = if tally.held.is_some() { "would be" } else { verb };
+    print::line(&format!(
+        "{} stocks {verb} changed: {} up by {} units, {} down by {}; {} of them to zero. {} opened, {} as they were, \
+         {} lines left out",
+        tally.changed,
+        tally.up,
+        tally.up_units,
+        tally.down,
+        tally.down_units.neg().unwrap_or(tally.down_units),
+        tally.zeroed,
+        tally.opened,
+        tally.unchanged,
+        tally.left_out.len()
+    ));
+    for change in &tally.some {
+        let (sku, location) = (&change.sku, &change.location);
+        print::line(&format!("  {sku} at {location}: {} -> {}", change.before, change.after));
+    }
+    if tally.changed > tally.some.len() {
+        print::line(&format!("  and {} more", tally.changed - tally.some.len()));
+    }
+    for line in tally.left_out.iter().take(SOME) {
+        print::line(&format!("left out: {}", at(line, places)));
+    }
+    if tally.left_out.len() > SOME {
+        print::line(&format!("left out: {} more; --json names all", tally.left_out.len() - SOME));
+    }
+}

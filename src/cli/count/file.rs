@@ -1,0 +1,167 @@
+//! The CSV of a count: `sku,location,quantity`, and perhaps `as_of` and `note`. Commas or semicolons part the columns.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    io::Read,
+    path::Path,
+};
+
+use crate::{
+    cli::{Failure, failure::Kind, lines::Lines},
+    model::{LocationId, ids::BadId},
+    web::view::{CountedLine, Time},
+};
+
+const COLUMNS: [&str; 5] = ["sku", "location", "quantity", "as_of", "note"];
+
+/// A row, and the line of the file on which it begins.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub counted: CountedLine,
+    pub line: u64,
+}
+
+/// Reads a file, or standard input.
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let mut text = Vec::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().read_to_end(&mut text)?;
+        return Ok(text);
+    }
+    std::fs::read(file)
+        .map_err(|error| Failure::new(Kind::Failed, format!("cannot read `{}`: {error}", file.display())))
+}
+
+/// Reads the rows. `location` and `note` are those of rows that name none. Returns every problem of the file at once,
+/// with its line.
+pub(super) fn parse(text: &[u8], location: Option<&LocationId>, note: &str) -> Result<Vec<Row>, Vec<String>> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let head = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let delimiter = if head.contains(&b';') && !head.contains(&b',') { b';' } else { b',' };
+    let mut csv =
+        csv::ReaderBuilder::new().trim(csv::Trim::All).delimiter(delimiter).flexible(true).from_reader(text);
+    let header = csv.headers().map_err(|error| vec![error.to_string()])?.clone();
+    let mut wrong = problems_of(&header, location.is_some());
+    let mut rows: Vec<Row> = Vec::new();
+    let mut seen = BTreeMap::new();
+    let mut lines = Lines::of(text);
+    for record in csv.records() {
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                wrong.push(error.to_string());
+                continue;
+            }
+        };
+        if record.iter().all(str::is_empty) {
+            continue;
+        }
+        let line = lines.begin(record.position());
+        if record.len() > header.len() {
+            wrong.push(format!("line {line}: it has {} fields, the header {}", record.len(), header.len()));
+            continue;
+        }
+        let fields: BTreeMap<&str, &str> = header.iter().zip(record.iter()).collect();
+        match row(&fields, location, note) {
+            Ok(counted) => {
+                match seen.entry((counted.sku.clone(), counted.location.clone())) {
+                    Entry::Vacant(free) => drop(free.insert(line)),
+                    Entry::Occupied(first) => wrong.push(format!(
+                        "line {line}: SKU `{}` at `{}` is on line {} already; add them up",
+                        counted.sku,
+                        counted.location,
+                        first.get()
+                    )),
+                }
+                rows.push(Row { counted, line });
+            }
+            Err(why) => wrong.extend(why.into_iter().map(|why| format!("line {line}: {why}"))),
+        }
+    }
+    if rows.is_empty() && wrong.is_empty() {
+        wrong.push("the file has no rows".to_owned());
+    }
+    if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
+}
+
+fn problems_of(header: &csv::StringRecord, located: bool) -> Vec<String> {
+    let unknown = header.iter().filter(|name| !COLUMNS.contains(name));
+    let mut wrong: Vec<String> = unknown.map(|name| format!("line 1: there is no column `{name}`")).collect();
+    let twice = |name: &&&str| header.iter().filter(|held| held == *name).count() > 1;
+    wrong.extend(
+        COLUMNS.iter().filter(twice).map(|name| format!("line 1: the column `{name}` is there twice")),
+    );
+    let lacks = |name: &&str| !header.iter().any(|held| held == *name);
+    let needed = ["sku", "quantity"].into_iter().chain((!located).then_some("location"));
+    wrong.extend(needed.filter(lacks).map(|name| format!("line 1: the column `{name}` is missing")));
+    wrong
+}
+
+/// Reads one row, or tells all that is wrong with it.
+fn row(
+    fields: &BTreeMap<&str, &str>,
+    location: Option<&LocationId>,
+    note: &str,
+) -> Result<CountedLine, Vec<String>> {
+    let field = |name: &str| fields.get(name).copied().unwrap_or_default();
+    let sku = field("sku").parse().map_err(|bad: BadId| bad.to_string());
+    let location = match (field("location"), location) {
+        ("", Some(location)) => Ok(location.clone()),
+        (text, _) => text.parse().map_err(|bad: BadId| bad.to_string()),
+    };
+    let quantity = super::units(field("quantity"))
+        .map_err(|why| format!("`quantity` {why}, is `{}`", field("quantity")));
+    let as_of = match field("as_of") {
+        "" => Ok(None),
+        text => text.parse::<Time>().map(Some).map_err(|bad| format!("`as_of`: {bad}")),
+    };
+    let note = if field("note").is_empty() { note } else { field("note") }.to_owned();
+    match (sku, location, quantity, as_of) {
+        (Ok(sku), Ok(location), Ok(quantity), Ok(as_of)) => {
+            Ok(CountedLine { sku, location, quantity, as_of, note })
+        }
+        (sku, location, quantity, as_of) => {
+            Err([sku.err(), location.err(), quantity.err(), as_of.err()].into_iter().flatten().collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &[u8], location: Option<&str>) -> Result<Vec<String>, Vec<String>> {
+        let location = location.map(|name| LocationId::new(name).expect("a name"));
+        let rows = parse(text, location.as_ref(), "by hand")?;
+        let row = |Row { counted: c, line }: &Row| {
+            let as_of = c.as_of.map_or(String::new(), |as_of| format!(" {as_of}"));
+            format!("{line}: {} {} {}{as_of} {}", c.sku, c.location, c.quantity, c.note)
+        };
+        Ok(rows.iter().map(row).collect())
+    }
+
+    #[test]
+    fn files_of_spreadsheets_are_read() {
+        let plain = b"sku,location,quantity\nA,wh,3\n\"B,1\",wh,0\n";
+        assert_eq!(told(plain, None), Ok(vec!["2: A wh 3 by hand".into(), "3: B,1 wh 0 by hand".into()]));
+        let excel = b"\xef\xbb\xbfquantity;sku;note;as_of\r\n 3 ; A ;found;2026-11-23T08:00:00+01:00\r\n\r\n;;;\r\n4;B;;\r\n";
+        let want = ["2: A wh 3 2026-11-23T07:00:00.000Z found", "5: B wh 4 by hand"];
+        assert_eq!(told(excel, Some("wh")), Ok(want.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn every_problem_of_a_file_is_told_with_its_line() {
+        let text =
+            b"sku,location,quantity,shelf\nA,wh,-1,\nA,WH,x,\nB,wh,1,\n\nB,wh,2,\n,wh,2.5,\nC,wh,1,,,\n";
+        let wrong = told(text, None).expect_err("bad");
+        let begins = ["line 1", "line 2", "line 3", "line 3", "line 6", "line 7", "line 7", "line 8"];
+        assert_eq!(wrong.len(), begins.len(), "{wrong:#?}");
+        for (wrong, begin) in wrong.iter().zip(begins) {
+            assert!(wrong.starts_with(begin), "{wrong} is not of {begin}");
+        }
+        assert!(wrong[4].contains("on line 4 already"), "{wrong:#?}");
+        assert_eq!(told(b"sku,location,quantity\n\n", None), Err(vec!["the file has no rows".to_owned()]));
+        let lacks = told(b"sku,quantity\nA,1\n", None).expect_err("bad");
+        assert!(lacks[0].contains("`location` is missing"), "{lacks:?}");
+    }
+}

@@ -1,0 +1,190 @@
+//! Counts by people: judged as a whole by the brake, taken over in parts that fit the journal. A SKU's lines stay
+//! together, because the counts of several locations apply as one set.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    core::{
+        Command, Refused, Reply, State,
+        backoff::digest,
+        command::{ByHand, HandLine, Tally, Why},
+        count::Change,
+        decide::{
+            by_hand::{changes, judge, tally},
+            counts::braked,
+        },
+    },
+    engine::{
+        ledger::{Error, Ledger},
+        parts::{LINES, portions},
+    },
+    model::{DeliveryId, LocationId, Quantity, Sku, Timestamp},
+    web::Counting,
+};
+
+/// How many SKUs one read of the state walks over.
+const WALK: usize = 5_000;
+/// How many SKUs an error names.
+const SOME: usize = 5;
+
+/// Tells what a count would do.
+pub async fn preview(ledger: &Ledger, now: Timestamp, asked: Counting) -> Result<Tally, Error> {
+    let parts = cut(whole(ledger, asked).await?);
+    let (mut told, changes) = judged(ledger, now, &parts).await?;
+    told.brake = ledger.read(move |state| braked(state, &changes)).await?;
+    Ok(told)
+}
+
+/// Takes a count over, or has it held. `None`: that was done before for the same request.
+pub async fn count(ledger: &Ledger, now: Timestamp, asked: Counting) -> Result<Option<Tally>, Error> {
+    let (request, full) = (asked.request.clone(), !asked.full.is_empty());
+    let count = whole(ledger, asked).await?;
+    let mut parts = cut(count.clone());
+    if full || parts.len() > 1 {
+        let (told, changes) = judged(ledger, now, &parts).await?;
+        if full {
+            all_known(&told)?;
+        }
+        let brake = ledger.read(move |state| braked(state, &changes)).await?;
+        if let Some(why) = brake.filter(|_| !count.believed) {
+            return one(ledger, request, Command::HoldByHand { count, why }).await;
+        }
+        // Judged as a whole, so no part of it is judged again.
+        parts.iter_mut().for_each(|part| part.believed = true);
+    }
+    if parts.len() == 1 {
+        return one(ledger, request, Command::CountByHand(parts.remove(0))).await;
+    }
+    let mut done: Option<Tally> = None;
+    for part in parts {
+        let request = request.as_ref().map(|request| of_part(request, &part)).transpose()?;
+        if let Some(more) = one(ledger, request, Command::CountByHand(part)).await? {
+            done = Some(done.unwrap_or_default().plus(more));
+        }
+    }
+    Ok(done)
+}
+
+async fn one(ledger: &Ledger, request: Option<DeliveryId>, command: Command) -> Result<Option<Tally>, Error> {
+    let command = match request {
+        Some(request) => Command::Once { request, command: command.into() },
+        None => command,
+    };
+    let Reply::CountedByHand(tally) = ledger.submit(command).await? else { return Ok(None) };
+    Ok(Some(tally))
+}
+
+/// A part goes by what is in it: the next try of the same request may be cut in another way.
+fn of_part(request: &DeliveryId, part: &ByHand) -> Result<DeliveryId, Error> {
+    let lines = part.lines.iter().flat_map(|line| {
+        let (quantity, as_of) = (line.quantity.to_string(), line.as_of.millis().to_string());
+        [line.sku.to_string(), line.location.to_string(), quantity, as_of]
+    });
+    let lines: Vec<String> = lines.collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let text = format!("{request}.{:016x}", digest(&lines));
+    DeliveryId::new(&text).map_err(|bad| Refused::NotSo(bad.to_string()).into())
+}
+
+/// A SKU that is not known is perhaps one that was mistyped, and then the one that was meant would be set to zero.
+fn all_known(told: &Tally) -> Result<(), Error> {
+    let unknown: Vec<String> = told
+        .left_out
+        .iter()
+        .filter(|line| line.why == Why::NoSku)
+        .map(|line| format!("`{}`", line.sku))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let some = unknown.iter().take(SOME).cloned().collect::<Vec<_>>().join(", ");
+    let count = unknown.len();
+    Err(Refused::NotSo(format!("{count} of the SKUs of a full count are not known, such as {some}")).into())
+}
+
+/// Cuts a count into parts of whole SKUs.
+pub(super) fn cut(count: ByHand) -> Vec<ByHand> {
+    let ByHand { mut lines, .. } = count;
+    lines.sort();
+    let parts = portions(&lines, LINES, |a, b| a.sku == b.sku);
+    let part = |lines: &[HandLine]| ByHand { lines: lines.to_vec(), ..count };
+    if parts.is_empty() {
+        vec![part(&[])]
+    } else {
+        parts.into_iter().map(|range| part(&lines[range])).collect()
+    }
+}
+
+async fn judged(ledger: &Ledger, now: Timestamp, parts: &[ByHand]) -> Result<(Tally, Vec<Change>), Error> {
+    let (mut told, mut all) = (Tally::default(), Vec::new());
+    for part in parts {
+        let part = part.clone();
+        let judged = ledger.read(move |state| {
+            judge(state, &part, now).map(|(lines, left_out)| (tally(&lines, left_out), changes(&lines)))
+        });
+        let (more, changes) = judged.await??;
+        told = told.plus(more);
+        all.extend(changes);
+    }
+    Ok((told, all))
+}
+
+/// Adds what a full count does not name: it is not there.
+async fn whole(ledger: &Ledger, asked: Counting) -> Result<ByHand, Error> {
+    let Counting { mut count, full, as_of, .. } = asked;
+    let mut lines = Vec::with_capacity(count.lines.len());
+    for some in count.lines.chunks(LINES) {
+        let some = some.to_vec();
+        lines.extend(
+            ledger
+                .read(move |state| some.into_iter().map(|l| canonical(state, l)).collect::<Vec<_>>())
+                .await?,
+        );
+    }
+    count.lines = lines;
+    if full.is_empty() {
+        return Ok(count);
+    }
+    let named: BTreeSet<(Sku, LocationId)> =
+        count.lines.iter().map(|line| (line.sku.clone(), line.location.clone())).collect();
+    let mut after: Option<Sku> = None;
+    loop {
+        let (from, full) = (after.clone(), full.clone());
+        let (held, last) = ledger.read(move |state| stocked(state, from.as_ref(), &full)).await?;
+        let rest = held.into_iter().filter(|place| !named.contains(place));
+        count.lines.extend(rest.map(|(sku, location)| HandLine {
+            sku,
+            location,
+            quantity: Quantity::ZERO,
+            as_of,
+            note: "not in a full count".to_owned(),
+        }));
+        match last {
+            Some(last) => after = Some(last),
+            None => return Ok(count),
+        }
+    }
+}
+
+/// A SKU that became part of another one is counted as that one.
+fn canonical(state: &State, line: HandLine) -> HandLine {
+    HandLine { sku: state.canonical(&line.sku).clone(), ..line }
+}
+
+/// Returns where some SKUs have stock, and the SKU that the walk goes on after.
+fn stocked(
+    state: &State,
+    after: Option<&Sku>,
+    full: &BTreeSet<LocationId>,
+) -> (Vec<(Sku, LocationId)>, Option<Sku>) {
+    use std::ops::Bound;
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let some: Vec<_> = state.skus.range::<Sku, _>((from, Bound::Unbounded)).take(WALK).collect();
+    let last = some.last().filter(|_| some.len() == WALK).map(|(sku, _)| (*sku).clone());
+    let places = some.into_iter().flat_map(|(sku, row)| {
+        let held = row.stock.iter().filter(|place| full.contains(&place.location));
+        let held = held.filter(|place| place.opened.is_some() && !place.stock.on_hand.is_zero());
+        held.map(move |place| (sku.clone(), place.location.clone()))
+    });
+    (places.collect(), last)
+}

@@ -1,0 +1,121 @@
+//! Counts by people, with the real binary: the opening stock, a correction, a whole shelf.
+
+use serde_json::{Value, json};
+
+use crate::{
+    live::{Home, Live, file},
+    support::{World, number, order, text, until_empty},
+};
+
+/// Writes a file as spreadsheets do, and returns its path.
+fn csv(home: &Home, name: &str, rows: &[(&str, i64)]) -> String {
+    let rows = rows.iter().map(|(sku, units)| format!("{sku},{units}\r\n"));
+    let text = format!("\u{feff}sku,quantity\r\n{}", rows.collect::<String>());
+    file(home.dir.path(), name, &text)
+}
+
+/// Waits until both channels show so many units of a SKU.
+async fn shows(world: &World, sku: &str, units: i64) {
+    until_empty("both channels show it", async || {
+        let books = world.get("books").await;
+        let all = books["skus"].as_array().expect("a list");
+        let book = all.iter().find(|book| book["sku"] == *sku).expect("it is sold");
+        let shown = ["shopify", "amazon"].map(|system| book[system]["shown"].clone());
+        if shown == [json!(units), json!(units)] { vec![] } else { vec![book.to_string()] }
+    })
+    .await;
+}
+
+async fn stock(home: &Home, sku: &str) -> Value {
+    home.ask(&["sku", sku]).await.json()["stock"][0].clone()
+}
+
+/// A shop whose ERP takes orders and does not count, opened from a file.
+async fn opened() -> (World, Home, Live, Vec<(String, i64)>) {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    home.configure("sweep_every = \"10s\"", "sweep_every = \"10s\"\ncounts = \"none\"");
+    let live = home.serve().await;
+    let books = world.get("books").await;
+    let book = |book: &Value| (text(&book["sku"]).to_owned(), number(&book["physical"]));
+    let shelf: Vec<_> = books["skus"].as_array().expect("a list").iter().map(book).collect();
+    let rows: Vec<_> = shelf.iter().map(|(sku, units)| (sku.as_str(), *units)).collect();
+    let all = csv(&home, "all.csv", &rows);
+    home.ask(&["count", &shelf[0].0, "warehouse", "1", "--yes"]).await.fails(5, "opening stock");
+    let import = ["count", "import", &all, "--location", "warehouse", "--opening"];
+    let preview = home.ask(&[&import[..], &["--dry-run"]].concat()).await.json();
+    assert_eq!((&preview["skus"], &preview["from"]), (&json!(shelf.len()), &json!("@person")), "{preview:#}");
+    assert_eq!(preview["channels"].as_array().map(Vec::len), Some(3), "{preview:#}");
+    assert!(home.ask(&["status"]).await.json()["initialised_at"].is_null(), "nothing was opened");
+    let done = home.ask(&[&import[..], &["--yes"]].concat()).await.json();
+    assert_eq!(done["skus"], json!(shelf.len()), "{done:#}");
+    home.ask(&[&import[..], &["--yes"]].concat()).await.fails(5, "taken over already");
+    world.post("webhooks", json!({"url": home.hooks()})).await;
+    (world, home, live, shelf)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_is_opened_and_kept_true_by_people_who_count() {
+    let (world, home, live, shelf) = opened().await;
+    let (sku, units) = (shelf[0].0.as_str(), shelf[0].1);
+    order(&world, "shopify", sku, 1).await;
+    shows(&world, sku, units - 1).await;
+
+    let count = ["count", sku, "warehouse", &(units + 4).to_string(), "--request", "r1"];
+    let preview = home.ask(&[&count[..], &["--dry-run"]].concat()).await.json();
+    assert_eq!((&preview["changed"], &preview["up_units"]), (&json!(1), &json!(4)), "{preview:#}");
+    assert_eq!(stock(&home, sku).await["on_hand"], units);
+    home.ask(&count).await.fails(5, "nothing was taken over");
+    let done = home.ask(&[&count[..], &["--yes"]].concat()).await.json();
+    assert_eq!((&done["changed"], &done["again"]), (&json!(1), &json!(false)), "{done:#}");
+    shows(&world, sku, units + 3).await;
+    let again = home.ask(&[&count[..], &["--yes"]].concat()).await.json();
+    assert_eq!((&again["changed"], &again["again"]), (&json!(0), &json!(true)), "{again:#}");
+    let told = home.ask(&["sku", sku]).await.json();
+    let last = told["recent"].as_array().and_then(|recent| recent.last()).expect("an entry");
+    assert_eq!((&last["kind"], &last["quantity"]), (&json!("count"), &json!(4)), "{told:#}");
+
+    let unknown = csv(&home, "unknown.csv", &[(sku, 1), ("NOBODY-KNOWS", 1)]);
+    let import = ["count", "import", &unknown, "--location", "warehouse"];
+    let told = home.ask(&[&import[..], &["--dry-run"]].concat()).await.json();
+    assert_eq!(told["left_out"][0]["reason"], "no_sku", "{told:#}");
+    home.ask(&[&import[..], &["--full", "--dry-run"]].concat()).await.fails(5, "line 3: SKU `NOBODY-KNOWS`");
+    home.ask(&[&import[..], &["--full", "--yes"]].concat()).await.fails(5, "NOBODY-KNOWS");
+    live.stop().await;
+    home.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_count_that_would_empty_the_shelf_is_held_until_a_person_says_what_it_is() {
+    let (world, home, live, shelf) = opened().await;
+    let (sku, units) = (shelf[0].0.as_str(), shelf[0].1);
+    let one = csv(&home, "one.csv", &[(sku, units)]);
+    let import = ["count", "import", &one, "--location", "warehouse", "--full", "--yes"];
+    home.ask(&import).await.fails(5, "to zero");
+    let letters = home.ask(&["dead-letters", "list"]).await.json();
+    let letter = &letters["letters"][0];
+    assert_eq!((&letter["kind"], &letter["channel"]), (&json!("count"), &json!("@person")), "{letters:#}");
+    assert_eq!(stock(&home, &shelf[1].0).await["on_hand"], shelf[1].1);
+    home.ask(&import).await.fails(5, "to zero");
+    let letters = home.ask(&["dead-letters", "list"]).await.json();
+    let all = letters["letters"].as_array().expect("a list");
+    assert_eq!(all.len(), 1, "the newer one takes the place of the older: {letters:#}");
+    home.ask(&["dead-letters", "retry", text(&all[0]["id"])]).await.json();
+    shows(&world, &shelf[1].0, 0).await;
+    shows(&world, sku, units).await;
+    live.stop().await;
+    home.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_an_erp_counts_people_count_there() {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    let live = home.open(&world).await;
+    let sku = text(&world.get("books").await["skus"][0]["sku"]).to_owned();
+    home.ask(&["count", &sku, "warehouse", "5", "--yes"]).await.fails(5, "`erp` counts location");
+    home.ask(&["count", &sku, "nowhere", "5", "--yes"]).await.fails(4, "nowhere");
+    let bad = file(home.dir.path(), "bad.csv", "sku,location,quantity\nA,warehouse,-1\nB,warehouse,x\n");
+    home.ask(&["count", "import", &bad, "--yes"]).await.fails(5, "line 3");
+    live.stop().await;
+}
