@@ -32,7 +32,7 @@ async fn while_the_disk_is_full_nothing_is_acknowledged_and_with_room_all_goes_o
     for n in 2..5 {
         assert!(matches!(world.ledger.submit(push(n)).await, Err(Error::NoRoom)), "push {n}");
     }
-    let take = Command::Take { channel: channel("main"), limit: 5, apart: 4 };
+    let take = Command::Take { channel: channel("main"), limit: 5, apart: 0 };
     assert!(matches!(world.ledger.submit(take).await, Err(Error::NoRoom)), "nothing leaves either");
     assert!(matches!(world.ledger.checkpoint().await, Ok(Err(_))), "no checkpoint of what is not durable");
     assert_eq!(world.ledger.room().standing().name(), "full");
@@ -68,7 +68,7 @@ async fn what_was_taken_while_there_was_no_room_is_in_flight_for_nobody_and_is_l
     let sold = Command::Orders { channel: channel("us"), begun: Seq(1), orders: vec![order("1", "MUG", 1)] };
     world.ledger.submit(sold).await.expect("there is room");
     let in_flight = || world.ledger.read(|state| state.index.all(Kind::InFlight).count());
-    let take = || Command::Take { channel: channel("main"), limit: 5, apart: 4 };
+    let take = || Command::Take { channel: channel("main"), limit: 5, apart: 0 };
     world.store.fill(true);
     assert!(matches!(world.ledger.submit(take()).await, Err(Error::NoRoom)));
     assert!(in_flight().await.expect("it answers") > 0, "there was work");
@@ -94,7 +94,7 @@ async fn with_too_little_room_nothing_is_taken_in_and_what_is_under_way_goes_on(
     assert!(matches!(world.ledger.submit(push(1)).await, Err(Error::NoRoom)));
     let through = Command::FedThrough { channel: channel("main"), through: crate::model::Timestamp::ZERO };
     assert!(matches!(world.ledger.submit(through).await, Err(Error::NoRoom)), "no watermark moves");
-    let take = Command::Take { channel: channel("main"), limit: 5, apart: 4 };
+    let take = Command::Take { channel: channel("main"), limit: 5, apart: 0 };
     world.ledger.submit(take).await.expect("writes go on");
     world.ledger.submit(Command::Tick).await.expect("alerts go on");
     world.ledger.room().measured(Measured { free: 100, total: 1_000 }, limits);
