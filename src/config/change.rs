@@ -6,7 +6,7 @@ use crate::{
     config::{Config, Secrets, Selling, Tryton},
     model::{
         ChannelId, Quantity,
-        policy::{ChannelPolicy, Policies, Posts},
+        policy::{ChannelDrift, ChannelPolicy, Policies, Posts},
     },
 };
 
@@ -125,6 +125,7 @@ impl Config {
         let gone: Vec<_> = before.locations.iter().filter(|place| !self.locations.contains(place)).collect();
         self.locations.extend(gone.into_iter().cloned());
         self.allocation = before.allocation;
+        self.drift = before.drift;
         self.overrides.clone_from(&before.overrides);
         self.mapping.clone_from(&before.mapping);
         self.bundles.clone_from(&before.bundles);
@@ -154,11 +155,13 @@ const LISTENS: &str = "it is listened there";
 impl Selling {
     fn forget_policies(&mut self) {
         (self.buffer, self.min, self.max) = (Quantity::ZERO, Quantity::ZERO, None);
+        self.drift = ChannelDrift::default();
     }
 
     fn keep(&mut self, before: &ChannelPolicy) {
         self.locations.clone_from(&before.locations);
         (self.buffer, self.min, self.max) = (before.buffer, before.min, before.max);
+        self.drift = before.drift;
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
         Command, Reply,
         allocation::Pause,
         command::{DeadLetter, Verdict},
-        decide::catalogue::mappable,
+        decide::{catalogue::mappable, trial::Effect},
         record::PauseScope,
         state::Note,
     },
@@ -30,7 +30,7 @@ use crate::{
     web::{
         Desk,
         desk::ask,
-        made,
+        drift, made,
         peer::Peer,
         problem::Answer,
         query::{self, letters::Wanted},
@@ -68,6 +68,11 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/dead-letters/discard", post(discard_all))
         .route("/v1/dead-letters/{id}/retry", post(retry))
         .route("/v1/dead-letters/{id}/discard", post(discard))
+        .route("/v1/drift", get(drift::drifts))
+        .route("/v1/drift/accept", post(drift::accept))
+        .route("/v1/drift/repair", post(drift::repair))
+        .route("/v1/drift/release", post(drift::release))
+        .route("/v1/reconcile", post(drift::reconcile))
         .route("/v1/alerts", get(alerts))
         .route("/v1/map", get(mapping).post(import))
         .route("/v1/map/ignore", post(change::ignore))
@@ -177,7 +182,7 @@ async fn outbox(State(desk): Asked, asked: Result<Query<OutboxQuery>, QueryRejec
 }
 
 /// Fails if a channel that is named is not configured.
-async fn known(desk: &Arc<dyn Desk>, channel: Option<&ChannelId>) -> Result<(), Answer> {
+pub(super) async fn known(desk: &Arc<dyn Desk>, channel: Option<&ChannelId>) -> Result<(), Answer> {
     let Some(channel) = channel.cloned() else { return Ok(()) };
     let wanted = channel.clone();
     let there = ask(desk.as_ref(), move |state| {
@@ -208,16 +213,21 @@ async fn dead_letters(
     Ok(Json(ask(desk.as_ref(), move |state| query::letters::letters(state, &wanted, limit)).await?))
 }
 
-async fn retry_all(State(desk): Asked, body: Bytes) -> Told<LettersDone> {
-    deal_with_all(&desk, read(&body)?, Verdict::Retry).await
+async fn retry_all(State(desk): Asked, Extension(peer): Extension<Peer>, body: Bytes) -> Told<LettersDone> {
+    deal_with_all(&desk, peer, read(&body)?, Verdict::Retry).await
 }
 
-async fn discard_all(State(desk): Asked, body: Bytes) -> Told<LettersDone> {
-    deal_with_all(&desk, read(&body)?, Verdict::Discard).await
+async fn discard_all(State(desk): Asked, Extension(peer): Extension<Peer>, body: Bytes) -> Told<LettersDone> {
+    deal_with_all(&desk, peer, read(&body)?, Verdict::Discard).await
 }
 
 /// Deals with all dead letters that fit, a bounded number of them.
-async fn deal_with_all(desk: &Arc<dyn Desk>, asked: LettersRequest, verdict: Verdict) -> Told<LettersDone> {
+async fn deal_with_all(
+    desk: &Arc<dyn Desk>,
+    peer: Peer,
+    asked: LettersRequest,
+    verdict: Verdict,
+) -> Told<LettersDone> {
     let LettersRequest { channel, reason, all, dry_run } = asked;
     if all == (channel.is_some() || reason.is_some()) {
         return Err(Answer::bad(
@@ -243,8 +253,8 @@ async fn deal_with_all(desk: &Arc<dyn Desk>, asked: LettersRequest, verdict: Ver
             if dry_run {
                 return Ok(Some(told.clone()));
             }
-            match desk.submit(Command::Dead { letter: letter.clone(), verdict }).await {
-                Ok(_) => Ok(Some(told.clone())),
+            match deal(desk, peer, letter.clone(), verdict).await {
+                Ok(stays) => Ok(stays.is_none().then(|| told.clone())),
                 // Somebody else has dealt with it meanwhile.
                 Err(crate::web::Failure::Refused(crate::core::Refused::Nothing(_))) => Ok(None),
                 Err(failure) => Err(failure),
@@ -278,23 +288,33 @@ async fn deal_with(desk: &Arc<dyn Desk>, peer: Peer, text: &str, verdict: Verdic
             "`evenkeel dead-letters list` shows those that there are; it may have been dealt with",
         ));
     };
-    match (found, verdict) {
+    if let Some(what) = deal(desk, peer, found, verdict).await? {
+        let next = "`evenkeel quarantine show` prints what was kept".to_owned();
+        return Err(crate::web::Failure::Conflict { what, next }.into());
+    }
+    info!(%letter, ?verdict, "a person has dealt with a dead letter");
+    Ok(Json(Done { done: format!("`{letter}` {said}") }))
+}
+
+/// Deals with one dead letter. Returns why it stays, if it does: a message that still cannot be read.
+async fn deal(
+    desk: &Arc<dyn Desk>,
+    peer: Peer,
+    letter: DeadLetter,
+    verdict: Verdict,
+) -> Result<Option<String>, crate::web::Failure> {
+    match (letter, verdict) {
         (DeadLetter::Quarantine(id), Verdict::Retry) => {
             let replayed = desk.replay(id, false).await?;
-            if !replayed.done {
-                let (what, next) =
-                    (replayed.told, "`evenkeel quarantine show` prints what was kept".to_owned());
-                return Err(crate::web::Failure::Conflict { what, next }.into());
-            }
+            Ok((!replayed.done).then_some(replayed.told))
         }
         (DeadLetter::Quarantine(id), Verdict::Discard) => {
             let reason = "discarded among the dead letters".to_owned();
             desk.give_up(id, Note { by: peer.named(None), reason }).await?;
+            Ok(None)
         }
-        (letter, verdict) => drop(desk.submit(Command::Dead { letter, verdict }).await?),
+        (letter, verdict) => desk.submit(Command::Dead { letter, verdict }).await.map(|_| None),
     }
-    info!(%letter, ?verdict, "a person has dealt with a dead letter");
-    Ok(Json(Done { done: format!("`{letter}` {said}") }))
 }
 
 async fn alerts(State(desk): Asked) -> Told<Alerts> {
@@ -356,8 +376,7 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<MapImported> {
     ask(desk.as_ref(), move |state| bad(state, &checked)).await?.map_err(crate::web::Failure::Refused)?;
     let commands = rows.chunks(PART).map(|part| Command::Map { rows: part.to_vec() });
     let effect = desk.try_out(commands.collect()).await?;
-    let brake = ask(desk.as_ref(), |state| state.policies().map(|policies| policies.brake)).await?;
-    let held = brake.and_then(|brake| effect.held(&brake)).filter(|_| !asked.confirm);
+    let held = braked(&desk, &effect, asked.confirm).await?;
     let mut told = MapImported {
         rows: count,
         bound: effect.bound,
@@ -374,6 +393,16 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<MapImported> {
     }
     info!(rows = count, bound = told.bound, orders = told.effect.mapped_orders, "mapping rows imported");
     Ok(Json(told))
+}
+
+/// Returns why the brake holds what was tried out, unless a person has seen it.
+pub(super) async fn braked(
+    desk: &Arc<dyn Desk>,
+    effect: &Effect,
+    confirmed: bool,
+) -> Result<Option<String>, Answer> {
+    let brake = ask(desk.as_ref(), |state| state.policies().map(|policies| policies.brake)).await?;
+    Ok(brake.and_then(|brake| effect.held(&brake)).filter(|_| !confirmed))
 }
 
 /// Takes the one subject that was named.

@@ -365,6 +365,7 @@ fn what_moves_stock_can_be_put_back_to_what_it_was() {
         ("safety_stock = 0", "safety_stock = 7"),
         ("buffer = 0", "buffer = 8"),
         ("# max = 100", "max = 9"),
+        ("repair = \"ours\"", "repair = \"theirs\""),
         ("ignore_case = false", "ignore_case = true"),
         ("# [[locations]]\n# id = \"fba\"", "[[locations]]\nid = \"fba\""),
         ("# fba_location = \"fba\"", "fba_location = \"fba\""),
