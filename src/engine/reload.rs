@@ -260,7 +260,8 @@ pub(super) fn at_start(
         return Ok(None);
     }
     let configure = vec![Command::Configure(Box::new(policies))];
-    let effect = trial::try_out(&mut state.clone(), configure, now).unwrap_or_default();
+    let mut copy = trial::copy(state, &configure);
+    let effect = trial::try_out(&mut copy, configure, now).unwrap_or_default();
     let held = effect.held(&before.brake);
     if let Some(why) = &held {
         error!(%why, "the configuration would change too much, so what moves stock stays as it was; \

@@ -7,7 +7,7 @@ use crate::{
     core::{
         Command, State,
         decide::trial::{self, Effect},
-        index::{Index, Kind, Work},
+        index::Index,
     },
     engine::ledger::{Error, Ledger},
     model::{ChannelId, Identifiers, OrderKey, Sku},
@@ -18,7 +18,7 @@ const PORTION: usize = 5_000;
 
 /// Returns what these commands would do to what listings show, and to what waits for a SKU. Nothing is recorded.
 pub async fn try_out(ledger: &Ledger, clock: &dyn Clock, commands: Vec<Command>) -> Result<Effect, Error> {
-    let (mut state, now) = (copy(ledger).await?, clock.now());
+    let (mut state, now) = (copy(ledger, trial::rebound(&commands)).await?, clock.now());
     let tried = tokio::task::spawn_blocking(move || {
         Index::rebuild(&mut state);
         trial::try_out(&mut state, commands, now)
@@ -26,20 +26,12 @@ pub async fn try_out(ledger: &Ledger, clock: &dyn Clock, commands: Vec<Command>)
     Ok(tried.await.map_err(|_| Error::Stopped)??)
 }
 
-/// Copies what decides what listings show: of the orders, only those that have lines without a SKU.
-async fn copy(ledger: &Ledger) -> Result<State, Error> {
-    let small = |state: &State| State {
-        seq: state.seq,
-        epoch: state.epoch,
-        initialised: state.initialised,
-        policies: state.policies.clone(),
-        channels: state.channels.clone(),
-        table: state.table.clone(),
-        ignored: state.ignored.clone(),
-        held_config: state.held_config.clone(),
-        ..State::default()
-    };
-    let mut all = ledger.read(small).await?;
+/// Listings that are given to another SKU.
+type Rebound = Vec<(ChannelId, Identifiers)>;
+
+/// Copies what decides what listings show, as [`trial::copy`] does in one go.
+async fn copy(ledger: &Ledger, rebound: Rebound) -> Result<State, Error> {
+    let mut all = ledger.read(trial::frame).await?;
     let mut after: Option<Sku> = None;
     loop {
         let from = after.clone();
@@ -57,7 +49,7 @@ async fn copy(ledger: &Ledger) -> Result<State, Error> {
         }
     }
     copy_items(ledger, &mut all).await?;
-    copy_orders(ledger, &mut all).await?;
+    copy_orders(ledger, &mut all, rebound).await?;
     Ok(all)
 }
 
@@ -81,11 +73,8 @@ async fn copy_items(ledger: &Ledger, all: &mut State) -> Result<(), Error> {
     }
 }
 
-async fn copy_orders(ledger: &Ledger, all: &mut State) -> Result<(), Error> {
-    let named = |state: &State| {
-        let work = state.index.all(Kind::Unmapped).chain(state.index.all(Kind::Ignored));
-        work.filter_map(Work::order).cloned().collect::<Vec<OrderKey>>()
-    };
+async fn copy_orders(ledger: &Ledger, all: &mut State, rebound: Rebound) -> Result<(), Error> {
+    let named = move |state: &State| trial::orders(state, &rebound).into_iter().collect::<Vec<OrderKey>>();
     for keys in ledger.read(named).await?.chunks(PORTION) {
         let keys = keys.to_vec();
         let orders = move |state: &State| {

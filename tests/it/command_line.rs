@@ -382,8 +382,8 @@ async fn a_bundle_is_made_of_others_and_what_is_what_is_corrected() {
     let good = file(home.dir.path(), "bundles.csv", &csv);
     let would = home.ask(&["bundles", "import", &good, "--dry-run"]).await.json();
     let makes = (number(&a["available"]) / 2).min(number(&b["available"]));
-    let shown = find(&would["listings"], "channel", "shop");
-    assert_eq!((&shown["sku"], &shown["after"]), (&json!(set_code), &json!(makes)), "{would:#}");
+    let shown = find(&would["effect"]["channels"], "channel", "shop");
+    assert_eq!(find(&shown["some"], "sku", &set_code)["will_show"], json!(makes), "{would:#}");
     assert_eq!(home.ask(&["bundles", "list"]).await.json()["rows"], json!([]), "a dry run changes nothing");
     assert_eq!(home.ask(&["bundles", "import", &good]).await.json()["changed"], 1);
     let parts = json!([{"sku": a_code, "units": 2}, {"sku": b_code, "units": 1}]);

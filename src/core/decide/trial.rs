@@ -1,21 +1,23 @@
 //! What a change would do to what listings show, found out on a copy of the state: no estimate, for the same commands
 //! are decided there. The brake judges it (I11).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     core::{
         State,
         allocation::Pause,
-        command::{Command, Refused},
+        command::{Command, Refused, Reply},
         count::{Change, held_by},
         decide::{
             Draft, decide,
             listing::{strictest, wanted},
         },
-        index::{Kind, Work},
-        ledger::Stock,
-        state::{Listing, SkuRow},
+        index::{Index, Kind, Work},
+        ledger::{Entry, Stock},
+        mapping::{Resolved, resolve},
+        record::Record,
+        state::{Listing, ListingRef, SkuRow},
     },
     model::{
         ChannelId, Identifiers, Mode, OrderKey, Policies, Quantity, Sku, Timestamp,
@@ -39,6 +41,9 @@ pub struct Effect {
     pub mapped_orders: usize,
     /// Order lines that are waited for no more, less those that are again.
     pub ignored_lines: i64,
+    /// Recipes, SKUs or order lines that the commands change by themselves, and what they book.
+    pub changed: usize,
+    pub entries: Vec<Entry>,
 }
 
 /// What a change would do to the listings of one channel.
@@ -66,6 +71,14 @@ struct Before {
     items: BTreeMap<(ChannelId, Identifiers), Option<Quantity>>,
     /// The orders that have lines without a SKU.
     orders: BTreeMap<OrderKey, Lines>,
+    given: Vec<Given>,
+}
+
+/// A listing that is given to another SKU: where it was, what it goes by, what it shows and whether it is written.
+struct Given {
+    old: ListingRef,
+    key: (ChannelId, Identifiers),
+    held: (Option<Quantity>, bool),
 }
 
 /// How many lines of an order have a SKU, and how many are left out.
@@ -84,12 +97,74 @@ struct Row {
 pub fn try_out(state: &mut State, commands: Vec<Command>, now: Timestamp) -> Result<Effect, Refused> {
     // What was still to be looked at again is not the commands' doing.
     finish(state, now);
-    let before = Before::of(state);
+    let before = Before::of(state, &rebound(&commands));
+    let (mut changed, mut entries) = (0, Vec::new());
     for command in commands {
-        decide(state, command, now).1?;
+        let (envelope, reply) = decide(state, command, now);
+        if let Reply::Changed { changed: more } = reply? {
+            changed += more;
+        }
+        let records = envelope.iter().flat_map(|envelope| &envelope.records);
+        entries.extend(records.flat_map(Record::entries).cloned());
     }
     finish(state, now);
-    Ok(before.compare(state))
+    Ok(Effect { changed, entries, ..before.compare(state) })
+}
+
+/// Copies what decides what listings show.
+pub fn copy(state: &State, commands: &[Command]) -> State {
+    let orders = orders(state, &rebound(commands)).into_iter();
+    let order = |key: OrderKey| state.orders.get(&key).cloned().map(|order| (key, order));
+    let mut copy = State {
+        skus: state.skus.clone(),
+        unmatched: state.unmatched.clone(),
+        orders: orders.filter_map(order).collect(),
+        ..frame(state)
+    };
+    Index::rebuild(&mut copy);
+    copy
+}
+
+/// Copies what a trial needs, but for SKUs, catalogue items and orders, of which there may be many. It has no index.
+pub fn frame(state: &State) -> State {
+    State {
+        seq: state.seq,
+        epoch: state.epoch,
+        initialised: state.initialised,
+        restored: state.restored,
+        policies: state.policies.clone(),
+        channels: state.channels.clone(),
+        table: state.table.clone(),
+        intents: state.intents.clone(),
+        ignored: state.ignored.clone(),
+        held_config: state.held_config.clone(),
+        ..State::default()
+    }
+}
+
+/// Returns the listings that commands give to another SKU.
+pub fn rebound(commands: &[Command]) -> Vec<(ChannelId, Identifiers)> {
+    let of = |command: &Command| match command {
+        Command::Rebind { channel, ids, .. } => Some((channel.clone(), ids.clone())),
+        _ => None,
+    };
+    commands.iter().filter_map(of).collect()
+}
+
+/// Returns the orders that a trial may go by: those that have lines without a SKU, waited for or not, and those that
+/// were sold from the SKUs of `rebound` listings.
+pub fn orders(state: &State, rebound: &[(ChannelId, Identifiers)]) -> BTreeSet<OrderKey> {
+    let open = state.index.all(Kind::Unmapped).chain(state.index.all(Kind::Ignored));
+    let mut keys: BTreeSet<OrderKey> = open.filter_map(Work::order).cloned().collect();
+    for (channel, ids) in rebound {
+        let Resolved::Listing(old) = resolve(state, channel, ids) else { continue };
+        let of_channel = state.orders.iter().filter(|(key, _)| key.channel == *channel);
+        let sold = of_channel.filter(|(_, order)| {
+            order.lines.values().filter_map(|line| line.bound.as_ref()).any(|bound| bound.sku == old.sku)
+        });
+        keys.extend(sold.map(|(key, _)| key.clone()));
+    }
+    keys
 }
 
 /// Looks at everything again that is to be.
@@ -149,15 +224,22 @@ fn is_written(state: &State, policies: &Policies, sku: &Sku, row: &SkuRow, listi
 }
 
 impl Before {
-    fn of(state: &State) -> Before {
+    fn of(state: &State, rebound: &[(ChannelId, Identifiers)]) -> Before {
         let policies = state.policies.clone();
-        let mode = policies.as_ref().map_or(Mode::Live, |policies| policies.mode);
+        let mode = state.mode().unwrap_or(Mode::Live);
+        let listing = |sku: &Sku, row: &SkuRow, listing: &Listing| {
+            let written = policies.as_ref().is_some_and(|p| is_written(state, p, sku, row, listing));
+            (shows(mode, listing), written)
+        };
+        let given = |(channel, ids): &(ChannelId, Identifiers)| {
+            let Resolved::Listing(old) = resolve(state, channel, ids) else { return None };
+            let (row, moved) = (state.skus.get(&old.sku)?, state.listing(&old)?);
+            let held = listing(&old.sku, row, moved);
+            Some(Given { old, key: (moved.channel.clone(), moved.ids.clone()), held })
+        };
+        let given = rebound.iter().filter_map(given).collect();
         let row = |(sku, row): (&Sku, &SkuRow)| {
-            let listing = |listing: &Listing| {
-                let written = policies.as_ref().is_some_and(|p| is_written(state, p, sku, row, listing));
-                (shows(mode, listing), written)
-            };
-            let listings = row.listings.iter().map(listing).collect();
+            let listings = row.listings.iter().map(|held| listing(sku, row, held)).collect();
             let stocks = row.stock.iter().map(|place| place.stock).collect();
             (sku.clone(), Row { stocks, listings })
         };
@@ -165,7 +247,8 @@ impl Before {
             let shown = held.item.levels.map(|levels| levels.available);
             (key.clone(), shown)
         });
-        Before { rows: state.skus.iter().map(row).collect(), items: items.collect(), orders: lines(state) }
+        let (rows, items) = (state.skus.iter().map(row).collect(), items.collect());
+        Before { rows, items, orders: lines(state), given }
     }
 
     fn compare(&self, state: &State) -> Effect {
@@ -175,12 +258,17 @@ impl Before {
             let before = self.rows.get(sku);
             let sold = self.sold(state, sku);
             for (n, listing) in row.listings.iter().enumerate() {
+                if self.given.iter().any(|given| given.old.sku == *sku && usize::from(given.old.at) == n) {
+                    continue;
+                }
                 let held = before.and_then(|before| before.listings.get(n).copied());
+                let held = held.or_else(|| self.given(listing));
                 effect.bound += usize::from(held.is_none());
                 let (shown, written) = held.unwrap_or_else(|| (self.listed(listing), false));
                 let kept = is_written(state, policies, sku, row, listing);
                 // In shadow mode nothing that is wanted is ever written.
-                let after = if policies.mode == Mode::Shadow { shown } else { shows(Mode::Live, listing) };
+                let after =
+                    if state.mode() == Some(Mode::Shadow) { shown } else { shows(Mode::Live, listing) };
                 let moved = effect.channels.entry(listing.channel.clone()).or_default();
                 moved.left += usize::from(written && !kept);
                 moved.add(sku, shown, after, sold);
@@ -198,6 +286,12 @@ impl Before {
             (Some(_) | None, None) | (None, Some(_)) => false,
         };
         moved(sku) || state.made_of(sku).is_ok_and(|parts| parts.iter().any(|part| moved(&part.sku)))
+    }
+
+    /// Returns what a listing shows that another SKU had before.
+    fn given(&self, listing: &Listing) -> Option<(Option<Quantity>, bool)> {
+        let same = |given: &&Given| given.key.0 == listing.channel && given.key.1 == listing.ids;
+        self.given.iter().find(same).map(|given| given.held)
     }
 
     /// Returns what the channel's catalogue said that a listing shows, which was bound only now.

@@ -1,11 +1,14 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::world::{OPENED, Served, channel, configured, count, opened, order, run, serve, sku};
+use super::world::{OPENED, Served, channel, configured, count, item, opened, order, run, serve, sku};
 use crate::{
     core::{Command, Reply, State, state::Quarantined},
-    model::{DeliveryId, Outcome, Policies, Quantity, Returns::Quarantine, Seq, Timestamp, Totals},
-    web::view::{DeadLetters, LettersDone, Mapping, OrderView, Outbox, Returns, SkuView, Status},
+    model::{DeliveryId, IdKind, Outcome, Policies, Quantity, Returns::Quarantine, Seq, Timestamp, Totals},
+    web::view::{
+        DeadLetters, LettersDone, Mapping, OrderView, Outbox, Returns, SkuView, Status,
+        made::{Bundles, Corrected},
+    },
 };
 
 fn push(state: &mut State, id: &str, code: &str, units: i64) {
@@ -245,6 +248,37 @@ async fn the_mapping_is_listed_in_pages_and_imported() {
     assert_eq!((rest.rows.len(), rest.next), (3, None));
     let main: Mapping = read(&served, "/v1/map?listings=true&channel=us").await;
     assert_eq!(main.rows.len(), 1);
+}
+
+#[tokio::test]
+async fn recipes_that_would_empty_too_much_are_held_until_a_person_confirms_them() {
+    let mut state = opened();
+    let read_at = Timestamp::from_millis(OPENED);
+    let cup = |id: Option<&str>, shown: Option<i64>| {
+        let ids = id.map(|id| (IdKind::InventoryItem, id));
+        item(&[[(IdKind::Sku, "CUP")].as_slice(), ids.as_slice()].concat(), shown)
+    };
+    for (name, items) in [("erp", vec![cup(None, None)]), ("main", vec![cup(Some("14"), Some(3))])] {
+        run(&mut state, Command::Catalogue { channel: channel(name), read_at, items, unread: vec![] });
+    }
+    let served = serve(state, |_| {}).await;
+    let import = async |more: Value| -> Corrected {
+        let rows =
+            ["MUG", "CUP"].map(|sku| json!({"sku": sku, "parts": [{"sku": "TSHIRT/BL", "units": 99}]}));
+        let mut body = json!({"rows": rows});
+        body.as_object_mut().expect("one").extend(more.as_object().expect("one").clone());
+        serde_json::from_value(served.post("/v1/bundles", &body.to_string()).await)
+            .expect("the shape of the view")
+    };
+    let held = import(json!({})).await;
+    assert!(held.held.as_ref().is_some_and(|why| why.contains("on `main`")), "{held:?}");
+    assert_eq!(import(json!({"dry_run": true})).await, Corrected { dry_run: true, ..held.clone() });
+    let none: Bundles = read(&served, "/v1/bundles").await;
+    assert_eq!(none.rows, []);
+    let done = import(json!({"confirm": true})).await;
+    assert_eq!((done.changed, done.held, done.effect), (2, None, held.effect));
+    let all: Bundles = read(&served, "/v1/bundles").await;
+    assert_eq!(all.rows.len(), 2);
 }
 
 #[tokio::test]

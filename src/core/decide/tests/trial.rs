@@ -6,11 +6,11 @@ use super::world::{AMZ, SHOP, World, ch, ids, placed, policies, q, sku};
 use crate::{
     core::{
         Command, State,
-        decide::trial::{Effect, try_out},
+        decide::trial::{Effect, copy, try_out},
     },
     model::{
         IdKind, Policies, Timestamp,
-        policy::{MappingRow, Mode, Override},
+        policy::{MappingRow, Mode, Override, Part},
     },
 };
 
@@ -25,9 +25,24 @@ fn world(units: i64) -> World {
 }
 
 fn tried(world: &World, policies: Policies) -> Effect {
-    let mut copy: State = world.state.clone();
+    tried_out(world, Command::Configure(Box::new(policies)))
+}
+
+/// Tries a command out on a copy of everything, and on one of what it may go by: both tell the same.
+fn tried_out(world: &World, command: Command) -> Effect {
+    let mut whole: State = world.state.clone();
     let now = Timestamp::from_millis(world.now);
-    try_out(&mut copy, vec![Command::Configure(Box::new(policies))], now).expect("decided")
+    let commands = vec![command];
+    let mut part = copy(&world.state, &commands);
+    let effect = try_out(&mut whole, commands.clone(), now).expect("decided");
+    assert_eq!(try_out(&mut part, commands, now).as_ref(), Ok(&effect));
+    effect
+}
+
+/// What would change on the shop, by SKU: what it shows and what it will show.
+fn told(effect: &Effect) -> Vec<(&str, i64, i64)> {
+    let some = effect.channels.get(&ch(SHOP)).map(|moved| moved.some.as_slice()).unwrap_or_default();
+    some.iter().map(|(sku, shows, after)| (sku.as_str(), shows.units(), after.units())).collect()
 }
 
 /// `lowered raised zeroed` on the shop, and whether the brake holds it.
@@ -114,6 +129,57 @@ fn a_mapping_is_told_with_the_orders_it_books_and_those_are_never_held() {
     // What was told is what happens.
     world.run(Command::Map { rows }).expect("mapped");
     assert_eq!(world.stock("A"), [10, 10, 0]);
+}
+
+fn recipes(names: &[&str], units: i64) -> Command {
+    let part = || vec![Part { sku: sku("A"), units: q(units) }];
+    Command::Recipes { rows: names.iter().map(|name| (sku(name), part())).collect() }
+}
+
+#[test]
+fn recipes_are_judged_like_a_configuration() {
+    let world = world(10);
+    let effect = tried_out(&world, recipes(&["B", "C"], 11));
+    assert_eq!((effect.changed, told(&effect)), (2, vec![("B", 10, 0), ("C", 10, 0)]));
+    assert_eq!(effect.held(&policies().brake), None, "fewer than `min_skus`");
+    let effect = tried_out(&world, recipes(&["B", "C", "D"], 11));
+    assert!(effect.held(&policies().brake).is_some_and(|why| why.contains("3 of 6")));
+    // One that makes as many as before changes nothing.
+    let effect = tried_out(&world, recipes(&["B", "C", "D"], 1));
+    assert_eq!((effect.changed, told(&effect), effect.held(&policies().brake)), (3, vec![], None));
+}
+
+#[test]
+fn a_merge_is_told_with_what_it_books_and_with_every_listing() {
+    let mut world = world(10);
+    world.sell(SHOP, "1", "B", 3);
+    world.quiesce();
+    let merge = Command::Merge { from: sku("B"), into: sku("A") };
+    let effect = tried_out(&world, merge.clone());
+    let carried: i64 = effect.entries.iter().filter(|e| e.sku == sku("A")).map(|e| e.quantity.units()).sum();
+    assert_eq!((effect.changed, carried), (1, 13), "ten on hand and three promised");
+    assert_eq!(told(&effect), [("B", 7, 17), ("A", 10, 17)]);
+    world.run(merge).expect("taken in");
+    assert_eq!(world.stock("A"), [20, 3, 0]);
+    world.quiesce();
+    assert_eq!(world.shows("A", SHOP), 17);
+}
+
+#[test]
+fn a_listing_that_is_given_to_another_sku_is_told_with_its_lines_and_its_quantity() {
+    let mut world = world(10);
+    world.sell(SHOP, "1", "A", 2);
+    world.sell(SHOP, "2", "C", 1);
+    world.quiesce();
+    let rebind = Command::Rebind { channel: ch(SHOP), ids: World::ids_of(SHOP, "A"), sku: sku("B") };
+    let effect = tried_out(&world, rebind.clone());
+    assert_eq!((effect.changed, effect.bound), (1, 0), "{effect:?}");
+    // Its own, under its new SKU, shows 8 as before; the one that B has had gives the sale back.
+    assert_eq!(told(&effect), [("B", 10, 8)]);
+    assert_eq!(effect.channels[&ch(SHOP)].left, 0);
+    assert_eq!(effect.channels[&ch(AMZ)].some.len(), 2, "A rises and B falls there");
+    world.run(rebind).expect("taken in");
+    assert_eq!((world.stock("A"), world.stock("B")), ([10, 0, 0], [10, 2, 0]));
 }
 
 proptest! {
