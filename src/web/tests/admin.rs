@@ -261,6 +261,7 @@ async fn recipes_that_would_empty_too_much_are_held_until_a_person_confirms_them
     for (name, items) in [("erp", vec![cup(None, None)]), ("main", vec![cup(Some("14"), Some(3))])] {
         run(&mut state, Command::Catalogue { channel: channel(name), read_at, items, unread: vec![] });
     }
+    run(&mut state, count(&[("CUP", 3)], false));
     let served = serve(state, |_| {}).await;
     let import = async |more: Value| -> Corrected {
         let rows =
