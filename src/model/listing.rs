@@ -105,12 +105,11 @@ impl Identifiers {
     pub fn iter(&self) -> impl Iterator<Item = Identifier<'_>> {
         let mut rest = &*self.0;
         std::iter::from_fn(move || {
-            let mut chars = rest.chars();
-            let mark = chars.next()?;
-            let kind = IdKind::ALL.into_iter().zip(MARKS).find(|(_, of)| *of == mark)?.0;
-            let (value, others) =
-                chars.as_str().split_at(chars.as_str().find(MARKS).unwrap_or(rest.len() - 1));
-            rest = others;
+            let mark = rest.bytes().next()?;
+            let kind = *IdKind::ALL.get(usize::from(mark).checked_sub(1)?)?;
+            let end = rest.bytes().skip(1).position(|byte| byte < b' ').map_or(rest.len(), |at| at + 1);
+            let value = &rest[1..end];
+            rest = &rest[end..];
             Some(Identifier { kind, value })
         })
     }
@@ -121,7 +120,9 @@ impl Identifiers {
 
     /// Returns the least that sorts after these, to search from there.
     pub fn next(&self) -> Identifiers {
-        Identifiers(format!("{}{}", self.0, MARKS[0]).into_boxed_str())
+        let mut text = self.0.to_string();
+        push(&mut text, IdKind::ALL[0], "");
+        Identifiers(text.into_boxed_str())
     }
 
     /// Returns these with every kind that only `other` has.
@@ -130,11 +131,9 @@ impl Identifiers {
     }
 }
 
-/// What precedes a value, for each kind in turn.
-const MARKS: [char; IdKind::ALL.len()] = ['\u{1}', '\u{2}', '\u{3}', '\u{4}', '\u{5}', '\u{6}', '\u{7}'];
-
+/// Adds a value behind what says its kind: U+0001 for the first, and so on.
 fn push(text: &mut String, kind: IdKind, value: &str) {
-    text.push(MARKS[kind as usize]);
+    text.push(char::from(kind as u8 + 1));
     text.push_str(value);
 }
 
