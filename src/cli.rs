@@ -5,10 +5,13 @@
 
 mod check;
 mod client;
+mod commits;
 mod dead_letters;
 mod demo;
 mod failure;
 mod init;
+mod intents;
+mod made;
 mod map;
 mod pause;
 mod print;
@@ -83,6 +86,15 @@ enum Command {
         #[command(subcommand)]
         command: map::Map,
     },
+    /// List what bundles are made of, and take recipes in from CSV.
+    Bundles {
+        #[command(subcommand)]
+        command: made::Command,
+    },
+    /// Make a SKU part of another one, with its stock, its open orders and its listings.
+    Merge(made::Merge),
+    /// Give a listing to another SKU, with its order lines.
+    Rebind(made::Rebind),
     /// Keep a channel or a SKU from selling.
     Pause(pause::Pause),
     /// End a pause.
@@ -92,6 +104,14 @@ enum Command {
         #[command(subcommand)]
         command: returns::Returns,
     },
+    /// Set the most that a listing may show, or those of a file: all of it or nothing, lowers first.
+    Set(intents::Set),
+    /// Move stock between locations, or what may be shown between channels: all of it or nothing, lowers first.
+    Transfer(intents::Transfer),
+    /// Say that units of a transfer have arrived.
+    Receive(intents::Receive),
+    /// Show the stock changes that are on their way, and what was set and transferred; cancel one.
+    Commits(commits::Commits),
     /// Read a channel's orders, and an ERP's movements, now.
     Poll {
         /// All channels, if none is named.
@@ -144,9 +164,16 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Alerts => show::alerts(&global),
         Command::DeadLetters { command } => dead_letters::run(&global, &command),
         Command::Map { command } => map::run(&global, &command),
+        Command::Bundles { command } => made::bundles(&global, &command),
+        Command::Merge(asked) => made::merge(&global, asked),
+        Command::Rebind(asked) => made::rebind(&global, asked),
         Command::Pause(pause) => pause::pause(&global, pause),
         Command::Resume(resume) => pause::resume(&global, resume),
         Command::Returns { command } => returns::run(&global, command),
+        Command::Set(set) => intents::set(&global, set),
+        Command::Transfer(transfer) => intents::transfer(&global, transfer),
+        Command::Receive(receive) => intents::receive(&global, receive),
+        Command::Commits(commits) => commits::run(&global, &commits),
         Command::Poll { channel } => show::poll(&global, channel),
         Command::Checkpoint => show::checkpoint(&global),
     }

@@ -8,7 +8,8 @@
 //! - the same facts in any order, any number of times, give the same balances ([`order`]);
 //! - one write awaits an answer per listing, a confirmed revision never falls ([`leg`]);
 //! - a lower goes at once, a raise only after the channel's orders were read past its cause ([`decide`]);
-//! - a count never puts a sold unit back ([`count`]).
+//! - a count never puts a sold unit back ([`count`]);
+//! - what a person moves rises nowhere before it has fallen where it was ([`intent`]).
 
 pub mod allocation;
 pub mod apply;
@@ -19,12 +20,15 @@ pub mod count;
 pub mod decide;
 pub mod drift;
 pub mod index;
+pub mod intent;
 pub mod ledger;
 pub mod leg;
 pub mod mapping;
 pub mod order;
 pub mod posting;
+pub mod recipe;
 pub mod record;
+pub mod share;
 pub mod state;
 pub mod writes;
 

@@ -6,6 +6,8 @@
 mod admin;
 mod body;
 mod desk;
+mod intents;
+mod made;
 mod problem;
 mod public;
 mod query;

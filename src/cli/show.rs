@@ -84,15 +84,20 @@ pub(super) fn sku(global: &Global, sku: &Sku) -> Result<(), Failure> {
 fn tell_sku(view: &SkuView) {
     let paused = view.paused.map_or(String::new(), |pause| format!(", {pause:?}").to_lowercase());
     print::line(&format!("{} at revision {}{paused}", view.sku, view.revision));
+    if !view.made_of.is_empty() {
+        let parts: Vec<String> =
+            view.made_of.iter().map(|part| format!("{} x {}", part.units, part.sku)).collect();
+        print::line(&format!("it is made of {}", parts.join(" + ")));
+    }
     let rows = view.stock.iter().map(|p| {
         let counted =
             p.opened.as_ref().map_or("never".to_owned(), |o| format!("{} by {}", o.as_of, o.counter));
-        let figures = [p.on_hand, p.committed, p.reserved, p.available].map(|q| q.to_string());
-        let [on_hand, committed, reserved, available] = figures;
-        [p.location.to_string(), on_hand, committed, reserved, available, counted]
+        let figures = [p.on_hand, p.committed, p.reserved, p.available, p.incoming].map(|q| q.to_string());
+        let [on_hand, committed, reserved, available, incoming] = figures;
+        [p.location.to_string(), on_hand, committed, reserved, available, incoming, counted]
     });
     print::table(
-        ["location", "on_hand", "committed", "reserved", "available", "opened"],
+        ["location", "on_hand", "committed", "reserved", "available", "incoming", "opened"],
         rows.collect(),
         "no stock",
     );
@@ -102,6 +107,7 @@ fn tell_sku(view: &SkuView) {
         [
             l.channel.to_string(),
             ids,
+            or_dash(l.allotted),
             or_dash(l.desired),
             or_dash(l.base),
             or_dash(l.shown),
@@ -109,7 +115,7 @@ fn tell_sku(view: &SkuView) {
             l.waits_for.clone().unwrap_or_default(),
         ]
     });
-    let header = ["channel", "listing", "desired", "expected", "seen", "state", "waits for"];
+    let header = ["channel", "listing", "allotted", "desired", "expected", "seen", "state", "waits for"];
     print::table(header, rows.collect(), "no listings");
     let rows = view.recent.iter().map(|e| {
         let figures = [e.quantity, e.on_hand, e.committed].map(|q| q.to_string());

@@ -4,6 +4,7 @@
 //! worth something only if nothing was found.
 
 mod amazon;
+mod bundles;
 mod channels;
 mod cross;
 mod general;
@@ -50,6 +51,7 @@ pub(super) fn check(file: raw::File, at: &Scope<'_>) -> Config {
         overrides: overrides.iter().map(|(_, one)| one.clone()).collect(),
         returns: at.choice("returns", file.returns, Returns::default(), &returns),
         mapping,
+        bundles: bundles::bundles(file.bundles, &at.key("bundles")),
         brake: general::brake(file.brake, &at.key("brake")),
         retry: general::retry(file.retry, &at.key("retry")),
         alerts: general::alerts(file.alerts, &at.key("alerts")),

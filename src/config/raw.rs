@@ -24,6 +24,7 @@ pub(super) struct File {
     pub allocation: Allocation,
     pub overrides: Vec<Override>,
     pub mapping: Mapping,
+    pub bundles: Vec<Bundle>,
     pub brake: Brake,
     pub retry: Retry,
     pub alerts: Alerts,
@@ -85,6 +86,20 @@ pub(super) struct Override {
     pub buffer: Option<i64>,
     pub min: Option<i64>,
     pub max: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Bundle {
+    pub sku: Option<String>,
+    pub parts: Vec<BundlePart>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct BundlePart {
+    pub sku: Option<String>,
+    pub units: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -202,6 +217,7 @@ pub(super) struct Amazon {
     pub client_secret: Option<Secret>,
     pub refresh_token: Option<Secret>,
     pub locations: Vec<String>,
+    pub fba_location: Option<String>,
     pub buffer: Option<i64>,
     pub min: Option<i64>,
     pub max: Option<i64>,

@@ -15,7 +15,7 @@ use crate::{
         Abilities, ChannelId, Instance, LocationId, Measure, Quantity,
         policy::{
             AlertPolicy, Allocation, Brake, ChannelKind, ChannelPolicy, DriftPolicy, MappingRules, Mode,
-            Override, Policies, Posts, Retry, Returns,
+            Override, Policies, Posts, Recipe, Retry, Returns,
         },
     },
 };
@@ -35,6 +35,7 @@ pub struct Config {
     pub overrides: Vec<Override>,
     pub returns: Returns,
     pub mapping: MappingRules,
+    pub bundles: Vec<Recipe>,
     pub brake: Brake,
     pub retry: Retry,
     pub alerts: Alerts,
@@ -199,6 +200,8 @@ pub struct Amazon {
     pub client_secret: SecretRef,
     pub refresh_token: SecretRef,
     pub rates: Rates,
+    /// Where the stock lies that Amazon ships (FBA).
+    pub fba_location: Option<LocationId>,
     pub selling: Selling,
     pub timeouts: Timeouts,
     pub assume: Assume,
@@ -255,7 +258,9 @@ impl Config {
         }
         for (id, channel) in &self.amazon {
             let stated = channel.assume.over(abilities(id));
-            channels.insert(id.clone(), channel.selling.policy(ChannelKind::Amazon, stated));
+            let policy = channel.selling.policy(ChannelKind::Amazon, stated);
+            channels
+                .insert(id.clone(), ChannelPolicy { own_location: channel.fba_location.clone(), ..policy });
         }
         for (id, channel) in &self.tryton {
             let stated = channel.assume.over(abilities(id));
@@ -270,6 +275,7 @@ impl Config {
             overrides: self.overrides.clone(),
             returns: self.returns,
             mapping: self.mapping.clone(),
+            bundles: self.bundles.clone(),
             brake: self.brake,
             retry: self.retry,
             alerts: self.alerts.policy,
@@ -323,6 +329,7 @@ impl Selling {
             kind,
             abilities,
             locations: self.locations.clone(),
+            own_location: None,
             buffer: self.buffer,
             min: self.min,
             max: self.max,
@@ -338,6 +345,7 @@ impl Tryton {
             kind: ChannelKind::Tryton,
             abilities,
             locations: vec![self.location.clone()],
+            own_location: None,
             buffer: Quantity::ZERO,
             min: Quantity::ZERO,
             max: None,

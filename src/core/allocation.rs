@@ -41,17 +41,26 @@ impl Bounds {
         }
         bounds
     }
+
+    /// Returns these bounds with at most `most`, if that is less.
+    pub fn at_most(self, most: Option<Quantity>) -> Bounds {
+        let max = match (self.max, most) {
+            (Some(max), Some(most)) => Some(max.min(most)),
+            (max, most) => max.or(most),
+        };
+        Bounds { max, ..self }
+    }
 }
 
-/// Returns what a listing should show of `available` units.
+/// Returns what a listing should show of `free` units, that is of what is available less the safety stock.
 ///
 /// `min` is the least that is shown *while that much is there*: below it the listing shows zero, because a shelf
 /// that shows more than there is sells what is not there.
-pub fn desired(available: Quantity, bounds: Bounds, stopped: bool) -> Result<Quantity, Overflow> {
+pub fn desired(free: Quantity, bounds: Bounds, stopped: bool) -> Result<Quantity, Overflow> {
     if stopped {
         return Ok(Quantity::ZERO);
     }
-    let free = available.sub(bounds.safety_stock)?.sub(bounds.buffer)?.or_zero();
+    let free = free.sub(bounds.buffer)?.or_zero();
     let capped = bounds.max.map_or(free, |max| free.min(max));
     Ok(if capped < bounds.min { Quantity::ZERO } else { capped })
 }
@@ -66,8 +75,9 @@ mod tests {
         let q = Quantity::new;
         let max = (max >= 0).then(|| q(max));
         let bounds = Bounds { safety_stock: q(safety_stock), buffer: q(buffer), min: q(min), max };
-        assert_eq!(desired(q(available), bounds, false), Ok(q(want)));
-        assert_eq!(desired(q(available), bounds, true), Ok(Quantity::ZERO));
+        let free = q(available - safety_stock);
+        assert_eq!(desired(free, bounds, false), Ok(q(want)));
+        assert_eq!(desired(free, bounds, true), Ok(Quantity::ZERO));
     }
 
     #[test]
@@ -79,5 +89,16 @@ mod tests {
         check([10, 0, 0, 0, 4], 4);
         check([3, 0, 0, 5, -1], 0);
         check([5, 0, 0, 5, -1], 5);
+    }
+
+    #[test]
+    fn an_allotment_only_ever_lowers_what_the_policy_allows() {
+        let most = |max: Option<i64>, allotted: Option<i64>| {
+            let bounds = Bounds { max: max.map(Quantity::new), ..Bounds::default() };
+            bounds.at_most(allotted.map(Quantity::new)).max.map(Quantity::units)
+        };
+        let all = [(None, None), (Some(5), None), (None, Some(3)), (Some(5), Some(3)), (Some(5), Some(9))];
+        let got = all.map(|(max, allotted)| most(max, allotted));
+        assert_eq!(got, [None, Some(5), Some(3), Some(3), Some(5)]);
     }
 }

@@ -5,10 +5,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::{
     core::{
         index::Index,
+        intent::{self, Change, Line, Moving, Phase},
         ledger::{Booked, Entry},
         leg::{self, Leg, Writes},
         order::Order,
         posting::PostState,
+        recipe::Made,
         record::{Envelope, PauseScope, Record},
         state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, SkuRow, State},
     },
@@ -19,6 +21,8 @@ use crate::{
 const RECENT: usize = 6;
 /// How many open commits a SKU's row keeps; where more are open, those in the middle are told with the newest.
 const COMMITS: usize = 32;
+/// How many intents that have ended are kept for people to look at.
+const ENDED: usize = 200;
 
 /// Applies all records of the envelope at position `seq`.
 pub fn apply(state: &mut State, seq: Seq, envelope: &Envelope) {
@@ -97,6 +101,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             state.dirty.insert(RowKey::Unmatched(channel.clone(), ids.clone()));
         }
         Record::Mapped { rows } => mapped(state, rows),
+        Record::Made { sku, made: new } => made(state, sku, new.as_ref()),
         Record::Quarantined { item } => {
             state.quarantine.insert(seq, item.clone());
             state.dirty.insert(RowKey::Quarantine(seq));
@@ -117,6 +122,16 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         }
         Record::Paused { scope: PauseScope::Channel(channel), pause } => {
             state.change_channel(channel, |row| row.pause = *pause);
+        }
+        Record::Intent { id, change } => intended(state, *id, at, change),
+        Record::Allotted { rows } => {
+            for (listing, allotted) in rows {
+                state.change_sku(&listing.sku, |row| {
+                    if let Some(held) = row.listings.get_mut(usize::from(listing.at)) {
+                        held.allotted = *allotted;
+                    }
+                });
+            }
         }
         Record::Catalogued { channel }
         | Record::Fed { channel, .. }
@@ -154,6 +169,10 @@ fn configured(state: &mut State, policies: &crate::model::Policies) {
     let renamed = state.policies().is_some_and(|held| held.instance != policies.instance);
     state.policies = Some(Arc::new(policies.clone()));
     state.dirty.insert(RowKey::Policies);
+    // A bundle is a SKU, whether or not anything lists it yet.
+    for recipe in &policies.bundles {
+        state.change_sku(&recipe.bundle, |_| {});
+    }
     if renamed {
         forget_bases(state);
     }
@@ -195,6 +214,14 @@ fn mapped(state: &mut State, rows: &[MappingRow]) {
     state.dirty.insert(RowKey::Table);
 }
 
+fn made(state: &mut State, sku: &Sku, made: Option<&Made>) {
+    state.change_sku(sku, |row| row.made = made.cloned().map(Box::new));
+    let configured =
+        || state.policies()?.bundles.iter().find(|recipe| recipe.bundle == *sku).map(|r| r.parts.clone());
+    let parts = made.map(Made::parts).or_else(configured);
+    state.index.recipes.set(sku, parts);
+}
+
 fn forgot(state: &mut State, before: Timestamp) {
     for key in state.index.forget_deliveries(before) {
         state.deliveries.remove(&key);
@@ -206,6 +233,9 @@ fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry]) {
     for entry in entries {
         state.change_sku(&entry.sku, |row| {
             row.place_mut(&entry.location).stock = entry.after;
+            if entry.kind.transfers() {
+                row.transferred = seq;
+            }
             row.recent.drain(..(row.recent.len() + 1).saturating_sub(RECENT));
             row.recent.reserve_exact(1);
             row.recent.push(Booked { seq, recorded_at: at, entry: entry.clone() });
@@ -271,13 +301,89 @@ fn bound(state: &mut State, record: &Record) {
             None => {
                 let (ids, writes) = (ids.clone(), Writes::default());
                 row.listings.reserve_exact(1);
-                row.listings.push(Listing { channel, ids, by: *by, unwritable, leg: None, writes });
+                row.listings.push(Listing {
+                    channel,
+                    ids,
+                    by: *by,
+                    unwritable,
+                    allotted: None,
+                    leg: None,
+                    writes,
+                });
             }
         }
         (before, Index::of_ids(row))
     });
     if let Some((sku, _)) = state.skus.get_key_value(sku) {
         state.index.rebind(sku, &before, &after);
+    }
+}
+
+fn intended(state: &mut State, id: Seq, at: Timestamp, change: &Change) {
+    if let Change::Opened(opened) = change {
+        state.intents.insert(id, intent::Intent::clone(opened));
+        move_on_paper(state, id, true);
+    }
+    let Some(held) = state.intents.get_mut(&id) else { return };
+    match change {
+        Change::Opened(_) => {}
+        Change::Awaits(legs) => held.legs.extend(legs.iter().cloned()),
+        Change::Leg { n, step } => {
+            if let Some(leg) = usize::try_from(*n).ok().and_then(|n| held.legs.get_mut(n)) {
+                leg.step = *step;
+            }
+        }
+        Change::Moved { phase, undone } => {
+            (held.phase, held.since) = (*phase, at);
+            held.undone = undone.clone().or(held.undone.take());
+            if matches!(phase, Phase::Raising | Phase::RollingBack) {
+                move_on_paper(state, id, false);
+            }
+        }
+        Change::Received(lines) => {
+            for (n, units, gone) in lines {
+                let line = usize::try_from(*n).ok().and_then(|n| held.lines.get_mut(n));
+                if let Some(Line::Move { received, lost, .. }) = line {
+                    *received = received.add(*units).unwrap_or(*received);
+                    *lost = lost.add(*gone).unwrap_or(*lost);
+                }
+            }
+        }
+    }
+    state.index.await_legs(id, state.intents.get(&id), change);
+    state.dirty.insert(RowKey::Intent(id));
+    if matches!(change, Change::Moved { phase, .. } if phase.ended()) {
+        forget_ended(state);
+    }
+}
+
+/// Notes in the rows what goes from place to place on paper, or that it does no more.
+fn move_on_paper(state: &mut State, id: Seq, begins: bool) {
+    let Some(held) = state.intents.get(&id).filter(|held| !held.travels) else { return };
+    let moves = held.lines.iter().filter_map(|line| match line {
+        Line::Move { sku, quantity, from, to, .. } => {
+            let (from, to) = (from.clone(), to.clone());
+            Some((sku.clone(), Moving { intent: id, from, to, quantity: *quantity }))
+        }
+        Line::Allot { .. } => None,
+    });
+    for (sku, moving) in moves.collect::<Vec<_>>() {
+        state.change_sku(&sku, |row| {
+            if begins {
+                row.moving.push(moving);
+            } else {
+                row.moving.retain(|held| held.intent != id);
+            }
+        });
+    }
+}
+
+fn forget_ended(state: &mut State) {
+    let ended: Vec<Seq> =
+        state.intents.iter().filter(|(_, held)| held.phase.ended()).map(|(id, _)| *id).collect();
+    for id in ended.iter().take(ended.len().saturating_sub(ENDED)) {
+        state.intents.remove(id);
+        state.dirty.insert(RowKey::Intent(*id));
     }
 }
 

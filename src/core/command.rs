@@ -8,13 +8,18 @@ use crate::{
     core::{
         allocation::Pause,
         circuit::Health,
+        intent::{
+            self,
+            ask::{Ask, Receipt},
+        },
         record::PauseScope,
         state::{AlertKey, ListingRef, Quarantined},
     },
     model::{
         CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, LocationId, Measure,
         Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seq, Sku,
-        Timestamp, Totals, policy::MappingRow,
+        Timestamp, Totals,
+        policy::{MappingRow, Part},
     },
 };
 
@@ -148,6 +153,21 @@ pub enum Command {
     Map {
         rows: Vec<MappingRow>,
     },
+    /// What bundles are made of, all or none; no parts: what was imported for it ends.
+    Recipes {
+        rows: Vec<(Sku, Vec<Part>)>,
+    },
+    /// Makes a SKU part of another one, with all that is known of it.
+    Merge {
+        from: Sku,
+        into: Sku,
+    },
+    /// Gives a listing to another SKU.
+    Rebind {
+        channel: ChannelId,
+        ids: Identifiers,
+        sku: Sku,
+    },
     /// A person has looked at returned units that were reserved: all of them unless `quantity` is given.
     Returned {
         sku: Sku,
@@ -159,6 +179,17 @@ pub enum Command {
     Dead {
         letter: DeadLetter,
         verdict: Verdict,
+    },
+    /// What a person wants of several listings or places at once, all or nothing.
+    Intend(Box<Ask>),
+    /// A person wants an intent rolled back.
+    CancelIntent {
+        id: Seq,
+    },
+    /// Units of a transfer have come to where they were sent.
+    Receive {
+        id: Seq,
+        receipt: Receipt,
     },
 }
 
@@ -190,6 +221,8 @@ impl Command {
             Command::Answer { answers, .. } => (answers.len(), ROWS_MAX),
             Command::Unread { orders, .. } => (orders.len(), ROWS_MAX),
             Command::Map { rows } => (rows.len(), ROWS_MAX),
+            Command::Recipes { rows } => (rows.iter().map(|(_, parts)| 1 + parts.len()).sum(), ROWS_MAX),
+            Command::Intend(ask) => (ask.rows.len(), intent::ask::ROWS_MAX),
             Command::Start { .. }
             | Command::NoOrder { .. }
             | Command::Fed { .. }
@@ -207,7 +240,11 @@ impl Command {
             | Command::TakeAlerts { .. }
             | Command::AlertSent { .. }
             | Command::Pause { .. }
+            | Command::Merge { .. }
+            | Command::Rebind { .. }
             | Command::Returned { .. }
+            | Command::CancelIntent { .. }
+            | Command::Receive { .. }
             | Command::Dead { .. } => (0, ROWS_MAX),
         }
     }
@@ -284,6 +321,16 @@ pub enum Reply {
         bound: usize,
         unmatched: usize,
     },
+    /// So many rows changed.
+    Changed {
+        changed: usize,
+    },
+    /// An intent, and how far it is. `again`: the same was asked before.
+    Intent {
+        id: Seq,
+        phase: intent::Phase,
+        again: bool,
+    },
 }
 
 /// Why a command was not carried out. Nothing was recorded.
@@ -301,6 +348,12 @@ pub enum Refused {
     OutOfRange(String),
     #[error("{0}")]
     NotSo(String),
+    /// What is asked cannot be done, line by line.
+    #[error("{0}")]
+    Wrong(String),
+    /// It would change too much to be done without a person saying so.
+    #[error("the brake holds it: {0}")]
+    Braked(String),
     /// It would not fit one record of the journal.
     #[error("{rows} rows are too many for one command, at most {most} may be")]
     TooMany { rows: usize, most: usize },

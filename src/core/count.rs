@@ -135,7 +135,7 @@ mod tests {
             - booked.released.units()
             - booked.written_off.units()
             - booked.fulfilled.units();
-        let stock = Stock { on_hand: q(99), committed: q(open), reserved: q(0) };
+        let stock = Stock { on_hand: q(99), committed: q(open), ..Stock::default() };
         let untold = Untold::default().add(booked, acked, Returns::Restock, absent).expect("small");
         let got = [Measure::OnHand, Measure::Free]
             .map(|m| on_hand(m, q(10), stock, untold).expect("small").units());

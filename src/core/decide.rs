@@ -8,6 +8,7 @@ mod answers;
 pub mod catalogue;
 pub mod counts;
 mod fence;
+pub mod intents;
 pub mod lane;
 mod listing;
 mod looks;
@@ -16,6 +17,7 @@ mod operator;
 mod orders;
 mod postings;
 mod recheck;
+mod recipes;
 mod returns;
 
 use crate::{
@@ -41,6 +43,7 @@ pub fn decide(
     }
     let mut draft = Draft { seq: state.seq.next(), state, now, records: Vec::new() };
     let reply = draft.run(command);
+    draft.drive_intents();
     let Draft { records, seq, .. } = draft;
     debug_assert!(reply.is_ok() || records.is_empty(), "a refused command records nothing: {reply:?}");
     if records.is_empty() {
@@ -100,10 +103,16 @@ impl Draft<'_> {
             Command::AlertSent { key, firing, waiting, sent } => self.alert_sent(&key, firing, waiting, sent),
             Command::Pause { scope, pause } => self.pause(scope, pause),
             Command::Map { rows } => self.map(rows),
+            Command::Recipes { rows } => self.recipes(rows),
+            Command::Merge { from, into } => self.merge_sku(from, into),
+            Command::Rebind { channel, ids, sku } => self.rebind_listing(&channel, &ids, &sku),
             Command::Returned { sku, location, quantity, fate, note } => {
                 self.returned(&sku, location.as_ref(), quantity, fate, note)
             }
             Command::Dead { letter, verdict } => self.dead(letter, verdict),
+            Command::Intend(ask) => self.intend(&ask),
+            Command::CancelIntent { id } => self.cancel_intent(id),
+            Command::Receive { id, receipt } => self.receive(id, &receipt),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Never stored. [`Index::of_row`] and [`Index::of_order`] say what a row contributes; replacing what it did by
 //! what it does keeps the index true.
 
+mod intents;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use crate::{
         backoff::digest,
         mapping::fold,
         order::Order,
+        recipe::Recipes,
         state::{Listing, ListingRef, SkuRow, State},
     },
     model::{
@@ -35,6 +37,9 @@ pub struct Index {
     overrides: BTreeMap<Sku, Vec<usize>>,
     deliveries: BTreeSet<(Timestamp, ChannelId, DeliveryId)>,
     opened: usize,
+    /// What SKUs are made of, by the configuration and by their rows.
+    pub recipes: Recipes,
+    awaited: intents::Awaited,
 }
 
 /// Which row of the mapping tables, by how much it counts: the configured ones from the last to the first, then the
@@ -292,6 +297,8 @@ impl Index {
             index.overrides.entry(over.sku.clone()).or_default().push(at);
         }
         index.map_tables(policies, &state.table);
+        let made = state.skus.iter().filter_map(|(sku, row)| Some((sku, row.made.as_deref()?)));
+        index.recipes = Recipes::collect(policies, made);
         // Sets that are made of all their members at once are dense; grown one by one they are half empty.
         let (mut ids, mut work) = (Vec::new(), Vec::new());
         for (sku, row) in &state.skus {
@@ -311,6 +318,9 @@ impl Index {
             (*at, channel.clone(), delivery.clone())
         };
         index.deliveries = state.deliveries.iter().map(delivery).collect();
+        for (id, intent) in &state.intents {
+            index.awaited.put(*id, intent);
+        }
         state.index = index;
     }
 }

@@ -12,6 +12,9 @@ pub struct Stock {
     pub on_hand: Quantity,
     pub committed: Quantity,
     pub reserved: Quantity,
+    /// On its way here from another place: not for sale yet.
+    #[serde(default, skip_serializing_if = "Quantity::is_zero")]
+    pub incoming: Quantity,
 }
 
 impl Stock {
@@ -26,6 +29,7 @@ impl Stock {
             on_hand: self.on_hand.add(change.on_hand)?,
             committed: self.committed.add(change.committed)?,
             reserved: self.reserved.add(change.reserved)?,
+            incoming: self.incoming.add(change.incoming)?,
         })
     }
 }
@@ -51,6 +55,14 @@ pub enum Kind {
     Discard,
     /// Open units of an order older than the opening count, which a free count did not include.
     Baseline,
+    /// Gone to another place.
+    TransferOut,
+    /// On the way here from another place.
+    Incoming,
+    /// Arrived from another place.
+    TransferIn,
+    /// On the way here, and known not to arrive.
+    TransferLost,
 }
 
 impl Kind {
@@ -69,7 +81,16 @@ impl Kind {
             Kind::Restock => "restock",
             Kind::Discard => "discard",
             Kind::Baseline => "baseline",
+            Kind::TransferOut => "transfer_out",
+            Kind::Incoming => "incoming",
+            Kind::TransferIn => "transfer_in",
+            Kind::TransferLost => "transfer_lost",
         }
+    }
+
+    /// Tells whether it is a part of a transfer between places.
+    pub fn transfers(self) -> bool {
+        matches!(self, Kind::TransferOut | Kind::Incoming | Kind::TransferIn | Kind::TransferLost)
     }
 }
 
@@ -77,9 +98,26 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    Order { order: OrderKey, line: LineId },
-    Count { counter: ChannelId, as_of: Timestamp },
-    Operator { note: String },
+    Order {
+        order: OrderKey,
+        line: LineId,
+    },
+    Count {
+        counter: ChannelId,
+        as_of: Timestamp,
+    },
+    Operator {
+        note: String,
+    },
+    /// One SKU was made part of another.
+    Merged {
+        from: Sku,
+        into: Sku,
+    },
+    /// A transfer between places, by its id.
+    Intent {
+        intent: Seq,
+    },
 }
 
 /// One movement of one SKU at one location, with the balances after it.
@@ -119,6 +157,10 @@ pub fn book(stock: Stock, kind: Kind, quantity: Quantity) -> Result<Stock, Overf
         Kind::Discard => Stock { on_hand: minus, reserved: minus, ..none },
         Kind::ReturnQuarantined => Stock { on_hand: quantity, reserved: quantity, ..none },
         Kind::Baseline => Stock { on_hand: quantity, committed: quantity, ..none },
+        Kind::TransferOut => Stock { on_hand: minus, ..none },
+        Kind::Incoming => Stock { incoming: quantity, ..none },
+        Kind::TransferIn => Stock { on_hand: quantity, incoming: minus, ..none },
+        Kind::TransferLost => Stock { incoming: minus, ..none },
     })
 }
 
@@ -174,6 +216,7 @@ mod tests {
             on_hand: q(on_hand),
             committed: q(committed),
             reserved: q(reserved),
+            ..Stock::default()
         };
         assert_eq!(book(stock(before), kind, q(units)), Ok(stock(after)));
     }
@@ -191,12 +234,30 @@ mod tests {
         check([8, 3, 0], Kind::Count, -3, [5, 3, 0]);
         check([8, 0, 0], Kind::Baseline, 2, [10, 2, 0]);
         check([8, 0, 0], Kind::Ship, -1, [9, 1, 0]); // a shipment taken back
+        check([8, 1, 0], Kind::TransferOut, 3, [5, 1, 0]);
+    }
+
+    #[test]
+    fn a_transfer_neither_makes_nor_loses_a_unit_and_what_is_on_the_way_is_not_for_sale() {
+        let from = Stock { on_hand: q(8), ..Stock::default() };
+        let to = Stock { on_hand: q(1), ..Stock::default() };
+        let from = book(from, Kind::TransferOut, q(3)).expect("small");
+        let on_the_way = book(to, Kind::Incoming, q(3)).expect("small");
+        assert_eq!((from.on_hand, on_the_way.on_hand, on_the_way.incoming), (q(5), q(1), q(3)));
+        assert_eq!(on_the_way.available(), Ok(q(1)));
+        let part = book(on_the_way, Kind::TransferIn, q(2)).expect("small");
+        assert_eq!((part.on_hand, part.incoming), (q(3), q(1)));
+        let lost = book(part, Kind::TransferLost, q(1)).expect("small");
+        assert_eq!((lost.on_hand, lost.incoming), (q(3), q(0)));
+        // And back again, before anything has arrived.
+        assert_eq!(book(from, Kind::TransferOut, q(-3)).map(|stock| stock.on_hand), Ok(q(8)));
+        assert_eq!(book(on_the_way, Kind::Incoming, q(-3)), Ok(to));
     }
 
     /// Reserved units and a return that is taken back -> the movements that book it.
     #[track_caller]
     fn check_taken_back(reserved: i64, units: i64, want: &[(Kind, i64)]) {
-        let stock = Stock { on_hand: q(9), committed: q(0), reserved: q(reserved) };
+        let stock = Stock { on_hand: q(9), committed: q(0), reserved: q(reserved), ..Stock::default() };
         let got = settled_returns(stock, vec![(Kind::ReturnQuarantined, q(units))]).expect("small");
         assert_eq!(got, want.iter().map(|(kind, units)| (*kind, q(*units))).collect::<Vec<_>>());
     }

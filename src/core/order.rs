@@ -11,7 +11,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::posting::PostState,
+    core::{
+        posting::PostState,
+        share::{self, Share},
+    },
     model::{
         FulfilledBy, Identifiers, LineId, LineSnapshot, LocationId, OrderSnapshot, Overflow, Quantity, Rest,
         Seen, Seq, Sku, Timestamp, Totals,
@@ -62,9 +65,12 @@ pub struct Line {
     pub bound: Option<Binding>,
     /// The totals that the ledger has entries for.
     pub booked: Totals,
+    /// Where they are booked, unless that is all at `bound`; see [`Line::shares`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Share>,
 }
 
-/// Where a line's entries go.
+/// What a line sells, and where its entries go unless its shares say otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
     pub sku: Sku,
@@ -79,11 +85,14 @@ pub struct Binding {
 }
 
 /// What a source said of a line, and the rank of its saying so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told<R> {
     pub rank: R,
     pub totals: Totals,
     pub rest: Rest,
+    /// How the totals lie on locations; empty: not said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<(LocationId, Totals)>,
 }
 
 /// Rank of a push: by the source's version; `received` is the earliest journal position at which that version came,
@@ -139,6 +148,7 @@ fn join<R: Rank>(held: Option<Told<R>>, told: Told<R>) -> Told<R> {
             rank: held.rank.join(told.rank),
             totals: held.totals.most(told.totals),
             rest: held.rest.max(told.rest),
+            places: share::joined(&held.places, &told.places),
         },
         Some(_) | None => told,
     }
@@ -171,15 +181,15 @@ impl Order {
                 line.location.clone_from(&told.location);
             }
             line.ordered_most = line.ordered_most.max(told.totals.ordered);
-            let (totals, rest) = (told.totals, told.rest);
+            let (totals, rest, places) = (told.totals, told.rest, share::joined(&told.places, &[]));
             match seen {
                 Seen::Pushed => {
                     let rank = Pushed { version: snapshot.version, received: at };
-                    line.pushed = Some(join(line.pushed, Told { rank, totals, rest }));
+                    line.pushed = Some(join(line.pushed.take(), Told { rank, totals, rest, places }));
                 }
                 Seen::Fetched { begun } => {
                     let rank = Fetched { begun, version: snapshot.version };
-                    line.fetched = Some(join(line.fetched, Told { rank, totals, rest }));
+                    line.fetched = Some(join(line.fetched.take(), Told { rank, totals, rest, places }));
                 }
             }
         }
@@ -221,7 +231,7 @@ impl Order {
                 // One read told the same version twice, and not the same.
                 let rank = Fetched { begun, version };
                 let torn = |line: &Line, told: &LineSnapshot| {
-                    line.fetched.is_some_and(|f| f.rank == rank && f.differs(told))
+                    line.fetched.as_ref().is_some_and(|f| f.rank == rank && f.differs(told))
                 };
                 overlapped || self.any_line(snapshot, torn) || self.may_be_stale(snapshot, begun)
             }
@@ -232,8 +242,9 @@ impl Order {
     fn contradicted_by(&self, snapshot: &OrderSnapshot) -> bool {
         let version = snapshot.version;
         let at_version = |line: &Line| {
-            let push = line.pushed.filter(|p| p.rank.version == version).map(|p| (p.totals, p.rest));
-            let fetch = line.fetched.filter(|f| f.rank.version == version).map(|f| (f.totals, f.rest));
+            let push = line.pushed.as_ref().filter(|p| p.rank.version == version);
+            let fetch = line.fetched.as_ref().filter(|f| f.rank.version == version);
+            let (push, fetch) = (push.map(|p| (p.totals, p.rest)), fetch.map(|f| (f.totals, f.rest)));
             [push, fetch]
         };
         let whole = self.whole_push.is_some_and(|rank| rank.version == version)
@@ -251,12 +262,14 @@ impl Order {
     /// Tells whether a fetch is older than a push from before it, by its version. Either the version went back or
     /// the fetch was answered from an old copy: a second fetch that says the same is believed.
     fn may_be_stale(&self, snapshot: &OrderSnapshot, begun: Seq) -> bool {
-        let pushed =
-            self.whole_push.into_iter().chain(self.lines.values().filter_map(|l| Some(l.pushed?.rank)));
+        let pushed = self
+            .whole_push
+            .into_iter()
+            .chain(self.lines.values().filter_map(|l| Some(l.pushed.as_ref()?.rank)));
         let beaten = pushed.into_iter().any(|p| p.version > snapshot.version && p.received <= begun);
         let newest = self.whole_fetch.is_none_or(|held| held.begun <= begun);
         let same = self.whole_fetch.is_some_and(|held| held.version == snapshot.version)
-            && !self.any_line(snapshot, |line, told| line.fetched.is_none_or(|f| f.differs(told)));
+            && !self.any_line(snapshot, |line, told| line.fetched.as_ref().is_none_or(|f| f.differs(told)));
         beaten && newest && !same
     }
 
@@ -269,38 +282,58 @@ impl Order {
         let push = self.whole_push.map(|rank| rank.version);
         let fetch = self.whole_fetch.map(|rank| rank.version);
         let lines = self.lines.values().flat_map(|line| {
-            [line.pushed.map(|told| told.rank.version), line.fetched.map(|told| told.rank.version)]
+            let (push, fetch) = (line.pushed.as_ref(), line.fetched.as_ref());
+            [push.map(|told| told.rank.version), fetch.map(|told| told.rank.version)]
         });
         [push, fetch].into_iter().chain(lines).flatten().max().unwrap_or_default()
     }
 
     /// Returns the totals of one line that follow from all registers.
     pub fn totals(&self, line: &Line) -> Result<Totals, Overflow> {
+        settle(self.counts(line).map(|(totals, rest, _)| (totals, rest)), line.ordered_most)
+    }
+
+    /// Returns how a line's totals lie on locations, as far as that is known. A source that does not say it takes
+    /// nothing back of what a fetch said.
+    pub fn places<'a>(&self, line: &'a Line) -> &'a [(LocationId, Totals)] {
+        let fetched = line.fetched.as_ref().map(|fetched| fetched.places.as_slice());
+        let counts = self.counts(line).map(|(.., places)| places).filter(|places| !places.is_empty());
+        counts.or(fetched).unwrap_or_default()
+    }
+
+    /// Returns what counts of all that was said of a line. `None`: that it is gone.
+    fn counts<'a>(&self, line: &'a Line) -> Option<Said<'a>> {
         // A push counts over a fetch only if its version is higher and it came after the fetch began.
         let push_counts = |rank: Pushed, fetch: Option<Fetched>| match fetch {
             None => true,
             Some(fetch) => rank.version > fetch.version && rank.received > fetch.begun,
         };
-        let fetch = self.whole_fetch.into_iter().chain(line.fetched.map(|f| f.rank)).max();
-        let push = line.pushed.filter(|p| push_counts(p.rank, fetch));
+        let fetched = line.fetched.as_ref();
+        let fetch = self.whole_fetch.into_iter().chain(fetched.map(|f| f.rank)).max();
+        let push = line.pushed.as_ref().filter(|p| push_counts(p.rank, fetch));
         let whole_push = self.whole_push.filter(|rank| push_counts(*rank, fetch));
-        let told = match (push, whole_push) {
+        match (push, whole_push) {
             (Some(push), Some(whole)) if whole.version > push.rank.version => None,
-            (Some(push), _) => Some((push.totals, push.rest)),
+            (Some(push), _) => Some((push.totals, push.rest, &push.places)),
             (None, Some(_)) => None,
-            (None, None) => match (line.fetched, self.whole_fetch) {
+            (None, None) => match (fetched, self.whole_fetch) {
                 (Some(held), Some(whole)) if whole > held.rank => None,
-                (Some(held), _) => Some((held.totals, held.rest)),
+                (Some(held), _) => Some((held.totals, held.rest, &held.places)),
                 (None, _) => None,
             },
-        };
-        settle(told, line.ordered_most)
+        }
     }
 }
 
+/// What counts of a line: its totals, what became of the rest, and how they lie on locations.
+type Said<'a> = (Totals, Rest, &'a [(LocationId, Totals)]);
+
 impl<R> Told<R> {
     fn differs(&self, told: &LineSnapshot) -> bool {
-        (self.totals, self.rest) != (told.totals, told.rest)
+        let moved = !self.places.is_empty()
+            && !told.places.is_empty()
+            && self.places != share::joined(&told.places, &[]);
+        moved || (self.totals, self.rest) != (told.totals, told.rest)
     }
 }
 
@@ -352,6 +385,7 @@ impl Line {
             ordered_most: Quantity::ZERO,
             bound: None,
             booked: Totals::default(),
+            shares: Vec::new(),
         }
     }
 
@@ -368,18 +402,6 @@ impl Line {
         self.bound.is_none()
             && self.shipped_by() != FulfilledBy::Channel
             && self.ordered_most > Quantity::ZERO
-    }
-
-    /// Tells whether an opening count of its SKU concerns it: it was bound before, or is older and still open.
-    pub fn is_older(&self) -> bool {
-        let open = || self.open().is_ok_and(|open| open > Quantity::ZERO);
-        self.bound.as_ref().is_some_and(|bound| bound.early || (bound.baseline && open()))
-    }
-
-    /// Returns the units sold and neither shipped nor cancelled, as booked.
-    pub fn open(&self) -> Result<Quantity, Overflow> {
-        let t = self.booked;
-        t.ordered.sub(t.released)?.sub(t.written_off)?.sub(t.fulfilled)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::order::Order,
+    core::{order::Order, share::Share},
     model::{
         ChannelId, LocationId, OrderKey, Overflow, Policies, Posting, PostingLine, Quantity, Seq, Sku,
         Timestamp, Totals, policy::Posts,
@@ -97,12 +97,12 @@ pub struct Item {
 pub fn target(order: &Order, posts: Posts, locations: &[LocationId]) -> Result<Vec<Item>, Overflow> {
     let mut sums: BTreeMap<(Sku, LocationId), Totals> = BTreeMap::new();
     for line in order.lines.values() {
-        let Some(bound) = line.bound.as_ref().filter(|b| !b.baseline) else { continue };
-        if !locations.contains(&bound.location) {
-            continue;
+        let ours = |share: &Share| !share.baseline && locations.contains(&share.location);
+        for share in line.shares().into_iter().filter(ours) {
+            let booked = told(share.units_booked()?, posts);
+            let sum = sums.entry((share.sku, share.location)).or_default();
+            *sum = sum.plus(booked)?;
         }
-        let sum = sums.entry((bound.sku.clone(), bound.location.clone())).or_default();
-        *sum = plus(*sum, told(line.booked, posts))?;
     }
     Ok(sums.into_iter().map(|((sku, location), totals)| Item { sku, location, totals }).collect())
 }
@@ -116,16 +116,6 @@ pub fn told(totals: Totals, posts: Posts) -> Totals {
         fulfilled: when(posts.shipments, totals.fulfilled),
         returned: when(posts.returns, totals.returned),
     }
-}
-
-pub fn plus(a: Totals, b: Totals) -> Result<Totals, Overflow> {
-    Ok(Totals {
-        ordered: a.ordered.add(b.ordered)?,
-        released: a.released.add(b.released)?,
-        written_off: a.written_off.add(b.written_off)?,
-        fulfilled: a.fulfilled.add(b.fulfilled)?,
-        returned: a.returned.add(b.returned)?,
-    })
 }
 
 /// Joins what was sent before with a new target.

@@ -12,10 +12,12 @@ use crate::{
     core::{
         allocation::Pause,
         circuit::Circuit,
+        intent,
         ledger::Entry,
         leg::{Leg, Writes},
         order::Order,
         posting::PostState,
+        recipe::Made,
         state::{Alert, AlertKey, Fed, ListingRef, Quarantined, Unmatched},
     },
     model::{
@@ -142,6 +144,11 @@ pub enum Record {
         ids: Identifiers,
         unmatched: Option<Unmatched>,
     },
+    /// What a SKU is made of from here on; `None`: itself, or what the configuration says.
+    Made {
+        sku: Sku,
+        made: Option<Made>,
+    },
     /// Rows were added to the mapping table.
     Mapped {
         rows: Vec<MappingRow>,
@@ -184,6 +191,15 @@ pub enum Record {
     /// A quarantined item was dealt with by a person.
     Unquarantined {
         id: Seq,
+    },
+    /// A person's intent was opened, or has come further.
+    Intent {
+        id: Seq,
+        change: intent::Change,
+    },
+    /// The most that listings may show. `None`: no such limit.
+    Allotted {
+        rows: Vec<(ListingRef, Option<Quantity>)>,
     },
     /// An alert's new state; `None`: over, and people know it.
     Alert {
@@ -231,6 +247,8 @@ pub enum Why {
     Retried,
     Discarded,
     Settled,
+    /// It belongs to another SKU from here on.
+    Rebound,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -274,6 +292,8 @@ pub enum AlertKind {
     PostingLate,
     /// Differences that a person is asked about.
     Drift,
+    /// A person's intent does not get on, or was rolled back.
+    Intent,
 }
 
 impl AlertKind {
@@ -289,6 +309,7 @@ impl AlertKind {
             AlertKind::FeedLate => "feed_late",
             AlertKind::PostingLate => "posting_late",
             AlertKind::Drift => "drift",
+            AlertKind::Intent => "intent",
         }
     }
 }

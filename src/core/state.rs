@@ -13,9 +13,11 @@ use crate::{
         allocation::Pause,
         circuit::Circuit,
         index::Index,
+        intent::{Intent, Moving},
         ledger::{Booked, Stock},
         leg::{Leg, Writes},
         order::Order,
+        recipe::Made,
         record::{AlertKind, HeldCount},
     },
     model::{
@@ -48,6 +50,8 @@ pub struct State {
     pub quarantine: BTreeMap<Seq, Quarantined>,
     /// Catalogue items that no SKU was found for.
     pub unmatched: BTreeMap<(ChannelId, Identifiers), Unmatched>,
+    /// What persons want of several listings at once, by the position of its record; the latest that have ended, too.
+    pub intents: BTreeMap<Seq, Intent>,
     /// Derived; see [`Index`].
     pub index: Index,
     /// Not stored: after a start everything is looked at again once.
@@ -66,6 +70,8 @@ pub struct Recheck {
     pub items: Todo<(ChannelId, Identifiers)>,
     /// Orders with lines that no SKU was found for.
     pub orders: Todo<OrderKey>,
+    /// Legs that intents wait for, over and over.
+    pub legs: Todo<(Sku, Seq, u32)>,
 }
 
 /// How far a walk over all keys has come.
@@ -113,6 +119,19 @@ pub struct SkuRow {
     /// The latest position at which an ERP acknowledged a posting that moves this SKU.
     #[serde(default)]
     pub posted: Seq,
+    /// Why it has no stock of its own, if that was said of it; see [`State::made_of`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Box<Made>>,
+    /// Units on their way between two places on paper only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moving: Vec<Moving>,
+    /// The latest position at which a part of a transfer was booked.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub transferred: Seq,
+}
+
+fn is_never(seq: &Seq) -> bool {
+    *seq == Seq::ZERO
 }
 
 /// Stock at one location.
@@ -141,6 +160,9 @@ pub struct Listing {
     /// Why it must not be written, if so.
     #[serde(default)]
     pub unwritable: Option<Arc<str>>,
+    /// The most that it may show, by a person's intent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allotted: Option<Quantity>,
     #[serde(default)]
     pub leg: Option<Leg>,
     #[serde(default)]
@@ -279,6 +301,7 @@ pub enum RowKey {
     Held(Seq),
     Quarantine(Seq),
     Unmatched(ChannelId, Identifiers),
+    Intent(Seq),
 }
 
 impl State {
@@ -351,6 +374,11 @@ impl SkuRow {
         for place in self.stock.iter().filter(|place| locations.contains(&place.location)) {
             sum = sum.add(place.stock.available()?)?;
             opened |= place.opened.is_some();
+        }
+        // Who sells from both places sells what goes from one to the other on paper all the while.
+        let within = |moving: &&Moving| locations.contains(&moving.from) && locations.contains(&moving.to);
+        for moving in self.moving.iter().filter(within) {
+            sum = sum.add(moving.quantity)?;
         }
         Ok(opened.then_some(sum))
     }

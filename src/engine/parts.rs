@@ -18,7 +18,7 @@ use crate::{
         record::HeldCount,
     },
     engine::ledger::{Error, Ledger},
-    model::{Seq, Sku, policy::MappingRow},
+    model::{CountLine, Seq, Sku, policy::MappingRow},
 };
 
 /// The most lines of a part of a count, but for a SKU that has more.
@@ -47,7 +47,9 @@ pub fn cut(state: &State, count: Count) -> (Vec<Count>, usize) {
 }
 
 fn skus(state: &State, count: &Count) -> Vec<Option<Sku>> {
-    count.lines.iter().map(|line| resolve(state, &count.counter, &line.ids).sku().cloned()).collect()
+    let sku =
+        |line: &CountLine| Some(state.canonical(resolve(state, &count.counter, &line.ids).sku()?).clone());
+    count.lines.iter().map(sku).collect()
 }
 
 /// Puts the lines of a SKU together, and as many SKUs into a part as it takes.

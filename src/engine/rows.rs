@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::{
         index::Index,
+        intent::Intent,
         ledger::Cause,
         order::Order,
         record::HeldCount,
@@ -58,6 +59,7 @@ enum Row<'a> {
     Held(Seq, HeldCount),
     Quarantine(Seq, Quarantined),
     Unmatched(ChannelId, Identifiers, Box<Unmatched>),
+    Intent(Seq, Box<Intent>),
 }
 
 /// Returns the changes that bring the stored rows named to what the state holds.
@@ -105,6 +107,7 @@ pub fn keys_after<'a>(state: &'a State, after: Option<&'a RowKey>) -> impl Itera
         .chain(rest!(held, Held(id)))
         .chain(rest!(quarantine, Quarantine(id)))
         .chain(rest!(unmatched, Unmatched(channel, ids)))
+        .chain(rest!(intents, Intent(id)))
 }
 
 /// Returns the keys of one map that come after `after`. `held` takes a key of this map out of a row's key.
@@ -203,6 +206,7 @@ impl Loading {
             Row::Unmatched(channel, ids, unmatched) => {
                 drop(state.unmatched.insert((channel, ids), *unmatched));
             }
+            Row::Intent(id, intent) => drop(state.intents.insert(id, *intent)),
         }
     }
 
@@ -224,7 +228,7 @@ impl Loading {
             match &mut entry.cause {
                 Cause::Order { order, .. } => shared(&mut self.channels, &mut order.channel),
                 Cause::Count { counter, .. } => shared(&mut self.channels, counter),
-                Cause::Operator { .. } => {}
+                Cause::Operator { .. } | Cause::Intent { .. } | Cause::Merged { .. } => {}
             }
         }
     }
@@ -310,6 +314,7 @@ fn id(key: &RowKey) -> Vec<u8> {
             let again = crate::core::backoff::digest(&[&parts.concat(), channel.as_str()]);
             text(b'u', &[channel.as_str(), &format!("{digest:016x}{again:016x}")])
         }
+        RowKey::Intent(id) => text(b'i', &[&id.to_string()]),
     }
 }
 
@@ -332,6 +337,7 @@ fn row<'a>(state: &'a State, key: &RowKey) -> Option<Row<'a>> {
             let unmatched = state.unmatched.get(&(channel.clone(), ids.clone()))?.clone();
             Row::Unmatched(channel.clone(), ids.clone(), Box::new(unmatched))
         }
+        RowKey::Intent(id) => Row::Intent(*id, Box::new(state.intents.get(id)?.clone())),
     })
 }
 
@@ -375,12 +381,53 @@ mod tests {
     }
 
     #[test]
+    fn intents_and_what_they_change_of_a_sku_are_kept() {
+        use crate::core::intent::{Intent, Line, Moving, Phase};
+        let place = |name| LocationId::new(name).expect("valid");
+        let sku = Sku::new("A").expect("valid");
+        let quantity = crate::model::Quantity::new(3);
+        let (from, to, lost) = (place("wh"), place("store"), crate::model::Quantity::ZERO);
+        let moves = Line::Move {
+            sku: sku.clone(),
+            quantity,
+            from: from.clone(),
+            to: to.clone(),
+            received: lost,
+            lost,
+        };
+        let intent = Intent {
+            lines: vec![moves],
+            travels: true,
+            seen_is_enough: true,
+            until: Some(Timestamp::ZERO),
+            note: "why".to_owned(),
+            request: Some("r".to_owned()),
+            phase: Phase::InTransit,
+            opened_at: Timestamp::ZERO,
+            since: Timestamp::ZERO,
+            undone: None,
+            legs: Vec::new(),
+        };
+        let moving = vec![Moving { intent: Seq(4), from, to, quantity }];
+        let mut row = SkuRow { moving, transferred: Seq(4), ..SkuRow::default() };
+        row.place_mut(&place("store")).stock.incoming = quantity;
+        let mut state = State::default();
+        state.skus.insert(sku, row);
+        state.intents.insert(Seq(4), intent);
+        let stored = all(&state).expect("encodes").into_iter();
+        let stored = stored.filter_map(|(key, value)| Some(Ok::<_, Error>((key, value?))));
+        let loaded = load(stored).expect("decodes");
+        assert_eq!((loaded.skus, loaded.intents), (state.skus, state.intents));
+    }
+
+    #[test]
     fn rows_that_are_loaded_share_the_names_that_very_many_have() {
         let listing = || Listing {
             channel: ChannelId::new("main").expect("valid"),
             ids: Identifiers::new([(crate::model::IdKind::Asin, "B0XYZ123")]).expect("valid"),
             by: crate::model::FulfilledBy::Merchant,
             unwritable: None,
+            allotted: None,
             leg: None,
             writes: crate::core::leg::Writes::default(),
         };

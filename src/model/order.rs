@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{FulfilledBy, Identifiers, LineId, LocationId, OrderId, Quantity, Seq, Timestamp};
+use crate::model::{
+    FulfilledBy, Identifiers, LineId, LocationId, OrderId, Overflow, Quantity, Seq, Timestamp,
+};
 
 /// The cumulative quantities of one order line, since it was placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
@@ -29,6 +31,33 @@ impl Totals {
             fulfilled: self.fulfilled.min(other.fulfilled),
             returned: self.returned.min(other.returned),
         }
+    }
+
+    /// Returns the sum of each.
+    pub fn plus(self, other: Totals) -> Result<Totals, Overflow> {
+        Ok(Totals {
+            ordered: self.ordered.add(other.ordered)?,
+            released: self.released.add(other.released)?,
+            written_off: self.written_off.add(other.written_off)?,
+            fulfilled: self.fulfilled.add(other.fulfilled)?,
+            returned: self.returned.add(other.returned)?,
+        })
+    }
+
+    /// Returns each, `units` times.
+    pub fn times(self, units: Quantity) -> Result<Totals, Overflow> {
+        Ok(Totals {
+            ordered: self.ordered.times(units)?,
+            released: self.released.times(units)?,
+            written_off: self.written_off.times(units)?,
+            fulfilled: self.fulfilled.times(units)?,
+            returned: self.returned.times(units)?,
+        })
+    }
+
+    /// Returns the units that are neither shipped nor cancelled.
+    pub fn open(self) -> Result<Quantity, Overflow> {
+        self.ordered.sub(self.released)?.sub(self.written_off)?.sub(self.fulfilled)
     }
 
     /// Returns the larger of each.
@@ -63,6 +92,9 @@ pub struct LineSnapshot {
     pub ids: Identifiers,
     /// Where it will be shipped from, if the source says so and it is a known location.
     pub location: Option<LocationId>,
+    /// How its totals lie on several locations, as far as the source says; what it does not say lies at `location`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<(LocationId, Totals)>,
     pub by: FulfilledBy,
     pub totals: Totals,
     /// Sources that zero the ordered quantity of a cancelled line say here what became of it.

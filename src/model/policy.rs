@@ -20,6 +20,9 @@ pub struct Policies {
     pub overrides: Vec<Override>,
     pub returns: Returns,
     pub mapping: MappingRules,
+    /// What bundles are made of. A recipe that was imported counts before one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundles: Vec<Recipe>,
     pub brake: Brake,
     pub retry: Retry,
     pub alerts: AlertPolicy,
@@ -43,6 +46,9 @@ pub struct ChannelPolicy {
     pub abilities: Abilities,
     /// Where its listings draw from, and where its sales are booked (the first one).
     pub locations: Vec<LocationId>,
+    /// Where the stock lies that the channel itself ships (FBA): never written, never drawn from by a listing of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_location: Option<LocationId>,
     /// Kept back on this channel, in units per listing.
     pub buffer: Quantity,
     /// Bounds of what a listing shows.
@@ -135,6 +141,20 @@ pub struct MappingRow {
     pub sku: Sku,
     pub channel: ChannelId,
     pub ids: Identifiers,
+}
+
+/// What a bundle is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipe {
+    pub bundle: Sku,
+    pub parts: Vec<Part>,
+}
+
+/// So many units of a SKU in one unit of something.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Part {
+    pub sku: Sku,
+    pub units: Quantity,
 }
 
 /// When a change is too large to be believed without a person.

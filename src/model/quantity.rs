@@ -45,6 +45,15 @@ impl Quantity {
         self.0.checked_neg().map(Quantity).ok_or(Overflow)
     }
 
+    pub fn times(self, factor: Quantity) -> Result<Quantity, Overflow> {
+        self.0.checked_mul(factor.0).map(Quantity).ok_or(Overflow)
+    }
+
+    /// Returns how often `each` is in it whole, rounded towards less. `None`: `each` is not above zero.
+    pub fn whole(self, each: Quantity) -> Option<Quantity> {
+        (each.0 > 0).then(|| Quantity(self.0.div_euclid(each.0)))
+    }
+
     /// Returns the amount, or zero where it is below.
     pub fn or_zero(self) -> Quantity {
         Quantity(self.0.max(0))

@@ -19,6 +19,7 @@ use crate::{
     web::{
         Desk,
         desk::ask,
+        made,
         problem::Answer,
         query,
         view::{
@@ -35,10 +36,10 @@ const BODY_MAX: usize = 64 << 20;
 const LIMIT: usize = 1_000;
 const LIMIT_MAX: usize = 10_000;
 /// The longest note that a person leaves in the journal, in bytes.
-const NOTE_MAX: usize = 500;
+pub(super) const NOTE_MAX: usize = 500;
 
-type Asked = State<Arc<dyn Desk>>;
-type Told<T> = Result<Json<T>, Answer>;
+pub(super) type Asked = State<Arc<dyn Desk>>;
+pub(super) type Told<T> = Result<Json<T>, Answer>;
 
 pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
     Router::new()
@@ -51,6 +52,7 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/dead-letters/{id}/discard", post(discard))
         .route("/v1/alerts", get(alerts))
         .route("/v1/map", get(mapping).post(import))
+        .merge(made::router())
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
         .route("/v1/returns", get(returns).post(returned))
@@ -58,6 +60,7 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/checkpoint", post(checkpoint))
         .route("/v1/init/preview", post(preview))
         .route("/v1/init/apply", post(initialise))
+        .merge(crate::web::intents::routes())
         .fallback(nothing)
         .method_not_allowed_fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -73,7 +76,7 @@ async fn nothing(method: Method, uri: Uri) -> Answer {
 }
 
 /// Reads a request's body. An empty one stands for `{}`.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Answer> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Answer> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
     let mut json = serde_json::Deserializer::from_slice(text);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -82,7 +85,7 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Answer> {
 }
 
 /// Reads a part of a path.
-fn id<T: std::str::FromStr>(text: &str) -> Result<T, Answer>
+pub(super) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Answer>
 where
     T::Err: ToString,
 {
@@ -90,13 +93,13 @@ where
         .map_err(|bad: T::Err| Answer::bad(bad, "give the name as `evenkeel status` or the channel shows it"))
 }
 
-fn query_of<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Answer> {
+pub(super) fn query_of<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Answer> {
     query
         .map(|Query(asked)| asked)
         .map_err(|bad| Answer::bad(bad.body_text(), "mend the value that is named"))
 }
 
-fn rows(limit: Option<usize>) -> usize {
+pub(super) fn rows(limit: Option<usize>) -> usize {
     limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX)
 }
 

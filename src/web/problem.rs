@@ -64,6 +64,11 @@ fn of_refused(refused: &Refused) -> (StatusCode, &'static str) {
             (StatusCode::NOT_FOUND, "see that the name is right; it may also have been dealt with")
         }
         Refused::NotSo(_) => (StatusCode::CONFLICT, "`evenkeel sku SKU` shows how things stand"),
+        Refused::Wrong(_) => (StatusCode::CONFLICT, "nothing was changed; mend what is named, and ask again"),
+        Refused::Braked(_) => (
+            StatusCode::CONFLICT,
+            "nothing was changed; look at it with --dry-run, and do it all the same with --yes",
+        ),
         Refused::TooMany { .. } | Refused::TooLarge { .. } => {
             (StatusCode::UNPROCESSABLE_ENTITY, "do it in several parts")
         }

@@ -1,5 +1,6 @@
 //! From the state to what people ask about it. Pure; bounded in what it gives out, so that the ledger is not held up.
 
+pub(super) mod commits;
 pub(super) mod letters;
 pub(super) mod mapping;
 pub(super) mod order;

@@ -6,6 +6,9 @@
 //!
 //! Long by design: it is the whole vocabulary of the API in one place.
 
+pub mod intents;
+pub mod made;
+
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +17,7 @@ use crate::{
     core::{allocation::Pause, command::Fate},
     model::{
         ChannelId, FulfilledBy, IdKind, Identifiers, LineId, LocationId, Measure, Mode, OrderId, OrderKey,
-        Quantity, Revision, Seq, Sku, Timestamp, Totals, listing::BadIdentifier,
+        Quantity, Revision, Seq, Sku, Timestamp, Totals, listing::BadIdentifier, policy::Part,
     },
 };
 
@@ -186,6 +189,10 @@ pub struct SkuView {
     /// Counts the changes of what it should show.
     pub revision: Revision,
     pub paused: Option<Pause>,
+    /// What one unit of it takes from the stock, if that is not itself: the components of a bundle, or the SKU that it
+    /// was merged into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made_of: Vec<Part>,
     pub stock: Vec<PlaceView>,
     pub listings: Vec<ListingView>,
     /// Stock changes that are not seen live everywhere yet, oldest first.
@@ -202,6 +209,9 @@ pub struct PlaceView {
     pub committed: Quantity,
     pub reserved: Quantity,
     pub available: Quantity,
+    /// On its way here from another place, not for sale yet.
+    #[serde(default)]
+    pub incoming: Quantity,
     /// The opening count. `None`: there was none, and nothing is shown of this place.
     pub opened: Option<OpenedView>,
 }
@@ -223,6 +233,9 @@ pub struct ListingView {
     pub by: FulfilledBy,
     /// Why it is never written, if so.
     pub unwritable: Option<String>,
+    /// The most that it may show, by a person's word. `None`: no such limit.
+    #[serde(default)]
+    pub allotted: Option<Quantity>,
     /// The leg's state; `None`: nothing was ever to be shown.
     pub state: Option<String>,
     pub desired: Option<Quantity>,
@@ -274,7 +287,7 @@ pub struct EntryView {
     pub seq: Seq,
     pub location: LocationId,
     /// `sale`, `cancel`, `write_off`, `ship`, `return`, `return_quarantined`, `count`, `adjustment`, `correction`,
-    /// `baseline`.
+    /// `baseline`, `transfer_out`, `incoming`, `transfer_in`, `transfer_lost`.
     pub kind: String,
     pub quantity: Quantity,
     /// What it came from, for people: `order main:1001 line 1`, `count by erp as of ...`.

@@ -9,6 +9,7 @@ mod crash;
 mod dead_letters;
 mod demo;
 mod golden;
+mod intents;
 mod isolation;
 mod live;
 mod pauses;

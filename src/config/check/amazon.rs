@@ -96,6 +96,7 @@ pub(super) fn amazon(
         reconcile: (raw.reconcile_every, raw.reconcile_cron),
     };
     let selling = channels::selling(selling, at, names, &DEFAULTS, reconcile);
+    let fba_location = raw.fba_location.and_then(|name| names.location(&name, &at.key("fba_location")));
     let rates = rates(raw.rates, &at.key("rates"));
     pace(&selling, &rates, at);
     let timeouts = channels::timeouts(raw.connect_timeout, raw.timeout, at);
@@ -110,6 +111,7 @@ pub(super) fn amazon(
         client_secret: client_secret?,
         refresh_token: refresh_token?,
         rates,
+        fba_location,
         selling,
         timeouts,
         assume,

@@ -8,7 +8,7 @@ use crate::{
         scope::Scope,
         settings::{Selling, Tryton},
     },
-    model::{ChannelId, Quantity, Sku, policy::Override},
+    model::{ChannelId, LocationId, Quantity, Sku, policy::Override},
 };
 
 /// Refuses two channels that are the same place behind two names.
@@ -29,6 +29,31 @@ pub(super) fn channels(config: &Config, at: &Scope<'_>) {
         );
     });
     tryton(&config.tryton, &at.key("tryton"));
+    fba(config, &at.key("amazon"));
+}
+
+/// Stock in a channel's warehouse is shipped by that channel alone, so nothing else may draw on it or count it.
+fn fba(config: &Config, at: &Scope<'_>) {
+    let drawn = |location: &LocationId| {
+        let shopify = config.shopify.iter().map(|(id, channel)| (id, &channel.selling.locations));
+        let amazon = config.amazon.iter().map(|(id, channel)| (id, &channel.selling.locations));
+        let selling = shopify.chain(amazon).find(|(_, drawn)| drawn.contains(location)).map(|(id, _)| id);
+        selling.or_else(|| config.tryton.iter().find(|(_, erp)| erp.location == *location).map(|(id, _)| id))
+    };
+    let mut seen = BTreeMap::new();
+    for (id, amazon) in &config.amazon {
+        let Some(location) = &amazon.fba_location else { continue };
+        let at = at.key(id.as_str()).key("fba_location");
+        if let Some(other) = drawn(location) {
+            at.problem_fix(
+                format!("`{location}` is used by `{other}` too, and only Amazon ships what lies there"),
+                "add a location of its own under `[[locations]]`",
+            );
+        }
+        if let Some(other) = seen.insert(location, id) {
+            at.problem(format!("`{location}` is the one of `{other}` already"));
+        }
+    }
 }
 
 fn twice<'c, K: Ord>(

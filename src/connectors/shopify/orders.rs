@@ -197,6 +197,7 @@ impl Order {
                 line: id,
                 ids: line.identifiers()?,
                 location: None,
+                places: Vec::new(),
                 by: FulfilledBy::Merchant,
                 totals: self.units(line, told)?.totals(),
                 rest: Rest::Open,

@@ -10,6 +10,7 @@ use crate::{
         command::{Refused, Reply},
         decide::Draft,
         index::{Kind, Work},
+        intent::{Intent, Phase, Step, Undone},
         record::{AlertKind, Record},
         state::{Alert, AlertKey, ChannelRow, State},
     },
@@ -22,6 +23,8 @@ const REMEMBER_MS: i64 = 48 * 3_600_000;
 const FORGET: usize = 1_000;
 /// How many SKUs one tick rechecks.
 const RECHECK: usize = 500;
+/// How long people are told of an intent that was rolled back.
+const TOLD_MS: i64 = 24 * 3_600_000;
 /// How far an alert counts.
 const COUNT_MAX: usize = 1_000;
 
@@ -44,6 +47,7 @@ impl Draft<'_> {
             self.emit(Record::Forgot { before });
         }
         self.recheck(RECHECK);
+        self.tick_intents();
         Ok(Reply::Done)
     }
 
@@ -181,7 +185,44 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
             }
         }
     }
+    for (id, intent) in &state.intents {
+        if let Some(text) = stuck(state, policies, intent, now) {
+            let text = format!("{text}; see `evenkeel commits --intent {id}`");
+            out.insert(AlertKey { kind: AlertKind::Intent, subject: id.to_string() }, text.into());
+        }
+    }
     out
+}
+
+/// Says what a person must know of an intent: it waits for too long, or was rolled back by itself not long ago.
+fn stuck(state: &State, policies: &Policies, intent: &Intent, now: Timestamp) -> Option<String> {
+    let waits = match intent.phase {
+        Phase::Lowering | Phase::Raising | Phase::RollingBack => true,
+        Phase::RolledBack | Phase::InTransit | Phase::Done => false,
+    };
+    let name = |listing| state.listing(listing).map_or("", |held| held.channel.as_str());
+    if waits {
+        let late = now.since(intent.since) >= policies.alerts.after_ms;
+        // A lower that is seen and only settles is on time; how long that takes is the channel's.
+        let leg = intent.legs.iter().find(|leg| intent.awaits(leg) && leg.step == Step::Waiting)?;
+        let (sku, phase) = (&leg.listing.sku, intent.phase.name());
+        let on = name(&leg.listing);
+        return late
+            .then(|| format!("what a person wants is still {phase}: SKU {sku} is not seen live on {on}"));
+    }
+    if intent.phase != Phase::RolledBack || now.since(intent.since) >= TOLD_MS {
+        return None;
+    }
+    match intent.undone.as_ref()? {
+        Undone::Refused { listing, reason } => {
+            let (sku, on) = (&listing.sku, name(listing));
+            Some(format!("what a person wants was rolled back: {on} refuses to lower SKU {sku}: {reason}"))
+        }
+        Undone::Expired => {
+            Some("what a person wants was rolled back: it was not lowered in the time given".to_owned())
+        }
+        Undone::Cancelled => None,
+    }
 }
 
 /// Counts work of a kind, up to [`COUNT_MAX`], and says how many there are.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The most listings that one SKU may have.
-const LISTINGS_MAX: usize = 1_000;
+pub(super) const LISTINGS_MAX: usize = 1_000;
 /// The most waiting items of a channel that a mapping tries at once; the rest follows in portions.
 const WAITING_MAX: usize = 2_000;
 
@@ -147,6 +147,9 @@ impl Draft<'_> {
     fn renamed(&self, listing: &ListingRef, item: &CatalogueItem) -> Option<String> {
         let text = Sku::new(item.ids.get(IdKind::Sku)?).ok()?;
         let other = text != listing.sku && self.state.skus.contains_key(&text);
+        // A person has said which of the two it is.
+        let said = self.state.index.mapped(self.state, &self.state.listing(listing)?.channel, &item.ids);
+        let other = other && said.as_ref() != Some(&listing.sku);
         other.then(|| format!("its SKU text is `{text}`, but it is bound to `{}`", listing.sku))
     }
 

@@ -8,16 +8,17 @@ use std::{
 use crate::{
     core::{
         command::{Count, ROWS_MAX, Refused, Reply},
-        count::{Change, Untold, acked, held_by, on_hand},
+        count::{Change, Untold, held_by, on_hand},
         decide::Draft,
         ledger::{Cause, Entry, Kind, Stock, book},
         mapping::resolve,
-        order::{Binding, Order},
-        posting::{self, Step},
+        order::{Line as OrderLine, Order},
+        posting::{self, Item, Step},
         record::{HeldCount, Record},
-        state::State,
+        share::Share,
+        state::{SkuRow, State},
     },
-    model::{ChannelId, LocationId, OrderKey, Overflow, Quantity, Seq, Sku, Timestamp, Totals},
+    model::{ChannelId, Identifiers, LocationId, OrderKey, Overflow, Quantity, Seq, Sku, Timestamp, Totals},
 };
 
 /// What one count would do to one SKU at one place.
@@ -32,12 +33,20 @@ struct Line {
 /// What is counted, summed per SKU and place.
 type Sums = BTreeMap<(Sku, LocationId), Quantity>;
 
+/// A count, summed: how many lines have no SKU, and how many sums wait because only a part of them was told.
+#[derive(Default)]
+struct Summed {
+    sums: Sums,
+    unknown: usize,
+    partial: usize,
+}
+
 /// Returns what a part of a count would change of stock that is open already, without recording anything: the brake
 /// judges the changes of all parts together.
 pub fn changes(state: &State, count: &Count) -> Result<Vec<Change>, Refused> {
     let judge = Judge { state };
-    let (lines, _) = judge.sum(count)?;
-    Ok(changes_of(&judge.lines(count, &lines)?.0))
+    let summed = judge.sum(count)?;
+    Ok(changes_of(&judge.lines(count, &summed.sums)?.0))
 }
 
 /// Returns why the brake holds a count that would make these changes, if it does.
@@ -53,8 +62,9 @@ fn changes_of(lines: &[Line]) -> Vec<Change> {
 impl Draft<'_> {
     pub(super) fn count(&mut self, count: &Count) -> Result<Reply, Refused> {
         self.may_count(count)?;
-        let (lines, unknown) = self.judging().sum(count)?;
+        let Summed { sums: lines, unknown, partial } = self.judging().sum(count)?;
         let (judged, deferred) = self.judging().lines(count, &lines)?;
+        let deferred = deferred + partial;
         let held = if count.opening { None } else { braked(self.state, &changes_of(&judged)) };
         if let Some(why) = held {
             let lines = lines.into_iter().map(|((sku, location), quantity)| (sku, location, quantity));
@@ -67,18 +77,19 @@ impl Draft<'_> {
 
     pub(super) fn count_part(&mut self, count: &Count) -> Result<Reply, Refused> {
         self.may_count(count)?;
-        let (lines, unknown) = self.judging().sum(count)?;
+        let Summed { sums: lines, unknown, partial } = self.judging().sum(count)?;
         let (judged, deferred) = self.judging().lines(count, &lines)?;
+        let deferred = deferred + partial;
         let changed = self.take_over(count, judged)?;
         Ok(Reply::Counted { changed, deferred, held: None, unknown })
     }
 
     pub(super) fn hold_whole(&mut self, count: &Count, why: String) -> Result<Reply, Refused> {
         self.may_count(count)?;
-        let (lines, unknown) = self.judging().sum(count)?;
+        let Summed { sums: lines, unknown, partial } = self.judging().sum(count)?;
         let lines = lines.into_iter().map(|((sku, location), quantity)| (sku, location, quantity));
         let held = self.hold(count, lines.collect(), why);
-        Ok(Reply::Counted { changed: 0, deferred: 0, held, unknown })
+        Ok(Reply::Counted { changed: 0, deferred: partial, held, unknown })
     }
 
     fn may_count(&self, count: &Count) -> Result<(), Refused> {
@@ -101,20 +112,47 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     /// Sums the lines per SKU and location: an item may be counted in several places of a location.
-    fn sum(&self, count: &Count) -> Result<(Sums, usize), Refused> {
-        let mut sums = Sums::new();
-        let mut unknown = 0;
+    fn sum(&self, count: &Count) -> Result<Summed, Refused> {
+        let mut summed = Summed::default();
+        // Of SKUs that the counter knows by several codes, which of them it tells.
+        let mut codes: BTreeMap<Sku, BTreeSet<&Identifiers>> = BTreeMap::new();
         for line in &count.lines {
-            let Some(sku) = resolve(self.state, &count.counter, &line.ids).sku().cloned() else {
-                unknown += 1;
+            let resolved = resolve(self.state, &count.counter, &line.ids);
+            let Some(sku) = resolved.sku().map(|sku| self.state.canonical(sku).clone()) else {
+                summed.unknown += 1;
                 continue;
             };
+            // A bundle lies on no shelf of its own: what a counter tells of it follows from its components.
+            if self.state.index.recipes.direct(&sku).is_some() {
+                continue;
+            }
             let out_of_range = |_: Overflow| Refused::OutOfRange(format!("count of {sku}"));
             Quantity::bounded(line.quantity.units()).map_err(out_of_range)?;
-            let sum = sums.entry((sku.clone(), line.location.clone())).or_default();
+            if self.codes(count, &sku) > 1 {
+                codes.entry(sku.clone()).or_default().insert(&line.ids);
+            }
+            let sum = summed.sums.entry((sku.clone(), line.location.clone())).or_default();
             *sum = sum.add(line.quantity).map_err(out_of_range)?;
         }
-        Ok((sums, unknown))
+        // What lies under the codes that are not told is not known: such a SKU waits for a count of all of them.
+        let partial = |sku: &Sku| codes.get(sku).is_some_and(|told| told.len() < self.codes(count, sku));
+        let before = summed.sums.len();
+        summed.sums.retain(|(sku, _), _| !partial(sku));
+        summed.partial = before - summed.sums.len();
+        Ok(summed)
+    }
+
+    /// Returns by how many codes the counter knows a SKU. More than one only where SKUs were merged.
+    fn codes(&self, count: &Count, sku: &Sku) -> usize {
+        let names = self.state.known_as(sku);
+        if names.len() < 2 {
+            return 1;
+        }
+        let of = |name: &Sku| {
+            let row = self.state.skus.get(name);
+            row.map_or(0, |row| row.listings.iter().filter(|l| l.channel == count.counter).count())
+        };
+        names.iter().map(of).sum()
     }
 
     /// Works out what each line would do, and how many must wait for the next read.
@@ -132,14 +170,18 @@ impl Judge<'_> {
         Ok((judged, deferred))
     }
 
-    /// Tells whether a posting that moves the SKU was, or may have been, under way while the counter was read.
+    /// Tells whether a posting or a transfer that moves the SKU was, or may have been, under way while the counter was
+    /// read.
     fn being_told(&self, counter: &ChannelId, sku: &Sku, begun: Seq) -> bool {
         let under_way = |key: &OrderKey| {
             let posting = self.state.orders.get(key).and_then(|order| order.posting(counter));
             posting.is_some_and(|p| p.unsure || matches!(p.step, Step::InFlight { .. }))
         };
-        self.state.skus.get(sku).is_some_and(|row| row.posted > begun)
-            || self.state.index.unposted(sku).any(under_way)
+        // So is a transfer: of what moves, nobody can say which part the counter has seen where (I10).
+        let moves = |row: &SkuRow| row.posted > begun || row.transferred > begun || !row.moving.is_empty();
+        self.state.known_as(sku).iter().any(|sku| {
+            self.state.skus.get(sku).is_some_and(moves) || self.state.index.unposted(sku).any(under_way)
+        })
     }
 
     fn line(
@@ -153,14 +195,22 @@ impl Judge<'_> {
         let before = place.map(|place| place.stock).unwrap_or_default();
         let opened = place.is_some_and(|place| place.opened.is_some());
         let mut untold = Untold::default();
+        let names = self.state.known_as(sku);
+        let index = &self.state.index;
         let orders: BTreeSet<&OrderKey> =
-            self.state.index.unposted(sku).chain(self.state.index.older(sku)).collect();
+            names.iter().flat_map(|name| index.unposted(name).chain(index.older(name))).collect();
         for key in orders {
             let Some(order) = self.state.orders.get(key) else { continue };
             untold = self.untold(count, sku, location, (key, order), untold)?;
         }
         let on_hand = on_hand(count.measure, counted, before, untold)?;
         Ok(Line { sku: sku.clone(), location: location.clone(), before, on_hand, opened })
+    }
+
+    /// Returns what a counter has acknowledged of a SKU at a location, under all the names that it is known as.
+    fn acked(&self, items: &[Item], sku: &Sku, location: &LocationId) -> Result<Totals, Overflow> {
+        let here = |item: &&Item| item.location == *location && self.state.canonical(&item.sku) == sku;
+        items.iter().filter(here).try_fold(Totals::default(), |sum, item| sum.plus(item.totals))
     }
 
     /// Adds what one order has done to a SKU that the counter had not taken in.
@@ -173,17 +223,16 @@ impl Judge<'_> {
         untold: Untold,
     ) -> Result<Untold, Overflow> {
         let (mut booked, mut early, mut older) = (Totals::default(), Totals::default(), Quantity::ZERO);
-        for line in order.lines.values() {
-            let Some(bound) = line.bound.as_ref().filter(|b| b.sku == *sku && b.location == *location) else {
-                continue;
-            };
-            if is_baseline(bound, order, count.as_of) {
-                older = older.add(line.open()?.or_zero())?;
+        let here = |share: &Share| share.location == *location && self.state.canonical(&share.sku) == sku;
+        for share in order.lines.values().flat_map(OrderLine::shares).filter(here) {
+            let units = share.units_booked()?;
+            if is_baseline(&share, order, count.as_of) {
+                older = older.add(units.open()?.or_zero())?;
                 continue;
             }
-            booked = posting::plus(booked, line.booked)?;
-            if bound.early {
-                early = posting::plus(early, line.booked)?;
+            booked = booked.plus(units)?;
+            if share.early {
+                early = early.plus(units)?;
             }
         }
         // The selling channel's own free count left out what it had sold. Others still held it.
@@ -196,7 +245,7 @@ impl Judge<'_> {
             Some(posting) => {
                 // What the counter is never told of, it learns by itself.
                 let told = posting::told(booked, policy.posts);
-                let acked = acked(&posting.acked, sku, location);
+                let acked = self.acked(&posting.acked, sku, location)?;
                 untold.add(told, acked, policies.returns, count.absent.contains(key))
             }
             None if policy.abilities.posts => Ok(untold),
@@ -290,20 +339,29 @@ impl Draft<'_> {
         }
     }
 
+    fn older(&self, sku: &Sku) -> Vec<OrderKey> {
+        let names = self.state.known_as(sku);
+        names.iter().flat_map(|name| self.state.index.older(name)).cloned().collect()
+    }
+
     /// Tells the orders that came before an opening count whether they are older than it. Those that are belong to
     /// the count, and no ERP is told of them.
     fn place_before(&mut self, count: &Count, places: &[(Sku, LocationId)]) {
-        let keys: BTreeSet<OrderKey> =
-            places.iter().flat_map(|(sku, _)| self.state.index.older(sku)).cloned().collect();
+        let keys: BTreeSet<OrderKey> = places.iter().flat_map(|(sku, _)| self.older(sku)).collect();
         let places: BTreeSet<&(Sku, LocationId)> = places.iter().collect();
         for key in keys {
             let Some(mut order) = self.state.orders.get(&key).cloned() else { continue };
             let before = order.clone();
-            for bound in order.lines.values_mut().filter_map(|line| line.bound.as_mut()) {
-                if bound.early && places.contains(&(bound.sku.clone(), bound.location.clone())) {
-                    bound.baseline = is_baseline(bound, &before, count.as_of);
-                    bound.early = false;
+            for line in order.lines.values_mut() {
+                let mut shares = line.shares();
+                for share in shares.iter_mut().filter(|share| share.early) {
+                    let place = (self.state.canonical(&share.sku).clone(), share.location.clone());
+                    if places.contains(&place) {
+                        share.baseline = is_baseline(share, &before, count.as_of);
+                        share.early = false;
+                    }
                 }
+                line.set_shares(shares);
             }
             // The totals were booked, so summing them for the ERP cannot overflow.
             if order != before && self.note_postings(&key, &mut order).is_ok() {
@@ -351,8 +409,16 @@ impl Draft<'_> {
         let HeldCount { counter, measure, as_of, begun, lines, outdated, .. } = held;
         let last = part.end == lines.len();
         let lines = lines.into_iter().skip(part.start).take(part.len());
-        let sums = lines.map(|(sku, location, quantity)| ((sku, location), quantity));
-        let sums = sums.filter(|(place, _)| !outdated.contains(place)).collect();
+        let mut sums = Sums::new();
+        for (sku, location, quantity) in lines {
+            let place = (sku, location);
+            if !outdated.contains(&place) {
+                let sku = self.state.canonical(&place.0).clone();
+                let out_of_range = |_: Overflow| Refused::OutOfRange(format!("count of {sku}"));
+                let sum = sums.entry((sku.clone(), place.1)).or_default();
+                *sum = sum.add(quantity).map_err(out_of_range)?;
+            }
+        }
         let (opening, absent) = (false, Vec::new());
         let count = Count { counter, measure, as_of, begun, lines: Vec::new(), opening, absent };
         let (judged, deferred) = self.judging().lines(&count, &sums)?;
@@ -366,7 +432,7 @@ impl Draft<'_> {
 
 /// Tells whether an order is older than the opening count of the place it is bound to, which may be the one of
 /// `as_of`. What an ERP was told of is not: its count has it.
-fn is_baseline(bound: &Binding, order: &Order, as_of: Timestamp) -> bool {
+fn is_baseline(share: &Share, order: &Order, as_of: Timestamp) -> bool {
     let told = order.postings.iter().any(|posting| posting.sequence > 0);
-    bound.baseline || (bound.early && order.placed_at < as_of && !told)
+    share.baseline || (share.early && order.placed_at < as_of && !told)
 }

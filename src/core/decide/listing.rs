@@ -15,8 +15,16 @@ use crate::{
 };
 
 impl Draft<'_> {
-    /// Opens a commit if what any listing of `sku` should show has changed. `event_at`: when the cause happened.
+    /// Opens commits if what any listing of `sku`, or of what is made of it, should show has changed. `event_at`: when
+    /// the cause happened.
     pub(super) fn refresh(&mut self, sku: &Sku, event_at: Timestamp) {
+        self.refresh_one(sku, event_at);
+        for user in self.state.index.recipes.users(sku) {
+            self.refresh_one(&user, event_at);
+        }
+    }
+
+    fn refresh_one(&mut self, sku: &Sku, event_at: Timestamp) {
         let (Some(policies), Some(row)) = (self.state.policies.clone(), self.state.skus.get(sku)) else {
             return;
         };
@@ -105,14 +113,34 @@ pub(crate) fn wanted(
     row: &SkuRow,
     listing: &Listing,
 ) -> Option<Quantity> {
-    let channel = policies.channels.get(&listing.channel)?;
-    let pause = strictest(state.channels.get(&listing.channel).and_then(|c| c.pause), row.pause);
-    if !channel.abilities.quantities || !listing.writable() || pause == Some(Pause::Frozen) {
+    if pause_of(state, row, listing) == Some(Pause::Frozen) {
         return None;
     }
-    let available = row.available(&channel.locations).ok()??;
-    let bounds = Bounds::of(policies, state.index.overrides(policies, sku), &listing.channel);
-    desired(available, bounds, pause == Some(Pause::Stopped)).ok()
+    should_show(state, policies, sku, row, listing)
+}
+
+/// Like [`wanted`], but for a pause that freezes it.
+pub(crate) fn should_show(
+    state: &State,
+    policies: &Policies,
+    sku: &Sku,
+    row: &SkuRow,
+    listing: &Listing,
+) -> Option<Quantity> {
+    let channel = policies.channels.get(&listing.channel)?;
+    if !channel.abilities.quantities || !listing.writable() {
+        return None;
+    }
+    let bounds_of = |sku: &Sku| Bounds::of(policies, state.index.overrides(policies, sku), &listing.channel);
+    let bounds = bounds_of(sku).at_most(listing.allotted);
+    let keep = |of: &Sku| if of == sku { bounds.safety_stock } else { bounds_of(of).safety_stock };
+    let free = state.sellable(sku, &channel.locations, keep).ok()??;
+    desired(free, bounds, pause_of(state, row, listing) == Some(Pause::Stopped)).ok()
+}
+
+/// Returns the pause that a listing is under.
+pub(crate) fn pause_of(state: &State, row: &SkuRow, listing: &Listing) -> Option<Pause> {
+    strictest(state.channels.get(&listing.channel).and_then(|c| c.pause), row.pause)
 }
 
 pub(crate) fn strictest(a: Option<Pause>, b: Option<Pause>) -> Option<Pause> {

@@ -11,7 +11,8 @@ use crate::{
         order::{Binding, Line, Order},
         posting::{PostState, Step, behind, target},
         record::{Record, Why},
-        state::{ChannelRow, FETCHED, ListingRef, Quarantined, READ},
+        share::{Share, spread as spread_over},
+        state::{ChannelRow, FETCHED, ListingRef, Quarantined, READ, State},
     },
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderId, OrderKey,
@@ -19,11 +20,51 @@ use crate::{
     },
 };
 
+/// Movements of one share, lowering ones first.
+pub(super) type Moves = Vec<(Kind, Quantity)>;
+
 /// What an order made the selling channel do to its own listing's quantity, and when.
 struct OwnMove {
     listing: ListingRef,
     quantity: Quantity,
     at: Timestamp,
+}
+
+/// Entries of one command, each with the balances that the ones before it leave: lines that share a component are
+/// booked together.
+pub(super) struct Booking<'a> {
+    state: &'a State,
+    stocks: BTreeMap<(Sku, LocationId), Stock>,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl<'a> Booking<'a> {
+    pub(super) fn new(state: &'a State) -> Booking<'a> {
+        Booking { state, stocks: BTreeMap::new(), entries: Vec::new() }
+    }
+
+    /// Books movements of one share, in units of its SKU. Sales happened at the first time, all else at the second.
+    pub(super) fn book(
+        &mut self,
+        share: &Share,
+        moves: Moves,
+        cause: &Cause,
+        [sold_at, changed_at]: [Timestamp; 2],
+    ) -> Result<(), Overflow> {
+        let (sku, location) = (self.state.canonical(&share.sku).clone(), share.location.clone());
+        let held = || {
+            let place = self.state.skus.get(&sku).and_then(|row| row.place(&location));
+            place.map(|place| place.stock).unwrap_or_default()
+        };
+        let stock = self.stocks.entry((sku.clone(), location.clone())).or_insert_with(held);
+        for (kind, quantity) in settled_returns(*stock, moves)? {
+            *stock = book(*stock, kind, quantity)?;
+            let event_at = if kind == Kind::Sale { sold_at } else { changed_at };
+            let (sku, location, cause) = (sku.clone(), location.clone(), cause.clone());
+            self.entries.push(Entry { sku, location, kind, quantity, cause, event_at, after: *stock });
+        }
+        Ok(())
+    }
 }
 
 impl Draft<'_> {
@@ -163,18 +204,26 @@ impl Draft<'_> {
                 FulfilledBy::Merchant | FulfilledBy::Channel => None,
             };
             // The channel's own stock (FBA) never mixes with the merchant's. Whose it is, is not guessed either.
-            if line.shipped_by() != FulfilledBy::Merchant {
-                continue;
-            }
-            let Some(sku) = resolve(self.state, channel, &line.ids).sku().cloned() else { continue };
-            let Some(location) = line.location.clone().or_else(|| policy.locations.first().cloned()) else {
+            let home = match line.shipped_by() {
+                FulfilledBy::Merchant => line.location.clone().or_else(|| policy.locations.first().cloned()),
+                FulfilledBy::Channel => policy.own_location.clone(),
+                FulfilledBy::Unknown => None,
+            };
+            let (Some(location), Some(sku)) = (home, resolve(self.state, channel, &line.ids).sku().cloned())
+            else {
                 continue;
             };
-            let opened = self.state.skus.get(&sku).and_then(|row| row.place(&location)?.opened.as_ref());
-            let baseline = opened.is_some_and(|opened| order.placed_at < opened.as_of);
-            let early = opened.is_none();
+            let (baseline, early) = self.opening(order.placed_at, &sku, &location);
             line.bound = Some(Binding { sku, location, baseline, early });
         }
+    }
+
+    /// Tells whether what was placed at `placed_at` is older than the opening count of a SKU at a location, and whether
+    /// that count is still to come.
+    pub(super) fn opening(&self, placed_at: Timestamp, sku: &Sku, location: &LocationId) -> (bool, bool) {
+        let row = self.state.skus.get(self.state.canonical(sku));
+        let opened = row.and_then(|row| row.place(location)?.opened.as_ref());
+        (opened.is_some_and(|opened| placed_at < opened.as_of), opened.is_none())
     }
 
     /// Books the difference between the totals of each bound line and what is booked.
@@ -186,58 +235,135 @@ impl Draft<'_> {
         returns: Returns,
         own: &mut Vec<OwnMove>,
     ) -> Result<Vec<Entry>, Overflow> {
-        let mut stocks: BTreeMap<(Sku, LocationId), Stock> = BTreeMap::new();
-        let mut entries = Vec::new();
-        let totals: Vec<Totals> =
-            order.lines.values().map(|line| order.totals(line)).collect::<Result<_, Overflow>>()?;
+        let mut booking = Booking::new(self.state);
+        let told: Vec<(Totals, Vec<(LocationId, Totals)>)> = order
+            .lines
+            .values()
+            .map(|line| Ok((order.totals(line)?, order.places(line).to_vec())))
+            .collect::<Result<_, Overflow>>()?;
         let (placed_at, changed_at) = (order.placed_at, order.changed_at().max(order.placed_at));
-        for ((id, line), totals) in order.lines.iter_mut().zip(totals) {
+        for ((id, line), (totals, places)) in order.lines.iter_mut().zip(told) {
             let Some(bound) = line.bound.clone() else { continue };
+            let home = self.home(policy, line, &bound);
             // What turned out to be the channel's own stock was never ours to sell.
-            let totals = if line.by == FulfilledBy::Channel { Totals::default() } else { totals };
+            let totals = if home.is_some() { totals } else { Totals::default() };
             let first = line.booked == Totals::default();
             let sold_at = if first { placed_at } else { changed_at };
             self.note_own(key, policy, line, totals, [sold_at, changed_at], own)?;
-            let moves = if bound.baseline && first {
-                self.baseline(&key.channel, &bound, totals)?
-            } else {
-                movements(line.booked, totals, returns)?
+            let wanted = match home {
+                Some(home) => self.shares(placed_at, line, &bound, (totals, &places), &home)?,
+                None => Vec::new(),
             };
-            let place = (bound.sku.clone(), bound.location.clone());
-            let stock = stocks.entry(place).or_insert_with(|| self.stock(&bound));
-            for (kind, quantity) in settled_returns(*stock, moves)? {
-                *stock = book(*stock, kind, quantity)?;
-                let event_at = if kind == Kind::Sale { sold_at } else { changed_at };
-                let cause = Cause::Order { order: key.clone(), line: id.clone() };
-                let (sku, location) = (bound.sku.clone(), bound.location.clone());
-                entries.push(Entry { sku, location, kind, quantity, cause, event_at, after: *stock });
+            let cause = Cause::Order { order: key.clone(), line: id.clone() };
+            for (share, moves) in self.rebooked(&key.channel, line, &wanted, returns)? {
+                booking.book(&share, moves, &cause, [sold_at, changed_at])?;
             }
             line.booked = totals;
+            line.set_shares(wanted);
         }
-        Ok(entries)
+        Ok(booking.entries)
     }
 
-    fn stock(&self, bound: &Binding) -> Stock {
-        let place = self.state.skus.get(&bound.sku).and_then(|row| row.place(&bound.location));
-        place.map(|place| place.stock).unwrap_or_default()
+    /// Returns where the units of a line lie that no place accounts for. `None`: not where we keep books.
+    pub(super) fn home(&self, policy: &ChannelPolicy, line: &Line, bound: &Binding) -> Option<LocationId> {
+        let own = policy.own_location.as_ref();
+        match line.by {
+            FulfilledBy::Channel => own.cloned(),
+            FulfilledBy::Merchant if own == Some(&bound.location) => policy.locations.first().cloned(),
+            FulfilledBy::Merchant | FulfilledBy::Unknown => Some(bound.location.clone()),
+        }
     }
 
-    /// Returns what a line of an order older than the opening count adds when it is first seen: only its open units.
-    ///
-    /// A free count told by the selling channel itself had left them out, so they are put on the shelf and promised
-    /// at once; any other opening count still held them.
-    fn baseline(
+    /// Returns the shares that a line should have: one for each SKU that it is made of, at each location.
+    pub(super) fn shares(
+        &self,
+        placed_at: Timestamp,
+        line: &Line,
+        bound: &Binding,
+        (totals, places): (Totals, &[(LocationId, Totals)]),
+        home: &LocationId,
+    ) -> Result<Vec<Share>, Overflow> {
+        let parts = match line.made_of() {
+            Some(parts) => parts,
+            None => self.state.made_of(&bound.sku)?,
+        };
+        let (held, first) = (line.shares(), line.booked == Totals::default());
+        let spread = if line.by == FulfilledBy::Channel { Vec::new() } else { places.to_vec() };
+        let spread = spread_over(totals, &spread, home)?;
+        let mut shares = Vec::new();
+        for part in parts {
+            for (location, booked) in &spread {
+                let old = held.iter().find(|s| s.sku == part.sku && s.location == *location);
+                let (baseline, early) = match old {
+                    Some(old) => (old.baseline, old.early),
+                    None if first => self.opening(placed_at, &part.sku, location),
+                    // It was older than the opening count where it lay before, or it was not.
+                    None => (bound.baseline, false),
+                };
+                let (sku, location) = (part.sku.clone(), location.clone());
+                shares.push(Share { sku, location, units: part.units, booked: *booked, baseline, early });
+            }
+        }
+        Ok(shares)
+    }
+
+    /// Returns the movements from what a line has booked to what it should have, by share.
+    pub(super) fn rebooked(
         &self,
         channel: &ChannelId,
-        bound: &Binding,
-        totals: Totals,
-    ) -> Result<Vec<(Kind, Quantity)>, Overflow> {
-        let row = self.state.skus.get(&bound.sku);
-        let opened = row.and_then(|row| row.place(&bound.location)?.opened.as_ref());
-        let left_out = opened.is_some_and(|o| o.measure == Measure::Free && o.counter == *channel);
-        let open = totals.ordered.sub(totals.released)?.sub(totals.written_off)?.sub(totals.fulfilled)?;
-        let kind = if left_out { Kind::Baseline } else { Kind::Sale };
+        line: &Line,
+        wanted: &[Share],
+        returns: Returns,
+    ) -> Result<Vec<(Share, Moves)>, Overflow> {
+        let held = line.shares();
+        let same = |a: &Share, b: &Share| a.sku == b.sku && a.location == b.location && a.units == b.units;
+        let mut all = Vec::new();
+        for gone in held.iter().filter(|old| !wanted.iter().any(|new| same(old, new))) {
+            let moves = self.taken_back(channel, gone, returns)?;
+            all.push((gone.clone(), moves));
+        }
+        for new in wanted {
+            let old = held.iter().find(|old| same(old, new)).map(|old| old.booked).unwrap_or_default();
+            let moves = if new.baseline && old == Totals::default() {
+                self.baseline(channel, new)?
+            } else {
+                movements(old, new.booked, returns)?
+            };
+            all.push((new.clone(), moves));
+        }
+        for (share, moves) in &mut all {
+            for (_, quantity) in moves {
+                *quantity = quantity.times(share.units)?;
+            }
+        }
+        all.retain(|(_, moves)| !moves.is_empty());
+        Ok(all)
+    }
+
+    /// Returns what a share of an order older than the opening count adds when it is first seen: only its open units.
+    fn baseline(&self, channel: &ChannelId, share: &Share) -> Result<Moves, Overflow> {
+        let open = share.booked.open()?;
+        let kind = self.baseline_kind(channel, share);
         Ok(if open > Quantity::ZERO { vec![(kind, open)] } else { Vec::new() })
+    }
+
+    /// A free count told by the selling channel itself had left out the open units of its older orders, so they are put
+    /// on the shelf and promised at once; any other opening count still held them.
+    pub(super) fn baseline_kind(&self, channel: &ChannelId, share: &Share) -> Kind {
+        let row = self.state.skus.get(self.state.canonical(&share.sku));
+        let opened = row.and_then(|row| row.place(&share.location)?.opened.as_ref());
+        let left_out = opened.is_some_and(|o| o.measure == Measure::Free && o.counter == *channel);
+        if left_out { Kind::Baseline } else { Kind::Sale }
+    }
+
+    /// Returns the movements that undo a share. Of one older than the opening count only what is open was booked.
+    fn taken_back(&self, channel: &ChannelId, share: &Share, returns: Returns) -> Result<Moves, Overflow> {
+        if !share.baseline {
+            return movements(share.booked, Totals::default(), returns);
+        }
+        let open = share.booked.open()?;
+        let kind = self.baseline_kind(channel, share);
+        Ok(if open.is_zero() { Vec::new() } else { vec![(kind, open.neg()?)] })
     }
 
     /// Notes how the selling channel has moved its own listing's quantity with this line, and when.

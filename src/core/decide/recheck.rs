@@ -36,7 +36,8 @@ impl Draft<'_> {
     fn at_once(&self, skus: &[Sku], most: usize) -> usize {
         let mut listings = 0;
         let fits = |sku: &&Sku| {
-            listings += self.state.skus.get(*sku).map_or(0, |row| row.listings.len());
+            let of = |sku: &Sku| self.state.skus.get(sku).map_or(0, |row| row.listings.len());
+            listings += of(sku) + self.state.index.recipes.users(sku).iter().map(of).sum::<usize>();
             listings <= LISTINGS
         };
         skus.iter().take(most).take_while(fits).count().max(1).min(skus.len())

@@ -21,6 +21,7 @@ impl Draft<'_> {
         fate: Fate,
         note: String,
     ) -> Result<Reply, Refused> {
+        let sku = &self.state.canonical(sku).clone();
         let place = self.reserved_at(sku, location)?;
         let reserved = place.stock.reserved;
         let quantity = quantity.unwrap_or(reserved);

@@ -24,6 +24,7 @@ fn policies(table: Vec<MappingRow>) -> Policies {
         allocation: policy::Allocation::default(),
         overrides: Vec::new(),
         returns: policy::Returns::Restock,
+        bundles: Vec::new(),
         mapping: policy::MappingRules { table, ..policy::MappingRules::default() },
         brake: policy::Brake { zero_percent: 0, move_percent: 0, min_skus: 0 },
         retry,

@@ -42,7 +42,8 @@ pub(super) fn tell(state: &State, preview: &mut InitPreview) {
         for listing in &row.listings {
             let policy = policies.channels.get(&listing.channel);
             if let (Some(policy), Some(channel)) = (policy, channels.get_mut(&listing.channel)) {
-                add(channel, policy, sku, row, listing);
+                let known = matches!(state.sellable(sku, &policy.locations, |_| Quantity::ZERO), Ok(Some(_)));
+                add(channel, policy, sku, known, listing);
             }
         }
         let Some(on_hand) = opening_of(row) else { continue };
@@ -82,7 +83,7 @@ fn is_listed(policies: &Policies, row: &SkuRow) -> bool {
     row.listings.iter().any(shows)
 }
 
-fn add(channel: &mut InitChannel, policy: &ChannelPolicy, sku: &Sku, row: &SkuRow, listing: &Listing) {
+fn add(channel: &mut InitChannel, policy: &ChannelPolicy, sku: &Sku, known: bool, listing: &Listing) {
     channel.bound += 1;
     if !policy.abilities.quantities {
         return;
@@ -92,7 +93,7 @@ fn add(channel: &mut InitChannel, policy: &ChannelPolicy, sku: &Sku, row: &SkuRo
         return;
     }
     let Some(leg) = &listing.leg else {
-        if !matches!(row.available(&policy.locations), Ok(Some(_))) {
+        if !known {
             channel.uncounted += 1;
             if channel.uncounted_some.len() < SOME {
                 channel.uncounted_some.push(sku.clone());

@@ -39,7 +39,7 @@ fn line(
         by: line.by,
         totals: order.totals(line)?,
         booked: line.booked,
-        open: line.open()?,
+        open: line.booked.open()?,
         bound: line.bound.as_ref().map(|bound| BindingView {
             sku: bound.sku.clone(),
             location: bound.location.clone(),

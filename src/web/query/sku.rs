@@ -25,6 +25,11 @@ pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<Sk
         sku: sku.clone(),
         revision: row.revision,
         paused: row.pause,
+        made_of: if state.index.recipes.direct(sku).is_some() {
+            state.made_of(sku).ok()?
+        } else {
+            Vec::new()
+        },
         stock: row.stock.iter().map(place).collect(),
         listings: numbered.map(|(n, held)| listing(state, sku, n, held, now)).collect(),
         commits: row.commits.iter().map(|held| commit(held, now)).collect(),
@@ -44,6 +49,7 @@ fn place(place: &Place) -> PlaceView {
         on_hand: stock.on_hand,
         committed: stock.committed,
         reserved: stock.reserved,
+        incoming: stock.incoming,
         // Balances that are booked are in range, and so is their difference.
         available: stock.available().unwrap_or(Quantity::ZERO),
         opened,
@@ -61,6 +67,7 @@ fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> 
         ids: ids_of(&held.ids),
         by: held.by,
         unwritable: held.unwritable.as_deref().map(str::to_owned),
+        allotted: held.allotted,
         state: leg.map(|leg| leg.name().to_owned()),
         desired: leg.map(|leg| leg.quantity),
         revision: leg.map(|leg| leg.revision),
@@ -101,6 +108,10 @@ fn entry(booked: &Booked) -> EntryView {
             (format!("count by {counter} as of {}", crate::web::view::Time(*as_of)), None)
         }
         Cause::Operator { note } => (format!("a person: {note}"), None),
+        Cause::Merged { from, into } => (format!("{from} was merged into {into}"), None),
+        Cause::Intent { intent } => {
+            (format!("transfer {intent}; see `evenkeel commits --intent {intent}`"), None)
+        }
     };
     EntryView {
         seq: booked.seq,

@@ -8,6 +8,7 @@ use evenkeel::core::{
     Envelope, Record,
     allocation::Pause,
     circuit::Circuit,
+    intent::{Change, Line, Phase, Step as LegStep, Undone, Way},
     ledger::{Cause, Entry, Kind},
     leg::State as Leg,
     posting::Step,
@@ -31,26 +32,33 @@ macro_rules! kinds {
 kinds! {
     record, RECORDS: Record {
         Configured, Started, Initialised, Delivered, Forgot, Order, Posting, Counted, Adjusted, Held, Outdated, Unheld, Commit, Moved,
-        Committed, Drift, Bound, Unmatched, Mapped, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
-        Quarantined, Unquarantined, Alert,
+        Committed, Drift, Bound, Unmatched, Mapped, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
+        Quarantined, Unquarantined, Alert, Intent, Allotted,
     }
     why, WHYS: Why {
         OwnSale, Sending, Expected, Applied, Accepted, Stale, Rejected, Throttled, Unauthorized, NotSent, Unknown,
-        Restarted, Seen, Looked, Fenced, GaveUp, Repair, Absent, Retried, Discarded, Settled,
+        Restarted, Seen, Looked, Fenced, GaveUp, Repair, Absent, Retried, Discarded, Settled, Rebound,
     }
     leg, LEGS: Leg { Pending, InFlight, Accepted, Probing, Looking, Retry, Confirmed, Parked, Dropped }
     step, STEPS: Step { Done, Pending, InFlight, Retry, Parked, Dropped }
     alert, ALERTS: AlertKind {
         Late, LaneStopped, CircuitOpen, DeadLetters, Brake, Quarantine, Unmapped, FeedLate, PostingLate, Drift,
+        Intent,
     }
     entry, ENTRIES: Kind {
         Sale, Cancel, WriteOff, Ship, Return, ReturnQuarantined, Count, Adjustment, Correction, Restock, Discard,
-        Baseline,
+        Baseline, TransferOut, Incoming, TransferIn, TransferLost,
     }
-    cause, CAUSES: Cause { Order, Count, Operator }
+    cause, CAUSES: Cause { Order, Count, Operator, Intent, Merged }
     circuit, CIRCUITS: Circuit { Closed, Open }
     scope, SCOPES: PauseScope { Channel, Sku }
     pause, PAUSES: Pause { Frozen, Stopped }
+    change, CHANGES: Change { Opened, Awaits, Leg, Moved, Received }
+    line, LINES: Line { Allot, Move }
+    phase, PHASES: Phase { Lowering, InTransit, Raising, Done, RollingBack, RolledBack }
+    undone, UNDONES: Undone { Refused, Cancelled, Expired }
+    way, WAYS: Way { Lower, Raise, PutBack }
+    leg_step, LEG_STEPS: LegStep { Waiting, Seen, Settled, GivenUp }
 }
 
 /// Adds the kinds that an envelope holds.
@@ -80,7 +88,27 @@ fn within(of: &Record, seen: &mut BTreeSet<String>) {
             seen.insert(scope(of));
             seen.extend(held.iter().map(pause));
         }
+        Record::Intent { change: of, .. } => intended(of, seen),
         _ => {}
+    }
+}
+
+fn intended(of: &Change, seen: &mut BTreeSet<String>) {
+    seen.insert(change(of));
+    match of {
+        Change::Opened(intent) => {
+            seen.insert(phase(&intent.phase));
+            seen.extend(intent.lines.iter().map(line));
+        }
+        Change::Awaits(legs) => {
+            seen.extend(legs.iter().flat_map(|leg| [way(&leg.way), leg_step(&leg.step)]));
+        }
+        Change::Leg { step, .. } => drop(seen.insert(leg_step(step))),
+        Change::Moved { phase: to, undone: why } => {
+            seen.insert(phase(to));
+            seen.extend(why.iter().map(undone));
+        }
+        Change::Received(_) => {}
     }
 }
 
@@ -107,6 +135,7 @@ pub(super) const EVERY_WHY: [Why; WHYS.len()] = [
     Why::Retried,
     Why::Discarded,
     Why::Settled,
+    Why::Rebound,
 ];
 
 /// Every kind of alert.
@@ -121,6 +150,7 @@ pub(super) const EVERY_ALERT: [AlertKind; ALERTS.len()] = [
     AlertKind::FeedLate,
     AlertKind::PostingLate,
     AlertKind::Drift,
+    AlertKind::Intent,
 ];
 
 /// Every kind of ledger entry.
@@ -137,4 +167,8 @@ pub(super) const EVERY_ENTRY: [Kind; ENTRIES.len()] = [
     Kind::Restock,
     Kind::Discard,
     Kind::Baseline,
+    Kind::TransferOut,
+    Kind::Incoming,
+    Kind::TransferIn,
+    Kind::TransferLost,
 ];

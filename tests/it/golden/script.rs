@@ -10,6 +10,7 @@ use evenkeel::{
         apply,
         command::{Count, DeadLetter, Verdict},
         decide,
+        intent::{Change, Intent, Leg as IntentLeg, Line, Phase, Step as LegStep, Undone, Way},
         ledger::{Cause, Entry, Kind, Stock, book},
         leg::{Leg, Sent, State as LegState, Writes},
         posting::{Item, PostState, Step},
@@ -20,7 +21,8 @@ use evenkeel::{
     model::{
         CatalogueItem, ChannelId, CountLine, IdempotencyKey, Identifiers, Levels, LineId, LocationId,
         Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Quantity, Seq, Sku,
-        Timestamp, Totals, policy::MappingRow,
+        Timestamp, Totals,
+        policy::{MappingRow, Part},
     },
     store::{self, Store},
 };
@@ -102,6 +104,10 @@ fn policies() -> Policies {
     }))
 }
 
+fn part(of: &str, units: i64) -> Part {
+    Part { sku: sku(of), units: Quantity::new(units) }
+}
+
 struct Story {
     state: State,
     store: Store,
@@ -120,6 +126,7 @@ pub(super) fn play(dir: &Path) {
     story.is_answered_in_every_way();
     story.counts();
     story.is_operated();
+    story.is_corrected();
     story.remembers_by_hand();
     story.store.close_clean().expect("closed");
 }
@@ -353,6 +360,29 @@ impl Story {
         self.calm();
     }
 
+    /// A bundle is sold, moves between locations, SKUs are merged, a listing is given to another SKU.
+    fn is_corrected(&mut self) {
+        let parts = vec![part("MUG", 1), part("PEN", 3)];
+        self.run(Command::Recipes { rows: vec![(sku("SET"), parts)] });
+        self.catalogue("shop", vec![json!({"ids": {"sku": "SET", "variant": "16", "inventory_item": "26"}})]);
+        self.push("1400", "SET", [2, 0, 0, 0, 0]);
+        let mut moved = self.order("1400", json!({"sku": "SET"}), [2, 0, 0, 1, 0]);
+        let store = LocationId::new("store").expect("a name");
+        let (one, zero) = (Quantity::new(1), Quantity::ZERO);
+        let there =
+            Totals { ordered: one, released: zero, written_off: zero, fulfilled: one, returned: zero };
+        moved.lines[0].places = vec![(store, there)];
+        let begun = self.state.seq;
+        self.run(Command::Orders { channel: ch("shop"), begun, orders: vec![moved] });
+        self.run(Command::Recipes { rows: vec![(sku("SET"), vec![part("MUG", 2)])] });
+        self.push("1401", "CAP", [1, 0, 0, 0, 0]);
+        self.run(Command::Merge { from: sku("CAP"), into: sku("HAT") });
+        self.push("1402", "CAP", [1, 0, 0, 0, 0]);
+        let blue = ids(json!({"variant": "15"}));
+        self.run(Command::Rebind { channel: ch("shop"), ids: blue, sku: sku("MUG") });
+        self.calm();
+    }
+
     fn is_operated(&mut self) {
         for pause in [Some(Pause::Frozen), Some(Pause::Stopped), None] {
             self.run(Command::Pause { scope: PauseScope::Sku(sku("PEN")), pause });
@@ -406,9 +436,73 @@ impl Story {
         self.record(alerts(self.now));
         self.record(vec![entries(&self.state, self.now)]);
         self.record(vec![adjusted(&self.state, self.now)]);
+        self.intends_by_hand();
         let through = ms(self.now);
         self.run(Command::FedThrough { channel: ch("shop"), through });
         self.run(Command::Tick);
+    }
+}
+
+impl Story {
+    /// Intents as they come to each phase, for each reason.
+    fn intends_by_hand(&mut self) {
+        let listing = self.listing("HAT", "shop");
+        let place = |name| LocationId::new(name).expect("a name");
+        let (received, lost) = (Quantity::ZERO, Quantity::ZERO);
+        let lines = vec![
+            Line::Allot { listing: listing.clone(), before: None, after: Some(Quantity::new(4)) },
+            Line::Move {
+                sku: sku("CAP"),
+                quantity: Quantity::new(3),
+                from: wh(),
+                to: place("store"),
+                received,
+                lost,
+            },
+        ];
+        let undones = [
+            Undone::Refused { listing: listing.clone(), reason: "it says no".to_owned() },
+            Undone::Cancelled,
+            Undone::Expired,
+        ];
+        for n in 0..4_usize {
+            let id = self.state.seq.next();
+            let intent = Intent {
+                lines: lines.clone(),
+                travels: n == 3,
+                seen_is_enough: n == 2,
+                until: (n == 1).then(|| ms(self.now + 1)),
+                note: "by hand".to_owned(),
+                request: Some(format!("r{n}")),
+                phase: Phase::Lowering,
+                opened_at: ms(self.now),
+                since: ms(self.now),
+                undone: None,
+                legs: Vec::new(),
+            };
+            let leg = |way, step| IntentLeg { listing: listing.clone(), way, revision: from(json!(2)), step };
+            let legs = vec![
+                leg(Way::Lower, LegStep::Waiting),
+                leg(Way::Raise, LegStep::GivenUp),
+                leg(Way::PutBack, LegStep::Settled),
+            ];
+            let seen = LegStep::Seen { at: ms(self.now) };
+            let phases = match undones.get(n) {
+                Some(undone) => vec![(Phase::RollingBack, Some(undone.clone())), (Phase::RolledBack, None)],
+                None => vec![(Phase::InTransit, None), (Phase::Raising, None), (Phase::Done, None)],
+            };
+            let moved = phases.into_iter().map(|(phase, undone)| Change::Moved { phase, undone });
+            let changes =
+                [Change::Opened(Box::new(intent)), Change::Awaits(legs), Change::Leg { n: 0, step: seen }]
+                    .into_iter()
+                    .chain([Change::Received(vec![(1, Quantity::new(2), Quantity::new(1))])])
+                    .chain(moved);
+            self.record(changes.map(|change| Record::Intent { id, change }).collect());
+        }
+        self.record(vec![
+            Record::Allotted { rows: vec![(listing.clone(), Some(Quantity::new(4)))] },
+            Record::Allotted { rows: vec![(listing, None)] },
+        ]);
     }
 }
 
@@ -505,11 +599,12 @@ fn entries(state: &State, now: i64) -> Record {
         Cause::Order { order: order.clone(), line: LineId::new("1").expect("an id") },
         Cause::Count { counter: ch("erp"), as_of: ms(now) },
         Cause::Operator { note: "found one".to_owned() },
+        Cause::Intent { intent: Seq(7) },
     ];
     let entries = EVERY_ENTRY.iter().enumerate().map(|(n, kind)| {
         let (kind, quantity) = (*kind, Quantity::new(1));
         after = book(after, kind, quantity).expect("small");
-        let (sku, location, cause) = (of.clone(), location.clone(), causes[n % 3].clone());
+        let (sku, location, cause) = (of.clone(), location.clone(), causes[n % 4].clone());
         Entry { sku, location, kind, quantity, cause, event_at: ms(now), after }
     });
     let entries = entries.collect();

@@ -30,6 +30,10 @@ pub(crate) fn told(state: &State) -> String {
         ));
         row.stock.iter().for_each(|place| line(format!("sku {sku} stock {}", json(place))));
         row.listings.iter().for_each(|listing| line(format!("sku {sku} listing {}", json(listing))));
+        row.moving.iter().for_each(|moving| line(format!("sku {sku} moving {}", json(moving))));
+        if row.transferred != evenkeel::model::Seq::ZERO {
+            line(format!("sku {sku} transferred {}", row.transferred.0));
+        }
         row.commits.iter().for_each(|commit| line(format!("sku {sku} commit {}", json(commit))));
         row.recent.iter().for_each(|booked| line(format!("sku {sku} entry {}", json(booked))));
     }
@@ -47,6 +51,7 @@ pub(crate) fn told(state: &State) -> String {
     state.alerts.iter().for_each(|(key, alert)| line(format!("alert {} {}", json(key), json(alert))));
     state.held.iter().for_each(|(id, held)| line(format!("held {id} {}", json(held))));
     state.quarantine.iter().for_each(|(id, item)| line(format!("quarantine {id} {}", json(item))));
+    state.intents.iter().for_each(|(id, of)| line(format!("intent {id} {}", json(of))));
     for ((channel, ids), unmatched) in &state.unmatched {
         line(format!("unmatched {channel} {ids} {}", json(unmatched)));
     }

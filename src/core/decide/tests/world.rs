@@ -118,6 +118,7 @@ fn channel(kind: policy::ChannelKind, abilities: Abilities) -> policy::ChannelPo
         kind,
         abilities,
         locations: vec![wh()],
+        own_location: None,
         buffer: q(0),
         min: q(0),
         max: None,
@@ -137,6 +138,7 @@ pub(super) fn policies() -> Policies {
         allocation: policy::Allocation::default(),
         overrides: Vec::new(),
         returns: policy::Returns::Restock,
+        bundles: Vec::new(),
         mapping: policy::MappingRules { master: Some(ch(ERP)), ..policy::MappingRules::default() },
         brake: policy::Brake { zero_percent: 20, move_percent: 50, min_skus: 3 },
         retry: policy::Retry { base_ms: 1_000, cap_ms: 8_000, circuit_failures: 3, circuit_open_ms: 10_000 },
@@ -267,6 +269,7 @@ impl World {
         assert_eq!(a.table, b.table);
         assert_eq!(a.alerts, b.alerts);
         assert_eq!((&a.held, &a.quarantine, &a.unmatched), (&b.held, &b.quarantine, &b.unmatched));
+        assert_eq!(a.intents, b.intents);
         assert_eq!(a.index, b.index);
     }
 
@@ -683,7 +686,10 @@ impl World {
             self.state.skus.iter().flat_map(|(sku, row)| row.listings.iter().map(move |l| (sku, l)));
         let done = |listing: &Listing| {
             listing.writes.look.is_none()
-                && listing.leg.as_ref().is_none_or(|leg| matches!(leg.state, leg::State::Confirmed))
+                && listing
+                    .leg
+                    .as_ref()
+                    .is_none_or(|leg| matches!(leg.state, leg::State::Confirmed | leg::State::Dropped))
         };
         listings.filter(|(_, listing)| !done(listing)).collect()
     }
@@ -708,6 +714,7 @@ pub(super) fn placed(order: &str, at: i64, lines: &[(Identifiers, [i64; 5])]) ->
         line: LineId::new(&format!("l{n}")).expect("a good id"),
         ids: ids.clone(),
         location: None,
+        places: Vec::new(),
         by: FulfilledBy::Merchant,
         totals: totals(*units),
         rest: Rest::Open,

@@ -1,0 +1,113 @@
+//! `evenkeel commits`: what is on its way to the channels, and what persons have wanted.
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    cli::{
+        Failure, Global,
+        client::{Client, part},
+        print,
+    },
+    model::Sku,
+    web::view::intents::{Commits as View, IntentView},
+};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Commits {
+    #[command(subcommand)]
+    command: Option<Cancel>,
+    /// Only intents that have not ended. Of commits, all that are listed are open.
+    #[arg(long)]
+    open: bool,
+    #[arg(long)]
+    sku: Option<Sku>,
+    /// One intent, with all of its legs.
+    #[arg(long, value_name = "ID")]
+    intent: Option<u64>,
+    #[arg(long, default_value_t = 200)]
+    limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+enum Cancel {
+    /// Roll back an intent that has not raised anything yet.
+    Cancel { id: u64 },
+}
+
+pub(super) fn run(global: &Global, commits: &Commits) -> Result<(), Failure> {
+    let client = Client::new(global)?;
+    if let Some(Cancel::Cancel { id }) = commits.command {
+        let intent: IntentView = client.post(&format!("/v1/intents/{id}/cancel"), &serde_json::json!({}))?;
+        return print::answer(global.json, &intent, tell_intent);
+    }
+    let mut path = format!("/v1/commits?open={}&limit={}", commits.open, commits.limit);
+    if let Some(sku) = &commits.sku {
+        path.push_str(&format!("&sku={}", part(sku.as_str())));
+    }
+    if let Some(id) = commits.intent {
+        path.push_str(&format!("&intent={id}"));
+    }
+    let view: View = client.get(&path)?;
+    print::answer(global.json, &view, |view| tell(view, commits.intent.is_some()))
+}
+
+fn tell(view: &View, whole: bool) {
+    if whole {
+        view.intents.iter().for_each(tell_intent);
+    } else {
+        let rows = view.intents.iter().map(|i| {
+            let what = i.lines.first().map(|line| format!("{} {}", line.sku, line.what)).unwrap_or_default();
+            let more =
+                if i.line_count > 1 { format!(" and {} more", i.line_count - 1) } else { String::new() };
+            let waits = i.legs.iter().find_map(|leg| leg.waits_for.clone());
+            [
+                i.id.to_string(),
+                i.phase.name().to_owned(),
+                i.since.to_string(),
+                format!("{what}{more}"),
+                i.waiting.to_string(),
+                i.undone.clone().or(waits).unwrap_or_default(),
+            ]
+        });
+        let header = ["intent", "phase", "since", "what", "waiting", "why"];
+        print::table(header, rows.collect(), "nobody has wanted stock moved or limited lately");
+    }
+    let rows = view.commits.iter().flat_map(|c| {
+        c.legs.iter().map(|leg| {
+            let state = if leg.ended { "seen" } else { leg.state.as_deref().unwrap_or("-") };
+            [
+                c.id.to_string(),
+                c.sku.to_string(),
+                c.revision.to_string(),
+                print::span(c.age_ms),
+                leg.channel.to_string(),
+                print::or_dash(leg.desired),
+                state.to_owned(),
+                leg.waits_for.clone().unwrap_or_default(),
+            ]
+        })
+    });
+    let header = ["commit", "sku", "revision", "age", "channel", "desired", "state", "waits for"];
+    print::table(header, rows.collect(), "every stock change is seen live everywhere");
+    if view.more {
+        print::line("there are more; see --limit");
+    }
+}
+
+pub(super) fn tell_intent(intent: &IntentView) {
+    let why = intent.undone.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    print::line(&format!("intent {} is {} since {}{why}", intent.id, intent.phase.name(), intent.since));
+    let rows = intent.lines.iter().map(|line| [line.sku.to_string(), line.what.clone()]);
+    print::table(["sku", "what"], rows.collect(), "");
+    let rows = intent.legs.iter().map(|leg| {
+        [
+            leg.sku.to_string(),
+            leg.channel.to_string(),
+            format!("{:?}", leg.way).to_lowercase(),
+            leg.step.clone(),
+            leg.waits_for.clone().unwrap_or_default(),
+        ]
+    });
+    print::table(["sku", "channel", "way", "step", "waits for"], rows.collect(), "no listing had to change");
+}

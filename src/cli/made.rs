@@ -1,0 +1,283 @@
+//! `evenkeel bundles`, `merge` and `rebind`: what SKUs are made of, and corrections of what is what.
+
+use std::{
+    collections::BTreeMap,
+    io::{IsTerminal, Read, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    cli::{
+        Failure, Global,
+        client::{self, Client},
+        failure::Kind,
+        print,
+    },
+    model::{ChannelId, IdKind, Quantity, Sku, policy::Part},
+    web::view::{
+        Ids,
+        made::{Bundle, BundleImport, Bundles, Corrected, MergeRequest, RebindRequest, RecipeRow},
+    },
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List every SKU that is made of others: bundles, and what was merged.
+    List,
+    /// Take recipes in from a CSV file (`-`: standard input) with the columns sku, component, units: one row for each
+    /// component. All of the file counts, or nothing of it.
+    Import {
+        file: PathBuf,
+        /// Only tell what would change.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// End what was imported for a bundle: the configuration's recipe counts again, if there is one.
+    Remove {
+        sku: Sku,
+        /// Only tell what would change.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Merge {
+    /// The SKU that ends, or a name that no SKU has yet.
+    from: Sku,
+    /// The SKU that takes over its stock, its open orders and its listings.
+    into: Sku,
+    /// Only tell what would change.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rebind {
+    channel: ChannelId,
+    /// What the listing goes by there, such as `asin=B0XYZ12345` or `inventory_item=47223456`.
+    #[arg(value_parser = identifier)]
+    listing: (String, String),
+    /// The SKU that it is.
+    sku: Sku,
+    /// Only tell what would change.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+fn identifier(text: &str) -> Result<(String, String), String> {
+    let kinds = IdKind::ALL.map(IdKind::name);
+    match text.split_once('=') {
+        Some((kind, value)) if kinds.contains(&kind) && !value.is_empty() => {
+            Ok((kind.to_owned(), value.to_owned()))
+        }
+        _ => {
+            Err(format!("must be a kind and a value, such as `asin=B0XYZ12345`; kinds: {}", kinds.join(", ")))
+        }
+    }
+}
+
+pub(super) fn bundles(global: &Global, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::List => list(global),
+        Command::Import { file, dry_run } => import(global, file, *dry_run),
+        Command::Remove { sku, dry_run } => {
+            let rows = vec![RecipeRow { sku: sku.clone(), parts: Vec::new() }];
+            let done = Client::new(global)?.post("/v1/bundles", &BundleImport { rows, dry_run: *dry_run })?;
+            print::answer(global.json, &done, tell)
+        }
+    }
+}
+
+fn list(global: &Global) -> Result<(), Failure> {
+    let client = Client::new(global)?;
+    let mut all = Bundles { rows: Vec::new(), next: None };
+    loop {
+        let after = all.next.map(|sku| format!("?after={}", client::part(sku.as_str()))).unwrap_or_default();
+        let page: Bundles = client.get(&format!("/v1/bundles{after}"))?;
+        all.rows.extend(page.rows);
+        all.next = page.next;
+        if all.next.is_none() {
+            break;
+        }
+    }
+    print::answer(global.json, &all, |all| {
+        let row = |bundle: &Bundle| {
+            let parts: Vec<String> =
+                bundle.parts.iter().map(|part| format!("{} x {}", part.units, part.sku)).collect();
+            [bundle.sku.to_string(), parts.join(" + "), format!("{:?}", bundle.from).to_lowercase()]
+        };
+        print::table(
+            ["sku", "made of", "from"],
+            all.rows.iter().map(row).collect(),
+            "no SKU is made of others",
+        );
+    })
+}
+
+fn import(global: &Global, file: &PathBuf, dry_run: bool) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().read_to_end(&mut text)?;
+    } else {
+        text = std::fs::read(file).map_err(|error| {
+            Failure::new(Kind::Failed, format!("cannot read `{}`: {error}", file.display()))
+                .as_json(global.json)
+        })?;
+    }
+    let rows = parse(&text).map_err(|wrong| {
+        Failure::new(Kind::Refused, wrong.join("\n"))
+            .next("mend the lines named; nothing was imported")
+            .as_json(global.json)
+    })?;
+    let done: Corrected = Client::new(global)?.post("/v1/bundles", &BundleImport { rows, dry_run })?;
+    print::answer(global.json, &done, tell)
+}
+
+/// Reads the CSV. Returns every problem of the file at once, with its line.
+fn parse(text: &[u8]) -> Result<Vec<RecipeRow>, Vec<String>> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
+    let header = csv.headers().map_err(|error| vec![error.to_string()])?.clone();
+    let columns = ["sku", "component", "units"];
+    let unknown = header.iter().filter(|name| !columns.contains(name));
+    let mut wrong: Vec<String> = unknown.map(|name| format!("line 1: there is no column `{name}`")).collect();
+    let missing = columns.iter().filter(|name| !header.iter().any(|held| held == **name));
+    wrong.extend(missing.map(|name| format!("line 1: the column `{name}` is missing")));
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let mut recipes: BTreeMap<Sku, Vec<Part>> = BTreeMap::new();
+    for record in csv.records() {
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                wrong.push(error.to_string());
+                continue;
+            }
+        };
+        let line = record.position().map_or(0, csv::Position::line);
+        let fields: BTreeMap<&str, &str> = header.iter().zip(record.iter()).collect();
+        match part(&fields) {
+            Ok((sku, part)) => recipes.entry(sku).or_default().push(part),
+            Err(why) => wrong.push(format!("line {line}: {why}")),
+        }
+    }
+    if recipes.is_empty() && wrong.is_empty() {
+        wrong.push("there are no rows".to_owned());
+    }
+    let rows = recipes.into_iter().map(|(sku, parts)| RecipeRow { sku, parts }).collect();
+    if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
+}
+
+fn part(fields: &BTreeMap<&str, &str>) -> Result<(Sku, Part), String> {
+    let sku = |name: &str| -> Result<Sku, String> {
+        fields[name].parse().map_err(|bad: crate::model::ids::BadId| format!("{name}: {bad}"))
+    };
+    let units = fields["units"].parse::<i64>().ok().filter(|units| (1..=1_000_000).contains(units));
+    let units = units.ok_or_else(|| format!("units must be 1 to 1000000, is `{}`", fields["units"]))?;
+    Ok((sku("sku")?, Part { sku: sku("component")?, units: Quantity::new(units) }))
+}
+
+pub(super) fn merge(global: &Global, asked: Merge) -> Result<(), Failure> {
+    let Merge { from, into, dry_run, yes } = asked;
+    let question = format!("Merge {from} into {into}? It cannot be undone.");
+    let request = |dry_run| MergeRequest { from: from.clone(), into: into.clone(), dry_run };
+    confirmed(global, "/v1/merge", &request, dry_run, yes, &question)
+}
+
+pub(super) fn rebind(global: &Global, asked: Rebind) -> Result<(), Failure> {
+    let Rebind { channel, listing, sku, dry_run, yes } = asked;
+    let question = format!("Give {}={} on {channel} to {sku}?", listing.0, listing.1);
+    let ids = Ids::from([listing]);
+    let request =
+        |dry_run| RebindRequest { channel: channel.clone(), ids: ids.clone(), sku: sku.clone(), dry_run };
+    confirmed(global, "/v1/rebind", &request, dry_run, yes, &question)
+}
+
+/// Shows what a correction would do, asks, and has it done.
+fn confirmed<T: serde::Serialize>(
+    global: &Global,
+    path: &str,
+    request: &dyn Fn(bool) -> T,
+    dry_run: bool,
+    yes: bool,
+    question: &str,
+) -> Result<(), Failure> {
+    let client = Client::new(global)?;
+    if dry_run || !yes {
+        let would: Corrected = client.post(path, &request(true))?;
+        if dry_run {
+            return print::answer(global.json, &would, tell);
+        }
+        tell(&would);
+        if !said_yes(question)? {
+            return Err(Failure::new(Kind::Refused, "nothing was changed")
+                .next("say `y` at the question, or run with --yes")
+                .as_json(global.json));
+        }
+    }
+    let done: Corrected = client.post(path, &request(false))?;
+    print::answer(global.json, &done, tell)
+}
+
+fn said_yes(question: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    print::raw(&format!("{question} [y/N] "));
+    std::io::stdout().flush()?;
+    let mut said = String::new();
+    std::io::stdin().read_line(&mut said)?;
+    Ok(matches!(said.trim(), "y" | "Y" | "yes"))
+}
+
+fn tell(done: &Corrected) {
+    let entries = done.entries.iter().map(|entry| {
+        [entry.sku.to_string(), entry.location.to_string(), entry.kind.clone(), entry.quantity.to_string()]
+    });
+    print::table(["sku", "location", "entry", "units"], entries.collect(), "nothing is booked");
+    let listings = done.listings.iter().map(|change| {
+        let before = change.before.map_or_else(|| "-".to_owned(), |before| before.to_string());
+        [change.sku.to_string(), change.channel.to_string(), before, change.after.to_string()]
+    });
+    print::table(["sku", "channel", "before", "after"], listings.collect(), "no listing changes");
+    print::line(&format!("{} {}", done.changed, if done.dry_run { "would change" } else { "changed" }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn components_of_a_bundle_are_collected_and_every_problem_is_told() {
+        let good =
+            parse(b"\xef\xbb\xbfsku,component,units\r\nSET,A,1\r\nDUO, A ,2\r\nSET,B,2\r\n").expect("good");
+        let told: Vec<_> = good.iter().map(|row| (row.sku.as_str(), row.parts.len())).collect();
+        assert_eq!(told, [("DUO", 1), ("SET", 2)]);
+        let wrong = parse(b"sku,component,units\nSET,A,0\nSET,,1\nSET,B,x\n").expect_err("bad");
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
+        assert!(
+            wrong[0].starts_with("line 2: units") && wrong[1].starts_with("line 3: component"),
+            "{wrong:?}"
+        );
+        assert!(parse(b"bundle,component\n").expect_err("bad")[0].contains("no column `bundle`"));
+        assert_eq!(parse(b"sku,component,units\n").expect_err("bad"), ["there are no rows"]);
+    }
+
+    #[test]
+    fn a_listing_is_named_by_kind_and_value() {
+        assert_eq!(identifier("asin=B0"), Ok(("asin".to_owned(), "B0".to_owned())));
+        for bad in ["B0", "asin=", "upc=1"] {
+            assert!(identifier(bad).is_err(), "{bad}");
+        }
+    }
+}

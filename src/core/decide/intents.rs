@@ -1,0 +1,291 @@
+//! What a person wants of several listings or places at once: opened, cancelled, received. [`drive`] carries it on.
+
+mod drive;
+pub mod plan;
+
+use std::collections::BTreeSet;
+
+use crate::{
+    core::{
+        State,
+        command::{Refused, Reply},
+        decide::Draft,
+        intent::{
+            Change, Event, Intent, Line, Phase, Undone, Way,
+            ask::{Ask, ROWS_MAX, Receipt},
+        },
+        ledger::{Cause, Entry, Kind, book},
+        record::Record,
+        state::ListingRef,
+    },
+    model::{LocationId, Quantity, Seq, Sku},
+};
+
+use plan::{Plan, falls, plan};
+
+/// How many intents may be open at a time.
+const OPEN_MAX: usize = 1_000;
+/// How many listings one intent may change: all of them are in one record.
+const LISTINGS_MAX: usize = 20_000;
+/// How many of the problems of a request are told.
+const TOLD_MAX: usize = 50;
+
+/// One movement at one place.
+struct Booking {
+    sku: Sku,
+    location: LocationId,
+    kind: Kind,
+    quantity: Quantity,
+}
+
+/// Works out what an intent would do, without recording anything.
+pub fn judge(state: &State, ask: &Ask) -> Result<Plan, Refused> {
+    let policies = state.policies().ok_or(Refused::NotConfigured)?;
+    if state.initialised.is_none() {
+        return Err(Refused::NotInitialised);
+    }
+    if ask.rows.len() > ROWS_MAX {
+        return Err(Refused::TooMany { rows: ask.rows.len(), most: ROWS_MAX });
+    }
+    let plan = plan(state, policies, ask).map_err(|wrong| {
+        let more = wrong.len().saturating_sub(TOLD_MAX);
+        let told = wrong.iter().take(TOLD_MAX).map(ToString::to_string);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        Refused::Wrong(told.chain(more).collect::<Vec<_>>().join("\n"))
+    })?;
+    if plan.lines.is_empty() {
+        return Err(Refused::Wrong("there are no rows".to_owned()));
+    }
+    if plan.shown.len() > LISTINGS_MAX {
+        return Err(Refused::TooMany { rows: plan.shown.len(), most: LISTINGS_MAX });
+    }
+    Ok(plan)
+}
+
+/// Finds the intent that the same request has opened.
+pub fn asked_before(state: &State, ask: &Ask) -> Option<(Seq, Phase)> {
+    let wanted = ask.request.as_ref()?;
+    let same = |(_, held): &(&Seq, &Intent)| held.request.as_ref() == Some(wanted);
+    state.intents.iter().find(same).map(|(id, held)| (*id, held.phase))
+}
+
+impl Draft<'_> {
+    pub(super) fn intend(&mut self, ask: &Ask) -> Result<Reply, Refused> {
+        if let Some((id, phase)) = asked_before(self.state, ask) {
+            return Ok(Reply::Intent { id, phase, again: true });
+        }
+        let plan = judge(self.state, ask)?;
+        let open = self.state.intents.values().filter(|intent| !intent.phase.ended()).count();
+        if open >= OPEN_MAX {
+            return Err(Refused::NotSo(format!("{open} intents are open, and no more may be")));
+        }
+        if let Some(why) = plan.brake.filter(|_| !ask.confirmed) {
+            return Err(Refused::Braked(why));
+        }
+        Ok(self.open(ask, plan.lines))
+    }
+
+    /// Records an intent, and lowers what must fall.
+    fn open(&mut self, ask: &Ask, lines: Vec<Line>) -> Reply {
+        let id = self.seq;
+        let intent = Intent {
+            lines,
+            travels: ask.travels,
+            seen_is_enough: ask.seen_is_enough,
+            until: ask.until,
+            note: ask.note.clone(),
+            request: ask.request.clone(),
+            phase: Phase::Lowering,
+            opened_at: self.now,
+            since: self.now,
+            undone: None,
+            legs: Vec::new(),
+        };
+        let mut bookings = Vec::new();
+        let mut rows = Vec::new();
+        for line in &intent.lines {
+            match line {
+                Line::Allot { listing, before, after } if falls(*before, *after) => {
+                    rows.push((listing.clone(), *after));
+                }
+                Line::Allot { .. } => {}
+                Line::Move { quantity, .. } => bookings.extend(leaving(line, *quantity)),
+            }
+        }
+        let set: Vec<ListingRef> = rows.iter().map(|(listing, _)| listing.clone()).collect();
+        let skus = skus_of(&intent.lines);
+        self.emit(Record::Intent { id, change: Change::Opened(Box::new(intent)) });
+        self.make(id, bookings, rows, &skus, Way::Lower, set);
+        self.drive(id);
+        let phase = self.state.intents.get(&id).map_or(Phase::Done, |intent| intent.phase);
+        Reply::Intent { id, phase, again: false }
+    }
+
+    /// Books and allots, passes the change on to the listings, and has the intent wait for those.
+    fn make(
+        &mut self,
+        id: Seq,
+        bookings: Vec<Booking>,
+        rows: Vec<(ListingRef, Option<Quantity>)>,
+        skus: &BTreeSet<Sku>,
+        way: Way,
+        also: Vec<ListingRef>,
+    ) {
+        let from = self.records.len();
+        self.book_transfer(id, bookings);
+        if !rows.is_empty() {
+            self.emit(Record::Allotted { rows });
+        }
+        for sku in skus {
+            self.refresh(sku, self.now);
+        }
+        self.await_listings(id, way, from, also);
+    }
+
+    fn book_transfer(&mut self, id: Seq, bookings: Vec<Booking>) {
+        let mut entries: Vec<Entry> = Vec::new();
+        for Booking { sku, location, kind, quantity } in
+            bookings.into_iter().filter(|b| !b.quantity.is_zero())
+        {
+            let earlier = entries.iter().rfind(|entry| entry.sku == sku && entry.location == location);
+            let held = earlier.map(|entry| entry.after).or_else(|| {
+                let row = self.state.skus.get(&sku)?;
+                row.place(&location).map(|place| place.stock)
+            });
+            // Amounts are bounded where they come from, so that balances stay far from what a number holds.
+            let Ok(after) = book(held.unwrap_or_default(), kind, quantity) else { continue };
+            let cause = Cause::Intent { intent: id };
+            entries.push(Entry { sku, location, kind, quantity, cause, event_at: self.now, after });
+        }
+        if !entries.is_empty() {
+            self.emit(Record::Adjusted { entries });
+        }
+    }
+
+    /// Rolls an intent back that has not raised anything yet.
+    pub(super) fn cancel_intent(&mut self, id: Seq) -> Result<Reply, Refused> {
+        let held = self.intent(id)?;
+        match held.phase {
+            Phase::Lowering => {}
+            Phase::InTransit if !held.touched() => {}
+            Phase::InTransit => {
+                return Err(Refused::NotSo(format!(
+                    "some of {id} has arrived, so it cannot be cancelled; receive the rest, or write it off"
+                )));
+            }
+            phase @ (Phase::Raising | Phase::Done | Phase::RollingBack | Phase::RolledBack) => {
+                return Err(Refused::NotSo(format!(
+                    "{id} is {} and cannot be cancelled any more",
+                    phase.name()
+                )));
+            }
+        }
+        self.undo(id, Undone::Cancelled);
+        let phase = self.state.intents.get(&id).map_or(Phase::RolledBack, |intent| intent.phase);
+        Ok(Reply::Intent { id, phase, again: false })
+    }
+
+    /// Takes in units that have come to where they were sent.
+    pub(super) fn receive(&mut self, id: Seq, receipt: &Receipt) -> Result<Reply, Refused> {
+        let held = self.intent(id)?.clone();
+        if !held.travels {
+            return Err(Refused::NotSo(format!(
+                "the units of {id} do not travel, so none are to be received"
+            )));
+        }
+        match held.phase {
+            Phase::InTransit => {}
+            Phase::Lowering => {
+                return Err(Refused::NotSo(format!(
+                    "{id} still lowers what the place that sends may sell, so nothing may rise yet; \
+                     `evenkeel commits --intent {id}` shows what it waits for"
+                )));
+            }
+            phase @ (Phase::Raising | Phase::Done | Phase::RollingBack | Phase::RolledBack) => {
+                return Err(Refused::NotSo(format!("{id} is {}: nothing is on the way", phase.name())));
+            }
+        }
+        let lines = chosen(id, &held, receipt)?;
+        let mut bookings = Vec::new();
+        for (n, received, lost) in &lines {
+            let line = usize::try_from(*n).ok().and_then(|n| held.lines.get(n));
+            let Some(Line::Move { sku, to, .. }) = line else { continue };
+            for (kind, quantity) in [(Kind::TransferIn, *received), (Kind::TransferLost, *lost)] {
+                bookings.push(Booking { sku: sku.clone(), location: to.clone(), kind, quantity });
+            }
+        }
+        let skus = bookings.iter().map(|booking| booking.sku.clone()).collect();
+        let last = {
+            self.emit(Record::Intent { id, change: Change::Received(lines) });
+            self.intent(id)?.arrived()
+        };
+        if last {
+            self.move_on(id, Event::Arrived, None);
+            self.make(id, bookings, Vec::new(), &skus, Way::Raise, Vec::new());
+            self.drive(id);
+        } else {
+            self.book_transfer(id, bookings);
+            skus.iter().for_each(|sku| self.refresh(sku, self.now));
+        }
+        let phase = self.state.intents.get(&id).map_or(Phase::Done, |intent| intent.phase);
+        Ok(Reply::Intent { id, phase, again: false })
+    }
+
+    fn intent(&self, id: Seq) -> Result<&Intent, Refused> {
+        self.state.intents.get(&id).ok_or_else(|| Refused::Nothing(format!("intent {id}")))
+    }
+}
+
+/// Returns what a receipt says of each line that it concerns: line, received, lost.
+fn chosen(id: Seq, held: &Intent, receipt: &Receipt) -> Result<Vec<(u32, Quantity, Quantity)>, Refused> {
+    let concerns = |line: &Line| match line {
+        Line::Move { sku, to, .. } => {
+            receipt.sku.as_ref().is_none_or(|wanted| wanted == sku)
+                && receipt.to.as_ref().is_none_or(|wanted| wanted == to)
+        }
+        Line::Allot { .. } => false,
+    };
+    let open = held.lines.iter().zip(0..).filter(|(line, _)| concerns(line) && !line.on_the_way().is_zero());
+    let open: Vec<(&Line, u32)> = open.collect();
+    if open.is_empty() {
+        return Err(Refused::NotSo(format!("no such units of {id} are on the way")));
+    }
+    let Some(quantity) = receipt.quantity else {
+        let all = |(line, n): (&Line, u32)| {
+            let left = line.on_the_way();
+            if receipt.lost { (n, Quantity::ZERO, left) } else { (n, left, Quantity::ZERO) }
+        };
+        return Ok(open.into_iter().map(all).collect());
+    };
+    let [(line, n)] = open[..] else {
+        return Err(Refused::NotSo(format!(
+            "{} lines of {id} are on the way: name the SKU, and the place if it goes to several",
+            open.len()
+        )));
+    };
+    let left = line.on_the_way();
+    if quantity <= Quantity::ZERO || quantity > left {
+        return Err(Refused::NotSo(format!(
+            "{left} units of `{}` are on the way; what came beyond that is for a count to tell",
+            line.sku()
+        )));
+    }
+    let rest = left.sub(quantity).unwrap_or_default();
+    Ok(vec![(n, quantity, if receipt.lost { rest } else { Quantity::ZERO })])
+}
+
+fn skus_of(lines: &[Line]) -> BTreeSet<Sku> {
+    lines.iter().map(|line| line.sku().clone()).collect()
+}
+
+/// Returns the movements by which units leave a place for another; below zero takes them back.
+fn leaving(line: &Line, quantity: Quantity) -> Vec<Booking> {
+    let Line::Move { sku, from, to, .. } = line else { return Vec::new() };
+    let at = |location: &LocationId, kind| Booking {
+        sku: sku.clone(),
+        location: location.clone(),
+        kind,
+        quantity,
+    };
+    vec![at(from, Kind::TransferOut), at(to, Kind::Incoming)]
+}

@@ -1,0 +1,407 @@
+//! What an intent would do, worked out on copies of the rows that it touches. Pure: the same is asked by a dry run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    core::{
+        State,
+        allocation::Pause,
+        count::{Change, held_by},
+        decide::listing::{pause_of, should_show},
+        intent::{
+            Line, Moving,
+            ask::{Ask, What},
+        },
+        state::{ListingRef, SkuRow},
+    },
+    model::{ChannelId, LocationId, Mode, Policies, Quantity, Seq, Sku, policy::ChannelPolicy},
+};
+
+/// What an intent would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub lines: Vec<Line>,
+    /// The listings that would show something else, or may show less.
+    pub shown: Vec<Shown>,
+    /// What is worth to be known before it is done.
+    pub notes: Vec<String>,
+    /// Why the brake holds it, if it does.
+    pub brake: Option<String>,
+}
+
+/// What one listing shows, and would show. `None`: it is not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    pub listing: ListingRef,
+    pub channel: ChannelId,
+    pub before: Option<Quantity>,
+    /// Until everything that must fall has fallen.
+    pub lowered: Option<Quantity>,
+    pub after: Option<Quantity>,
+}
+
+impl Shown {
+    pub fn lowers(&self) -> bool {
+        self.lowered < self.before
+    }
+
+    pub fn raises(&self) -> bool {
+        self.after > self.lowered
+    }
+}
+
+/// Why a row cannot be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    pub line: Option<u64>,
+    pub why: String,
+}
+
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.why),
+            None => f.write_str(&self.why),
+        }
+    }
+}
+
+/// Works out what an intent would do, or everything that is wrong with it.
+pub fn plan(state: &State, policies: &Policies, ask: &Ask) -> Result<Plan, Vec<Wrong>> {
+    let mut planning = Planning::new(state, policies, ask);
+    let mut wrong = Vec::new();
+    for row in &ask.rows {
+        let done = planning.row(&row.what);
+        wrong.extend(done.err().map(|why| Wrong { line: row.line, why }));
+        planning.lines_of.entry(sku_of(&row.what).clone()).or_insert(row.line);
+    }
+    if wrong.is_empty() {
+        wrong = planning.show();
+    }
+    if wrong.is_empty() { Ok(planning.plan()) } else { Err(wrong) }
+}
+
+/// Tells whether a limit falls. None is the highest.
+pub(super) fn falls(before: Option<Quantity>, after: Option<Quantity>) -> bool {
+    match (before, after) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(before), Some(after)) => after < before,
+    }
+}
+
+fn sku_of(what: &What) -> &Sku {
+    match what {
+        What::Set { sku, .. } | What::Shift { sku, .. } | What::Move { sku, .. } => sku,
+    }
+}
+
+struct Planning<'a> {
+    state: &'a State,
+    policies: &'a Policies,
+    ask: &'a Ask,
+    plan: Plan,
+    /// The rows as they would be once everything has fallen, and in the end.
+    rows: BTreeMap<Sku, (SkuRow, SkuRow)>,
+    lines_of: BTreeMap<Sku, Option<u64>>,
+    /// Listings that this intent sets, and those that another has set and not ended with.
+    set: BTreeSet<ListingRef>,
+    taken: BTreeMap<ListingRef, Seq>,
+}
+
+impl<'a> Planning<'a> {
+    fn new(state: &'a State, policies: &'a Policies, ask: &'a Ask) -> Planning<'a> {
+        let open = state.intents.iter().filter(|(_, intent)| !intent.phase.ended());
+        let lines = open.flat_map(|(id, intent)| intent.lines.iter().map(move |line| (*id, line)));
+        let taken = lines.filter_map(|(id, line)| match line {
+            Line::Allot { listing, .. } => Some((listing.clone(), id)),
+            Line::Move { .. } => None,
+        });
+        Planning {
+            state,
+            policies,
+            ask,
+            plan: Plan::default(),
+            rows: BTreeMap::new(),
+            lines_of: BTreeMap::new(),
+            set: BTreeSet::new(),
+            taken: taken.collect(),
+        }
+    }
+
+    fn plan(self) -> Plan {
+        self.plan
+    }
+
+    fn rows(&mut self, sku: &Sku) -> Result<&mut (SkuRow, SkuRow), String> {
+        let held = self.state.skus.get(sku).ok_or_else(|| format!("there is no SKU `{sku}`"))?;
+        Ok(self.rows.entry(sku.clone()).or_insert_with(|| (held.clone(), held.clone())))
+    }
+
+    fn row(&mut self, what: &What) -> Result<(), String> {
+        match what {
+            What::Set { sku, channel, most } => {
+                let listings = self.listings(sku, channel)?;
+                if listings.len() > 1 {
+                    let count = listings.len();
+                    self.note(format!("`{sku}` has {count} listings on `{channel}`: each is set"));
+                }
+                listings.into_iter().try_for_each(|listing| self.allot(listing, *most))
+            }
+            What::Shift { sku, quantity, from, to } => self.shift(sku, *quantity, from, to),
+            What::Move { sku, quantity, from, to } => self.go(sku, *quantity, from, to),
+        }
+    }
+
+    fn note(&mut self, note: String) {
+        const NOTES: usize = 100;
+        if self.plan.notes.len() < NOTES {
+            self.plan.notes.push(note);
+        }
+    }
+
+    fn channel(&self, channel: &ChannelId) -> Result<&'a ChannelPolicy, String> {
+        let policy = self.policies.channels.get(channel);
+        let policy = policy.ok_or_else(|| format!("channel `{channel}` is not configured"))?;
+        if !policy.abilities.quantities {
+            return Err(format!("no quantities are written to `{channel}`"));
+        }
+        Ok(policy)
+    }
+
+    /// Finds the listings of a SKU on a channel that may be written.
+    fn listings(&self, sku: &Sku, channel: &ChannelId) -> Result<Vec<ListingRef>, String> {
+        self.channel(channel)?;
+        let row = self.state.skus.get(sku).ok_or_else(|| format!("there is no SKU `{sku}`"))?;
+        let on = row.listings.iter().zip(0..).filter(|(held, _)| held.channel == *channel);
+        let (good, bad): (Vec<_>, Vec<_>) = on.partition(|(held, _)| held.writable());
+        if good.is_empty() {
+            let why = match bad.first() {
+                None => "is not listed there".to_owned(),
+                Some((held, _)) => {
+                    let why = held.unwritable.as_deref().unwrap_or("the channel fulfils it");
+                    format!("must not be written there: {why}")
+                }
+            };
+            return Err(format!("`{sku}` cannot be set on `{channel}`: it {why}"));
+        }
+        Ok(good.into_iter().map(|(_, at)| ListingRef { sku: sku.clone(), at }).collect())
+    }
+
+    fn allot(&mut self, listing: ListingRef, after: Option<Quantity>) -> Result<(), String> {
+        let Some(held) = self.state.listing(&listing) else { return Ok(()) };
+        let (sku, channel, before) = (&listing.sku, &held.channel, held.allotted);
+        if after.is_some_and(|most| most < Quantity::ZERO || most.units() > Quantity::LIMIT) {
+            return Err(format!("a listing can show from 0 to {} units", Quantity::LIMIT));
+        }
+        if let Some(id) = self.taken.get(&listing) {
+            return Err(format!(
+                "`{sku}` on `{channel}` is being changed by {id}; wait for it, or `evenkeel commits cancel {id}`"
+            ));
+        }
+        if !self.set.insert(listing.clone()) {
+            return Err(format!("`{sku}` on `{channel}` is named twice"));
+        }
+        if pause_of(self.state, &self.state.skus[sku], held) == Some(Pause::Frozen) {
+            return Err(format!("`{sku}` on `{channel}` is frozen, so nothing is written; resume it first"));
+        }
+        let at = usize::from(listing.at);
+        let (low, high) = self.rows(&listing.sku)?;
+        if falls(before, after) {
+            low.listings[at].allotted = after;
+        }
+        high.listings[at].allotted = after;
+        self.plan.lines.push(Line::Allot { listing, before, after });
+        Ok(())
+    }
+
+    fn shift(
+        &mut self,
+        sku: &Sku,
+        quantity: Quantity,
+        from: &ChannelId,
+        to: &ChannelId,
+    ) -> Result<(), String> {
+        positive(quantity)?;
+        if from == to {
+            return Err(format!("`{from}` is named as both ends"));
+        }
+        let (source, target) = (self.one(sku, from)?, self.one(sku, to)?);
+        let (has, gets) = (self.allotment(&source)?, self.allotment(&target)?);
+        if quantity > has {
+            return Err(format!("`{sku}` may show only {has} units on `{from}`"));
+        }
+        let out_of_range = |_| format!("quantity out of range for `{sku}`");
+        self.allot(source, Some(has.sub(quantity).map_err(out_of_range)?))?;
+        self.allot(target, Some(gets.add(quantity).map_err(out_of_range)?))
+    }
+
+    /// Finds the one listing of a SKU on a channel.
+    fn one(&self, sku: &Sku, channel: &ChannelId) -> Result<ListingRef, String> {
+        let mut all = self.listings(sku, channel)?;
+        match (all.pop(), all.is_empty()) {
+            (Some(one), true) => Ok(one),
+            _ => Err(format!(
+                "`{sku}` has several listings on `{channel}`; give each its quantity with `evenkeel set`"
+            )),
+        }
+    }
+
+    /// Returns the most that a listing may show: its allotment, or what it shows if it has none.
+    fn allotment(&mut self, listing: &ListingRef) -> Result<Quantity, String> {
+        let held = self.state.listing(listing);
+        let (sku, channel) = (&listing.sku, held.map(|held| held.channel.to_string()).unwrap_or_default());
+        if let Some(most) = held.and_then(|held| held.allotted) {
+            return Ok(most);
+        }
+        let shown = held.and_then(|held| held.leg.as_ref()).map(|leg| leg.quantity);
+        let shown = shown.ok_or_else(|| {
+            format!("`{sku}` shows nothing on `{channel}` yet; `evenkeel sku {sku}` tells why")
+        })?;
+        self.note(format!(
+            "`{sku}` on `{channel}` has no allotment: the {shown} units that it is to show now are taken as it"
+        ));
+        Ok(shown)
+    }
+
+    fn go(
+        &mut self,
+        sku: &Sku,
+        quantity: Quantity,
+        from: &LocationId,
+        to: &LocationId,
+    ) -> Result<(), String> {
+        positive(quantity)?;
+        if from == to {
+            return Err(format!("`{from}` is named as both ends"));
+        }
+        if let Some(place) = [from, to].into_iter().find(|place| !self.policies.locations.contains(place)) {
+            return Err(format!("location `{place}` is not configured"));
+        }
+        let (force, travels) = (self.ask.force, self.ask.travels);
+        let (low, high) = self.rows(sku)?;
+        let opened = |place: &LocationId| low.place(place).is_some_and(|place| place.opened.is_some());
+        if let Some(place) = [from, to].into_iter().find(|place| !opened(place)) {
+            return Err(format!(
+                "`{sku}` was never counted at `{place}`; count it there first, if only as 0"
+            ));
+        }
+        let out_of_range = |_| format!("quantity out of range for `{sku}`");
+        let held = low.place(from).map(|place| place.stock).unwrap_or_default();
+        let available = held.available().map_err(out_of_range)?.or_zero();
+        if quantity > held.on_hand {
+            return Err(format!("only {} units of `{sku}` are on hand at `{from}`", held.on_hand));
+        }
+        if quantity > available && !force {
+            return Err(format!(
+                "only {available} units of `{sku}` are available at `{from}`, the others are sold or reserved; \
+                 --force takes them all the same"
+            ));
+        }
+        for (row, arrived) in [(&mut *low, false), (&mut *high, true)] {
+            let stock = &mut row.place_mut(from).stock;
+            stock.on_hand = stock.on_hand.sub(quantity).map_err(out_of_range)?;
+            if arrived {
+                let stock = &mut row.place_mut(to).stock;
+                stock.on_hand = stock.on_hand.add(quantity).map_err(out_of_range)?;
+            } else if !travels {
+                let (from, to) = (from.clone(), to.clone());
+                row.moving.push(Moving { intent: Seq::ZERO, from, to, quantity });
+            }
+        }
+        if quantity > available {
+            self.note(format!(
+                "`{sku}`: {available} units are available at `{from}`, so units that are sold or reserved there go too"
+            ));
+        }
+        let (sku, from, to) = (sku.clone(), from.clone(), to.clone());
+        let (received, lost) = (Quantity::ZERO, Quantity::ZERO);
+        self.plan.lines.push(Line::Move { sku, quantity, from, to, received, lost });
+        Ok(())
+    }
+
+    /// Works out what each listing would show. Returns why a lower could not be made.
+    fn show(&mut self) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        for (sku, (low, high)) in &self.rows {
+            let Some(row) = self.state.skus.get(sku) else { continue };
+            let line = self.lines_of.get(sku).copied().flatten();
+            for (n, held) in row.listings.iter().enumerate() {
+                let shows = |row: &SkuRow| {
+                    let held = row.listings.get(n)?;
+                    should_show(self.state, self.policies, sku, row, held)
+                };
+                let Ok(at) = u16::try_from(n) else { continue };
+                let shown = Shown {
+                    listing: ListingRef { sku: sku.clone(), at },
+                    channel: held.channel.clone(),
+                    before: shows(row),
+                    lowered: shows(low),
+                    after: shows(high),
+                };
+                let frozen = pause_of(self.state, row, held) == Some(Pause::Frozen);
+                if frozen && shown.lowers() {
+                    let channel = &held.channel;
+                    let why = format!("`{sku}` on `{channel}` is frozen and could not fall; resume it first");
+                    wrong.push(Wrong { line, why });
+                }
+                let set = self.set.contains(&shown.listing);
+                if !frozen && (set || shown.lowers() || shown.raises() || shown.before != shown.after) {
+                    self.plan.shown.push(shown);
+                }
+            }
+        }
+        let falls = |line: &Line| matches!(line, Line::Allot { before, after, .. } if falls(*before, *after));
+        let lowers = self.plan.shown.iter().any(Shown::lowers) || self.plan.lines.iter().any(falls);
+        if wrong.is_empty() && lowers && self.policies.mode == Mode::Shadow {
+            let why = "shadow mode writes nothing, so nothing could be seen to fall".to_owned();
+            wrong.push(Wrong { line: None, why });
+        }
+        self.wait_notes();
+        self.plan.brake = self.brake();
+        wrong
+    }
+
+    /// Says where a lower counts as made only long after it is seen.
+    fn wait_notes(&mut self) {
+        if self.ask.seen_is_enough || !self.plan.shown.iter().any(Shown::raises) {
+            return;
+        }
+        let lowered = self.plan.shown.iter().filter(|shown| shown.lowers());
+        let channels: BTreeSet<ChannelId> = lowered.map(|shown| shown.channel.clone()).collect();
+        for channel in channels {
+            let Some(policy) = self.policies.channels.get(&channel) else { continue };
+            let minutes = policy.abilities.late_ms / 60_000;
+            if !policy.abilities.compare_and_set && minutes > 0 {
+                self.note(format!(
+                    "a write to `{channel}` may land up to {minutes} min after its answer, and the raises wait for \
+                     that; --seen does not"
+                ));
+            }
+        }
+    }
+
+    /// Judges what would change on each channel (I11).
+    fn brake(&self) -> Option<String> {
+        let mut of: BTreeMap<&ChannelId, Vec<Change>> = BTreeMap::new();
+        for shown in &self.plan.shown {
+            let (Some(before), Some(lowered), Some(after)) = (shown.before, shown.lowered, shown.after)
+            else {
+                continue;
+            };
+            let after = if shown.lowers() { lowered } else { after };
+            of.entry(&shown.channel).or_default().push(Change { before, after });
+        }
+        of.into_iter().find_map(|(channel, changes)| {
+            let why = held_by(&self.policies.brake, &changes, self.state.index.opened())?;
+            Some(format!("on `{channel}`, {why}"))
+        })
+    }
+}
+
+fn positive(quantity: Quantity) -> Result<(), String> {
+    if quantity > Quantity::ZERO && quantity.units() <= Quantity::LIMIT {
+        return Ok(());
+    }
+    Err(format!("units must be from 1 to {}", Quantity::LIMIT))
+}

@@ -1,0 +1,324 @@
+//! What SKUs are made of, and corrections of what is what: recipes, merged SKUs, listings that belong to another SKU.
+//!
+//! A correction carries everything along. A merged SKU keeps its row, its listings and what is known of them; its stock
+//! and what is promised of it go over at once, and what is booked on it from then on is booked on the other. A listing
+//! that is rebound takes its quantity, its writes that may still land and its order lines with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    core::{
+        command::{ROWS_MAX, Refused, Reply},
+        decide::{Draft, catalogue::LISTINGS_MAX},
+        intent::{Intent, Line},
+        ledger::{Cause, Entry, Kind, Stock, book},
+        leg,
+        mapping::{Resolved, resolve},
+        order::{Binding, Order},
+        recipe::Made,
+        record::{Record, Why},
+        state::{Listing, ListingRef, Opened},
+        writes::Writes,
+    },
+    model::{
+        ChannelId, Identifiers, LocationId, OrderKey, Overflow, Returns, Sku, Totals,
+        policy::{ChannelPolicy, MappingRow, Part},
+    },
+};
+
+impl Draft<'_> {
+    /// Takes recipes in, all or none. One without parts ends what was imported for the SKU.
+    pub(super) fn recipes(&mut self, rows: Vec<(Sku, Vec<Part>)>) -> Result<Reply, Refused> {
+        let mut known = self.state.index.recipes.clone();
+        for (sku, parts) in &rows {
+            if let Some(Made::Merged(into)) = self.made(sku) {
+                return Err(Refused::NotSo(format!("{sku} was merged into {into} and cannot be a bundle")));
+            }
+            if parts.is_empty() {
+                self.made(sku).ok_or_else(|| Refused::Nothing(format!("an imported recipe for {sku}")))?;
+                known.set(sku, None);
+                continue;
+            }
+            let missing =
+                parts.iter().find(|part| !self.is_sku(&part.sku) && !rows.iter().any(|r| r.0 == part.sku));
+            if let Some(part) = missing {
+                return Err(Refused::Nothing(format!("SKU {}, a component of {sku}", part.sku)));
+            }
+            if let Some(why) = known.refuse(sku, parts) {
+                return Err(Refused::NotSo(why));
+            }
+            known.set(sku, Some(parts.clone()));
+        }
+        let mut changed = 0;
+        for (sku, parts) in rows {
+            let made = (!parts.is_empty()).then_some(Made::Of(parts));
+            if self.made(&sku) != made.as_ref() {
+                changed += 1;
+                self.emit(Record::Made { sku: sku.clone(), made });
+                self.refresh(&sku, self.now);
+            }
+        }
+        if changed > 0 {
+            self.recheck_unmapped();
+        }
+        Ok(Reply::Changed { changed })
+    }
+
+    fn made(&self, sku: &Sku) -> Option<&Made> {
+        self.state.skus.get(sku)?.made.as_deref()
+    }
+
+    fn is_sku(&self, sku: &Sku) -> bool {
+        self.state.skus.contains_key(sku)
+    }
+
+    /// Makes one SKU part of another. One that does not exist yet becomes another name of it.
+    pub(super) fn merge_sku(&mut self, from: Sku, into: Sku) -> Result<Reply, Refused> {
+        if !self.is_sku(&into) {
+            return Err(Refused::Nothing(format!("SKU {into}")));
+        }
+        if self.made(&from) == Some(&Made::Merged(into.clone())) {
+            return Ok(Reply::Duplicate);
+        }
+        let not_so = |why: String| Err(Refused::NotSo(why));
+        if from == into {
+            return not_so(format!("{from} is {into} already"));
+        }
+        self.not_intended(&from)?;
+        let recipes = &self.state.index.recipes;
+        if let Some(bundle) = [&from, &into].into_iter().find(|sku| recipes.direct(sku).is_some()) {
+            return not_so(match self.made(bundle) {
+                Some(Made::Merged(other)) => format!("{bundle} was merged into {other}"),
+                Some(Made::Of(_)) | None => format!("{bundle} is a bundle, which has no stock to merge"),
+            });
+        }
+        let entries = self.carried(&from, &into);
+        let entries = entries.map_err(|_| Refused::OutOfRange(format!("stock of {from} and {into}")))?;
+        let unopened = |location: &LocationId| {
+            let row = self.state.skus.get(&into).and_then(|row| row.place(location));
+            row.is_none_or(|place| place.opened.is_none())
+        };
+        let places = self.state.skus.get(&from).map(|row| row.stock.clone()).unwrap_or_default();
+        let opened: Vec<(LocationId, Opened)> = places
+            .into_iter()
+            .filter_map(|place| Some((place.location, place.opened?)))
+            .filter(|(location, _)| unopened(location))
+            .collect();
+        for (location, Opened { as_of, counter, measure }) in opened {
+            let (opened, entries) = (vec![(into.clone(), location)], Vec::new());
+            self.emit(Record::Counted { counter, as_of, measure, opened, entries });
+        }
+        if !entries.is_empty() {
+            self.emit(Record::Adjusted { entries });
+        }
+        self.emit(Record::Made { sku: from, made: Some(Made::Merged(into.clone())) });
+        self.refresh(&into, self.now);
+        self.recheck_unmapped();
+        Ok(Reply::Changed { changed: 1 })
+    }
+
+    /// Fails while something that a person wants of a SKU is under way: it goes by the SKU's listings and places.
+    fn not_intended(&self, sku: &Sku) -> Result<(), Refused> {
+        let names = |intent: &Intent| {
+            intent.lines.iter().any(|line| match line {
+                Line::Allot { listing, .. } => listing.sku == *sku,
+                Line::Move { sku: of, .. } => of == sku,
+            })
+        };
+        let open = self.state.intents.iter().find(|(_, intent)| !intent.phase.ended() && names(intent));
+        match open {
+            Some((id, _)) => Err(Refused::NotSo(format!(
+                "`{id}` of `evenkeel commits` is under way for {sku}; let it end first"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the entries that carry all stock of one SKU over to another.
+    fn carried(&self, from: &Sku, into: &Sku) -> Result<Vec<Entry>, Overflow> {
+        let mut entries = Vec::new();
+        let stock_of = |sku: &Sku, location: &LocationId| {
+            let place = self.state.skus.get(sku).and_then(|row| row.place(location));
+            place.map(|place| place.stock).unwrap_or_default()
+        };
+        let places = self.state.skus.get(from).map(|row| row.stock.as_slice()).unwrap_or_default();
+        for place in places {
+            // Nothing is on its way: while a transfer is under way, nothing is merged.
+            let Stock { on_hand, committed, reserved, incoming: _ } = place.stock;
+            let moves = [
+                (Kind::Sale, committed),
+                (Kind::ReturnQuarantined, reserved),
+                (Kind::Correction, on_hand.sub(reserved)?),
+            ];
+            for (sku, back) in [(from, true), (into, false)] {
+                let mut stock = stock_of(sku, &place.location);
+                for (kind, quantity) in moves.into_iter().filter(|(_, quantity)| !quantity.is_zero()) {
+                    let quantity = if back { quantity.neg()? } else { quantity };
+                    stock = book(stock, kind, quantity)?;
+                    entries.push(Entry {
+                        sku: sku.clone(),
+                        location: place.location.clone(),
+                        kind,
+                        quantity,
+                        cause: Cause::Merged { from: from.clone(), into: into.clone() },
+                        event_at: self.now,
+                        after: stock,
+                    });
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Gives a listing to another SKU, with its quantity, its writes that may still land, and its order lines.
+    pub(super) fn rebind_listing(
+        &mut self,
+        channel: &ChannelId,
+        ids: &Identifiers,
+        sku: &Sku,
+    ) -> Result<Reply, Refused> {
+        let policy = self.channel(channel)?;
+        let returns = self.policies()?.returns;
+        let old = match resolve(self.state, channel, ids) {
+            Resolved::Listing(listing) => listing,
+            Resolved::Ambiguous(_) => {
+                return Err(Refused::NotSo("several listings go by that; name one by its own id".to_owned()));
+            }
+            Resolved::Sku(_) | Resolved::Unknown => {
+                return Err(Refused::Nothing(format!("a listing on `{channel}` that goes by {ids}")));
+            }
+        };
+        let held =
+            self.state.listing(&old).cloned().ok_or_else(|| Refused::Nothing("the listing".to_owned()))?;
+        if old.sku == *sku {
+            return Ok(Reply::Duplicate);
+        }
+        if self.state.canonical(sku) != sku {
+            return Err(Refused::NotSo(format!("{sku} was merged into {}", self.state.canonical(sku))));
+        }
+        let count = self.state.skus.get(sku).map(|row| row.listings.len());
+        let count = count.ok_or_else(|| Refused::Nothing(format!("SKU {sku}")))?;
+        if held.leg.as_ref().is_some_and(|leg| matches!(leg.state, leg::State::InFlight(_))) {
+            let why = "a write of it is under way; say it again in a moment";
+            return Err(Refused::NotSo(why.to_owned()));
+        }
+        self.not_intended(&old.sku)?;
+        let at = u16::try_from(count).ok().filter(|at| usize::from(*at) < LISTINGS_MAX);
+        let at = at.ok_or_else(|| Refused::NotSo(format!("{sku} has {LISTINGS_MAX} listings already")))?;
+        let moved = self.lines_of(channel, &old);
+        let lines: usize = moved.values().map(BTreeSet::len).sum();
+        if lines > ROWS_MAX {
+            return Err(Refused::TooMany { rows: lines, most: ROWS_MAX });
+        }
+        self.move_listing(&old, &held, ListingRef { sku: sku.clone(), at });
+        for (key, lines) in moved {
+            self.rebind_lines(key, &lines, &policy, returns, sku);
+        }
+        self.refresh(&old.sku, self.now);
+        self.end_commits(&old.sku);
+        self.refresh(sku, self.now);
+        Ok(Reply::Changed { changed: lines })
+    }
+
+    /// Returns the order lines that were sold from a listing.
+    fn lines_of(
+        &self,
+        channel: &ChannelId,
+        listing: &ListingRef,
+    ) -> BTreeMap<OrderKey, BTreeSet<crate::model::LineId>> {
+        let mut all: BTreeMap<OrderKey, BTreeSet<_>> = BTreeMap::new();
+        for (key, order) in self.state.orders.iter().filter(|(key, _)| key.channel == *channel) {
+            for (id, line) in &order.lines {
+                let bound = line.bound.as_ref().is_some_and(|bound| bound.sku == listing.sku);
+                if bound && resolve(self.state, channel, &line.ids) == Resolved::Listing(listing.clone()) {
+                    all.entry(key.clone()).or_default().insert(id.clone());
+                }
+            }
+        }
+        all
+    }
+
+    fn move_listing(&mut self, old: &ListingRef, held: &Listing, new: ListingRef) {
+        let row = MappingRow { sku: new.sku.clone(), channel: held.channel.clone(), ids: held.ids.clone() };
+        self.emit(Record::Mapped { rows: vec![row] });
+        let bound = |to: &ListingRef, ids: Identifiers, unwritable: Option<String>| Record::Bound {
+            sku: to.sku.clone(),
+            at: to.at,
+            channel: held.channel.clone(),
+            ids,
+            by: held.by,
+            unwritable,
+        };
+        let gone = format!("it belongs to {} now", new.sku);
+        self.emit(bound(old, Identifiers::default(), Some(gone)));
+        self.emit(bound(&new, held.ids.clone(), None));
+        let writes = Writes { confirmed: None, ..held.writes.clone() };
+        self.emit(Record::Moved { listing: new, why: Why::Rebound, leg: None, writes, note: None });
+        let dropped = held.leg.clone().map(|leg| leg::Leg { state: leg::State::Dropped, ..leg });
+        let writes = Writes { confirmed: held.writes.confirmed, ..Writes::default() };
+        self.emit(Record::Moved {
+            listing: old.clone(),
+            why: Why::Rebound,
+            leg: dropped,
+            writes,
+            note: None,
+        });
+    }
+
+    /// Books lines on another SKU. What is not shipped is taken back where it was; what has left the shelf is not,
+    /// because a count may have told of it since: the next count of that SKU does. On the new SKU everything is booked.
+    /// Lines that cannot be booked stay as they are.
+    fn rebind_lines(
+        &mut self,
+        key: OrderKey,
+        lines: &BTreeSet<crate::model::LineId>,
+        policy: &ChannelPolicy,
+        returns: Returns,
+        sku: &Sku,
+    ) {
+        let Some(mut order) = self.state.orders.get(&key).cloned() else { return };
+        let Ok(entries) = self.rebound(&key, &mut order, lines, policy, returns, sku) else { return };
+        if self.note_postings(&key, &mut order).is_ok() {
+            self.emit(Record::Order { key, order: Box::new(order), entries });
+        }
+    }
+
+    fn rebound(
+        &self,
+        key: &OrderKey,
+        order: &mut Order,
+        lines: &BTreeSet<crate::model::LineId>,
+        policy: &ChannelPolicy,
+        returns: Returns,
+        sku: &Sku,
+    ) -> Result<Vec<Entry>, Overflow> {
+        let mut booking = crate::core::decide::orders::Booking::new(self.state);
+        let whole = order.clone();
+        for (id, line) in order.lines.iter_mut().filter(|(id, _)| lines.contains(*id)) {
+            let cause = Cause::Order { order: key.clone(), line: id.clone() };
+            let booked = line.booked;
+            for share in line.shares() {
+                let open = share.booked.open()?.times(share.units)?;
+                let kind = self.baseline_kind(&key.channel, &share);
+                let moves = if open.is_zero() { Vec::new() } else { vec![(kind, open.neg()?)] };
+                booking.book(&share, moves, &cause, [self.now, self.now])?;
+            }
+            let Some(Binding { location, .. }) = line.bound.take() else { continue };
+            let (baseline, early) = self.opening(whole.placed_at, sku, &location);
+            line.bound = Some(Binding { sku: sku.clone(), location, baseline, early });
+            (line.booked, line.shares) = (Totals::default(), Vec::new());
+            let bound = line.bound.clone();
+            let home = bound.as_ref().and_then(|bound| self.home(policy, line, bound));
+            if let (Some(bound), Some(home)) = (bound, home) {
+                let places = whole.places(line).to_vec();
+                let wanted = self.shares(whole.placed_at, line, &bound, (booked, &places), &home)?;
+                for (share, moves) in self.rebooked(&key.channel, line, &wanted, returns)? {
+                    booking.book(&share, moves, &cause, [self.now, self.now])?;
+                }
+                line.booked = booked;
+                line.set_shares(wanted);
+            }
+        }
+        Ok(booking.entries)
+    }
+}

@@ -1,0 +1,591 @@
+//! What a person wants of several listings or places at once: all of it, or nothing.
+
+use proptest::prelude::*;
+
+use super::world::{AMZ, ERP, Luck, SHOP, World, ch, ms, policies, q, sku, wh};
+use crate::{
+    core::{
+        Command, Record, Refused, Reply,
+        allocation::Pause,
+        command::Count,
+        intent::{
+            Phase, Undone,
+            ask::{Ask, Receipt, Row, What},
+        },
+        record::{AlertKind, PauseScope},
+    },
+    model::{CountLine, LocationId, Mode, Outcome, Policies, Quantity, Seq, policy},
+};
+
+fn store() -> LocationId {
+    LocationId::new("store").expect("a good name")
+}
+
+/// The shop sells from the warehouse, Amazon from `amz`.
+fn places(amz: &[LocationId]) -> Policies {
+    let mut policies = policies();
+    policies.locations = vec![wh(), store()];
+    policies.channels.get_mut(&ch(AMZ)).expect("configured").locations = amz.to_vec();
+    policies
+}
+
+/// `wh` and `store` units of A (and as many of B), counted in both places and shown.
+fn stocked(policies: Policies, at: [i64; 2]) -> World {
+    let mut world = World::open_with(policies, &[("A", at[0]), ("B", at[0])]);
+    let line = |of| CountLine { ids: World::ids_of(ERP, of), location: store(), quantity: q(at[1]) };
+    let lines = vec![line("A"), line("B")];
+    let count = Count { opening: true, lines, ..world.count_of(ERP, &[]) };
+    world.run(Command::Count(count)).expect("opens");
+    world.quiesce();
+    world
+}
+
+fn row(what: What) -> Row {
+    Row { line: None, what }
+}
+
+fn set(of: &str, channel: &str, most: Option<i64>) -> Row {
+    row(What::Set { sku: sku(of), channel: ch(channel), most: most.map(q) })
+}
+
+fn shift(of: &str, units: i64, from: &str, to: &str) -> Row {
+    row(What::Shift { sku: sku(of), quantity: q(units), from: ch(from), to: ch(to) })
+}
+
+fn go(of: &str, units: i64) -> Row {
+    row(What::Move { sku: sku(of), quantity: q(units), from: wh(), to: store() })
+}
+
+fn ask(rows: Vec<Row>) -> Ask {
+    Ask { rows, ..Ask::default() }
+}
+
+fn open(world: &mut World, ask: Ask) -> Seq {
+    let reply = world.run(Command::Intend(Box::new(ask))).expect("opened");
+    let Reply::Intent { id, again: false, .. } = reply else { panic!("not opened: {reply:?}") };
+    id
+}
+
+#[track_caller]
+fn refused(world: &mut World, ask: Ask, why: &str) {
+    let got = world.run(Command::Intend(Box::new(ask))).expect_err("refused").to_string();
+    assert!(got.contains(why), "`{got}` does not say `{why}`");
+}
+
+fn phase(world: &World, id: Seq) -> Phase {
+    world.state.intents[&id].phase
+}
+
+fn allotted(world: &World, of: &str, channel: &str) -> Option<i64> {
+    world.held(of, channel).allotted.map(Quantity::units)
+}
+
+/// On hand and incoming in the warehouse and in the store.
+fn stock(world: &World, of: &str) -> [[i64; 2]; 2] {
+    let at = |place: LocationId| {
+        let held = world.state.skus[&sku(of)].place(&place).map(|place| place.stock).unwrap_or_default();
+        [held.on_hand.units(), held.incoming.units()]
+    };
+    [at(wh()), at(store())]
+}
+
+fn says_no() -> Luck {
+    Luck::Says(Outcome::Rejected { reason: "it says no".into() })
+}
+
+/// Lets both channels work until nothing more happens at this time, or an intent is in this phase.
+fn until(world: &mut World, id: Seq, wanted: Phase) {
+    for _ in 0..4_000 {
+        if phase(world, id) == wanted {
+            return;
+        }
+        for channel in [SHOP, AMZ] {
+            world.lane(channel, &mut || Luck::Fine);
+            world.feed(channel);
+        }
+        world.now += 250;
+        world.run(Command::Tick).expect("ticks");
+    }
+    panic!("it does not become {wanted:?}: {:#?}", world.state.intents[&id]);
+}
+
+#[test]
+fn a_limit_is_shown_and_taken_away_again() {
+    let mut world = World::open(&[("A", 10)]);
+    let id = open(&mut world, ask(vec![set("A", SHOP, Some(4))]));
+    until(&mut world, id, Phase::Done);
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (4, 10));
+    // It is a limit and no stock: what is sold elsewhere lowers only what is above it.
+    world.sell(AMZ, "1", "A", 3);
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (4, 7));
+    let id = open(&mut world, ask(vec![set("A", SHOP, None)]));
+    until(&mut world, id, Phase::Done);
+    assert_eq!((world.shows("A", SHOP), allotted(&world, "A", SHOP)), (7, None));
+}
+
+/// A world in which Amazon may show 3 of 10 units.
+fn limited() -> World {
+    let mut world = World::open(&[("A", 10)]);
+    let id = open(&mut world, ask(vec![set("A", AMZ, Some(3))]));
+    until(&mut world, id, Phase::Done);
+    world
+}
+
+#[test]
+fn what_one_channel_gives_another_gets_only_once_it_is_seen_to_have_fallen() {
+    let mut world = limited();
+    let id = open(&mut world, ask(vec![shift("A", 4, SHOP, AMZ)]));
+    assert_eq!((phase(&world, id), allotted(&world, "A", SHOP)), (Phase::Lowering, Some(6)));
+    for _ in 0..5 {
+        world.lane(AMZ, &mut || Luck::Fine);
+        world.feed(AMZ);
+        world.now += 1_000;
+    }
+    // The shop's lower is lost, so nothing may rise.
+    world.lane(SHOP, &mut || Luck::Lost);
+    assert_eq!((allotted(&world, "A", AMZ), world.shows("A", AMZ)), (Some(3), 3));
+    assert_eq!(phase(&world, id), Phase::Lowering);
+    until(&mut world, id, Phase::Raising);
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (6, 3));
+    until(&mut world, id, Phase::Done);
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (6, 7));
+}
+
+#[test]
+fn a_lower_that_is_refused_for_good_puts_back_what_was_lowered_and_tells() {
+    let mut world = World::open(&[("A", 10), ("B", 8)]);
+    let id = open(&mut world, ask(vec![set("A", SHOP, Some(2)), set("B", AMZ, Some(1))]));
+    world.lane(SHOP, &mut || Luck::Fine);
+    world.lane(SHOP, &mut || Luck::Fine);
+    assert_eq!(world.shows("A", SHOP), 2);
+    world.lane(AMZ, &mut says_no);
+    assert_eq!(phase(&world, id), Phase::RollingBack);
+    assert_eq!((allotted(&world, "A", SHOP), allotted(&world, "B", AMZ)), (None, None));
+    world.sell(SHOP, "1", "A", 1);
+    until(&mut world, id, Phase::RolledBack);
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ), world.shows("B", AMZ)), (9, 9, 8));
+    let undone = world.state.intents[&id].undone.clone();
+    assert!(matches!(undone, Some(Undone::Refused { reason, .. }) if reason == "it says no"));
+    let told = |world: &World| {
+        let mut alerts = world.state.alerts.iter();
+        alerts.find(|(key, _)| key.kind == AlertKind::Intent).map(|(_, alert)| alert.text.clone())
+    };
+    let text = told(&world).expect("a person is told");
+    assert!(text.contains("amz refuses to lower SKU B: it says no"), "{text}");
+    world.now += 25 * 3_600_000;
+    world.run(Command::Tick).expect("ticks");
+    assert!(world.state.alerts.iter().all(|(key, alert)| key.kind != AlertKind::Intent || !alert.firing));
+}
+
+#[test]
+fn a_blind_write_counts_as_made_when_no_earlier_one_can_land_any_more_or_when_a_person_says_that_seen_is_enough()
+ {
+    for (seen_is_enough, waits) in [(false, true), (true, false)] {
+        let mut world = limited();
+        let lower_amazon = vec![set("A", AMZ, Some(1)), set("A", SHOP, Some(9))];
+        let first = open(&mut world, Ask { seen_is_enough, ..ask(lower_amazon) });
+        let begun = world.now;
+        until(&mut world, first, Phase::Done);
+        assert_eq!(world.now - begun >= 600_000, waits, "{} ms", world.now - begun);
+    }
+}
+
+#[test]
+fn sales_on_and_on_do_not_keep_a_lower_from_being_made() {
+    let mut world = World::open(&[("A", 5_000)]);
+    let id = open(&mut world, ask(vec![set("A", AMZ, Some(4_000))]));
+    let begun = world.now;
+    for n in 0.. {
+        // Every sale writes to Amazon again, so some write of the last minutes can always land.
+        world.sell(SHOP, &format!("{n}"), "A", 20);
+        for _ in 0..60 {
+            world.lane(SHOP, &mut || Luck::Fine);
+            world.lane(AMZ, &mut || Luck::Fine);
+            world.now += 500;
+        }
+        world.feed(SHOP);
+        world.feed(AMZ);
+        world.run(Command::Tick).expect("ticks");
+        if phase(&world, id) == Phase::Done {
+            break;
+        }
+        assert!(world.now - begun < 1_800_000, "{:#?}", world.state.intents[&id]);
+    }
+}
+
+#[test]
+fn units_go_from_place_to_place_lowers_first() {
+    let mut world = stocked(places(&[store()]), [10, 2]);
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (10, 2));
+    let id = open(&mut world, ask(vec![go("A", 4)]));
+    assert_eq!(stock(&world, "A"), [[6, 0], [2, 4]]);
+    world.lane(AMZ, &mut || Luck::Fine);
+    assert_eq!((world.shows("A", AMZ), phase(&world, id)), (2, Phase::Lowering));
+    // A sale in between stays one.
+    world.sell(SHOP, "1", "A", 1);
+    until(&mut world, id, Phase::Done);
+    world.quiesce();
+    assert_eq!(stock(&world, "A"), [[6, 0], [6, 0]]);
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (5, 6));
+}
+
+#[test]
+fn who_sells_from_both_places_shows_the_same_all_the_while() {
+    let mut world = stocked(places(&[wh(), store()]), [10, 2]);
+    assert_eq!(world.shows("A", AMZ), 12);
+    let id = open(&mut world, ask(vec![go("A", 4)]));
+    until(&mut world, id, Phase::Done);
+    let writes = world.journal.iter().flat_map(|envelope| &envelope.records);
+    let amz = world.listing("A", AMZ).at;
+    let legs = writes.filter(|record| {
+        matches!(record, Record::Commit { sku: of, legs, .. } if *of == sku("A") && legs.iter().any(|(n, _)| *n == amz))
+    });
+    assert_eq!(legs.count(), 2, "opened in one place, then in the other, and nothing since");
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (6, 12));
+}
+
+#[test]
+fn a_transfer_that_cannot_be_made_or_is_cancelled_is_booked_back() {
+    for refuse in [true, false] {
+        let mut world = stocked(places(&[store()]), [10, 2]);
+        let id = open(&mut world, ask(vec![go("A", 4)]));
+        if refuse {
+            world.lane(SHOP, &mut says_no);
+        } else {
+            world.run(Command::CancelIntent { id }).expect("cancelled");
+        }
+        assert_eq!(stock(&world, "A"), [[10, 0], [2, 0]]);
+        until(&mut world, id, Phase::RolledBack);
+        world.quiesce();
+        assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (10, 2));
+        assert!(matches!(world.run(Command::CancelIntent { id }), Err(Refused::NotSo(_))));
+    }
+}
+
+fn receive(
+    world: &mut World,
+    id: Seq,
+    of: Option<&str>,
+    units: Option<i64>,
+    lost: bool,
+) -> Result<Reply, Refused> {
+    let receipt = Receipt { sku: of.map(sku), to: None, quantity: units.map(q), lost };
+    world.run(Command::Receive { id, receipt })
+}
+
+#[test]
+fn units_that_travel_are_sold_nowhere_until_they_are_received() {
+    let mut world = stocked(places(&[wh(), store()]), [10, 2]);
+    let id = open(&mut world, Ask { travels: true, ..ask(vec![go("A", 4), go("B", 1)]) });
+    let early = receive(&mut world, id, None, None, false).expect_err("too early");
+    assert!(early.to_string().contains("still lowers"), "{early}");
+    until(&mut world, id, Phase::InTransit);
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (6, 8));
+    assert!(receive(&mut world, id, None, Some(1), false).is_err(), "of which SKU?");
+    assert!(receive(&mut world, id, Some("A"), Some(5), false).is_err(), "more than are on the way");
+    receive(&mut world, id, Some("A"), Some(3), false).expect("received");
+    assert_eq!((stock(&world, "A"), phase(&world, id)), ([[6, 0], [5, 1]], Phase::InTransit));
+    assert!(matches!(world.run(Command::CancelIntent { id }), Err(Refused::NotSo(_))));
+    receive(&mut world, id, Some("A"), None, true).expect("written off");
+    receive(&mut world, id, None, None, false).expect("received");
+    until(&mut world, id, Phase::Done);
+    world.quiesce();
+    assert_eq!((stock(&world, "A"), stock(&world, "B")), ([[6, 0], [5, 0]], [[9, 0], [3, 0]]));
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (6, 11));
+}
+
+#[test]
+fn what_cannot_be_is_refused_at_once_and_changes_nothing() {
+    let mut world = stocked(places(&[store()]), [10, 2]);
+    let seq = world.state.seq;
+    refused(&mut world, ask(vec![go("A", 11)]), "only 10 units of `A` are on hand");
+    refused(&mut world, ask(vec![go("A", 6), go("A", 5)]), "only 4 units of `A` are on hand");
+    refused(&mut world, ask(vec![set("X", SHOP, Some(1))]), "there is no SKU `X`");
+    refused(&mut world, ask(vec![set("A", ERP, Some(1))]), "no quantities are written to `erp`");
+    refused(&mut world, ask(vec![set("A", SHOP, Some(1)), set("A", SHOP, Some(2))]), "named twice");
+    refused(&mut world, ask(vec![shift("A", 11, SHOP, AMZ)]), "may show only 10 units");
+    let both = ask(vec![set("X", SHOP, Some(1)), set("Y", SHOP, Some(1))]);
+    let told = world.run(Command::Intend(Box::new(both))).expect_err("refused").to_string();
+    assert!(told.contains("`X`") && told.contains("`Y`"), "all problems at once: {told}");
+    assert_eq!(world.state.seq, seq);
+}
+
+#[test]
+fn sold_units_leave_a_place_only_by_force() {
+    let mut world = stocked(places(&[store()]), [10, 2]);
+    world.sell(SHOP, "1", "A", 7);
+    world.quiesce();
+    refused(&mut world, ask(vec![go("A", 4)]), "only 3 units of `A` are available");
+    let id = open(&mut world, Ask { force: true, ..ask(vec![go("A", 4)]) });
+    until(&mut world, id, Phase::Done);
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (0, 6));
+}
+
+#[test]
+fn a_listing_that_is_frozen_cannot_fall_and_one_that_freezes_later_can_be_waited_for_or_cancelled() {
+    let freeze = |pause| Command::Pause { scope: PauseScope::Channel(ch(SHOP)), pause };
+    let mut world = stocked(places(&[store()]), [10, 2]);
+    world.run(freeze(Some(Pause::Frozen))).expect("paused");
+    refused(&mut world, ask(vec![set("A", SHOP, Some(1))]), "is frozen");
+    refused(&mut world, ask(vec![go("A", 1)]), "is frozen and could not fall");
+    world.run(freeze(None)).expect("resumed");
+    let id = open(&mut world, ask(vec![go("A", 1)]));
+    world.run(freeze(Some(Pause::Frozen))).expect("paused");
+    for _ in 0..40 {
+        world.lane(SHOP, &mut || Luck::Fine);
+        world.now += 2_000;
+        world.run(Command::Tick).expect("ticks");
+    }
+    assert_eq!((phase(&world, id), world.shows("A", SHOP)), (Phase::Lowering, 10));
+    assert!(
+        world.state.alerts.keys().any(|key| key.kind == AlertKind::Intent && key.subject == id.to_string())
+    );
+    world.run(Command::CancelIntent { id }).expect("cancelled");
+    assert_eq!(stock(&world, "A"), [[10, 0], [2, 0]]);
+    world.run(freeze(None)).expect("resumed");
+    until(&mut world, id, Phase::RolledBack);
+}
+
+#[test]
+fn in_shadow_nothing_can_be_seen_to_fall_so_nothing_is_begun() {
+    let mut world = World::open(&[("A", 10)]);
+    let shadow = Policies { mode: Mode::Shadow, ..policies() };
+    world.run(Command::Configure(Box::new(shadow))).expect("configures");
+    refused(&mut world, ask(vec![set("A", SHOP, Some(1))]), "shadow mode writes nothing");
+    // What lowers nothing may be.
+    let id = open(&mut world, ask(vec![set("A", SHOP, None)]));
+    assert_eq!(phase(&world, id), Phase::Done);
+}
+
+#[test]
+fn a_time_that_is_over_rolls_back_and_a_repeated_request_is_the_same_intent() {
+    let mut world = limited();
+    let wanted = Ask {
+        until: Some(ms(world.now + 5_000)),
+        request: Some("r1".into()),
+        ..ask(vec![shift("A", 4, SHOP, AMZ)])
+    };
+    let id = open(&mut world, wanted.clone());
+    let again = world.run(Command::Intend(Box::new(wanted)));
+    assert_eq!(again, Ok(Reply::Intent { id, phase: Phase::Lowering, again: true }));
+    world.now += 6_000;
+    world.run(Command::Tick).expect("ticks");
+    until(&mut world, id, Phase::RolledBack);
+    assert_eq!(world.state.intents[&id].undone, Some(Undone::Expired));
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (10, 3));
+}
+
+#[test]
+fn the_brake_asks_before_too_much_is_emptied() {
+    let brake = policy::Brake { zero_percent: 20, move_percent: 50, min_skus: 1 };
+    let mut world = World::open_with(Policies { brake, ..policies() }, &[("A", 10), ("B", 8)]);
+    let all = ask(vec![set("A", SHOP, Some(0))]);
+    let held = world.run(Command::Intend(Box::new(all.clone())));
+    assert!(
+        matches!(held, Err(Refused::Braked(why)) if why.contains("on `shop`, it would set 1 of 2 SKUs to zero"))
+    );
+    let id = open(&mut world, Ask { confirmed: true, ..all });
+    until(&mut world, id, Phase::Done);
+}
+
+#[test]
+fn a_count_that_was_read_before_or_while_units_move_waits_for_the_next() {
+    let mut world = stocked(places(&[store()]), [10, 2]);
+    let before = world.count_of(ERP, &[("A", 10)]);
+    let id = open(&mut world, ask(vec![go("A", 4)]));
+    let deferred = |reply| matches!(reply, Reply::Counted { changed: 0, deferred: 1, .. });
+    assert!(deferred(world.run(Command::Count(before.clone())).expect("taken")));
+    let during = world.count_of(ERP, &[("A", 10)]);
+    assert!(deferred(world.run(Command::Count(during.clone())).expect("taken")));
+    until(&mut world, id, Phase::Done);
+    assert!(deferred(world.run(Command::Count(during)).expect("taken")), "the arrival came after it");
+    let after = world.count_of(ERP, &[("A", 5)]);
+    let reply = world.run(Command::Count(after)).expect("taken");
+    assert!(matches!(reply, Reply::Counted { changed: 1, deferred: 0, .. }), "{reply:?}");
+    assert_eq!(stock(&world, "A"), [[5, 0], [6, 0]]);
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Buy(bool, i64),
+    Shift(i64, bool),
+    Go(i64, bool),
+    Receive(i64, bool),
+    Cancel,
+    Lane(bool, u8),
+    Feed(bool),
+    Wait(i64),
+    Crash(bool),
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => (any::<bool>(), 1..4_i64).prop_map(|(c, n)| Op::Buy(c, n)),
+        2 => (1..5_i64, any::<bool>()).prop_map(|(n, back)| Op::Shift(n, back)),
+        2 => (1..5_i64, any::<bool>()).prop_map(|(n, travels)| Op::Go(n, travels)),
+        2 => (1..5_i64, any::<bool>()).prop_map(|(n, lost)| Op::Receive(n, lost)),
+        1 => Just(Op::Cancel),
+        12 => (any::<bool>(), 0..8_u8).prop_map(|(c, luck)| Op::Lane(c, luck)),
+        4 => any::<bool>().prop_map(Op::Feed),
+        6 => prop::sample::select(vec![1, 300, 2_500, 20_000, 300_000]).prop_map(Op::Wait),
+        1 => any::<bool>().prop_map(Op::Crash),
+    ]
+}
+
+/// A world that is told things, and what its records add up to.
+struct Trial {
+    world: World,
+    orders: u32,
+    /// Units that were written off on the way.
+    lost: i64,
+}
+
+impl Trial {
+    fn channel(first: bool) -> &'static str {
+        if first { SHOP } else { AMZ }
+    }
+
+    fn step(&mut self, op: &Op) {
+        let from = self.world.journal.len();
+        let last = self.world.state.intents.keys().next_back().copied();
+        match op {
+            Op::Buy(c, units) => {
+                let channel = Trial::channel(*c);
+                self.world.land(channel);
+                let units = (*units).min(self.world.shows("A", channel));
+                if units > 0 {
+                    self.orders += 1;
+                    self.world.sell(channel, &format!("o{}", self.orders), "A", units);
+                }
+            }
+            Op::Shift(n, back) => {
+                let (from, to) = if *back { (AMZ, SHOP) } else { (SHOP, AMZ) };
+                self.told(Command::Intend(Box::new(ask(vec![shift("A", *n, from, to)]))));
+            }
+            Op::Go(n, travels) => {
+                self.told(Command::Intend(Box::new(Ask { travels: *travels, ..ask(vec![go("A", *n)]) })));
+            }
+            Op::Receive(n, lost) => {
+                let travel = self.world.state.intents.iter().rfind(|(_, i)| i.phase == Phase::InTransit);
+                let Some(id) = travel.map(|(id, _)| *id) else { return };
+                let receipt = Receipt { sku: None, to: None, quantity: Some(q(*n)), lost: *lost };
+                self.told(Command::Receive { id, receipt });
+            }
+            Op::Cancel => last.into_iter().for_each(|id| self.told(Command::CancelIntent { id })),
+            Op::Lane(c, luck) => {
+                let luck = match luck {
+                    0 => says_no(),
+                    1 => Luck::Lost,
+                    2 => Luck::Unheard,
+                    3 => Luck::Late(7_000),
+                    _ => Luck::Fine,
+                };
+                self.world.lane(Trial::channel(*c), &mut || luck.clone());
+            }
+            Op::Feed(c) => self.world.feed(Trial::channel(*c)),
+            Op::Wait(millis) => {
+                self.world.now += millis;
+                self.told(Command::Tick);
+            }
+            Op::Crash(c) => {
+                let taken = self.world.take(Trial::channel(*c));
+                drop(taken);
+                self.told(Command::Start { epoch: 1 });
+            }
+        }
+        self.check(from);
+    }
+
+    /// Says something that may be refused, as things stand.
+    fn told(&mut self, command: Command) {
+        drop(self.world.run(command));
+    }
+
+    /// Units neither appear nor vanish but by shipments and by what is written off on the way, and nothing rises before
+    /// it has fallen.
+    fn check(&mut self, from: usize) {
+        use crate::core::{
+            intent::{Change, Line, Step, Way},
+            ledger::Kind,
+        };
+        for envelope in &self.world.journal[from..] {
+            for entry in envelope.records.iter().flat_map(Record::entries) {
+                if entry.kind == Kind::TransferLost {
+                    self.lost += entry.quantity.units();
+                }
+            }
+        }
+        let stock = stock(&self.world, "A");
+        assert_eq!(stock.iter().flatten().sum::<i64>(), 12 - self.lost, "{stock:?}");
+        for (id, intent) in &self.world.state.intents {
+            let fallen =
+                intent.legs.iter().filter(|leg| leg.way == Way::Lower).all(|leg| leg.step == Step::Settled);
+            let raised = matches!(intent.phase, Phase::Raising | Phase::Done);
+            assert!(!raised || fallen, "{id}: {intent:#?}");
+            let row = &self.world.state.skus[&sku("A")];
+            assert_eq!(
+                row.moving.iter().any(|moving| moving.intent == *id),
+                intent.phase == Phase::Lowering
+                    && !intent.travels
+                    && matches!(intent.lines[0], Line::Move { .. })
+            );
+        }
+        let opened = |record: &&Record| {
+            matches!(record, Record::Intent { change: Change::Moved { phase: Phase::Raising, .. }, .. })
+        };
+        let raises = self.world.journal[from..].iter().flat_map(|e| &e.records).filter(opened).count();
+        assert!(raises <= 8);
+        self.world.index_is_true();
+    }
+
+    /// Receives what travels, retries what was refused, and lets everything end.
+    fn end(&mut self) {
+        for _ in 0..40 {
+            for id in self.world.state.intents.keys().copied().collect::<Vec<_>>() {
+                let receipt = Receipt { sku: None, to: None, quantity: None, lost: false };
+                self.told(Command::Receive { id, receipt });
+            }
+            for channel in [SHOP, AMZ] {
+                let listing = self.world.listing("A", channel);
+                let letter = crate::core::command::DeadLetter::Leg(listing);
+                self.told(Command::Dead { letter, verdict: crate::core::command::Verdict::Retry });
+            }
+            for _ in 0..40 {
+                for channel in [SHOP, AMZ] {
+                    self.world.lane(channel, &mut || Luck::Fine);
+                    self.world.feed(channel);
+                }
+                self.world.now += 1_000;
+                self.told(Command::Tick);
+            }
+        }
+        for (id, intent) in &self.world.state.intents {
+            assert!(intent.phase.ended(), "{id}: {intent:#?}");
+        }
+        assert!(self.world.all_confirmed());
+        let [[_, a], [_, b]] = stock(&self.world, "A");
+        assert_eq!([a, b], [0, 0], "nothing is on the way any more");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_meanwhile_all_of_it_is_done_or_nothing(
+        ops in prop::collection::vec(any_op(), 1..40),
+        both in any::<bool>(),
+    ) {
+        let amz = if both { vec![wh(), store()] } else { vec![store()] };
+        let mut trial = Trial { world: stocked(places(&amz), [10, 2]), orders: 0, lost: 0 };
+        for op in &ops {
+            trial.step(op);
+        }
+        trial.end();
+    }
+}

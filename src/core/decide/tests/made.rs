@@ -1,0 +1,377 @@
+//! Bundles, order lines on several locations, merged SKUs, and listings that are given to another SKU.
+
+use super::world::{AMZ, ERP, SHOP, WH, World, ch, key, ms, placed, policies, q, sku, totals, wh};
+use crate::{
+    core::{Command, Refused, command::Count, ledger::Kind, state::ListingRef},
+    model::{
+        CountLine, FulfilledBy, LocationId, Measure, OrderSnapshot, Policies,
+        policy::{Override, Part, Recipe},
+    },
+};
+
+const STORE: &str = "store";
+const FBA: &str = "fba";
+
+fn at(name: &str) -> LocationId {
+    LocationId::new(name).expect("a good name")
+}
+
+fn parts(list: &[(&str, i64)]) -> Vec<Part> {
+    list.iter().map(|(of, units)| Part { sku: sku(of), units: q(*units) }).collect()
+}
+
+fn recipe(of: &str, list: &[(&str, i64)]) -> Recipe {
+    Recipe { bundle: sku(of), parts: parts(list) }
+}
+
+/// Ten of A and nine of B; SET is one A and two B, and is listed on the shop and on Amazon.
+fn bundled() -> World {
+    let bundles = vec![recipe("SET", &[("A", 1), ("B", 2)])];
+    let mut world = World::open_with(Policies { bundles, ..policies() }, &[("A", 10), ("B", 9)]);
+    world.list(SHOP, &["SET"]);
+    world.list(AMZ, &["SET"]);
+    world.quiesce();
+    world
+}
+
+#[track_caller]
+fn shows(world: &World, want: [i64; 3]) {
+    for channel in [SHOP, AMZ] {
+        assert_eq!(["A", "B", "SET"].map(|of| world.shows(of, channel)), want, "{channel}");
+    }
+}
+
+#[test]
+fn a_bundle_shows_what_its_scarcest_component_makes_and_its_sale_moves_them() {
+    let mut world = bundled();
+    shows(&world, [10, 9, 4]);
+    world.sell(SHOP, "1", "SET", 2);
+    world.quiesce();
+    shows(&world, [8, 5, 2]);
+    assert_eq!((world.stock("A"), world.stock("B"), world.stock("SET")), ([10, 2, 0], [9, 4, 0], [0, 0, 0]));
+    world.change(SHOP, "1", [2, 0, 0, 2, 1], 1);
+    world.push(SHOP, "1");
+    world.quiesce();
+    assert_eq!((world.stock("A"), world.stock("B")), ([9, 0, 0], [7, 0, 0]));
+    shows(&world, [9, 7, 3]);
+}
+
+#[test]
+fn a_component_that_is_sold_lowers_the_bundle_and_the_other_way_round() {
+    let mut world = bundled();
+    world.sell(AMZ, "1", "B", 6);
+    world.quiesce();
+    shows(&world, [10, 3, 1]);
+    world.sell(SHOP, "2", "SET", 1);
+    world.quiesce();
+    shows(&world, [9, 1, 0]);
+}
+
+#[test]
+fn two_lines_that_share_a_component_are_booked_together() {
+    let mut world = bundled();
+    let items = [("SET", 1), ("B", 3), ("SET", 1)].map(|(of, n)| (World::ids_of(SHOP, of), [n, 0, 0, 0, 0]));
+    for (of, units) in [("SET", 2), ("B", 3)] {
+        let shown = world.shows(of, SHOP);
+        world.set_shown(of, SHOP, shown - units);
+    }
+    let order = placed("1", world.now, &items);
+    world.market(SHOP).place(order.clone());
+    world.push_snapshot(SHOP, order);
+    assert_eq!((world.stock("A"), world.stock("B")), ([10, 2, 0], [9, 7, 0]));
+    world.quiesce();
+    shows(&world, [8, 2, 1]);
+}
+
+#[test]
+fn a_recipe_that_changes_after_the_sale_does_not_change_what_was_sold() {
+    let mut world = bundled();
+    world.sell(SHOP, "1", "SET", 1);
+    let rows = vec![(sku("SET"), parts(&[("A", 3)]))];
+    world.run(Command::Recipes { rows }).expect("taken in");
+    world.change(SHOP, "1", [1, 0, 0, 1, 0], 0);
+    world.push(SHOP, "1");
+    assert_eq!((world.stock("A"), world.stock("B")), ([9, 0, 0], [7, 0, 0]));
+    world.quiesce();
+    shows(&world, [9, 7, 3]);
+    // What was imported ends, and the configured recipe counts again.
+    world.run(Command::Recipes { rows: vec![(sku("SET"), Vec::new())] }).expect("taken in");
+    world.quiesce();
+    shows(&world, [9, 7, 3]);
+    world.sell(SHOP, "2", "SET", 1);
+    assert_eq!((world.stock("A"), world.stock("B")), ([9, 1, 0], [7, 2, 0]));
+}
+
+#[test]
+fn what_is_kept_back_of_a_component_is_kept_back_of_the_bundle() {
+    let only = Override {
+        sku: sku("A"),
+        channel: None,
+        safety_stock: Some(q(8)),
+        buffer: None,
+        min: None,
+        max: None,
+    };
+    let bundles = vec![recipe("SET", &[("A", 1), ("B", 2)])];
+    let policies = Policies { bundles, overrides: vec![only], ..policies() };
+    let mut world = World::open_with(policies, &[("A", 10), ("B", 9)]);
+    world.list(SHOP, &["SET"]);
+    world.quiesce();
+    assert_eq!(["A", "B", "SET"].map(|of| world.shows(of, SHOP)), [2, 9, 2]);
+}
+
+#[test]
+fn an_erp_is_told_of_the_components_and_its_count_of_them_replays_the_sale() {
+    let mut world = bundled();
+    world.sell(SHOP, "1", "SET", 2);
+    world.change(SHOP, "1", [2, 0, 0, 2, 0], 0);
+    world.push(SHOP, "1");
+    // Counted before it was told: the shipped units are on its shelf still.
+    let count = world.count_of(ERP, &[("A", 10), ("B", 9)]);
+    world.run(Command::Count(count)).expect("taken in");
+    assert_eq!((world.stock("A"), world.stock("B")), ([8, 0, 0], [5, 0, 0]));
+    let posting = world.postings().remove(0);
+    let told: Vec<_> = posting.lines.iter().map(|line| line.target).collect();
+    assert_eq!(told, [totals([2, 0, 0, 2, 0]), totals([4, 0, 0, 4, 0])]);
+    world.posted(&posting, crate::model::Outcome::Applied);
+    let count = world.count_of(ERP, &[("A", 8), ("B", 5)]);
+    world.run(Command::Count(count)).expect("taken in");
+    assert_eq!((world.stock("A"), world.stock("B")), ([8, 0, 0], [5, 0, 0]));
+}
+
+#[test]
+fn recipes_that_make_no_sense_are_refused_whole() {
+    let mut world = bundled();
+    let mut import = |rows: &[(&str, &[(&str, i64)])]| {
+        let rows = rows.iter().map(|(of, list)| (sku(of), parts(list))).collect();
+        world.run(Command::Recipes { rows })
+    };
+    let good: (&str, &[(&str, i64)]) = ("DUO", &[("A", 2)]);
+    assert!(
+        matches!(import(&[good, ("X", &[("NONE", 1)])]), Err(Refused::Nothing(why)) if why.contains("NONE"))
+    );
+    assert!(
+        matches!(import(&[good, ("A", &[("SET", 1)])]), Err(Refused::NotSo(why)) if why.contains("itself"))
+    );
+    assert!(matches!(import(&[("B", &[])]), Err(Refused::Nothing(_))));
+    assert!(import(&[good]).is_ok());
+    assert_eq!(world.state.made_of(&sku("DUO")), Ok(parts(&[("A", 2)])));
+}
+
+// ---- locations ------------------------------------------------------------------------------------------------------
+
+/// A warehouse with ten, a store with four; the shop draws on both, Amazon on the warehouse alone.
+fn two_places() -> World {
+    let mut policies = policies();
+    policies.locations = vec![wh(), at(STORE), at(FBA)];
+    policies.channels.get_mut(&ch(SHOP)).expect("configured").locations = vec![wh(), at(STORE)];
+    policies.channels.get_mut(&ch(AMZ)).expect("configured").own_location = Some(at(FBA));
+    let mut world = World::open_with(policies, &[("A", 10)]);
+    count_at(&mut world, STORE, 4);
+    world.quiesce();
+    world
+}
+
+fn count_at(world: &mut World, place: &str, units: i64) {
+    let ids = World::ids_of(ERP, "A");
+    let line = CountLine { ids, location: at(place), quantity: q(units) };
+    let count = Count {
+        counter: ch(ERP),
+        measure: Measure::OnHand,
+        as_of: ms(world.now),
+        begun: world.state.seq,
+        lines: vec![line],
+        opening: true,
+        absent: Vec::new(),
+    };
+    world.run(Command::Count(count)).expect("taken in");
+}
+
+/// `on_hand committed reserved` of A at a place.
+fn stock_at(world: &World, place: &str) -> [i64; 3] {
+    let place = world.state.skus[&sku("A")].place(&at(place));
+    let stock = place.map(|place| place.stock).unwrap_or_default();
+    [stock.on_hand, stock.committed, stock.reserved].map(|q| q.units())
+}
+
+/// The order as a fetch tells it, with what of its line lies in the store.
+fn fetch(world: &mut World, mut order: OrderSnapshot, units: [i64; 5], store: [i64; 5]) {
+    world.now += 1_000;
+    order.version = ms(world.now);
+    order.lines[0].totals = totals(units);
+    order.lines[0].places = vec![(at(STORE), totals(store))];
+    let begun = world.state.seq;
+    let orders = Command::Orders { channel: ch(SHOP), begun, orders: vec![order] };
+    world.run(orders).expect("taken in");
+}
+
+#[test]
+fn a_listing_shows_the_sum_of_the_places_that_it_draws_on() {
+    let world = two_places();
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (14, 10));
+}
+
+#[test]
+fn a_line_that_moves_to_another_place_takes_its_units_along() {
+    let mut world = two_places();
+    world.sell(SHOP, "1", "A", 3);
+    assert_eq!((stock_at(&world, WH), stock_at(&world, STORE)), ([10, 3, 0], [4, 0, 0]));
+    let order = world.market(SHOP).orders[&key(SHOP, "1").order].clone();
+    fetch(&mut world, order.clone(), [3, 0, 0, 0, 0], [2, 0, 0, 0, 0]);
+    assert_eq!((stock_at(&world, WH), stock_at(&world, STORE)), ([10, 1, 0], [4, 2, 0]));
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (11, 9));
+    // One is shipped from the store, the other one goes back to the warehouse.
+    fetch(&mut world, order.clone(), [3, 0, 0, 1, 0], [1, 0, 0, 1, 0]);
+    assert_eq!((stock_at(&world, WH), stock_at(&world, STORE)), ([10, 2, 0], [3, 0, 0]));
+    // A push does not say where, and takes nothing back of it.
+    let mut pushed = order.clone();
+    pushed.version = ms(world.now + 1);
+    pushed.lines[0].totals = totals([3, 1, 0, 1, 0]);
+    world.now += 10;
+    world.push_snapshot(SHOP, pushed);
+    assert_eq!((stock_at(&world, WH), stock_at(&world, STORE)), ([10, 1, 0], [3, 0, 0]));
+    fetch(&mut world, order, [3, 1, 0, 2, 1], [1, 0, 0, 1, 1]);
+    assert_eq!((stock_at(&world, WH), stock_at(&world, STORE)), ([9, 0, 0], [4, 0, 0]));
+}
+
+#[test]
+fn what_the_channel_ships_is_booked_in_its_own_warehouse_and_shown_nowhere() {
+    let mut world = two_places();
+    count_at(&mut world, FBA, 50);
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (14, 10));
+    let mut order = placed("1", world.now, &[(World::ids_of(AMZ, "A"), [5, 0, 0, 5, 0])]);
+    order.lines[0].by = FulfilledBy::Channel;
+    world.push_snapshot(AMZ, order);
+    assert_eq!((stock_at(&world, WH), stock_at(&world, FBA)), ([10, 0, 0], [45, 0, 0]));
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (14, 10));
+    assert!(world.postings().is_empty(), "an ERP is not told of what does not lie in its warehouse");
+}
+
+// ---- corrections ----------------------------------------------------------------------------------------------------
+
+fn merge(world: &mut World, from: &str, into: &str) -> Result<crate::core::Reply, Refused> {
+    world.run(Command::Merge { from: sku(from), into: sku(into) })
+}
+
+#[test]
+fn a_merged_sku_takes_its_stock_its_promises_and_its_listings_along() {
+    let mut world = World::open(&[("A", 10), ("B", 4)]);
+    world.sell(SHOP, "1", "B", 3);
+    world.quiesce();
+    merge(&mut world, "B", "A").expect("taken in");
+    assert_eq!((world.stock("A"), world.stock("B")), ([14, 3, 0], [0, 0, 0]));
+    world.quiesce();
+    for of in ["A", "B"] {
+        assert_eq!([world.shows(of, SHOP), world.shows(of, AMZ)], [11, 11], "{of}");
+    }
+    // What was sold under the old name goes on under it, and is booked on the other.
+    world.change(SHOP, "1", [3, 1, 0, 2, 0], 1);
+    world.push(SHOP, "1");
+    world.sell(AMZ, "2", "B", 4);
+    world.quiesce();
+    assert_eq!((world.stock("A"), world.stock("B")), ([12, 4, 0], [0, 0, 0]));
+    for of in ["A", "B"] {
+        assert_eq!([world.shows(of, SHOP), world.shows(of, AMZ)], [8, 8], "{of}");
+    }
+    world.index_is_true();
+}
+
+#[test]
+fn a_count_of_a_merged_sku_waits_until_all_its_codes_are_told() {
+    let mut world = World::open(&[("A", 10), ("B", 4)]);
+    merge(&mut world, "B", "A").expect("taken in");
+    let part = world.count_of(ERP, &[("A", 9)]);
+    let told = world.run(Command::Count(part)).expect("taken in");
+    assert!(matches!(told, crate::core::Reply::Counted { changed: 0, deferred: 1, .. }), "{told:?}");
+    let whole = world.count_of(ERP, &[("A", 9), ("B", 4)]);
+    world.run(Command::Count(whole)).expect("taken in");
+    assert_eq!(world.stock("A"), [13, 0, 0]);
+}
+
+#[test]
+fn an_unknown_name_becomes_another_name_of_a_sku() {
+    let mut world = World::open(&[("A", 10)]);
+    world.list(SHOP, &["OLD"]);
+    assert_eq!(world.state.unmatched.len(), 1);
+    merge(&mut world, "OLD", "A").expect("taken in");
+    assert_eq!(world.state.unmatched.len(), 0);
+    world.quiesce();
+    assert_eq!(world.shows("OLD", SHOP), 10);
+    world.sell(SHOP, "1", "OLD", 1);
+    assert_eq!(world.stock("A"), [10, 1, 0]);
+}
+
+#[test]
+fn merges_that_make_no_sense_are_refused() {
+    let mut world = bundled();
+    for (from, into, why) in
+        [("A", "NONE", "NONE"), ("A", "A", "already"), ("SET", "A", "bundle"), ("A", "SET", "bundle")]
+    {
+        let told = merge(&mut world, from, into).expect_err("refused").to_string();
+        assert!(told.contains(why), "{told}");
+    }
+    merge(&mut world, "A", "B").expect("taken in");
+    assert!(merge(&mut world, "B", "A").expect_err("refused").to_string().contains("merged into B"));
+    assert_eq!(merge(&mut world, "A", "B"), Ok(crate::core::Reply::Duplicate));
+    // The bundle's component is the other one from now on.
+    world.quiesce();
+    assert_eq!(world.state.made_of(&sku("SET")), Ok(parts(&[("B", 3)])));
+}
+
+fn rebind(world: &mut World, channel: &str, of: &str, to: &str) -> Result<crate::core::Reply, Refused> {
+    world.run(Command::Rebind { channel: ch(channel), ids: World::ids_of(channel, of), sku: sku(to) })
+}
+
+#[test]
+fn a_listing_that_is_another_skus_takes_its_open_lines_along() {
+    let mut world = World::open(&[("A", 10), ("B", 7)]);
+    world.sell(SHOP, "1", "A", 2);
+    world.sell(SHOP, "2", "A", 1);
+    world.change(SHOP, "2", [1, 0, 0, 1, 0], 0);
+    world.push(SHOP, "2");
+    world.sell(AMZ, "3", "A", 1);
+    world.quiesce();
+    assert_eq!(world.stock("A"), [9, 3, 0]);
+    let shown = world.shows("A", SHOP);
+    let old = world.listing("A", SHOP);
+    rebind(&mut world, SHOP, "A", "B").expect("taken in");
+    let new = ListingRef { sku: sku("B"), at: 3 };
+    let market = world.market(SHOP);
+    market.shows.remove(&old);
+    market.shows.insert(new.clone(), shown);
+    // What was shipped is not put back on A's shelf: a count tells. On B all of it is booked.
+    assert_eq!((world.stock("A"), world.stock("B")), ([9, 1, 0], [6, 2, 0]));
+    world.quiesce();
+    assert_eq!((world.shows("A", AMZ), world.market(SHOP).shows[&new]), (8, 4));
+    assert_eq!(world.shows("B", AMZ), 4);
+    world.index_is_true();
+    // The catalogue tells of it under its old text, and leaves it where a person has put it.
+    world.list(SHOP, &["A"]);
+    assert!(world.state.listing(&new).expect("listed").writable());
+}
+
+#[test]
+fn only_a_known_listing_is_given_to_a_known_sku_and_not_while_it_is_written() {
+    let mut world = World::open(&[("A", 10), ("B", 7)]);
+    assert!(matches!(rebind(&mut world, SHOP, "NONE", "B"), Err(Refused::Nothing(_))));
+    assert!(matches!(rebind(&mut world, SHOP, "A", "NONE"), Err(Refused::Nothing(_))));
+    assert_eq!(rebind(&mut world, SHOP, "A", "A"), Ok(crate::core::Reply::Duplicate));
+    world.sell(AMZ, "1", "A", 1);
+    assert_eq!(world.take(SHOP).puts.len(), 1);
+    assert!(rebind(&mut world, SHOP, "A", "B").expect_err("refused").to_string().contains("under way"));
+}
+
+#[test]
+fn an_order_sums_up_whatever_it_went_through() {
+    let mut world = bundled();
+    world.sell(SHOP, "1", "SET", 2);
+    world.change(SHOP, "1", [2, 1, 0, 1, 0], 1);
+    world.push(SHOP, "1");
+    let entries = world.journal.iter().flat_map(|e| &e.records).flat_map(|r| r.entries());
+    let sold: i64 = entries.filter(|e| e.kind == Kind::Ship).map(|e| e.quantity.units()).sum();
+    assert_eq!(sold, 3, "one A and two B left the shelf");
+    assert_eq!((world.stock("A"), world.stock("B")), ([9, 0, 0], [7, 0, 0]));
+}

@@ -1,0 +1,208 @@
+//! Intents and commits that are under way.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    core::{
+        State,
+        decide::intents::plan::{Plan, Shown},
+        intent::{Intent, Leg, Line, Step, Undone},
+        leg,
+        state::{Commit, ListingRef, SkuRow},
+    },
+    model::{ChannelId, Quantity, Seq, Sku, Timestamp},
+    web::{
+        query::why,
+        view::intents::{
+            ChannelSummary, CommitLeg, Commits, IntentAnswer, IntentLegView, IntentLineView, IntentView,
+            OpenCommit, ShownView,
+        },
+    },
+};
+
+/// How many lines and legs an intent in a list is told with.
+const BRIEF: usize = 50;
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub(in crate::web) struct Wanted {
+    pub(in crate::web) open: bool,
+    pub(in crate::web) sku: Option<Sku>,
+    pub(in crate::web) intent: Option<Seq>,
+    pub(in crate::web) limit: usize,
+}
+
+pub(in crate::web) fn commits(state: &State, wanted: &Wanted, now: Timestamp) -> Commits {
+    let limit = wanted.limit;
+    let most = if wanted.intent.is_some() { limit } else { BRIEF };
+    let concerns = |(id, held): &(&Seq, &Intent)| {
+        wanted.intent.is_none_or(|intent| intent == **id)
+            && !(wanted.open && held.phase.ended())
+            && wanted.sku.as_ref().is_none_or(|sku| held.lines.iter().any(|line| line.sku() == sku))
+    };
+    let of = state.intents.iter().rev().filter(concerns);
+    let mut intents: Vec<IntentView> =
+        of.take(limit.saturating_add(1)).map(|(id, held)| intent(state, *id, held, most, now)).collect();
+    let rows: Box<dyn Iterator<Item = (&Sku, &SkuRow)>> = match &wanted.sku {
+        Some(sku) => Box::new(state.skus.get_key_value(sku).into_iter()),
+        None => Box::new(state.skus.iter()),
+    };
+    let all = rows.flat_map(|(sku, row)| row.commits.iter().map(move |held| (sku, row, held)));
+    let same = |(_, _, held): &(&Sku, &SkuRow, &Commit)| wanted.intent.is_none_or(|id| id == held.id);
+    let mut commits: Vec<OpenCommit> = all
+        .filter(same)
+        .take(limit.saturating_add(1))
+        .map(|(sku, row, held)| commit(state, sku, row, held, now))
+        .collect();
+    let more = intents.len() > limit || commits.len() > limit;
+    intents.truncate(limit);
+    commits.truncate(limit);
+    Commits { intents, commits, more }
+}
+
+pub(in crate::web) fn find(state: &State, id: Seq, now: Timestamp) -> Option<IntentView> {
+    state.intents.get(&id).map(|held| intent(state, id, held, BRIEF, now))
+}
+
+fn intent(state: &State, id: Seq, held: &Intent, most: usize, now: Timestamp) -> IntentView {
+    let waits = held.legs.iter().filter(|leg| held.awaits(leg));
+    let parked = |leg: &&Leg| {
+        let of = state.listing(&leg.listing).and_then(|listing| listing.leg.as_ref());
+        of.is_some_and(|of| matches!(of.state, leg::State::Parked { .. }))
+    };
+    IntentView {
+        id,
+        phase: held.phase,
+        since: held.since.into(),
+        opened_at: held.opened_at.into(),
+        in_transit: held.travels,
+        note: held.note.clone(),
+        until: held.until.map(Into::into),
+        undone: held.undone.as_ref().map(|undone| told(state, undone)),
+        lines: held.lines.iter().take(most).map(|of| line(state, held, of)).collect(),
+        legs: held.legs.iter().take(most).map(|of| leg_view(state, held, of, now)).collect(),
+        line_count: held.lines.len(),
+        leg_count: held.legs.len(),
+        waiting: waits.clone().count(),
+        stuck: waits.clone().any(|leg| parked(&leg)),
+    }
+}
+
+fn channel(state: &State, listing: &ListingRef) -> ChannelId {
+    let held = state.listing(listing).map(|held| held.channel.clone());
+    held.unwrap_or_else(|| ChannelId::new("unknown").expect("a valid name"))
+}
+
+fn told(state: &State, undone: &Undone) -> String {
+    match undone {
+        Undone::Refused { listing, reason } => {
+            let (sku, on) = (&listing.sku, channel(state, listing));
+            format!("`{on}` refuses to lower `{sku}`: {reason}")
+        }
+        Undone::Cancelled => "a person has cancelled it".to_owned(),
+        Undone::Expired => "it was not lowered in the time given".to_owned(),
+    }
+}
+
+fn line(state: &State, held: &Intent, line: &Line) -> IntentLineView {
+    let said = |most: &Option<Quantity>| most.map_or_else(|| "no limit".to_owned(), |most| most.to_string());
+    let (what, on_the_way) = match line {
+        Line::Allot { listing, before, after } => {
+            let on = channel(state, listing);
+            (format!("shows at most {} on {on} (before: {})", said(after), said(before)), None)
+        }
+        Line::Move { quantity, from, to, received, lost, .. } if held.travels => (
+            format!("{quantity} from {from} to {to}, {received} received, {lost} lost"),
+            Some(line.on_the_way()),
+        ),
+        Line::Move { quantity, from, to, .. } => (format!("{quantity} from {from} to {to}"), None),
+    };
+    IntentLineView { sku: line.sku().clone(), what, on_the_way }
+}
+
+fn leg_view(state: &State, held: &Intent, leg: &Leg, now: Timestamp) -> IntentLegView {
+    let on = channel(state, &leg.listing);
+    let waits_for = match leg.step {
+        Step::Waiting if held.awaits(leg) => {
+            state.listing(&leg.listing).and_then(|of| why(state, &leg.listing, of, now))
+        }
+        Step::Seen { at } if held.awaits(leg) => {
+            let policy = state.policies().and_then(|policies| policies.channels.get(&on));
+            let late = policy.map_or(0, |policy| policy.abilities.late_ms);
+            let until = crate::web::view::Time(at.plus_millis(late));
+            Some(format!("a write from before may still land, until {until} at the latest"))
+        }
+        Step::Waiting | Step::Seen { .. } | Step::Settled | Step::GivenUp => None,
+    };
+    let step = match leg.step {
+        Step::Waiting => "waiting",
+        Step::Seen { .. } => "seen",
+        Step::Settled => "settled",
+        Step::GivenUp => "given_up",
+    };
+    IntentLegView {
+        sku: leg.listing.sku.clone(),
+        channel: on,
+        way: leg.way,
+        revision: leg.revision,
+        step: step.to_owned(),
+        waits_for,
+    }
+}
+
+fn commit(state: &State, sku: &Sku, row: &SkuRow, held: &Commit, now: Timestamp) -> OpenCommit {
+    let leg = |n: &u16| {
+        let of = row.listings.get(usize::from(*n))?;
+        let listing = ListingRef { sku: sku.clone(), at: *n };
+        let seen = of.writes.confirmed.is_some_and(|confirmed| confirmed.revision >= held.revision);
+        let dropped = matches!(of.leg.as_ref().map(|leg| &leg.state), Some(leg::State::Dropped));
+        Some(CommitLeg {
+            channel: of.channel.clone(),
+            n: *n,
+            desired: of.leg.as_ref().map(|leg| leg.quantity),
+            state: of.leg.as_ref().map(|leg| leg.name().to_owned()),
+            ended: seen || dropped,
+            waits_for: why(state, &listing, of, now).filter(|_| !seen),
+        })
+    };
+    OpenCommit {
+        id: held.id,
+        sku: sku.clone(),
+        revision: held.revision,
+        opened_at: held.opened_at.into(),
+        event_at: held.event_at.into(),
+        age_ms: now.since(held.opened_at),
+        intent: state.intents.contains_key(&held.id).then_some(held.id),
+        legs: held.legs.iter().filter_map(leg).collect(),
+    }
+}
+
+/// Tells what an intent would do, with at most `limit` listings.
+pub(in crate::web) fn preview(plan: &Plan, limit: usize) -> IntentAnswer {
+    let mut channels: BTreeMap<ChannelId, ChannelSummary> = BTreeMap::new();
+    for shown in &plan.shown {
+        let channel = shown.channel.clone();
+        let none = ChannelSummary { channel: channel.clone(), lowers: 0, raises: 0, zeroed: 0 };
+        let of = channels.entry(channel).or_insert(none);
+        of.lowers += usize::from(shown.lowers());
+        of.raises += usize::from(shown.raises());
+        let zero = |units: Option<Quantity>| units.is_some_and(|units| units.is_zero());
+        of.zeroed += usize::from(shown.before > Some(Quantity::ZERO) && zero(shown.after));
+    }
+    let view = |shown: &Shown| ShownView {
+        sku: shown.listing.sku.clone(),
+        channel: shown.channel.clone(),
+        before: shown.before,
+        lowered: shown.lowered,
+        after: shown.after,
+    };
+    IntentAnswer {
+        dry_run: true,
+        channels: channels.into_values().collect(),
+        shown: plan.shown.iter().take(limit).map(view).collect(),
+        more: plan.shown.len() > limit,
+        notes: plan.notes.clone(),
+        brake: plan.brake.clone(),
+        intent: None,
+    }
+}

@@ -1,0 +1,100 @@
+//! What SKUs are made of, and corrections of what is what.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::{ChannelId, LocationId, Quantity, Sku, policy::Part},
+    web::view::Ids,
+};
+
+/// `GET /v1/bundles?limit=&after=`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundles {
+    pub rows: Vec<Bundle>,
+    /// The SKU after which the next page begins.
+    pub next: Option<Sku>,
+}
+
+/// A SKU that is made of others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    pub sku: Sku,
+    pub parts: Vec<Part>,
+    pub from: RecipeSource,
+}
+
+/// Who says what a SKU is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecipeSource {
+    Config,
+    /// `evenkeel bundles import`.
+    Imported,
+    /// `evenkeel merge`.
+    Merged,
+}
+
+/// `POST /v1/bundles`: recipes, all or none. One without parts ends what was imported for the SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleImport {
+    pub rows: Vec<RecipeRow>,
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipeRow {
+    pub sku: Sku,
+    pub parts: Vec<Part>,
+}
+
+/// `POST /v1/merge`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MergeRequest {
+    pub from: Sku,
+    pub into: Sku,
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `POST /v1/rebind`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RebindRequest {
+    pub channel: ChannelId,
+    pub ids: Ids,
+    pub sku: Sku,
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What a correction did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Corrected {
+    pub dry_run: bool,
+    /// Recipes, SKUs or order lines that change.
+    pub changed: usize,
+    /// The movements that it books.
+    pub entries: Vec<Movement>,
+    /// What listings will show in place of what they should have shown until now.
+    pub listings: Vec<Change>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Movement {
+    pub sku: Sku,
+    pub location: LocationId,
+    pub kind: String,
+    pub quantity: Quantity,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub sku: Sku,
+    pub channel: ChannelId,
+    pub before: Option<Quantity>,
+    pub after: Quantity,
+}
