@@ -38,7 +38,9 @@ pub fn observe(writes: &mut Writes, look: Look, stale_ms: i64) -> Option<Verdict
     match verdict {
         Verdict::Explained => writes.look = None,
         Verdict::Landed { shown } => writes.believe(shown, look.at),
-        Verdict::Learnt { .. } | Verdict::Unexplained { .. } => writes.look = writes.look.or(Some(look)),
+        Verdict::Learnt { .. } | Verdict::Unexplained { .. } => {
+            writes.look.get_or_insert_with(|| Box::new(look));
+        }
     }
     Some(verdict)
 }

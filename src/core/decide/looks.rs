@@ -185,7 +185,7 @@ impl Draft<'_> {
         // The channel itself said that it does not show this: a read that says so is an old copy, or it was only for
         // a moment. Writing at once would be refused again.
         if held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)) {
-            writes.look = writes.look.or(Some(look));
+            writes.look = writes.look.or_else(|| Some(Box::new(look)));
             return self.learn(listing, Why::Looked, |held| *held = writes);
         }
         let Some(verdict) = observe(&mut writes, look, policy.abilities.stale_ms) else { return };
