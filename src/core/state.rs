@@ -401,7 +401,7 @@ impl State {
     pub fn ignores(&self, channel: &ChannelId, ids: &Identifiers) -> bool {
         let all = self.ignored.range((channel.clone(), Identifiers::default())..);
         all.take_while(|((of, _), _)| of == channel)
-            .any(|((_, held), _)| held.iter().all(|id| ids.get(id.kind) == Some(&*id.value)))
+            .any(|((_, held), _)| held.iter().all(|id| ids.get(id.kind) == Some(id.value)))
     }
 
     /// Returns an epoch that was never used: the clock's seconds, because the same backup may be restored twice, and

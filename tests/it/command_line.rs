@@ -408,6 +408,15 @@ async fn a_bundle_is_made_of_others_and_what_is_what_is_corrected() {
     })
     .await;
 
+    // A file that would empty the catalogue is held until a person says so.
+    let rest = books["skus"].as_array().expect("a list").iter().skip(1);
+    let rows: String = rest.map(|book| format!("{},{a_code},1000000\n", text(&book["sku"]))).collect();
+    let much = file(home.dir.path(), "much.csv", &format!("sku,component,units\n{rows}"));
+    let would = home.ask(&["bundles", "import", &much, "--dry-run"]).await.json();
+    assert!(text(&would["held"]).contains("to zero"), "{would:#}");
+    home.ask(&["bundles", "import", &much]).await.fails(5, "held: ");
+    assert_eq!(home.ask(&["bundles", "list"]).await.json()["rows"], json!([row]), "nothing of it was taken");
+
     let circle = format!("sku,component,units\n{a_code},{set_code},1\n");
     let bad = file(home.dir.path(), "circle.csv", &circle);
     home.ask(&["bundles", "import", &bad]).await.fails(5, "would hold itself");

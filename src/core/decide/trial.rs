@@ -144,9 +144,9 @@ pub fn frame(state: &State) -> State {
 
 /// Returns the listings that commands give to another SKU.
 pub fn rebound(commands: &[Command]) -> Vec<(ChannelId, Identifiers)> {
-    let of = |command: &Command| match command {
-        Command::Rebind { channel, ids, .. } => Some((channel.clone(), ids.clone())),
-        _ => None,
+    let of = |command: &Command| {
+        let Command::Rebind { channel, ids, .. } = command else { return None };
+        Some((channel.clone(), ids.clone()))
     };
     commands.iter().filter_map(of).collect()
 }
