@@ -11,6 +11,7 @@ mod count;
 mod dead_letters;
 mod demo;
 mod drift;
+mod effect;
 mod explain;
 mod failure;
 mod init;
@@ -22,6 +23,8 @@ mod map;
 mod once;
 mod pause;
 mod print;
+mod quarantine;
+mod reload;
 mod returns;
 mod run;
 mod sandbox;
@@ -69,6 +72,8 @@ struct Global {
 enum Command {
     /// Run the daemon.
     Run,
+    /// Make the changed configuration effective without a restart, or tell what it would do.
+    Reload(reload::Reload),
     /// Check the configuration and its secrets; with `--online` also every channel.
     Check(check::Check),
     /// Take over the opening stock, once, from the ERP or from a channel.
@@ -95,7 +100,12 @@ enum Command {
     /// Tell the story of a SKU or an order from the journal: what came, what followed, what was seen where and when, and
     /// whose doing an oversell is. Reads the store itself, whether the daemon runs or not.
     Explain(explain::Explain),
-    /// List, import or export the mapping between SKUs and channels.
+    /// List, show, read again or discard the messages that could not be read.
+    Quarantine {
+        #[command(subcommand)]
+        command: quarantine::Quarantine,
+    },
+    /// List, set, import or export the mapping between SKUs and channels.
     Map {
         #[command(subcommand)]
         command: map::Map,
@@ -188,6 +198,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Drift(drift) => drift::drift(&global, drift),
         Command::Reconcile(reconcile) => drift::reconcile(&global, reconcile),
         Command::Explain(explain) => explain::run(&global, &explain),
+        Command::Reload(reload) => reload::run(&global, &reload),
+        Command::Quarantine { command } => quarantine::run(&global, command),
         Command::Map { command } => map::run(&global, &command),
         Command::Bundles { command } => made::bundles(&global, &command),
         Command::Merge(asked) => made::merge(&global, asked),

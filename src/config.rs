@@ -7,6 +7,7 @@
 //! The way of a file: [`document`] reads the text against the shape of [`raw`], [`overlay`] merges the
 //! environment into what fits, [`check`] turns the result into a [`Config`]. [`Secrets::load`] is a separate step.
 
+mod change;
 mod check;
 mod document;
 mod overlay;

@@ -81,6 +81,8 @@ impl Client {
             StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
                 Kind::Refused
             }
+            StatusCode::FORBIDDEN => Kind::Refused,
+            StatusCode::PRECONDITION_FAILED => Kind::Config,
             StatusCode::SERVICE_UNAVAILABLE => Kind::Unreachable,
             _ => Kind::Failed,
         };

@@ -11,6 +11,7 @@ use crate::{
     cli::{
         Failure, Global,
         client::{self, Client},
+        effect,
         failure::Kind,
         input,
         lines::Lines,
@@ -32,15 +33,21 @@ pub(super) enum Command {
     Import {
         file: PathBuf,
         /// Only tell what would change.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "confirm")]
         dry_run: bool,
+        /// Take them over although they would change more than `[brake]` allows.
+        #[arg(long, visible_alias = "yes")]
+        confirm: bool,
     },
     /// End what was imported for a bundle: the configuration's recipe counts again, if there is one.
     Remove {
         sku: Sku,
         /// Only tell what would change.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "confirm")]
         dry_run: bool,
+        /// Remove it although that would change more than `[brake]` allows.
+        #[arg(long, visible_alias = "yes")]
+        confirm: bool,
     },
 }
 
@@ -89,11 +96,10 @@ fn identifier(text: &str) -> Result<(String, String), String> {
 pub(super) fn bundles(global: &Global, command: &Command) -> Result<(), Failure> {
     match command {
         Command::List => list(global),
-        Command::Import { file, dry_run } => import(global, file, *dry_run),
-        Command::Remove { sku, dry_run } => {
+        Command::Import { file, dry_run, confirm } => import(global, file, *dry_run, *confirm),
+        Command::Remove { sku, dry_run, confirm } => {
             let rows = vec![RecipeRow { sku: sku.clone(), parts: Vec::new() }];
-            let done = Client::new(global)?.post("/v1/bundles", &BundleImport { rows, dry_run: *dry_run })?;
-            print::answer(global.json, &done, tell)
+            put(global, &BundleImport { rows, dry_run: *dry_run, confirm: *confirm })
         }
     }
 }
@@ -124,15 +130,28 @@ fn list(global: &Global) -> Result<(), Failure> {
     })
 }
 
-fn import(global: &Global, file: &Path, dry_run: bool) -> Result<(), Failure> {
+fn import(global: &Global, file: &Path, dry_run: bool, confirm: bool) -> Result<(), Failure> {
     let text = input::file(global, file)?;
     let rows = parse(&text).map_err(|wrong| {
         Failure::new(Kind::Refused, wrong.join("\n"))
             .next("mend the lines named; nothing was imported")
             .as_json(global.json)
     })?;
-    let done: Corrected = Client::new(global)?.post("/v1/bundles", &BundleImport { rows, dry_run })?;
-    print::answer(global.json, &done, tell)
+    put(global, &BundleImport { rows, dry_run, confirm })
+}
+
+/// Has recipes taken over, or tells what that would do.
+fn put(global: &Global, asked: &BundleImport) -> Result<(), Failure> {
+    let done: Corrected = Client::new(global)?.post("/v1/bundles", asked)?;
+    print::answer(global.json, &done, tell)?;
+    match done.held {
+        Some(why) if !asked.dry_run => {
+            Err(Failure::new(Kind::Refused, format!("held: {why}; nothing was changed"))
+                .next("if that is meant, run it with --confirm; otherwise mend the recipes")
+                .as_json(global.json))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the CSV. Returns every problem of the file at once, with its line.
@@ -224,19 +243,18 @@ fn ask_and_do<T: serde::Serialize>(
 }
 
 fn tell(done: &Corrected) {
-    if !done.dry_run {
+    if !done.dry_run && done.held.is_none() {
         return print::line(&format!("{} changed", done.changed));
     }
     let entries = done.entries.iter().map(|entry| {
         [entry.sku.to_string(), entry.location.to_string(), entry.kind.clone(), entry.quantity.to_string()]
     });
     print::table(["sku", "location", "entry", "units"], entries.collect(), "nothing is booked");
-    let listings = done.listings.iter().map(|change| {
-        let before = change.before.map_or_else(|| "-".to_owned(), |before| before.to_string());
-        [change.sku.to_string(), change.channel.to_string(), before, change.after.to_string()]
+    effect::tell(&done.effect);
+    print::line(&match &done.held {
+        Some(why) => format!("the brake holds it: {why}"),
+        None => format!("{} would change", done.changed),
     });
-    print::table(["sku", "channel", "before", "after"], listings.collect(), "no listing changes");
-    print::line(&format!("{} would change", done.changed));
 }
 
 #[cfg(test)]

@@ -10,9 +10,12 @@ use std::{
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::{Failure, Global, client::Client, failure::Kind, input, lines::Lines, print},
-    model::{ChannelId, IdKind},
-    web::view::{Ids, MapImport, MapImported, MapRow, Mapping},
+    cli::{
+        Failure, Global, client::Client, effect, failure::Kind, input, lines::Lines, print,
+        quarantine::caller,
+    },
+    model::{ChannelId, IdKind, LineId, OrderId, Sku},
+    web::view::{Ids, IgnoreDone, IgnoreRequest, MapImport, MapImported, MapRow, Mapping, ids_from},
 };
 
 #[derive(Debug, Subcommand)]
@@ -22,12 +25,64 @@ pub(super) enum Map {
     /// Add rows to the mapping table from a CSV file (`-`: standard input).
     Import {
         file: PathBuf,
-        /// Only check the file.
-        #[arg(long)]
+        /// Only tell what it would do.
+        #[arg(long, conflicts_with = "confirm")]
         dry_run: bool,
+        /// Take it over although it would change more than `[brake]` allows.
+        #[arg(long, visible_alias = "yes")]
+        confirm: bool,
     },
+    /// Add one row: what the SKU goes by on the channel.
+    Set {
+        channel: ChannelId,
+        /// `KIND=VALUE`, as `evenkeel map list` shows it, several with commas; a bare text is the channel's SKU.
+        #[arg(value_parser = identifiers)]
+        identifier: Ids,
+        sku: Sku,
+        #[arg(long, conflicts_with = "confirm")]
+        dry_run: bool,
+        #[arg(long, visible_alias = "yes")]
+        confirm: bool,
+    },
+    /// Wait for no SKU of what sells nothing that is kept in stock: a gift card, a service.
+    Ignore(Ignore),
     /// Write the mapping as CSV to standard output.
     Export(List),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ignore {
+    channel: ChannelId,
+    /// As for `set`: everything that goes by it. Or name one line with `--order` and `--line`.
+    #[arg(value_parser = identifiers, required_unless_present = "order", conflicts_with = "order")]
+    identifier: Option<Ids>,
+    #[arg(long, requires = "line")]
+    order: Option<OrderId>,
+    #[arg(long, requires = "order")]
+    line: Option<LineId>,
+    /// Wait for it again.
+    #[arg(long)]
+    undo: bool,
+    #[arg(long)]
+    dry_run: bool,
+    /// Why, for the journal.
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+/// Reads `kind=value,kind=value`. What names no kind is the channel's SKU, whole.
+fn identifiers(text: &str) -> Result<Ids, String> {
+    let known = |name: &str| IdKind::ALL.iter().any(|kind| kind.name() == name);
+    let pair = |part: &str| {
+        let (kind, value) = part.split_once('=').filter(|(kind, _)| known(kind))?;
+        Some((kind.to_owned(), value.to_owned()))
+    };
+    let pairs: Option<Ids> = text.split(',').map(pair).collect();
+    let ids = pairs.unwrap_or_else(|| Ids::from([(IdKind::Sku.name().to_owned(), text.to_owned())]));
+    match ids_from(&ids) {
+        Ok(_) => Ok(ids),
+        Err(bad) => Err(bad.to_string()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -35,6 +90,12 @@ pub(super) struct List {
     /// What waits for a row: catalogue items and order lines that no SKU was found for.
     #[arg(long, conflicts_with = "listings")]
     unmatched: bool,
+    /// Of what waits for a row, only the order lines.
+    #[arg(long, conflicts_with = "listings")]
+    lines: bool,
+    /// What no SKU is waited for.
+    #[arg(long, conflicts_with_all = ["listings", "unmatched", "lines"])]
+    ignored: bool,
     /// Every listing that is bound to a SKU.
     #[arg(long)]
     listings: bool,
@@ -46,7 +107,12 @@ pub(super) fn run(global: &Global, command: &Map) -> Result<(), Failure> {
     match command {
         Map::List(list) => show(global, list),
         Map::Export(list) => export(global, list),
-        Map::Import { file, dry_run } => import(global, file, *dry_run),
+        Map::Import { file, dry_run, confirm } => import(global, file, *dry_run, *confirm),
+        Map::Set { channel, identifier, sku, dry_run, confirm } => {
+            let (channel, ids, sku) = (channel.clone(), identifier.clone(), sku.clone());
+            add(global, vec![MapRow { sku, channel, ids, from: None }], *dry_run, *confirm)
+        }
+        Map::Ignore(ignored) => ignore(global, ignored),
     }
 }
 
@@ -55,7 +121,10 @@ fn fetch(client: &Client, list: &List) -> Result<Mapping, Failure> {
     let mut all = Mapping::default();
     let mut after: Option<String> = None;
     loop {
-        let mut path = format!("/v1/map?unmatched={}&listings={}", list.unmatched, list.listings);
+        let mut path = format!(
+            "/v1/map?unmatched={}&listings={}&lines={}&ignored={}",
+            list.unmatched, list.listings, list.lines, list.ignored
+        );
         if let Some(channel) = &list.channel {
             path.push_str(&format!("&channel={channel}"));
         }
@@ -66,6 +135,7 @@ fn fetch(client: &Client, list: &List) -> Result<Mapping, Failure> {
         all.rows.extend(page.rows);
         all.unmatched.extend(page.unmatched);
         all.unmapped.extend(page.unmapped);
+        all.ignored.extend(page.ignored);
         match page.next {
             None => return Ok(all),
             Some(next) => after = Some(next),
@@ -76,7 +146,13 @@ fn fetch(client: &Client, list: &List) -> Result<Mapping, Failure> {
 fn show(global: &Global, list: &List) -> Result<(), Failure> {
     let mapping = fetch(&Client::new(global)?, list)?;
     print::answer(global.json, &mapping, |mapping| {
-        if list.unmatched {
+        if list.ignored {
+            let rows = mapping.ignored.iter().map(|i| {
+                [i.channel.to_string(), names(&i.ids), i.since.to_string(), i.by.clone(), i.note.clone()]
+            });
+            let header = ["channel", "identifiers", "since", "by", "note"];
+            print::table(header, rows.collect(), "nothing is ignored");
+        } else if list.unmatched || list.lines {
             let items = mapping.unmatched.iter().map(|u| {
                 [u.channel.to_string(), names(&u.ids), u.title.clone().unwrap_or_default(), u.why.clone()]
             });
@@ -128,25 +204,56 @@ fn export(global: &Global, list: &List) -> Result<(), Failure> {
     Ok(())
 }
 
-fn import(global: &Global, file: &Path, dry_run: bool) -> Result<(), Failure> {
+fn import(global: &Global, file: &Path, dry_run: bool, confirm: bool) -> Result<(), Failure> {
     let text = input::file(global, file)?;
     let rows = parse(&text).map_err(|wrong| {
         Failure::new(Kind::Refused, wrong.join("\n"))
             .next("mend the lines named; nothing was imported")
             .as_json(global.json)
     })?;
-    let count = rows.len();
-    if dry_run {
-        let imported = MapImported { rows: count, bound: 0, unmatched: 0 };
-        return print::answer(global.json, &imported, |i| print::line(&format!("{} rows are good", i.rows)));
-    }
-    let imported: MapImported = Client::new(global)?.post("/v1/map", &MapImport { rows })?;
+    add(global, rows, dry_run, confirm)
+}
+
+/// Adds rows, or tells what that would do.
+fn add(global: &Global, rows: Vec<MapRow>, dry_run: bool, confirm: bool) -> Result<(), Failure> {
+    let imported: MapImported =
+        Client::new(global)?.post("/v1/map", &MapImport { rows, dry_run, confirm })?;
     print::answer(global.json, &imported, |i| {
-        let told = format!(
-            "{} rows imported; {} items found their SKU, {} still have none",
-            i.rows, i.bound, i.unmatched
-        );
-        print::line(&told);
+        effect::tell(&i.effect);
+        print::line(&match (&i.held, i.dry_run) {
+            (Some(why), _) => format!("the brake holds it: {why}"),
+            (None, true) => format!("{} rows are good; nothing was imported", i.rows),
+            (None, false) => format!(
+                "{} rows imported; {} items found their SKU, {} still have none",
+                i.rows, i.bound, i.unmatched
+            ),
+        });
+    })?;
+    match imported.held {
+        Some(why) if !dry_run => {
+            Err(Failure::new(Kind::Refused, format!("held: {why}; nothing was imported"))
+                .next("if that is meant, run it with --confirm; otherwise mend the rows")
+                .as_json(global.json))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn ignore(global: &Global, ignored: &Ignore) -> Result<(), Failure> {
+    let asked = IgnoreRequest {
+        channel: ignored.channel.clone(),
+        ids: ignored.identifier.clone().unwrap_or_default(),
+        order: ignored.order.clone(),
+        line: ignored.line.clone(),
+        undo: ignored.undo,
+        dry_run: ignored.dry_run,
+        note: ignored.note.clone(),
+        by: caller(),
+    };
+    let done: IgnoreDone = Client::new(global)?.post("/v1/map/ignore", &asked)?;
+    print::answer(global.json, &done, |done| {
+        effect::tell(&done.effect);
+        print::line(if done.dry_run { "nothing was changed" } else { "done" });
     })
 }
 

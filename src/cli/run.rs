@@ -1,12 +1,14 @@
 //! `evenkeel run`: the daemon.
 
+use std::{path::PathBuf, sync::Arc};
+
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     cli::{Failure, Global, client::load, failure::Kind},
-    config::{Secrets, process_env},
+    config::{Config, Env, Problems, Secrets, process_env},
     engine, telemetry,
 };
 
@@ -14,17 +16,40 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
     let config = load(global)?;
     let env = process_env();
     let secrets = Secrets::load(&config, &env).map_err(|problems| Failure::new(Kind::Config, problems))?;
-    telemetry::Logs::start(&config.log, &env).map_err(|error| Failure::new(Kind::Failed, error))?;
+    let logs =
+        telemetry::Logs::start(&config.log, &env).map_err(|error| Failure::new(Kind::Failed, error))?;
+    let source = Arc::new(File { path: global.config.clone(), env, logs });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = CancellationToken::new();
         stop_on_signals(shutdown.clone())?;
         info!(version = env!("CARGO_PKG_VERSION"), config = %global.config.display(), "starting");
-        engine::run(config, secrets, shutdown).await.map_err(|failed| {
+        engine::run(config, secrets, source, shutdown).await.map_err(|failed| {
             error!(error = %failed, "the daemon ends");
             Failure::new(Kind::Failed, anyhow::Error::from(failed).to_string())
         })
     })
+}
+
+/// The configuration file that the daemon was started with.
+struct File {
+    path: PathBuf,
+    env: Env,
+    logs: telemetry::Logs,
+}
+
+impl engine::Source for File {
+    fn load(&self) -> Result<(Config, Secrets), Problems> {
+        let config = Config::load(&self.path, &self.env)?;
+        let secrets = Secrets::load(&config, &self.env)?;
+        Ok((config, secrets))
+    }
+
+    fn set_log_level(&self, level: &str) {
+        if let Err(error) = self.logs.set_level(level) {
+            warn!(%error, "what is logged stays as it was");
+        }
+    }
 }
 
 /// Stops in an orderly way on SIGTERM and SIGINT.

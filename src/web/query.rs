@@ -6,6 +6,7 @@ pub(super) mod letters;
 pub(super) mod mapping;
 pub(super) mod order;
 pub(super) mod outbox;
+pub(super) mod quarantine;
 pub(super) mod returns;
 pub(super) mod sku;
 pub(super) mod status;
@@ -65,6 +66,7 @@ fn listings<'a>(
         Work::Fetch { .. }
         | Work::Unmapped { .. }
         | Work::UnmappedItem { .. }
+        | Work::Ignored { .. }
         | Work::Post { .. }
         | Work::Posting { .. }
         | Work::PostLate { .. }
@@ -84,6 +86,7 @@ fn orders<'a>(
         Work::Fetch { order, .. }
         | Work::Unmapped { order, .. }
         | Work::UnmappedItem { order, .. }
+        | Work::Ignored { order, .. }
         | Work::Post { order, .. }
         | Work::Posting { order, .. }
         | Work::PostLate { order, .. }

@@ -6,6 +6,7 @@
 //!
 //! Long by design: it is the whole vocabulary of the API in one place.
 
+mod change;
 mod drift;
 pub mod intents;
 pub mod made;
@@ -23,6 +24,7 @@ use crate::{
     },
 };
 
+pub use change::*;
 pub use drift::{
     AssumptionView, DriftRequest, DriftView, Drifts, ReconcilePage, ReconcileRequest, ReconcileRow,
 };
@@ -128,6 +130,9 @@ pub struct Status {
     pub alerts_firing: usize,
     pub quarantine: usize,
     pub held_counts: usize,
+    /// Why the configuration file is not in effect, if the brake holds it.
+    #[serde(default)]
+    pub held_configuration: Option<String>,
     /// Catalogue items that no SKU was found for.
     pub unmatched: usize,
 }
@@ -439,6 +444,9 @@ pub enum OutboxKind {
 /// `GET /v1/dead-letters?channel=&reason=&limit=`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetters {
+    /// Orders with lines that no SKU was found for; `evenkeel map list --lines` shows them.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub unmapped_orders: usize,
     pub letters: Vec<DeadLetter>,
     pub more: bool,
 }
@@ -585,6 +593,9 @@ pub struct Mapping {
     pub unmatched: Vec<Unmatched>,
     /// Order lines that no SKU was found for.
     pub unmapped: Vec<Unmapped>,
+    /// What no SKU is waited for, by a person's word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<IgnoredView>,
     /// Pass this as `after` to go on; `None`: that was all.
     pub next: Option<String>,
 }
@@ -636,6 +647,12 @@ pub struct Unmapped {
 #[serde(deny_unknown_fields)]
 pub struct MapImport {
     pub rows: Vec<MapRow>,
+    /// Only tell what it would do.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// A person has seen what it would do: the brake does not hold it.
+    #[serde(default)]
+    pub confirm: bool,
 }
 
 /// The answer to [`MapImport`].
@@ -646,6 +663,14 @@ pub struct MapImported {
     pub bound: usize,
     /// Catalogue items of those channels that still have none.
     pub unmatched: usize,
+    #[serde(default)]
+    pub dry_run: bool,
+    /// What it does to what listings show, and to orders.
+    #[serde(default)]
+    pub effect: EffectView,
+    /// Why the brake holds it. Nothing was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
 }
 
 /// `POST /v1/pause`: either a channel or a SKU.
@@ -910,6 +935,10 @@ pub struct InitDone {
     pub skus: usize,
     pub units: Quantity,
     pub unknown: usize,
+}
+
+fn is_none_of_them(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Returns identifiers as a map.
