@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 
 use crate::{
     cli::{Failure, Global, failure::Kind},
-    config::{Config, process_env},
+    config::{Config, Secrets, process_env},
     web::view::Problem,
 };
 
@@ -124,6 +124,18 @@ pub(super) fn load(global: &Global) -> Result<Config, Failure> {
     Config::load(&global.config, &process_env()).map_err(|problems| {
         Failure::new(Kind::Config, problems)
             .next("mend the lines named; docs/CONFIG.md tells every key, `evenkeel check` tries again")
+            .as_json(global.json)
+    })
+}
+
+/// Fetches every secret that the configuration names, all problems in one failure.
+pub(super) fn secrets(global: &Global, config: &Config) -> Result<Secrets, Failure> {
+    Secrets::load(config, &process_env()).map_err(|problems| {
+        Failure::new(Kind::Config, problems)
+            .next(
+                "give these secrets; systemd hands over credentials, by hand name their directory, as in \
+                 `CREDENTIALS_DIRECTORY=/etc/evenkeel/secrets evenkeel check`; see docs/CONFIG.md#secrets",
+            )
             .as_json(global.json)
     })
 }

@@ -5,24 +5,32 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::{
-    cli::{Failure, Global, client::load, failure::Kind},
-    config::{Secrets, process_env},
+    cli::{
+        Failure, Global,
+        client::{load, secrets},
+        failure::Kind,
+    },
+    config::process_env,
     engine, telemetry,
 };
 
 pub(super) fn run(global: &Global) -> Result<(), Failure> {
     let config = load(global)?;
     let env = process_env();
-    let secrets = Secrets::load(&config, &env).map_err(|problems| Failure::new(Kind::Config, problems))?;
-    telemetry::Logs::start(&config.log, &env).map_err(|error| Failure::new(Kind::Failed, error))?;
+    let secrets = secrets(global, &config)?;
+    telemetry::Logs::start(&config.log, &env).map_err(|error| {
+        Failure::of(Kind::Failed, &error).next("see `[log]` in docs/CONFIG.md").as_json(global.json)
+    })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = CancellationToken::new();
         stop_on_signals(shutdown.clone())?;
         info!(version = env!("CARGO_PKG_VERSION"), config = %global.config.display(), "starting");
         engine::run(config, secrets, shutdown).await.map_err(|failed| {
-            error!(error = %failed, "the daemon ends");
-            Failure::new(Kind::Failed, anyhow::Error::from(failed).to_string())
+            error!(error = %telemetry::causes(&failed), "the daemon ends");
+            Failure::of(Kind::Failed, &failed)
+                .next("see docs/OPERATIONS.md#when-it-does-not-start")
+                .as_json(global.json)
         })
     })
 }

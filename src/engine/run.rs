@@ -33,7 +33,7 @@ use crate::{
     },
     model::{ChannelId, Timestamp},
     store,
-    telemetry::Metrics,
+    telemetry::{Metrics, causes},
     web,
 };
 
@@ -369,7 +369,7 @@ impl Parts {
         let target = match (url, client) {
             (Some(url), Ok(client)) => Some(Target { url, client }),
             (Some(_), Err(error)) => {
-                error!(%error, "alerts cannot be posted");
+                error!(error = %causes(&error), "alerts cannot be posted");
                 None
             }
             (None, _) => None,

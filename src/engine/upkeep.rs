@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 use crate::{
     engine::{disk::checkpoint_age, intake::Quarantine, ledger::Ledger},
     store,
+    telemetry::causes,
 };
 
 /// Has a checkpoint written whenever the newest one is too old.
@@ -60,7 +61,9 @@ impl Checkpoints {
             Ok(gone) => {
                 gone.iter().for_each(|file| info!(file = %file.display(), "archived segment removed"))
             }
-            Err(error) => warn!(%error, "archived segments whose time is over could not be removed"),
+            Err(error) => {
+                warn!(error = %causes(&error), "archived segments whose time is over could not be removed")
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ mod golden;
 mod intents;
 mod isolation;
 mod live;
+mod mistakes;
 mod pauses;
 mod poison;
 mod readme;
