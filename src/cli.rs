@@ -23,6 +23,7 @@ mod print;
 mod returns;
 mod run;
 mod sandbox;
+mod sheet;
 mod show;
 mod store;
 

@@ -3,14 +3,20 @@
 //! The CSV has a row per listing: `sku,channel`, then a column for each kind of identifier.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::{Failure, Global, client::Client, failure::Kind, input, lines::Lines, print},
+    cli::{
+        Failure, Global,
+        client::Client,
+        failure::Kind,
+        input, print,
+        sheet::{Fields, Sheet},
+    },
     model::{ChannelId, IdKind},
     web::view::{Ids, MapImport, MapImported, MapRow, Mapping},
 };
@@ -117,7 +123,12 @@ fn export(global: &Global, list: &List) -> Result<(), Failure> {
     let kinds = IdKind::ALL.map(IdKind::name);
     let wrong = |error: csv::Error| Failure::new(Kind::Failed, error);
     csv.write_record(["sku", "channel"].into_iter().chain(kinds)).map_err(wrong)?;
-    let waiting = mapping.unmatched.iter().map(|u| (String::new(), u.channel.to_string(), &u.ids));
+    // A line that names nothing cannot be told apart by a row. What several lines and items go by needs one row.
+    let items = mapping.unmatched.iter().map(|u| (&u.channel, &u.ids));
+    let lines = mapping.unmapped.iter().filter(|u| !u.ids.is_empty()).map(|u| (&u.channel, &u.ids));
+    let mut told = BTreeSet::new();
+    let waiting = items.chain(lines).filter(|one| told.insert(*one));
+    let waiting = waiting.map(|(channel, ids)| (String::new(), channel.to_string(), ids));
     let rows = mapping.rows.iter().map(|r| (r.sku.to_string(), r.channel.to_string(), &r.ids));
     for (sku, channel, ids) in rows.chain(waiting) {
         let ids = kinds.iter().map(|kind| ids.get(*kind).cloned().unwrap_or_default());
@@ -152,39 +163,14 @@ fn import(global: &Global, file: &Path, dry_run: bool) -> Result<(), Failure> {
 
 /// Reads the CSV. Returns every problem of the file at once, with its line.
 fn parse(text: &[u8]) -> Result<Vec<MapRow>, Vec<String>> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::None).from_reader(text);
-    let header = csv.headers().map_err(|error| vec![error.to_string()])?.clone();
-    let known =
-        |name: &str| ["sku", "channel"].contains(&name) || IdKind::ALL.iter().any(|kind| kind.name() == name);
-    let mut wrong: Vec<String> = header
-        .iter()
-        .filter(|name| !known(name))
-        .map(|name| format!("line 1: there is no column `{name}`"))
-        .collect();
-    let mut rows = Vec::new();
-    let mut lines = Lines::of(text);
-    for record in csv.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                wrong.push(error.to_string());
-                continue;
-            }
-        };
-        let line = lines.begin(record.position());
-        let fields: BTreeMap<&str, &str> = header.iter().zip(record.iter()).collect();
-        match row(&fields) {
-            Ok(Some(row)) => rows.push(row),
-            Ok(None) => {}
-            Err(why) => wrong.push(format!("line {line}: {why}")),
-        }
-    }
-    if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
+    let kinds = IdKind::ALL.map(IdKind::name).into_iter();
+    let columns: Vec<&str> = ["sku", "channel"].into_iter().chain(kinds).collect();
+    let sheet = Sheet { columns: &columns, needed: &columns[..2], exact: true };
+    sheet.read(text, |_, fields| row(fields).map_err(|why| vec![why]))
 }
 
 /// Reads one row. A row without a SKU is one that nobody has filled in yet: it is left out.
-fn row(fields: &BTreeMap<&str, &str>) -> Result<Option<MapRow>, String> {
+fn row(fields: &Fields<'_>) -> Result<Option<MapRow>, String> {
     let field = |name: &str| fields.get(name).copied().unwrap_or_default();
     if field("sku").is_empty() {
         return Ok(None);
