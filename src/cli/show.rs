@@ -175,15 +175,21 @@ pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
                 r.channel.to_string(),
                 r.subject.clone(),
                 r.state.clone(),
+                or_dash(r.shown),
                 or_dash(r.quantity),
-                or_dash(r.base),
                 r.tries.to_string(),
                 span(r.age_ms),
                 r.why.clone().unwrap_or_default(),
             ]
         });
-        let header = ["channel", "subject", "state", "to show", "expected", "tries", "age", "why"];
-        print::table(header, rows.collect(), "everything has arrived");
+        let (to_show, none) = if view.shadow {
+            print::line("shadow mode: nothing is written; this is what would be");
+            ("would show", "every listing whose quantity is known shows what it should")
+        } else {
+            ("to show", "everything has arrived")
+        };
+        let header = ["channel", "subject", "state", "shows", to_show, "tries", "age", "why"];
+        print::table(header, rows.collect(), none);
         if view.more {
             print::line("there are more; see --limit");
         }

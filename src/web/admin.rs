@@ -17,7 +17,7 @@ use tracing::info;
 
 use crate::{
     core::{Command, Reply, allocation::Pause, command::Verdict, record::PauseScope},
-    model::{ChannelId, LocationId, OrderId, OrderKey, Quantity, Sku, policy::MappingRow},
+    model::{ChannelId, LocationId, Mode, OrderId, OrderKey, Quantity, Sku, policy::MappingRow},
     web::{
         Desk,
         desk::ask,
@@ -337,13 +337,32 @@ fn scope(channel: Option<ChannelId>, sku: Option<Sku>) -> Result<(PauseScope, St
 async fn pause(State(desk): Asked, body: Bytes) -> Told<Done> {
     let asked: PauseRequest = read(&body)?;
     let (scope, name) = scope(asked.channel, asked.sku)?;
-    let means = match asked.mode {
-        Pause::Frozen => "frozen: nothing is written, what is shown still sells",
-        Pause::Stopped => "stopped: it is set to zero",
-    };
+    let means = means(&desk, &scope, asked.mode).await?;
     desk.submit(Command::Pause { scope, pause: Some(asked.mode) }).await?;
     info!(subject = %name, mode = ?asked.mode, "paused by a person");
     Ok(Json(Done { done: format!("{name} is {means}") }))
+}
+
+/// Says what a pause does. What shows no quantities is told nothing, in either way of pausing.
+async fn means(desk: &Arc<dyn Desk>, scope: &PauseScope, pause: Pause) -> Result<&'static str, Answer> {
+    let scope = scope.clone();
+    let (shows, writes) = ask(desk.as_ref(), move |state| {
+        let policies = state.policies();
+        let shows = match &scope {
+            PauseScope::Channel(channel) => policies
+                .and_then(|policies| policies.channels.get(channel))
+                .is_none_or(|policy| policy.abilities.quantities),
+            PauseScope::Sku(_) => true,
+        };
+        (shows, state.mode() != Some(Mode::Shadow))
+    })
+    .await?;
+    Ok(match (shows, pause, writes) {
+        (false, _, _) => "paused: no order is posted to it until it goes on; its counts are read as before",
+        (true, Pause::Frozen, _) => "frozen: nothing is written, what is shown still sells",
+        (true, Pause::Stopped, true) => "stopped: it is set to zero",
+        (true, Pause::Stopped, false) => "stopped: it is set to zero once it is written (now: shadow mode)",
+    })
 }
 
 async fn resume(State(desk): Asked, body: Bytes) -> Told<Done> {

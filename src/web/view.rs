@@ -380,6 +380,9 @@ pub struct Outbox {
     pub rows: Vec<OutboxRow>,
     /// There are more than were asked for.
     pub more: bool,
+    /// Nothing is written: the rows are what would be, without what the channels show already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// Something that has not arrived yet.
@@ -393,6 +396,9 @@ pub struct OutboxRow {
     pub state: String,
     /// What it is to show. `None` for a posting.
     pub quantity: Option<Quantity>,
+    /// What the channel shows, as far as is known: by the latest read, or else `base`.
+    #[serde(default)]
+    pub shown: Option<Quantity>,
     /// What the channel is expected to show until then.
     pub base: Option<Quantity>,
     pub revision: Option<Revision>,
