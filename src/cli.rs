@@ -70,7 +70,7 @@ struct Global {
 enum Command {
     /// Run the daemon.
     Run,
-    /// Check the configuration and its secrets; with `--online` also every channel.
+    /// Check the configuration, its secrets, and the places that it names; with `--online` also every channel.
     Check(check::Check),
     /// Take over the opening stock, once, from the ERP or from a channel.
     Init(init::Init),
@@ -80,7 +80,7 @@ enum Command {
     Sku { sku: Sku },
     /// Show an order: its lines, what is booked, and what the ERP was told.
     Order { channel: ChannelId, order: OrderId },
-    /// Show what has not arrived yet.
+    /// Show what has not arrived yet; in shadow mode, what would be written.
     Outbox(show::Outbox),
     /// Show the alerts that fire.
     Alerts,

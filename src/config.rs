@@ -88,10 +88,12 @@ impl Config {
 }
 
 fn unreadable(name: &str, why: &std::io::Error) -> Problems {
-    let fix = match why.kind() {
-        ErrorKind::IsADirectory => "give the path of the file in it".to_owned(),
-        ErrorKind::PermissionDenied => "run this as root, or as a user who may read it".to_owned(),
-        _ => format!("give its path, or put it at `{DEFAULT_PATH}`"),
+    let fix = if why.kind() == ErrorKind::IsADirectory {
+        "give the path of the file in it".to_owned()
+    } else if why.kind() == ErrorKind::PermissionDenied {
+        "run this as root, or as a user who may read it".to_owned()
+    } else {
+        format!("give its path, or put it at `{DEFAULT_PATH}`")
     };
     whole(name, None, format!("cannot be read: {why}"), fix)
 }

@@ -123,7 +123,7 @@ fn tell_sku(view: &SkuView) {
             ids,
             or_dash(l.allotted),
             or_dash(l.desired),
-            or_dash(l.base),
+            or_dash(l.base.or(l.looked)),
             or_dash(l.shown),
             or_dash(l.exposure),
             state,

@@ -131,7 +131,7 @@ const DAMAGE: &str = "keep the directory as it is, and see docs/OPERATIONS.md#da
                       what the daemon needs";
 
 /// Returns the kind of a failure to read what the journal or a checkpoint holds, and what helps.
-fn judge_reading(error: &disk::Error) -> (Kind, &'static str) {
+pub(super) fn judge_reading(error: &disk::Error) -> (Kind, &'static str) {
     match error {
         disk::Error::Journal(error) | disk::Error::Store(store::Error::Journal(error)) => judge(error),
         disk::Error::Version { .. } => (Kind::Failed, "use the release that wrote it, or a newer one"),

@@ -36,6 +36,8 @@ use crate::{
 const BODY_MAX: usize = 64 << 20;
 /// Rows of a listing where nothing else is asked for, and at most.
 const LIMIT: usize = 1_000;
+/// How many differences of a channel a preview names where not all are asked for.
+const DIFFERENCES: usize = 20;
 const LIMIT_MAX: usize = 10_000;
 /// How many dead letters are dealt with at once.
 const AT_ONCE: usize = 32;
@@ -456,9 +458,30 @@ async fn checkpoint(State(desk): Asked) -> Told<Checkpoint> {
     Ok(Json(Checkpoint { seq, head }))
 }
 
-async fn preview(State(desk): Asked, body: Bytes) -> Told<InitPreview> {
+/// How much of a preview is wanted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreviewQuery {
+    #[serde(default)]
+    all: bool,
+}
+
+/// Leaves the largest differences of each channel, unless all are wanted.
+fn shortened(wanted: Result<Query<PreviewQuery>, QueryRejection>, preview: InitPreview) -> Told<InitPreview> {
+    let mut preview = preview;
+    if !query_of(wanted)?.all {
+        preview.channels.iter_mut().for_each(|channel| channel.differences.truncate(DIFFERENCES));
+    }
+    Ok(Json(preview))
+}
+
+async fn preview(
+    State(desk): Asked,
+    wanted: Result<Query<PreviewQuery>, QueryRejection>,
+    body: Bytes,
+) -> Told<InitPreview> {
     let asked: InitRequest = read(&body)?;
-    Ok(Json(desk.preview(&asked.from).await?))
+    shortened(wanted, desk.preview(&asked.from).await?)
 }
 
 async fn initialise(State(desk): Asked, body: Bytes) -> Told<InitDone> {

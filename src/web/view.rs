@@ -274,6 +274,9 @@ pub struct ListingView {
     pub confirmed_at: Option<Time>,
     /// What the channel is expected to show, its own sales included. `None`: not known.
     pub base: Option<Quantity>,
+    /// What it was read to show, where its orders must be read before that is believed.
+    #[serde(default)]
+    pub looked: Option<Quantity>,
     pub tries: u32,
     /// Since when it is unconfirmed.
     pub since: Option<Time>,
@@ -723,7 +726,7 @@ pub struct ReturnedDone {
 }
 
 /// What a person has counted. `POST /v1/count` takes it over, `POST /v1/count/preview` tells what that would do; with
-/// `/v1/count/opening` and `/v1/count/opening/preview` it is the opening stock, and the answers are those of `init`.
+/// `/v1/count/opening` and `/v1/count/opening/preview?all=` it is the opening stock, and the answers are those of `init`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountRequest {
@@ -846,7 +849,7 @@ pub struct AlertView {
     pub tries: u32,
 }
 
-/// `POST /v1/init/preview` and `POST /v1/init/apply`
+/// `POST /v1/init/preview?all=` and `POST /v1/init/apply`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InitRequest {

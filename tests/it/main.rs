@@ -5,6 +5,7 @@ mod alerts;
 mod amazon;
 mod brake;
 mod command_line;
+mod commands;
 mod counts;
 mod crash;
 mod dead_letters;

@@ -35,6 +35,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 /// Runs a command as a user who may do nothing that is not allowed to all. `None` where the kernel makes no namespaces.
+#[expect(clippy::print_stdout, reason = "a test that skips something says so")]
 async fn as_nobody(home: &Home, args: &[&str]) -> Option<Told> {
     let mut can = std::process::Command::new("unshare");
     can.args(["-U", "true"]).stdin(Stdio::null());
@@ -208,6 +209,20 @@ async fn a_configuration_that_is_no_text_or_has_many_problems_is_told_so() {
     let told = run(&mut check).await;
     told.fails(78, "`CREDENTIALS_DIRECTORY` is not set");
     assert!(told.err.contains("CREDENTIALS_DIRECTORY=/etc/evenkeel/secrets evenkeel check"), "{told:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_use_the_socket_is_told_so() {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    let live = home.serve().await;
+    allow(&home.path("evenkeel.sock"), 0o000);
+    if let Some(told) = as_nobody(&home, &["status"]).await {
+        told.fails(3, "Permission denied");
+        assert!(told.err.contains("member of the daemon's group"), "{told:#?}");
+    }
+    home.ask(&["map", "import", text(&home.path("none.csv"))]).await.fails(1, "cannot read");
+    live.stop().await;
 }
 
 #[track_caller]
