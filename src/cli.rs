@@ -77,9 +77,16 @@ enum Command {
     /// Show how the daemon and its channels are.
     Status,
     /// Show the balances, listings and latest movements of a SKU.
-    Sku { sku: Sku },
+    Sku {
+        /// As the ERP (`mapping.master`) writes it.
+        sku: Sku,
+    },
     /// Show an order: its lines, what is booked, and what the ERP was told.
-    Order { channel: ChannelId, order: OrderId },
+    Order {
+        channel: ChannelId,
+        /// The channel's own id of it, which is not the number that people see.
+        order: OrderId,
+    },
     /// Show what has not arrived yet; in shadow mode, what would be written.
     Outbox(show::Outbox),
     /// Show the alerts that fire.
@@ -110,7 +117,7 @@ enum Command {
     Merge(made::Merge),
     /// Give a listing to another SKU, with its order lines.
     Rebind(made::Rebind),
-    /// Keep a channel or a SKU from selling.
+    /// Keep a channel or a SKU from selling; keep an ERP from being told of orders.
     Pause(pause::Pause),
     /// End a pause, or let a restored store write.
     Resume(pause::Resume),

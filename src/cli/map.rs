@@ -119,6 +119,12 @@ fn export(global: &Global, list: &List) -> Result<(), Failure> {
     if global.json {
         return print::answer(true, &mapping, |_| {});
     }
+    print::raw(&written(&mapping)?);
+    Ok(())
+}
+
+/// Writes what is mapped, and what waits for a row.
+fn written(mapping: &Mapping) -> Result<String, Failure> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let kinds = IdKind::ALL.map(IdKind::name);
     let wrong = |error: csv::Error| Failure::new(Kind::Failed, error);
@@ -135,8 +141,7 @@ fn export(global: &Global, list: &List) -> Result<(), Failure> {
         csv.write_record([sku, channel].into_iter().chain(ids)).map_err(wrong)?;
     }
     let text = csv.into_inner().map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
-    print::raw(&String::from_utf8_lossy(&text));
-    Ok(())
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn import(global: &Global, file: &Path, dry_run: bool) -> Result<(), Failure> {
@@ -189,6 +194,7 @@ fn row(fields: &Fields<'_>) -> Result<Option<MapRow>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::view::{Unmapped, Unmatched};
 
     #[test]
     fn rows_are_read_with_quotes_bom_and_empty_columns() {
@@ -197,6 +203,40 @@ mod tests {
         let told: Vec<String> =
             rows.iter().map(|r| format!("{} {} {}", r.sku, r.channel, names(&r.ids))).collect();
         assert_eq!(told, ["TSHIRT-BL-M us asin=B0XYZ123", "A,B main channel_sku=x \"y\""]);
+    }
+
+    #[test]
+    fn items_and_order_lines_that_wait_are_written_with_one_row_for_each_way_to_name_them() {
+        let ids = |sku: &str| Ids::from([("channel_sku".to_owned(), sku.to_owned())]);
+        let channel = || ChannelId::new("us").expect("a name");
+        let why = || "no SKU has this code".to_owned();
+        let item = |sku: &str| Unmatched {
+            channel: channel(),
+            ids: ids(sku),
+            title: None,
+            why: why(),
+            since: crate::web::view::Time(crate::model::Timestamp::ZERO),
+        };
+        let line = |line: &str, ids: Ids| Unmapped {
+            channel: channel(),
+            order: "1".parse().expect("an id"),
+            line: line.parse().expect("an id"),
+            ids,
+            why: why(),
+        };
+        let mapping = Mapping {
+            unmatched: vec![item("A")],
+            unmapped: vec![
+                line("1", ids("A")),
+                line("2", ids("B")),
+                line("3", ids("B")),
+                line("4", Ids::default()),
+            ],
+            ..Mapping::default()
+        };
+        let text = written(&mapping).expect("written");
+        assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), [",us,A,,,,,,", ",us,B,,,,,,"]);
+        assert_eq!(parse(text.as_bytes()), Ok(Vec::new()), "nobody has filled it in yet");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(super) struct Outbox {
     /// Only this channel.
     #[arg(long)]
     channel: Option<ChannelId>,
+    /// At most so many rows, up to 10000.
     #[arg(long, default_value_t = 100)]
     limit: usize,
 }
@@ -200,13 +201,13 @@ pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
                 r.why.clone().unwrap_or_default(),
             ]
         });
-        let (to_show, none) = if view.shadow {
+        let (shown, to_show, none) = if view.shadow {
             print::line("shadow mode: nothing is written; this is what would be");
-            ("would show", "every listing whose quantity is known shows what it should")
+            ("shows", "would show", "every listing whose quantity is known shows what it should")
         } else {
-            ("to show", "everything has arrived")
+            ("expected", "to show", "everything has arrived")
         };
-        let header = ["channel", "subject", "state", "shows", to_show, "tries", "age", "why"];
+        let header = ["channel", "subject", "state", shown, to_show, "tries", "age", "why"];
         print::table(header, rows.collect(), none);
         if view.more {
             print::line("there are more; see --limit");
