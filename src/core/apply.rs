@@ -18,8 +18,7 @@ use crate::{
         state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, SkuRow, State},
     },
     model::{
-        ChannelId, Counter, Identifiers, Measure, OrderKey, Quantity, Revision, Seq, Sku, Timestamp,
-        policy::MappingRow,
+        ChannelId, Counter, Measure, OrderKey, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
     },
 };
 
@@ -306,9 +305,9 @@ fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry], absent: O
             if entry.kind.transfers() {
                 row.transferred = seq;
             }
+            row.recent.drain(..(row.recent.len() + 1).saturating_sub(RECENT));
+            row.recent.reserve_exact(1);
             row.recent.push(Booked { seq, recorded_at: at, entry: entry.clone() });
-            let surplus = row.recent.len().saturating_sub(RECENT);
-            row.recent.drain(..surplus);
         });
     }
 }
@@ -392,25 +391,31 @@ fn bound(state: &mut State, record: &Record) {
         .as_ref()
         .and_then(|p| p.channels.get_key_value(channel))
         .map_or_else(|| channel.clone(), |(shared, _)| shared.clone());
-    let place = ListingRef { sku: sku.clone(), at: *at };
-    let before = state.listing(&place).cloned();
-    let held = before.clone().unwrap_or_else(|| Listing {
-        channel,
-        ids: Identifiers::default(),
-        by: *by,
-        unwritable: None,
-        allotted: None,
-        leg: None,
-        writes: Writes::default(),
-        drift: None,
+    let (before, after) = state.change_sku(sku, |row| {
+        let before = Index::of_ids(row);
+        let unwritable = unwritable.as_deref().map(Arc::from);
+        match row.listings.get_mut(usize::from(*at)) {
+            Some(held) => (held.ids, held.by, held.unwritable) = (ids.clone(), *by, unwritable),
+            None => {
+                let (ids, writes) = (ids.clone(), Writes::default());
+                row.listings.reserve_exact(1);
+                row.listings.push(Listing {
+                    channel,
+                    ids,
+                    by: *by,
+                    unwritable,
+                    allotted: None,
+                    leg: None,
+                    writes,
+                    drift: None,
+                });
+            }
+        }
+        (before, Index::of_ids(row))
     });
-    let after =
-        Listing { ids: ids.clone(), by: *by, unwritable: unwritable.as_deref().map(Arc::from), ..held };
-    state.index.rebind(&place, before.as_ref(), &after);
-    state.change_sku(sku, |row| match row.listings.get_mut(usize::from(*at)) {
-        Some(held) => *held = after,
-        None => row.listings.push(after),
-    });
+    if let Some((sku, _)) = state.skus.get_key_value(sku) {
+        state.index.rebind(sku, &before, &after);
+    }
 }
 
 fn intended(state: &mut State, id: Seq, at: Timestamp, change: &Change) {

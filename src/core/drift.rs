@@ -46,7 +46,9 @@ pub fn observe(writes: &mut Writes, look: Look, stale_ms: i64) -> Option<Verdict
             writes.believe(shown, look.at);
             writes.heed(&look);
         }
-        Verdict::Learnt { .. } | Verdict::Unexplained { .. } => writes.look = writes.look.or(Some(look)),
+        Verdict::Learnt { .. } | Verdict::Unexplained { .. } => {
+            writes.look.get_or_insert_with(|| Box::new(look));
+        }
     }
     Some(verdict)
 }

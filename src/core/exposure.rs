@@ -19,7 +19,7 @@ use crate::{
 /// What was observed counts at once where it is more than what is believed.
 pub fn of(writes: &Writes) -> Result<Option<Quantity>, Overflow> {
     let Some(base) = writes.base else { return Ok(None) };
-    let look = writes.look.map(|look| look.shown()).transpose()?;
+    let look = writes.look.as_ref().map(|look| look.shown()).transpose()?;
     let shown = look.map_or(base, |look| look.max(base)).or_zero();
     writes.unsettled.iter().try_fold(shown, |sum, write| sum.add(write.exposure())).map(Some)
 }
@@ -150,7 +150,7 @@ mod tests {
         };
         let writes = Writes {
             base: base.map(q),
-            look: seen.map(look),
+            look: seen.map(look).map(Box::new),
             unsettled: writes.iter().map(unsettled).collect(),
             ..Writes::default()
         };

@@ -387,6 +387,7 @@ impl SkuRow {
 
     pub fn place_mut(&mut self, location: &LocationId) -> &mut Place {
         let at = self.stock.iter().position(|place| place.location == *location).unwrap_or_else(|| {
+            self.stock.reserve_exact(1);
             self.stock.push(Place::new(location.clone()));
             self.stock.len() - 1
         });

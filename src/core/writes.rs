@@ -42,7 +42,7 @@ pub struct Writes {
     pub unsettled: Vec<Unsettled>,
     /// A read that nothing explains yet: it waits for its fence, until the orders of the channel up to it are in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub look: Option<Look>,
+    pub look: Option<Box<Look>>,
     /// The latest own sales and restocks of the channel, in the order in which they were learnt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,
@@ -180,14 +180,14 @@ pub fn shows(shown: Quantity, wanted: Quantity) -> bool {
 impl Writes {
     /// Returns the least that the channel may be showing, as far as is known. What is above it is a raise.
     pub fn floor(&self) -> Option<Quantity> {
-        let look = self.look.and_then(|look| look.shown().ok());
+        let look = self.look.as_ref().and_then(|look| look.shown().ok());
         self.base.map(|base| look.map_or(base, |look| look.min(base)))
     }
 
     /// Takes in what the channel did to its own quantity. `overwritten`: a write of ours that is not seen yet may
     /// have undone it, so it does not count as done.
     pub fn own_move(&mut self, quantity: Quantity, at: Timestamp, overwritten: bool, now: Timestamp) {
-        if let Some(look) = self.look.as_mut().filter(|look| at > look.at) {
+        if let Some(look) = self.look.as_deref_mut().filter(|look| at > look.at) {
             look.since = look.since.add(quantity).unwrap_or(look.since);
         }
         // What is older than the fact that the base rests on is in it already. Where the clocks differ, the base may
@@ -199,7 +199,7 @@ impl Writes {
             told.sold = told.sold.sub(quantity).unwrap_or(told.sold);
         }
         // A look that waits is still to be weighed against those from about its time.
-        let from = self.look.map_or(now, |look| look.at.min(now)).plus_millis(-MOVES_MS);
+        let from = self.look.as_ref().map_or(now, |look| look.at.min(now)).plus_millis(-MOVES_MS);
         self.moves.retain(|held| held.at > from);
         self.moves.push(Move { quantity, at });
         let surplus = self.moves.len().saturating_sub(MOVES_MAX);
@@ -425,8 +425,8 @@ mod tests {
     #[test]
     fn the_floor_is_the_least_that_may_be_shown() {
         let look = Look { seen: q(8), at: at(1), seq: Seq(1), since: q(-1), on_hand: None, committed: None };
-        let writes = Writes { base: Some(q(10)), look: Some(look), ..Writes::default() };
+        let writes = Writes { base: Some(q(10)), look: Some(Box::new(look)), ..Writes::default() };
         assert_eq!(writes.floor(), Some(q(7)));
-        assert_eq!(Writes { look: Some(look), ..Writes::default() }.floor(), None);
+        assert_eq!(Writes { look: Some(Box::new(look)), ..Writes::default() }.floor(), None);
     }
 }

@@ -58,7 +58,7 @@ impl Draft<'_> {
                 }
             })
             .filter(|listing| {
-                let look = self.state.listing(listing).and_then(|l| l.writes.look);
+                let look = self.state.listing(listing).and_then(|l| l.writes.look.as_ref());
                 look.is_some_and(|look| look.at <= limit)
             })
             .take(PORTION)
@@ -79,7 +79,7 @@ impl Draft<'_> {
     /// Judges a look whose fence has passed.
     fn fence(&mut self, policy: &ChannelPolicy, listing: &ListingRef) {
         let Some(held) = self.state.listing(listing) else { return };
-        let Some(look) = held.writes.look else { return };
+        let Some(look) = held.writes.look.as_deref().copied() else { return };
         let leg = held.leg.clone();
         // Its answer says more, and voids the look.
         if matches!(leg.as_ref().map(|leg| &leg.state), Some(leg::State::InFlight(_))) {

@@ -249,7 +249,7 @@ impl Draft<'_> {
         };
         let sent = Sent { quantity: leg.quantity, revision: leg.revision, compare, key, at: self.now };
         let counted = sent.clone();
-        let event = Event::Sending(sent);
+        let event = Event::Sending(Box::new(sent));
         self.advance(&listing, event, Why::Sending, None, |writes| writes.sending(&counted));
         Some((listing, put))
     }
@@ -361,7 +361,11 @@ fn feed_due(state: &crate::core::State, channel: &ChannelId) -> Option<Timestamp
     let policy = state.policies()?.channels.get(channel)?;
     let fed = state.channels.get(channel).and_then(|row| row.fed);
     let fenced = state.index.of(Kind::Fencing, channel).take(WAITING_MAX).filter_map(|work| {
-        if let Work::Fencing { listing, .. } = work { state.listing(listing)?.writes.look } else { None }
+        if let Work::Fencing { listing, .. } = work {
+            state.listing(listing)?.writes.look.as_ref()
+        } else {
+            None
+        }
     });
     let fenced = fenced.map(|look| look.at.plus_millis(policy.abilities.feed_lag_ms));
     let again = state

@@ -124,7 +124,7 @@ impl Draft<'_> {
     ) {
         let (now, stale_ms) = (self.now, policy.abilities.stale_ms);
         let landed = self.landed_blind(policy, listing, look);
-        let waited = self.state.listing(listing).and_then(|held| held.writes.look);
+        let waited = self.state.listing(listing).and_then(|held| held.writes.look.as_deref().copied());
         if let Some(waited) = waited.filter(|waited| waited.at < look.at) {
             self.note_stale(policy, listing, waited, true);
         }
@@ -194,7 +194,7 @@ impl Draft<'_> {
         // The channel itself said that it does not show this: a read that says so is an old copy, or it was only for
         // a moment. Writing at once would be refused again.
         if held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)) {
-            writes.look = writes.look.or(Some(look));
+            writes.look = writes.look.or_else(|| Some(Box::new(look)));
             return self.learn(listing, Why::Looked, |held| *held = writes);
         }
         let Some(verdict) = observe(&mut writes, look, policy.abilities.stale_ms) else { return };

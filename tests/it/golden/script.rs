@@ -329,7 +329,7 @@ impl Story {
     }
 
     fn is_answered_in_every_way(&mut self) {
-        let reason = || "it says no".to_owned();
+        let reason = || "it says no".into();
         let answers = [
             Outcome::Stale,
             Outcome::Throttled { retry_after_ms: 100 },
@@ -530,13 +530,13 @@ impl Story {
 
 /// A leg in each state.
 fn legs(now: i64) -> Vec<Leg> {
-    let sent = Sent {
+    let sent = Box::new(Sent {
         quantity: Quantity::new(3),
         revision: from(json!(2)),
         compare: Some(Quantity::new(4)),
         key: IdempotencyKey::new("golden-1-1-0").expect("a key"),
         at: ms(now),
-    };
+    });
     let (look_at, looks) = (ms(now + 1), 2);
     let states = [
         LegState::Pending,
@@ -546,7 +546,7 @@ fn legs(now: i64) -> Vec<Leg> {
         LegState::Looking { look_at, looks, refused: Some(Quantity::new(4)) },
         LegState::Retry { at: look_at },
         LegState::Dropped,
-        LegState::Parked { reason: "it says no".to_owned(), at: look_at },
+        LegState::Parked { reason: "it says no".into(), at: look_at },
         LegState::Confirmed,
     ];
     let leg = |state| Leg {
@@ -575,7 +575,7 @@ fn steps(now: i64) -> Vec<Record> {
         Step::Pending,
         Step::InFlight { target: target.clone() },
         Step::Retry { at: ms(now) },
-        Step::Parked { reason: "it says no".to_owned() },
+        Step::Parked { reason: "it says no".into() },
         Step::Dropped,
     ];
     let posting = |(n, step): (usize, Step)| Record::Posting {

@@ -322,7 +322,7 @@ impl World {
         let policy = &self.replica.policies().expect("configured").channels[&before.channel];
         let base = before.writes.base.expect("never written before it is known what it shows");
         assert_eq!(sent.compare, policy.abilities.compare_and_set.then_some(base));
-        let shown = before.writes.look.map_or(base, |look| look.shown().expect("small").min(base));
+        let shown = before.writes.look.as_ref().map_or(base, |look| look.shown().expect("small").min(base));
         if sent.quantity > shown {
             assert_eq!(before.writes.look, None, "a raise waits for what is being found out");
             let fed = self.replica.channels[&before.channel].fed.expect("a raise waits for the orders");
