@@ -41,7 +41,7 @@ pub(in crate::web) fn outbox(
 fn leg(state: &State, listing: &ListingRef, shadow: bool, now: Timestamp) -> Option<OutboxRow> {
     let held = state.listing(listing)?;
     let leg = held.leg.as_ref()?;
-    let shown = held.writes.look.and_then(|look| look.shown().ok()).or(held.writes.base);
+    let shown = held.writes.look.as_ref().and_then(|look| look.shown().ok()).or(held.writes.base);
     // In shadow nothing goes out that would end the leg of what is as it should be.
     if shadow && shown.is_some_and(|shown| shows(shown, leg.quantity)) {
         return None;

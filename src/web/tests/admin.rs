@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::world::{OPENED, Served, channel, configured, count, opened, order, run, serve, sku};
 use crate::{
-    core::{Command, Reply, State, state::Quarantined},
+    core::{Command, Reply, State, circuit::Circuit, state::Quarantined},
     model::{DeliveryId, Mode, Outcome, Policies, Quantity, Returns::Quarantine, Seq, Timestamp, Totals},
     web::view::{DeadLetters, LettersDone, Mapping, OrderView, Outbox, Returns, SkuView, Status},
 };
@@ -142,11 +142,13 @@ async fn the_outbox_tells_that_a_circuit_is_open_also_of_what_is_looked_at() {
     fed(&mut state);
     let take = Command::Take { channel: channel("main"), limit: 10, apart: 4 };
     let Reply::Work { puts, .. } = run(&mut state, take) else { panic!("no work") };
-    let outcomes = [Outcome::Unknown { fault: "lost".into() }, Outcome::Unauthorized { reason: "no".into() }];
-    assert_eq!(puts.len(), outcomes.len());
-    let answers = puts.into_iter().zip(outcomes);
-    let answers = answers.map(|((listing, put), outcome)| (listing, put.key, outcome)).collect();
+    let lost = || Outcome::Unknown { fault: "lost".to_owned() };
+    let answers = puts.into_iter().map(|(listing, put)| (listing, put.key, lost())).collect();
     run(&mut state, Command::Answer { channel: channel("main"), answers });
+    let until = Timestamp::from_millis(OPENED).plus_millis(3_600_000);
+    state.change_channel(&channel("main"), |row| {
+        row.circuit = Circuit::Open { until, unauthorized: None, alone: false };
+    });
     let served = serve(state, |_| {}).await;
     let outbox: Outbox = read(&served, "/v1/outbox?channel=main").await;
     let probing = outbox.rows.iter().find(|row| row.state == "probing").expect("one has no answer");
