@@ -28,6 +28,7 @@ mod reload;
 mod returns;
 mod run;
 mod sandbox;
+mod sheet;
 mod show;
 mod store;
 
@@ -74,17 +75,24 @@ enum Command {
     Run,
     /// Make the changed configuration effective without a restart, or tell what it would do.
     Reload(reload::Reload),
-    /// Check the configuration and its secrets; with `--online` also every channel.
+    /// Check the configuration, its secrets, and the places that it names; with `--online` also every channel.
     Check(check::Check),
     /// Take over the opening stock, once, from the ERP or from a channel.
     Init(init::Init),
     /// Show how the daemon and its channels are.
     Status,
     /// Show the balances, listings and latest movements of a SKU.
-    Sku { sku: Sku },
+    Sku {
+        /// As the ERP (`mapping.master`) writes it.
+        sku: Sku,
+    },
     /// Show an order: its lines, what is booked, and what the ERP was told.
-    Order { channel: ChannelId, order: OrderId },
-    /// Show what has not arrived yet.
+    Order {
+        channel: ChannelId,
+        /// The channel's own id of it, which is not the number that people see.
+        order: OrderId,
+    },
+    /// Show what has not arrived yet; in shadow mode, what would be written.
     Outbox(show::Outbox),
     /// Show the alerts that fire.
     Alerts,
@@ -119,7 +127,7 @@ enum Command {
     Merge(made::Merge),
     /// Give a listing to another SKU, with its order lines.
     Rebind(made::Rebind),
-    /// Keep a channel or a SKU from selling.
+    /// Keep a channel or a SKU from selling; keep an ERP from being told of orders.
     Pause(pause::Pause),
     /// End a pause, or let a restored store write.
     Resume(pause::Resume),

@@ -3,7 +3,7 @@
 //! The CSV has a row per listing: `sku,channel`, then a column for each kind of identifier.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
@@ -11,8 +11,13 @@ use clap::{Args, Subcommand};
 
 use crate::{
     cli::{
-        Failure, Global, client::Client, effect, failure::Kind, input, lines::Lines, print,
+        Failure, Global,
+        client::Client,
+        effect,
+        failure::Kind,
+        input, print,
         quarantine::caller,
+        sheet::{Fields, Sheet},
     },
     model::{ChannelId, IdKind, LineId, OrderId, Sku},
     web::view::{Ids, IgnoreDone, IgnoreRequest, MapImport, MapImported, MapRow, Mapping, ids_from},
@@ -189,19 +194,29 @@ fn export(global: &Global, list: &List) -> Result<(), Failure> {
     if global.json {
         return print::answer(true, &mapping, |_| {});
     }
+    print::raw(&written(&mapping)?);
+    Ok(())
+}
+
+/// Writes what is mapped, and what waits for a row.
+fn written(mapping: &Mapping) -> Result<String, Failure> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let kinds = IdKind::ALL.map(IdKind::name);
     let wrong = |error: csv::Error| Failure::new(Kind::Failed, error);
     csv.write_record(["sku", "channel"].into_iter().chain(kinds)).map_err(wrong)?;
-    let waiting = mapping.unmatched.iter().map(|u| (String::new(), u.channel.to_string(), &u.ids));
+    // A line that names nothing cannot be told apart by a row. What several lines and items go by needs one row.
+    let items = mapping.unmatched.iter().map(|u| (&u.channel, &u.ids));
+    let lines = mapping.unmapped.iter().filter(|u| !u.ids.is_empty()).map(|u| (&u.channel, &u.ids));
+    let mut told = BTreeSet::new();
+    let waiting = items.chain(lines).filter(|one| told.insert(*one));
+    let waiting = waiting.map(|(channel, ids)| (String::new(), channel.to_string(), ids));
     let rows = mapping.rows.iter().map(|r| (r.sku.to_string(), r.channel.to_string(), &r.ids));
     for (sku, channel, ids) in rows.chain(waiting) {
         let ids = kinds.iter().map(|kind| ids.get(*kind).cloned().unwrap_or_default());
         csv.write_record([sku, channel].into_iter().chain(ids)).map_err(wrong)?;
     }
     let text = csv.into_inner().map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
-    print::raw(&String::from_utf8_lossy(&text));
-    Ok(())
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn import(global: &Global, file: &Path, dry_run: bool, confirm: bool) -> Result<(), Failure> {
@@ -259,39 +274,14 @@ fn ignore(global: &Global, ignored: &Ignore) -> Result<(), Failure> {
 
 /// Reads the CSV. Returns every problem of the file at once, with its line.
 fn parse(text: &[u8]) -> Result<Vec<MapRow>, Vec<String>> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::None).from_reader(text);
-    let header = csv.headers().map_err(|error| vec![error.to_string()])?.clone();
-    let known =
-        |name: &str| ["sku", "channel"].contains(&name) || IdKind::ALL.iter().any(|kind| kind.name() == name);
-    let mut wrong: Vec<String> = header
-        .iter()
-        .filter(|name| !known(name))
-        .map(|name| format!("line 1: there is no column `{name}`"))
-        .collect();
-    let mut rows = Vec::new();
-    let mut lines = Lines::of(text);
-    for record in csv.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                wrong.push(error.to_string());
-                continue;
-            }
-        };
-        let line = lines.begin(record.position());
-        let fields: BTreeMap<&str, &str> = header.iter().zip(record.iter()).collect();
-        match row(&fields) {
-            Ok(Some(row)) => rows.push(row),
-            Ok(None) => {}
-            Err(why) => wrong.push(format!("line {line}: {why}")),
-        }
-    }
-    if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
+    let kinds = IdKind::ALL.map(IdKind::name).into_iter();
+    let columns: Vec<&str> = ["sku", "channel"].into_iter().chain(kinds).collect();
+    let sheet = Sheet { columns: &columns, needed: &columns[..2], exact: true };
+    sheet.read(text, |_, fields| row(fields).map_err(|why| vec![why]))
 }
 
 /// Reads one row. A row without a SKU is one that nobody has filled in yet: it is left out.
-fn row(fields: &BTreeMap<&str, &str>) -> Result<Option<MapRow>, String> {
+fn row(fields: &Fields<'_>) -> Result<Option<MapRow>, String> {
     let field = |name: &str| fields.get(name).copied().unwrap_or_default();
     if field("sku").is_empty() {
         return Ok(None);
@@ -310,6 +300,7 @@ fn row(fields: &BTreeMap<&str, &str>) -> Result<Option<MapRow>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::view::{Unmapped, Unmatched};
 
     #[test]
     fn rows_are_read_with_quotes_bom_and_empty_columns() {
@@ -318,6 +309,40 @@ mod tests {
         let told: Vec<String> =
             rows.iter().map(|r| format!("{} {} {}", r.sku, r.channel, names(&r.ids))).collect();
         assert_eq!(told, ["TSHIRT-BL-M us asin=B0XYZ123", "A,B main channel_sku=x \"y\""]);
+    }
+
+    #[test]
+    fn items_and_order_lines_that_wait_are_written_with_one_row_for_each_way_to_name_them() {
+        let ids = |sku: &str| Ids::from([("channel_sku".to_owned(), sku.to_owned())]);
+        let channel = || ChannelId::new("us").expect("a name");
+        let why = || "no SKU has this code".to_owned();
+        let item = |sku: &str| Unmatched {
+            channel: channel(),
+            ids: ids(sku),
+            title: None,
+            why: why(),
+            since: crate::web::view::Time(crate::model::Timestamp::ZERO),
+        };
+        let line = |line: &str, ids: Ids| Unmapped {
+            channel: channel(),
+            order: "1".parse().expect("an id"),
+            line: line.parse().expect("an id"),
+            ids,
+            why: why(),
+        };
+        let mapping = Mapping {
+            unmatched: vec![item("A")],
+            unmapped: vec![
+                line("1", ids("A")),
+                line("2", ids("B")),
+                line("3", ids("B")),
+                line("4", Ids::default()),
+            ],
+            ..Mapping::default()
+        };
+        let text = written(&mapping).expect("written");
+        assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), [",us,A,,,,,,", ",us,B,,,,,,"]);
+        assert_eq!(parse(text.as_bytes()), Ok(Vec::new()), "nobody has filled it in yet");
     }
 
     #[test]

@@ -7,7 +7,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    cli::{Failure, Global, client::load, failure::Kind},
+    cli::{
+        Failure, Global,
+        client::{load, secrets},
+        failure::Kind,
+    },
     config::{Config, Env, Problems, Secrets, process_env},
     engine, telemetry,
 };
@@ -15,9 +19,10 @@ use crate::{
 pub(super) fn run(global: &Global) -> Result<(), Failure> {
     let config = load(global)?;
     let env = process_env();
-    let secrets = Secrets::load(&config, &env).map_err(|problems| Failure::new(Kind::Config, problems))?;
-    let logs =
-        telemetry::Logs::start(&config.log, &env).map_err(|error| Failure::new(Kind::Failed, error))?;
+    let secrets = secrets(global, &config)?;
+    let logs = telemetry::Logs::start(&config.log, &env).map_err(|error| {
+        Failure::of(Kind::Failed, &error).next("see `[log]` in docs/CONFIG.md").as_json(global.json)
+    })?;
     let source = Arc::new(File { path: global.config.clone(), env, logs });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -25,8 +30,10 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
         stop_on_signals(shutdown.clone())?;
         info!(version = env!("CARGO_PKG_VERSION"), config = %global.config.display(), "starting");
         engine::run(config, secrets, source, shutdown).await.map_err(|failed| {
-            error!(error = %failed, "the daemon ends");
-            Failure::new(Kind::Failed, anyhow::Error::from(failed).to_string())
+            error!(error = %telemetry::causes(&failed), "the daemon ends");
+            Failure::of(Kind::Failed, &failed)
+                .next("see docs/OPERATIONS.md#when-it-does-not-start")
+                .as_json(global.json)
         })
     })
 }

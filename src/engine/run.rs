@@ -30,7 +30,7 @@ use crate::{
     },
     model::Timestamp,
     store,
-    telemetry::Metrics,
+    telemetry::{Metrics, causes},
     web,
 };
 
@@ -264,7 +264,7 @@ impl Parts {
         let target = match (url, client) {
             (Some(url), Ok(client)) => Some(Target { url, client }),
             (Some(_), Err(error)) => {
-                error!(%error, "alerts cannot be posted");
+                error!(error = %causes(&error), "alerts cannot be posted");
                 None
             }
             (None, _) => None,

@@ -10,6 +10,7 @@ use crate::{
     config::Retention,
     engine::{disk::checkpoint_age, intake::Quarantine, ledger::Ledger},
     store,
+    telemetry::causes,
 };
 
 /// Has a checkpoint written whenever the newest one is too old.
@@ -62,7 +63,9 @@ impl Checkpoints {
             Ok(gone) => {
                 gone.iter().for_each(|file| info!(file = %file.display(), "archived segment removed"))
             }
-            Err(error) => warn!(%error, "archived segments whose time is over could not be removed"),
+            Err(error) => {
+                warn!(error = %causes(&error), "archived segments whose time is over could not be removed")
+            }
         }
     }
 }

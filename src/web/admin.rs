@@ -26,7 +26,7 @@ use crate::{
         record::PauseScope,
         state::Note,
     },
-    model::{ChannelId, LocationId, OrderId, OrderKey, Quantity, Sku, policy::MappingRow},
+    model::{ChannelId, LocationId, Mode, OrderId, OrderKey, Quantity, Sku, policy::MappingRow},
     web::{
         Desk,
         desk::ask,
@@ -46,6 +46,8 @@ use crate::{
 const BODY_MAX: usize = 64 << 20;
 /// Rows of a listing where nothing else is asked for, and at most.
 const LIMIT: usize = 1_000;
+/// How many differences of a channel a preview names where not all are asked for.
+const DIFFERENCES: usize = 20;
 const LIMIT_MAX: usize = 10_000;
 /// How many dead letters are dealt with at once.
 const AT_ONCE: usize = 32;
@@ -425,13 +427,32 @@ fn scope(channel: Option<ChannelId>, sku: Option<Sku>) -> Result<(PauseScope, St
 async fn pause(State(desk): Asked, body: Bytes) -> Told<Done> {
     let asked: PauseRequest = read(&body)?;
     let (scope, name) = scope(asked.channel, asked.sku)?;
-    let means = match asked.mode {
-        Pause::Frozen => "frozen: nothing is written, what is shown still sells",
-        Pause::Stopped => "stopped: it is set to zero",
-    };
+    let means = means(&desk, &scope, asked.mode).await?;
     desk.submit(Command::Pause { scope, pause: Some(asked.mode) }).await?;
     info!(subject = %name, mode = ?asked.mode, "paused by a person");
     Ok(Json(Done { done: format!("{name} is {means}") }))
+}
+
+/// Says what a pause does. What shows no quantities is told nothing, in either way of pausing.
+async fn means(desk: &Arc<dyn Desk>, scope: &PauseScope, pause: Pause) -> Result<&'static str, Answer> {
+    let scope = scope.clone();
+    let (shows, writes) = ask(desk.as_ref(), move |state| {
+        let policies = state.policies();
+        let shows = match &scope {
+            PauseScope::Channel(channel) => policies
+                .and_then(|policies| policies.channels.get(channel))
+                .is_none_or(|policy| policy.abilities.quantities),
+            PauseScope::Sku(_) => true,
+        };
+        (shows, state.mode() != Some(Mode::Shadow))
+    })
+    .await?;
+    Ok(match (shows, pause, writes) {
+        (false, _, _) => "paused: no order is posted to it until it goes on; its counts are read as before",
+        (true, Pause::Frozen, _) => "frozen: nothing is written, what is shown still sells",
+        (true, Pause::Stopped, true) => "stopped: it is set to zero",
+        (true, Pause::Stopped, false) => "stopped: it is set to zero once it is written (now: shadow mode)",
+    })
 }
 
 async fn resume(State(desk): Asked, body: Bytes) -> Told<Done> {
@@ -520,9 +541,30 @@ async fn checkpoint(State(desk): Asked) -> Told<Checkpoint> {
     Ok(Json(Checkpoint { seq, head }))
 }
 
-async fn preview(State(desk): Asked, body: Bytes) -> Told<InitPreview> {
+/// How much of a preview is wanted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreviewQuery {
+    #[serde(default)]
+    all: bool,
+}
+
+/// Leaves the largest differences of each channel, unless all are wanted.
+fn shortened(wanted: Result<Query<PreviewQuery>, QueryRejection>, preview: InitPreview) -> Told<InitPreview> {
+    let mut preview = preview;
+    if !query_of(wanted)?.all {
+        preview.channels.iter_mut().for_each(|channel| channel.differences.truncate(DIFFERENCES));
+    }
+    Ok(Json(preview))
+}
+
+async fn preview(
+    State(desk): Asked,
+    wanted: Result<Query<PreviewQuery>, QueryRejection>,
+    body: Bytes,
+) -> Told<InitPreview> {
     let asked: InitRequest = read(&body)?;
-    Ok(Json(desk.preview(&asked.from).await?))
+    shortened(wanted, desk.preview(&asked.from).await?)
 }
 
 async fn initialise(State(desk): Asked, body: Bytes) -> Told<InitDone> {

@@ -279,6 +279,9 @@ pub struct ListingView {
     pub confirmed_at: Option<Time>,
     /// What the channel is expected to show, its own sales included. `None`: not known.
     pub base: Option<Quantity>,
+    /// What it was read to show, where its orders must be read before that is believed.
+    #[serde(default)]
+    pub looked: Option<Quantity>,
     pub tries: u32,
     /// Since when it is unconfirmed.
     pub since: Option<Time>,
@@ -409,6 +412,9 @@ pub struct Outbox {
     pub rows: Vec<OutboxRow>,
     /// There are more than were asked for.
     pub more: bool,
+    /// Nothing is written: the rows are what would be, without what the channels show already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// Something that has not arrived yet.
@@ -422,6 +428,9 @@ pub struct OutboxRow {
     pub state: String,
     /// What it is to show. `None` for a posting.
     pub quantity: Option<Quantity>,
+    /// What the channel shows, as far as is known: by the latest read, or else `base`.
+    #[serde(default)]
+    pub shown: Option<Quantity>,
     /// What the channel is expected to show until then.
     pub base: Option<Quantity>,
     pub revision: Option<Revision>,
@@ -742,7 +751,7 @@ pub struct ReturnedDone {
 }
 
 /// What a person has counted. `POST /v1/count` takes it over, `POST /v1/count/preview` tells what that would do; with
-/// `/v1/count/opening` and `/v1/count/opening/preview` it is the opening stock, and the answers are those of `init`.
+/// `/v1/count/opening` and `/v1/count/opening/preview?all=` it is the opening stock, and the answers are those of `init`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountRequest {
@@ -865,7 +874,7 @@ pub struct AlertView {
     pub tries: u32,
 }
 
-/// `POST /v1/init/preview` and `POST /v1/init/apply`
+/// `POST /v1/init/preview?all=` and `POST /v1/init/apply`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InitRequest {

@@ -3,8 +3,10 @@ use serde_json::{Value, json};
 
 use super::world::{OPENED, Served, channel, configured, count, item, opened, order, run, serve, sku};
 use crate::{
-    core::{Command, Reply, State, state::Quarantined},
-    model::{DeliveryId, IdKind, Outcome, Policies, Quantity, Returns::Quarantine, Seq, Timestamp, Totals},
+    core::{Command, Reply, State, circuit::Circuit, state::Quarantined},
+    model::{
+        DeliveryId, IdKind, Mode, Outcome, Policies, Quantity, Returns::Quarantine, Seq, Timestamp, Totals,
+    },
     web::view::{
         DeadLetters, LettersDone, Mapping, OrderView, Outbox, Returns, SkuView, Status,
         made::{Bundles, Corrected},
@@ -137,6 +139,47 @@ async fn the_outbox_tells_what_has_not_arrived_and_why() {
     assert_eq!((some.rows.len(), some.more), (1, true));
     served.refused(Method::GET, "/v1/outbox?channel=nowhere", "", 404, "`nowhere`").await;
     served.refused(Method::GET, "/v1/outbox?limit=many", "", 400, "limit").await;
+}
+
+#[tokio::test]
+async fn the_outbox_tells_that_a_circuit_is_open_also_of_what_is_looked_at() {
+    let mut state = opened();
+    fed(&mut state);
+    let take = Command::Take { channel: channel("main"), limit: 10, apart: 4 };
+    let Reply::Work { puts, .. } = run(&mut state, take) else { panic!("no work") };
+    let lost = || Outcome::Unknown { fault: "lost".to_owned() };
+    let answers = puts.into_iter().map(|(listing, put)| (listing, put.key, lost())).collect();
+    run(&mut state, Command::Answer { channel: channel("main"), answers });
+    let until = Timestamp::from_millis(OPENED).plus_millis(3_600_000);
+    state.change_channel(&channel("main"), |row| {
+        row.circuit = Circuit::Open { until, unauthorized: None, alone: false };
+    });
+    let served = serve(state, |_| {}).await;
+    let outbox: Outbox = read(&served, "/v1/outbox?channel=main").await;
+    let probing = outbox.rows.iter().find(|row| row.state == "probing").expect("one has no answer");
+    let why = "the channel's circuit is open, and nothing is looked at: the answer is not known; it is looked at \
+               before it is sent again";
+    assert_eq!(probing.why.as_deref(), Some(why));
+}
+
+#[tokio::test]
+async fn in_shadow_the_outbox_tells_what_would_be_written() {
+    let mut state = opened();
+    let policies = state.policies.as_deref().cloned().expect("configured");
+    run(&mut state, Command::Configure(Box::new(Policies { mode: Mode::Shadow, ..policies })));
+    let served = serve(state, |_| {}).await;
+    let outbox: Outbox = read(&served, "/v1/outbox?channel=main").await;
+    assert!(outbox.shadow, "{outbox:?}");
+    let told: Vec<String> = outbox
+        .rows
+        .iter()
+        .map(|row| format!("{} {:?} {:?}", row.subject, row.shown.map(Quantity::units), row.why))
+        .collect();
+    // The mug shows what it should, so nothing would be written.
+    let raised = "TSHIRT/BL Some(7) Some(\"shadow mode writes nothing; it would be raised by 3\")";
+    assert_eq!(told, [raised]);
+    let said = served.post("/v1/pause", r#"{"sku": "MUG", "mode": "stopped"}"#).await;
+    assert!(said["done"].as_str().is_some_and(|said| said.contains("shadow mode")), "{said}");
 }
 
 #[tokio::test]
