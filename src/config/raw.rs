@@ -196,6 +196,7 @@ pub(super) struct Shopify {
     pub webhook_secrets: Vec<Secret>,
     pub locations: Vec<String>,
     pub location_id: Option<TextOrWhole>,
+    pub outlets: Vec<Outlet>,
     pub buffer: Option<i64>,
     pub min: Option<i64>,
     pub max: Option<i64>,
@@ -208,6 +209,13 @@ pub(super) struct Shopify {
     pub timeout: Option<Span>,
     pub connect_timeout: Option<Span>,
     pub assume: Assume,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Outlet {
+    pub location_id: Option<TextOrWhole>,
+    pub locations: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -15,7 +15,7 @@ use crate::{
         Abilities, ChannelId, Instance, LocationId, Measure, Quantity,
         policy::{
             AlertPolicy, Allocation, Brake, ChannelKind, ChannelPolicy, DriftPolicy, MappingRules, Mode,
-            Override, Policies, Posts, Recipe, Retry, Returns,
+            Outlet, Override, Policies, Posts, Recipe, Retry, Returns,
         },
     },
 };
@@ -139,7 +139,7 @@ pub struct Retention {
 /// What every channel that sells has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selling {
-    /// Where its listings draw from; its sales are booked at the first.
+    /// Where its listings draw from; its sales are booked at the first unless the channel says where they are shipped from.
     pub locations: Vec<LocationId>,
     pub buffer: Quantity,
     pub min: Quantity,
@@ -202,8 +202,8 @@ pub struct Shopify {
     pub access_token: SecretRef,
     /// Empty: the channel takes no webhooks.
     pub webhook_secrets: Vec<SecretRef>,
-    /// Shopify's location that quantities are written to, digits only.
-    pub location_id: String,
+    /// Shopify's locations that quantities are written to (their ids in digits only), and what each draws on.
+    pub outlets: Vec<Outlet>,
     pub selling: Selling,
     pub timeouts: Timeouts,
     pub assume: Assume,
@@ -274,7 +274,8 @@ impl Config {
         let mut channels = BTreeMap::new();
         for (id, channel) in &self.shopify {
             let stated = channel.assume.over(abilities(id));
-            channels.insert(id.clone(), channel.selling.policy(ChannelKind::Shopify, stated));
+            let policy = channel.selling.policy(ChannelKind::Shopify, stated);
+            channels.insert(id.clone(), ChannelPolicy { outlets: channel.outlets.clone(), ..policy });
         }
         for (id, channel) in &self.amazon {
             let stated = channel.assume.over(abilities(id));
@@ -350,6 +351,7 @@ impl Selling {
             abilities,
             locations: self.locations.clone(),
             own_location: None,
+            outlets: Vec::new(),
             buffer: self.buffer,
             min: self.min,
             max: self.max,
@@ -366,6 +368,7 @@ impl Tryton {
             abilities,
             locations: vec![self.location.clone()],
             own_location: None,
+            outlets: Vec::new(),
             buffer: Quantity::ZERO,
             min: Quantity::ZERO,
             max: None,

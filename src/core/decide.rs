@@ -17,6 +17,7 @@ mod missing;
 mod once;
 mod operator;
 mod orders;
+mod own;
 mod postings;
 mod recheck;
 mod recipes;

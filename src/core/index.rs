@@ -81,7 +81,9 @@ impl Index {
         listing: &'a Listing,
         place: &'a ListingRef,
     ) -> impl Iterator<Item = (u64, ListingRef)> + 'a {
-        listing.ids.iter().map(|id| (id_digest(&listing.channel, id.kind, &id.value), place.clone()))
+        // What many share finds nothing.
+        let named = listing.ids.iter().filter(|id| id.kind != IdKind::Location);
+        named.map(|id| (id_digest(&listing.channel, id.kind, &id.value), place.clone()))
     }
 
     /// Takes a listing in whose identifiers were others before, or that is new.

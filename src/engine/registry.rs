@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 use crate::{
     config::{self, Config, Secrets, Timeouts},
     connectors::{Connector, amazon, http, limit, shopify, tryton},
-    model::{Abilities, ChannelId, LocationId, Measure, Visible},
+    model::{Abilities, ChannelId, LocationId, Measure, Visible, policy::Outlet},
 };
 
 /// Why a connector could not be made.
@@ -56,14 +56,18 @@ fn shopify(
     secrets: &Secrets,
 ) -> Result<Arc<dyn Connector>, String> {
     let secret = secrets.shopify.get(id).ok_or(NO_SECRET)?;
-    let number = channel.location_id.parse().map_err(|_| "location_id must be a number".to_owned())?;
+    let location = |outlet: &Outlet| {
+        let number = outlet.id.parse().map_err(|_| "location_id must be a number".to_owned())?;
+        Ok::<_, String>(shopify::options::Location { id: first(&outlet.locations)?, number })
+    };
+    let locations = channel.outlets.iter().map(location).collect::<Result<Vec<_>, _>>()?;
     let options = shopify::Options {
         shop: channel.shop.clone(),
         base_url: channel.base_url.clone(),
         api_version: channel.api_version.clone(),
         access_token: secret.access_token.clone(),
         webhook_secrets: secret.webhook_secrets.clone(),
-        location: shopify::options::Location { id: first(&channel.selling.locations)?, number },
+        locations: shopify::options::Locations::new(locations).ok_or(NO_LOCATION)?,
         http: http_of(channel.timeouts),
     };
     Ok(Arc::new(shopify::Shopify::new(options).map_err(|e| e.to_string())?))

@@ -212,6 +212,7 @@ impl Parts {
                 ledger: self.ledger.clone(),
                 quarantine: self.quarantine.clone(),
                 hints: hint,
+                wakes: self.wakes.channel(id).unwrap_or_default(),
                 metrics: self.metrics.clone(),
             };
             intakes.insert(id.clone(), Arc::new(intake));

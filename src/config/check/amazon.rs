@@ -86,7 +86,7 @@ pub(super) fn amazon(
     let token = at.required("refresh_token", raw.refresh_token, "{ credential = \"amazon-us-token\" }");
     let refresh_token = token.and_then(|token| at.key("refresh_token").secret(token));
     let selling = RawSelling {
-        locations: raw.locations,
+        locations: channels::locations(raw.locations, &at.key("locations"), names),
         buffer: raw.buffer,
         min: raw.min,
         max: raw.max,
@@ -95,7 +95,7 @@ pub(super) fn amazon(
         lookback: raw.orders_lookback,
         reconcile: (raw.reconcile_every, raw.reconcile_cron),
     };
-    let selling = channels::selling(selling, at, names, &DEFAULTS, reconcile);
+    let selling = channels::selling(selling, at, &DEFAULTS, reconcile);
     let fba_location = raw.fba_location.and_then(|name| names.location(&name, &at.key("fba_location")));
     let rates = rates(raw.rates, &at.key("rates"));
     pace(&selling, &rates, at);

@@ -11,6 +11,7 @@ mod intents;
 mod letters;
 mod made;
 mod missing;
+mod outlets;
 mod portions;
 mod returns;
 mod suspects;
