@@ -222,6 +222,8 @@ pub struct Amazon {
     pub rates: Rates,
     /// Where the stock lies that Amazon ships (FBA).
     pub fba_location: Option<LocationId>,
+    /// How often that is read.
+    pub fba: Schedule,
     pub selling: Selling,
     pub timeouts: Timeouts,
     pub assume: Assume,
@@ -253,10 +255,8 @@ pub struct Tryton {
     pub company: Option<i64>,
     /// The code of the party that sales are posted for.
     pub customer: String,
-    /// The code of the warehouse that is counted and that sales are shipped from.
-    pub warehouse: String,
-    /// What we call that warehouse.
-    pub location: LocationId,
+    /// The codes of the warehouses that are counted and that sales are shipped from, and what we call each.
+    pub warehouses: Vec<(String, LocationId)>,
     /// Which quantity is read as a count, if any is.
     pub counts: Option<Measure>,
     pub posts: Posts,
@@ -366,7 +366,7 @@ impl Tryton {
         ChannelPolicy {
             kind: ChannelKind::Tryton,
             abilities,
-            locations: vec![self.location.clone()],
+            locations: self.warehouses.iter().map(|(_, location)| location.clone()).collect(),
             own_location: None,
             outlets: Vec::new(),
             buffer: Quantity::ZERO,

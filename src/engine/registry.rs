@@ -89,6 +89,7 @@ fn amazon(id: &ChannelId, channel: &config::Amazon, secrets: &Secrets) -> Result
         client_secret: secret.client_secret.clone(),
         refresh_token: secret.refresh_token.clone(),
         location: first(&channel.selling.locations)?,
+        own_location: channel.fba_location.clone(),
         product_type: "PRODUCT".to_owned(),
         application: "Evenkeel".to_owned(),
         rates: amazon::Rates {
@@ -97,6 +98,7 @@ fn amazon(id: &ChannelId, channel: &config::Amazon, secrets: &Secrets) -> Result
             search_listings: rate(channel.rates.search_listings_items),
             search_orders: rate(channel.rates.search_orders),
             get_order: rate(channel.rates.get_order),
+            summaries: amazon::Rates::default().summaries,
         },
         timing: amazon::Timing {
             visible_ms: ms(assume.visible, stated.visible_ms),
@@ -125,8 +127,7 @@ fn tryton(id: &ChannelId, channel: &config::Tryton, secrets: &Secrets) -> Result
         database: channel.database.clone(),
         key: secret.key.clone(),
         company: channel.company,
-        warehouse: channel.warehouse.clone(),
-        location: channel.location.clone(),
+        warehouses: channel.warehouses.clone(),
         measure: channel.counts.unwrap_or(Measure::OnHand),
         customer: channel.customer.clone(),
         late: channel.assume.late.unwrap_or(tryton::Options::LATE),

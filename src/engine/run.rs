@@ -24,6 +24,7 @@ use crate::{
         intake::{Intake, Quarantine},
         lane::{HINTS_MAX, Lane},
         ledger::{self, Failure, Ledger},
+        own_stock::OwnStock,
         poster::Poster,
         reconcile::Reconcile,
         registry, room,
@@ -196,6 +197,11 @@ impl Parts {
                 );
                 self.reconcile(id, connector, ticker.every(&selling.reconcile).await?);
             }
+            if let Some(amazon) = self.config.amazon.get(id)
+                && amazon.fba_location.is_some()
+            {
+                self.own_stock(id, connector, ticker.every(&amazon.fba).await?);
+            }
             if let Some(erp) = self.config.tryton.get(id) {
                 self.reconcile(id, connector, ticker.every(&erp.sweep).await?);
             }
@@ -273,6 +279,19 @@ impl Parts {
             overlap: config.overlap,
         };
         self.tasks.spawn(feed.run(self.stop.clone()));
+    }
+
+    fn own_stock(&self, id: &ChannelId, connector: &Arc<dyn Connector>, ticks: mpsc::Receiver<()>) {
+        let own_stock = OwnStock {
+            channel: id.clone(),
+            connector: connector.clone(),
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            quarantine: self.quarantine.clone(),
+            ticks,
+        };
+        self.tasks.spawn(own_stock.run(self.stop.clone()));
     }
 
     fn reconcile(&self, id: &ChannelId, connector: &Arc<dyn Connector>, ticks: mpsc::Receiver<()>) {

@@ -14,6 +14,7 @@ mod intents;
 mod isolation;
 mod live;
 mod pauses;
+mod places;
 mod poison;
 mod readme;
 mod shadow;

@@ -19,6 +19,9 @@ use crate::config::{
 /// One host for all regions.
 const LWA_URL: &str = "https://api.amazon.com/auth/o2/token";
 
+/// A page of Amazon's own stock takes half a second of its plan.
+const FBA_EVERY: Duration = Duration::from_mins(15);
+
 const DEFAULTS: Defaults = Defaults {
     // The usage plan of `searchOrders` allows one call in 179 seconds.
     orders_every: Duration::from_mins(3),
@@ -97,6 +100,8 @@ pub(super) fn amazon(
     };
     let selling = channels::selling(selling, at, &DEFAULTS, reconcile);
     let fba_location = raw.fba_location.and_then(|name| names.location(&name, &at.key("fba_location")));
+    let fba = Schedule::Every(FBA_EVERY);
+    let fba = at.schedule(["fba_every", "fba_cron"], (raw.fba_every, raw.fba_cron), fba);
     let rates = rates(raw.rates, &at.key("rates"));
     pace(&selling, &rates, at);
     let timeouts = channels::timeouts(raw.connect_timeout, raw.timeout, at);
@@ -112,6 +117,7 @@ pub(super) fn amazon(
         refresh_token: refresh_token?,
         rates,
         fba_location,
+        fba,
         selling,
         timeouts,
         assume,

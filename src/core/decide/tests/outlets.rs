@@ -166,6 +166,39 @@ fn what_is_shipped_and_sent_back_lies_where_the_shop_says() {
 }
 
 #[test]
+fn an_erp_with_both_places_is_told_that_a_line_has_moved() {
+    let mut policies = two();
+    policies.channels.get_mut(&ch(ERP)).expect("configured").locations = vec![wh(), store()];
+    let mut world = World::open_with(policies, &[("A", 10)]);
+    let told = order(&world, [3, 0, 0, 0, 0], &[(store(), [3, 0, 0, 0, 0])]);
+    fetch(&mut world, told.clone());
+    let lines = |world: &mut World| {
+        let postings = world.postings();
+        let line =
+            |line: &crate::model::PostingLine| (line.location.to_string(), line.target.ordered.units());
+        let lines: Vec<(String, i64)> =
+            postings.iter().flat_map(|posting| posting.lines.iter().map(line)).collect();
+        for posting in &postings {
+            world.posted(posting, crate::model::Outcome::Applied);
+        }
+        lines
+    };
+    assert_eq!(lines(&mut world), [("store".to_owned(), 3)]);
+    world.now += 60_000;
+    let places = [(wh(), [3, 0, 0, 0, 0])];
+    let moved = OrderSnapshot { version: ms(world.now), ..order(&world, [3, 0, 0, 0, 0], &places) };
+    fetch(&mut world, OrderSnapshot { placed_at: told.placed_at, ..moved });
+    // It is not only told of the new place: the old one is to hold nothing any more.
+    assert_eq!(lines(&mut world), [("store".to_owned(), 0), ("wh".to_owned(), 3)]);
+    assert_eq!(lines(&mut world), []);
+    world.now += 60_000;
+    let places = [(store(), [3, 0, 0, 0, 0])];
+    let back = OrderSnapshot { version: ms(world.now), ..order(&world, [3, 0, 0, 0, 0], &places) };
+    fetch(&mut world, OrderSnapshot { placed_at: told.placed_at, ..back });
+    assert_eq!(lines(&mut world), [("store".to_owned(), 3), ("wh".to_owned(), 0)]);
+}
+
+#[test]
 fn a_location_that_is_not_configured_any_more_is_not_written() {
     let mut world = opened();
     let mut policies = two();
