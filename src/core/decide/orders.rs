@@ -85,6 +85,7 @@ impl Draft<'_> {
         if self.state.deliveries.contains_key(&(channel.clone(), delivery.clone())) {
             return Ok(Reply::Duplicate);
         }
+        self.note_lag(channel, orders);
         for order in orders {
             if self.would_misplace(channel, &policy, order) {
                 self.want_fetch(channel, order.order.clone());
@@ -124,6 +125,7 @@ impl Draft<'_> {
     ) -> Result<Reply, Refused> {
         self.channel(channel)?;
         in_range(channel, orders)?;
+        self.note_lag(channel, orders);
         for order in orders {
             self.merge(channel, order, Seen::Fetched { begun });
         }

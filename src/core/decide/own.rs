@@ -162,8 +162,10 @@ impl Draft<'_> {
         let (now, waited) = (self.now, held.writes.look.is_some());
         self.learn(&own.listing, Why::OwnSale, |writes| {
             writes.own_move(own.quantity, own.at, overwritten, now);
-            let explained = |look: Look| writes.explains(look.seen, look.at, policy.abilities.stale_ms);
-            writes.look = writes.look.filter(|look| !explained(*look));
+            let explained = |look: &Look| writes.explains(look.seen, look.at, policy.abilities.stale_ms);
+            if writes.look.as_deref().is_some_and(explained) {
+                writes.look = None;
+            }
         });
         if waited && self.state.listing(&own.listing).is_some_and(|held| held.writes.look.is_none()) {
             self.go_on(&own.listing);
