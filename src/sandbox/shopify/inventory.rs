@@ -228,7 +228,8 @@ impl Errors {
         }
         if !input.is_empty() && !shop.is_stocked(item, place) {
             let message = "The quantity couldn't be set because the item isn't stocked at the location.";
-            self.add("ITEM_NOT_STOCKED_AT_LOCATION", &[input, list, n, "locationId"], message);
+            // 2026-10 has no code of its own for this.
+            self.add("INVALID_LOCATION", &[input, list, n, "locationId"], message);
             return None;
         }
         Some((item, place))

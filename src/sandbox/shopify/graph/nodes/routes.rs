@@ -108,7 +108,6 @@ impl<'a> Node<'a, '_> {
     {
         Some(Ok(match field.name {
             "name" => ResolvedValue::leaf(super::stock::place_name(place)),
-            "countryCode" => ResolvedValue::leaf("US"),
             "location" => self.node(Thing::Location(place)),
             _ => return None,
         }))
