@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     core::{
+        count::Edits,
+        drift::Drifted,
         index::Index,
         intent::{self, Change, Line, Moving, Phase},
         ledger::{Booked, Cause, Entry},
@@ -21,7 +23,7 @@ use crate::{
 };
 
 /// How many entries a SKU's row keeps for people to look at; the journal has all.
-const RECENT: usize = 6;
+pub const RECENT: usize = 6;
 /// How many open commits a SKU's row keeps; where more are open, those in the middle are told with the newest.
 const COMMITS: usize = 32;
 /// How many intents that have ended are kept for people to look at.
@@ -103,7 +105,14 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         Record::Committed { sku, revision } => {
             state.change_sku(sku, |row| row.commits.retain(|commit| commit.revision > *revision));
         }
-        Record::Drift { .. } => {}
+        Record::Drift { listing, found, edits, .. } => drifted(state, listing, found.as_deref(), *edits),
+        Record::DriftEnded { listing, drifted: ended } => drifted(state, listing, Some(ended), None),
+        Record::Oversold { .. } => {}
+        Record::Measured { channel, assumption, stated_ms, measured_ms, .. } => {
+            state.change_channel(channel, |row| {
+                row.measures.note(*assumption, *stated_ms, *measured_ms, at);
+            });
+        }
         Record::Bound { .. } => bound(state, record),
         Record::Unmatched { channel, ids, unmatched } => {
             let key = (channel.clone(), ids.clone());
@@ -159,6 +168,20 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         | Record::Circuit { channel, .. } => {
             state.change_channel(channel, |row| on_channel(row, at, record));
         }
+    }
+}
+
+fn drifted(state: &mut State, listing: &ListingRef, drifted: Option<&Drifted>, edits: Option<Edits>) {
+    let Some(drifted) = drifted else { return };
+    let mut channel = None;
+    state.change_sku(&listing.sku, |row| {
+        if let Some(held) = row.listings.get_mut(usize::from(listing.at)) {
+            held.drift = Some(Box::new(drifted.clone()));
+            channel = Some(held.channel.clone());
+        }
+    });
+    if let (Some(channel), Some(edits)) = (channel, edits) {
+        state.change_channel(&channel, |row| row.edits = Some(edits));
     }
 }
 
@@ -384,6 +407,7 @@ fn bound(state: &mut State, record: &Record) {
                     allotted: None,
                     leg: None,
                     writes,
+                    drift: None,
                 });
             }
         }

@@ -235,6 +235,7 @@ impl Loading {
             match &mut entry.cause {
                 Cause::Order { order, .. } => shared(&mut self.channels, &mut order.channel),
                 Cause::Count { counter, .. } => shared(&mut self.channels, counter),
+                Cause::Edit { channel, .. } => shared(&mut self.channels, channel),
                 Cause::Operator { .. } | Cause::Intent { .. } | Cause::Merged { .. } => {}
             }
         }
@@ -442,6 +443,7 @@ mod tests {
             allotted: None,
             leg: None,
             writes: crate::core::leg::Writes::default(),
+            drift: None,
         };
         let mut state = State::default();
         for sku in ["A", "B"] {

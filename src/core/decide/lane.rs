@@ -329,6 +329,9 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
         return Some("the channel's quantity and orders must be read first".into());
     }
     let raise = held.writes.floor().is_some_and(|floor| leg.quantity > floor);
+    if raise && held.drifts() {
+        return Some("another writer changed it there: see `evenkeel drift`".to_owned());
+    }
     if !raise || !policy.abilities.sells {
         return None;
     }

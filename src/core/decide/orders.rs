@@ -91,6 +91,7 @@ impl Draft<'_> {
         if self.state.deliveries.contains_key(&(channel.clone(), delivery.clone())) {
             return Ok(Reply::Duplicate);
         }
+        self.note_lag(channel, orders);
         for order in orders {
             self.merge(channel, order, Seen::Pushed);
         }
@@ -115,6 +116,7 @@ impl Draft<'_> {
     ) -> Result<Reply, Refused> {
         self.channel(channel)?;
         in_range(channel, orders)?;
+        self.note_lag(channel, orders);
         for order in orders {
             self.merge(channel, order, Seen::Fetched { begun });
         }
