@@ -150,7 +150,7 @@ mod tests {
         };
         let writes = Writes {
             base: base.map(q),
-            look: seen.map(look),
+            look: seen.map(look).map(Box::new),
             unsettled: writes.iter().map(unsettled).collect(),
             ..Writes::default()
         };
