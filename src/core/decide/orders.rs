@@ -86,7 +86,7 @@ impl Draft<'_> {
         fetch: Vec<OrderId>,
         look: &[Identifiers],
     ) -> Result<Reply, Refused> {
-        self.channel(channel)?;
+        self.known(channel)?;
         in_range(channel, orders)?;
         if self.state.deliveries.contains_key(&(channel.clone(), delivery.clone())) {
             return Ok(Reply::Duplicate);
@@ -114,7 +114,7 @@ impl Draft<'_> {
         begun: Seq,
         orders: &[OrderSnapshot],
     ) -> Result<Reply, Refused> {
-        self.channel(channel)?;
+        self.known(channel)?;
         in_range(channel, orders)?;
         self.note_lag(channel, orders);
         for order in orders {
@@ -125,7 +125,7 @@ impl Draft<'_> {
 
     /// Part of the feed was read. The next read begins there; what waits for a whole read goes on waiting.
     pub(super) fn fed_through(&mut self, channel: ChannelId, through: Timestamp) -> Result<Reply, Refused> {
-        self.channel(&channel)?;
+        self.known(&channel)?;
         let held = self.state.channels.get(&channel).and_then(ChannelRow::watermark);
         if held.is_none_or(|held| held < through) {
             self.emit(Record::FedThrough { channel, through });
@@ -134,7 +134,7 @@ impl Draft<'_> {
     }
 
     pub(super) fn unread(&mut self, channel: &ChannelId, orders: Vec<OrderId>) -> Result<Reply, Refused> {
-        self.channel(channel)?;
+        self.known(channel)?;
         for order in orders {
             self.want_fetch(channel, order);
         }
