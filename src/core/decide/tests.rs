@@ -13,13 +13,16 @@ mod drift;
 mod epoch;
 #[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
 mod exposure;
+mod ignore;
 mod intents;
 mod letters;
 mod made;
 mod missing;
 mod portions;
+mod quarantine;
 mod returns;
 mod suspects;
+mod trial;
 mod unread;
 mod whose;
 #[allow(
