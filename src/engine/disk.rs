@@ -176,17 +176,6 @@ pub fn decode(seq: u64, payload: &[u8]) -> Result<Envelope, Error> {
     }
 }
 
-fn failure(error: &dyn std::error::Error) -> Failure {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    Failure(text)
-}
-
 impl DiskStore {
     /// Reads the state's rows and replays the journal on them; without a state, replays all of the journal.
     fn reread(&mut self) -> Result<State, Error> {
@@ -232,19 +221,19 @@ fn archive(archiver: &store::Archiver) {
             }
         }
         Err(e) => {
-            error!(failure = %failure(&e), "the journal could not be archived: it stays as it is, and grows")
+            error!(failure = %Failure::of(&e), "the journal could not be archived: it stays as it is, and grows")
         }
     }
 }
 
 impl Spool for DiskSpool {
     fn put(&mut self, changes: &[Change], again: bool) -> Result<(), Failure> {
-        self.versions.put(changes, again).map_err(|e| failure(&e))
+        self.versions.put(changes, again).map_err(|e| Failure::of(&e))
     }
 
     fn finish(self: Box<Self>, head: Head) -> Result<(), Failure> {
-        let rows = self.versions.rows().map_err(|e| failure(&e))?;
-        self.checkpoints.try_write(head, rows).map_err(|e| failure(&e))?;
+        let rows = self.versions.rows().map_err(|e| Failure::of(&e))?;
+        self.checkpoints.try_write(head, rows).map_err(|e| Failure::of(&e))?;
         archive(&self.archiver);
         Ok(())
     }
@@ -254,7 +243,7 @@ impl Durable for DiskStore {
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
         let appended = self.store.append(payloads);
         self.no_room = matches!(appended, Err(store::journal::Error::NoRoom(_)));
-        appended.map(drop).map_err(|e| failure(&e))
+        appended.map(drop).map_err(|e| Failure::of(&e))
     }
 
     fn waits_for_room(&self) -> bool {
@@ -262,11 +251,11 @@ impl Durable for DiskStore {
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
-        self.store.sync().map_err(|e| failure(&e))
+        self.store.sync().map_err(|e| Failure::of(&e))
     }
 
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<(), Failure> {
-        self.store.apply_batch(changes, seq).map_err(|e| failure(&e))?;
+        self.store.apply_batch(changes, seq).map_err(|e| Failure::of(&e))?;
         self.applied = Seq(seq);
         Ok(())
     }
@@ -286,10 +275,10 @@ impl Durable for DiskStore {
     }
 
     fn read_back(&mut self) -> Result<State, Failure> {
-        self.reread().map_err(|e| failure(&e))
+        self.reread().map_err(|e| Failure::of(&e))
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {
-        self.store.close_clean().map(drop).map_err(|e| failure(&e))
+        self.store.close_clean().map(drop).map_err(|e| Failure::of(&e))
     }
 }

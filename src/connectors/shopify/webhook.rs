@@ -77,19 +77,28 @@ pub(super) fn read(push: &Push, locations: &Locations) -> Result<Received, Refus
             return Err(Refusal::Unparsable { delivery: None, topic, why });
         }
     };
-    let facts = match topic.as_str() {
+    match facts(&topic, &push.body, locations) {
+        Some(Ok(facts)) => Ok(Received { delivery, topic, facts }),
+        Some(Err(why)) => Err(Refusal::Unparsable { delivery: Some(delivery), topic, why }),
+        None => Err(Refusal::NotFollowed { delivery: Some(delivery), topic }),
+    }
+}
+
+/// Reads what the body of a topic tells. `None`: the topic is not followed.
+pub(super) fn facts(topic: &str, body: &[u8], locations: &Locations) -> Option<Result<Vec<Fact>, String>> {
+    Some(match topic {
         "orders/create"
         | "orders/updated"
         | "orders/paid"
         | "orders/cancelled"
         | "orders/fulfilled"
-        | "orders/partially_fulfilled" => order(&push.body, locations),
-        "orders/edited" => edited(&push.body),
-        "orders/delete" => fetch::<Deleted>(&push.body, |body| body.id),
+        | "orders/partially_fulfilled" => order(body, locations),
+        "orders/edited" => edited(body),
+        "orders/delete" => fetch::<Deleted>(body, |body| body.id),
         "refunds/create" | "fulfillments/create" | "fulfillments/update" => {
-            fetch::<OfOrder>(&push.body, |body| body.order_id)
+            fetch::<OfOrder>(body, |body| body.order_id)
         }
-        "inventory_levels/update" => level(&push.body, locations),
+        "inventory_levels/update" => level(body, locations),
         // The bodies name no order; the list of what was moved does.
         "fulfillment_orders/moved"
         | "fulfillment_orders/order_routing_complete"
@@ -98,12 +107,8 @@ pub(super) fn read(push: &Push, locations: &Locations) -> Result<Received, Refus
         | "fulfillment_orders/cancelled" => {
             Ok(if locations.are_several() { vec![Fact::Changed] } else { Vec::new() })
         }
-        _ => return Err(Refusal::NotFollowed { delivery: Some(delivery), topic }),
-    };
-    match facts {
-        Ok(facts) => Ok(Received { delivery, topic, facts }),
-        Err(why) => Err(Refusal::Unparsable { delivery: Some(delivery), topic, why }),
-    }
+        _ => return None,
+    })
 }
 
 fn get<'a>(headers: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {

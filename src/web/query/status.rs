@@ -126,6 +126,7 @@ fn summary(state: &State, vitals: &Vitals, mut tallies: Tallies) -> Result<Statu
         seq: vitals.seq,
         initialised_at: state.initialised.map(Into::into),
         channels,
+        held_configuration: state.held_config.as_ref().map(|held| held.why.clone()),
         skus: state.skus.len(),
         orders: state.orders.len(),
         queued: vitals.queued,
