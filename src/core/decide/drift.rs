@@ -10,10 +10,10 @@ use crate::{
         ledger::{Cause, Entry, Kind, book},
         leg::{self, Event, Look},
         record::{Record, Why},
-        state::ListingRef,
+        state::{Listing, ListingRef},
         writes::Told,
     },
-    model::{ChannelId, LocationId, Overflow, Quantity, Sku, policy::ChannelPolicy},
+    model::{ChannelId, LocationId, Overflow, Quantity, Seq, Sku, Timestamp, policy::ChannelPolicy},
 };
 
 mod compare;
@@ -21,6 +21,7 @@ mod judge;
 
 pub use compare::{Compared, Means, compare};
 use judge::Judge;
+pub(super) use judge::lowers;
 
 /// A difference whose fence has passed.
 pub(super) struct Difference {
@@ -29,35 +30,59 @@ pub(super) struct Difference {
     pub(super) look: Look,
     /// What the channel told with the last quantity that was explained.
     pub(super) told: Option<Told>,
+    /// The time as of which it was known what to expect.
+    pub(super) known_at: Timestamp,
+    /// A lower has gone over it already.
+    pub(super) passed_over: bool,
 }
 
 impl Draft<'_> {
     /// Names a difference that nothing explains, and does about it what the policy says. A lower that the ledger
     /// explains is never held back by it.
     pub(super) fn drifted(&mut self, policy: &ChannelPolicy, listing: &ListingRef, difference: &Difference) {
-        let judge = Judge { state: self.state, now: self.now, seq: self.seq };
+        let judge = Judge { state: self.state, now: self.now, seq: self.seq, edits: None };
         let (drifted, edits) = judge.drifted(policy, listing, difference);
-        self.act(policy, listing, drifted, edits);
+        self.act(policy, listing, drifted, edits, difference.passed_over);
     }
 
-    /// Records a drift, and does what was decided.
-    fn act(&mut self, policy: &ChannelPolicy, listing: &ListingRef, drifted: Drifted, edits: Option<Edits>) {
+    /// Records a drift, and does what was decided. `passed_over`: a lower has gone over it, so that nothing of ours is there
+    /// to be held or written again.
+    fn act(
+        &mut self,
+        policy: &ChannelPolicy,
+        listing: &ListingRef,
+        drifted: Drifted,
+        edits: Option<Edits>,
+        passed_over: bool,
+    ) {
         let (done, expected, observed) = (drifted.done, drifted.expected, drifted.observed);
         let reason = reason(&drifted);
+        let held = self.state.listing(listing);
+        let leg = held.and_then(|held| held.leg.as_ref());
+        let lowers = leg.is_some_and(|leg| lowers(leg, observed));
+        // A dead letter that something else has made stays as it is.
+        let open = held.is_some_and(Listing::drifts);
+        let letter = !open && leg.is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. }));
+        let stays = letter || passed_over;
         let found = Some(Box::new(drifted));
         let repaired = done == Done::Repaired;
         let expected = Some(expected);
         self.emit(Record::Drift { listing: listing.clone(), expected, observed, repaired, found, edits });
         match done {
+            Done::Accepted => self.take_edit(policy, listing),
+            Done::Asked | Done::Held | Done::Left | Done::Repaired if stays => {}
+            // A person is asked, and what the ledger lowers goes.
+            Done::Asked | Done::Held if lowers => self.write_again(listing),
             Done::Asked | Done::Held => self.park(listing, reason),
             Done::Left => self.leave(listing, reason),
-            Done::Repaired => {
-                let cause = self.seq;
-                self.advance(listing, Event::Repair { cause }, Why::Repair, None, |_| {});
-            }
-            Done::Accepted => self.take_edit(policy, listing),
+            Done::Repaired => self.write_again(listing),
             Done::Released | Done::Gone => self.go_on(listing),
         }
+    }
+
+    fn write_again(&mut self, listing: &ListingRef) {
+        let cause = self.seq;
+        self.advance(listing, Event::Repair { cause }, Why::Repair, None, |_| {});
     }
 
     fn park(&mut self, listing: &ListingRef, reason: String) {
@@ -97,13 +122,15 @@ impl Draft<'_> {
         after.available()?;
         let (expected, observed) = (drift.expected, drift.observed);
         let cause = Cause::Edit { channel, expected, observed };
-        Ok(Entry { sku, location, kind: Kind::Adjustment, quantity, cause, event_at: self.now, after })
+        let event_at = drift.event_at()?;
+        Ok(Entry { sku, location, kind: Kind::Adjustment, quantity, cause, event_at, after })
     }
 
-    /// A listing shows what it should: nobody need be asked any more.
+    /// A listing shows what it should: nobody need be asked any more, unless it does so because ours went over what they
+    /// are asked about.
     pub(super) fn drift_gone(&mut self, listing: &ListingRef) {
         let Some(held) = self.state.listing(listing) else { return };
-        if held.drift.as_ref().is_some_and(|drift| drift.done == Done::Asked) {
+        if held.drift.as_ref().is_some_and(|drift| drift.done == Done::Asked && !drift.passed_over) {
             self.end_drift(listing, Done::Gone);
         }
     }
@@ -133,6 +160,7 @@ impl Draft<'_> {
         &mut self,
         sku: &Sku,
         channel: &ChannelId,
+        seq: Option<Seq>,
         act: DriftAct,
     ) -> Result<Reply, Refused> {
         let policy = self.channel(channel)?;
@@ -147,6 +175,15 @@ impl Draft<'_> {
         if open.is_empty() {
             return Err(Refused::Nothing(format!("open drift of SKU `{sku}` on `{channel}`")));
         }
+        let open: Vec<_> = match seq {
+            Some(seq) if open.iter().all(|(_, drift)| drift.seq != seq) => {
+                let now: Vec<String> = open.iter().map(|(_, drift)| said(drift)).collect();
+                let why = format!("the drift of record {seq} is over; what is open now: {}", now.join(", "));
+                return Err(Refused::NotSo(why));
+            }
+            Some(seq) => open.into_iter().filter(|(_, drift)| drift.seq == seq).collect(),
+            None => open,
+        };
         for (listing, drift) in &open {
             self.may_act(&policy, listing, drift, act)?;
         }
@@ -219,6 +256,11 @@ impl Draft<'_> {
             self.advance(listing, Event::Retried, Why::Retried, None, |_| {});
         }
     }
+}
+
+/// Says which drift it is, and of what numbers.
+fn said(drift: &Drifted) -> String {
+    format!("record {}, which shows {} and not {}", drift.seq, drift.observed, drift.expected)
 }
 
 /// Says why a listing waits for a person.

@@ -17,6 +17,7 @@ use crate::{
         record::{Record, Why},
         share::{Share, spread as spread_over},
         state::{ChannelRow, FETCHED, ListingRef, Quarantined, READ, State},
+        writes::OwnMove,
     },
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderId, OrderKey,
@@ -28,10 +29,9 @@ use crate::{
 pub(super) type Moves = Vec<(Kind, Quantity)>;
 
 /// What an order made the selling channel do to its own listing's quantity, and when.
-struct OwnMove {
+struct Own {
     listing: ListingRef,
-    quantity: Quantity,
-    at: Timestamp,
+    moved: OwnMove,
 }
 
 /// Entries of one command, each with the balances that the ones before it leave: lines that share a component are
@@ -250,7 +250,7 @@ impl Draft<'_> {
         policy: &ChannelPolicy,
         order: &mut Order,
         returns: Returns,
-        own: &mut Vec<OwnMove>,
+        own: &mut Vec<Own>,
     ) -> Result<Vec<Entry>, Overflow> {
         let told_at = order.changed_at().max(order.placed_at);
         let absent = absent_until(self.state, key, order.placed_at);
@@ -396,7 +396,7 @@ impl Draft<'_> {
         line: &Line,
         to: Totals,
         [sold_at, changed_at]: [Timestamp; 2],
-        own: &mut Vec<OwnMove>,
+        own: &mut Vec<Own>,
     ) -> Result<(), Overflow> {
         let abilities = policy.abilities;
         if !abilities.sells || line.by == FulfilledBy::Channel {
@@ -410,16 +410,22 @@ impl Draft<'_> {
         if abilities.restocks_returns {
             back = back.add(to.returned.sub(line.booked.returned)?)?;
         }
-        let moved = [(sold, sold_at), (back, changed_at)];
+        let booked = line.booked;
+        let gone = to.fulfilled.sub(booked.fulfilled)?.add(to.released.sub(booked.released)?)?;
+        let gone = gone.add(to.written_off.sub(booked.written_off)?)?;
         let Some(listing) = self.own_listing(&key.channel, line) else { return Ok(()) };
-        for (quantity, at) in moved.into_iter().filter(|(quantity, _)| !quantity.is_zero()) {
-            own.push(OwnMove { listing: listing.clone(), quantity, at });
+        let moved = [
+            OwnMove { quantity: sold, gone: Quantity::ZERO, at: sold_at },
+            OwnMove { quantity: back, gone, at: changed_at },
+        ];
+        for moved in moved.into_iter().filter(|moved| !moved.quantity.is_zero() || !moved.gone.is_zero()) {
+            own.push(Own { listing: listing.clone(), moved });
         }
         Ok(())
     }
 
     /// Finds the listing that a line was sold from. An ASIN may name several; the channel's own stock is not meant.
-    fn own_listing(&self, channel: &ChannelId, line: &Line) -> Option<ListingRef> {
+    pub(super) fn own_listing(&self, channel: &ChannelId, line: &Line) -> Option<ListingRef> {
         let ours = |listing: &ListingRef| {
             self.state.listing(listing).is_some_and(|l| l.by != FulfilledBy::Channel && l.channel == *channel)
         };
@@ -434,7 +440,7 @@ impl Draft<'_> {
     }
 
     /// Takes in what the selling channel did to its own listing. A look that this explains need not wait any more.
-    fn own_move(&mut self, policy: &ChannelPolicy, own: &OwnMove) {
+    fn own_move(&mut self, policy: &ChannelPolicy, own: &Own) {
         use crate::core::leg::State;
         let Some(held) = self.state.listing(&own.listing) else { return };
         let unseen = |state: &State| matches!(state, State::InFlight(_) | State::Accepted { .. });
@@ -442,7 +448,7 @@ impl Draft<'_> {
             !policy.abilities.compare_and_set && held.leg.as_ref().is_some_and(|leg| unseen(&leg.state));
         let (now, waited) = (self.now, held.writes.look.is_some());
         self.learn(&own.listing, Why::OwnSale, |writes| {
-            writes.own_move(own.quantity, own.at, overwritten, now);
+            writes.own_move(own.moved, overwritten, now);
             let explained = |look: &crate::core::leg::Look| {
                 writes.explains(look.seen, look.at, policy.abilities.stale_ms)
             };
