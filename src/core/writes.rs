@@ -241,11 +241,12 @@ pub fn shows(shown: Quantity, wanted: Quantity) -> bool {
 }
 
 impl PassedOver {
-    fn own_move(&mut self, own: &OwnMove, overwritten: bool) {
+    /// What was written since undoes nothing of what was there when it was read.
+    fn own_move(&mut self, own: &OwnMove) {
         if own.at > self.look.at {
             self.look.since = self.look.since.add(own.quantity).unwrap_or(self.look.since);
         }
-        if !overwritten && own.at > self.known_at {
+        if own.at > self.known_at {
             self.expected = self.expected.add(own.quantity).unwrap_or(self.expected);
         }
         if let Some(told) = &mut self.told {
@@ -272,7 +273,7 @@ impl Writes {
     pub fn own_move(&mut self, own: OwnMove, overwritten: bool, now: Timestamp) {
         let OwnMove { quantity, at, gone } = own;
         if let Some(passed) = self.passed_over.as_deref_mut() {
-            passed.own_move(&own, overwritten);
+            passed.own_move(&own);
         }
         let after = self.look.as_deref_mut().filter(|look| at > look.at);
         let before = after.is_none();

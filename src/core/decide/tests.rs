@@ -12,6 +12,7 @@ mod counts;
 mod drift;
 mod drift_edits;
 mod drift_kept;
+mod drift_over;
 mod epoch;
 #[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
 mod exposure;

@@ -90,9 +90,10 @@ impl Judge<'_> {
         if let Some((done, why)) = self.given_up(listing, leg, difference) {
             return (done, why, None);
         }
+        let over = difference.passed_over || lowers(leg, observed);
         let says = policies.drift.repair(policy.drift, drifted.found == Found::Edit);
         match (drifted.found, says) {
-            (Found::Unseen, _) if !drifted.passed_over => {
+            (Found::Unseen, _) if !over => {
                 let why = "the channel has promised more units than its orders tell".to_owned();
                 return (Done::Asked, Some(why), None);
             }

@@ -21,7 +21,7 @@ use crate::{
 
 impl World {
     /// Lets everything run that waits for no person.
-    fn run_on(&mut self) {
+    pub(super) fn run_on(&mut self) {
         for _ in 0..20 {
             self.lane(SHOP, &mut || Luck::Fine);
             self.lane(AMZ, &mut || Luck::Fine);
@@ -32,7 +32,7 @@ impl World {
     }
 
     #[track_caller]
-    fn is_asked(&self, of: &str, why: &str) {
+    pub(super) fn is_asked(&self, of: &str, why: &str) {
         let drift = self.drift(of);
         assert_eq!(drift.done, Done::Asked, "{drift:?}");
         assert!(drift.why.as_ref().is_some_and(|text| text.contains(why)), "{drift:?}");
@@ -266,82 +266,6 @@ fn a_sale_that_the_feed_hides_is_not_masked_by_a_shipment() {
     world.now += 10_000;
     world.feed_with(SHOP, 40_000);
     assert_eq!(world.take(SHOP).quantities(), [], "the three are not put back");
-}
-
-/// Amazon sells one, and before the shop's lower goes somebody edits the shop from 10 to 50.
-fn passed_over(policy: DriftPolicy) -> World {
-    let mut world = World::open_with(with(policy), &[("A", 10)]);
-    world.read("A", [10, 10, 0]);
-    world.sell(AMZ, "1", "A", 1);
-    world.set_shown("A", SHOP, 50);
-    world.now += 3_000;
-    let levels = Levels { on_hand: Some(q(50)), committed: Some(q(0)), ..Levels::of(q(50)) };
-    let seen = vec![(world.listing("A", SHOP), Observed::Seen(levels))];
-    let read_at = ms(world.now);
-    world.run(Command::Looked { channel: ch(SHOP), read_at, seen }).expect("a look");
-    let lower = world.take(SHOP);
-    assert_eq!(lower.quantities(), [("A".to_owned(), 9)], "the lower waits for nothing");
-    world.set_shown("A", SHOP, 9);
-    world.answer(SHOP, &lower.puts[0], crate::model::Outcome::Applied);
-    world.run_on();
-    assert_eq!(world.shows("A", SHOP), 9);
-    world.index_is_true();
-    world
-}
-
-#[test]
-fn people_are_told_of_an_edit_that_a_lower_went_over() {
-    for policy in [ask(), theirs()] {
-        let mut world = passed_over(policy);
-        let drift = world.drift("A");
-        assert_eq!((drift.done, drift.expected, drift.observed), (Done::Asked, q(10), q(50)));
-        assert!(world.alerts().contains(&AlertKind::Drift));
-        world.act("A", DriftAct::Accept).expect("forty have come");
-        world.run_on();
-        assert_eq!(world.stock("A"), [50, 1, 0]);
-        assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (49, 49));
-        assert!(!world.alerts().contains(&AlertKind::Drift));
-    }
-    let mut world = passed_over(ask());
-    world.act("A", DriftAct::Repair).expect("ours is there already");
-    assert!(!world.alerts().contains(&AlertKind::Drift));
-    world.run_on();
-    assert_eq!((world.stock("A"), world.shows("A", SHOP)), ([10, 1, 0], 9));
-}
-
-#[test]
-fn people_are_told_of_an_edit_that_a_refused_lower_met() {
-    let mut world = World::open_with(with(theirs()), &[("A", 10)]);
-    world.read("A", [10, 10, 0]);
-    world.sell(AMZ, "1", "A", 1);
-    world.set_shown("A", SHOP, 50);
-    world.lane(SHOP, &mut || Luck::Fine); // it does not show 10
-    world.read("A", [50, 50, 0]);
-    world.is_asked("A", "sold meanwhile");
-    assert_eq!(world.take(SHOP).quantities(), [("A".to_owned(), 9)], "the lower goes");
-}
-
-#[test]
-fn an_edit_that_a_lower_went_over_counts_towards_the_loop() {
-    let world = passed_over(DriftPolicy::default());
-    let drift = world.drift("A");
-    assert_eq!((drift.done, drift.repairs.len()), (Done::Repaired, 1));
-}
-
-#[test]
-fn a_sale_that_a_lower_went_over_is_no_drift() {
-    let mut world = World::open_with(with(ask()), &[("A", 10)]);
-    world.read("A", [10, 10, 0]);
-    world.now += 60_000;
-    world.sell(AMZ, "1", "A", 4);
-    world.buy(SHOP, "2", "A", 1);
-    world.now += 3_000;
-    world.look("A", SHOP); // 9, before the order is known
-    world.lane(SHOP, &mut || Luck::Fine);
-    world.run_on();
-    assert_eq!(world.held("A", SHOP).drift, None);
-    assert_eq!((world.available("A"), world.shows("A", SHOP)), (5, 5));
-    assert_eq!(world.held("A", SHOP).writes.passed_over, None);
 }
 
 #[test]
