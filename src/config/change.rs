@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use crate::{
     config::{Config, Secrets, Selling, Tryton},
     model::{
-        ChannelId, Quantity,
+        ChannelId, LocationId, Quantity,
         policy::{ChannelDrift, ChannelPolicy, Policies, Posts},
     },
 };
@@ -142,8 +142,13 @@ impl Config {
             }
         }
         for (id, erp) in &mut self.tryton {
-            if let Some(held) = before.channels.get(id).and_then(|held| held.locations.first()) {
-                erp.location = held.clone();
+            if let Some(held) = before.channels.get(id) {
+                erp.keep(&held.locations);
+            }
+        }
+        for (id, shop) in &mut self.shopify {
+            if let Some(held) = before.channels.get(id) {
+                shop.outlets.clone_from(&held.outlets);
             }
         }
     }
@@ -166,6 +171,16 @@ impl Selling {
 }
 
 impl Tryton {
+    /// Puts back which places it counts. What the warehouse of a place is called in the ERP is told by the file alone.
+    fn keep(&mut self, before: &[LocationId]) {
+        if self.warehouses.len() == before.len() {
+            let places = self.warehouses.iter_mut().zip(before);
+            places.for_each(|((_, location), held)| location.clone_from(held));
+        } else if self.warehouses.iter().any(|(_, location)| before.contains(location)) {
+            self.warehouses.retain(|(_, location)| before.contains(location));
+        }
+    }
+
     fn forget_policies(&mut self) {
         self.posts = Posts { sales: false, shipments: false, returns: false };
     }

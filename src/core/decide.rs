@@ -21,6 +21,7 @@ mod once;
 mod operator;
 mod orders;
 mod oversold;
+mod own;
 mod postings;
 mod quarantine;
 mod recheck;

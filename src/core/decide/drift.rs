@@ -100,7 +100,8 @@ impl Draft<'_> {
     /// Books the edit that a listing's drift is, and passes it on.
     fn take_edit(&mut self, policy: &ChannelPolicy, listing: &ListingRef) {
         let Some(held) = self.state.listing(listing) else { return };
-        let (Some(drift), Some(location)) = (held.drift.as_deref(), policy.locations.first()) else { return };
+        let location = policy.drawn(&held.ids).and_then(<[_]>::first);
+        let (Some(drift), Some(location)) = (held.drift.as_deref(), location) else { return };
         let (channel, sku) = (held.channel.clone(), listing.sku.clone());
         let Ok(entry) = self.edit_entry(channel, sku, location.clone(), drift) else { return };
         self.emit(Record::Adjusted { entries: vec![entry] });
@@ -210,12 +211,12 @@ impl Draft<'_> {
             (_, _) => return Err(Refused::NotSo(format!("SKU `{sku}` is not held; accept or repair it"))),
         }
         if act == DriftAct::Accept && self.is_stock(policy, listing, drift) {
-            let location = policy.locations.first().cloned();
+            let held = self.state.listing(listing);
+            let held = held.ok_or_else(|| Refused::Nothing(format!("SKU {sku}")))?;
+            let location = policy.drawn(&held.ids).and_then(<[_]>::first).cloned();
             let location =
-                location.ok_or_else(|| Refused::NotSo("the channel has no location".to_owned()))?;
-            let channel = self.state.listing(listing).map(|held| held.channel.clone());
-            let channel = channel.ok_or_else(|| Refused::Nothing(format!("SKU {sku}")))?;
-            let entry = self.edit_entry(channel, sku.clone(), location, drift);
+                location.ok_or_else(|| Refused::NotSo("the listing has no location".to_owned()))?;
+            let entry = self.edit_entry(held.channel.clone(), sku.clone(), location, drift);
             entry.map_err(|_| Refused::OutOfRange(format!("the edit of {sku}")))?;
         }
         Ok(())
@@ -224,7 +225,8 @@ impl Draft<'_> {
     /// Tells whether a drift is an edit of stock that the ledger holds. A bundle has none.
     fn is_stock(&self, policy: &ChannelPolicy, listing: &ListingRef, drift: &Drifted) -> bool {
         let row = self.state.skus.get(&listing.sku);
-        let place = row.zip(policy.locations.first()).and_then(|(row, location)| row.place(location));
+        let location = self.state.listing(listing).and_then(|held| policy.drawn(&held.ids)?.first());
+        let place = row.zip(location).and_then(|(row, location)| row.place(location));
         let made = self.state.index.recipes.direct(&listing.sku).is_some();
         drift.found == Found::Edit && !made && place.is_some_and(|place| place.opened.is_some())
     }

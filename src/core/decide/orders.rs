@@ -8,16 +8,16 @@ use crate::{
         decide::{
             Draft,
             by_hand::{by_hand, had},
+            own::{Known, OwnMove, Times},
         },
         ledger::{Cause, Entry, Kind, Stock, book, movements, settled_returns},
         mapping::{Resolved, listed_by, resolve},
         moves::{When, absent_until},
         order::{Binding, Ignore, Line, Order},
         posting::{PostState, Step, behind, target},
-        record::{Record, Why},
+        record::Record,
         share::{Share, spread as spread_over},
-        state::{ChannelRow, FETCHED, ListingRef, Quarantined, READ, State},
-        writes::OwnMove,
+        state::{ChannelRow, FETCHED, Quarantined, READ, State},
     },
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderId, OrderKey,
@@ -27,12 +27,6 @@ use crate::{
 
 /// Movements of one share, lowering ones first.
 pub(super) type Moves = Vec<(Kind, Quantity)>;
-
-/// What an order made the selling channel do to its own listing's quantity, and when.
-struct Own {
-    listing: ListingRef,
-    moved: OwnMove,
-}
 
 /// Entries of one command, each with the balances that the ones before it leave: lines that share a component are
 /// booked together.
@@ -86,14 +80,18 @@ impl Draft<'_> {
         fetch: Vec<OrderId>,
         look: &[Identifiers],
     ) -> Result<Reply, Refused> {
-        self.channel(channel)?;
+        let policy = self.channel(channel)?;
         in_range(channel, orders)?;
         if self.state.deliveries.contains_key(&(channel.clone(), delivery.clone())) {
             return Ok(Reply::Duplicate);
         }
         self.note_lag(channel, orders);
         for order in orders {
-            self.merge(channel, order, Seen::Pushed);
+            if self.would_misplace(channel, &policy, order) {
+                self.want_fetch(channel, order.order.clone());
+            } else {
+                self.merge(channel, order, Seen::Pushed);
+            }
         }
         for order in fetch {
             self.want_fetch(channel, order);
@@ -106,6 +104,17 @@ impl Draft<'_> {
             Resolved::Sku(_) | Resolved::Ambiguous(_) | Resolved::Unknown => None,
         });
         Ok(Reply::Pushed { look: known.collect() })
+    }
+
+    /// Tells whether a push is about an order of which it is known where its units lie. A push does not tell that, or not as
+    /// surely: units would be booked at another place for a moment, and those that are gone from one would be sold there.
+    fn would_misplace(&self, channel: &ChannelId, policy: &ChannelPolicy, told: &OrderSnapshot) -> bool {
+        if policy.outlets.len() < 2 {
+            return false;
+        }
+        let key = OrderKey { channel: channel.clone(), order: told.order.clone() };
+        let held = self.state.orders.get(&key);
+        held.is_some_and(|order| order.lines.values().any(|line| !order.places(line).is_empty()))
     }
 
     pub(super) fn read_orders(
@@ -250,7 +259,7 @@ impl Draft<'_> {
         policy: &ChannelPolicy,
         order: &mut Order,
         returns: Returns,
-        own: &mut Vec<Own>,
+        own: &mut Vec<OwnMove>,
     ) -> Result<Vec<Entry>, Overflow> {
         let told_at = order.changed_at().max(order.placed_at);
         let absent = absent_until(self.state, key, order.placed_at);
@@ -269,11 +278,13 @@ impl Draft<'_> {
             let totals = if home.is_some() { totals } else { Totals::default() };
             let first = line.booked == Totals::default();
             let sold_at = if first { placed_at } else { changed_at };
-            self.note_own(key, policy, line, totals, [sold_at, changed_at], own)?;
             let wanted = match home {
                 Some(home) => self.shares(placed_at, line, &bound, (totals, &places), &home)?,
                 None => Vec::new(),
             };
+            let known = Known { totals, places: &places, shares: &wanted };
+            let times = Times { placed_at, sold_at, changed_at };
+            self.note_own(key, policy, (id, line), &known, times, own)?;
             let cause = Cause::Order { order: key.clone(), line: id.clone() };
             for (share, moves) in self.rebooked(&key.channel, line, &wanted, returns)? {
                 booking.book(&share, moves, &cause, [sold_at, changed_at])?;
@@ -386,79 +397,6 @@ impl Draft<'_> {
         let open = share.booked.open()?;
         let kind = self.baseline_kind(channel, share);
         Ok(if open.is_zero() { Vec::new() } else { vec![(kind, open.neg()?)] })
-    }
-
-    /// Notes how the selling channel has moved its own listing's quantity with this line, and when.
-    fn note_own(
-        &self,
-        key: &OrderKey,
-        policy: &ChannelPolicy,
-        line: &Line,
-        to: Totals,
-        [sold_at, changed_at]: [Timestamp; 2],
-        own: &mut Vec<Own>,
-    ) -> Result<(), Overflow> {
-        let abilities = policy.abilities;
-        if !abilities.sells || line.by == FulfilledBy::Channel {
-            return Ok(());
-        }
-        let sold = line.booked.ordered.sub(to.ordered)?;
-        let mut back = Quantity::ZERO;
-        if abilities.restocks_cancels {
-            back = back.add(to.released.sub(line.booked.released)?)?;
-        }
-        if abilities.restocks_returns {
-            back = back.add(to.returned.sub(line.booked.returned)?)?;
-        }
-        let booked = line.booked;
-        let gone = to.fulfilled.sub(booked.fulfilled)?.add(to.released.sub(booked.released)?)?;
-        let gone = gone.add(to.written_off.sub(booked.written_off)?)?;
-        let Some(listing) = self.own_listing(&key.channel, line) else { return Ok(()) };
-        let moved = [
-            OwnMove { quantity: sold, gone: Quantity::ZERO, at: sold_at },
-            OwnMove { quantity: back, gone, at: changed_at },
-        ];
-        for moved in moved.into_iter().filter(|moved| !moved.quantity.is_zero() || !moved.gone.is_zero()) {
-            own.push(Own { listing: listing.clone(), moved });
-        }
-        Ok(())
-    }
-
-    /// Finds the listing that a line was sold from. An ASIN may name several; the channel's own stock is not meant.
-    pub(super) fn own_listing(&self, channel: &ChannelId, line: &Line) -> Option<ListingRef> {
-        let ours = |listing: &ListingRef| {
-            self.state.listing(listing).is_some_and(|l| l.by != FulfilledBy::Channel && l.channel == *channel)
-        };
-        if let Resolved::Listing(listing) = resolve(self.state, channel, &line.ids)
-            && ours(&listing)
-        {
-            return Some(listing);
-        }
-        let sku = &line.bound.as_ref()?.sku;
-        let count = u16::try_from(self.state.skus.get(sku)?.listings.len()).ok()?;
-        (0..count).map(|at| ListingRef { sku: sku.clone(), at }).find(ours)
-    }
-
-    /// Takes in what the selling channel did to its own listing. A look that this explains need not wait any more.
-    fn own_move(&mut self, policy: &ChannelPolicy, own: &Own) {
-        use crate::core::leg::State;
-        let Some(held) = self.state.listing(&own.listing) else { return };
-        let unseen = |state: &State| matches!(state, State::InFlight(_) | State::Accepted { .. });
-        let overwritten =
-            !policy.abilities.compare_and_set && held.leg.as_ref().is_some_and(|leg| unseen(&leg.state));
-        let (now, waited) = (self.now, held.writes.look.is_some());
-        self.learn(&own.listing, Why::OwnSale, |writes| {
-            writes.own_move(own.moved, overwritten, now);
-            let explained = |look: &crate::core::leg::Look| {
-                writes.explains(look.seen, look.at, policy.abilities.stale_ms)
-            };
-            if writes.look.as_deref().is_some_and(explained) {
-                writes.look = None;
-            }
-        });
-        if waited && self.state.listing(&own.listing).is_some_and(|held| held.writes.look.is_none()) {
-            self.go_on(&own.listing);
-        }
     }
 
     /// Notes for each ERP whether it is behind.

@@ -70,7 +70,7 @@ impl Draft<'_> {
         let channel = &order.channel;
         // It may have been sold as a part of something else.
         let line = self.state.orders.get(order).and_then(|order| order.lines.get(line));
-        let sold = line.and_then(|line| self.own_listing(channel, line));
+        let sold = line.and_then(|line| self.sold_from(channel, line, &last.location));
         let held = sold.and_then(|sold| self.state.listing(&sold)).filter(|listing| listing.writable());
         let class = match held {
             None => Class::Uncontrolled,

@@ -21,6 +21,7 @@ mod intents;
 mod letters;
 mod made;
 mod missing;
+mod outlets;
 mod portions;
 mod quarantine;
 mod returns;

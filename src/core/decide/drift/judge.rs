@@ -161,8 +161,9 @@ impl Judge<'_> {
         if self.state.listing(listing).is_some_and(|held| !held.writes.unsettled.is_empty()) {
             return Err("a write of ours may have landed there".to_owned());
         }
-        if policy.locations.len() > 1 {
-            return Err("the channel draws on several places".to_owned());
+        let places = self.state.listing(listing).and_then(|held| policy.drawn(&held.ids)).unwrap_or_default();
+        if places.len() > 1 {
+            return Err("the listing draws on several places".to_owned());
         }
         if self.booked_since(&listing.sku, difference.told, sells) {
             let what = if raises {
@@ -179,7 +180,7 @@ impl Judge<'_> {
             return Err("it has no stock of its own".to_owned());
         }
         let row = self.state.skus.get(&listing.sku);
-        let place = row.zip(policy.locations.first()).and_then(|(row, location)| row.place(location));
+        let place = row.zip(places.first()).and_then(|(row, location)| row.place(location));
         let place = place.filter(|place| place.opened.is_some());
         let stock = place.ok_or("its stock was never counted there")?.stock;
         let before = stock.on_hand;
