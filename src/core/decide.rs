@@ -159,6 +159,12 @@ impl Draft<'_> {
         let policies = self.policies()?;
         policies.channels.get(channel).cloned().ok_or_else(|| Refused::NoChannel(channel.clone()))
     }
+
+    /// Refuses a channel that is not configured.
+    fn known(&self, channel: &ChannelId) -> Result<(), Refused> {
+        let known = self.policies()?.channels.contains_key(channel);
+        if known { Ok(()) } else { Err(Refused::NoChannel(channel.clone())) }
+    }
 }
 
 #[cfg(test)]

@@ -109,9 +109,9 @@ pub fn target(order: &Order, posts: Posts, locations: &[LocationId]) -> Result<V
     let mut sums: BTreeMap<(Sku, LocationId), Totals> = BTreeMap::new();
     for line in order.lines.values() {
         let ours = |share: &Share| !share.baseline && locations.contains(&share.location);
-        for share in line.shares().into_iter().filter(ours) {
+        for share in line.shares().iter().filter(|share| ours(share)) {
             let booked = told(share.units_booked()?, posts);
-            let sum = sums.entry((share.sku, share.location)).or_default();
+            let sum = sums.entry((share.sku.clone(), share.location.clone())).or_default();
             *sum = sum.plus(booked)?;
         }
     }

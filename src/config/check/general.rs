@@ -43,7 +43,7 @@ pub(super) fn store(raw: raw::Store, at: &Scope<'_>) -> Store {
         path,
         room: RoomLimits { alarm_percent: at.whole("alarm_percent", raw.alarm_percent, 20, 0..=90), stop },
         segment_bytes: at.whole("segment_bytes", raw.segment_bytes, 32 << 20, 1 << 20..=4 << 30),
-        cache_bytes: at.whole("cache_bytes", raw.cache_bytes, 16 << 20, 1 << 20..=64 << 30),
+        cache_bytes: at.whole("cache_bytes", raw.cache_bytes, 4 << 20, 1 << 20..=64 << 30),
         group_max: at.whole("group_max", raw.group_max, 512, 1..=65_536),
     }
 }

@@ -111,7 +111,7 @@ impl Draft<'_> {
 
     /// A catalogue was read whole: the SKUs that it brought may be what others waited for.
     pub(super) fn catalogued(&mut self, channel: ChannelId) -> Result<Reply, Refused> {
-        self.channel(&channel)?;
+        self.known(&channel)?;
         self.emit(Record::Catalogued { channel });
         self.recheck_unmapped();
         Ok(Reply::Done)

@@ -80,14 +80,14 @@ impl Draft<'_> {
         fetch: Vec<OrderId>,
         look: &[Identifiers],
     ) -> Result<Reply, Refused> {
-        let policy = self.channel(channel)?;
+        self.known(channel)?;
         in_range(channel, orders)?;
         if self.state.deliveries.contains_key(&(channel.clone(), delivery.clone())) {
             return Ok(Reply::Duplicate);
         }
         self.note_lag(channel, orders);
         for order in orders {
-            if self.would_misplace(channel, &policy, order) {
+            if self.would_misplace(channel, order) {
                 self.want_fetch(channel, order.order.clone());
             } else {
                 self.merge(channel, order, Seen::Pushed);
@@ -108,8 +108,9 @@ impl Draft<'_> {
 
     /// Tells whether a push is about an order of which it is known where its units lie. A push does not tell that, or not as
     /// surely: units would be booked at another place for a moment, and those that are gone from one would be sold there.
-    fn would_misplace(&self, channel: &ChannelId, policy: &ChannelPolicy, told: &OrderSnapshot) -> bool {
-        if policy.outlets.len() < 2 {
+    fn would_misplace(&self, channel: &ChannelId, told: &OrderSnapshot) -> bool {
+        let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
+        if policy.is_none_or(|policy| policy.outlets.len() < 2) {
             return false;
         }
         let key = OrderKey { channel: channel.clone(), order: told.order.clone() };
@@ -123,7 +124,7 @@ impl Draft<'_> {
         begun: Seq,
         orders: &[OrderSnapshot],
     ) -> Result<Reply, Refused> {
-        self.channel(channel)?;
+        self.known(channel)?;
         in_range(channel, orders)?;
         self.note_lag(channel, orders);
         for order in orders {
@@ -134,7 +135,7 @@ impl Draft<'_> {
 
     /// Part of the feed was read. The next read begins there; what waits for a whole read goes on waiting.
     pub(super) fn fed_through(&mut self, channel: ChannelId, through: Timestamp) -> Result<Reply, Refused> {
-        self.channel(&channel)?;
+        self.known(&channel)?;
         let held = self.state.channels.get(&channel).and_then(ChannelRow::watermark);
         if held.is_none_or(|held| held < through) {
             self.emit(Record::FedThrough { channel, through });
@@ -143,7 +144,7 @@ impl Draft<'_> {
     }
 
     pub(super) fn unread(&mut self, channel: &ChannelId, orders: Vec<OrderId>) -> Result<Reply, Refused> {
-        self.channel(channel)?;
+        self.known(channel)?;
         for order in orders {
             self.want_fetch(channel, order);
         }

@@ -11,7 +11,7 @@ use crate::{
         mapping::{Resolved, resolve},
         order::Line,
         record::Why,
-        share::Share,
+        share::{Share, Shares},
         state::ListingRef,
         writes,
     },
@@ -82,7 +82,7 @@ impl Draft<'_> {
     ) -> Result<(), Overflow> {
         let before = self.state.orders.get(key).and_then(|order| Some((order, order.lines.get(id)?)));
         let was_told = before.is_some_and(|(order, line)| is_located(line, order.places(line)));
-        let shares = if was_told { line.shares() } else { Vec::new() };
+        let shares = if was_told { line.shares() } else { Shares::Kept(&[]) };
         let told = is_located(line, known.places);
         let at = match (was_told, line.booked == Totals::default()) {
             (true, _) => [times.changed_at, times.changed_at],

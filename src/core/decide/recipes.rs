@@ -334,11 +334,11 @@ impl Draft<'_> {
         for (id, line) in order.lines.iter_mut().filter(|(id, _)| lines.contains(*id)) {
             let cause = Cause::Order { order: key.clone(), line: id.clone() };
             let booked = line.booked;
-            for share in line.shares() {
+            for share in line.shares().iter() {
                 let open = share.booked.open()?.times(share.units)?;
-                let kind = self.baseline_kind(&key.channel, &share);
+                let kind = self.baseline_kind(&key.channel, share);
                 let moves = if open.is_zero() { Vec::new() } else { vec![(kind, open.neg()?)] };
-                booking.book(&share, moves, &cause, [self.now, self.now])?;
+                booking.book(share, moves, &cause, [self.now, self.now])?;
             }
             let Some(Binding { location, .. }) = line.bound.take() else { continue };
             let (baseline, early) = self.opening(whole.placed_at, sku, &location);
