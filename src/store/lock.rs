@@ -13,7 +13,7 @@ use super::disk::{Fault, Named};
 /// The right to use a store directory, for as long as the value lives.
 #[derive(Debug)]
 pub struct Lock {
-    _file: fs::File,
+    file: fs::File,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,15 @@ impl Lock {
             }
         }
         write_pid(&mut file).named("write the lock", &path)?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
+    }
+}
+
+impl Drop for Lock {
+    /// A process that is being started at this moment holds a copy of the file until it runs: closing ours is not enough.
+    fn drop(&mut self) {
+        // Where that fails, the lock goes with the last copy.
+        drop(self.file.unlock());
     }
 }
 

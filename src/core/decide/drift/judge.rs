@@ -110,7 +110,10 @@ impl Judge<'_> {
             }
             (Found::Edit | Found::Rival | Found::Unseen, Repair::Ours | Repair::Theirs) => {}
         }
-        (if self.loops(policies, drifted) { Done::Held } else { Done::Repaired }, None, None)
+        // Of what a lower went over, less than expected is no quarrel: mostly a sale that was learnt too late.
+        let quarrel = !difference.passed_over || observed > difference.expected;
+        let held = quarrel && self.loops(policies, drifted);
+        (if held { Done::Held } else { Done::Repaired }, None, None)
     }
 
     /// Says what becomes of a difference on a listing that waits for a person, or that one gave up: it goes on so, whatever
