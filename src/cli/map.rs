@@ -343,7 +343,7 @@ mod tests {
             ..Mapping::default()
         };
         let text = written(&mapping).expect("written");
-        assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), [",us,A,,,,,,", ",us,B,,,,,,"]);
+        assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), [",us,A,,,,,,,", ",us,B,,,,,,,"]);
         assert_eq!(parse(text.as_bytes()), Ok(Vec::new()), "nobody has filled it in yet");
     }
 

@@ -136,6 +136,16 @@ impl Config {
                 selling.keep(held);
             }
         }
+        for (id, shop) in &mut self.shopify {
+            match before.channels.get(id) {
+                Some(held) if !held.outlets.is_empty() => shop.outlets.clone_from(&held.outlets),
+                // A journal from when a shop had one location, which was not said there.
+                Some(held) => shop.outlets.iter_mut().take(1).for_each(|outlet| {
+                    outlet.locations.clone_from(&held.locations);
+                }),
+                None => {}
+            }
+        }
         for (id, seller) in &mut self.amazon {
             if let Some(held) = before.channels.get(id) {
                 seller.fba_location.clone_from(&held.own_location);
@@ -144,11 +154,6 @@ impl Config {
         for (id, erp) in &mut self.tryton {
             if let Some(held) = before.channels.get(id) {
                 erp.keep(&held.locations);
-            }
-        }
-        for (id, shop) in &mut self.shopify {
-            if let Some(held) = before.channels.get(id) {
-                shop.outlets.clone_from(&held.outlets);
             }
         }
     }

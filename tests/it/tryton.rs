@@ -532,7 +532,7 @@ async fn refusals_say_what_to_change() {
     rejected(&erp.on_hand.post(&unknown).await, "no product `channel_sku=no such`");
     let mut elsewhere = posting("r2", 1, &[("SKU-0015", [1, 0, 0, 0, 0])]);
     elsewhere.lines[0].location = LocationId::new("other").expect("a name");
-    rejected(&erp.on_hand.post(&elsewhere).await, "not of `other`");
+    rejected(&erp.on_hand.post(&elsewhere).await, "configured for `other`");
     let twice = posting("r3", 1, &[("SKU-0015", [1, 0, 0, 0, 0]), ("SKU-0015", [1, 0, 0, 0, 0])]);
     rejected(&erp.on_hand.post(&twice).await, "same product");
 

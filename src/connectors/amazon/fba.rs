@@ -97,6 +97,11 @@ fn page(body: &[u8], location: &LocationId, as_of: Timestamp) -> Result<CountPag
 }
 
 fn summary(entry: &Value) -> Result<(Identifiers, Quantity), String> {
+    // An empty list would pass for an object that names nothing.
+    let details = &entry["inventoryDetails"];
+    if !details.is_object() || details.get("reservedQuantity").is_some_and(|held| !held.is_object()) {
+        return Err("`inventoryDetails` is not as documented".to_owned());
+    }
     let read: Summary = http::json_part(entry)?;
     let ids = [
         (IdKind::Sku, read.seller_sku.as_str()),

@@ -88,7 +88,12 @@ impl Tryton {
                 Outcome::Applied => {}
                 // What a person must mend in one warehouse does not hold up the others.
                 Outcome::Rejected { .. } => all = outcome,
-                other => return if sent { unknown(other) } else { other },
+                Outcome::Accepted { .. }
+                | Outcome::Stale
+                | Outcome::Throttled { .. }
+                | Outcome::Unauthorized { .. }
+                | Outcome::NotSent { .. }
+                | Outcome::Unknown { .. } => return if sent { unknown(outcome) } else { outcome },
             }
         }
         all
@@ -183,7 +188,11 @@ fn unknown(outcome: Outcome) -> Outcome {
     let fault = match outcome {
         Outcome::NotSent { reason } | Outcome::Unauthorized { reason } => reason,
         Outcome::Throttled { .. } => "the ERP throttles".to_owned(),
-        other => return other,
+        Outcome::Applied
+        | Outcome::Accepted { .. }
+        | Outcome::Stale
+        | Outcome::Rejected { .. }
+        | Outcome::Unknown { .. } => return outcome,
     };
     Outcome::Unknown { fault }
 }

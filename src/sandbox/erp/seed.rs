@@ -87,26 +87,7 @@ pub(super) fn fill(db: &mut Database, catalogue: &Catalogue) {
         }
         add("stock.location", row);
     }
-    for place in 1..catalogue.skus.first().map_or(1, |sku| sku.openings.len()) {
-        let (zones, code) = (zones(place), warehouse_code(place));
-        for (name, zone) in [("Input Zone", "IN"), ("Output Zone", "OUT"), ("Storage Zone", "STO")] {
-            add(
-                "stock.location",
-                json!({
-                    "name": name, "code": format!("{zone}{}", place + 1), "type": "storage", "parent": zones.warehouse,
-                    "active": true,
-                }),
-            );
-        }
-        add(
-            "stock.location",
-            json!({
-                "name": format!("Warehouse {}", place + 1), "code": code, "type": "warehouse", "parent": null,
-                "active": true, "storage_location": zones.storage, "input_location": zones.input,
-                "output_location": zones.output,
-            }),
-        );
-    }
+    more_warehouses(catalogue.skus.first().map_or(1, |sku| sku.openings.len()), &mut add);
     for (code, name) in [("1", "Sandbox Company"), ("2", "Web shop customer")] {
         let location = CUSTOMER_LOCATION;
         add(
@@ -148,6 +129,30 @@ pub(super) fn fill(db: &mut Database, catalogue: &Catalogue) {
         for (place, units) in sku.openings.iter().enumerate() {
             db.shift(product_id(n), zones(place).storage, *units as f64);
         }
+    }
+}
+
+/// The warehouses of all places but the first.
+fn more_warehouses(places: usize, add: &mut impl FnMut(&'static str, Value) -> Id) {
+    for place in 1..places {
+        let (zones, code) = (zones(place), warehouse_code(place));
+        for (name, zone) in [("Input Zone", "IN"), ("Output Zone", "OUT"), ("Storage Zone", "STO")] {
+            add(
+                "stock.location",
+                json!({
+                    "name": name, "code": format!("{zone}{}", place + 1), "type": "storage", "parent": zones.warehouse,
+                    "active": true,
+                }),
+            );
+        }
+        add(
+            "stock.location",
+            json!({
+                "name": format!("Warehouse {}", place + 1), "code": code, "type": "warehouse", "parent": null,
+                "active": true, "storage_location": zones.storage, "input_location": zones.input,
+                "output_location": zones.output,
+            }),
+        );
     }
 }
 

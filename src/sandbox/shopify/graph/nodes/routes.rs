@@ -27,25 +27,19 @@ impl<'a> Node<'a, '_> {
         let closed = field.arguments.get("includeClosed").and_then(|value| value.as_bool()) == Some(true);
         let by_update = text_argument(field, "sortKey") == Some("UPDATED_AT");
         let page = self.read(|shop| {
-            let mut found: Vec<(Place, Thing)> = shop
-                .routes_by_update
-                .iter()
-                .filter(|(_, order, _)| !shop.orders[*order].hidden)
-                .map(|(secs, order, route)| {
-                    let id = shop.orders[*order].routes[*route].id;
-                    let row = usize::try_from(id).unwrap_or(usize::MAX);
-                    let place = if by_update { Place { value: *secs, row } } else { Place::row(row) };
-                    (place, Thing::Route { order: *order, route: *route })
-                })
-                .filter(|(_, thing)| match thing {
-                    Thing::Route { order, route } => {
-                        let own = &shop.orders[*order].routes[*route];
-                        (closed || own.status() != "CLOSED")
-                            && filter.matches(&|name| fact(shop, *order, *route, name))
-                    }
-                    _ => false,
-                })
-                .collect();
+            let shown = |(_, order, route): &&(i64, usize, usize)| {
+                let own = &shop.orders[*order].routes[*route];
+                !shop.orders[*order].hidden
+                    && (closed || own.status() != "CLOSED")
+                    && filter.matches(&|name| fact(shop, *order, *route, name))
+            };
+            let placed = |(secs, order, route): &(i64, usize, usize)| {
+                let id = shop.orders[*order].routes[*route].id;
+                let row = usize::try_from(id).unwrap_or(usize::MAX);
+                let place = if by_update { Place { value: *secs, row } } else { Place::row(row) };
+                (place, Thing::Route { order: *order, route: *route })
+            };
+            let mut found: Vec<_> = shop.routes_by_update.iter().filter(shown).map(placed).collect();
             found.sort_by_key(|(place, _)| *place);
             let behind =
                 found.into_iter().filter(|(place, _)| wanted.after.is_none_or(|after| *place > after));
