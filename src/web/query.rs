@@ -62,6 +62,7 @@ fn listings<'a>(
         | Work::InFlight { listing, .. }
         | Work::Unseen { listing, .. }
         | Work::Parked { listing, .. }
+        | Work::Suspect { listing, .. }
         | Work::Drifts { listing, .. }
         | Work::Drifted { listing, .. } => Some(listing),
         Work::Fetch { .. }
@@ -102,6 +103,7 @@ fn orders<'a>(
         | Work::InFlight { .. }
         | Work::Unseen { .. }
         | Work::Parked { .. }
+        | Work::Suspect { .. }
         | Work::Drifts { .. }
         | Work::Drifted { .. } => None,
     })

@@ -108,7 +108,7 @@ impl Draft<'_> {
                 work.puts.extend(put);
             }
         }
-        if apart == 0 {
+        if apart == 0 || !self.any_suspect(channel) {
             return work;
         }
         let mut suspects = Vec::new();
@@ -141,6 +141,9 @@ impl Draft<'_> {
 
     /// Returns what is to be looked at: of what may be why requests fail (`apart`) one request, or of the others.
     fn due_looks(&self, channel: &ChannelId, limit: usize, apart: bool) -> Vec<(ListingRef, Identifiers)> {
+        if apart && !self.any_suspect(channel) {
+            return Vec::new();
+        }
         let due = self.state.index.of(Kind::Look, channel).map_while(|work| {
             if let Work::Look { at, listing, .. } = work
                 && *at <= self.now

@@ -50,6 +50,11 @@ impl Draft<'_> {
         suspect(self.state, self.state.listing(listing)?)
     }
 
+    /// Tells whether there may be any on a channel: seldom, and they are looked for among all that is due.
+    pub(super) fn any_suspect(&self, channel: &ChannelId) -> bool {
+        self.state.index.of(Kind::Suspect, channel).next().is_some()
+    }
+
     /// Returns what waits to be written on a channel.
     pub(super) fn waiting(&self, channel: &ChannelId) -> Waiting {
         let most = self.state.policies().map_or(1, |policies| policies.retry.circuit_failures);

@@ -64,6 +64,11 @@ pub enum Work {
         channel: ChannelId,
         listing: ListingRef,
     },
+    /// A leg that may be why requests fail, or was.
+    Suspect {
+        channel: ChannelId,
+        listing: ListingRef,
+    },
     /// A drift that waits for a person.
     Drifts {
         channel: ChannelId,
@@ -139,6 +144,7 @@ pub enum Kind {
     InFlight,
     Unseen,
     Parked,
+    Suspect,
     Drifts,
     Drifted,
     Fetch,
@@ -171,6 +177,7 @@ impl Kind {
             Kind::InFlight => Work::InFlight { channel, listing },
             Kind::Unseen => Work::Unseen { channel, deadline, listing },
             Kind::Parked => Work::Parked { channel, listing },
+            Kind::Suspect => Work::Suspect { channel, listing },
             Kind::Drifts => Work::Drifts { channel, listing },
             Kind::Drifted => {
                 Work::Drifted { channel, at: Reverse(Timestamp::from_millis(i64::MAX)), listing }
@@ -216,6 +223,9 @@ pub(super) fn of_listing(
         }
     }
     let Some(leg) = &listing.leg else { return };
+    if leg.suspect.is_some() {
+        out.push(Work::Suspect { channel: channel(), listing: place() });
+    }
     // What must not be written would only stand in the way of what may.
     let frozen = pause == Some(Pause::Frozen);
     let policy = policies.and_then(|policies| policies.channels.get(&listing.channel));
@@ -318,6 +328,7 @@ impl Work {
             | Work::InFlight { channel, .. }
             | Work::Unseen { channel, .. }
             | Work::Parked { channel, .. }
+            | Work::Suspect { channel, .. }
             | Work::Drifts { channel, .. }
             | Work::Drifted { channel, .. }
             | Work::Fetch { channel, .. }
