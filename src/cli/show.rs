@@ -39,6 +39,8 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
             "{} SKUs, {} orders, {} dead letters, {} alerts, {} unmatched, {} queued",
             s.skus, s.orders, s.dead_letters, s.alerts_firing, s.unmatched, s.queued
         ));
+        let built = s.state_built_at.map_or("at a time that is not known".to_owned(), |at| at.to_string());
+        print::line(&format!("state of {}, built {built}", print::bytes(s.state_bytes)));
         let rows = s.channels.iter().map(channel_row).collect();
         let header = [
             "channel",

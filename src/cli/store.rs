@@ -43,6 +43,20 @@ pub(super) struct Rebuild {
     archive: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct BuildState {
+    /// The store's directory.
+    store: PathBuf,
+    /// The record of the checkpoint to build from.
+    seq: u64,
+}
+
+/// Builds a fresh state out of a checkpoint. The daemon that runs this holds the store's lock, and does the rest.
+pub(super) fn build_state(build: &BuildState) -> Result<(), Failure> {
+    disk::build_fresh(&build.store, build.seq)
+        .map_err(|error| Failure::new(Kind::Failed, format!("{:#}", anyhow::Error::from(error))))
+}
+
 #[derive(Debug, Default, Serialize)]
 struct Verified {
     store: PathBuf,

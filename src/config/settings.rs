@@ -60,6 +60,8 @@ pub struct Store {
     pub cache_bytes: u64,
     /// The largest number of commands that share one fsync.
     pub group_max: usize,
+    /// How old the state may become before a fresh one takes its place. `None`: any age.
+    pub swap_every: Option<Duration>,
 }
 
 /// How much room must be left on the store's disk.

@@ -1,7 +1,7 @@
 //! What the engine lends to the web: the ledger, the wake-ups and the opening stock behind [`web::Desk`], each
 //! channel's intake behind [`web::Door`].
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout};
@@ -22,6 +22,7 @@ use crate::{
         wake::Wakes,
     },
     model::{ChannelId, Seq},
+    store::{self, Footprint},
     telemetry::Metrics,
     web::{
         self, Counting, Failure, Read, Taken, Vitals,
@@ -40,6 +41,8 @@ pub struct Handles {
     pub metrics: Arc<Metrics>,
     pub opening: Opening,
     pub started: Instant,
+    /// The store's directory.
+    pub store: PathBuf,
 }
 
 impl From<ledger::Error> for Failure {
@@ -78,6 +81,10 @@ impl web::Desk for Handles {
         let written = self.ledger.checkpoint().await?;
         let head = written.map_err(|failure| Failure::Failed(failure.to_string()))?;
         Ok((Seq(head.seq), head.hash.to_string()))
+    }
+
+    fn footprint(&self) -> Footprint {
+        store::footprint(&self.store)
     }
 
     fn poll(&self, channel: &ChannelId) -> bool {

@@ -1,6 +1,8 @@
 //! Puts the daemon together, runs it, and takes it apart in the right order.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration,
+};
 
 use tokio::{
     sync::{Mutex, mpsc},
@@ -44,6 +46,9 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(6 * 3_600);
 const CHECKPOINT_AGAIN: Duration = Duration::from_secs(15 * 60);
 /// How often bodies in quarantine are looked at for their age, from the start on.
 const EXPIRE_EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// The program that runs, even if its file was replaced since.
+const OURSELVES: &str = "/proc/self/exe";
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +171,7 @@ async fn open(config: &Config, now: Timestamp) -> Result<(crate::core::State, di
         journal: store::journal::Options { segment_bytes: config.store.segment_bytes, ..Default::default() },
         state: store::state::Options { cache_bytes: config.store.cache_bytes, ..Default::default() },
         archive: Some(config.store.archive.clone()),
+        builder: Some(PathBuf::from(OURSELVES)),
         force_rebuild: false,
     };
     let path = config.store.path.clone();
@@ -353,6 +359,7 @@ impl Parts {
             metrics: self.metrics.clone(),
             opening,
             started: Instant::now(),
+            store: self.config.store.path.clone(),
         }
     }
 
@@ -409,6 +416,12 @@ impl Parts {
             keep: self.config.retention.archive,
         };
         self.tasks.spawn(checkpoints.run(self.stop.clone()));
+        if let Some(every) = self.config.store.swap_every {
+            let store = self.config.store.path.clone();
+            let swaps =
+                upkeep::Swaps { ledger: self.ledger.clone(), clock: self.clock.clone(), store, every };
+            self.tasks.spawn(swaps.run(self.stop.clone()));
+        }
     }
 
     /// Feeds the watchdog while the ledger makes progress; ends when told to, or when the ledger has ended.

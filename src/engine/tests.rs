@@ -13,5 +13,6 @@ mod lane;
 mod opening;
 mod parts;
 mod room;
+mod swap;
 mod upkeep;
 mod world;

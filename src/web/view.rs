@@ -129,6 +129,12 @@ pub struct Status {
 
 /// One channel within [`Status`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    /// How large the state is on disk.
+    #[serde(default)]
+    pub state_bytes: u64,
+    /// When it was built anew, or took the place of an older one. `None`: not known, so it soon will be.
+    #[serde(default)]
+    pub state_built_at: Option<Time>,
 pub struct ChannelStatus {
     pub channel: ChannelId,
     /// `shopify`, `amazon` or `tryton`.

@@ -232,6 +232,7 @@ pub(super) async fn start(state: State, queue_max: usize) -> World {
         metrics: metrics.clone(),
         opening,
         started: Instant::now(),
+        store: dir.path().to_owned(),
     });
     let (hint, hints) = mpsc::channel(8);
     let intake = Intake {

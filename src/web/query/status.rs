@@ -11,6 +11,7 @@ use crate::{
         state::{ChannelRow, Listing},
     },
     model::{ChannelId, Sku, Timestamp, policy::ChannelPolicy},
+    store::Footprint,
     web::{
         Desk, Failure, Vitals,
         desk::ask,
@@ -51,8 +52,8 @@ pub(in crate::web) async fn status(desk: &dyn Desk) -> Result<Status, Failure> {
             None => break,
         }
     }
-    let vitals = desk.vitals();
-    ask(desk, move |state| summary(state, &vitals, tallies)).await?
+    let (vitals, footprint) = (desk.vitals(), desk.footprint());
+    ask(desk, move |state| summary(state, &vitals, footprint, tallies)).await?
 }
 
 /// Counts the listings of one portion of SKUs. Returns the last SKU looked at, if there may be more.
@@ -98,7 +99,12 @@ impl Tally {
     }
 }
 
-fn summary(state: &State, vitals: &Vitals, mut tallies: Tallies) -> Result<Status, Failure> {
+fn summary(
+    state: &State,
+    vitals: &Vitals,
+    footprint: Footprint,
+    mut tallies: Tallies,
+) -> Result<Status, Failure> {
     let policies = state.policies().ok_or(Refused::NotConfigured)?;
     let mut channels = Vec::new();
     let mut dead_letters = state.held.len() + state.quarantine.len();
@@ -128,6 +134,8 @@ fn summary(state: &State, vitals: &Vitals, mut tallies: Tallies) -> Result<Statu
         held_counts: state.held.len(),
         unmatched: state.unmatched.len(),
     })
+        state_bytes: footprint.bytes,
+        state_built_at: footprint.built.map(|(at, _)| Timestamp::from_millis(at).into()),
 }
 
 fn channel(

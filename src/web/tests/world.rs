@@ -103,6 +103,10 @@ impl Desk for FakeDesk {
         self.up().map(|()| (self.vitals().seq, "abc123".to_owned()))
     }
 
+    fn footprint(&self) -> crate::store::Footprint {
+        crate::store::Footprint { bytes: 4_096, built: Some((OPENED, 1_024)) }
+    }
+
     fn poll(&self, channel: &ChannelId) -> bool {
         self.polled.lock().expect("unpoisoned").push(channel.clone());
         channel.as_str() != "nowhere"
