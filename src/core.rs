@@ -31,6 +31,7 @@ pub mod recipe;
 pub mod record;
 pub mod share;
 pub mod state;
+pub mod tombstone;
 pub mod writes;
 
 pub use apply::apply;

@@ -203,7 +203,7 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
         balances_from: from.unwrap_or(report.first_seq),
         entries: fold.entries,
         skus: state.skus.len(),
-        orders: state.orders.len(),
+        orders: state.orders_known(),
         seq: report.head.seq,
         head: report.head.hash.to_string(),
         unfinished: report.tail.map(|tail| tail.to_string()),
@@ -254,7 +254,7 @@ pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure>
             .as_json(global.json)
     })?;
     let rebuilt =
-        Rebuilt { seq: state.seq.0, skus: state.skus.len(), orders: state.orders.len(), store: path };
+        Rebuilt { seq: state.seq.0, skus: state.skus.len(), orders: state.orders_known(), store: path };
     crate::engine::ledger::Durable::close(Box::new(store))
         .map_err(|error| Failure::new(Kind::Failed, error))?;
     print::answer(global.json, &rebuilt, |r| {

@@ -177,6 +177,7 @@ pub(super) struct Reconcile {
 pub(super) struct Retention {
     pub archive: Option<Span>,
     pub quarantine: Option<Span>,
+    pub orders: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -136,6 +136,8 @@ pub struct Retention {
     pub archive: Option<Duration>,
     /// Bodies that could not be read.
     pub quarantine: Duration,
+    /// Finished orders, after which a tombstone is left. `None`: for ever.
+    pub orders: Option<Duration>,
 }
 
 /// What every channel that sells has.
@@ -302,6 +304,7 @@ impl Config {
             retry: self.retry,
             alerts: self.alerts.policy,
             drift: self.drift,
+            keep_orders_ms: self.retention.orders.map(span::millis),
         }
     }
 

@@ -18,6 +18,7 @@ mod once;
 mod operator;
 mod orders;
 mod postings;
+pub mod prune;
 mod recheck;
 mod recipes;
 mod returns;

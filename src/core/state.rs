@@ -1,6 +1,7 @@
 //! The state: what the journal adds up to. Rows are what the store keeps; the index is derived from them.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
     sync::Arc,
@@ -20,6 +21,7 @@ use crate::{
         order::Order,
         recipe::Made,
         record::{AlertKind, HeldCount},
+        tombstone::Tombstone,
     },
     model::{
         CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, Mode,
@@ -41,6 +43,8 @@ pub struct State {
     pub policies: Option<Arc<Policies>>,
     pub skus: BTreeMap<Sku, SkuRow>,
     pub orders: BTreeMap<OrderKey, Order>,
+    /// What is left of orders that were finished long ago. An order is here or above; see [`State::order`].
+    pub tombstones: BTreeMap<OrderKey, Tombstone>,
     pub channels: BTreeMap<ChannelId, ChannelRow>,
     /// Pushes that had an effect, so that their repeats are recognised.
     pub deliveries: BTreeMap<(ChannelId, DeliveryId), Timestamp>,
@@ -75,6 +79,10 @@ pub struct Recheck {
     pub orders: Todo<OrderKey>,
     /// Legs that intents wait for, over and over.
     pub legs: Todo<(Sku, Seq, u32)>,
+    /// Orders that may be so old that a tombstone is enough, over and over.
+    pub finished: Todo<OrderKey>,
+    /// When that walk began.
+    pub finished_at: Timestamp,
 }
 
 /// How far a walk over all keys has come.
@@ -311,6 +319,7 @@ pub enum RowKey {
     Quarantine(Seq),
     Unmatched(ChannelId, Identifiers),
     Intent(Seq),
+    Tombstone(OrderKey),
 }
 
 impl State {
@@ -354,8 +363,31 @@ impl State {
         out
     }
 
+    /// Returns an order, however long ago it was finished.
+    pub fn order(&self, key: &OrderKey) -> Option<Cow<'_, Order>> {
+        let held = self.orders.get(key).map(Cow::Borrowed);
+        held.or_else(|| Some(Cow::Owned(self.tombstones.get(key)?.order())))
+    }
+
+    /// Returns how many orders are known, however long ago they were finished.
+    pub fn orders_known(&self) -> usize {
+        self.orders.len() + self.tombstones.len()
+    }
+
+    /// Leaves a tombstone of an order.
+    pub fn bury(&mut self, key: &OrderKey) {
+        let Some(order) = self.orders.remove(key) else { return };
+        self.index.replace_work(&Index::of_order(key, &order), Vec::new());
+        self.tombstones.insert(key.clone(), Tombstone::of(&order));
+        self.dirty.insert(RowKey::Order(key.clone()));
+        self.dirty.insert(RowKey::Tombstone(key.clone()));
+    }
+
     /// Changes an order's row, keeping the index and the touched rows true.
     pub fn put_order(&mut self, key: &OrderKey, order: Order) {
+        if self.tombstones.remove(key).is_some() {
+            self.dirty.insert(RowKey::Tombstone(key.clone()));
+        }
         let before = self.orders.get(key).map(|o| Index::of_order(key, o)).unwrap_or_default();
         self.index.replace_work(&before, Index::of_order(key, &order));
         self.orders.insert(key.clone(), order);

@@ -18,6 +18,7 @@ use crate::{
         order::Order,
         record::HeldCount,
         state::{Alert, AlertKey, ChannelRow, Opened, Quarantined, RowKey, SkuRow, State, Unmatched},
+        tombstone::Tombstone,
     },
     model::{
         ChannelId, Counter, DeliveryId, Identifiers, LocationId, OrderKey, Policies, Seq, Sku, Timestamp,
@@ -65,6 +66,7 @@ enum Row {
     Quarantine(Seq, Quarantined),
     Unmatched(ChannelId, Identifiers, Box<Unmatched>),
     Intent(Seq, Box<Intent>),
+    Tombstone(OrderKey, Tombstone),
 }
 
 /// Returns the changes that bring the stored rows named to what the state holds.
@@ -113,6 +115,7 @@ pub fn keys_after<'a>(state: &'a State, after: Option<&'a RowKey>) -> impl Itera
         .chain(rest!(quarantine, Quarantine(id)))
         .chain(rest!(unmatched, Unmatched(channel, ids)))
         .chain(rest!(intents, Intent(id)))
+        .chain(rest!(tombstones, Tombstone(order)))
 }
 
 /// Returns the keys of one map that come after `after`. `held` takes a key of this map out of a row's key.
@@ -176,6 +179,7 @@ struct Loading {
     state: State,
     skus: Vec<(Sku, SkuRow)>,
     orders: Vec<(OrderKey, Order)>,
+    tombstones: Vec<(OrderKey, Tombstone)>,
     deliveries: Vec<((ChannelId, DeliveryId), Timestamp)>,
     /// Names that very many rows have, so that they share them.
     channels: BTreeSet<ChannelId>,
@@ -212,6 +216,10 @@ impl Loading {
                 drop(state.unmatched.insert((channel, ids), *unmatched));
             }
             Row::Intent(id, intent) => drop(state.intents.insert(id, *intent)),
+            Row::Tombstone(mut key, tombstone) => {
+                shared(&mut self.channels, &mut key.channel);
+                self.tombstones.push((key, tombstone));
+            }
         }
     }
 
@@ -239,9 +247,10 @@ impl Loading {
     }
 
     fn state(self) -> State {
-        let Loading { mut state, skus, orders, deliveries, .. } = self;
+        let Loading { mut state, skus, orders, tombstones, deliveries, .. } = self;
         state.skus = skus.into_iter().collect();
         state.orders = orders.into_iter().collect();
+        state.tombstones = tombstones.into_iter().collect();
         state.deliveries = deliveries.into_iter().collect();
         Index::rebuild(&mut state);
         state.dirty.clear();
@@ -320,6 +329,7 @@ fn id(key: &RowKey) -> Vec<u8> {
             text(b'u', &[channel.as_str(), &format!("{digest:016x}{again:016x}")])
         }
         RowKey::Intent(id) => text(b'i', &[&id.to_string()]),
+        RowKey::Tombstone(key) => text(b'b', &[key.channel.as_str(), key.order.as_str()]),
     }
 }
 
@@ -348,6 +358,7 @@ fn row(state: &State, key: &RowKey) -> Option<Row> {
             Row::Unmatched(channel.clone(), ids.clone(), Box::new(unmatched))
         }
         RowKey::Intent(id) => Row::Intent(*id, Box::new(state.intents.get(id)?.clone())),
+        RowKey::Tombstone(key) => Row::Tombstone(key.clone(), state.tombstones.get(key)?.clone()),
     })
 }
 

@@ -192,5 +192,10 @@ pub(super) fn reconcile(raw: raw::Reconcile, at: &Scope<'_>) -> Schedule {
 
 pub(super) fn retention(raw: raw::Retention, at: &Scope<'_>) -> Retention {
     let archive = raw.archive.map(|span| at.span("archive", Some(span), 3650 * DAY, 30 * DAY..=36_500 * DAY));
-    Retention { archive, quarantine: at.span("quarantine", raw.quarantine, 14 * DAY, HOUR..=3650 * DAY) }
+    let quarantine = at.span("quarantine", raw.quarantine, 14 * DAY, HOUR..=3650 * DAY);
+    let orders = at.span("orders", raw.orders, 400 * DAY, Duration::ZERO..=36_500 * DAY);
+    if !orders.is_zero() && orders < SECOND {
+        at.key("orders").problem("must be `0s`, which means for ever, or at least `1s`");
+    }
+    Retention { archive, quarantine, orders: (!orders.is_zero()).then_some(orders) }
 }

@@ -12,6 +12,7 @@ mod letters;
 mod made;
 mod missing;
 mod portions;
+mod prune;
 mod returns;
 mod suspects;
 mod unread;

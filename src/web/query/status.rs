@@ -126,16 +126,17 @@ fn summary(
         initialised_at: state.initialised.map(Into::into),
         channels,
         skus: state.skus.len(),
-        orders: state.orders.len(),
+        orders: state.orders_known(),
+        orders_pruned: state.tombstones.len(),
         queued: vitals.queued,
         dead_letters,
         alerts_firing: state.alerts.values().filter(|alert| alert.firing).count(),
         quarantine: state.quarantine.len(),
         held_counts: state.held.len(),
         unmatched: state.unmatched.len(),
-    })
         state_bytes: footprint.bytes,
         state_built_at: footprint.built.map(|(at, _)| Timestamp::from_millis(at).into()),
+    })
 }
 
 fn channel(

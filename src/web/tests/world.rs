@@ -352,6 +352,7 @@ pub(crate) fn policies() -> Policies {
         retry: Retry { base_ms: 1_000, cap_ms: 60_000, circuit_failures: 5, circuit_open_ms: 30_000 },
         alerts: AlertPolicy { after_tries: 3, after_ms: 60_000, repeat_ms: 0, webhook: true },
         drift: DriftPolicy { repair: Repair::Ours },
+        keep_orders_ms: None,
     }
 }
 

@@ -31,7 +31,7 @@ macro_rules! kinds {
 
 kinds! {
     record, RECORDS: Record {
-        Configured, Started, Restored, Live, Initialised, Delivered, Forgot, Order, Posting, Counted, CountedByHand, Adjusted, Held, Outdated, Unheld, Commit, Moved,
+        Configured, Started, Restored, Live, Initialised, Delivered, Forgot, Order, Pruned, Posting, Counted, CountedByHand, Adjusted, Held, Outdated, Unheld, Commit, Moved,
         Committed, Drift, Bound, Unmatched, Mapped, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
         Quarantined, Unquarantined, Alert, Intent, Allotted,
     }
