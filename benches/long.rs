@@ -34,6 +34,8 @@ use crate::{
     settings,
 };
 
+/// How many records, if it is not ten million.
+const RECORDS: &str = "EVENKEEL_BENCH_RECORDS";
 const SKUS: usize = 5_000;
 /// Between two orders.
 const STEP_MS: i64 = 86_400_000 / 500;
@@ -49,7 +51,8 @@ const SLICE: usize = 1_000;
 const WINDOW: u64 = 1_000;
 
 pub(crate) fn run(size: Size, report: &mut Report) {
-    let records = size.of(10_000_000, 60_000);
+    let asked = std::env::var(RECORDS).ok().map(|text| text.parse().expect("a number of records"));
+    let records = asked.unwrap_or(size.of(10_000_000, 60_000));
     let home = Home::new(&settings::nowhere(), settings::MARKET);
     catalogue::store(home.path(), SKUS);
     let begun = Instant::now();

@@ -10,6 +10,8 @@ mod commits;
 mod count;
 mod dead_letters;
 mod demo;
+mod drift;
+mod explain;
 mod failure;
 mod init;
 mod input;
@@ -86,6 +88,13 @@ enum Command {
         #[command(subcommand)]
         command: dead_letters::DeadLetters,
     },
+    /// List what another writer changed on a channel; accept it, repair it, or release what is held.
+    Drift(drift::Drift),
+    /// Compare channels with what they should show, now.
+    Reconcile(drift::Reconcile),
+    /// Tell the story of a SKU or an order from the journal: what came, what followed, what was seen where and when, and
+    /// whose doing an oversell is. Reads the store itself, whether the daemon runs or not.
+    Explain(explain::Explain),
     /// List, import or export the mapping between SKUs and channels.
     Map {
         #[command(subcommand)]
@@ -180,6 +189,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Outbox(outbox) => show::outbox(&global, &outbox),
         Command::Alerts => show::alerts(&global),
         Command::DeadLetters { command } => dead_letters::run(&global, &command),
+        Command::Drift(drift) => drift::drift(&global, drift),
+        Command::Reconcile(reconcile) => drift::reconcile(&global, reconcile),
+        Command::Explain(explain) => explain::run(&global, &explain),
         Command::Map { command } => map::run(&global, &command),
         Command::Bundles { command } => made::bundles(&global, &command),
         Command::Merge(asked) => made::merge(&global, asked),

@@ -13,12 +13,15 @@
 
 pub mod allocation;
 pub mod apply;
+pub mod assumption;
 pub mod backoff;
 pub mod circuit;
 pub mod command;
 pub mod count;
 pub mod decide;
 pub mod drift;
+pub mod explain;
+pub mod exposure;
 pub mod index;
 pub mod intent;
 pub mod ledger;
@@ -26,6 +29,7 @@ pub mod leg;
 pub mod mapping;
 pub mod moves;
 pub mod order;
+pub mod oversold;
 pub mod posting;
 pub mod recipe;
 pub mod record;

@@ -6,6 +6,7 @@
 mod admin;
 mod body;
 mod desk;
+mod drift;
 mod intents;
 mod made;
 mod problem;

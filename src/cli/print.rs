@@ -35,6 +35,11 @@ pub(super) fn line(text: &str) {
     anstream::println!("{text}");
 }
 
+/// Says on standard error how far something has come.
+pub(super) fn progress(text: &str) {
+    anstream::eprintln!("{text}");
+}
+
 /// Prints as it is.
 pub(super) fn raw(text: &str) {
     anstream::print!("{text}");

@@ -54,7 +54,21 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
             "dead",
         ];
         print::table(header, rows, "no channels are configured");
+        let rows: Vec<[String; 6]> = s.channels.iter().flat_map(assumption_rows).collect();
+        if !rows.is_empty() {
+            let header = ["channel", "assumed", "stated", "most measured", "times", "broken"];
+            print::table(header, rows, "");
+        }
     })
+}
+
+fn assumption_rows(c: &view::ChannelStatus) -> Vec<[String; 6]> {
+    let row = |a: &view::AssumptionView| {
+        let broken = if a.broken == 0 { String::new() } else { format!("{} times", a.broken) };
+        let (stated, most) = (span(a.stated_ms), span(a.max_ms));
+        [c.channel.to_string(), a.name.clone(), stated, most, a.measured.to_string(), broken]
+    };
+    c.assumptions.iter().map(row).collect()
 }
 
 fn channel_row(c: &view::ChannelStatus) -> [String; 9] {
@@ -113,12 +127,16 @@ fn tell_sku(view: &SkuView) {
             or_dash(l.desired),
             or_dash(l.base),
             or_dash(l.shown),
+            or_dash(l.exposure),
             state,
             l.waits_for.clone().unwrap_or_default(),
         ]
     });
-    let header = ["channel", "listing", "allotted", "desired", "expected", "seen", "state", "waits for"];
+    let header =
+        ["channel", "listing", "allotted", "desired", "expected", "seen", "exposure", "state", "waits for"];
     print::table(header, rows.collect(), "no listings");
+    let slack = view.slack.map_or("not known".to_owned(), |slack| slack.to_string());
+    print::line(&format!("available {}, exposure {}, slack {slack}", view.available, view.exposure));
     let rows = view.recent.iter().map(|e| {
         let figures = [e.quantity, e.on_hand, e.committed].map(|q| q.to_string());
         let [quantity, on_hand, committed] = figures;

@@ -163,6 +163,17 @@ pub(super) struct Alerts {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Drift {
     pub repair: Option<String>,
+    pub on_hand: Option<String>,
+    pub loop_repairs: Option<i64>,
+    pub loop_within: Option<Span>,
+}
+
+/// What one channel does about drift in another way.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ChannelDrift {
+    pub repair: Option<String>,
+    pub on_hand: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -207,6 +218,7 @@ pub(super) struct Shopify {
     pub orders_lookback: Option<Span>,
     pub reconcile_every: Option<Span>,
     pub reconcile_cron: Option<String>,
+    pub drift: ChannelDrift,
     pub timeout: Option<Span>,
     pub connect_timeout: Option<Span>,
     pub assume: Assume,
@@ -234,6 +246,7 @@ pub(super) struct Amazon {
     pub orders_lookback: Option<Span>,
     pub reconcile_every: Option<Span>,
     pub reconcile_cron: Option<String>,
+    pub drift: ChannelDrift,
     pub timeout: Option<Span>,
     pub connect_timeout: Option<Span>,
     pub assume: Assume,

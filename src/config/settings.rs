@@ -14,8 +14,8 @@ use crate::{
     model::{
         Abilities, ChannelId, Instance, LocationId, Measure, Quantity,
         policy::{
-            AlertPolicy, Allocation, Brake, ChannelKind, ChannelPolicy, DriftPolicy, MappingRules, Mode,
-            Override, Policies, Posts, Recipe, Retry, Returns,
+            AlertPolicy, Allocation, Brake, ChannelDrift, ChannelKind, ChannelPolicy, DriftPolicy,
+            MappingRules, Mode, Override, Policies, Posts, Recipe, Retry, Returns,
         },
     },
 };
@@ -153,6 +153,8 @@ pub struct Selling {
     pub orders_lookback: Duration,
     /// The full comparison of what the channel shows with what was confirmed.
     pub reconcile: Schedule,
+    /// What it does about drift in another way than all channels do.
+    pub drift: ChannelDrift,
 }
 
 /// A feed that is read since a watermark.
@@ -360,6 +362,7 @@ impl Selling {
             max: self.max,
             posts: Posts { sales: false, shipments: false, returns: false },
             feed_late_ms: self.feed_late_ms(),
+            drift: self.drift,
         }
     }
 }
@@ -376,6 +379,7 @@ impl Tryton {
             max: None,
             posts: self.posts,
             feed_late_ms: 0,
+            drift: ChannelDrift::default(),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     core::{
+        count::Edits,
+        drift::Drifted,
         index::Index,
         intent::{self, Change, Line, Moving, Phase},
         ledger::{Booked, Cause, Entry},
@@ -16,13 +18,12 @@ use crate::{
         state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, SkuRow, State},
     },
     model::{
-        ChannelId, Counter, Identifiers, Measure, OrderKey, Quantity, Revision, Seq, Sku, Timestamp,
-        policy::MappingRow,
+        ChannelId, Counter, Measure, OrderKey, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
     },
 };
 
 /// How many entries a SKU's row keeps for people to look at; the journal has all.
-const RECENT: usize = 6;
+pub const RECENT: usize = 6;
 /// How many open commits a SKU's row keeps; where more are open, those in the middle are told with the newest.
 const COMMITS: usize = 32;
 /// How many intents that have ended are kept for people to look at.
@@ -105,7 +106,14 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         Record::Committed { sku, revision } => {
             state.change_sku(sku, |row| row.commits.retain(|commit| commit.revision > *revision));
         }
-        Record::Drift { .. } => {}
+        Record::Drift { listing, found, edits, .. } => drifted(state, listing, found.as_deref(), *edits),
+        Record::DriftEnded { listing, drifted: ended } => drifted(state, listing, Some(ended), None),
+        Record::Oversold { .. } => {}
+        Record::Measured { channel, assumption, stated_ms, measured_ms, .. } => {
+            state.change_channel(channel, |row| {
+                row.measures.note(*assumption, *stated_ms, *measured_ms, at);
+            });
+        }
         Record::Bound { .. } => bound(state, record),
         Record::Unmatched { channel, ids, unmatched } => {
             let key = (channel.clone(), ids.clone());
@@ -161,6 +169,20 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         | Record::Circuit { channel, .. } => {
             state.change_channel(channel, |row| on_channel(row, at, record));
         }
+    }
+}
+
+fn drifted(state: &mut State, listing: &ListingRef, drifted: Option<&Drifted>, edits: Option<Edits>) {
+    let Some(drifted) = drifted else { return };
+    let mut channel = None;
+    state.change_sku(&listing.sku, |row| {
+        if let Some(held) = row.listings.get_mut(usize::from(listing.at)) {
+            held.drift = Some(Box::new(drifted.clone()));
+            channel = Some(held.channel.clone());
+        }
+    });
+    if let (Some(channel), Some(edits)) = (channel, edits) {
+        state.change_channel(&channel, |row| row.edits = Some(edits));
     }
 }
 
@@ -284,9 +306,9 @@ fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry], absent: O
             if entry.kind.transfers() {
                 row.transferred = seq;
             }
+            row.recent.drain(..(row.recent.len() + 1).saturating_sub(RECENT));
+            row.recent.reserve_exact(1);
             row.recent.push(Booked { seq, recorded_at: at, entry: entry.clone() });
-            let surplus = row.recent.len().saturating_sub(RECENT);
-            row.recent.drain(..surplus);
         });
     }
 }
@@ -370,24 +392,31 @@ fn bound(state: &mut State, record: &Record) {
         .as_ref()
         .and_then(|p| p.channels.get_key_value(channel))
         .map_or_else(|| channel.clone(), |(shared, _)| shared.clone());
-    let place = ListingRef { sku: sku.clone(), at: *at };
-    let before = state.listing(&place).cloned();
-    let held = before.clone().unwrap_or_else(|| Listing {
-        channel,
-        ids: Identifiers::default(),
-        by: *by,
-        unwritable: None,
-        allotted: None,
-        leg: None,
-        writes: Writes::default(),
+    let (before, after) = state.change_sku(sku, |row| {
+        let before = Index::of_ids(row);
+        let unwritable = unwritable.as_deref().map(Arc::from);
+        match row.listings.get_mut(usize::from(*at)) {
+            Some(held) => (held.ids, held.by, held.unwritable) = (ids.clone(), *by, unwritable),
+            None => {
+                let (ids, writes) = (ids.clone(), Writes::default());
+                row.listings.reserve_exact(1);
+                row.listings.push(Listing {
+                    channel,
+                    ids,
+                    by: *by,
+                    unwritable,
+                    allotted: None,
+                    leg: None,
+                    writes,
+                    drift: None,
+                });
+            }
+        }
+        (before, Index::of_ids(row))
     });
-    let after =
-        Listing { ids: ids.clone(), by: *by, unwritable: unwritable.as_deref().map(Arc::from), ..held };
-    state.index.rebind(&place, before.as_ref(), &after);
-    state.change_sku(sku, |row| match row.listings.get_mut(usize::from(*at)) {
-        Some(held) => *held = after,
-        None => row.listings.push(after),
-    });
+    if let Some((sku, _)) = state.skus.get_key_value(sku) {
+        state.index.rebind(sku, &before, &after);
+    }
 }
 
 fn intended(state: &mut State, id: Seq, at: Timestamp, change: &Change) {

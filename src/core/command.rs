@@ -198,6 +198,12 @@ pub enum Command {
         fate: Fate,
         note: String,
     },
+    /// A person answers a drift that waits for one.
+    Drift {
+        sku: Sku,
+        channel: ChannelId,
+        act: DriftAct,
+    },
     Dead {
         letter: DeadLetter,
         verdict: Verdict,
@@ -292,6 +298,7 @@ impl Command {
             | Command::Merge { .. }
             | Command::Rebind { .. }
             | Command::Returned { .. }
+            | Command::Drift { .. }
             | Command::CancelIntent { .. }
             | Command::Receive { .. }
             | Command::Dead { .. } => (0, ROWS_MAX),
@@ -400,6 +407,18 @@ pub enum DeadLetter {
 pub enum Verdict {
     Retry,
     Discard,
+}
+
+/// What a person says about a drift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftAct {
+    /// Theirs counts: an edit moves the ledger, anything else stays until the stock changes.
+    Accept,
+    /// Ours is written again.
+    Repair,
+    /// The other writer was stopped: go on.
+    Release,
 }
 
 /// What becomes of returned units that were reserved.

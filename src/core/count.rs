@@ -3,9 +3,11 @@
 //! A counter tells what it knew when it was read. What it had not taken in by then is replayed on top: always where
 //! that lowers the stock, and where it raises it only if a look-up after the read still found it absent.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     core::{ledger::Stock, posting::Item},
-    model::{LocationId, Measure, Overflow, Quantity, Returns, Sku, Totals, policy::Brake},
+    model::{LocationId, Measure, Overflow, Quantity, Returns, Sku, Timestamp, Totals, policy::Brake},
 };
 
 /// What a counter has not taken in of one SKU at one location.
@@ -83,30 +85,76 @@ pub struct Change {
     pub after: Quantity,
 }
 
-/// Returns why a count is too large a change to be believed, if it is (I11).
-///
-/// Measured against `catalogue`, the number of SKUs with an opening count, and against the units on hand of the
-/// SKUs counted.
+/// What changes of several SKUs add up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Changed {
+    /// SKUs that fall to zero.
+    #[serde(default)]
+    pub zeroed: u64,
+    /// SKUs that change at all.
+    #[serde(default)]
+    pub moved: u64,
+    /// The units of the changes, and of the stock before them.
+    #[serde(default)]
+    pub units: u64,
+    #[serde(default)]
+    pub stock: u64,
+}
+
+impl Changed {
+    pub fn with(self, change: Change) -> Changed {
+        let (before, after) = (change.before, change.after);
+        let moved = after.sub(before).map_or(u64::MAX, |moved| moved.units().unsigned_abs());
+        Changed {
+            zeroed: self.zeroed + u64::from(before > Quantity::ZERO && after <= Quantity::ZERO),
+            moved: self.moved + u64::from(before != after),
+            units: self.units.saturating_add(moved),
+            stock: self.stock.saturating_add(before.units().unsigned_abs()),
+        }
+    }
+
+    /// Returns why so much is not believed without a person, if it is not (I11).
+    ///
+    /// Measured against `catalogue`, the number of SKUs with an opening count, and against the units on hand of the
+    /// SKUs that change or were counted.
+    pub fn held_by(self, brake: &Brake, catalogue: usize) -> Option<String> {
+        let Changed { zeroed, moved, units, stock } = self;
+        let catalogue = u64::try_from(catalogue).unwrap_or(u64::MAX).max(1);
+        let least = u64::from(brake.min_skus);
+        if zeroed >= least && zeroed * 100 > u64::from(brake.zero_percent) * catalogue {
+            return Some(format!("it would set {zeroed} of {catalogue} SKUs to zero"));
+        }
+        let share = moved * 100 > u64::from(brake.move_percent) * catalogue;
+        let much = u128::from(units) * 100 > u128::from(brake.move_percent) * u128::from(stock);
+        if moved >= least && share && much {
+            return Some(format!("it would move {units} units of {moved} SKUs that hold {stock}"));
+        }
+        None
+    }
+}
+
+/// Returns why a count is too large a change to be believed, if it is.
 pub fn held_by(brake: &Brake, changes: &[Change], catalogue: usize) -> Option<String> {
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let zeroed =
-        count(changes.iter().filter(|c| c.before > Quantity::ZERO && c.after <= Quantity::ZERO).count());
-    let moved_skus = count(changes.iter().filter(|c| c.before != c.after).count());
-    let catalogue = count(catalogue).max(1);
-    if zeroed >= u64::from(brake.min_skus) && zeroed * 100 > u64::from(brake.zero_percent) * catalogue {
-        return Some(format!("it would set {zeroed} of {catalogue} SKUs to zero"));
+    changes.iter().fold(Changed::default(), |sum, change| sum.with(*change)).held_by(brake, catalogue)
+}
+
+/// Edits of a channel's stock that were taken over within a while: together they are what a count is to the brake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edits {
+    pub since: Timestamp,
+    pub changed: Changed,
+}
+
+/// For how long edits add up for the brake.
+const EDITS_MS: i64 = 3_600_000;
+
+impl Edits {
+    /// Returns them with one more.
+    pub fn with(held: Option<Edits>, change: Change, now: Timestamp) -> Edits {
+        let held = held.filter(|held| now.since(held.since) < EDITS_MS);
+        let held = held.unwrap_or(Edits { since: now, changed: Changed::default() });
+        Edits { changed: held.changed.with(change), ..held }
     }
-    let units = |q: Quantity| u128::from(q.units().unsigned_abs());
-    let moved: u128 = changes.iter().map(|c| c.after.sub(c.before).map_or(0, units)).sum();
-    let stock: u128 = changes.iter().map(|c| units(c.before)).sum();
-    let share = moved_skus * 100 > u64::from(brake.move_percent) * catalogue;
-    if moved_skus >= u64::from(brake.min_skus)
-        && share
-        && moved * 100 > u128::from(brake.move_percent) * stock
-    {
-        return Some(format!("it would move {moved} units of {moved_skus} SKUs that hold {stock}"));
-    }
-    None
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@
 
 mod alerts;
 mod answers;
+mod assumptions;
 pub mod by_hand;
 pub mod catalogue;
 pub mod counts;
+pub mod drift;
 mod fence;
 pub mod intents;
 pub mod lane;
@@ -17,6 +19,7 @@ mod missing;
 mod once;
 mod operator;
 mod orders;
+mod oversold;
 mod postings;
 pub mod prune;
 mod recheck;
@@ -48,6 +51,7 @@ pub fn decide(
     let mut draft = Draft { seq: state.seq.next(), state, now, records: Vec::new() };
     let reply = draft.run(command);
     draft.drive_intents();
+    draft.note_oversold();
     let Draft { records, seq, .. } = draft;
     debug_assert!(reply.is_ok() || records.is_empty(), "a refused command records nothing: {reply:?}");
     if records.is_empty() {
@@ -120,6 +124,7 @@ impl Draft<'_> {
             Command::Returned { sku, location, quantity, fate, note } => {
                 self.returned(&sku, location.as_ref(), quantity, fate, note)
             }
+            Command::Drift { sku, channel, act } => self.drift_act(&sku, &channel, act),
             Command::Dead { letter, verdict } => self.dead(letter, verdict),
             Command::Intend(ask) => self.intend(&ask),
             Command::CancelIntent { id } => self.cancel_intent(id),

@@ -1,8 +1,10 @@
 //! What a quantity read from a channel means, against what it should show.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    core::writes::{Look, Writes},
-    model::{Overflow, Quantity},
+    core::writes::{Look, Told, Writes},
+    model::{Overflow, Quantity, Seq, Timestamp, policy::DriftPolicy},
 };
 
 /// What a read turned out to mean.
@@ -36,11 +38,141 @@ pub fn judge(writes: &Writes, look: &Look, stale_ms: i64) -> Result<Verdict, Ove
 pub fn observe(writes: &mut Writes, look: Look, stale_ms: i64) -> Option<Verdict> {
     let verdict = judge(writes, &look, stale_ms).ok()?;
     match verdict {
-        Verdict::Explained => writes.look = None,
-        Verdict::Landed { shown } => writes.believe(shown, look.at),
-        Verdict::Learnt { .. } | Verdict::Unexplained { .. } => writes.look = writes.look.or(Some(look)),
+        Verdict::Explained => {
+            writes.look = None;
+            writes.heed(&look);
+        }
+        Verdict::Landed { shown } => {
+            writes.believe(shown, look.at);
+            writes.heed(&look);
+        }
+        Verdict::Learnt { .. } | Verdict::Unexplained { .. } => {
+            writes.look.get_or_insert_with(|| Box::new(look));
+        }
     }
     Some(verdict)
+}
+
+/// What a difference that nothing explains turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// on_hand moved with it: somebody edited the stock there.
+    Edit,
+    /// Only what is shown moved, as far as the channel tells: another app writes there.
+    Rival,
+    /// The channel has promised more units than its orders tell: a sale that was not seen.
+    Unseen,
+}
+
+/// What was done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Done {
+    /// Ours is written again.
+    Repaired,
+    /// A person is asked.
+    Asked,
+    /// Taken over into the ledger.
+    Accepted,
+    /// Theirs stays until the stock changes next.
+    Left,
+    /// Two writers undo each other: nothing is raised there until a person releases it.
+    Held,
+    /// A person has released it.
+    Released,
+    /// It shows what it should, without our doing.
+    Gone,
+}
+
+/// The latest drift of a listing, and how often it was repaired lately.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drifted {
+    /// The position of its record.
+    pub seq: Seq,
+    pub at: Timestamp,
+    pub found: Found,
+    pub expected: Quantity,
+    pub observed: Quantity,
+    pub done: Done,
+    /// Why a person is asked although the policy says what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The latest repairs, oldest first; bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<Repaired>,
+}
+
+/// One repair: what somebody else had written over ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repaired {
+    pub at: Timestamp,
+    #[serde(rename = "v")]
+    pub observed: Quantity,
+}
+
+impl Found {
+    /// Returns the name that people and metrics know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Found::Edit => "edit",
+            Found::Rival => "rival",
+            Found::Unseen => "unseen_sale",
+        }
+    }
+}
+
+impl Done {
+    /// Returns the name that people and metrics know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Done::Repaired => "repaired",
+            Done::Asked => "asked",
+            Done::Accepted => "accepted",
+            Done::Left => "left",
+            Done::Held => "held",
+            Done::Released => "released",
+            Done::Gone => "gone",
+        }
+    }
+}
+
+impl Drifted {
+    /// Tells whether it waits for a person; until then nothing is raised there.
+    pub fn is_open(&self) -> bool {
+        match self.done {
+            Done::Asked | Done::Held => true,
+            Done::Repaired | Done::Accepted | Done::Left | Done::Released | Done::Gone => false,
+        }
+    }
+
+    /// Returns the change of the stock that it would be.
+    pub fn delta(&self) -> Result<Quantity, Overflow> {
+        self.observed.sub(self.expected)
+    }
+}
+
+/// Tells what a difference is. `told`: what the channel told with the last quantity that was explained.
+///
+/// A manual edit moves available and on_hand together; a sale moves available and committed against each other; another
+/// app may move units between other states, or write where nothing but the quantity is told.
+pub fn found(told: Option<&Told>, look: &Look) -> Found {
+    let (Some(told), Some(now)) = (told, Told::of(look)) else { return Found::Rival };
+    if now.committed.sub(told.committed).is_ok_and(|more| more > told.sold) {
+        return Found::Unseen;
+    }
+    if now.other == told.other { Found::Edit } else { Found::Rival }
+}
+
+/// Notes a repair among the latest ones. Returns whether they are a loop: two writers undo each other.
+pub fn repair(policy: &DriftPolicy, repairs: &mut Vec<Repaired>, repaired: Repaired) -> bool {
+    let from = repaired.at.plus_millis(-policy.loop_within_ms);
+    repairs.retain(|held| held.at > from);
+    repairs.push(repaired);
+    let most = usize::try_from(policy.loop_repairs.min(DriftPolicy::LOOP_REPAIRS_MAX)).unwrap_or(usize::MAX);
+    let surplus = repairs.len().saturating_sub(most);
+    repairs.drain(..surplus);
+    repairs.len() >= most
 }
 
 #[cfg(test)]
@@ -73,5 +205,56 @@ mod tests {
         check(Some(5), 7, 0, &[7], Verdict::Landed { shown: q(7) }); // a write of ours landed late
         check(Some(5), 3, 0, &[7], Verdict::Unexplained { expected: q(5), shown: q(3) });
         check(None, 3, -1, &[], Verdict::Learnt { shown: q(2) });
+    }
+
+    fn look([available, on_hand, committed]: [i64; 3]) -> Look {
+        let q = Quantity::new;
+        let (on_hand, committed) = (Some(q(on_hand)), Some(q(committed)));
+        let at = Timestamp::ZERO;
+        Look { seen: q(available), at, seq: Seq::ZERO, since: Quantity::ZERO, on_hand, committed }
+    }
+
+    /// `available on_hand committed` then, own sales learnt since, the same three now -> what it is.
+    #[track_caller]
+    fn check_found(then: [i64; 3], sold: i64, now: [i64; 3], want: Found) {
+        let told = Told { sold: Quantity::new(sold), ..Told::of(&look(then)).expect("all is told") };
+        assert_eq!(found(Some(&told), &look(now)), want);
+    }
+
+    #[test]
+    fn an_edit_moves_on_hand_and_a_sale_does_not() {
+        check_found([8, 10, 2], 0, [5, 7, 2], Found::Edit);
+        check_found([8, 10, 2], 0, [12, 14, 2], Found::Edit);
+        check_found([8, 10, 2], 0, [6, 7, 1], Found::Edit); // one was shipped, two were taken
+        check_found([8, 10, 2], 3, [1, 6, 5], Found::Edit); // three were sold, four were taken
+        check_found([8, 10, 2], 0, [5, 10, 2], Found::Rival); // three were set aside
+        check_found([8, 10, 2], 0, [5, 10, 5], Found::Unseen);
+        check_found([8, 10, 2], 1, [5, 10, 5], Found::Unseen);
+        assert_eq!(found(None, &look([5, 7, 2])), Found::Rival);
+        let told = Told::of(&look([8, 10, 2]));
+        assert_eq!(found(told.as_ref(), &Look { on_hand: None, ..look([5, 7, 2]) }), Found::Rival);
+    }
+
+    /// Seconds at which ours was written again -> whether the last is one too many.
+    #[track_caller]
+    fn check_loop(at: &[i64], want: bool) {
+        let policy = DriftPolicy { loop_repairs: 3, loop_within_ms: 60_000, ..DriftPolicy::default() };
+        let (mut repairs, mut loops) = (Vec::new(), false);
+        for seconds in at {
+            let at = Timestamp::from_millis(seconds * 1_000);
+            loops = repair(&policy, &mut repairs, Repaired { at, observed: Quantity::ZERO });
+        }
+        assert_eq!(loops, want, "{repairs:?}");
+        assert!(repairs.len() <= 3);
+    }
+
+    #[test]
+    fn repairs_within_a_while_are_a_loop() {
+        check_loop(&[1], false);
+        check_loop(&[1, 20], false);
+        check_loop(&[1, 20, 40], true);
+        check_loop(&[1, 20, 61], false);
+        check_loop(&[1, 70, 140, 210, 280], false);
+        check_loop(&[1, 30, 62, 80], true);
     }
 }

@@ -28,7 +28,8 @@ use work::{first_order, of_listing, of_order};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
     work: BTreeSet<Work>,
-    ids: BTreeSet<(u64, ListingRef)>,
+    /// The SKUs with a listing, on whatever channel, that carries an identifier.
+    ids: BTreeSet<(u64, Sku)>,
     folded: BTreeSet<(u64, Sku)>,
     /// The rows of the mapping tables by their first identifier, those that count least first.
     mapped: BTreeSet<(u64, Rank)>,
@@ -56,8 +57,8 @@ pub struct OfRow {
     opened: bool,
 }
 
-fn id_digest(channel: &ChannelId, kind: IdKind, value: &str) -> u64 {
-    digest(&[channel.as_str(), kind.name(), value])
+fn id_digest(kind: IdKind, value: &str) -> u64 {
+    digest(&[kind.name(), value])
 }
 
 fn fold_digest(policies: &Policies, sku: &Sku) -> u64 {
@@ -76,23 +77,18 @@ impl Index {
         out
     }
 
-    /// Returns the identifiers by which a listing is found. They change only when it is bound, and digests cost.
-    fn of_ids<'a>(
-        listing: &'a Listing,
-        place: &'a ListingRef,
-    ) -> impl Iterator<Item = (u64, ListingRef)> + 'a {
-        listing.ids.iter().map(|id| (id_digest(&listing.channel, id.kind, &id.value), place.clone()))
+    /// Returns the identifiers by which a SKU is found. They change only when a listing is bound, and digests cost.
+    pub fn of_ids(row: &SkuRow) -> BTreeSet<u64> {
+        let all = row.listings.iter().flat_map(|listing| listing.ids.iter());
+        all.map(|id| id_digest(id.kind, id.value)).collect()
     }
 
-    /// Takes a listing in whose identifiers were others before, or that is new.
-    pub fn rebind(&mut self, place: &ListingRef, before: Option<&Listing>, after: &Listing) {
-        if before.is_some_and(|before| before.ids == after.ids && before.channel == after.channel) {
-            return;
+    /// Takes in that a SKU is found by other identifiers than before.
+    pub fn rebind(&mut self, sku: &Sku, before: &BTreeSet<u64>, after: &BTreeSet<u64>) {
+        for id in before.difference(after) {
+            self.ids.remove(&(*id, sku.clone()));
         }
-        for id in before.iter().flat_map(|before| Index::of_ids(before, place)) {
-            self.ids.remove(&id);
-        }
-        self.ids.extend(Index::of_ids(after, place));
+        self.ids.extend(after.difference(before).map(|id| (*id, sku.clone())));
     }
 
     pub fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
@@ -150,7 +146,7 @@ impl Index {
         let imported = imported.iter().enumerate().map(|(at, row)| (Rank::Imported(at), row));
         for (rank, row) in configured.chain(imported) {
             if let Some(id) = row.ids.iter().next() {
-                self.mapped.insert((id_digest(&row.channel, id.kind, &id.value), rank));
+                self.mapped.insert((id_digest(id.kind, id.value), rank));
             }
         }
     }
@@ -162,14 +158,14 @@ impl Index {
             Rank::Configured(at) => state.policies()?.mapping.table.get(at.0),
         };
         let fits = |row: &&MappingRow| {
-            row.channel == *channel && row.ids.iter().all(|id| ids.get(id.kind) == Some(&*id.value))
+            row.channel == *channel && row.ids.iter().all(|id| ids.get(id.kind) == Some(id.value))
         };
         let best = |hash: u64| {
             let least = (hash, Rank::Configured(std::cmp::Reverse(usize::MAX)));
             let near = self.mapped.range(least..=(hash, Rank::Imported(usize::MAX)));
             near.rev().map(|(_, rank)| *rank).find(|rank| row(*rank).as_ref().is_some_and(&fits))
         };
-        let best = ids.iter().filter_map(|id| best(id_digest(channel, id.kind, &id.value))).max()?;
+        let best = ids.iter().filter_map(|id| best(id_digest(id.kind, id.value))).max()?;
         row(best).map(|row| row.sku.clone())
     }
 
@@ -192,13 +188,16 @@ impl Index {
 
     /// Returns the listings on `channel` that carry the identifier.
     pub fn listings(&self, state: &State, channel: &ChannelId, kind: IdKind, value: &str) -> Vec<ListingRef> {
-        let hash = id_digest(channel, kind, value);
-        let least = ListingRef { sku: Sku::new("!").expect("a valid SKU"), at: 0 };
-        let same = |listing: &&ListingRef| {
-            state.listing(listing).is_some_and(|l| l.channel == *channel && l.ids.get(kind) == Some(value))
+        let hash = id_digest(kind, value);
+        let least = Sku::new("!").expect("a valid SKU that sorts first");
+        let near = self.ids.range((hash, least)..).take_while(|(h, _)| *h == hash).map(|(_, sku)| sku);
+        let same = |listing: &Listing| listing.channel == *channel && listing.ids.get(kind) == Some(value);
+        let of = |sku: &Sku| {
+            let listings = state.skus.get(sku).map(|row| row.listings.iter().zip(0..));
+            let same = listings.into_iter().flatten().filter(|(listing, _)| same(listing));
+            same.map(|(_, at)| ListingRef { sku: sku.clone(), at }).collect::<Vec<_>>()
         };
-        let near = self.ids.range((hash, least)..).take_while(|(h, _)| *h == hash);
-        near.map(|(_, listing)| listing).filter(same).cloned().collect()
+        near.flat_map(of).collect()
     }
 
     /// Returns the work from `from` (inclusive) on, in order, while `belongs` says so.
@@ -306,10 +305,7 @@ impl Index {
             let of = Index::of_row(policies, sku, row);
             index.opened += usize::from(of.opened);
             work.extend(of.work);
-            for (listing, at) in row.listings.iter().zip(0..) {
-                let place = ListingRef { sku: sku.clone(), at };
-                ids.extend(Index::of_ids(listing, &place));
-            }
+            ids.extend(Index::of_ids(row).into_iter().map(|id| (id, sku.clone())));
         }
         index.ids = ids.into_iter().collect();
         let folded = |sku: &Sku| policies.map(|policies| (fold_digest(policies, sku), sku.clone()));

@@ -112,6 +112,12 @@ pub enum Cause {
     Operator {
         note: String,
     },
+    /// Somebody edited the stock on a channel, from `expected` to `observed`.
+    Edit {
+        channel: ChannelId,
+        expected: Quantity,
+        observed: Quantity,
+    },
     /// One SKU was made part of another.
     Merged {
         from: Sku,

@@ -49,17 +49,18 @@ pub struct Suspect {
 /// has not landed, several seconds, and a call costs little: with eight, 250 listings are told apart in three rounds.
 const PARTS: usize = 8;
 
+/// What is seldom there is boxed: nearly all listings are at rest, and there are very many.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// To be written, or to be looked at if the channel should already show it.
     Pending,
     /// A request has been journalled and may have been sent; its answer is awaited.
-    InFlight(Sent),
+    InFlight(Box<Sent>),
     /// The channel took it. It counts when it is seen.
-    Accepted { sent: Sent, look_at: Timestamp, looks: u32 },
+    Accepted { sent: Box<Sent>, look_at: Timestamp, looks: u32 },
     /// No definite answer: look before writing again.
-    Probing { sent: Sent, look_at: Timestamp, looks: u32 },
+    Probing { sent: Box<Sent>, look_at: Timestamp, looks: u32 },
     /// To be looked at before any write: the channel should show it already, or a write was refused because the
     /// channel did not show what it compared with (`refused`).
     Looking {
@@ -73,7 +74,7 @@ pub enum State {
     /// Seen live.
     Confirmed,
     /// Cannot go on without a person: a dead letter.
-    Parked { reason: String, at: Timestamp },
+    Parked { reason: Box<str>, at: Timestamp },
     /// A person gave it up; the next desire starts again.
     Dropped,
 }
@@ -101,7 +102,7 @@ pub enum Event {
         cause: Seq,
     },
     /// A request for the newest quantity is about to leave.
-    Sending(Sent),
+    Sending(Box<Sent>),
     /// The channel should already show it: only look.
     Expected {
         look_at: Timestamp,
@@ -175,7 +176,6 @@ pub struct Illegal {
 }
 
 /// Advances a leg. Total: every pair of state and event is a transition or [`Illegal`].
-#[expect(clippy::result_large_err, reason = "the caller logs both, and a refusal is rare")]
 pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
     use {Event as E, State as S};
     let to = |state: S| Leg { state, ..leg.clone() };
@@ -215,7 +215,7 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
         (
             S::InFlight(_) | S::Accepted { .. } | S::Probing { .. } | S::Looking { .. },
             E::Rejected { reason },
-        ) => cleared(failed(S::Parked { reason, at: now })),
+        ) => cleared(failed(S::Parked { reason: reason.into(), at: now })),
         (S::InFlight(_), E::Deferred { until }) => to(S::Retry { at: until }),
         (S::InFlight(_), E::NotSent { until, among }) => blamed(failed(S::Retry { at: until }), among),
         // The write may have landed, or may land later. Look before writing again (I7).
@@ -247,7 +247,7 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
         (S::InFlight(_) | S::Parked { .. } | S::Dropped, event @ E::Parked { .. }) => {
             return Err(Illegal { state: leg.state.clone(), event });
         }
-        (_, E::Parked { reason }) => to(S::Parked { reason, at: now }),
+        (_, E::Parked { reason }) => to(S::Parked { reason: reason.into(), at: now }),
         (S::Parked { .. }, E::Retried) => anew(S::Pending),
         (S::Retry { .. }, E::Retried) => to(S::Pending),
         (S::Parked { .. }, E::Discarded) => to(S::Dropped),

@@ -11,11 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::{
         allocation::Pause,
+        assumption::Assumption,
         circuit::Circuit,
+        count::Edits,
+        drift::Drifted,
         intent,
-        ledger::Entry,
+        ledger::{Cause, Entry},
         leg::{Leg, Writes},
         order::Order,
+        oversold::Class,
         posting::PostState,
         recipe::Made,
         state::{Alert, AlertKey, Fed, ListingRef, Quarantined, Unmatched},
@@ -141,6 +145,38 @@ pub enum Record {
         expected: Option<Quantity>,
         observed: Quantity,
         repaired: bool,
+        /// What it turned out to be and what was done, as the listing keeps it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<Box<Drifted>>,
+        /// What the brake knows of the edits of this channel that were taken over lately, if this was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        edits: Option<Edits>,
+    },
+    /// A drift that waited for a person waits no more.
+    DriftEnded {
+        listing: ListingRef,
+        drifted: Box<Drifted>,
+    },
+    /// Units were sold, or promised, that are not there.
+    Oversold {
+        sku: Sku,
+        /// Where the last entry that took the stock below zero was booked.
+        location: LocationId,
+        units: Quantity,
+        class: Class,
+        cause: Cause,
+        /// The channel that sold them, if one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channel: Option<ChannelId>,
+    },
+    /// What was assumed of a channel's delays was measured.
+    Measured {
+        channel: ChannelId,
+        assumption: Assumption,
+        stated_ms: i64,
+        measured_ms: i64,
+        /// The SKU or the order that showed it.
+        subject: String,
     },
     /// A listing was bound to a SKU, or its identifiers or state changed.
     Bound {
@@ -324,6 +360,8 @@ pub enum AlertKind {
     PostingLate,
     /// Differences that a person is asked about.
     Drift,
+    /// A channel's delays are longer than was assumed.
+    AssumptionBroken,
     /// A person's intent does not get on, or was rolled back.
     Intent,
 }
@@ -341,6 +379,7 @@ impl AlertKind {
             AlertKind::FeedLate => "feed_late",
             AlertKind::PostingLate => "posting_late",
             AlertKind::Drift => "drift",
+            AlertKind::AssumptionBroken => "assumption_broken",
             AlertKind::Intent => "intent",
         }
     }

@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::{
         allocation::Pause,
+        assumption::Measures,
         circuit::Circuit,
+        count::Edits,
+        drift::Drifted,
         index::Index,
         intent::{Intent, Moving},
         ledger::{Booked, Stock},
@@ -184,6 +187,9 @@ pub struct Listing {
     pub leg: Option<Leg>,
     #[serde(default)]
     pub writes: Writes,
+    /// Its latest drift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Box<Drifted>>,
 }
 
 /// One stock change on its way to all listings.
@@ -220,6 +226,12 @@ pub struct ChannelRow {
     /// Whether its catalogue has been read whole.
     #[serde(default)]
     pub catalogued_at: Option<Timestamp>,
+    /// Edits of its stock that were taken over lately, for the brake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<Edits>,
+    /// How late it turned out to be, against what is assumed.
+    #[serde(default, skip_serializing_if = "Measures::is_none")]
+    pub measures: Box<Measures>,
 }
 
 /// A complete read of an order feed.
@@ -407,6 +419,7 @@ impl SkuRow {
 
     pub fn place_mut(&mut self, location: &LocationId) -> &mut Place {
         let at = self.stock.iter().position(|place| place.location == *location).unwrap_or_else(|| {
+            self.stock.reserve_exact(1);
             self.stock.push(Place::new(location.clone()));
             self.stock.len() - 1
         });
@@ -451,6 +464,11 @@ impl ChannelRow {
 }
 
 impl Listing {
+    /// Tells whether a drift waits for a person. Until then nothing is raised there; what the ledger lowers goes.
+    pub fn drifts(&self) -> bool {
+        self.drift.as_ref().is_some_and(|drift| drift.is_open())
+    }
+
     /// Tells whether quantities may ever be written to it.
     pub fn writable(&self) -> bool {
         self.by == FulfilledBy::Merchant && self.unwritable.is_none()

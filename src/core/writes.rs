@@ -3,6 +3,8 @@
 //! Every fact here has a time: what the channel was seen to show, or acknowledged, holds as of then, and own sales
 //! from before are in it already.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -40,10 +42,16 @@ pub struct Writes {
     pub unsettled: Vec<Unsettled>,
     /// A read that nothing explains yet: it waits for its fence, until the orders of the channel up to it are in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub look: Option<Look>,
+    pub look: Option<Box<Look>>,
     /// The latest own sales and restocks of the channel, in the order in which they were learnt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,
+    /// What the channel told besides the last quantity that was explained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<Told>>,
+    /// The latest write that was settled by age, and when it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapsed: Option<Box<Lapsed>>,
 }
 
 fn is_zero(at: &Timestamp) -> bool {
@@ -119,6 +127,41 @@ impl Look {
     }
 }
 
+/// What a channel told of a listing's stock besides what it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Our clock when the read was sent.
+    pub at: Timestamp,
+    /// Sold there and not shipped, by the channel's own books.
+    #[serde(rename = "c")]
+    pub committed: Quantity,
+    /// on_hand that is neither available nor committed. Neither a sale, a shipment, an edit of the stock nor a write of
+    /// ours moves it.
+    #[serde(rename = "o", default, skip_serializing_if = "Quantity::is_zero")]
+    pub other: Quantity,
+    /// Own sales that were learnt since.
+    #[serde(rename = "s", default, skip_serializing_if = "Quantity::is_zero")]
+    pub sold: Quantity,
+}
+
+impl Told {
+    /// Returns what a look tells, if the channel tells it.
+    pub fn of(look: &Look) -> Option<Told> {
+        let (on_hand, committed) = (look.on_hand?, look.committed?);
+        let other = on_hand.sub(look.seen).and_then(|rest| rest.sub(committed)).ok()?;
+        Some(Told { at: look.at, committed, other, sold: Quantity::ZERO })
+    }
+}
+
+/// A write that was settled by age: it was assumed that it cannot land any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lapsed {
+    #[serde(rename = "q")]
+    pub quantity: Quantity,
+    /// When it was given up.
+    pub at: Timestamp,
+}
+
 /// What the channel did to its own quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
@@ -137,14 +180,14 @@ pub fn shows(shown: Quantity, wanted: Quantity) -> bool {
 impl Writes {
     /// Returns the least that the channel may be showing, as far as is known. What is above it is a raise.
     pub fn floor(&self) -> Option<Quantity> {
-        let look = self.look.and_then(|look| look.shown().ok());
+        let look = self.look.as_ref().and_then(|look| look.shown().ok());
         self.base.map(|base| look.map_or(base, |look| look.min(base)))
     }
 
     /// Takes in what the channel did to its own quantity. `overwritten`: a write of ours that is not seen yet may
     /// have undone it, so it does not count as done.
     pub fn own_move(&mut self, quantity: Quantity, at: Timestamp, overwritten: bool, now: Timestamp) {
-        if let Some(look) = self.look.as_mut().filter(|look| at > look.at) {
+        if let Some(look) = self.look.as_deref_mut().filter(|look| at > look.at) {
             look.since = look.since.add(quantity).unwrap_or(look.since);
         }
         // What is older than the fact that the base rests on is in it already. Where the clocks differ, the base may
@@ -152,8 +195,11 @@ impl Writes {
         if !overwritten && at > self.known_at {
             self.base = self.base.and_then(|base| base.add(quantity).ok());
         }
+        if let Some(told) = self.told.as_mut().filter(|_| quantity < Quantity::ZERO) {
+            told.sold = told.sold.sub(quantity).unwrap_or(told.sold);
+        }
         // A look that waits is still to be weighed against those from about its time.
-        let from = self.look.map_or(now, |look| look.at.min(now)).plus_millis(-MOVES_MS);
+        let from = self.look.as_ref().map_or(now, |look| look.at.min(now)).plus_millis(-MOVES_MS);
         self.moves.retain(|held| held.at > from);
         self.moves.push(Move { quantity, at });
         let surplus = self.moves.len().saturating_sub(MOVES_MAX);
@@ -167,19 +213,31 @@ impl Writes {
 
     /// Tells whether the channel shows what it should, by a read that was sent at `at` and may be `stale_ms` old:
     /// of the own sales and restocks from about then, any may be in it and any may not.
+    ///
+    /// A sale is in it whole or not at all, so that somebody else's change by other units shows at once. Of what was
+    /// restocked a part may be in it: several cancellations may have been learnt as one.
     pub fn explains(&self, seen: Quantity, at: Timestamp, stale_ms: i64) -> bool {
         let (least, most) = (at.plus_millis(-stale_ms - SKEW_MS), at.plus_millis(SKEW_MS));
         let about = || self.moves.iter().filter(|m| m.at > least && m.at <= most).map(|m| m.quantity);
-        let sum = |mut of: Box<dyn Iterator<Item = Quantity> + '_>| {
-            of.try_fold(Quantity::ZERO, |sum, units| sum.add(units))
+        let explained = |base: Quantity| {
+            let rest = base.sub(seen.add(self.moved_since(most)?)?)?;
+            let mut up = about().filter(|units| *units > Quantity::ZERO);
+            let up = up.try_fold(Quantity::ZERO, |sum, units| sum.add(units))?;
+            let mut sums = BTreeSet::from([Quantity::ZERO]);
+            for sold in about().filter(|units| *units < Quantity::ZERO) {
+                let with: Vec<Quantity> = sums.iter().map(|sum| sum.add(sold)).collect::<Result<_, _>>()?;
+                sums.extend(with);
+            }
+            Ok::<_, Overflow>(sums.range(rest.sub(up)?..=rest).next().is_some())
         };
-        let range = || {
-            let shown = seen.add(self.moved_since(most)?)?;
-            let down = sum(Box::new(about().filter(|units| *units < Quantity::ZERO)))?;
-            let up = sum(Box::new(about().filter(|units| *units > Quantity::ZERO)))?;
-            Ok::<_, Overflow>(shown.add(down)?..=shown.add(up)?)
-        };
-        self.base.is_some_and(|base| range().is_ok_and(|range| range.contains(&base)))
+        self.base.is_some_and(|base| explained(base).unwrap_or(false))
+    }
+
+    /// Takes in what the channel told besides a quantity that is explained.
+    pub fn heed(&mut self, look: &Look) {
+        if let Some(told) = Told::of(look) {
+            self.told = Some(Box::new(told));
+        }
     }
 
     /// Tells whether a write that may still land would make the channel show this.
@@ -236,8 +294,12 @@ impl Writes {
 
     /// Settles by age what was given up before `limit`, except what still awaits its answer.
     pub fn settle_older(&mut self, limit: Timestamp, in_flight: Option<&Sent>) {
-        self.unsettled
-            .retain(|write| write.at > limit || in_flight.is_some_and(|sent| sent.key == write.key));
+        let stays =
+            |write: &Unsettled| write.at > limit || in_flight.is_some_and(|sent| sent.key == write.key);
+        if let Some(write) = self.unsettled.iter().rfind(|write| !stays(write)) {
+            self.lapsed = Some(Box::new(Lapsed { quantity: write.quantity, at: write.at }));
+        }
+        self.unsettled.retain(stays);
     }
 }
 
@@ -302,6 +364,32 @@ mod tests {
         check_explained(&[97_000, 98_000, 110_000], 11, 0, false);
     }
 
+    /// Base 10 with own sales and restocks (units) about the time of a read of `seen`: is it explained?
+    #[track_caller]
+    fn check_whole(moves: &[i64], seen: i64, want: bool) {
+        let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
+        for units in moves {
+            writes.own_move(q(*units), at(100_000), true, at(120_000));
+        }
+        assert_eq!(writes.explains(q(seen), at(100_000), 0), want, "{writes:?}");
+    }
+
+    #[test]
+    fn a_sale_is_in_a_read_whole_or_not_at_all() {
+        check_whole(&[-3], 10, true);
+        check_whole(&[-3], 13, true);
+        check_whole(&[-3], 12, false); // somebody took one about the time of the sale
+        check_whole(&[-3], 11, false);
+        check_whole(&[-3, -2], 12, true);
+        check_whole(&[-3, -2], 15, true);
+        check_whole(&[-3, -2], 11, false);
+        check_whole(&[2], 9, true); // two cancellations that were learnt as one
+        check_whole(&[-3, 2], 11, true);
+        check_whole(&[-3, 2], 14, false);
+        check_whole(&[-3, 2], 7, false);
+        check_whole(&[i64::MIN, i64::MIN], 10, false); // out of range is not explained
+    }
+
     #[test]
     fn a_sale_while_a_compared_write_was_under_way_came_after_it() {
         let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
@@ -337,8 +425,8 @@ mod tests {
     #[test]
     fn the_floor_is_the_least_that_may_be_shown() {
         let look = Look { seen: q(8), at: at(1), seq: Seq(1), since: q(-1), on_hand: None, committed: None };
-        let writes = Writes { base: Some(q(10)), look: Some(look), ..Writes::default() };
+        let writes = Writes { base: Some(q(10)), look: Some(Box::new(look)), ..Writes::default() };
         assert_eq!(writes.floor(), Some(q(7)));
-        assert_eq!(Writes { look: Some(look), ..Writes::default() }.floor(), None);
+        assert_eq!(Writes { look: Some(Box::new(look)), ..Writes::default() }.floor(), None);
     }
 }

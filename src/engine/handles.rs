@@ -8,10 +8,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     clock::Clock,
-    connectors::Push,
+    connectors::{CataloguePage, Cursor, Push},
     core::{
-        Command, Reply,
+        Command, Refused, Reply,
         command::{ByHand, Tally},
+        exposure,
     },
     engine::{
         by_hand,
@@ -21,7 +22,7 @@ use crate::{
         parts,
         wake::Wakes,
     },
-    model::{ChannelId, Seq},
+    model::{ChannelId, Seq, Timestamp},
     store::{self, Footprint},
     telemetry::Metrics,
     web::{
@@ -96,6 +97,19 @@ impl web::Desk for Handles {
         true
     }
 
+    async fn catalogue(
+        &self,
+        channel: &ChannelId,
+        after: Option<String>,
+    ) -> Result<(Timestamp, CataloguePage), Failure> {
+        let connector = self.opening.connectors.get(channel);
+        let connector = connector.ok_or_else(|| Refused::NoChannel(channel.clone()))?;
+        let read_at = self.clock.now();
+        let page = connector.catalogue(after.map(Cursor).as_ref()).await;
+        page.map(|page| (read_at, page))
+            .map_err(|fault| Failure::Channel { channel: channel.clone(), why: fault.to_string() })
+    }
+
     async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure> {
         self.opening.preview(from).await
     }
@@ -124,11 +138,33 @@ impl web::Desk for Handles {
         let (metrics, now) = (Arc::clone(&self.metrics), self.clock.now());
         // Figures that are a little old are better than none.
         drop(timeout(FIGURES_WITHIN, self.ledger.read(move |state| metrics.standing(state, now))).await);
+        if let Ok(Some(exposed)) = timeout(FIGURES_WITHIN, self.exposed()).await {
+            self.metrics.exposed(&exposed);
+        }
         self.metrics.set_queue(self.ledger.queued());
         let room = self.ledger.room();
         let free = room.last().map_or(0, |measured| measured.free);
         self.metrics.set_room(free, room.standing().refuses().is_some());
         self.metrics.encode()
+    }
+}
+
+impl Handles {
+    /// Adds up what the channels may still sell, in portions, so that the ledger does its work in between.
+    async fn exposed(&self) -> Option<exposure::Tally> {
+        /// How many SKUs are looked at in one go.
+        const PORTION: usize = 5_000;
+        let (mut tally, mut after) = (exposure::Tally::default(), None);
+        loop {
+            let portion = move |state: &crate::core::State| {
+                let last = tally.add(state, after.as_ref(), PORTION);
+                (tally, last)
+            };
+            (tally, after) = self.ledger.read(portion).await.ok()?;
+            if after.is_none() {
+                return Some(tally);
+            }
+        }
     }
 }
 

@@ -6,12 +6,17 @@ use crate::{
     connectors::{Fault, Observed, Outcome},
     core::{
         Envelope, Record, State,
+        assumption::Assumption,
         circuit::Circuit,
-        index::Kind,
+        drift::Done,
+        exposure,
+        index::Kind as Work,
+        ledger::{Entry, Kind},
         record::{AlertKind, Why},
+        state::ListingRef,
     },
     engine::intake::Taken,
-    model::{ChannelId, Timestamp},
+    model::{ChannelId, Quantity, Timestamp},
     telemetry::{AlertPost, Drift, Feed, Lane, LegState, Metrics, Polled, Push, ReadBack, Via},
 };
 
@@ -26,6 +31,7 @@ impl Metrics {
             for entry in record.entries() {
                 self.ledger_entries(entry.kind.name(), 1);
             }
+            self.timed(state, envelope.at, record);
             match record {
                 Record::Order { key, .. } => {
                     let pushed = envelope.records.iter().any(|r| matches!(r, Record::Delivered { .. }));
@@ -45,10 +51,20 @@ impl Metrics {
                 Record::Moved { listing, why: Why::Seen, writes, .. } => {
                     self.seen(state, listing, writes.confirmed.map(|c| c.at));
                 }
-                Record::Drift { listing, repaired, .. } => {
-                    if let Some(held) = state.listing(listing) {
-                        self.drift(&held.channel, if *repaired { Drift::Repaired } else { Drift::Asked });
-                    }
+                Record::Drift { listing, repaired, found, .. } => {
+                    let before = if *repaired { Drift::Repaired } else { Drift::Asked };
+                    let what = found.as_ref().map_or(before, |drifted| drift(drifted.done));
+                    self.drift_of(state, listing, what);
+                }
+                Record::DriftEnded { listing, drifted } => {
+                    self.drift_of(state, listing, drift(drifted.done));
+                }
+                Record::Oversold { units, class, .. } => {
+                    self.oversold(class.name(), u64::try_from(units.units()).unwrap_or(0));
+                }
+                Record::Measured { channel, assumption, stated_ms, measured_ms, .. } => {
+                    let broken = measured_ms > stated_ms;
+                    self.measured(channel, assumption.name(), millis(*measured_ms), broken);
                 }
                 Record::Quarantined { item } => self.quarantined(&item.channel),
                 Record::Alert { key, alert: Some(alert) }
@@ -59,6 +75,44 @@ impl Metrics {
                 _ => {}
             }
         }
+    }
+
+    fn drift_of(&self, state: &State, listing: &ListingRef, what: Drift) {
+        if let Some(held) = state.listing(listing) {
+            self.drift(&held.channel, what);
+        }
+    }
+
+    /// Tells how late orders came to light, and how long writes waited for their answers.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most records tell no time")]
+    fn timed(&self, state: &State, at: Timestamp, record: &Record) {
+        match record {
+            Record::Order { key, entries, .. } => {
+                let sold = |entry: &&Entry| entry.kind == Kind::Sale && entry.quantity > Quantity::ZERO;
+                if let Some(first) = entries.iter().filter(sold).map(|entry| entry.event_at).min() {
+                    self.order_news(&key.channel, millis(at.since(first)));
+                }
+            }
+            Record::Moved {
+                listing,
+                why: Why::Applied | Why::Accepted | Why::Unknown,
+                leg: Some(leg),
+                ..
+            } => {
+                if let (Some(sent), Some(held)) = (leg.sent(), state.listing(listing)) {
+                    self.answered_after(&held.channel, millis(at.since(sent.at)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells what the channels may still sell.
+    pub(super) fn exposed(&self, tally: &exposure::Tally) {
+        for (channel, units) in &tally.channels {
+            self.set_exposure(channel, *units);
+        }
+        self.set_short(tally.short_skus, tally.short_units);
     }
 
     /// Tells how long it took from the latest cause until the listing showed it.
@@ -75,14 +129,22 @@ impl Metrics {
         let Some(policies) = state.policies() else { return };
         self.set_brakes_held(state.held.len());
         for channel in policies.channels.keys() {
-            let count = |kind: Kind| state.index.of(kind, channel).take(COUNT_MAX).count();
-            self.set_legs(channel, LegState::Pending, count(Kind::Ready));
-            self.set_legs(channel, LegState::InFlight, count(Kind::InFlight));
-            self.set_legs(channel, LegState::Accepted, count(Kind::Look));
-            self.set_legs(channel, LegState::Retry, count(Kind::Retry));
-            self.set_legs(channel, LegState::Parked, count(Kind::Parked));
-            self.set_dead_letters(channel, count(Kind::Parked) + count(Kind::PostParked));
+            let count = |kind: Work| state.index.of(kind, channel).take(COUNT_MAX).count();
+            self.set_legs(channel, LegState::Pending, count(Work::Ready));
+            self.set_legs(channel, LegState::InFlight, count(Work::InFlight));
+            self.set_legs(channel, LegState::Accepted, count(Work::Look));
+            self.set_legs(channel, LegState::Retry, count(Work::Retry));
+            self.set_legs(channel, LegState::Parked, count(Work::Parked));
+            self.set_dead_letters(channel, count(Work::Parked) + count(Work::PostParked));
+            self.set_drift_open(channel, count(Work::Drifts));
             let Some(row) = state.channels.get(channel) else { continue };
+            if let Some(policy) = policies.channels.get(channel).filter(|policy| policy.abilities.sells) {
+                for assumption in Assumption::ALL {
+                    let stated = millis(assumption.stated(&policy.abilities));
+                    let most = millis(row.measures.of(assumption).max_ms);
+                    self.set_assumed(channel, assumption.name(), stated, most);
+                }
+            }
             self.set_lane(
                 channel,
                 match (&row.circuit, row.pause) {
@@ -144,5 +206,21 @@ impl Metrics {
 
     pub(super) fn alerted(&self, sent: bool) {
         self.alert_posted(if sent { AlertPost::Delivered } else { AlertPost::Failed });
+    }
+}
+
+fn millis(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+fn drift(done: Done) -> Drift {
+    match done {
+        Done::Repaired => Drift::Repaired,
+        Done::Asked => Drift::Asked,
+        Done::Accepted => Drift::Accepted,
+        Done::Left => Drift::Left,
+        Done::Held => Drift::Held,
+        Done::Released => Drift::Released,
+        Done::Gone => Drift::Gone,
     }
 }

@@ -4,6 +4,7 @@
 //! that is longer than the store takes is kept in pieces.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
 };
@@ -47,7 +48,7 @@ pub enum Error {
 
 /// A row with its key. The names of the fields are short because they are stored with each row.
 #[derive(Serialize, Deserialize)]
-enum Row {
+enum Row<'a> {
     Meta {
         seq: Seq,
         epoch: u32,
@@ -57,8 +58,8 @@ enum Row {
     },
     Policies(Box<Policies>),
     Table(Vec<MappingRow>),
-    Sku(Sku, SkuRow),
-    Order(OrderKey, Box<Order>),
+    Sku(Sku, Cow<'a, SkuRow>),
+    Order(OrderKey, Cow<'a, Order>),
     Channel(ChannelId, ChannelRow),
     Delivery(ChannelId, DeliveryId, Timestamp),
     Alert(AlertKey, Alert),
@@ -187,16 +188,17 @@ struct Loading {
 }
 
 impl Loading {
-    fn put(&mut self, row: Row) {
+    fn put(&mut self, row: Row<'_>) {
         let state = &mut self.state;
         match row {
-            Row::Sku(sku, mut row) => {
+            Row::Sku(sku, row) => {
+                let mut row = row.into_owned();
                 self.share(&sku, &mut row);
                 self.skus.push((sku, row));
             }
             Row::Order(mut key, order) => {
                 shared(&mut self.channels, &mut key.channel);
-                self.orders.push((key, *order));
+                self.orders.push((key, order.into_owned()));
             }
             Row::Delivery(mut channel, id, at) => {
                 shared(&mut self.channels, &mut channel);
@@ -241,6 +243,7 @@ impl Loading {
             match &mut entry.cause {
                 Cause::Order { order, .. } => shared(&mut self.channels, &mut order.channel),
                 Cause::Count { counter, .. } => shared(&mut self.channels, counter),
+                Cause::Edit { channel, .. } => shared(&mut self.channels, channel),
                 Cause::Operator { .. } | Cause::Intent { .. } | Cause::Merged { .. } => {}
             }
         }
@@ -322,7 +325,7 @@ fn id(key: &RowKey) -> Vec<u8> {
         RowKey::Quarantine(id) => text(b'q', &[&id.to_string()]),
         RowKey::Unmatched(channel, ids) => {
             let mut parts = vec![channel.as_str()];
-            parts.extend(ids.iter().flat_map(|id| [id.kind.name(), &*id.value]));
+            parts.extend(ids.iter().flat_map(|id| [id.kind.name(), id.value]));
             // Six identifiers of 255 bytes would be longer than a key may be.
             let digest = crate::core::backoff::digest(&parts);
             let again = crate::core::backoff::digest(&[&parts.concat(), channel.as_str()]);
@@ -333,7 +336,7 @@ fn id(key: &RowKey) -> Vec<u8> {
     }
 }
 
-fn row(state: &State, key: &RowKey) -> Option<Row> {
+fn row<'a>(state: &'a State, key: &RowKey) -> Option<Row<'a>> {
     Some(match key {
         RowKey::Meta => Row::Meta {
             seq: state.seq,
@@ -343,8 +346,8 @@ fn row(state: &State, key: &RowKey) -> Option<Row> {
         },
         RowKey::Policies => Row::Policies(Box::new(state.policies.as_deref()?.clone())),
         RowKey::Table => Row::Table(state.table.clone()),
-        RowKey::Sku(sku) => Row::Sku(sku.clone(), state.skus.get(sku)?.clone()),
-        RowKey::Order(key) => Row::Order(key.clone(), Box::new(state.orders.get(key)?.clone())),
+        RowKey::Sku(sku) => Row::Sku(sku.clone(), Cow::Borrowed(state.skus.get(sku)?)),
+        RowKey::Order(key) => Row::Order(key.clone(), Cow::Borrowed(state.orders.get(key)?)),
         RowKey::Channel(channel) => Row::Channel(channel.clone(), state.channels.get(channel)?.clone()),
         RowKey::Delivery(channel, id) => {
             let at = *state.deliveries.get(&(channel.clone(), id.clone()))?;
@@ -451,6 +454,7 @@ mod tests {
             allotted: None,
             leg: None,
             writes: crate::core::leg::Writes::default(),
+            drift: None,
         };
         let mut state = State::default();
         for sku in ["A", "B"] {

@@ -1,8 +1,8 @@
 //! A SKU on a channel: the identifiers it goes by there, who ships it, and what was read of it.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error, ser::SerializeSeq};
 
 use crate::model::{Quantity, Timestamp};
 
@@ -57,22 +57,24 @@ impl IdKind {
 }
 
 /// One identifier, as the channel writes it. Not trimmed, not folded: rules for that are policy.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Identifier {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Identifier<'a> {
     pub kind: IdKind,
-    pub value: Arc<str>,
+    pub value: &'a str,
 }
 
-impl fmt::Debug for Identifier {
+impl fmt::Debug for Identifier<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={:?}", self.kind.name(), &*self.value)
+        write!(f, "{}={:?}", self.kind.name(), self.value)
     }
 }
 
 /// What one thing goes by on one channel: sorted by kind, at most one value of each.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Identifiers(Box<[Identifier]>);
+///
+/// One text, because there are very many of them: each value follows a control character, which no value contains and
+/// which says the kind. So the texts sort as lists of kinds and values would.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Identifiers(Box<str>);
 
 impl Identifiers {
     /// The longest identifier value that is believed, in bytes.
@@ -80,27 +82,36 @@ impl Identifiers {
 
     /// Takes the non-empty values. A later value of the same kind wins.
     pub fn new<'a>(pairs: impl IntoIterator<Item = (IdKind, &'a str)>) -> Result<Identifiers, BadIdentifier> {
-        let mut all: Vec<Identifier> = Vec::new();
-        for (kind, value) in pairs {
-            if value.is_empty() {
-                continue;
-            }
-            if value.len() > Self::VALUE_MAX || value.chars().any(char::is_control) {
-                return Err(BadIdentifier { kind: kind.name(), value: value.escape_debug().to_string() });
-            }
-            all.retain(|id| id.kind != kind);
-            all.push(Identifier { kind, value: Arc::from(value) });
+        let mut all = [""; IdKind::ALL.len()];
+        for (kind, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+            good(kind, value)?;
+            all[kind as usize] = value;
         }
-        all.sort();
-        Ok(Identifiers(all.into_boxed_slice()))
+        Ok(Identifiers::joined(&all))
+    }
+
+    /// Joins the values, one of each kind in turn; an empty one is none.
+    fn joined(all: &[&str; IdKind::ALL.len()]) -> Identifiers {
+        let held = || IdKind::ALL.into_iter().zip(all).filter(|(_, value)| !value.is_empty());
+        let mut text = String::with_capacity(held().map(|(_, value)| 1 + value.len()).sum());
+        held().for_each(|(kind, value)| push(&mut text, kind, value));
+        Identifiers(text.into_boxed_str())
     }
 
     pub fn get(&self, kind: IdKind) -> Option<&str> {
-        self.0.iter().find(|id| id.kind == kind).map(|id| &*id.value)
+        self.iter().find(|id| id.kind == kind).map(|id| id.value)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Identifier> {
-        self.0.iter()
+    pub fn iter(&self) -> impl Iterator<Item = Identifier<'_>> {
+        let mut rest = &*self.0;
+        std::iter::from_fn(move || {
+            let mark = rest.bytes().next()?;
+            let kind = *IdKind::ALL.get(usize::from(mark).checked_sub(1)?)?;
+            let end = rest.bytes().skip(1).position(|byte| byte < b' ').map_or(rest.len(), |at| at + 1);
+            let value = &rest[1..end];
+            rest = &rest[end..];
+            Some(Identifier { kind, value })
+        })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -109,29 +120,65 @@ impl Identifiers {
 
     /// Returns the least that sorts after these, to search from there.
     pub fn next(&self) -> Identifiers {
-        let mut all = self.0.to_vec();
-        all.push(Identifier { kind: IdKind::ALL[0], value: Arc::from("") });
-        Identifiers(all.into_boxed_slice())
+        let mut text = self.0.to_string();
+        push(&mut text, IdKind::ALL[0], "");
+        Identifiers(text.into_boxed_str())
     }
 
     /// Returns these with every kind that only `other` has.
     pub fn and(&self, other: &Identifiers) -> Identifiers {
-        let mut all = self.0.to_vec();
-        all.extend(other.0.iter().filter(|id| self.get(id.kind).is_none()).cloned());
-        all.sort();
-        Identifiers(all.into_boxed_slice())
+        Identifiers::joined(&IdKind::ALL.map(|kind| self.get(kind).or(other.get(kind)).unwrap_or_default()))
+    }
+}
+
+/// Adds a value behind what says its kind: U+0001 for the first, and so on.
+fn push(text: &mut String, kind: IdKind, value: &str) {
+    text.push(char::from(kind as u8 + 1));
+    text.push_str(value);
+}
+
+fn good(kind: IdKind, value: &str) -> Result<(), BadIdentifier> {
+    if value.len() <= Identifiers::VALUE_MAX && !value.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(BadIdentifier { kind: kind.name(), value: value.escape_debug().to_string() })
+}
+
+impl Serialize for Identifiers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut all = serializer.serialize_seq(Some(self.iter().count()))?;
+        self.iter().try_for_each(|id| all.serialize_element(&id))?;
+        all.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Identifiers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Identifiers, D::Error> {
+        #[derive(Deserialize)]
+        struct Pair {
+            kind: IdKind,
+            value: String,
+        }
+        let all = Vec::<Pair>::deserialize(deserializer)?;
+        let mut text = String::new();
+        // As they were written: a journal from elsewhere need not have them sorted.
+        for Pair { kind, value } in &all {
+            good(*kind, value).map_err(D::Error::custom)?;
+            push(&mut text, *kind, value);
+        }
+        Ok(Identifiers(text.into_boxed_str()))
     }
 }
 
 impl fmt::Debug for Identifiers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter()).finish()
+        f.debug_set().entries(self.iter()).finish()
     }
 }
 
 impl fmt::Display for Identifiers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, id) in self.0.iter().enumerate() {
+        for (n, id) in self.iter().enumerate() {
             let gap = if n == 0 { "" } else { " " };
             write!(f, "{gap}{}={}", id.kind.name(), id.value)?;
         }
@@ -189,5 +236,34 @@ mod tests {
         let own = Identifiers::new([(IdKind::Sku, "a")]).expect("good");
         let other = Identifiers::new([(IdKind::Sku, "b"), (IdKind::Variant, "1")]).expect("good");
         assert_eq!(own.and(&other).to_string(), "channel_sku=a variant=1");
+    }
+
+    #[test]
+    fn they_sort_as_lists_of_kinds_and_values_do_and_come_back_from_text() {
+        let all = |pairs: &[(IdKind, &str)]| Identifiers::new(pairs.iter().copied()).expect("good");
+        let (sku, variant, barcode) = (IdKind::Sku, IdKind::Variant, IdKind::Barcode);
+        let mut sorted = vec![
+            all(&[]),
+            all(&[(sku, "a")]),
+            all(&[(sku, "a"), (variant, "2")]),
+            all(&[(sku, "a"), (barcode, "1")]),
+            all(&[(sku, "a!")]),
+            all(&[(sku, "ä/ß")]),
+            all(&[(variant, "1")]),
+            all(&[(barcode, "0")]),
+        ];
+        assert!(sorted.is_sorted());
+        for ids in &sorted {
+            let text = serde_json::to_string(ids).expect("it is text");
+            assert_eq!(serde_json::from_str::<Identifiers>(&text).expect("its own text"), *ids, "{text}");
+            assert!(*ids < ids.next());
+        }
+        sorted.dedup_by(|after, before| *after >= before.next());
+        assert_eq!(sorted.len(), 1, "what sorts after one sorts after its next");
+        assert_eq!(
+            serde_json::to_string(&all(&[(barcode, "0"), (sku, "a")])).expect("it is text"),
+            r#"[{"kind":"sku","value":"a"},{"kind":"barcode","value":"0"}]"#
+        );
+        assert!(serde_json::from_str::<Identifiers>(r#"[{"kind":"sku","value":"a\u0002b"}]"#).is_err());
     }
 }

@@ -70,6 +70,9 @@ pub struct ChannelPolicy {
     pub posts: Posts,
     /// A feed that was not read for this long alerts, in milliseconds.
     pub feed_late_ms: i64,
+    /// What it does about drift in another way than all channels do.
+    #[serde(default, skip_serializing_if = "ChannelDrift::is_none")]
+    pub drift: ChannelDrift,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,10 +207,29 @@ pub struct AlertPolicy {
     pub webhook: bool,
 }
 
-/// What to do about a difference that nothing explains.
+/// What to do about differences that nothing explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriftPolicy {
+    /// Where nothing else is said.
     pub repair: Repair,
+    /// Where on_hand moved with it: somebody edited the stock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_hand: Option<Repair>,
+    /// This many repairs of one listing...
+    #[serde(default = "DriftPolicy::loop_repairs", skip_serializing_if = "DriftPolicy::is_loop_repairs")]
+    pub loop_repairs: u32,
+    /// ...within this time are a loop between two writers: the listing is held. In milliseconds.
+    #[serde(default = "DriftPolicy::loop_within_ms", skip_serializing_if = "DriftPolicy::is_loop_within_ms")]
+    pub loop_within_ms: i64,
+}
+
+/// What one channel does in another way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ChannelDrift {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repair: Option<Repair>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_hand: Option<Repair>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -218,4 +240,52 @@ pub enum Repair {
     Ours,
     /// Leave it and alert.
     Ask,
+    /// The channel is right: an edit of the stock moves the ledger, and a lower quantity is left as it is.
+    Theirs,
+}
+
+impl DriftPolicy {
+    /// The most repairs that are remembered of one listing.
+    pub const LOOP_REPAIRS_MAX: u32 = 16;
+
+    pub const fn loop_repairs() -> u32 {
+        4
+    }
+
+    pub const fn loop_within_ms() -> i64 {
+        3_600_000
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_loop_repairs(repairs: &u32) -> bool {
+        *repairs == DriftPolicy::loop_repairs()
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_loop_within_ms(within: &i64) -> bool {
+        *within == DriftPolicy::loop_within_ms()
+    }
+
+    /// Returns what one channel does about a difference. `on_hand`: the stock was edited.
+    pub fn repair(&self, channel: ChannelDrift, on_hand: bool) -> Repair {
+        let of_all = channel.repair.unwrap_or(self.repair);
+        if on_hand { channel.on_hand.or(self.on_hand).unwrap_or(of_all) } else { of_all }
+    }
+}
+
+impl Default for DriftPolicy {
+    fn default() -> DriftPolicy {
+        DriftPolicy {
+            repair: Repair::default(),
+            on_hand: None,
+            loop_repairs: DriftPolicy::loop_repairs(),
+            loop_within_ms: DriftPolicy::loop_within_ms(),
+        }
+    }
+}
+
+impl ChannelDrift {
+    fn is_none(&self) -> bool {
+        *self == ChannelDrift::default()
+    }
 }

@@ -97,7 +97,15 @@ words! {
 
 words! {
     /// What was done about an unexplained difference.
-    Drift { Repaired = "repaired", Asked = "asked", Accepted = "accepted", }
+    Drift {
+        Repaired = "repaired",
+        Asked = "asked",
+        Accepted = "accepted",
+        Left = "left",
+        Held = "held",
+        Released = "released",
+        Gone = "gone",
+    }
 }
 
 words! {
@@ -147,6 +155,17 @@ pub(super) struct By {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ByKind {
     pub kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByClass {
+    pub class: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByAssumption {
+    pub channel: Channel,
+    pub assumption: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -20,8 +20,8 @@ use crate::{
     connectors::Outcome,
     model::ChannelId,
     telemetry::labels::{
-        AlertPost, By, ByDrift, ByFeed, ByKind, ByLane, ByLeg, ByOutcome, ByPoll, ByPush, ByRead, ByVia,
-        ByWrite, Channel, Drift, Feed, Lane, LegState, Polled, Push, ReadBack, Via,
+        AlertPost, By, ByAssumption, ByClass, ByDrift, ByFeed, ByKind, ByLane, ByLeg, ByOutcome, ByPoll,
+        ByPush, ByRead, ByVia, ByWrite, Channel, Drift, Feed, Lane, LegState, Polled, Push, ReadBack, Via,
     },
 };
 
@@ -64,6 +64,17 @@ pub struct Metrics {
     polls: Family<ByPoll, Counter>,
     feed_age_seconds: Family<ByFeed, Seconds>,
     api_version_mismatches: Family<By, Counter>,
+    drift_open: Family<By, Gauge>,
+    oversold_units: Family<ByClass, Counter>,
+    exposure_units: Family<By, Gauge>,
+    short_skus: Gauge,
+    short_units: Gauge,
+    assumed_seconds: Family<ByAssumption, Seconds>,
+    measured_max_seconds: Family<ByAssumption, Seconds>,
+    measured_seconds: Family<ByAssumption, Histogram, fn() -> Histogram>,
+    assumptions_broken: Family<ByAssumption, Counter>,
+    order_news_seconds: HistogramBy,
+    answer_seconds: HistogramBy,
 }
 
 /// From a tenth of a second, when a channel shows a write at once, to the hours that Amazon may take.
@@ -113,10 +124,22 @@ impl Metrics {
             polls: Family::default(),
             feed_age_seconds: Family::default(),
             api_version_mismatches: Family::default(),
+            drift_open: Family::default(),
+            oversold_units: Family::default(),
+            exposure_units: Family::default(),
+            short_skus: Gauge::default(),
+            short_units: Gauge::default(),
+            assumed_seconds: Family::default(),
+            measured_max_seconds: Family::default(),
+            measured_seconds: Family::new_with_constructor(visible_buckets),
+            assumptions_broken: Family::default(),
+            order_news_seconds: Family::new_with_constructor(visible_buckets),
+            answer_seconds: Family::new_with_constructor(visible_buckets),
         };
         metrics.register_intake();
         metrics.register_writes();
         metrics.register_care();
+        metrics.register_truth();
         metrics
     }
 
@@ -176,6 +199,30 @@ impl Metrics {
         to.register("feed_age_seconds", age, self.feed_age_seconds.clone());
         let version = "Answers of another API version than the pinned one";
         to.register("api_version_mismatches", version, self.api_version_mismatches.clone());
+    }
+
+    fn register_truth(&mut self) {
+        let to = &mut self.registry;
+        to.register("drift_open", "Listings whose drift waits for a person", self.drift_open.clone());
+        let oversold = "Units sold that are not there, by whose doing it is";
+        to.register("oversold_units", oversold, self.oversold_units.clone());
+        let exposure = "The most that a channel may still sell unseen";
+        to.register("exposure_units", exposure, self.exposure_units.clone());
+        let short = "SKUs of which the channels may sell more than there is";
+        to.register("short_skus", short, self.short_skus.clone());
+        to.register("short_units", "By how many units, together", self.short_units.clone());
+        let assumed = "What is assumed of a channel's delays";
+        to.register("assumed_seconds", assumed, self.assumed_seconds.clone());
+        let most = "The most that was ever measured of them";
+        to.register("measured_max_seconds", most, self.measured_max_seconds.clone());
+        let measured = "What was measured of them, where it showed";
+        to.register("measured_seconds", measured, self.measured_seconds.clone());
+        let broken = "How often it was more than assumed";
+        to.register("assumptions_broken", broken, self.assumptions_broken.clone());
+        let news = "From an order being placed, by its channel's clock, to its sale being booked";
+        to.register("order_news_seconds", news, self.order_news_seconds.clone());
+        let answer = "From a write being sent to its answer";
+        to.register("answer_seconds", answer, self.answer_seconds.clone());
     }
 
     /// Writes all figures in the OpenMetrics text format.
@@ -287,6 +334,51 @@ impl Metrics {
         self.drift.get_or_create(&ByDrift { channel: label(channel), action }).inc();
     }
 
+    pub fn set_drift_open(&self, channel: &ChannelId, count: usize) {
+        self.drift_open.get_or_create(&by(channel)).set(gauge(count));
+    }
+
+    /// `class` is the name of a class, not text from outside.
+    pub fn oversold(&self, class: &'static str, units: u64) {
+        self.oversold_units.get_or_create(&ByClass { class }).inc_by(units);
+    }
+
+    pub fn set_exposure(&self, channel: &ChannelId, units: i64) {
+        self.exposure_units.get_or_create(&by(channel)).set(units);
+    }
+
+    pub fn set_short(&self, skus: usize, units: i64) {
+        self.short_skus.set(gauge(skus));
+        self.short_units.set(units);
+    }
+
+    /// `assumption` is the name of one, not text from outside.
+    pub fn set_assumed(
+        &self,
+        channel: &ChannelId,
+        assumption: &'static str,
+        stated: Duration,
+        most: Duration,
+    ) {
+        let labels = ByAssumption { channel: label(channel), assumption };
+        self.assumed_seconds.get_or_create(&labels).set(stated.as_secs_f64());
+        self.measured_max_seconds.get_or_create(&labels).set(most.as_secs_f64());
+    }
+
+    pub fn measured(&self, channel: &ChannelId, assumption: &'static str, time: Duration, broken: bool) {
+        let labels = ByAssumption { channel: label(channel), assumption };
+        self.measured_seconds.get_or_create(&labels).observe(time.as_secs_f64());
+        self.assumptions_broken.get_or_create(&labels).inc_by(u64::from(broken));
+    }
+
+    pub fn order_news(&self, channel: &ChannelId, time: Duration) {
+        self.order_news_seconds.get_or_create(&by(channel)).observe(time.as_secs_f64());
+    }
+
+    pub fn answered_after(&self, channel: &ChannelId, time: Duration) {
+        self.answer_seconds.get_or_create(&by(channel)).observe(time.as_secs_f64());
+    }
+
     pub fn polled(&self, channel: &ChannelId, feed: Feed, result: Polled) {
         self.polls.get_or_create(&ByPoll { channel: label(channel), feed, result }).inc();
     }
@@ -320,6 +412,32 @@ mod tests {
         ChannelId::new("main").expect("a name")
     }
 
+    /// The lines of what [`touch_the_rest`] touches.
+    const REST: &[&str] = &[
+        "evenkeel_drift_open{channel=\"main\"} 2",
+        "evenkeel_oversold_units_total{class=\"sync\"} 3",
+        "evenkeel_exposure_units{channel=\"main\"} 40",
+        "evenkeel_short_skus 1",
+        "evenkeel_short_units 7",
+        "evenkeel_assumed_seconds{channel=\"main\",assumption=\"late\"} 120.0",
+        "evenkeel_measured_max_seconds{channel=\"main\",assumption=\"late\"} 3.0",
+        "evenkeel_measured_seconds_bucket{le=\"60.0\",channel=\"main\",assumption=\"feed_lag\"} 1",
+        "evenkeel_assumptions_broken_total{channel=\"main\",assumption=\"feed_lag\"} 1",
+        "evenkeel_order_news_seconds_bucket{le=\"2.5\",channel=\"main\"} 1",
+        "evenkeel_answer_seconds_bucket{le=\"0.5\",channel=\"main\"} 1",
+    ];
+
+    fn touch_the_rest(metrics: &Metrics, id: &ChannelId) {
+        metrics.set_drift_open(id, 2);
+        metrics.oversold("sync", 3);
+        metrics.set_exposure(id, 40);
+        metrics.set_short(1, 7);
+        metrics.set_assumed(id, "late", Duration::from_secs(120), Duration::from_secs(3));
+        metrics.measured(id, "feed_lag", Duration::from_secs(40), true);
+        metrics.order_news(id, Duration::from_secs(2));
+        metrics.answered_after(id, Duration::from_millis(300));
+    }
+
     #[test]
     fn figures_are_published_under_their_names_with_their_labels() {
         let metrics = Metrics::new();
@@ -349,6 +467,7 @@ mod tests {
         metrics.set_feed_age(&id, Feed::Levels, Duration::from_millis(1500));
         metrics.api_version_mismatch(&id);
         metrics.set_lane(&id, Lane::Running);
+        touch_the_rest(&metrics, &id);
         let text = metrics.encode();
         for line in [
             "evenkeel_webhooks_total{channel=\"main\",result=\"duplicate\"} 1",
@@ -376,8 +495,11 @@ mod tests {
             "evenkeel_polls_total{channel=\"main\",feed=\"orders\",result=\"throttled\"} 1",
             "evenkeel_feed_age_seconds{channel=\"main\",feed=\"levels\"} 1.5",
             "evenkeel_api_version_mismatches_total{channel=\"main\"} 1",
-        ] {
-            assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+        ]
+        .iter()
+        .chain(REST)
+        {
+            assert!(text.lines().any(|found| found == *line), "no `{line}` in\n{text}");
         }
         assert!(text.contains("evenkeel_build_info{version="), "{text}");
         assert!(text.ends_with("# EOF\n"));
@@ -385,7 +507,7 @@ mod tests {
         let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         let unique: std::collections::BTreeSet<&str> = names.iter().copied().collect();
         let helps = text.lines().filter(|line| line.starts_with("# HELP ")).count();
-        assert_eq!((names.len(), unique.len(), helps), (29, 29, 29), "{text}");
+        assert_eq!((names.len(), unique.len(), helps), (40, 40, 40), "{text}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{
     web::{
         Desk,
         desk::ask,
-        made,
+        drift, made,
         problem::Answer,
         query::{self, letters::Wanted},
         view::{
@@ -56,6 +56,11 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/dead-letters/discard", post(discard_all))
         .route("/v1/dead-letters/{id}/retry", post(retry))
         .route("/v1/dead-letters/{id}/discard", post(discard))
+        .route("/v1/drift", get(drift::drifts))
+        .route("/v1/drift/accept", post(drift::accept))
+        .route("/v1/drift/repair", post(drift::repair))
+        .route("/v1/drift/release", post(drift::release))
+        .route("/v1/reconcile", post(drift::reconcile))
         .route("/v1/alerts", get(alerts))
         .route("/v1/map", get(mapping).post(import))
         .merge(made::router())
@@ -159,7 +164,7 @@ async fn outbox(State(desk): Asked, asked: Result<Query<OutboxQuery>, QueryRejec
 }
 
 /// Fails if a channel that is named is not configured.
-async fn known(desk: &Arc<dyn Desk>, channel: Option<&ChannelId>) -> Result<(), Answer> {
+pub(super) async fn known(desk: &Arc<dyn Desk>, channel: Option<&ChannelId>) -> Result<(), Answer> {
     let Some(channel) = channel.cloned() else { return Ok(()) };
     let wanted = channel.clone();
     let there = ask(desk.as_ref(), move |state| {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::{
-    connectors::Push,
+    connectors::{CataloguePage, Push},
     core::{
         Command, Refused, Reply, State,
         command::{ByHand, Tally},
@@ -38,6 +38,13 @@ pub trait Desk: Send + Sync {
 
     /// Has a channel's feeds read soon. `false`: there is no such channel.
     fn poll(&self, channel: &ChannelId) -> bool;
+
+    /// Reads one page of a channel's catalogue. Returns when the read was sent, too.
+    async fn catalogue(
+        &self,
+        channel: &ChannelId,
+        after: Option<String>,
+    ) -> Result<(Timestamp, CataloguePage), Failure>;
 
     /// Tells what taking over the opening stock from `from` would do. Takes as long as reading all catalogues.
     async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure>;

@@ -1,6 +1,7 @@
 //! From the state to what people ask about it. Pure; bounded in what it gives out, so that the ledger is not held up.
 
 pub(super) mod commits;
+pub(super) mod drift;
 pub(super) mod letters;
 pub(super) mod mapping;
 pub(super) mod order;
@@ -58,7 +59,9 @@ fn listings<'a>(
         | Work::Unsettled { listing, .. }
         | Work::InFlight { listing, .. }
         | Work::Unseen { listing, .. }
-        | Work::Parked { listing, .. } => Some(listing),
+        | Work::Parked { listing, .. }
+        | Work::Drifts { listing, .. }
+        | Work::Drifted { listing, .. } => Some(listing),
         Work::Fetch { .. }
         | Work::Unmapped { .. }
         | Work::UnmappedItem { .. }
@@ -94,7 +97,9 @@ fn orders<'a>(
         | Work::Unsettled { .. }
         | Work::InFlight { .. }
         | Work::Unseen { .. }
-        | Work::Parked { .. } => None,
+        | Work::Parked { .. }
+        | Work::Drifts { .. }
+        | Work::Drifted { .. } => None,
     })
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Long by design: it is the whole vocabulary of the API in one place.
 
+mod drift;
 pub mod intents;
 pub mod made;
 
@@ -20,6 +21,10 @@ use crate::{
         OrderId, OrderKey, Quantity, Revision, Seq, Sku, Timestamp, Totals, listing::BadIdentifier,
         policy::Part,
     },
+};
+
+pub use drift::{
+    AssumptionView, DriftRequest, DriftView, Drifts, ReconcilePage, ReconcileRequest, ReconcileRow,
 };
 
 /// Identifiers by the name of their column in the mapping CSV.
@@ -173,6 +178,15 @@ pub struct ChannelStatus {
     pub postings_waiting: usize,
     /// Postings that wait for a person.
     pub postings_parked: usize,
+    /// Listings whose drift waits for a person.
+    #[serde(default)]
+    pub drifts: usize,
+    /// The most that it may still sell unseen, over all listings of which that is known. For a channel that sells.
+    #[serde(default)]
+    pub exposure: i64,
+    /// What is assumed of its delays, and what was measured. For a channel that sells.
+    #[serde(default)]
+    pub assumptions: Vec<AssumptionView>,
 }
 
 /// The change that is longest under way.
@@ -216,6 +230,12 @@ pub struct SkuView {
     pub commits: Vec<CommitView>,
     /// The latest ledger entries, oldest first. The journal has all of them.
     pub recent: Vec<EntryView>,
+    /// Available over all places that were counted.
+    pub available: Quantity,
+    /// The most that its listings may still sell unseen, those left out of which that is not known.
+    pub exposure: Quantity,
+    /// Available less exposure: what may still be raised. `None`: it is not known what all listings show.
+    pub slack: Option<Quantity>,
 }
 
 /// The balances of a SKU at one location.
@@ -274,6 +294,10 @@ pub struct ListingView {
     pub waits_for: Option<String>,
     /// Writes that may still land.
     pub unsettled: Vec<UnsettledView>,
+    /// The most that it may still sell unseen. `None`: not known, or it sells nothing of the merchant's.
+    pub exposure: Option<Quantity>,
+    /// Its latest drift.
+    pub drift: Option<DriftView>,
     /// The id to retry or discard it by, if it waits for a person.
     pub dead_letter: Option<LetterId>,
 }
@@ -814,7 +838,7 @@ pub struct Alerts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertView {
     /// `late`, `lane_stopped`, `circuit_open`, `dead_letters`, `brake`, `quarantine`, `unmapped`, `feed_late`,
-    /// `posting_late`, `drift`.
+    /// `posting_late`, `drift`, `assumption_broken`.
     pub kind: String,
     /// The channel, or another subject's name.
     pub subject: String,

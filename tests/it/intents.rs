@@ -126,7 +126,7 @@ async fn a_lower_that_a_channel_does_not_let_be_puts_everything_back_and_says_so
     let id = begun["intent"]["id"].to_string();
     shows(&world, 1, [*others, 2]).await;
     world.post("faults", json!({"faults": ["shopify-outage=off"]})).await;
-    phase(&home, &id, "rolled_back").await;
+    phase(&home, &id, "rolling_back").await;
     let told = intent(&home, &id).await;
     assert!(text(&told["undone"]).starts_with(&format!("`shop` refuses to lower `{a}`")), "{told:#}");
     until_empty("a person is told", async || {
@@ -137,6 +137,18 @@ async fn a_lower_that_a_channel_does_not_let_be_puts_everything_back_and_says_so
     })
     .await;
     shows(&world, 1, [*others, *others]).await;
+    // What somebody else typed in is put back over once a person has said so.
+    until_empty("it says what it waits for", async || {
+        let told = intent(&home, &id).await;
+        let legs = told["legs"].as_array().expect("a list");
+        let asks = |leg: &Value| leg["waits_for"].as_str().is_some_and(|why| why.contains("evenkeel drift"));
+        let one = legs.iter().any(|leg| leg["way"] == "put_back" && leg["channel"] == "shop" && asks(leg));
+        if one { vec![] } else { vec![told.to_string()] }
+    })
+    .await;
+    assert_eq!(shown(&world, 0).await[0], 4);
+    home.ask(&["drift", "repair", a, "shop"]).await.json();
+    phase(&home, &id, "rolled_back").await;
     shows(&world, 0, [*units, *units]).await;
     live.stop().await;
     home.verify().await;

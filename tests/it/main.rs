@@ -9,6 +9,7 @@ mod counts;
 mod crash;
 mod dead_letters;
 mod demo;
+mod drift;
 mod golden;
 mod intents;
 mod isolation;

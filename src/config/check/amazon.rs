@@ -94,6 +94,7 @@ pub(super) fn amazon(
         overlap: raw.orders_overlap,
         lookback: raw.orders_lookback,
         reconcile: (raw.reconcile_every, raw.reconcile_cron),
+        drift: raw.drift,
     };
     let selling = channels::selling(selling, at, names, &DEFAULTS, reconcile);
     let fba_location = raw.fba_location.and_then(|name| names.location(&name, &at.key("fba_location")));

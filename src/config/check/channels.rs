@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     config::{
-        check::{Names, amazon, shopify, tryton},
+        check::{Names, amazon, general, shopify, tryton},
         raw,
         schedule::Schedule,
         scope::{RawSchedule, Scope},
@@ -79,6 +79,7 @@ pub(super) struct RawSelling {
     pub overlap: Option<raw::Span>,
     pub lookback: Option<raw::Span>,
     pub reconcile: RawSchedule,
+    pub drift: raw::ChannelDrift,
 }
 
 /// What a kind of channel starts from.
@@ -112,6 +113,7 @@ pub(super) fn selling(
         },
         orders_lookback: at.span("orders_lookback", raw.lookback, defaults.lookback, HOUR..=365 * DAY),
         reconcile: at.schedule(["reconcile_every", "reconcile_cron"], raw.reconcile, reconcile.clone()),
+        drift: general::channel_drift(raw.drift, &at.key("drift")),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     },
     model::{
         Instance, Quantity,
-        policy::{AlertPolicy, Allocation, Brake, DriftPolicy, Repair, Retry},
+        policy::{AlertPolicy, Allocation, Brake, ChannelDrift, DriftPolicy, Repair, Retry},
     },
     store::archive_of,
 };
@@ -181,9 +181,30 @@ pub(super) fn alerts(raw: raw::Alerts, at: &Scope<'_>) -> Alerts {
     }
 }
 
+/// What may be done about a difference.
+const REPAIRS: [(&str, Repair); 3] =
+    [("ours", Repair::Ours), ("ask", Repair::Ask), ("theirs", Repair::Theirs)];
+
 pub(super) fn drift(raw: raw::Drift, at: &Scope<'_>) -> DriftPolicy {
-    let words = [("ours", Repair::Ours), ("ask", Repair::Ask)];
-    DriftPolicy { repair: at.choice("repair", raw.repair, Repair::default(), &words) }
+    let within = Duration::from_millis(DriftPolicy::loop_within_ms().unsigned_abs());
+    let (times, most) = (DriftPolicy::loop_repairs(), DriftPolicy::LOOP_REPAIRS_MAX);
+    DriftPolicy {
+        repair: at.choice("repair", raw.repair, Repair::default(), &REPAIRS),
+        on_hand: repair_or_none("on_hand", raw.on_hand, at),
+        loop_repairs: at.whole("loop_repairs", raw.loop_repairs, times, 2..=i64::from(most)),
+        loop_within_ms: millis(at.span("loop_within", raw.loop_within, within, MINUTE..=7 * DAY)),
+    }
+}
+
+pub(super) fn channel_drift(raw: raw::ChannelDrift, at: &Scope<'_>) -> ChannelDrift {
+    ChannelDrift {
+        repair: repair_or_none("repair", raw.repair, at),
+        on_hand: repair_or_none("on_hand", raw.on_hand, at),
+    }
+}
+
+fn repair_or_none(key: &str, value: Option<String>, at: &Scope<'_>) -> Option<Repair> {
+    value.map(|value| at.choice(key, Some(value), Repair::default(), &REPAIRS))
 }
 
 pub(super) fn reconcile(raw: raw::Reconcile, at: &Scope<'_>) -> Schedule {

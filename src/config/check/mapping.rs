@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     config::{check::Names, raw, scope::Scope},
     model::{
-        ChannelId, IdKind, Identifier, Identifiers, Sku,
+        ChannelId, IdKind, Identifiers, Sku,
         policy::{ChannelKind, MappingRow, MappingRules},
     },
 };
@@ -46,14 +46,16 @@ fn prefixes(list: Vec<String>, at: &Scope<'_>) -> Vec<String> {
 
 fn table(rows: Vec<raw::MappingRow>, at: &Scope<'_>, names: &Names) -> Vec<MappingRow> {
     let mut table: Vec<MappingRow> = Vec::new();
-    let mut owners: BTreeMap<(ChannelId, Identifier), Sku> = BTreeMap::new();
+    let mut owners: BTreeMap<(ChannelId, IdKind, String), Sku> = BTreeMap::new();
     for (index, raw) in rows.into_iter().enumerate() {
         let at = at.index(index);
         let Some(row) = row(raw, &at, names) else { continue };
         for id in row.ids.iter() {
-            let owner = owners.entry((row.channel.clone(), id.clone())).or_insert_with(|| row.sku.clone());
+            let owner = owners
+                .entry((row.channel.clone(), id.kind, id.value.to_owned()))
+                .or_insert_with(|| row.sku.clone());
             if *owner != row.sku {
-                let (kind, value) = (id.kind.name(), &id.value);
+                let (kind, value) = (id.kind.name(), id.value);
                 at.key(kind)
                     .problem(format!("`{value}` already means the SKU `{owner}` on `{}`", row.channel));
             }

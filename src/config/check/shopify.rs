@@ -57,6 +57,7 @@ pub(super) fn shopify(
         overlap: raw.orders_overlap,
         lookback: raw.orders_lookback,
         reconcile: (raw.reconcile_every, raw.reconcile_cron),
+        drift: raw.drift,
     };
     let selling = channels::selling(selling, at, names, &DEFAULTS, reconcile);
     let timeouts = channels::timeouts(raw.connect_timeout, raw.timeout, at);

@@ -48,8 +48,15 @@ fn general_values_are_bounded() {
         &["brake.zero_percent: must be from `1` to `100`, is `101`"],
     );
     check(
-        &[("repair = \"ours\"", "repair = \"theirs\"")],
-        &["drift.repair: must be `ours` or `ask`, is `theirs`"],
+        &[
+            ("repair = \"ours\"", "repair = \"mine\"\non_hand = \"their\""),
+            ("loop_repairs = 4", "loop_repairs = 1"),
+        ],
+        &[
+            "drift.repair: must be `ours`, `ask` or `theirs`, is `mine`",
+            "drift.on_hand: must be `ours`, `ask` or `theirs`, is `their`; did you mean `theirs`?",
+            "drift.loop_repairs: must be from `2` to `16`, is `1`",
+        ],
     );
     check(
         &[("quarantine = \"14d\"", "quarantine = \"1m\"")],

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use crate::{
     core::{
         allocation::Pause,
+        assumption::Assumption,
         backoff::{self, digest},
         circuit::Circuit,
         command::{Refused, Reply},
         decide::Draft,
+        drift::Done,
         index::{Kind, Work},
         intent::{Intent, Phase, Step, Undone},
         record::{AlertKind, Record},
-        state::{Alert, AlertKey, ChannelRow, State},
+        state::{Alert, AlertKey, ChannelRow, Listing, State},
     },
     model::{ChannelId, Counter, Mode, Policies, Timestamp, policy::ChannelPolicy},
 };
@@ -187,6 +189,8 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
             (AlertKind::Quarantine, quarantined(state, channel)),
             (AlertKind::Brake, braked(state, &channel.clone().into())),
             (AlertKind::FeedLate, feed_late(state, channel, policy, now).map(Condition::from)),
+            (AlertKind::Drift, drifts(state, channel)),
+            (AlertKind::AssumptionBroken, broken(row, policy, now).map(Condition::from)),
         ];
         for (kind, condition) in said.into_iter().chain(row.and_then(circuit)) {
             if let Some(condition) = condition {
@@ -280,10 +284,58 @@ fn postings_late(state: &State, policies: &Policies, channel: &ChannelId, now: T
     (late > 0).then(|| format!("{} orders are not posted yet; see `evenkeel outbox`", spoken(late)))
 }
 
+/// What waits because of a drift is told as that.
 fn dead_letters(state: &State, channel: &ChannelId) -> Option<Condition> {
-    let legs = state.index.of(Kind::Parked, channel);
+    let drifts = |work: &&Work| matches!(work, Work::Parked { listing, .. } if state.listing(listing).is_some_and(Listing::drifts));
+    let legs = state.index.of(Kind::Parked, channel).filter(move |work| !drifts(work));
     let all = legs.chain(state.index.of(Kind::PostParked, channel));
     counted(all, |count| format!("{count} dead letters; see `evenkeel dead-letters`"))
+}
+
+fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
+    let mut open = state.index.of(Kind::Drifts, channel);
+    let waiting = open.by_ref().take(COUNT_MAX).count();
+    let Some(Work::Drifts { listing, .. }) = state.index.of(Kind::Drifts, channel).next() else {
+        return None;
+    };
+    let drift = state.listing(listing)?.drift.as_deref()?;
+    let first = match drift.done {
+        Done::Held => format!("SKU {} is held because two writers undo each other", listing.sku),
+        Done::Asked | Done::Repaired | Done::Accepted | Done::Left | Done::Released | Done::Gone => {
+            format!("SKU {} shows {} and not {}", listing.sku, drift.observed, drift.expected)
+        }
+    };
+    let text = format!(
+        "{} listings were changed by another writer and wait for a person: {first}; see `evenkeel drift`",
+        spoken(waiting)
+    );
+    Some(Condition { text, waiting })
+}
+
+/// A channel whose delays are longer than assumed: what rests on the assumption may be wrong.
+fn broken(row: Option<&ChannelRow>, policy: &ChannelPolicy, now: Timestamp) -> Option<String> {
+    let measures = &row?.measures;
+    let of = |assumption: &Assumption| {
+        let (stated, measured) = (assumption.stated(&policy.abilities), measures.of(*assumption));
+        measured.is_broken(stated, now).then_some((*assumption, stated, measured.broken_ms, measured.broken))
+    };
+    let (assumption, stated, measured, times) = Assumption::ALL.iter().find_map(of)?;
+    let what = match assumption {
+        Assumption::FeedLag => "fence broken: an order appeared in its feed only after",
+        Assumption::Late => "a write landed after it was given up by",
+        Assumption::Stale => "a read was older than",
+    };
+    let (measured, name) = (seconds(measured), assumption.name());
+    Some(format!(
+        "{what} {measured} s, assumed are {} s ({times} times so far); set `assume.{name}` of the channel higher, and \
+         look through its oversells",
+        seconds(stated)
+    ))
+}
+
+/// Returns milliseconds as whole seconds, rounded up.
+fn seconds(millis: i64) -> i64 {
+    millis.saturating_add(999) / 1_000
 }
 
 fn unmapped(state: &State, channel: &ChannelId) -> Option<Condition> {

@@ -4,18 +4,14 @@ use crate::{
     core::{
         backoff::{self, digest},
         command::{Refused, Reply},
-        decide::Draft,
+        decide::{Draft, drift::Difference},
         drift::{Verdict, judge},
         index::{Kind, Work},
-        leg::{self, Event, Leg},
+        leg::{self, Event, Leg, Look},
         record::{Record, Why},
         state::{Fed, ListingRef},
-        writes::shows,
     },
-    model::{
-        ChannelId, Quantity, Seq, Timestamp, Visible,
-        policy::{ChannelPolicy, Repair},
-    },
+    model::{ChannelId, Quantity, Seq, Timestamp, Visible, policy::ChannelPolicy},
 };
 
 /// How many looks one command judges at most; the rest is judged with the next.
@@ -62,7 +58,7 @@ impl Draft<'_> {
                 }
             })
             .filter(|listing| {
-                let look = self.state.listing(listing).and_then(|l| l.writes.look);
+                let look = self.state.listing(listing).and_then(|l| l.writes.look.as_ref());
                 look.is_some_and(|look| look.at <= limit)
             })
             .take(PORTION)
@@ -83,7 +79,7 @@ impl Draft<'_> {
     /// Judges a look whose fence has passed.
     fn fence(&mut self, policy: &ChannelPolicy, listing: &ListingRef) {
         let Some(held) = self.state.listing(listing) else { return };
-        let Some(look) = held.writes.look else { return };
+        let Some(look) = held.writes.look.as_deref().copied() else { return };
         let leg = held.leg.clone();
         // Its answer says more, and voids the look.
         if matches!(leg.as_ref().map(|leg| &leg.state), Some(leg::State::InFlight(_))) {
@@ -92,21 +88,37 @@ impl Draft<'_> {
         let Ok(verdict) = judge(&held.writes, &look, policy.abilities.stale_ms) else { return };
         match verdict {
             Verdict::Explained => {
-                self.learn(listing, Why::Fenced, |writes| writes.look = None);
+                self.learn(listing, Why::Fenced, |writes| {
+                    writes.look = None;
+                    writes.heed(&look);
+                });
                 self.go_on(listing);
             }
             Verdict::Landed { shown } | Verdict::Learnt { shown } => {
-                self.learn(listing, Why::Fenced, |writes| writes.believe(shown, look.at));
+                self.note_landed(policy, listing, shown, look);
+                self.believe(listing, shown, look);
                 self.go_on(listing);
             }
             Verdict::Unexplained { expected, shown } => {
-                self.learn(listing, Why::Fenced, |writes| writes.believe(shown, look.at));
+                let told = held.writes.told.as_deref().copied();
+                self.note_lapsed(policy, listing, shown, look);
+                self.believe(listing, shown, look);
                 match leg {
                     Some(leg) if never_applied(policy, &leg) => self.give_up(listing, &leg),
-                    leg => self.drifted(listing, leg, expected, shown),
+                    Some(_) | None => {
+                        let difference = Difference { expected, observed: shown, look, told };
+                        self.drifted(policy, listing, &difference);
+                    }
                 }
             }
         }
+    }
+
+    fn believe(&mut self, listing: &ListingRef, shown: Quantity, look: Look) {
+        self.learn(listing, Why::Fenced, |writes| {
+            writes.believe(shown, look.at);
+            writes.heed(&look);
+        });
     }
 
     /// Accepted, never applied: it is written again, and counts as a failed try.
@@ -116,30 +128,6 @@ impl Draft<'_> {
         let seed = digest(&[listing.sku.as_str(), key]);
         let until = backoff::next(&policies.retry, leg.tries + 1, seed, self.now);
         self.advance(listing, Event::GiveUpLooking { until }, Why::GaveUp, None, |_| {});
-    }
-
-    /// Names a difference that nothing explains, and does about it what the policy says. A lower that the ledger
-    /// explains is never held back by it.
-    fn drifted(&mut self, listing: &ListingRef, leg: Option<Leg>, expected: Quantity, observed: Quantity) {
-        let repair = self.state.policies().map(|p| p.drift.repair).unwrap_or_default();
-        let wrong = leg.as_ref().filter(|leg| !shows(observed, leg.quantity));
-        let confirmed = |leg: &Leg| matches!(leg.state, leg::State::Confirmed);
-        let asks =
-            wrong.is_some_and(|leg| repair == Repair::Ask && (confirmed(leg) || leg.quantity > observed));
-        let repaired = wrong.is_some() && !asks;
-        let expected = Some(expected);
-        self.emit(Record::Drift { listing: listing.clone(), expected, observed, repaired });
-        if asks {
-            let reason =
-                format!("the channel shows {observed}, which nothing explains; retry to write ours again");
-            let note = Some(reason.clone());
-            self.advance(listing, Event::Parked { reason }, Why::Repair, note, |_| {});
-        } else if repaired {
-            let cause = self.seq;
-            self.advance(listing, Event::Repair { cause }, Why::Repair, None, |_| {});
-        } else {
-            self.go_on(listing);
-        }
     }
 }
 

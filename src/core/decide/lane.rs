@@ -249,7 +249,7 @@ impl Draft<'_> {
         };
         let sent = Sent { quantity: leg.quantity, revision: leg.revision, compare, key, at: self.now };
         let counted = sent.clone();
-        let event = Event::Sending(sent);
+        let event = Event::Sending(Box::new(sent));
         self.advance(&listing, event, Why::Sending, None, |writes| writes.sending(&counted));
         Some((listing, put))
     }
@@ -329,6 +329,9 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
         return Some("the channel's quantity and orders must be read first".into());
     }
     let raise = held.writes.floor().is_some_and(|floor| leg.quantity > floor);
+    if raise && held.drifts() {
+        return Some("another writer changed it there: see `evenkeel drift`".to_owned());
+    }
     if !raise || !policy.abilities.sells {
         return None;
     }
@@ -358,7 +361,11 @@ fn feed_due(state: &crate::core::State, channel: &ChannelId) -> Option<Timestamp
     let policy = state.policies()?.channels.get(channel)?;
     let fed = state.channels.get(channel).and_then(|row| row.fed);
     let fenced = state.index.of(Kind::Fencing, channel).take(WAITING_MAX).filter_map(|work| {
-        if let Work::Fencing { listing, .. } = work { state.listing(listing)?.writes.look } else { None }
+        if let Work::Fencing { listing, .. } = work {
+            state.listing(listing)?.writes.look.as_ref()
+        } else {
+            None
+        }
     });
     let fenced = fenced.map(|look| look.at.plus_millis(policy.abilities.feed_lag_ms));
     let again = state

@@ -58,6 +58,7 @@ impl Draft<'_> {
         };
         let Some(leg) = held.leg.clone() else { return self.take_look(policy, listing, look) };
         let trusted = read_at >= held.writes.trust_from;
+        self.note_stale(policy, listing, look, false);
         match &leg.state {
             // A read that began before the write was answered says nothing about it.
             leg::State::InFlight(_) => {}
@@ -123,6 +124,11 @@ impl Draft<'_> {
     ) {
         let (now, stale_ms) = (self.now, policy.abilities.stale_ms);
         let landed = self.landed_blind(policy, listing, look);
+        let waited = self.state.listing(listing).and_then(|held| held.writes.look.as_deref().copied());
+        if let Some(waited) = waited.filter(|waited| waited.at < look.at) {
+            self.note_stale(policy, listing, waited, true);
+        }
+        let wanted = event == Event::SeenWanted;
         self.advance(listing, event, Why::Seen, None, |writes| {
             // A confirmed revision never goes backwards (I4).
             if writes.confirmed.is_none_or(|held| held.revision <= revision) {
@@ -134,6 +140,9 @@ impl Draft<'_> {
                 None => drop(observe(writes, look, stale_ms)),
             }
         });
+        if wanted {
+            self.drift_gone(listing);
+        }
         self.end_commits(&listing.sku);
         self.fence_at_once(policy, listing);
         self.refresh(&listing.sku, self.now);
@@ -185,10 +194,13 @@ impl Draft<'_> {
         // The channel itself said that it does not show this: a read that says so is an old copy, or it was only for
         // a moment. Writing at once would be refused again.
         if held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)) {
-            writes.look = writes.look.or(Some(look));
+            writes.look = writes.look.or_else(|| Some(Box::new(look)));
             return self.learn(listing, Why::Looked, |held| *held = writes);
         }
         let Some(verdict) = observe(&mut writes, look, policy.abilities.stale_ms) else { return };
+        if let Verdict::Landed { shown } = verdict {
+            self.note_landed(policy, listing, shown, look);
+        }
         self.learn(listing, Why::Looked, |held| *held = writes);
         match verdict {
             Verdict::Explained | Verdict::Landed { .. } => self.go_on(listing),

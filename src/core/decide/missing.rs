@@ -69,5 +69,5 @@ fn unmapped(state: &State, channel: &ChannelId, ids: &Identifiers) -> Option<Str
 /// Tells whether what a line goes by may be the listing: nothing says otherwise. A line that goes by nothing sells
 /// nothing that is listed.
 fn may_be(line: &Identifiers, listing: &Identifiers) -> bool {
-    !line.is_empty() && line.iter().all(|id| listing.get(id.kind).is_none_or(|held| held == &*id.value))
+    !line.is_empty() && line.iter().all(|id| listing.get(id.kind).is_none_or(|held| held == id.value))
 }

@@ -58,6 +58,7 @@ impl Draft<'_> {
             Verdict::Discard => (Event::Discarded, Why::Discarded),
         };
         self.advance(listing, event, why, None, |_| {});
+        self.drift_answered(listing, verdict == Verdict::Retry);
         // What was given up keeps no commit open.
         self.end_commits(&listing.sku);
         Ok(Reply::Done)

@@ -94,6 +94,7 @@ impl Draft<'_> {
         if self.state.deliveries.contains_key(&(channel.clone(), delivery.clone())) {
             return Ok(Reply::Duplicate);
         }
+        self.note_lag(channel, orders);
         for order in orders {
             self.merge(channel, order, Seen::Pushed);
         }
@@ -118,6 +119,7 @@ impl Draft<'_> {
     ) -> Result<Reply, Refused> {
         self.channel(channel)?;
         in_range(channel, orders)?;
+        self.note_lag(channel, orders);
         for order in orders {
             self.merge(channel, order, Seen::Fetched { begun });
         }
@@ -439,9 +441,12 @@ impl Draft<'_> {
         let (now, waited) = (self.now, held.writes.look.is_some());
         self.learn(&own.listing, Why::OwnSale, |writes| {
             writes.own_move(own.quantity, own.at, overwritten, now);
-            let explained =
-                |look: crate::core::leg::Look| writes.explains(look.seen, look.at, policy.abilities.stale_ms);
-            writes.look = writes.look.filter(|look| !explained(*look));
+            let explained = |look: &crate::core::leg::Look| {
+                writes.explains(look.seen, look.at, policy.abilities.stale_ms)
+            };
+            if writes.look.as_deref().is_some_and(explained) {
+                writes.look = None;
+            }
         });
         if waited && self.state.listing(&own.listing).is_some_and(|held| held.writes.look.is_none()) {
             self.go_on(&own.listing);

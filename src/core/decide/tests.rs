@@ -2,11 +2,17 @@
 //! and the invariants that are checked after every record.
 
 mod alerts;
+#[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
+mod assumptions;
 mod blind;
 mod by_hand;
 mod convergence;
 mod counts;
+#[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
+mod drift;
 mod epoch;
+#[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
+mod exposure;
 mod intents;
 mod letters;
 mod made;

@@ -29,7 +29,7 @@ fn policies(table: Vec<MappingRow>) -> Policies {
         brake: policy::Brake { zero_percent: 0, move_percent: 0, min_skus: 0 },
         retry,
         alerts,
-        drift: policy::DriftPolicy { repair: policy::Repair::Ours },
+        drift: policy::DriftPolicy::default(),
         keep_orders_ms: None,
     }
 }

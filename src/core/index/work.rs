@@ -1,5 +1,7 @@
 //! The work that rows make due, and the order in which it is taken.
 
+use std::cmp::Reverse;
+
 use crate::{
     core::{
         allocation::Pause,
@@ -63,6 +65,17 @@ pub enum Work {
         channel: ChannelId,
         listing: ListingRef,
     },
+    /// A drift that waits for a person.
+    Drifts {
+        channel: ChannelId,
+        listing: ListingRef,
+    },
+    /// The latest drift of a listing, the newest first.
+    Drifted {
+        channel: ChannelId,
+        at: Reverse<Timestamp>,
+        listing: ListingRef,
+    },
     /// An order that must be fetched.
     Fetch {
         channel: ChannelId,
@@ -122,6 +135,8 @@ pub enum Kind {
     InFlight,
     Unseen,
     Parked,
+    Drifts,
+    Drifted,
     Fetch,
     Unmapped,
     Post,
@@ -151,6 +166,10 @@ impl Kind {
             Kind::InFlight => Work::InFlight { channel, listing },
             Kind::Unseen => Work::Unseen { channel, deadline, listing },
             Kind::Parked => Work::Parked { channel, listing },
+            Kind::Drifts => Work::Drifts { channel, listing },
+            Kind::Drifted => {
+                Work::Drifted { channel, at: Reverse(Timestamp::from_millis(i64::MAX)), listing }
+            }
             Kind::Fetch => Work::Fetch { channel, order },
             Kind::Unmapped => Work::Unmapped { channel, order },
             Kind::Post => Work::Post { channel, at, order },
@@ -184,16 +203,23 @@ pub(super) fn of_listing(
     if let Some(at) = listing.writes.unsettled.iter().map(|write| write.at).min() {
         out.push(Work::Unsettled { channel: channel(), at, listing: place() });
     }
+    if let Some(drift) = &listing.drift {
+        out.push(Work::Drifted { channel: channel(), at: Reverse(drift.at), listing: place() });
+        if drift.is_open() {
+            out.push(Work::Drifts { channel: channel(), listing: place() });
+        }
+    }
     let Some(leg) = &listing.leg else { return };
     // What must not be written would only stand in the way of what may.
     let frozen = pause == Some(Pause::Frozen);
     let policy = policies.and_then(|policies| policies.channels.get(&listing.channel));
-    let barred = frozen || !listing.writable();
+    let raise = listing.writes.floor().is_none_or(|floor| leg.quantity > floor);
+    let waits_for_person = listing.drifts() && raise;
+    let barred = frozen || !listing.writable() || waits_for_person;
     match &leg.state {
         leg::State::Confirmed | leg::State::Dropped => return,
         leg::State::Pending if barred => {}
         leg::State::Pending => {
-            let raise = listing.writes.floor().is_none_or(|floor| leg.quantity > floor);
             let waits = listing.writes.look.is_some()
                 && policy.is_some_and(|policy| policy.abilities.compare_and_set);
             let quantity = leg.quantity;
@@ -214,7 +240,7 @@ pub(super) fn of_listing(
             return;
         }
     }
-    if let Some(policies) = policies.filter(|_| !frozen) {
+    if let Some(policies) = policies.filter(|_| !frozen && !waits_for_person) {
         let tried = leg.tries >= policies.alerts.after_tries;
         let later = policy.filter(|policy| policy.abilities.visible == Visible::Later);
         let visible = later.map_or(0, |policy| policy.abilities.visible_ms);
@@ -275,6 +301,8 @@ impl Work {
             | Work::InFlight { channel, .. }
             | Work::Unseen { channel, .. }
             | Work::Parked { channel, .. }
+            | Work::Drifts { channel, .. }
+            | Work::Drifted { channel, .. }
             | Work::Fetch { channel, .. }
             | Work::Unmapped { channel, .. }
             | Work::UnmappedItem { channel, .. }

@@ -31,10 +31,11 @@ dropped     P P -       -        -       -        -     -        -        -     
 const NOW: Timestamp = Timestamp::from_millis(1_000);
 const LATER: Timestamp = Timestamp::from_millis(2_000);
 
-fn sent(quantity: i64) -> Sent {
+fn sent(quantity: i64) -> Box<Sent> {
     let key = IdempotencyKey::new("k").expect("a good key");
     let compare = Some(Quantity::new(8));
-    Sent { quantity: Quantity::new(quantity), revision: Revision(2), compare, key, at: Timestamp::ZERO }
+    let (quantity, revision, at) = (Quantity::new(quantity), Revision(2), Timestamp::ZERO);
+    Box::new(Sent { quantity, revision, compare, key, at })
 }
 
 fn state(name: &str) -> State {

@@ -102,7 +102,7 @@ fn add(channel: &mut InitChannel, policy: &ChannelPolicy, sku: &Sku, known: bool
         }
         return;
     };
-    let looked = listing.writes.look.map(|look| plus(look.seen, look.since));
+    let looked = listing.writes.look.as_ref().map(|look| plus(look.seen, look.since));
     let Some(shows) = looked.or(listing.writes.base) else { return };
     let Ok(moved) = leg.quantity.sub(shows) else { return };
     if moved > Quantity::ZERO {

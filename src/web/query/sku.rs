@@ -2,14 +2,14 @@
 
 use crate::{
     core::{
-        State,
+        State, exposure,
         ledger::{Booked, Cause},
         leg,
         state::{Commit, Listing, ListingRef, Place},
     },
     model::{Quantity, Sku, Timestamp},
     web::{
-        query::{next_at, why},
+        query::{self, next_at, why},
         view::{
             CommitView, EntryView, LetterId, ListingView, OpenedView, PlaceView, SkuView, UnsettledView,
             ids_of,
@@ -19,6 +19,7 @@ use crate::{
 
 pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<SkuView> {
     let row = state.skus.get(sku)?;
+    let exposed = exposure::of_sku(state, sku).ok().flatten();
     let numbered =
         row.listings.iter().enumerate().filter_map(|(n, held)| Some((u16::try_from(n).ok()?, held)));
     Some(SkuView {
@@ -34,6 +35,9 @@ pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<Sk
         listings: numbered.map(|(n, held)| listing(state, sku, n, held, now)).collect(),
         commits: row.commits.iter().map(|held| commit(held, now)).collect(),
         recent: row.recent.iter().map(entry).collect(),
+        available: exposed.map_or(Quantity::ZERO, |exposed| exposed.available),
+        exposure: exposed.map_or(Quantity::ZERO, |exposed| exposed.exposure),
+        slack: exposed.and_then(|exposed| exposed.slack()),
     })
 }
 
@@ -81,6 +85,11 @@ fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> 
         next_at: leg.and_then(next_at).map(Into::into),
         waits_for: why(state, &place, held, now),
         unsettled: held.writes.unsettled.iter().map(unsettled).collect(),
+        exposure: state
+            .policies()
+            .filter(|policies| exposure::sells(policies, held))
+            .and_then(|_| exposure::of(&held.writes).ok().flatten()),
+        drift: query::drift::drift(&place, held, now),
         dead_letter: parked.then(|| LetterId::Leg { channel: held.channel.clone(), sku: sku.clone(), n }),
     }
 }
@@ -106,6 +115,9 @@ fn entry(booked: &Booked) -> EntryView {
         Cause::Order { order, line } => (format!("order {order} line {line}"), Some(order.clone())),
         Cause::Count { counter, as_of } => {
             (format!("count by {counter} as of {}", crate::web::view::Time(*as_of)), None)
+        }
+        Cause::Edit { channel, expected, observed } => {
+            (format!("an edit on {channel} from {expected} to {observed}"), None)
         }
         Cause::Operator { note } => (format!("a person: {note}"), None),
         Cause::Merged { from, into } => (format!("{from} was merged into {into}"), None),

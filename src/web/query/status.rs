@@ -6,16 +6,17 @@ use crate::{
     core::{
         Refused, State,
         circuit::Circuit,
+        exposure,
         index::Kind,
         leg,
         state::{ChannelRow, Listing},
     },
-    model::{ChannelId, Sku, Timestamp, policy::ChannelPolicy},
+    model::{ChannelId, FulfilledBy, Quantity, Sku, Timestamp, policy::ChannelPolicy},
     store::Footprint,
     web::{
         Desk, Failure, Vitals,
         desk::ask,
-        query::orders,
+        query::{self, listings, orders},
         view::{ChannelStatus, CircuitView, Oldest, Status},
     },
 };
@@ -31,6 +32,7 @@ struct Tally {
     legs: BTreeMap<&'static str, usize>,
     unconfirmed: usize,
     oldest: Option<(Timestamp, Sku)>,
+    exposure: i64,
 }
 
 type Tallies = BTreeMap<ChannelId, Tally>;
@@ -70,7 +72,8 @@ fn count(state: &State, after: Option<&Sku>, tallies: &mut Tallies) -> Option<Sk
                 tallies.insert(listing.channel.clone(), Tally::default());
             }
             if let Some(tally) = tallies.get_mut(&listing.channel) {
-                tally.add(sku, listing);
+                let policy = state.policies().and_then(|policies| policies.channels.get(&listing.channel));
+                tally.add(sku, listing, policy.is_some_and(|policy| policy.abilities.sells));
             }
         }
     }
@@ -78,9 +81,13 @@ fn count(state: &State, after: Option<&Sku>, tallies: &mut Tallies) -> Option<Sk
 }
 
 impl Tally {
-    fn add(&mut self, sku: &Sku, listing: &Listing) {
+    fn add(&mut self, sku: &Sku, listing: &Listing, sells: bool) {
         self.listings += 1;
         self.unwritable += usize::from(!listing.writable());
+        if sells && listing.by == FulfilledBy::Merchant {
+            let units = exposure::of(&listing.writes).ok().flatten().map_or(0, Quantity::units);
+            self.exposure = self.exposure.saturating_add(units);
+        }
         let Some(leg) = &listing.leg else { return };
         *self.legs.entry(leg.name()).or_default() += 1;
         match &leg.state {
@@ -171,6 +178,9 @@ fn channel(
         unmapped_orders: count(Kind::Unmapped),
         postings_waiting: count(Kind::Post) + count(Kind::Posting),
         postings_parked: count(Kind::PostParked),
+        drifts: listings(state, Kind::Drifts, id).count(),
+        exposure: tally.exposure,
+        assumptions: query::drift::assumptions(&policy.abilities, &row.measures),
     }
 }
 

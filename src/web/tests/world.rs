@@ -20,7 +20,7 @@ use tokio::{net::UnixStream, sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    connectors::Push,
+    connectors::{CataloguePage, Push},
     core::{
         Command, Reply, State,
         command::{ByHand, Count, Tally},
@@ -32,8 +32,8 @@ use crate::{
         Instance, Levels, LineId, LineSnapshot, LocationId, Measure, Mode, OrderId, OrderSnapshot, Policies,
         Quantity, Rest, Retry, Returns, Seq, Sku, Timestamp, Totals, Visible,
         policy::{
-            AlertPolicy, Allocation, Brake, ChannelKind, ChannelPolicy, DriftPolicy, MappingRow,
-            MappingRules, Posts, Repair,
+            AlertPolicy, Allocation, Brake, ChannelDrift, ChannelKind, ChannelPolicy, DriftPolicy,
+            MappingRow, MappingRules, Posts,
         },
     },
     telemetry::Metrics,
@@ -110,6 +110,14 @@ impl Desk for FakeDesk {
     fn poll(&self, channel: &ChannelId) -> bool {
         self.polled.lock().expect("unpoisoned").push(channel.clone());
         channel.as_str() != "nowhere"
+    }
+
+    async fn catalogue(
+        &self,
+        channel: &ChannelId,
+        _after: Option<String>,
+    ) -> Result<(Timestamp, CataloguePage), Failure> {
+        Err(Failure::Channel { channel: channel.clone(), why: "no answer".to_owned() })
     }
 
     async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure> {
@@ -327,6 +335,7 @@ fn policy(kind: ChannelKind) -> ChannelPolicy {
         max: None,
         posts: Posts { sales: erp, shipments: erp, returns: erp },
         feed_late_ms: 0,
+        drift: ChannelDrift::default(),
     }
 }
 
@@ -351,7 +360,7 @@ pub(crate) fn policies() -> Policies {
         brake: Brake { zero_percent: 20, move_percent: 50, min_skus: 2 },
         retry: Retry { base_ms: 1_000, cap_ms: 60_000, circuit_failures: 5, circuit_open_ms: 30_000 },
         alerts: AlertPolicy { after_tries: 3, after_ms: 60_000, repeat_ms: 0, webhook: true },
-        drift: DriftPolicy { repair: Repair::Ours },
+        drift: DriftPolicy::default(),
         keep_orders_ms: None,
     }
 }

@@ -7,10 +7,13 @@ use std::collections::BTreeSet;
 use evenkeel::core::{
     Envelope, Record,
     allocation::Pause,
+    assumption::Assumption,
     circuit::Circuit,
+    drift::{Done, Found},
     intent::{Change, Line, Phase, Step as LegStep, Undone, Way},
     ledger::{Cause, Entry, Kind},
     leg::State as Leg,
+    oversold::Class,
     posting::Step,
     record::{AlertKind, PauseScope, Why},
 };
@@ -32,7 +35,7 @@ macro_rules! kinds {
 kinds! {
     record, RECORDS: Record {
         Configured, Started, Restored, Live, Initialised, Delivered, Forgot, Order, Pruned, Posting, Counted, CountedByHand, Adjusted, Held, Outdated, Unheld, Commit, Moved,
-        Committed, Drift, Bound, Unmatched, Mapped, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
+        Committed, Drift, DriftEnded, Oversold, Measured, Bound, Unmatched, Mapped, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
         Quarantined, Unquarantined, Alert, Intent, Allotted,
     }
     why, WHYS: Why {
@@ -43,13 +46,18 @@ kinds! {
     step, STEPS: Step { Done, Pending, InFlight, Retry, Parked, Dropped }
     alert, ALERTS: AlertKind {
         Late, LaneStopped, CircuitOpen, DeadLetters, Brake, Quarantine, Unmapped, FeedLate, PostingLate, Drift,
+        AssumptionBroken,
         Intent,
     }
     entry, ENTRIES: Kind {
         Sale, Cancel, WriteOff, Ship, Return, ReturnQuarantined, Count, Adjustment, Correction, Restock, Discard,
         Baseline, InCount, TransferOut, Incoming, TransferIn, TransferLost,
     }
-    cause, CAUSES: Cause { Order, Count, Operator, Intent, Merged }
+    cause, CAUSES: Cause { Order, Count, Operator, Intent, Merged, Edit }
+    found, FOUNDS: Found { Edit, Rival, Unseen }
+    done, DONES: Done { Repaired, Asked, Accepted, Left, Held, Released, Gone }
+    class, CLASSES: Class { Sync, Physical, Override, RivalWriter, Uncontrolled }
+    assumption, ASSUMPTIONS: Assumption { FeedLag, Late, Stale }
     circuit, CIRCUITS: Circuit { Closed, Open }
     scope, SCOPES: PauseScope { Channel, Sku }
     pause, PAUSES: Pause { Frozen, Stopped }
@@ -88,6 +96,11 @@ fn within(of: &Record, seen: &mut BTreeSet<String>) {
             seen.insert(scope(of));
             seen.extend(held.iter().map(pause));
         }
+        Record::Drift { found: Some(drifted), .. } | Record::DriftEnded { drifted, .. } => {
+            seen.extend([found(&drifted.found), done(&drifted.done)]);
+        }
+        Record::Oversold { class: of, cause: by, .. } => seen.extend([class(of), cause(by)]),
+        Record::Measured { assumption: of, .. } => drop(seen.insert(assumption(of))),
         Record::Intent { change: of, .. } => intended(of, seen),
         _ => {}
     }
@@ -150,6 +163,7 @@ pub(super) const EVERY_ALERT: [AlertKind; ALERTS.len()] = [
     AlertKind::FeedLate,
     AlertKind::PostingLate,
     AlertKind::Drift,
+    AlertKind::AssumptionBroken,
     AlertKind::Intent,
 ];
 
@@ -173,3 +187,8 @@ pub(super) const EVERY_ENTRY: [Kind; ENTRIES.len()] = [
     Kind::TransferIn,
     Kind::TransferLost,
 ];
+
+/// Every drift, by what it was and what was done.
+pub(super) const EVERY_FOUND: [Found; FOUNDS.len()] = [Found::Edit, Found::Rival, Found::Unseen];
+pub(super) const EVERY_DONE: [Done; DONES.len()] =
+    [Done::Repaired, Done::Asked, Done::Accepted, Done::Left, Done::Held, Done::Released, Done::Gone];

@@ -8,11 +8,15 @@ use evenkeel::{
         Command, Envelope, Record, Reply, State,
         allocation::Pause,
         apply,
+        assumption::Assumption,
         command::{Count, DeadLetter, Verdict},
+        count::{Changed, Edits},
         decide,
+        drift::{Done, Drifted, Repaired},
         intent::{Change, Intent, Leg as IntentLeg, Line, Phase, Step as LegStep, Undone, Way},
         ledger::{Cause, Entry, Kind, Stock, book},
         leg::{Leg, Sent, State as LegState, Suspect, Writes},
+        oversold::Class,
         posting::{Item, PostState, Step},
         record::{HandCounted, HeldCount, PauseScope, VERSION},
         state::{Alert, AlertKey, ListingRef, Quarantined},
@@ -30,7 +34,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    kinds::{EVERY_ALERT, EVERY_ENTRY, EVERY_WHY},
+    kinds::{EVERY_ALERT, EVERY_DONE, EVERY_ENTRY, EVERY_FOUND, EVERY_WHY},
     options,
 };
 
@@ -325,7 +329,7 @@ impl Story {
     }
 
     fn is_answered_in_every_way(&mut self) {
-        let reason = || "it says no".to_owned();
+        let reason = || "it says no".into();
         let answers = [
             Outcome::Stale,
             Outcome::Throttled { retry_after_ms: 100 },
@@ -449,6 +453,9 @@ impl Story {
         self.record(alerts(self.now));
         self.record(vec![entries(&self.state, self.now)]);
         self.record(vec![adjusted(&self.state, self.now)]);
+        self.record(drifts(&listing, self.now));
+        self.record(oversells(self.now));
+        self.record(measures());
         self.record(vec![counted_by_hand(&self.state, self.now)]);
         self.record(vec![held_by_hand(self.now)]);
         self.intends_by_hand();
@@ -531,13 +538,13 @@ impl Story {
 
 /// A leg in each state.
 fn legs(now: i64) -> Vec<Leg> {
-    let sent = Sent {
+    let sent = Box::new(Sent {
         quantity: Quantity::new(3),
         revision: from(json!(2)),
         compare: Some(Quantity::new(4)),
         key: IdempotencyKey::new("golden-1-1-0").expect("a key"),
         at: ms(now),
-    };
+    });
     let (look_at, looks) = (ms(now + 1), 2);
     let states = [
         LegState::Pending,
@@ -547,7 +554,7 @@ fn legs(now: i64) -> Vec<Leg> {
         LegState::Looking { look_at, looks, refused: Some(Quantity::new(4)) },
         LegState::Retry { at: look_at },
         LegState::Dropped,
-        LegState::Parked { reason: "it says no".to_owned(), at: look_at },
+        LegState::Parked { reason: "it says no".into(), at: look_at },
         LegState::Confirmed,
     ];
     let leg = |state| Leg {
@@ -576,7 +583,7 @@ fn steps(now: i64) -> Vec<Record> {
         Step::Pending,
         Step::InFlight { target: target.clone() },
         Step::Retry { at: ms(now) },
-        Step::Parked { reason: "it says no".to_owned() },
+        Step::Parked { reason: "it says no".into() },
         Step::Dropped,
     ];
     let posting = |(n, step): (usize, Step)| Record::Posting {
@@ -623,16 +630,68 @@ fn entries(state: &State, now: i64) -> Record {
         Cause::Order { order: order.clone(), line: LineId::new("1").expect("an id") },
         Cause::Count { counter: ch("erp"), as_of: ms(now) },
         Cause::Operator { note: "found one".to_owned() },
+        Cause::Edit { channel: ch("shop"), expected: Quantity::new(3), observed: Quantity::new(4) },
         Cause::Intent { intent: Seq(7) },
     ];
     let entries = EVERY_ENTRY.iter().enumerate().map(|(n, kind)| {
         let (kind, quantity) = (*kind, Quantity::new(1));
         after = book(after, kind, quantity).expect("small");
-        let (sku, location, cause) = (of.clone(), location.clone(), causes[n % 4].clone());
+        let (sku, location, cause) = (of.clone(), location.clone(), causes[n % causes.len()].clone());
         Entry { sku, location, kind, quantity, cause, event_at: ms(now), after }
     });
     let entries = entries.collect();
     Record::Order { key: order.clone(), order: Box::new(state.orders[&order].clone()), entries }
+}
+
+/// A drift of each kind, with each thing that was done, begun and ended.
+fn drifts(listing: &ListingRef, now: i64) -> Vec<Record> {
+    let drifted = |(n, done): (usize, &Done)| Drifted {
+        seq: Seq(3),
+        at: ms(now),
+        found: EVERY_FOUND[n % EVERY_FOUND.len()],
+        expected: Quantity::new(3),
+        observed: Quantity::new(9),
+        done: *done,
+        why: Some("units were sold meanwhile".to_owned()),
+        repairs: vec![Repaired { at: ms(now), observed: Quantity::new(9) }],
+    };
+    let all = EVERY_DONE.iter().enumerate().map(drifted);
+    let records = all.flat_map(|drifted| {
+        let begun = Record::Drift {
+            listing: listing.clone(),
+            expected: Some(drifted.expected),
+            observed: drifted.observed,
+            repaired: drifted.done == Done::Repaired,
+            found: Some(Box::new(drifted.clone())),
+            edits: Some(Edits { since: ms(now), changed: Changed::default() }),
+        };
+        [begun, Record::DriftEnded { listing: listing.clone(), drifted: Box::new(drifted) }]
+    });
+    records.collect()
+}
+
+fn oversells(now: i64) -> Vec<Record> {
+    let cause = Cause::Count { counter: ch("erp"), as_of: ms(now) };
+    let oversold = |class: &Class| Record::Oversold {
+        sku: sku("CAP"),
+        location: wh(),
+        units: Quantity::new(2),
+        class: *class,
+        cause: cause.clone(),
+        channel: Some(ch("shop")),
+    };
+    Class::ALL.iter().map(oversold).collect()
+}
+
+fn measures() -> Vec<Record> {
+    let measured = |assumption: &Assumption| Record::Measured {
+        channel: ch("market"),
+        assumption: *assumption,
+        stated_ms: 1_000,
+        measured_ms: 1_500,
+        subject: "302-1".to_owned(),
+    };
+    Assumption::ALL.iter().map(measured).collect()
 }
 
 /// An entry that a person made.

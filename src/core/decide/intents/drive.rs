@@ -203,7 +203,7 @@ impl Draft<'_> {
 /// lowered.
 fn rises(held: &Listing, quantity: Quantity) -> bool {
     held.writes.base.is_some_and(|base| base < quantity)
-        && held.writes.look.is_none_or(|look| look.shown().is_ok_and(|shown| shown <= quantity))
+        && held.writes.look.as_ref().is_none_or(|look| look.shown().is_ok_and(|shown| shown <= quantity))
         && held.writes.unsettled.iter().all(|write| write.quantity <= quantity)
 }
 
@@ -224,7 +224,7 @@ fn refused(held: &Listing) -> Option<Never> {
         return Some(Never::ForGood(format!("it must not be written any more: {why}")));
     }
     match held.leg.as_ref().map(|leg| &leg.state) {
-        Some(leg::State::Parked { reason, .. }) => Some(Never::Parked(reason.clone())),
+        Some(leg::State::Parked { reason, .. }) => Some(Never::Parked(reason.to_string())),
         Some(leg::State::Dropped) => Some(Never::ForGood("a person has given it up".to_owned())),
         Some(_) | None => None,
     }

@@ -124,6 +124,7 @@ fn channel(kind: policy::ChannelKind, abilities: Abilities) -> policy::ChannelPo
         max: None,
         posts: policy::Posts { sales: true, shipments: true, returns: true },
         feed_late_ms: 600_000,
+        drift: policy::ChannelDrift::default(),
     }
 }
 
@@ -143,7 +144,7 @@ pub(super) fn policies() -> Policies {
         brake: policy::Brake { zero_percent: 20, move_percent: 50, min_skus: 3 },
         retry: policy::Retry { base_ms: 1_000, cap_ms: 8_000, circuit_failures: 3, circuit_open_ms: 10_000 },
         alerts: policy::AlertPolicy { after_tries: 4, after_ms: 60_000, repeat_ms: 0, webhook: true },
-        drift: policy::DriftPolicy { repair: policy::Repair::Ours },
+        drift: policy::DriftPolicy::default(),
         keep_orders_ms: None,
     }
 }
@@ -332,7 +333,7 @@ impl World {
         let policy = &self.replica.policies().expect("configured").channels[&before.channel];
         let base = before.writes.base.expect("never written before it is known what it shows");
         assert_eq!(sent.compare, policy.abilities.compare_and_set.then_some(base));
-        let shown = before.writes.look.map_or(base, |look| look.shown().expect("small").min(base));
+        let shown = before.writes.look.as_ref().map_or(base, |look| look.shown().expect("small").min(base));
         if sent.quantity > shown {
             assert_eq!(before.writes.look, None, "a raise waits for what is being found out");
             let fed = self.replica.channels[&before.channel].fed.expect("a raise waits for the orders");

@@ -1,0 +1,198 @@
+//! `evenkeel drift`: what another writer changed on a channel, and what is done about it; `evenkeel reconcile`:
+//! the comparison of a channel with what it should show, now.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::{
+    cli::{
+        Failure, Global,
+        client::Client,
+        print::{self, span},
+    },
+    model::{ChannelId, Sku},
+    web::view::{
+        Done, DriftRequest, DriftView, Drifts, ReconcilePage, ReconcileRequest, ReconcileRow, Status,
+    },
+};
+
+/// The most pages of one channel.
+const PAGES_MAX: usize = 10_000;
+/// How many differences are printed one by one.
+const SHOWN_MAX: usize = 200;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Drift {
+    #[command(subcommand)]
+    act: Option<Act>,
+    /// Only this channel.
+    #[arg(long)]
+    channel: Option<ChannelId>,
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Take what the channel shows: an edit of the stock moves the ledger, anything else stays until the stock changes.
+    Accept { sku: Sku, channel: ChannelId },
+    /// Write ours again.
+    Repair { sku: Sku, channel: ChannelId },
+    /// Go on with a listing that is held because two writers undo each other. Stop the other one first.
+    Release { sku: Sku, channel: ChannelId },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Reconcile {
+    /// All channels, if none is named.
+    channel: Option<ChannelId>,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn drift(global: &Global, drift: Drift) -> Result<(), Failure> {
+    let client = Client::new(global)?;
+    let (path, sku, channel) = match drift.act {
+        None => return list(global, &client, drift.channel.as_ref(), drift.limit),
+        Some(Act::Accept { sku, channel }) => ("/v1/drift/accept", sku, channel),
+        Some(Act::Repair { sku, channel }) => ("/v1/drift/repair", sku, channel),
+        Some(Act::Release { sku, channel }) => ("/v1/drift/release", sku, channel),
+    };
+    let done: Done = client.post(path, &DriftRequest { sku, channel })?;
+    print::answer(global.json, &done, |done| print::line(&done.done))
+}
+
+fn list(global: &Global, client: &Client, channel: Option<&ChannelId>, limit: usize) -> Result<(), Failure> {
+    let channel = channel.map(|channel| format!("&channel={channel}")).unwrap_or_default();
+    let drifts: Drifts = client.get(&format!("/v1/drift?limit={limit}{channel}"))?;
+    print::answer(global.json, &drifts, |drifts| {
+        let rows = drifts.rows.iter().map(row).collect();
+        let header = ["channel", "sku", "age", "expected", "shown", "found", "done", "open", "why"];
+        print::table(header, rows, "no listing was changed by another writer");
+        if drifts.more {
+            print::line("there are more; see --limit");
+        }
+    })
+}
+
+fn row(drift: &DriftView) -> [String; 9] {
+    let again = if drift.repairs > 0 { format!(" ({} lately)", drift.repairs) } else { String::new() };
+    [
+        drift.channel.to_string(),
+        drift.sku.to_string(),
+        span(drift.age_ms),
+        drift.expected.to_string(),
+        drift.observed.to_string(),
+        drift.found.name().to_owned(),
+        format!("{}{again}", drift.done.name()),
+        if drift.open { "yes" } else { "" }.to_owned(),
+        drift.why.clone().unwrap_or_default(),
+    ]
+}
+
+/// What a comparison found.
+#[derive(Debug, Default, Serialize)]
+struct Compared {
+    dry_run: bool,
+    channels: Vec<OfChannel>,
+}
+
+#[derive(Debug, Serialize)]
+struct OfChannel {
+    channel: ChannelId,
+    items: usize,
+    skipped: usize,
+    agree: usize,
+    under_way: usize,
+    unknown: usize,
+    differ: Vec<ReconcileRow>,
+}
+
+pub(super) fn reconcile(global: &Global, asked: Reconcile) -> Result<(), Failure> {
+    let client = Client::new(global)?;
+    let channels = match asked.channel {
+        Some(channel) => vec![channel],
+        None => {
+            let status: Status = client.get("/v1/status")?;
+            status.channels.into_iter().map(|channel| channel.channel).collect()
+        }
+    };
+    let mut compared = Compared { dry_run: asked.dry_run, channels: Vec::new() };
+    for channel in channels {
+        compared.channels.push(one(global, &client, channel, asked.dry_run)?);
+    }
+    print::answer(global.json, &compared, tell)
+}
+
+/// Compares one channel page by page, and says how far it has come.
+fn one(global: &Global, client: &Client, channel: ChannelId, dry_run: bool) -> Result<OfChannel, Failure> {
+    let mut sum = OfChannel {
+        channel: channel.clone(),
+        items: 0,
+        skipped: 0,
+        agree: 0,
+        under_way: 0,
+        unknown: 0,
+        differ: Vec::new(),
+    };
+    let mut after = None;
+    for _ in 0..PAGES_MAX {
+        let request = ReconcileRequest { channel: channel.clone(), dry_run, after: after.clone() };
+        let page: ReconcilePage = client.post("/v1/reconcile", &request)?;
+        sum.items += page.items;
+        sum.skipped += page.skipped;
+        sum.agree += page.agree;
+        sum.under_way += page.under_way;
+        sum.unknown += page.unknown;
+        sum.differ.extend(page.differ);
+        if !global.json {
+            print::progress(&format!("{channel}: {} items, {} differ", sum.items, sum.differ.len()));
+        }
+        if page.next.is_none() || page.next == after {
+            return Ok(sum);
+        }
+        after = page.next;
+    }
+    Ok(sum)
+}
+
+fn tell(compared: &Compared) {
+    let rows = compared.channels.iter().map(|of| {
+        let figures = [of.items, of.agree, of.under_way, of.unknown, of.differ.len(), of.skipped];
+        let [items, agree, under_way, unknown, differ, skipped] = figures.map(|figure| figure.to_string());
+        [of.channel.to_string(), items, agree, under_way, unknown, differ, skipped]
+    });
+    let header = ["channel", "items", "agree", "under way", "not known before", "differ", "not compared"];
+    print::table(header, rows.collect(), "no channels are configured");
+    let all = || compared.channels.iter().flat_map(|of| of.differ.iter().map(move |row| (of, row)));
+    let rows: Vec<[String; 8]> = all()
+        .take(SHOWN_MAX)
+        .map(|(of, row)| {
+            [
+                of.channel.to_string(),
+                row.sku.to_string(),
+                row.expected.to_string(),
+                row.shown.to_string(),
+                print::or_dash(row.wanted),
+                row.found.name().to_owned(),
+                row.will_be.name().to_owned(),
+                row.why.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    let header = ["channel", "sku", "expected", "shown", "to show", "found", "will be", "why"];
+    print::table(header, rows, "");
+    if all().count() > SHOWN_MAX {
+        print::line("there are more; see --json");
+    }
+    print::line(if compared.dry_run {
+        "nothing was recorded; an order that was not read yet may explain some of it"
+    } else {
+        "judged once the channel's orders are read past this: see `evenkeel drift`"
+    });
+}

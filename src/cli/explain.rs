@@ -1,0 +1,362 @@
+//! `evenkeel explain`: the story of a SKU or of an order, from the journal alone, whether the daemon runs or not.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    cli::{Failure, Global, failure::Kind, print, store::places},
+    core::{
+        Record,
+        allocation::Pause,
+        drift::Drifted,
+        explain::{Event, Fact, Late, Story, Subject},
+        ledger::Cause,
+        oversold::moved,
+        posting::Step,
+        record::PauseScope,
+    },
+    engine::disk,
+    model::{OrderId, OrderKey, Quantity, Seq, Sku},
+    store,
+    web::view::Time,
+};
+
+/// The most orders that one id may mean.
+const ORDERS_MAX: usize = 10;
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// A SKU, or an order: `CHANNEL:ORDER`, or the order's id alone where no other channel has the same.
+    what: String,
+    /// It is an order, also if a SKU is called the same.
+    #[arg(long, conflicts_with = "sku")]
+    order: bool,
+    /// It is a SKU, also if an order is called the same.
+    #[arg(long)]
+    sku: bool,
+    /// The latest events only.
+    #[arg(long, default_value_t = 1_000)]
+    limit: usize,
+    /// The store's directory, if it is not the one that the configuration names.
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// The archive's directory, if it is not the one that the configuration names, or `archive` below the store's.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
+}
+
+/// Where the journal lies.
+struct Places {
+    store: PathBuf,
+    archive: PathBuf,
+}
+
+/// From where to where it was read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Range {
+    from: Seq,
+    to: Seq,
+}
+
+/// What is told.
+#[derive(Debug, Serialize)]
+struct Told {
+    sku: Option<Sku>,
+    order: Option<OrderKey>,
+    /// The positions from which and up to which the journal was read. From later than 1, the beginning of the story is
+    /// missing, and with it which channels older listings are on.
+    from: Seq,
+    seq: Seq,
+    events: Vec<Row>,
+    /// There were more before these.
+    more: bool,
+    /// Units sold that are not there, by class.
+    oversold: BTreeMap<&'static str, i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    seq: Seq,
+    at: Time,
+    /// `came`, `booked`, `commit`, `moved`, `seen`, `everywhere`, `drift`, `oversold`, `bound`, `paused`, `posting`.
+    what: &'static str,
+    channel: Option<String>,
+    text: String,
+    /// What was available at the place of an entry after it.
+    available: Option<Quantity>,
+}
+
+pub(super) fn run(global: &Global, explain: &Explain) -> Result<(), Failure> {
+    let (store, archive) = places(global, explain.store.as_ref(), explain.archive.as_ref())?;
+    let (stories, range) =
+        read(explain, &Places { store, archive }).map_err(|failure| failure.as_json(global.json))?;
+    let mut found: Vec<(Subject, Story)> =
+        stories.into_iter().filter(|(_, story)| story.events().is_some()).collect();
+    let Some((subject, story)) = found.pop().filter(|_| found.is_empty()) else {
+        return Err(unclear(explain, &found).as_json(global.json));
+    };
+    let told = tell(subject, &story, range, explain.limit);
+    print::answer(global.json, &told, show)
+}
+
+/// Says why there is not exactly one story. `others`: all that were found, but for one.
+fn unclear(explain: &Explain, others: &[(Subject, Story)]) -> Failure {
+    let what = &explain.what;
+    if others.is_empty() {
+        return Failure::new(
+            Kind::NotFound,
+            format!("the journal knows neither a SKU nor an order `{what}`"),
+        )
+        .next("write a SKU as `evenkeel sku` takes it, an order as CHANNEL:ORDER with the channel's own id");
+    }
+    Failure::new(Kind::Refused, format!("`{what}` may mean several things"))
+        .next("add --sku or --order, or name the order's channel: CHANNEL:ORDER")
+}
+
+/// Reads the journal once, with a story for everything that the text may mean.
+fn read(explain: &Explain, places: &Places) -> Result<(Vec<(Subject, Story)>, Range), Failure> {
+    let mut stories: Vec<(Subject, Story)> = Vec::new();
+    let begin = |subject: Subject| {
+        let story = Story::of(subject.clone());
+        (subject, story)
+    };
+    if !explain.order
+        && let Ok(sku) = explain.what.parse::<Sku>()
+    {
+        stories.push(begin(Subject::Sku(sku)));
+    }
+    let orders = if explain.sku { Vec::new() } else { orders(&explain.what, places)? };
+    stories.extend(orders.into_iter().map(|order| begin(Subject::Order(order))));
+    let range = walk(places, &mut |seq, envelope| {
+        for (_, story) in &mut stories {
+            story.add(seq, envelope);
+        }
+    })?;
+    Ok((stories, range))
+}
+
+/// Returns the orders that a text may mean.
+fn orders(what: &str, places: &Places) -> Result<Vec<OrderKey>, Failure> {
+    if let Some((channel, order)) = what.split_once(':')
+        && let (Ok(channel), Ok(order)) = (channel.parse(), order.parse())
+    {
+        return Ok(vec![OrderKey { channel, order }]);
+    }
+    let Ok(id) = what.parse::<OrderId>() else { return Ok(Vec::new()) };
+    let mut found: Vec<OrderKey> = Vec::new();
+    walk(places, &mut |_, envelope| {
+        for record in &envelope.records {
+            if let Record::Order { key, order, .. } = record {
+                let named = order.name.as_deref() == Some(what);
+                if (key.order == id || named) && !found.contains(key) && found.len() < ORDERS_MAX {
+                    found.push(key.clone());
+                }
+            }
+        }
+    })?;
+    Ok(found)
+}
+
+/// Reads the journal record by record, its archive included. Returns what it held.
+fn walk(places: &Places, visit: &mut dyn FnMut(Seq, &crate::core::Envelope)) -> Result<Range, Failure> {
+    let (mut bad, mut from) = (None, None);
+    let archive = places.archive.is_dir().then_some(places.archive.as_path());
+    let report = store::verify_journal(&places.store, archive, &mut |record| {
+        from.get_or_insert(Seq(record.seq));
+        match disk::decode(record.seq, &record.payload) {
+            Ok(envelope) => visit(Seq(record.seq), &envelope),
+            Err(error) => drop(bad.get_or_insert(error.to_string())),
+        }
+    });
+    let report = report.map_err(|error| {
+        Failure::new(Kind::Failed, format!("{:#}", anyhow::Error::from(error)))
+            .next("name the store with --store, and run as the user of the daemon; `evenkeel verify` tells of damage")
+    })?;
+    match bad {
+        Some(error) => Err(Failure::new(Kind::Disagrees, error).next("run `evenkeel verify`")),
+        None => Ok(Range { from: from.unwrap_or_default(), to: Seq(report.head.seq) }),
+    }
+}
+
+fn tell(subject: Subject, story: &Story, range: Range, limit: usize) -> Told {
+    let mut oversold = BTreeMap::new();
+    let mut events: Vec<Row> = Vec::new();
+    for event in story.events().into_iter().flatten() {
+        if let Fact::Oversold { units, class, .. } = &event.fact {
+            *oversold.entry(class.name()).or_insert(0) += units.units();
+        }
+        events.push(row(event));
+    }
+    let surplus = events.len().saturating_sub(limit);
+    events.drain(..surplus);
+    let (sku, order) = match subject {
+        Subject::Sku(sku) => (Some(sku), None),
+        Subject::Order(order) => (None, Some(order)),
+    };
+    Told {
+        sku,
+        order,
+        from: range.from,
+        seq: range.to,
+        events,
+        more: surplus > 0 || story.forgotten > 0,
+        oversold,
+    }
+}
+
+fn row(event: &Event) -> Row {
+    let (what, channel, text) = match &event.fact {
+        Fact::Came { order, pushed } => {
+            let how = if *pushed { "was pushed" } else { "was read" };
+            ("came", Some(order.channel.to_string()), format!("order {} {how}", order.order))
+        }
+        Fact::Booked(entry) => ("booked", None, booked(entry)),
+        Fact::Commit { sku, revision, event_at, legs } => {
+            let legs: Vec<String> =
+                legs.iter().map(|(channel, units)| format!("{channel} {units}")).collect();
+            let (event_at, legs) = (Time(*event_at), legs.join(", "));
+            (
+                "commit",
+                None,
+                format!("{sku} revision {revision}, for what happened at {event_at}: to show {legs}"),
+            )
+        }
+        Fact::Moved { why, leg, base, note, .. } => {
+            let state = leg.as_ref().map_or(String::new(), |leg| {
+                format!(": {} ({} wanted, revision {})", leg.name(), leg.quantity, leg.revision)
+            });
+            let base = base.map_or("nothing is known".to_owned(), |base| format!("{base} expected there"));
+            let note = note.as_ref().map_or(String::new(), |note| format!("; {note}"));
+            let why = serde_json::to_value(why).ok();
+            let why = why.as_ref().and_then(|why| why.as_str()).unwrap_or("moved").to_owned();
+            ("moved", None, format!("{why}{state}, {base}{note}"))
+        }
+        Fact::Seen { quantity, revision, .. } => {
+            ("seen", None, format!("seen live: {quantity}, revision {revision}"))
+        }
+        Fact::Everywhere { revision, .. } => {
+            ("everywhere", None, format!("revision {revision} is live everywhere"))
+        }
+        Fact::Drift { drifted, ended, .. } => ("drift", None, differed(drifted, *ended)),
+        Fact::Oversold { units, class, late, channel } => {
+            let late = late.as_ref().map_or(String::new(), |late| {
+                interleaving(channel.as_ref().map(crate::model::ChannelId::as_str), late)
+            });
+            let text = format!("OVERSOLD by {units}, class {}: {}{late}", class.name(), class.meaning());
+            ("oversold", None, text)
+        }
+        Fact::Bound { .. } => ("bound", None, "listed".to_owned()),
+        Fact::Paused { scope, pause } => ("paused", None, stood_still(scope, *pause)),
+        Fact::Posting(posting) => ("posting", Some(posting.channel.to_string()), posted(&posting.step)),
+    };
+    let named = match &event.fact {
+        Fact::Moved { channel, .. }
+        | Fact::Seen { channel, .. }
+        | Fact::Drift { channel, .. }
+        | Fact::Bound { channel } => Some(channel.to_string()),
+        Fact::Oversold { channel, .. } => channel.as_ref().map(ToString::to_string),
+        Fact::Came { .. }
+        | Fact::Booked(_)
+        | Fact::Commit { .. }
+        | Fact::Everywhere { .. }
+        | Fact::Paused { .. }
+        | Fact::Posting(_) => channel,
+    };
+    let available = if let Fact::Booked(entry) = &event.fact { entry.after.available().ok() } else { None };
+    Row { seq: event.seq, at: event.at.into(), what, channel: named, text, available }
+}
+
+fn booked(entry: &crate::core::ledger::Entry) -> String {
+    let cause = match &entry.cause {
+        Cause::Order { order, line } => format!("order {order} line {line}"),
+        Cause::Count { counter, as_of } => format!("a count by {counter} as of {}", Time(*as_of)),
+        Cause::Operator { note } => format!("a person: {note}"),
+        Cause::Merged { from, into } => format!("the merge of {from} into {into}"),
+        Cause::Intent { intent } => format!("transfer {intent}"),
+        Cause::Edit { channel, expected, observed } => {
+            format!("an edit on {channel} from {expected} to {observed}")
+        }
+    };
+    let moved = moved(entry).unwrap_or_default();
+    format!(
+        "{} of {} {} at {} ({moved} available), at {} by its source, by {cause}; on_hand {} committed {} reserved {}",
+        entry.kind.name(),
+        entry.quantity,
+        entry.sku,
+        entry.location,
+        Time(entry.event_at),
+        entry.after.on_hand,
+        entry.after.committed,
+        entry.after.reserved
+    )
+}
+
+fn differed(drifted: &Drifted, ended: bool) -> String {
+    let (found, done) = (drifted.found.name(), drifted.done.name());
+    if ended {
+        return format!("the drift of record {} is {done}", drifted.seq);
+    }
+    let why = drifted.why.as_ref().map_or(String::new(), |why| format!("; {why}"));
+    format!("it shows {} and not {}: {found}, {done}{why}", drifted.observed, drifted.expected)
+}
+
+fn stood_still(scope: &PauseScope, pause: Option<Pause>) -> String {
+    let whose = match scope {
+        PauseScope::Channel(channel) => format!("channel {channel}"),
+        PauseScope::Sku(sku) => format!("SKU {sku}"),
+    };
+    let mode = pause.map_or("goes on".to_owned(), |pause| format!("is {pause:?}").to_lowercase());
+    format!("{whose} {mode}")
+}
+
+fn interleaving(channel: Option<&str>, late: &Late) -> String {
+    let there = channel.unwrap_or("there");
+    let sent = match late.sent_at {
+        Some(at) => format!("was sent to {there} at {} and not seen live there yet", Time(at)),
+        None => format!("was not sent to {there} yet"),
+    };
+    format!(". The change to {} of record {} ({}) {sent}", late.quantity, late.seq, Time(late.at))
+}
+
+fn posted(step: &Step) -> String {
+    match step {
+        Step::Done => "the ERP has taken it".to_owned(),
+        Step::Pending => "to be posted".to_owned(),
+        Step::InFlight { .. } => "is being posted".to_owned(),
+        Step::Retry { at } => format!("tried in vain, again at {}", Time(*at)),
+        Step::Parked { reason } => format!("refused: {reason}"),
+        Step::Dropped => "given up by a person".to_owned(),
+    }
+}
+
+fn show(told: &Told) {
+    let subject = match (&told.sku, &told.order) {
+        (Some(sku), _) => format!("SKU {sku}"),
+        (None, Some(order)) => format!("order {order}"),
+        (None, None) => String::new(),
+    };
+    print::line(&format!("{subject}, by the journal from {} to {}", told.from, told.seq));
+    if told.more {
+        print::line("there was more before; see --limit");
+    }
+    let rows = told.events.iter().map(|row| {
+        [
+            row.seq.to_string(),
+            row.at.to_string(),
+            row.what.to_owned(),
+            row.channel.clone().unwrap_or_default(),
+            row.available.map_or(String::new(), |units| units.to_string()),
+            row.text.clone(),
+        ]
+    });
+    print::table(
+        ["seq", "recorded", "what", "channel", "available", "told"],
+        rows.collect(),
+        "nothing happened",
+    );
+    for (class, units) in &told.oversold {
+        print::line(&format!("oversold {units} units, class {class}"));
+    }
+}

@@ -1,0 +1,118 @@
+//! Measures what is assumed of a channel's delays, each time that it shows.
+
+use crate::{
+    core::{
+        assumption::Assumption,
+        decide::Draft,
+        leg::{self, Look},
+        record::Record,
+        state::ListingRef,
+        writes::SKEW_MS,
+    },
+    model::{ChannelId, OrderKey, OrderSnapshot, Quantity, Visible, policy::ChannelPolicy},
+};
+
+/// For how long a write that was settled by age is still recognised.
+const LAPSED_MS: i64 = 24 * 3_600_000;
+
+impl Draft<'_> {
+    /// Measures how long orders that come to light hid from the feed: the latest whole read of it had begun after they
+    /// were placed, and did not tell of them. One that hid longer than is assumed has broken a fence: what was judged by
+    /// it may be wrong. Such an order lowers what is available as any other; the look after it tells what is shown.
+    pub(super) fn note_lag(&mut self, channel: &ChannelId, orders: &[OrderSnapshot]) {
+        let Some(policies) = self.state.policies.clone() else { return };
+        let Some(policy) = policies.channels.get(channel).filter(|policy| policy.abilities.sells) else {
+            return;
+        };
+        let fed = self.state.channels.get(channel).and_then(|row| row.fed);
+        let (Some(fed), Some(opened)) = (fed, self.state.initialised) else { return };
+        // What is older than the opening stock is in it, wherever it was.
+        let fresh = |order: &&OrderSnapshot| {
+            let key = OrderKey { channel: channel.clone(), order: order.order.clone() };
+            order.placed_at > opened && self.state.order(&key).is_none_or(|held| held.lines.is_empty())
+        };
+        let hid = |order: &OrderSnapshot| fed.begun_at.since(order.placed_at);
+        let longest = orders.iter().filter(fresh).max_by_key(|order| hid(order));
+        let Some(order) = longest.filter(|order| hid(order) > 0) else { return };
+        self.measured(channel, policy, Assumption::FeedLag, hid(order), order.order.to_string());
+    }
+
+    /// Measures how late a write landed that a look shows.
+    pub(super) fn note_landed(
+        &mut self,
+        policy: &ChannelPolicy,
+        listing: &ListingRef,
+        shown: Quantity,
+        look: Look,
+    ) {
+        let Some(held) = self.state.listing(listing) else { return };
+        let awaited = held.leg.as_ref().filter(|leg| matches!(leg.state, leg::State::InFlight(_)));
+        let awaited = awaited.and_then(|leg| leg.sent()).map(|sent| sent.key.clone());
+        let landed =
+            |write: &&leg::Unsettled| write.quantity == shown && Some(&write.key) != awaited.as_ref();
+        let Some(late) = held.writes.unsettled.iter().rfind(landed).map(|write| look.at.since(write.at))
+        else {
+            return;
+        };
+        let channel = held.channel.clone();
+        self.measured(&channel, policy, Assumption::Late, late, listing.sku.to_string());
+    }
+
+    /// Measures a write that nobody waited for any more, if that is what a look shows.
+    pub(super) fn note_lapsed(
+        &mut self,
+        policy: &ChannelPolicy,
+        listing: &ListingRef,
+        shown: Quantity,
+        look: Look,
+    ) {
+        let Some(held) = self.state.listing(listing) else { return };
+        let Some(lapsed) = held.writes.lapsed.as_deref().filter(|lapsed| lapsed.quantity == shown) else {
+            return;
+        };
+        let late = look.at.since(lapsed.at);
+        if late < LAPSED_MS {
+            let channel = held.channel.clone();
+            self.measured(&channel, policy, Assumption::Late, late, listing.sku.to_string());
+        }
+    }
+
+    /// Measures how old a read was that showed what a write had replaced by then. `proven`: a later read shows the write.
+    pub(super) fn note_stale(
+        &mut self,
+        policy: &ChannelPolicy,
+        listing: &ListingRef,
+        look: Look,
+        proven: bool,
+    ) {
+        let Some(held) = self.state.listing(listing) else { return };
+        let Some(leg::State::Accepted { sent, .. }) = held.leg.as_ref().map(|leg| &leg.state) else { return };
+        if policy.abilities.visible != Visible::AtOnce || sent.compare != Some(look.seen) {
+            return;
+        }
+        // From the acknowledgement on the channel shows it; what is trusted begins one bound later.
+        let acknowledged = held.writes.trust_from.plus_millis(-policy.abilities.stale_ms);
+        let old = look.at.since(acknowledged);
+        if old > 0 && sent.quantity != look.seen && (proven || look.at < held.writes.trust_from) {
+            let channel = held.channel.clone();
+            self.measured(&channel, policy, Assumption::Stale, old, listing.sku.to_string());
+        }
+    }
+
+    fn measured(
+        &mut self,
+        channel: &ChannelId,
+        policy: &ChannelPolicy,
+        assumption: Assumption,
+        measured_ms: i64,
+        subject: String,
+    ) {
+        // The clocks may differ by as much, where one time is the channel's and one is ours.
+        let skew = if assumption == Assumption::FeedLag { SKEW_MS } else { 0 };
+        let measured_ms = measured_ms.saturating_sub(skew);
+        if measured_ms > 0 {
+            let (channel, stated_ms) = (channel.clone(), assumption.stated(&policy.abilities));
+            self.emit(Record::Measured { channel, assumption, stated_ms, measured_ms, subject });
+        }
+    }
+}

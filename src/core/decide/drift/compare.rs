@@ -1,0 +1,76 @@
+//! Compares what a channel was read to show with what it should, without recording anything.
+
+use crate::{
+    core::{
+        decide::drift::{Difference, judge::Judge},
+        drift::{Drifted, Verdict, judge},
+        leg::Look,
+        mapping::{Resolved, resolve},
+        state::{ListingRef, State},
+        writes::shows,
+    },
+    model::{CatalogueItem, ChannelId, Quantity, Timestamp},
+};
+
+/// What one item of a catalogue shows, against what it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    pub listing: ListingRef,
+    pub shown: Quantity,
+    pub expected: Option<Quantity>,
+    pub wanted: Option<Quantity>,
+    pub means: Means,
+}
+
+/// What that means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Means {
+    /// It shows what it should.
+    Agrees,
+    /// A change is under way there, or it shows what is expected until it goes.
+    UnderWay,
+    /// It was not known before what it shows.
+    Unknown,
+    /// Nothing explains it so far. Once the channel's orders are read past this, this would be recorded of it.
+    Differs(Box<Drifted>),
+}
+
+/// Compares an item. `None`: it is bound to no SKU, tells no quantity, or is never written.
+pub fn compare(
+    state: &State,
+    channel: &ChannelId,
+    item: &CatalogueItem,
+    read_at: Timestamp,
+    now: Timestamp,
+) -> Option<Compared> {
+    let Resolved::Listing(listing) = resolve(state, channel, &item.ids) else { return None };
+    let policy = state.policies()?.channels.get(channel)?;
+    let (held, levels) = (state.listing(&listing)?, item.levels?);
+    if !held.writable() || !policy.abilities.quantities {
+        return None;
+    }
+    let look = Look {
+        seen: levels.available,
+        at: read_at,
+        seq: state.seq,
+        since: held.writes.moved_since(read_at).ok()?,
+        on_hand: levels.on_hand,
+        committed: levels.committed,
+    };
+    let wanted = held.leg.as_ref().map(|leg| leg.quantity);
+    let agrees = wanted.is_some_and(|wanted| shows(levels.available, wanted));
+    let under_way = held.leg.as_ref().is_some_and(|leg| leg.look_at().is_some() || leg.sent().is_some());
+    let means = match judge(&held.writes, &look, policy.abilities.stale_ms).ok()? {
+        Verdict::Explained if agrees || wanted.is_none() => Means::Agrees,
+        Verdict::Explained | Verdict::Landed { .. } => Means::UnderWay,
+        Verdict::Unexplained { .. } if under_way || agrees => Means::UnderWay,
+        Verdict::Learnt { .. } => Means::Unknown,
+        Verdict::Unexplained { expected, shown } => {
+            let difference =
+                Difference { expected, observed: shown, look, told: held.writes.told.as_deref().copied() };
+            let judge = Judge { state, now, seq: state.seq.next() };
+            Means::Differs(Box::new(judge.drifted(policy, &listing, &difference).0))
+        }
+    };
+    Some(Compared { listing, shown: levels.available, expected: held.writes.base, wanted, means })
+}

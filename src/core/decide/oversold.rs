@@ -1,0 +1,105 @@
+//! Names what a command has sold, or promised, beyond what is there.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    core::{
+        allocation::Pause,
+        decide::{Draft, listing::strictest},
+        drift::Done,
+        ledger::{Cause, Entry, Kind},
+        oversold::{Class, more_missing, moved},
+        record::Record,
+        state::{Listing, SkuRow},
+    },
+    model::{ChannelId, Quantity, Sku},
+};
+
+impl Draft<'_> {
+    /// Records what this command's entries leave missing. Over all places together: what lies at another place is there.
+    pub(super) fn note_oversold(&mut self) {
+        if self.state.initialised.is_none() {
+            return;
+        }
+        let mut moves: BTreeMap<&Sku, (Quantity, Option<&Entry>)> = BTreeMap::new();
+        // What a merge moves was missing before.
+        let merged = |entry: &&Entry| matches!(entry.cause, Cause::Merged { .. });
+        for entry in self.records.iter().flat_map(Record::entries).filter(|entry| !merged(entry)) {
+            let Ok(by) = moved(entry) else { continue };
+            let (sum, last) = moves.entry(&entry.sku).or_default();
+            *sum = sum.add(by).unwrap_or(*sum);
+            if by < Quantity::ZERO {
+                *last = Some(entry);
+            }
+        }
+        let lowered = moves.into_iter().filter_map(|(sku, (by, last))| Some((sku, by, last?)));
+        let found: Vec<Record> = lowered.filter_map(|(sku, by, last)| self.oversold(sku, by, last)).collect();
+        for record in found {
+            self.emit(record);
+        }
+    }
+
+    fn oversold(&self, sku: &Sku, by: Quantity, last: &Entry) -> Option<Record> {
+        let row = self.state.skus.get(sku)?;
+        let available = row.available(&self.state.policies()?.locations).ok()??;
+        let units = more_missing(available, by).ok()?;
+        if units.is_zero() {
+            return None;
+        }
+        let (class, channel) = self.class(sku, row, last);
+        Some(Record::Oversold {
+            sku: sku.clone(),
+            location: last.location.clone(),
+            units,
+            class,
+            cause: last.cause.clone(),
+            channel,
+        })
+    }
+
+    /// Tells whose doing it is that the stock fell below zero by this entry.
+    fn class(&self, sku: &Sku, row: &SkuRow, last: &Entry) -> (Class, Option<ChannelId>) {
+        let Cause::Order { order, .. } = &last.cause else { return (Class::Physical, None) };
+        if last.kind != Kind::Sale {
+            return (Class::Physical, None);
+        }
+        let channel = &order.channel;
+        let here = |listing: &&Listing| listing.channel == *channel && listing.writable();
+        // It may have been sold as a part of something else.
+        let users = self.state.index.recipes.users(sku);
+        let users = users.iter().filter_map(|user| self.state.skus.get(user));
+        let held = std::iter::once(row).chain(users).find_map(|row| row.listings.iter().find(here));
+        let class = match held {
+            None => Class::Uncontrolled,
+            Some(_) if !self.writes_to(channel) => Class::Uncontrolled,
+            Some(listing) if shown_by_another(listing) => Class::RivalWriter,
+            Some(_) if self.is_frozen(row, channel) => Class::Override,
+            Some(_) => Class::Sync,
+        };
+        (class, Some(channel.clone()))
+    }
+
+    fn writes_to(&self, channel: &ChannelId) -> bool {
+        let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
+        policy.is_some_and(|policy| policy.abilities.quantities)
+    }
+
+    /// Tells whether a person keeps what is shown there as it is.
+    fn is_frozen(&self, row: &SkuRow, channel: &ChannelId) -> bool {
+        let paused = self.state.channels.get(channel).and_then(|held| held.pause);
+        strictest(paused, row.pause) == Some(Pause::Frozen)
+    }
+}
+
+/// Tells whether somebody else has raised what a listing shows, and ours was not seen there since.
+fn shown_by_another(listing: &Listing) -> bool {
+    let Some(drift) = listing.drift.as_ref().filter(|drift| drift.observed > drift.expected) else {
+        return false;
+    };
+    let seen_since = listing.writes.confirmed.is_some_and(|confirmed| confirmed.at > drift.at);
+    match drift.done {
+        Done::Asked | Done::Held | Done::Left => true,
+        Done::Repaired | Done::Released => !seen_since,
+        Done::Accepted | Done::Gone => false,
+    }
+}

@@ -1,0 +1,147 @@
+//! Exposure covers what the channels really show, and the journal alone tells the story of it.
+
+use proptest::prelude::*;
+
+use super::world::*;
+use crate::{
+    core::{
+        explain::{Fact, Story, Subject},
+        exposure,
+        oversold::Class,
+    },
+    model::Seq,
+};
+
+#[derive(Debug, Clone)]
+enum Op {
+    Buy(bool, i64),
+    Push(usize),
+    Lane(bool, Luck),
+    Feed(bool),
+    Look(bool),
+    Wait(i64),
+}
+
+fn any_luck() -> impl Strategy<Value = Luck> {
+    prop_oneof![
+        4 => Just(Luck::Fine),
+        1 => Just(Luck::Lost),
+        1 => Just(Luck::Unheard),
+        1 => (0..9_000_i64).prop_map(Luck::Late),
+    ]
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (any::<bool>(), 1..4_i64).prop_map(|(c, n)| Op::Buy(c, n)),
+        4 => any::<usize>().prop_map(Op::Push),
+        6 => (any::<bool>(), any_luck()).prop_map(|(c, luck)| Op::Lane(c, luck)),
+        2 => any::<bool>().prop_map(Op::Feed),
+        2 => any::<bool>().prop_map(Op::Look),
+        4 => prop::sample::select(vec![1, 400, 3_000, 20_000]).prop_map(Op::Wait),
+    ]
+}
+
+fn channel(first: bool) -> &'static str {
+    if first { SHOP } else { AMZ }
+}
+
+fn covers(world: &mut World) {
+    for of in [SHOP, AMZ] {
+        world.land(of);
+        let exposed = exposure::of(&world.held("A", of).writes).expect("small").expect("it is known");
+        let shown = world.shows("A", of);
+        assert!(exposed.units() >= shown, "{of} shows {shown}, {exposed} are counted");
+    }
+    let exposed = exposure::of_sku(&world.state, &sku("A")).expect("small").expect("it was counted");
+    assert_eq!(exposed.available, q(world.available("A")));
+    assert_eq!(exposed.slack(), exposed.available.sub(exposed.exposure).ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Nobody else writes and nothing is restocked: what a channel shows is never more than what is counted.
+    #[test]
+    fn exposure_covers_what_is_shown(ops in prop::collection::vec(any_op(), 1..40)) {
+        let mut world = World::open(&[("A", 12)]);
+        let mut orders: Vec<(&str, String)> = Vec::new();
+        for op in ops {
+            match op {
+                Op::Buy(c, units) => {
+                    let (of, order) = (channel(c), format!("o{}", orders.len()));
+                    world.land(of);
+                    let units = units.min(world.shows("A", of));
+                    if units > 0 {
+                        world.buy(of, &order, "A", units);
+                        orders.push((of, order));
+                    }
+                }
+                Op::Push(n) if !orders.is_empty() => {
+                    let (of, order) = orders[n % orders.len()].clone();
+                    world.push(of, &order);
+                }
+                Op::Push(_) => {}
+                Op::Lane(c, luck) => drop(world.lane(channel(c), &mut || luck.clone())),
+                Op::Feed(c) => world.feed(channel(c)),
+                Op::Look(c) => {
+                    world.land(channel(c));
+                    world.look("A", channel(c));
+                }
+                Op::Wait(millis) => world.now += millis,
+            }
+            covers(&mut world);
+        }
+    }
+}
+
+/// Tells a story from the whole journal.
+fn story(world: &World, subject: Subject) -> Story {
+    let mut story = Story::of(subject);
+    for (seq, envelope) in (1..).map(Seq).zip(&world.journal) {
+        story.add(seq, envelope);
+    }
+    story
+}
+
+#[test]
+fn the_story_of_a_sku_names_the_change_that_was_not_there_yet() {
+    let mut world = World::open(&[("A", 2)]);
+    world.sell(AMZ, "1", "A", 2);
+    let commit = world.state.seq;
+    world.sell(SHOP, "7", "A", 1);
+    let told = story(&world, Subject::Sku(sku("A")));
+    let oversold = told.events().expect("it is known").find_map(|event| match &event.fact {
+        Fact::Oversold { units, class, late, .. } => Some((units.units(), *class, late.clone())),
+        _ => None,
+    });
+    let (units, class, late) = oversold.expect("it was oversold");
+    let late = late.expect("a change was under way");
+    assert_eq!((units, class), (1, Class::Sync));
+    assert_eq!((late.seq, late.quantity, late.sent_at), (commit, q(0), None));
+    assert!(story(&world, Subject::Sku(sku("B"))).events().is_none());
+}
+
+#[test]
+fn the_story_of_an_order_ends_when_what_it_caused_is_seen_everywhere() {
+    let mut world = World::open(&[("A", 9), ("B", 9)]);
+    world.sell(SHOP, "1", "A", 2);
+    world.sell(SHOP, "2", "B", 1);
+    world.quiesce();
+    world.sell(SHOP, "3", "A", 1);
+    world.quiesce();
+    let told = story(&world, Subject::Order(key(SHOP, "1")));
+    let events: Vec<&Fact> = told.events().expect("it is known").map(|event| &event.fact).collect();
+    let seen: Vec<_> = events
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::Seen { channel, quantity, .. } => Some((channel.as_str().to_owned(), quantity.units())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert!(seen.iter().all(|(_, quantity)| *quantity == 7), "{seen:?}");
+    let booked = events.iter().filter(|fact| matches!(fact, Fact::Booked(_))).count();
+    assert_eq!(booked, 1);
+    assert!(matches!(events[0], Fact::Came { pushed: true, .. }));
+}

@@ -1,0 +1,338 @@
+//! The story of a SKU, or of an order, from the journal alone.
+//!
+//! Takes the records one after another and keeps what concerns its subject: what was booked, what followed from it, what
+//! was written and seen where, and whose doing it is if units were sold that are not there.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::{
+    core::{
+        allocation::Pause,
+        drift::Drifted,
+        ledger::Entry,
+        leg::Leg,
+        oversold::Class,
+        posting::PostState,
+        record::{Envelope, PauseScope, Record, Why},
+        state::ListingRef,
+    },
+    model::{ChannelId, OrderKey, Quantity, Revision, Seq, Sku, Timestamp},
+};
+
+/// The most facts that are kept of one story; the oldest go.
+const FACTS_MAX: usize = 10_000;
+/// How many changes that are not seen live are kept of one listing.
+const WAITING_MAX: usize = 64;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub seq: Seq,
+    pub at: Timestamp,
+    pub fact: Fact,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    /// An order came in and changed something; pushed, or fetched.
+    Came {
+        order: OrderKey,
+        pushed: bool,
+    },
+    Booked(Entry),
+    /// What the listings are to show changed.
+    Commit {
+        sku: Sku,
+        revision: Revision,
+        event_at: Timestamp,
+        legs: Vec<(ChannelId, Quantity)>,
+    },
+    Moved {
+        sku: Sku,
+        channel: ChannelId,
+        why: Why,
+        leg: Option<Leg>,
+        base: Option<Quantity>,
+        note: Option<String>,
+    },
+    /// A change was seen live on a channel.
+    Seen {
+        sku: Sku,
+        channel: ChannelId,
+        quantity: Quantity,
+        revision: Revision,
+    },
+    /// A change was seen live everywhere.
+    Everywhere {
+        sku: Sku,
+        revision: Revision,
+    },
+    Drift {
+        channel: ChannelId,
+        drifted: Drifted,
+        ended: bool,
+    },
+    Oversold {
+        units: Quantity,
+        class: Class,
+        channel: Option<ChannelId>,
+        late: Option<Late>,
+    },
+    Bound {
+        channel: ChannelId,
+    },
+    Paused {
+        scope: PauseScope,
+        pause: Option<Pause>,
+    },
+    Posting(PostState),
+}
+
+/// A change that was not there yet when the channel sold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Late {
+    /// The record that it came from.
+    pub seq: Seq,
+    pub at: Timestamp,
+    pub quantity: Quantity,
+    /// When it was sent last. `None`: not yet.
+    pub sent_at: Option<Timestamp>,
+}
+
+/// What a story is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    Sku(Sku),
+    Order(OrderKey),
+}
+
+/// A story as far as it was read.
+#[derive(Debug)]
+pub struct Story {
+    subject: Subject,
+    events: VecDeque<Event>,
+    /// How many were left out at the beginning.
+    pub forgotten: usize,
+    listings: BTreeMap<ListingRef, ChannelId>,
+    /// Changes that are not seen live yet, for each listing, oldest first.
+    waiting: BTreeMap<ListingRef, Vec<(Revision, Late)>>,
+    /// Of an order: the revisions that it caused, until they are seen live.
+    caused: BTreeMap<ListingRef, BTreeSet<Revision>>,
+    found: bool,
+}
+
+impl Story {
+    pub fn of(subject: Subject) -> Story {
+        Story {
+            subject,
+            events: VecDeque::new(),
+            forgotten: 0,
+            listings: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            caused: BTreeMap::new(),
+            found: false,
+        }
+    }
+
+    /// Returns what happened, oldest first. `None`: the journal does not know the subject.
+    pub fn events(&self) -> Option<impl Iterator<Item = &Event>> {
+        self.found.then(|| self.events.iter())
+    }
+
+    /// Takes in one record of the journal.
+    pub fn add(&mut self, seq: Seq, envelope: &Envelope) {
+        let mut of_order = false;
+        for record in &envelope.records {
+            self.bind(record);
+            self.one(seq, envelope, record, &mut of_order);
+        }
+    }
+
+    /// Learns which channels listings are on, whatever the subject: an order may touch any SKU.
+    fn bind(&mut self, record: &Record) {
+        if let Record::Bound { sku, at, channel, .. } = record {
+            let place = ListingRef { sku: sku.clone(), at: *at };
+            let new = self.listings.insert(place, channel.clone()).is_none();
+            if new && self.is_sku(sku) {
+                self.found = true;
+            }
+        }
+    }
+
+    fn is_sku(&self, sku: &Sku) -> bool {
+        matches!(&self.subject, Subject::Sku(of) if of == sku)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most records are no part of a story")]
+    fn one(&mut self, seq: Seq, envelope: &Envelope, record: &Record, of_order: &mut bool) {
+        let at = envelope.at;
+        if !matches!(record, Record::Order { .. }) {
+            self.entries(seq, at, record.entries(), false);
+        }
+        match record {
+            Record::Order { key, entries, .. } => {
+                let mine = matches!(&self.subject, Subject::Order(of) if of == key);
+                let sold = entries.iter().any(|entry| self.is_sku(&entry.sku));
+                *of_order |= mine;
+                if mine || sold {
+                    let pushed = envelope.records.iter().any(|r| matches!(r, Record::Delivered { .. }));
+                    self.tell(seq, at, Fact::Came { order: key.clone(), pushed });
+                }
+                self.entries(seq, at, entries, mine);
+            }
+            Record::Commit { sku, revision, event_at, legs } => {
+                let mine = self.is_sku(sku) || *of_order;
+                let place = |at: u16| ListingRef { sku: sku.clone(), at };
+                for (n, leg) in legs {
+                    self.wait(seq, at, place(*n), *revision, leg, *of_order);
+                }
+                if mine {
+                    let legs =
+                        legs.iter().filter_map(|(n, leg)| Some((self.channel(&place(*n))?, leg.quantity)));
+                    let (sku, revision, event_at) = (sku.clone(), *revision, *event_at);
+                    let legs = legs.collect();
+                    self.tell(seq, at, Fact::Commit { sku, revision, event_at, legs });
+                }
+            }
+            Record::Moved { listing, why, leg, writes, note } => {
+                self.moved(seq, at, listing, *why, leg.as_ref(), writes, note.as_ref());
+            }
+            Record::Committed { sku, revision } if self.is_sku(sku) => {
+                self.tell(seq, at, Fact::Everywhere { sku: sku.clone(), revision: *revision });
+            }
+            Record::Drift { listing, found: Some(drifted), .. } if self.is_sku(&listing.sku) => {
+                self.drift(seq, at, listing, drifted, false);
+            }
+            Record::DriftEnded { listing, drifted } if self.is_sku(&listing.sku) => {
+                self.drift(seq, at, listing, drifted, true);
+            }
+            Record::Oversold { sku, units, class, channel, .. } if self.is_sku(sku) || *of_order => {
+                let late = channel.as_ref().and_then(|channel| self.late(sku, channel, seq));
+                let (units, class, channel) = (*units, *class, channel.clone());
+                self.tell(seq, at, Fact::Oversold { units, class, channel, late });
+            }
+            Record::Bound { sku, channel, .. } if self.is_sku(sku) => {
+                self.tell(seq, at, Fact::Bound { channel: channel.clone() });
+            }
+            Record::Paused { scope, pause } => {
+                let mine = match (scope, &self.subject) {
+                    (PauseScope::Sku(sku), _) => self.is_sku(sku),
+                    (PauseScope::Channel(of), Subject::Sku(sku)) => {
+                        self.listings.iter().any(|(place, channel)| place.sku == *sku && channel == of)
+                    }
+                    (PauseScope::Channel(_), Subject::Order(_)) => false,
+                };
+                if mine {
+                    self.tell(seq, at, Fact::Paused { scope: scope.clone(), pause: *pause });
+                }
+            }
+            Record::Posting { key, posting } if matches!(&self.subject, Subject::Order(of) if of == key) => {
+                self.tell(seq, at, Fact::Posting(posting.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    fn tell(&mut self, seq: Seq, at: Timestamp, fact: Fact) {
+        self.found = true;
+        if self.events.len() >= FACTS_MAX {
+            self.events.pop_front();
+            self.forgotten += 1;
+        }
+        self.events.push_back(Event { seq, at, fact });
+    }
+
+    fn channel(&self, listing: &ListingRef) -> Option<ChannelId> {
+        self.listings.get(listing).cloned()
+    }
+
+    fn entries(&mut self, seq: Seq, at: Timestamp, entries: &[Entry], all: bool) {
+        for entry in entries {
+            if all || self.is_sku(&entry.sku) {
+                self.tell(seq, at, Fact::Booked(entry.clone()));
+            }
+        }
+    }
+
+    /// Notes a change that is to be seen live on a listing.
+    fn wait(
+        &mut self,
+        seq: Seq,
+        at: Timestamp,
+        listing: ListingRef,
+        revision: Revision,
+        leg: &Leg,
+        mine: bool,
+    ) {
+        if mine {
+            self.caused.entry(listing.clone()).or_default().insert(revision);
+        }
+        if mine || self.is_sku(&listing.sku) || matches!(self.subject, Subject::Order(_)) {
+            let late = Late { seq, at, quantity: leg.quantity, sent_at: None };
+            let waiting = self.waiting.entry(listing).or_default();
+            // The oldest one explains most.
+            if waiting.len() < WAITING_MAX {
+                waiting.push((revision, late));
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
+    fn moved(
+        &mut self,
+        seq: Seq,
+        at: Timestamp,
+        listing: &ListingRef,
+        why: Why,
+        leg: Option<&Leg>,
+        writes: &crate::core::leg::Writes,
+        note: Option<&String>,
+    ) {
+        let Some(channel) = self.channel(listing) else { return };
+        let seen = writes.confirmed;
+        if why == Why::Sending
+            && let Some(sent) = leg.and_then(Leg::sent)
+            && let Some(waiting) = self.waiting.get_mut(listing)
+        {
+            let sent_now = waiting.iter_mut().filter(|(revision, _)| *revision <= sent.revision);
+            sent_now.for_each(|(_, late)| late.sent_at = Some(sent.at));
+        }
+        if let (Some(seen), Some(waiting)) = (seen, self.waiting.get_mut(listing)) {
+            waiting.retain(|(revision, _)| *revision > seen.revision);
+            if waiting.is_empty() {
+                self.waiting.remove(listing);
+            }
+        }
+        let mine = self.caused.get(listing).is_some_and(|caused| !caused.is_empty());
+        if !mine && !self.is_sku(&listing.sku) {
+            return;
+        }
+        let sku = listing.sku.clone();
+        if why == Why::Seen
+            && let Some(seen) = seen
+        {
+            if let Some(caused) = self.caused.get_mut(listing) {
+                caused.retain(|revision| *revision > seen.revision);
+            }
+            let (quantity, revision) = (seen.quantity, seen.revision);
+            return self.tell(seq, at, Fact::Seen { sku, channel, quantity, revision });
+        }
+        let (leg, base, note) = (leg.cloned(), writes.base, note.cloned());
+        self.tell(seq, at, Fact::Moved { sku, channel, why, leg, base, note });
+    }
+
+    fn drift(&mut self, seq: Seq, at: Timestamp, listing: &ListingRef, drifted: &Drifted, ended: bool) {
+        if let Some(channel) = self.channel(listing) {
+            self.tell(seq, at, Fact::Drift { channel, drifted: drifted.clone(), ended });
+        }
+    }
+
+    /// Returns the oldest change that a channel did not show yet, of those from before a record.
+    fn late(&self, sku: &Sku, channel: &ChannelId, before: Seq) -> Option<Late> {
+        let from = ListingRef { sku: sku.clone(), at: 0 };
+        let of_sku = self.waiting.range(from..).take_while(|(place, _)| place.sku == *sku);
+        let here = of_sku.filter(|(place, _)| self.listings.get(place) == Some(channel));
+        let late = here.flat_map(|(_, waiting)| waiting).map(|(_, late)| late);
+        late.filter(|late| late.seq < before).min_by_key(|late| late.seq).cloned()
+    }
+}

@@ -1,0 +1,88 @@
+//! Units that were sold and are not there, and whose doing that is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    core::ledger::{Entry, Stock, book},
+    model::{Overflow, Quantity},
+};
+
+/// Whose doing an oversell is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// The channel still showed what had been sold elsewhere: our change was not there yet.
+    Sync,
+    /// The stock turned out to be less: a count, a loss, an edit.
+    Physical,
+    /// The operator has it shown: a frozen channel or SKU is not lowered.
+    Override,
+    /// Another writer showed more than we had written.
+    RivalWriter,
+    /// It was sold where we hold no quantity: in the ERP, in a draft order, on a listing that is never written.
+    Uncontrolled,
+}
+
+impl Class {
+    pub const ALL: [Class; 5] =
+        [Class::Sync, Class::Physical, Class::Override, Class::RivalWriter, Class::Uncontrolled];
+
+    /// Returns the name that people and metrics know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Sync => "sync",
+            Class::Physical => "physical",
+            Class::Override => "override",
+            Class::RivalWriter => "rival_writer",
+            Class::Uncontrolled => "uncontrolled",
+        }
+    }
+
+    /// Says in a sentence what it means.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Class::Sync => {
+                "the channel still showed what had been sold elsewhere: our change was not there yet"
+            }
+            Class::Physical => "the stock turned out to be less than what was sold already",
+            Class::Override => "a person has it shown: what is frozen is not lowered",
+            Class::RivalWriter => "another writer showed more than was written",
+            Class::Uncontrolled => {
+                "it was sold where no quantity is held: give such sales a buffer or safety stock"
+            }
+        }
+    }
+}
+
+/// Returns how an entry changes what is available.
+pub fn moved(entry: &Entry) -> Result<Quantity, Overflow> {
+    book(Stock::default(), entry.kind, entry.quantity)?.available()
+}
+
+/// Returns how many units more are missing after a change of `by` than before it.
+pub fn more_missing(after: Quantity, by: Quantity) -> Result<Quantity, Overflow> {
+    let missing = |available: Quantity| available.neg().map(Quantity::or_zero);
+    Ok(missing(after)?.sub(missing(after.sub(by)?)?)?.or_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is available after a change, and the change -> the units that are missing by it.
+    #[track_caller]
+    fn check(after: i64, by: i64, want: i64) {
+        let q = Quantity::new;
+        assert_eq!(more_missing(q(after), q(by)), Ok(q(want)));
+    }
+
+    #[test]
+    fn only_what_goes_below_zero_is_missing_and_only_once() {
+        check(0, -3, 0);
+        check(-1, -3, 1);
+        check(-3, -3, 3);
+        check(-5, -3, 3);
+        check(-2, 3, 0);
+        check(-2, 0, 0);
+    }
+}

@@ -1,0 +1,115 @@
+//! Drift, comparisons with channels, and what is assumed of their delays.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    core::drift::{Done, Found},
+    model::{ChannelId, Quantity, Seq, Sku},
+    web::view::{LetterId, Time},
+};
+
+/// `GET /v1/drift?channel=&limit=`: what waits for a person, and the latest drift of each other listing, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drifts {
+    pub rows: Vec<DriftView>,
+    pub more: bool,
+}
+
+/// The latest drift of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftView {
+    pub channel: ChannelId,
+    pub sku: Sku,
+    /// The number of the listing within the SKU.
+    pub n: u16,
+    /// It waits for a person; nothing is raised there until then.
+    pub open: bool,
+    /// The position of its record in the journal.
+    pub seq: Seq,
+    pub at: Time,
+    pub age_ms: i64,
+    /// `edit` (somebody edited the stock), `rival` (another writer), `unseen` (a sale that was not seen).
+    pub found: Found,
+    pub expected: Quantity,
+    pub observed: Quantity,
+    /// `repaired`, `asked`, `accepted`, `left`, `held`, `released`, `gone`.
+    pub done: Done,
+    /// Why a person is asked although the policy says what to do.
+    pub why: Option<String>,
+    /// How often ours was written again lately.
+    pub repairs: usize,
+    /// The id to retry or discard it by, if it is a dead letter as well.
+    pub dead_letter: Option<LetterId>,
+}
+
+/// `POST /v1/drift/accept`, `/repair` and `/release`: what a person says about a SKU's drift on a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DriftRequest {
+    pub sku: Sku,
+    pub channel: ChannelId,
+}
+
+/// `POST /v1/reconcile`: compares one page of a channel's catalogue with what it should show, and with `dry_run` only
+/// says what would be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReconcileRequest {
+    pub channel: ChannelId,
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// The answer to a [`ReconcileRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconcilePage {
+    pub channel: ChannelId,
+    /// Items of the page.
+    pub items: usize,
+    /// Items that no SKU was found for, that are never written, or that tell no quantity.
+    pub skipped: usize,
+    pub agree: usize,
+    /// A change is under way there.
+    pub under_way: usize,
+    /// It was not known before what they show.
+    pub unknown: usize,
+    /// Nothing explains them so far. They are judged once the channel's orders are read past this.
+    pub differ: Vec<ReconcileRow>,
+    /// Pass this as `after` to go on; `None`: that was all.
+    pub next: Option<String>,
+}
+
+/// A listing that shows something that nothing explains so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconcileRow {
+    pub sku: Sku,
+    pub shown: Quantity,
+    pub expected: Quantity,
+    /// What it is to show.
+    pub wanted: Option<Quantity>,
+    pub found: Found,
+    /// What is done about it once the orders are read, if nothing explains it by then.
+    pub will_be: Done,
+    pub why: Option<String>,
+}
+
+/// What is assumed of a channel's delays, and what was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssumptionView {
+    /// `feed_lag`, `late` or `stale`: the key below `assume` of the channel's configuration.
+    pub name: String,
+    pub stated_ms: i64,
+    /// The most that was ever measured; 0: it never showed.
+    pub max_ms: i64,
+    /// How often it showed.
+    pub measured: u64,
+    /// How often it was more than stated.
+    pub broken: u32,
+    pub broken_at: Option<Time>,
+    /// How often it was up to each bound of `bounds_ms`, and more than the last.
+    pub buckets: Vec<u32>,
+    pub bounds_ms: Vec<i64>,
+}
