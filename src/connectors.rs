@@ -47,6 +47,9 @@ pub trait Connector: Send + Sync {
     /// Checks who sent a push, then reads it. Verification comes before any parsing.
     fn receive(&self, push: &Push) -> Result<Received, Refusal>;
 
+    /// Reads the body of an entry that was quarantined under `topic`. Who sent it was checked when it came.
+    fn reread(&self, topic: &str, body: &[u8]) -> Result<Vec<Fact>, String>;
+
     /// Reads which items moved since `since` (the counter's clock). For channels that tell counts.
     async fn changed(&self, since: Timestamp) -> Result<Changed, Fault>;
 

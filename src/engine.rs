@@ -4,6 +4,7 @@
 
 pub mod alerter;
 pub mod by_hand;
+pub mod channels;
 pub mod checkpoint;
 pub mod counter;
 pub mod disk;
@@ -21,13 +22,17 @@ pub mod parts;
 pub mod poster;
 pub mod reconcile;
 pub mod registry;
+pub mod reload;
+mod replay;
 pub mod room;
 pub mod rows;
 pub mod run;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 mod upkeep;
 pub mod wake;
 
+pub use reload::Source;
 pub use run::{Daemon, Error, run};

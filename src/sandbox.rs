@@ -50,6 +50,8 @@ pub enum Error {
     Unknown { fault: String, sku: String },
     #[error("cannot listen on `{address}`")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("the catalogue could not be made")]
+    NotMade,
     #[error("cannot make an HTTP client for webhooks")]
     Client(#[source] reqwest::Error),
 }
@@ -83,7 +85,10 @@ impl Sandbox {
         let addresses =
             Addresses { shopify: shopify_at, amazon: amazon_at, erp: erp_at, control: control_at };
         let shutdown = CancellationToken::new();
-        let shared = Arc::new(Shared::new(options, shutdown.clone()));
+        // A large catalogue takes its time, in which signals are to be heard.
+        let stop = shutdown.clone();
+        let made = tokio::task::spawn_blocking(move || Shared::new(options, stop)).await;
+        let shared = Arc::new(made.map_err(|_| Error::NotMade)?);
         for fault in &shared.options.faults {
             if let Some(sku) = shared.with(|world, _| world.unknown_sku(fault)) {
                 return Err(Error::Unknown { fault: fault.to_string(), sku: sku.to_owned() });
@@ -135,7 +140,10 @@ pub async fn run(
     shutdown: CancellationToken,
     started: impl FnOnce(Addresses),
 ) -> Result<(), Error> {
-    let running = Sandbox::start(options).await?;
+    let running = tokio::select! {
+        running = Sandbox::start(options) => running?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
     started(running.addresses());
     shutdown.cancelled().await;
     running.stop().await;

@@ -437,6 +437,35 @@ pub fn archive_of(path: &Path) -> PathBuf {
     path.join("archive")
 }
 
+/// Why there is no store to work on.
+#[derive(Debug, thiserror::Error)]
+pub enum Absent {
+    #[error("there is no store in `{}`: {why}", dir.display())]
+    Nothing { dir: PathBuf, why: &'static str },
+    #[error(transparent)]
+    Disk(#[from] Fault),
+}
+
+/// Fails unless a directory holds a store. For what works on one that is there: a wrong path must not become one.
+pub fn find(dir: &Path) -> Result<(), Absent> {
+    let about = |path: &Path| match std::fs::metadata(path) {
+        Ok(about) => Ok(Some(about)),
+        Err(source) if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(source) => Err(Fault::of("look for", path, source)),
+    };
+    let nothing = |why| Err(Absent::Nothing { dir: dir.to_path_buf(), why });
+    match about(dir)? {
+        None => return nothing("there is no such directory"),
+        Some(about) if !about.is_dir() => return nothing("it is no directory"),
+        Some(_) => {}
+    }
+    let journal = about(&dir.join("journal"))?.is_some_and(|about| about.is_dir());
+    if journal || about(&dir.join(backup::RESTORING))?.is_some() {
+        return Ok(());
+    }
+    nothing("the directory has no `journal` in it")
+}
+
 /// Creates the store's directory. A directory that lies in one we may not read was made by someone else, who
 /// saw to its durability.
 fn make_root(path: &Path) -> Result<(), Fault> {

@@ -9,6 +9,7 @@ mod desk;
 mod drift;
 mod intents;
 mod made;
+mod peer;
 mod problem;
 mod public;
 mod query;
@@ -18,15 +19,17 @@ mod socket;
 pub(crate) mod tests;
 pub mod view;
 
-use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-pub use desk::{Counting, Desk, Door, Failure, Read, Taken, Vitals};
+use peer::Peer;
 
-use crate::{model::ChannelId, telemetry::Metrics};
+pub use desk::{Counting, Desk, Door, Doors, Failure, Read, Taken, Vitals};
+
+use crate::telemetry::Metrics;
 
 /// Why the doors could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +82,7 @@ impl Options {
 /// Everything that the doors lead to.
 pub struct Web {
     pub desk: Arc<dyn Desk>,
-    /// The doors for pushes at `/webhooks/shopify/{channel}`.
-    pub shopify: BTreeMap<ChannelId, Arc<dyn Door>>,
+    pub doors: Arc<dyn Doors>,
     pub metrics: Arc<Metrics>,
     pub options: Options,
 }
@@ -121,11 +123,12 @@ impl Open {
             connections_max: web.options.connections_max,
             drain: web.options.drain,
         };
+        let owner = peer::owner(&web.options.socket);
         let admin = admin::router(Arc::clone(&web.desk));
         let public = public::router(public::Public::new(web));
         tokio::join!(
-            serve::serve(tcp, public, limits, stop.clone()),
-            serve::serve(unix, admin, limits, stop.clone()),
+            serve::serve(tcp, public, limits, |_| Peer::default(), stop.clone()),
+            serve::serve(unix, admin, limits, peer::of(owner), stop.clone()),
         );
         drop(claim);
     }

@@ -6,12 +6,19 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    cli::{Failure, Global, client::Client, failure::Kind, print, store::places},
+    cli::{
+        Failure, Global,
+        client::Client,
+        failure::Kind,
+        print,
+        store::{judge, places},
+    },
     clock::{Clock, SystemClock},
     engine::{disk, rows::ROWS_VERSION},
     store::{
         self,
         backup::{self, Manifest, Source},
+        lock::{self, Lock},
     },
     web::view::Checkpoint,
 };
@@ -58,21 +65,7 @@ struct Written {
 
 pub(super) fn backup(global: &Global, asked: &Backup) -> Result<(), Failure> {
     let (path, archive) = places(global, asked.store.as_ref(), asked.archive.as_ref())?;
-    let failed = |error: &dyn std::fmt::Display, next: &str| {
-        Failure::new(Kind::Failed, error).next(next).as_json(global.json)
-    };
-    // Of a daemon that runs, a fresh checkpoint; without one, its lock, so that none begins meanwhile.
-    let fresh = Client::new(global)
-        .and_then(|client| client.post::<_, Checkpoint>("/v1/checkpoint", &serde_json::json!({})));
-    let _lock = match fresh {
-        Ok(_) => None,
-        Err(_) => Some(store::lock::Lock::acquire(&path).map_err(|error| {
-            failed(
-                &error,
-                "run this as root or as the service's user; name the running daemon's socket with --socket",
-            )
-        })?),
-    };
+    let _lock = hold(global, &path)?;
     let file = if asked.target.is_dir() {
         let name = SystemClock.now().millis() / 1_000;
         asked.target.join(format!("evenkeel-{name}.tar.zst"))
@@ -109,6 +102,25 @@ pub(super) fn backup(global: &Global, asked: &Backup) -> Result<(), Failure> {
             ));
         }
     })
+}
+
+/// Takes the store's lock, so that no daemon begins meanwhile. One that runs already is asked for a fresh checkpoint.
+fn hold(global: &Global, path: &Path) -> Result<Option<Lock>, Failure> {
+    let held = match Lock::acquire(path) {
+        Ok(lock) => return Ok(Some(lock)),
+        Err(held) => held,
+    };
+    let fresh = || Client::new(global)?.post::<_, Checkpoint>("/v1/checkpoint", &serde_json::json!({}));
+    match held {
+        lock::Error::Held { .. } => fresh().map(|_| None).map_err(|failed| {
+            Failure::new(Kind::Failed, format!("{held}, and no checkpoint could be had of it: {failed}"))
+                .next("name the running daemon's socket with --socket, or stop the daemon")
+                .as_json(global.json)
+        }),
+        lock::Error::Disk(_) => Err(Failure::of(Kind::Failed, &held)
+            .next("run this as root or as the service's user: `sudo -u evenkeel evenkeel backup …`")
+            .as_json(global.json)),
+    }
 }
 
 #[derive(Serialize)]
@@ -161,13 +173,13 @@ pub(super) fn restore(global: &Global, asked: &Restore) -> Result<(), Failure> {
 
 /// Starts a restored store once, which proves that a daemon can, and has its journal say that it was restored.
 fn start(to: &Path, global: &Global) -> Result<(usize, usize), Failure> {
-    let failed = |error: String| {
-        Failure::new(Kind::Failed, error).next("see docs/OPERATIONS.md#restore").as_json(global.json)
+    let failed = |error: &dyn std::error::Error| {
+        Failure::of(Kind::Failed, error).next("see docs/OPERATIONS.md#restore").as_json(global.json)
     };
     let opened = disk::open(to, store::Options::default(), SystemClock.now());
-    let (state, store) = opened.map_err(|error| failed(format!("{:#}", anyhow::Error::from(error))))?;
+    let (state, store) = opened.map_err(|error| failed(&error))?;
     let found = (state.skus.len(), state.orders_known());
-    crate::engine::ledger::Durable::close(Box::new(store)).map_err(|error| failed(error.to_string()))?;
+    crate::engine::ledger::Durable::close(Box::new(store)).map_err(|error| failed(&error))?;
     Ok(found)
 }
 
@@ -185,16 +197,11 @@ fn told(error: &backup::Error, global: &Global) -> Failure {
             Kind::Disagrees,
             "run `evenkeel checkpoint` first, or add --with-archive; see docs/OPERATIONS.md",
         ),
+        backup::Error::Journal(error) if judge(error).0 != Kind::Disagrees => judge(error),
         backup::Error::Journal(_) | backup::Error::Damaged { .. } | backup::Error::Foreign { .. } => (
             Kind::Disagrees,
             "use another backup; of a store, `evenkeel verify` names what is damaged: see docs/OPERATIONS.md",
         ),
     };
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    Failure::new(kind, text).next(next).as_json(global.json)
+    Failure::of(kind, error).next(next).as_json(global.json)
 }

@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 
 use crate::{
     cli::{Failure, Global, failure::Kind},
-    config::{Config, process_env},
+    config::{Config, Secrets, process_env},
     web::view::Problem,
 };
 
@@ -81,6 +81,8 @@ impl Client {
             StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
                 Kind::Refused
             }
+            StatusCode::FORBIDDEN => Kind::Refused,
+            StatusCode::PRECONDITION_FAILED => Kind::Config,
             StatusCode::SERVICE_UNAVAILABLE => Kind::Unreachable,
             _ => Kind::Failed,
         };
@@ -88,12 +90,16 @@ impl Client {
     }
 
     fn unreachable(&self, error: &anyhow::Error) -> Failure {
-        Failure::new(
-            Kind::Unreachable,
-            format!("no daemon answers at `{}`: {error:#}", self.socket.display()),
-        )
-        .next("start it (`systemctl start evenkeel`), or name its socket with --socket")
-        .as_json(self.json)
+        let forbidden = error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+        let next = if forbidden {
+            "run this as root, or as a member of the daemon's group, mostly `evenkeel`"
+        } else {
+            "start it (`systemctl start evenkeel`), or name its socket with --socket"
+        };
+        let told = format!("no daemon answers at `{}`: {error:#}", self.socket.display());
+        Failure::new(Kind::Unreachable, told).next(next).as_json(self.json)
     }
 }
 
@@ -122,8 +128,25 @@ async fn exchange(
 /// Loads the configuration, all of its problems in one failure.
 pub(super) fn load(global: &Global) -> Result<Config, Failure> {
     Config::load(&global.config, &process_env()).map_err(|problems| {
+        // A file that could not be read as a whole has no lines to mend.
+        let unread = problems.iter().all(|problem| problem.key.is_empty() && problem.snippet.is_none());
+        let next = if unread {
+            "name another file with --config, or mend this one; `evenkeel check` tries again"
+        } else {
+            "mend the lines named; docs/CONFIG.md tells every key, `evenkeel check` tries again"
+        };
+        Failure::new(Kind::Config, problems).next(next).as_json(global.json)
+    })
+}
+
+/// Fetches every secret that the configuration names, all problems in one failure.
+pub(super) fn secrets(global: &Global, config: &Config) -> Result<Secrets, Failure> {
+    Secrets::load(config, &process_env()).map_err(|problems| {
         Failure::new(Kind::Config, problems)
-            .next("mend the lines named; docs/CONFIG.md tells every key, `evenkeel check` tries again")
+            .next(
+                "give these secrets; systemd hands over credentials, by hand name their directory, as in \
+                 `CREDENTIALS_DIRECTORY=/etc/evenkeel/secrets evenkeel check`; see docs/CONFIG.md#secrets",
+            )
             .as_json(global.json)
     })
 }

@@ -50,6 +50,9 @@ struct File {
     /// Open the stock with it, once, in place of `evenkeel init`.
     #[arg(long, conflicts_with = "full")]
     opening: bool,
+    /// With `--opening`: name every listing that will show something else. So does --json.
+    #[arg(long, requires = "opening")]
+    all: bool,
     #[command(flatten)]
     how: How,
 }
@@ -125,20 +128,23 @@ fn import(global: &Global, file: File) -> Result<(), Failure> {
     let lines = rows.into_iter().map(|row| row.counted).collect();
     let asked = request(&file.how, lines, file.full)?;
     if file.opening {
-        return open(global, &file.how, &asked);
+        return open(global, &file.how, &asked, file.all);
     }
     take_over(global, &file.how, asked, &places)
 }
 
-fn open(global: &Global, how: &How, asked: &CountRequest) -> Result<(), Failure> {
+fn open(global: &Global, how: &How, asked: &CountRequest, all: bool) -> Result<(), Failure> {
     let client = Client::new(global)?;
     if !how.yes {
-        let preview: InitPreview = client.post("/v1/count/opening/preview", asked)?;
-        print::answer(global.json, &preview, init::tell)?;
+        let path = format!("/v1/count/opening/preview?all={}", all || global.json);
+        let preview: InitPreview = client.post(&path, asked)?;
+        print::answer(global.json, &preview, |preview| init::tell(preview, all))?;
         if how.dry_run {
             return Ok(());
         }
-        if !input::confirmed("Take over this stock and start writing to the channels?")? {
+        if !input::confirmed(
+            "Take over this stock? Unless the mode is `shadow`, channels are written to from then on.",
+        )? {
             return Err(nothing(global));
         }
     }

@@ -72,6 +72,12 @@ pub(super) fn run(global: &Global, command: &DeadLetters) -> Result<(), Failure>
             let letters: view::DeadLetters = client.get(&path)?;
             print::answer(global.json, &letters, |letters| {
                 tell(&letters.letters, "nothing waits for a person");
+                if letters.unmapped_orders > 0 {
+                    let orders = letters.unmapped_orders;
+                    print::line(&format!(
+                        "{orders} orders have lines without a SKU: see `evenkeel map list --lines`"
+                    ));
+                }
                 if letters.more {
                     print::line("there are more; see --limit");
                 }

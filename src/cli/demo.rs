@@ -7,7 +7,10 @@ mod books;
 mod parts;
 mod report;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -72,7 +75,15 @@ async fn play(demo: Demo, json: bool) -> Result<(), Failure> {
     let bar = progress(demo.orders, json);
     bar.set_message("starting the sandbox and the daemon");
     let setup = Setup { dir: dir.clone(), skus: demo.skus, seed: demo.seed };
-    let mut parts = Parts::start(&setup).await.map_err(|failure| kept(failure, &dir))?;
+    let started = tokio::select! {
+        started = Parts::start(&setup) => Some(started),
+        () = shutdown.cancelled() => None,
+    };
+    let Some(started) = started else {
+        bar.finish_and_clear();
+        return Err(stopped(&dir));
+    };
+    let mut parts = started.map_err(|failure| kept(failure, &dir))?;
     let played = tokio::select! {
         played = act(&demo, &mut parts, &bar) => Some(played),
         () = shutdown.cancelled() => None,
@@ -80,8 +91,7 @@ async fn play(demo: Demo, json: bool) -> Result<(), Failure> {
     bar.finish_and_clear();
     let Some(played) = played else {
         drop(parts);
-        drop(std::fs::remove_dir_all(&dir));
-        return Err(Failure::new(Kind::Failed, "stopped before its end; nothing was compared"));
+        return Err(stopped(&dir));
     };
     let figures = parts.figures().await;
     let stopped = parts.stop().await;
@@ -101,6 +111,12 @@ async fn play(demo: Demo, json: bool) -> Result<(), Failure> {
         drop(std::fs::remove_dir_all(&dir));
     }
     Ok(())
+}
+
+/// Ends before the end: of what was begun, nothing is left behind.
+fn stopped(dir: &Path) -> Failure {
+    drop(std::fs::remove_dir_all(dir));
+    Failure::new(Kind::Failed, "stopped before its end; nothing was compared")
 }
 
 /// Sells, breaks, waits. Returns the books, and whether everything agreed before the time was over.

@@ -6,7 +6,12 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    cli::{Failure, Global, failure::Kind, print, store::places},
+    cli::{
+        Failure, Global,
+        failure::Kind,
+        print,
+        store::{judge, judge_reading, places},
+    },
     core::{
         Record,
         allocation::Pause,
@@ -167,15 +172,18 @@ fn walk(places: &Places, visit: &mut dyn FnMut(Seq, &crate::core::Envelope)) -> 
         from.get_or_insert(Seq(record.seq));
         match disk::decode(record.seq, &record.payload) {
             Ok(envelope) => visit(Seq(record.seq), &envelope),
-            Err(error) => drop(bad.get_or_insert(error.to_string())),
+            Err(error) => drop(bad.get_or_insert(error)),
         }
     });
     let report = report.map_err(|error| {
-        Failure::new(Kind::Failed, format!("{:#}", anyhow::Error::from(error)))
-            .next("name the store with --store, and run as the user of the daemon; `evenkeel verify` tells of damage")
+        let (kind, next) = judge(&error);
+        Failure::of(kind, &error).next(next)
     })?;
     match bad {
-        Some(error) => Err(Failure::new(Kind::Disagrees, error).next("run `evenkeel verify`")),
+        Some(error) => {
+            let (kind, next) = judge_reading(&error);
+            Err(Failure::of(kind, &error).next(next))
+        }
         None => Ok(Range { from: from.unwrap_or_default(), to: Seq(report.head.seq) }),
     }
 }

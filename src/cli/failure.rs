@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::telemetry::causes;
+
 /// A failed command.
 #[derive(Debug)]
 pub struct Failure {
@@ -29,6 +31,11 @@ pub enum Kind {
 impl Failure {
     pub fn new(kind: Kind, error: impl fmt::Display) -> Failure {
         Failure { kind, error: error.to_string(), next: None, json: false }
+    }
+
+    /// An error with all that caused it.
+    pub fn of(kind: Kind, error: &dyn std::error::Error) -> Failure {
+        Failure::new(kind, causes(error))
     }
 
     /// Says what to do about it.
@@ -65,10 +72,20 @@ impl Failure {
             anstream::eprintln!("{value}");
             return;
         }
-        anstream::eprintln!("evenkeel: {}", self.error);
+        // Many problems stand below each other as they are, `file:line:` first, for editors and for `grep`.
+        match self.error.lines().count() {
+            0 | 1 => anstream::eprintln!("evenkeel: {}", self.error),
+            many => anstream::eprintln!("evenkeel: {many} problems:\n{}", self.error),
+        }
         if let Some(next) = &self.next {
             anstream::eprintln!("  next: {next}");
         }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)
     }
 }
 

@@ -19,18 +19,24 @@ pub(super) struct Init {
     /// Only show what would be done.
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
+    /// Name every listing that will show something else, not only the ten largest changes of each channel. So does --json.
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) fn run(global: &Global, init: &Init) -> Result<(), Failure> {
     let client = Client::new(global)?;
     let asked = InitRequest { from: init.from.clone() };
     if !init.yes {
-        let preview: InitPreview = client.post("/v1/init/preview", &asked)?;
-        print::answer(global.json, &preview, tell)?;
+        let all = init.all || global.json;
+        let preview: InitPreview = client.post(&format!("/v1/init/preview?all={all}"), &asked)?;
+        print::answer(global.json, &preview, |preview| tell(preview, init.all))?;
         if init.dry_run {
             return Ok(());
         }
-        if !input::confirmed("Take over this stock and start writing to the channels?")? {
+        if !input::confirmed(
+            "Take over this stock? Unless the mode is `shadow`, channels are written to from then on.",
+        )? {
             return Err(Failure::new(Kind::Refused, "nothing was taken over")
                 .next("say `y` at the question, or run with --yes")
                 .as_json(global.json));
@@ -44,7 +50,10 @@ pub(super) fn told(done: &InitDone) {
     print::line(&format!("{} SKUs with {} units were taken over from {}", done.skus, done.units, done.from));
 }
 
-pub(super) fn tell(preview: &InitPreview) {
+/// How many differences of a channel are told where not all are asked for.
+const SOME: usize = 10;
+
+pub(super) fn tell(preview: &InitPreview, all: bool) {
     print::line(&format!(
         "{} SKUs with {} units from {} as of {} ({} empty, {} counted items match no SKU, {} SKUs are on no channel)",
         preview.skus,
@@ -64,11 +73,16 @@ pub(super) fn tell(preview: &InitPreview) {
     let header = ["channel", "bound", "unmatched", "unwritable", "uncounted", "differ", "units"];
     print::table(header, rows.collect(), "no selling channels");
     for channel in &preview.channels {
-        for d in channel.differences.iter().take(10) {
+        let told = if all { channel.differences.len() } else { channel.differences.len().min(SOME) };
+        for d in &channel.differences[..told] {
             print::line(&format!(
                 "  {}: {} shows {}, will show {}",
                 channel.channel, d.sku, d.shows, d.will_show
             ));
+        }
+        if channel.differing > told {
+            let more = channel.differing - told;
+            print::line(&format!("  {}: and {more} more; --all names them", channel.channel));
         }
     }
     for warning in &preview.warnings {

@@ -12,6 +12,7 @@ pub(super) fn file(global: &Global, file: &Path) -> Result<Vec<u8>, Failure> {
     if file.as_os_str() != "-" {
         return std::fs::read(file).map_err(|error| {
             Failure::new(Kind::Failed, format!("cannot read `{}`: {error}", file.display()))
+                .next("give the path of a file that you may read, or `-` for standard input")
                 .as_json(global.json)
         });
     }

@@ -11,10 +11,10 @@ use crate::{
     cli::{
         Failure, Global,
         client::{self, Client},
+        effect,
         failure::Kind,
-        input,
-        lines::Lines,
-        print,
+        input, print,
+        sheet::{Fields, Sheet},
     },
     model::{ChannelId, IdKind, Quantity, Sku, policy::Part},
     web::view::{
@@ -32,15 +32,21 @@ pub(super) enum Command {
     Import {
         file: PathBuf,
         /// Only tell what would change.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "confirm")]
         dry_run: bool,
+        /// Take them over although they would change more than `[brake]` allows.
+        #[arg(long, visible_alias = "yes")]
+        confirm: bool,
     },
     /// End what was imported for a bundle: the configuration's recipe counts again, if there is one.
     Remove {
         sku: Sku,
         /// Only tell what would change.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "confirm")]
         dry_run: bool,
+        /// Remove it although that would change more than `[brake]` allows.
+        #[arg(long, visible_alias = "yes")]
+        confirm: bool,
     },
 }
 
@@ -89,11 +95,10 @@ fn identifier(text: &str) -> Result<(String, String), String> {
 pub(super) fn bundles(global: &Global, command: &Command) -> Result<(), Failure> {
     match command {
         Command::List => list(global),
-        Command::Import { file, dry_run } => import(global, file, *dry_run),
-        Command::Remove { sku, dry_run } => {
+        Command::Import { file, dry_run, confirm } => import(global, file, *dry_run, *confirm),
+        Command::Remove { sku, dry_run, confirm } => {
             let rows = vec![RecipeRow { sku: sku.clone(), parts: Vec::new() }];
-            let done = Client::new(global)?.post("/v1/bundles", &BundleImport { rows, dry_run: *dry_run })?;
-            print::answer(global.json, &done, tell)
+            put(global, &BundleImport { rows, dry_run: *dry_run, confirm: *confirm })
         }
     }
 }
@@ -124,60 +129,49 @@ fn list(global: &Global) -> Result<(), Failure> {
     })
 }
 
-fn import(global: &Global, file: &Path, dry_run: bool) -> Result<(), Failure> {
+fn import(global: &Global, file: &Path, dry_run: bool, confirm: bool) -> Result<(), Failure> {
     let text = input::file(global, file)?;
     let rows = parse(&text).map_err(|wrong| {
         Failure::new(Kind::Refused, wrong.join("\n"))
             .next("mend the lines named; nothing was imported")
             .as_json(global.json)
     })?;
-    let done: Corrected = Client::new(global)?.post("/v1/bundles", &BundleImport { rows, dry_run })?;
-    print::answer(global.json, &done, tell)
+    put(global, &BundleImport { rows, dry_run, confirm })
+}
+
+/// Has recipes taken over, or tells what that would do.
+fn put(global: &Global, asked: &BundleImport) -> Result<(), Failure> {
+    let done: Corrected = Client::new(global)?.post("/v1/bundles", asked)?;
+    print::answer(global.json, &done, tell)?;
+    match done.held {
+        Some(why) if !asked.dry_run => {
+            Err(Failure::new(Kind::Refused, format!("held: {why}; nothing was changed"))
+                .next("if that is meant, run it with --confirm; otherwise mend the recipes")
+                .as_json(global.json))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the CSV. Returns every problem of the file at once, with its line.
 fn parse(text: &[u8]) -> Result<Vec<RecipeRow>, Vec<String>> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
-    let header = csv.headers().map_err(|error| vec![error.to_string()])?.clone();
     let columns = ["sku", "component", "units"];
-    let unknown = header.iter().filter(|name| !columns.contains(name));
-    let mut wrong: Vec<String> = unknown.map(|name| format!("line 1: there is no column `{name}`")).collect();
-    let missing = columns.iter().filter(|name| !header.iter().any(|held| held == **name));
-    wrong.extend(missing.map(|name| format!("line 1: the column `{name}` is missing")));
-    if !wrong.is_empty() {
-        return Err(wrong);
-    }
+    let sheet = Sheet { columns: &columns, needed: &columns, exact: false };
     let mut recipes: BTreeMap<Sku, Vec<Part>> = BTreeMap::new();
-    let mut lines = Lines::of(text);
-    for record in csv.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                wrong.push(error.to_string());
-                continue;
-            }
-        };
-        let line = lines.begin(record.position());
-        let fields: BTreeMap<&str, &str> = header.iter().zip(record.iter()).collect();
-        match part(&fields) {
-            Ok((sku, part)) => recipes.entry(sku).or_default().push(part),
-            Err(why) => wrong.push(format!("line {line}: {why}")),
-        }
+    let parts = sheet.read(text, |_, fields| part(fields).map(Some).map_err(|why| vec![why]))?;
+    for (sku, part) in parts {
+        recipes.entry(sku).or_default().push(part);
     }
-    if recipes.is_empty() && wrong.is_empty() {
-        wrong.push("there are no rows".to_owned());
-    }
-    let rows = recipes.into_iter().map(|(sku, parts)| RecipeRow { sku, parts }).collect();
-    if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
+    Ok(recipes.into_iter().map(|(sku, parts)| RecipeRow { sku, parts }).collect())
 }
 
-fn part(fields: &BTreeMap<&str, &str>) -> Result<(Sku, Part), String> {
+fn part(fields: &Fields<'_>) -> Result<(Sku, Part), String> {
+    let field = |name: &str| fields.get(name).copied().unwrap_or_default();
     let sku = |name: &str| -> Result<Sku, String> {
-        fields[name].parse().map_err(|bad: crate::model::ids::BadId| format!("{name}: {bad}"))
+        field(name).parse().map_err(|bad: crate::model::ids::BadId| format!("{name}: {bad}"))
     };
-    let units = fields["units"].parse::<i64>().ok().filter(|units| (1..=1_000_000).contains(units));
-    let units = units.ok_or_else(|| format!("units must be 1 to 1000000, is `{}`", fields["units"]))?;
+    let units = field("units").parse::<i64>().ok().filter(|units| (1..=1_000_000).contains(units));
+    let units = units.ok_or_else(|| format!("units must be 1 to 1000000, is `{}`", field("units")))?;
     Ok((sku("sku")?, Part { sku: sku("component")?, units: Quantity::new(units) }))
 }
 
@@ -224,19 +218,18 @@ fn ask_and_do<T: serde::Serialize>(
 }
 
 fn tell(done: &Corrected) {
-    if !done.dry_run {
+    if !done.dry_run && done.held.is_none() {
         return print::line(&format!("{} changed", done.changed));
     }
     let entries = done.entries.iter().map(|entry| {
         [entry.sku.to_string(), entry.location.to_string(), entry.kind.clone(), entry.quantity.to_string()]
     });
     print::table(["sku", "location", "entry", "units"], entries.collect(), "nothing is booked");
-    let listings = done.listings.iter().map(|change| {
-        let before = change.before.map_or_else(|| "-".to_owned(), |before| before.to_string());
-        [change.sku.to_string(), change.channel.to_string(), before, change.after.to_string()]
+    effect::tell(&done.effect);
+    print::line(&match &done.held {
+        Some(why) => format!("the brake holds it: {why}"),
+        None => format!("{} would change", done.changed),
     });
-    print::table(["sku", "channel", "before", "after"], listings.collect(), "no listing changes");
-    print::line(&format!("{} would change", done.changed));
 }
 
 #[cfg(test)]
@@ -258,7 +251,7 @@ mod tests {
         let wrong = parse(b"sku,component,units\r\nSET,A,1\r\n\r\nSET,B,x\r\n").expect_err("bad");
         assert!(wrong[0].starts_with("line 4: "), "{wrong:?}");
         assert!(parse(b"bundle,component\n").expect_err("bad")[0].contains("no column `bundle`"));
-        assert_eq!(parse(b"sku,component,units\n").expect_err("bad"), ["there are no rows"]);
+        assert!(parse(b"sku,component,units\n").expect_err("bad")[0].starts_with("there are no rows"));
     }
 
     #[test]

@@ -3,16 +3,24 @@
 //! The CSV has a row per listing: `sku,channel`, then a column for each kind of identifier.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::{Failure, Global, client::Client, failure::Kind, input, lines::Lines, print},
-    model::{ChannelId, IdKind},
-    web::view::{Ids, MapImport, MapImported, MapRow, Mapping},
+    cli::{
+        Failure, Global,
+        client::Client,
+        effect,
+        failure::Kind,
+        input, print,
+        quarantine::caller,
+        sheet::{Fields, Sheet},
+    },
+    model::{ChannelId, IdKind, LineId, OrderId, Sku},
+    web::view::{Ids, IgnoreDone, IgnoreRequest, MapImport, MapImported, MapRow, Mapping, ids_from},
 };
 
 #[derive(Debug, Subcommand)]
@@ -22,12 +30,64 @@ pub(super) enum Map {
     /// Add rows to the mapping table from a CSV file (`-`: standard input).
     Import {
         file: PathBuf,
-        /// Only check the file.
-        #[arg(long)]
+        /// Only tell what it would do.
+        #[arg(long, conflicts_with = "confirm")]
         dry_run: bool,
+        /// Take it over although it would change more than `[brake]` allows.
+        #[arg(long, visible_alias = "yes")]
+        confirm: bool,
     },
+    /// Add one row: what the SKU goes by on the channel.
+    Set {
+        channel: ChannelId,
+        /// `KIND=VALUE`, as `evenkeel map list` shows it, several with commas; a bare text is the channel's SKU.
+        #[arg(value_parser = identifiers)]
+        identifier: Ids,
+        sku: Sku,
+        #[arg(long, conflicts_with = "confirm")]
+        dry_run: bool,
+        #[arg(long, visible_alias = "yes")]
+        confirm: bool,
+    },
+    /// Wait for no SKU of what sells nothing that is kept in stock: a gift card, a service.
+    Ignore(Ignore),
     /// Write the mapping as CSV to standard output.
     Export(List),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ignore {
+    channel: ChannelId,
+    /// As for `set`: everything that goes by it. Or name one line with `--order` and `--line`.
+    #[arg(value_parser = identifiers, required_unless_present = "order", conflicts_with = "order")]
+    identifier: Option<Ids>,
+    #[arg(long, requires = "line")]
+    order: Option<OrderId>,
+    #[arg(long, requires = "order")]
+    line: Option<LineId>,
+    /// Wait for it again.
+    #[arg(long)]
+    undo: bool,
+    #[arg(long)]
+    dry_run: bool,
+    /// Why, for the journal.
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+/// Reads `kind=value,kind=value`. What names no kind is the channel's SKU, whole.
+fn identifiers(text: &str) -> Result<Ids, String> {
+    let known = |name: &str| IdKind::ALL.iter().any(|kind| kind.name() == name);
+    let pair = |part: &str| {
+        let (kind, value) = part.split_once('=').filter(|(kind, _)| known(kind))?;
+        Some((kind.to_owned(), value.to_owned()))
+    };
+    let pairs: Option<Ids> = text.split(',').map(pair).collect();
+    let ids = pairs.unwrap_or_else(|| Ids::from([(IdKind::Sku.name().to_owned(), text.to_owned())]));
+    match ids_from(&ids) {
+        Ok(_) => Ok(ids),
+        Err(bad) => Err(bad.to_string()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -35,6 +95,12 @@ pub(super) struct List {
     /// What waits for a row: catalogue items and order lines that no SKU was found for.
     #[arg(long, conflicts_with = "listings")]
     unmatched: bool,
+    /// Of what waits for a row, only the order lines.
+    #[arg(long, conflicts_with = "listings")]
+    lines: bool,
+    /// What no SKU is waited for.
+    #[arg(long, conflicts_with_all = ["listings", "unmatched", "lines"])]
+    ignored: bool,
     /// Every listing that is bound to a SKU.
     #[arg(long)]
     listings: bool,
@@ -46,7 +112,12 @@ pub(super) fn run(global: &Global, command: &Map) -> Result<(), Failure> {
     match command {
         Map::List(list) => show(global, list),
         Map::Export(list) => export(global, list),
-        Map::Import { file, dry_run } => import(global, file, *dry_run),
+        Map::Import { file, dry_run, confirm } => import(global, file, *dry_run, *confirm),
+        Map::Set { channel, identifier, sku, dry_run, confirm } => {
+            let (channel, ids, sku) = (channel.clone(), identifier.clone(), sku.clone());
+            add(global, vec![MapRow { sku, channel, ids, from: None }], *dry_run, *confirm)
+        }
+        Map::Ignore(ignored) => ignore(global, ignored),
     }
 }
 
@@ -55,7 +126,10 @@ fn fetch(client: &Client, list: &List) -> Result<Mapping, Failure> {
     let mut all = Mapping::default();
     let mut after: Option<String> = None;
     loop {
-        let mut path = format!("/v1/map?unmatched={}&listings={}", list.unmatched, list.listings);
+        let mut path = format!(
+            "/v1/map?unmatched={}&listings={}&lines={}&ignored={}",
+            list.unmatched, list.listings, list.lines, list.ignored
+        );
         if let Some(channel) = &list.channel {
             path.push_str(&format!("&channel={channel}"));
         }
@@ -66,6 +140,7 @@ fn fetch(client: &Client, list: &List) -> Result<Mapping, Failure> {
         all.rows.extend(page.rows);
         all.unmatched.extend(page.unmatched);
         all.unmapped.extend(page.unmapped);
+        all.ignored.extend(page.ignored);
         match page.next {
             None => return Ok(all),
             Some(next) => after = Some(next),
@@ -76,7 +151,13 @@ fn fetch(client: &Client, list: &List) -> Result<Mapping, Failure> {
 fn show(global: &Global, list: &List) -> Result<(), Failure> {
     let mapping = fetch(&Client::new(global)?, list)?;
     print::answer(global.json, &mapping, |mapping| {
-        if list.unmatched {
+        if list.ignored {
+            let rows = mapping.ignored.iter().map(|i| {
+                [i.channel.to_string(), names(&i.ids), i.since.to_string(), i.by.clone(), i.note.clone()]
+            });
+            let header = ["channel", "identifiers", "since", "by", "note"];
+            print::table(header, rows.collect(), "nothing is ignored");
+        } else if list.unmatched || list.lines {
             let items = mapping.unmatched.iter().map(|u| {
                 [u.channel.to_string(), names(&u.ids), u.title.clone().unwrap_or_default(), u.why.clone()]
             });
@@ -113,78 +194,94 @@ fn export(global: &Global, list: &List) -> Result<(), Failure> {
     if global.json {
         return print::answer(true, &mapping, |_| {});
     }
+    print::raw(&written(&mapping)?);
+    Ok(())
+}
+
+/// Writes what is mapped, and what waits for a row.
+fn written(mapping: &Mapping) -> Result<String, Failure> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let kinds = IdKind::ALL.map(IdKind::name);
     let wrong = |error: csv::Error| Failure::new(Kind::Failed, error);
     csv.write_record(["sku", "channel"].into_iter().chain(kinds)).map_err(wrong)?;
-    let waiting = mapping.unmatched.iter().map(|u| (String::new(), u.channel.to_string(), &u.ids));
+    // A line that names nothing cannot be told apart by a row. What several lines and items go by needs one row.
+    let items = mapping.unmatched.iter().map(|u| (&u.channel, &u.ids));
+    let lines = mapping.unmapped.iter().filter(|u| !u.ids.is_empty()).map(|u| (&u.channel, &u.ids));
+    let mut told = BTreeSet::new();
+    let waiting = items.chain(lines).filter(|one| told.insert(*one));
+    let waiting = waiting.map(|(channel, ids)| (String::new(), channel.to_string(), ids));
     let rows = mapping.rows.iter().map(|r| (r.sku.to_string(), r.channel.to_string(), &r.ids));
     for (sku, channel, ids) in rows.chain(waiting) {
         let ids = kinds.iter().map(|kind| ids.get(*kind).cloned().unwrap_or_default());
         csv.write_record([sku, channel].into_iter().chain(ids)).map_err(wrong)?;
     }
     let text = csv.into_inner().map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
-    print::raw(&String::from_utf8_lossy(&text));
-    Ok(())
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn import(global: &Global, file: &Path, dry_run: bool) -> Result<(), Failure> {
+fn import(global: &Global, file: &Path, dry_run: bool, confirm: bool) -> Result<(), Failure> {
     let text = input::file(global, file)?;
     let rows = parse(&text).map_err(|wrong| {
         Failure::new(Kind::Refused, wrong.join("\n"))
             .next("mend the lines named; nothing was imported")
             .as_json(global.json)
     })?;
-    let count = rows.len();
-    if dry_run {
-        let imported = MapImported { rows: count, bound: 0, unmatched: 0 };
-        return print::answer(global.json, &imported, |i| print::line(&format!("{} rows are good", i.rows)));
-    }
-    let imported: MapImported = Client::new(global)?.post("/v1/map", &MapImport { rows })?;
+    add(global, rows, dry_run, confirm)
+}
+
+/// Adds rows, or tells what that would do.
+fn add(global: &Global, rows: Vec<MapRow>, dry_run: bool, confirm: bool) -> Result<(), Failure> {
+    let imported: MapImported =
+        Client::new(global)?.post("/v1/map", &MapImport { rows, dry_run, confirm })?;
     print::answer(global.json, &imported, |i| {
-        let told = format!(
-            "{} rows imported; {} items found their SKU, {} still have none",
-            i.rows, i.bound, i.unmatched
-        );
-        print::line(&told);
+        effect::tell(&i.effect);
+        print::line(&match (&i.held, i.dry_run) {
+            (Some(why), _) => format!("the brake holds it: {why}"),
+            (None, true) => format!("{} rows are good; nothing was imported", i.rows),
+            (None, false) => format!(
+                "{} rows imported; {} items found their SKU, {} still have none",
+                i.rows, i.bound, i.unmatched
+            ),
+        });
+    })?;
+    match imported.held {
+        Some(why) if !dry_run => {
+            Err(Failure::new(Kind::Refused, format!("held: {why}; nothing was imported"))
+                .next("if that is meant, run it with --confirm; otherwise mend the rows")
+                .as_json(global.json))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn ignore(global: &Global, ignored: &Ignore) -> Result<(), Failure> {
+    let asked = IgnoreRequest {
+        channel: ignored.channel.clone(),
+        ids: ignored.identifier.clone().unwrap_or_default(),
+        order: ignored.order.clone(),
+        line: ignored.line.clone(),
+        undo: ignored.undo,
+        dry_run: ignored.dry_run,
+        note: ignored.note.clone(),
+        by: caller(),
+    };
+    let done: IgnoreDone = Client::new(global)?.post("/v1/map/ignore", &asked)?;
+    print::answer(global.json, &done, |done| {
+        effect::tell(&done.effect);
+        print::line(if done.dry_run { "nothing was changed" } else { "done" });
     })
 }
 
 /// Reads the CSV. Returns every problem of the file at once, with its line.
 fn parse(text: &[u8]) -> Result<Vec<MapRow>, Vec<String>> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::None).from_reader(text);
-    let header = csv.headers().map_err(|error| vec![error.to_string()])?.clone();
-    let known =
-        |name: &str| ["sku", "channel"].contains(&name) || IdKind::ALL.iter().any(|kind| kind.name() == name);
-    let mut wrong: Vec<String> = header
-        .iter()
-        .filter(|name| !known(name))
-        .map(|name| format!("line 1: there is no column `{name}`"))
-        .collect();
-    let mut rows = Vec::new();
-    let mut lines = Lines::of(text);
-    for record in csv.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                wrong.push(error.to_string());
-                continue;
-            }
-        };
-        let line = lines.begin(record.position());
-        let fields: BTreeMap<&str, &str> = header.iter().zip(record.iter()).collect();
-        match row(&fields) {
-            Ok(Some(row)) => rows.push(row),
-            Ok(None) => {}
-            Err(why) => wrong.push(format!("line {line}: {why}")),
-        }
-    }
-    if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
+    let kinds = IdKind::ALL.map(IdKind::name).into_iter();
+    let columns: Vec<&str> = ["sku", "channel"].into_iter().chain(kinds).collect();
+    let sheet = Sheet { columns: &columns, needed: &columns[..2], exact: true };
+    sheet.read(text, |_, fields| row(fields).map_err(|why| vec![why]))
 }
 
 /// Reads one row. A row without a SKU is one that nobody has filled in yet: it is left out.
-fn row(fields: &BTreeMap<&str, &str>) -> Result<Option<MapRow>, String> {
+fn row(fields: &Fields<'_>) -> Result<Option<MapRow>, String> {
     let field = |name: &str| fields.get(name).copied().unwrap_or_default();
     if field("sku").is_empty() {
         return Ok(None);
@@ -203,6 +300,7 @@ fn row(fields: &BTreeMap<&str, &str>) -> Result<Option<MapRow>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::view::{Unmapped, Unmatched};
 
     #[test]
     fn rows_are_read_with_quotes_bom_and_empty_columns() {
@@ -211,6 +309,40 @@ mod tests {
         let told: Vec<String> =
             rows.iter().map(|r| format!("{} {} {}", r.sku, r.channel, names(&r.ids))).collect();
         assert_eq!(told, ["TSHIRT-BL-M us asin=B0XYZ123", "A,B main channel_sku=x \"y\""]);
+    }
+
+    #[test]
+    fn items_and_order_lines_that_wait_are_written_with_one_row_for_each_way_to_name_them() {
+        let ids = |sku: &str| Ids::from([("channel_sku".to_owned(), sku.to_owned())]);
+        let channel = || ChannelId::new("us").expect("a name");
+        let why = || "no SKU has this code".to_owned();
+        let item = |sku: &str| Unmatched {
+            channel: channel(),
+            ids: ids(sku),
+            title: None,
+            why: why(),
+            since: crate::web::view::Time(crate::model::Timestamp::ZERO),
+        };
+        let line = |line: &str, ids: Ids| Unmapped {
+            channel: channel(),
+            order: "1".parse().expect("an id"),
+            line: line.parse().expect("an id"),
+            ids,
+            why: why(),
+        };
+        let mapping = Mapping {
+            unmatched: vec![item("A")],
+            unmapped: vec![
+                line("1", ids("A")),
+                line("2", ids("B")),
+                line("3", ids("B")),
+                line("4", Ids::default()),
+            ],
+            ..Mapping::default()
+        };
+        let text = written(&mapping).expect("written");
+        assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), [",us,A,,,,,,", ",us,B,,,,,,"]);
+        assert_eq!(parse(text.as_bytes()), Ok(Vec::new()), "nobody has filled it in yet");
     }
 
     #[test]

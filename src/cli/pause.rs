@@ -12,8 +12,10 @@ use crate::{
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Subject {
+    /// All that is listed on this channel; of an ERP, what is posted to it.
     #[arg(long)]
     channel: Option<ChannelId>,
+    /// This SKU, on every channel.
     #[arg(long)]
     sku: Option<Sku>,
 }

@@ -1,30 +1,62 @@
 //! `evenkeel run`: the daemon.
 
+use std::{path::PathBuf, sync::Arc};
+
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
-    cli::{Failure, Global, client::load, failure::Kind},
-    config::{Secrets, process_env},
+    cli::{
+        Failure, Global,
+        client::{load, secrets},
+        failure::Kind,
+    },
+    config::{Config, Env, Problems, Secrets, process_env},
     engine, telemetry,
 };
 
 pub(super) fn run(global: &Global) -> Result<(), Failure> {
     let config = load(global)?;
     let env = process_env();
-    let secrets = Secrets::load(&config, &env).map_err(|problems| Failure::new(Kind::Config, problems))?;
-    telemetry::Logs::start(&config.log, &env).map_err(|error| Failure::new(Kind::Failed, error))?;
+    let secrets = secrets(global, &config)?;
+    let logs = telemetry::Logs::start(&config.log, &env).map_err(|error| {
+        Failure::of(Kind::Failed, &error).next("see `[log]` in docs/CONFIG.md").as_json(global.json)
+    })?;
+    let source = Arc::new(File { path: global.config.clone(), env, logs });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = CancellationToken::new();
         stop_on_signals(shutdown.clone())?;
         info!(version = env!("CARGO_PKG_VERSION"), config = %global.config.display(), "starting");
-        engine::run(config, secrets, shutdown).await.map_err(|failed| {
-            error!(error = %failed, "the daemon ends");
-            Failure::new(Kind::Failed, anyhow::Error::from(failed).to_string())
+        engine::run(config, secrets, source, shutdown).await.map_err(|failed| {
+            error!(error = %telemetry::causes(&failed), "the daemon ends");
+            Failure::of(Kind::Failed, &failed)
+                .next("see docs/OPERATIONS.md#when-it-does-not-start")
+                .as_json(global.json)
         })
     })
+}
+
+/// The configuration file that the daemon was started with.
+struct File {
+    path: PathBuf,
+    env: Env,
+    logs: telemetry::Logs,
+}
+
+impl engine::Source for File {
+    fn load(&self) -> Result<(Config, Secrets), Problems> {
+        let config = Config::load(&self.path, &self.env)?;
+        let secrets = Secrets::load(&config, &self.env)?;
+        Ok((config, secrets))
+    }
+
+    fn set_log_level(&self, level: &str) {
+        if let Err(error) = self.logs.set_level(level) {
+            warn!(%error, "what is logged stays as it was");
+        }
+    }
 }
 
 /// Stops in an orderly way on SIGTERM and SIGINT.

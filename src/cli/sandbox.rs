@@ -36,6 +36,8 @@ pub(super) fn run(global: &Global, args: &SandboxArgs) -> Result<(), Failure> {
     let options = options(args).map_err(|failure| failure.as_json(global.json))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let served = runtime.block_on(serve(options));
+    // A catalogue that is still being made is not waited for.
+    runtime.shutdown_background();
     served.map_err(|failure| failure.as_json(global.json))
 }
 
@@ -78,7 +80,8 @@ async fn serve(options: Options) -> Result<(), Failure> {
             sandbox::Error::Listen { .. } | sandbox::Error::Client(_) => {
                 (Kind::Failed, "name other addresses in the file of options; see docs/SANDBOX.md")
             }
+            sandbox::Error::NotMade => (Kind::Failed, "ask for fewer SKUs with --skus"),
         };
-        Failure::new(kind, format!("{:#}", anyhow::Error::from(error))).next(next)
+        Failure::of(kind, &error).next(next)
     })
 }

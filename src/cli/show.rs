@@ -17,6 +17,7 @@ pub(super) struct Outbox {
     /// Only this channel.
     #[arg(long)]
     channel: Option<ChannelId>,
+    /// At most so many rows, up to 10000.
     #[arg(long, default_value_t = 100)]
     limit: usize,
 }
@@ -125,7 +126,7 @@ fn tell_sku(view: &SkuView) {
             ids,
             or_dash(l.allotted),
             or_dash(l.desired),
-            or_dash(l.base),
+            or_dash(l.base.or(l.looked)),
             or_dash(l.shown),
             or_dash(l.exposure),
             state,
@@ -195,15 +196,21 @@ pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
                 r.channel.to_string(),
                 r.subject.clone(),
                 r.state.clone(),
+                or_dash(r.shown),
                 or_dash(r.quantity),
-                or_dash(r.base),
                 r.tries.to_string(),
                 span(r.age_ms),
                 r.why.clone().unwrap_or_default(),
             ]
         });
-        let header = ["channel", "subject", "state", "to show", "expected", "tries", "age", "why"];
-        print::table(header, rows.collect(), "everything has arrived");
+        let (shown, to_show, none) = if view.shadow {
+            print::line("shadow mode: nothing is written; this is what would be");
+            ("shows", "would show", "every listing whose quantity is known shows what it should")
+        } else {
+            ("expected", "to show", "everything has arrived")
+        };
+        let header = ["channel", "subject", "state", shown, to_show, "tries", "age", "why"];
+        print::table(header, rows.collect(), none);
         if view.more {
             print::line("there are more; see --limit");
         }

@@ -18,6 +18,7 @@ use crate::{
     engine::disk,
     model::{LocationId, Seq, Sku},
     store::{self, Head},
+    telemetry::causes,
 };
 
 #[derive(Debug, Args)]
@@ -92,7 +93,69 @@ pub(super) fn places(
             (config.path, config.archive)
         }
     };
-    Ok((path, archive.cloned().unwrap_or(beside)))
+    store::find(&path).map_err(|absent| {
+        let (kind, next) = match &absent {
+            store::Absent::Nothing { .. } if store.is_some() => {
+                (Kind::NotFound, "name the store's directory with --store".to_owned())
+            }
+            store::Absent::Nothing { .. } => {
+                let file = global.config.display();
+                (
+                    Kind::NotFound,
+                    format!("correct `store.path` in `{file}`, or name the directory with --store"),
+                )
+            }
+            store::Absent::Disk(_) => (Kind::Failed, WHO.to_owned()),
+        };
+        Failure::of(kind, &absent).next(next).as_json(global.json)
+    })?;
+    match archive {
+        Some(archive) if !archive.is_dir() => {
+            let wrong = format!("there is no archive in `{}`: there is no such directory", archive.display());
+            Err(Failure::new(Kind::NotFound, wrong)
+                .next("name the archive's directory with --archive, or leave it out")
+                .as_json(global.json))
+        }
+        _ => Ok((path, archive.cloned().unwrap_or(beside))),
+    }
+}
+
+/// Who may use a store's directory.
+const WHO: &str = "run this as root or as the service's user (`sudo -u evenkeel evenkeel …`), and see that the disk is well";
+
+/// Returns the kind of a journal's failure, and what helps: what does not add up is one thing, what cannot be read another.
+pub(super) fn judge(error: &store::journal::Error) -> (Kind, &'static str) {
+    use store::journal::Error;
+    match error {
+        Error::Disk(_) | Error::NoRoom(_) | Error::Poisoned(_) => (Kind::Failed, WHO),
+        Error::Empty { .. } => (
+            Kind::NotFound,
+            "name another directory with --store, or restore the journal from a backup: see docs/OPERATIONS.md#damage",
+        ),
+        Error::Version { .. } => (Kind::Failed, "use the release that wrote it, or a newer one"),
+        Error::Damaged { .. }
+        | Error::Gap { .. }
+        | Error::Short { .. }
+        | Error::PayloadTooLarge { .. }
+        | Error::GroupTooLarge { .. } => (Kind::Disagrees, DAMAGE),
+    }
+}
+
+const DAMAGE: &str = "keep the directory as it is, and see docs/OPERATIONS.md#damage; `evenkeel verify --live` proves \
+                      what the daemon needs";
+
+/// Returns the kind of a failure to read what the journal or a checkpoint holds, and what helps.
+pub(super) fn judge_reading(error: &disk::Error) -> (Kind, &'static str) {
+    match error {
+        disk::Error::Journal(error) | disk::Error::Store(store::Error::Journal(error)) => judge(error),
+        disk::Error::Version { .. } => (Kind::Failed, "use the release that wrote it, or a newer one"),
+        disk::Error::Store(store::Error::Disk(_) | store::Error::Lock(_))
+        | disk::Error::Store(store::Error::Checkpoint(store::checkpoint::Error::Disk(_)))
+        | disk::Error::Marker { .. } => (Kind::Failed, WHO),
+        disk::Error::Store(_) | disk::Error::State(_) | disk::Error::Rows(_) | disk::Error::Record { .. } => {
+            (Kind::Disagrees, DAMAGE)
+        }
+    }
 }
 
 /// Balances as the entries alone add up to.
@@ -102,7 +165,29 @@ struct Fold {
     entries: u64,
     /// Where the balances begin, if not with the first record of all.
     base: Option<Head>,
-    wrong: Option<String>,
+    wrong: Option<Wrong>,
+}
+
+/// What is wrong with a journal, and what helps.
+struct Wrong {
+    kind: Kind,
+    error: String,
+    next: &'static str,
+}
+
+impl Wrong {
+    fn disagrees(error: String) -> Wrong {
+        Wrong { kind: Kind::Disagrees, error, next: DAMAGE }
+    }
+
+    fn unread(error: &disk::Error) -> Wrong {
+        let (kind, next) = judge_reading(error);
+        Wrong { kind, error: causes(error), next }
+    }
+
+    fn told(self, global: &Global) -> Failure {
+        Failure::new(self.kind, self.error).next(self.next).as_json(global.json)
+    }
 }
 
 impl Fold {
@@ -115,7 +200,7 @@ impl Fold {
                 "record {seq}: the balances after an entry of SKU `{}` do not follow from the entry and what was before",
                 entry.sku
             );
-            self.wrong = Some(told);
+            self.wrong = Some(Wrong::disagrees(told));
         }
         *held = entry.after;
     }
@@ -140,9 +225,9 @@ fn begin(path: &Path, first_seq: u64, state: &mut State, fold: &mut Fold) -> u64
         Ok(None) => {
             let why =
                 format!("the journal begins at record {first_seq} and no checkpoint holds what came before");
-            fold.wrong = Some(why);
+            fold.wrong = Some(Wrong::disagrees(why));
         }
-        Err(error) => fold.wrong = Some(error.to_string()),
+        Err(error) => fold.wrong = Some(Wrong::unread(&error)),
     }
     first_seq
 }
@@ -157,7 +242,8 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
     let report = store::verify_journal(&path, archive.as_deref(), &mut |record| {
         from.get_or_insert_with(|| begin(&path, record.seq, &mut state, &mut fold));
         if fold.base.is_some_and(|base| base.seq == record.seq && base.hash != record.hash) {
-            fold.wrong = Some(format!("the checkpoint at record {} is of another journal", record.seq));
+            let why = format!("the checkpoint at record {} is of another journal", record.seq);
+            fold.wrong = Some(Wrong::disagrees(why));
         }
         if record.seq <= state.seq.0 {
             return;
@@ -169,28 +255,22 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
                 }
                 apply(&mut state, Seq(record.seq), &envelope);
             }
-            Err(error) => drop(unreadable.get_or_insert(error.to_string())),
+            Err(error) => drop(unreadable.get_or_insert(Wrong::unread(&error))),
         }
     });
-    let disagrees = |error: String| {
-        Failure::new(Kind::Disagrees, error)
-            .next(
-                "keep the directory as it is, and see docs/OPERATIONS.md#damage; `evenkeel verify --live` proves what \
-                 the daemon needs",
-            )
-            .as_json(global.json)
-    };
-    let report = report.map_err(|error| disagrees(format!("{:#}", anyhow::Error::from(error))))?;
+    let report = report.map_err(|error| {
+        let (kind, next) = judge(&error);
+        Failure::of(kind, &error).next(next).as_json(global.json)
+    })?;
     if let Some(wrong) = unreadable.or(fold.wrong) {
-        return Err(disagrees(wrong));
+        return Err(wrong.told(global));
     }
     for (sku, row) in &state.skus {
         for place in &row.stock {
             let key = (sku.clone(), place.location.clone());
             if fold.stock.get(&key).copied().unwrap_or_default() != place.stock {
-                return Err(disagrees(format!(
-                    "the balance of SKU `{sku}` is not what its entries add up to"
-                )));
+                let why = format!("the balance of SKU `{sku}` is not what its entries add up to");
+                return Err(Wrong::disagrees(why).told(global));
             }
         }
     }
@@ -249,14 +329,14 @@ pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure>
     let (path, archive) = places(global, rebuild.store.as_ref(), rebuild.archive.as_ref())?;
     let options = store::Options { force_rebuild: true, archive: Some(archive), ..store::Options::default() };
     let (state, store) = disk::open(&path, options, SystemClock.now()).map_err(|error| {
-        Failure::new(Kind::Failed, format!("{:#}", anyhow::Error::from(error)))
+        Failure::of(Kind::Failed, &error)
             .next("stop the daemon first; if the journal is damaged, run `evenkeel verify`")
             .as_json(global.json)
     })?;
     let rebuilt =
         Rebuilt { seq: state.seq.0, skus: state.skus.len(), orders: state.orders_known(), store: path };
     crate::engine::ledger::Durable::close(Box::new(store))
-        .map_err(|error| Failure::new(Kind::Failed, error))?;
+        .map_err(|error| Failure::of(Kind::Failed, &error).next(WHO).as_json(global.json))?;
     print::answer(global.json, &rebuilt, |r| {
         print::line(&format!("rebuilt up to record {}: {} SKUs, {} orders", r.seq, r.skus, r.orders));
     })

@@ -39,6 +39,13 @@ pub struct SecretRef {
     pub(super) place: Option<Place>,
 }
 
+impl SecretRef {
+    /// Returns the key of the configuration that names it.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 /// Two are equal if they lead to the same secret, wherever they are written.
 impl PartialEq for SecretRef {
     fn eq(&self, other: &SecretRef) -> bool {
@@ -136,9 +143,10 @@ impl Fault {
     fn fix(&self) -> Option<String> {
         match self {
             Fault::Open { path, .. } => Some(format!("run `chmod 600 {}`", path.display())),
-            Fault::NoDirectory { name } => {
-                Some(format!("start it by systemd with `LoadCredential={name}:/path`, or use `file`"))
-            }
+            Fault::NoDirectory { name } => Some(format!(
+                "start it by systemd with `LoadCredential={name}:/path`, set `CREDENTIALS_DIRECTORY` to the directory \
+                 that holds it, or use `file`"
+            )),
             Fault::Unreadable { .. }
             | Fault::NotAFile { .. }
             | Fault::TooLarge { .. }

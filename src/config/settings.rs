@@ -1,11 +1,6 @@
 //! The configuration once it is known to be good: typed, complete, in pieces that are handed down.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use url::Url;
 
@@ -322,22 +317,6 @@ impl Config {
     pub fn selling(&self, id: &ChannelId) -> Option<&Selling> {
         let shopify = self.shopify.get(id).map(|channel| &channel.selling);
         shopify.or_else(|| self.amazon.get(id).map(|channel| &channel.selling))
-    }
-
-    /// Names what differs from `running` and cannot be changed without a restart.
-    pub fn needs_restart(&self, running: &Config) -> Vec<&'static str> {
-        let kinds = |config: &Config| -> BTreeSet<(ChannelId, &'static str)> {
-            config.channels().into_iter().map(|(id, kind)| (id.clone(), kind.name())).collect()
-        };
-        let differs = [
-            ("instance", self.instance != running.instance),
-            ("store", self.store != running.store),
-            ("web", self.web != running.web),
-            ("socket", self.socket != running.socket),
-            ("log.format", self.log.format != running.log.format),
-            ("channels (one was added, removed or renamed)", kinds(self) != kinds(running)),
-        ];
-        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
 }
 

@@ -42,8 +42,8 @@ use self::{
 use crate::{
     clock::SystemClock,
     connectors::{
-        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome,
-        Posting, Push, Put, Received, Refusal, Scope,
+        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope,
         http::{self, Client},
     },
     model::{Abilities, IdKind, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
@@ -190,6 +190,10 @@ impl Connector for Amazon {
     fn receive(&self, _: &Push) -> Result<Received, Refusal> {
         // Amazon's notifications come through a queue, not over HTTP; nothing that is posted here is Amazon's.
         Err(Refusal::Forged("Amazon sends no webhooks".to_owned()))
+    }
+
+    fn reread(&self, _topic: &str, body: &[u8]) -> Result<Vec<Fact>, String> {
+        orders::reread(body).map(|order| vec![Fact::Order(order)])
     }
 
     async fn changed(&self, _: Timestamp) -> Result<Changed, Fault> {

@@ -10,9 +10,10 @@ use serde_json::json;
 
 use crate::{
     connectors::{
-        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome,
-        Posting, Push, Put, Received, Refusal, Scope, http::BadSetting,
+        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope, http::BadSetting,
     },
+    core::state::READ,
     model::{Abilities, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
 };
 
@@ -114,6 +115,14 @@ impl Connector for Shopify {
         webhook::verify(push, &self.options.webhook_secrets, &self.options.shop)?;
         self.caller.watch_push(push.headers.get(webhook::VERSION).map(String::as_str));
         webhook::read(push, self.options.location.number)
+    }
+
+    fn reread(&self, topic: &str, body: &[u8]) -> Result<Vec<Fact>, String> {
+        if topic == READ {
+            return feed::reread(body);
+        }
+        let facts = webhook::facts(topic, body, self.options.location.number);
+        facts.unwrap_or_else(|| Err(format!("the topic `{topic}` is not followed")))
     }
 
     async fn changed(&self, _since: Timestamp) -> Result<Changed, Fault> {

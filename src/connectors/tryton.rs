@@ -25,8 +25,8 @@ use url::Url;
 
 use crate::{
     connectors::{
-        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome,
-        Posting, Push, Put, Received, Refusal, Scope,
+        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope,
         http::{self, BadSetting},
         tryton::{
             client::Api,
@@ -242,6 +242,10 @@ impl Connector for Tryton {
 
     fn receive(&self, _push: &Push) -> Result<Received, Refusal> {
         Err(Refusal::Forged("Tryton sends no pushes".to_owned()))
+    }
+
+    fn reread(&self, topic: &str, _body: &[u8]) -> Result<Vec<Fact>, String> {
+        Err(format!("nothing of the topic `{topic}` is kept of Tryton"))
     }
 
     async fn changed(&self, since: Timestamp) -> Result<Changed, Fault> {

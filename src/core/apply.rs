@@ -11,11 +11,14 @@ use crate::{
         ledger::{Booked, Cause, Entry},
         leg::{self, Leg, Writes},
         moves::{LastCount, Moves, When, absent_until, effect},
-        order::Order,
+        order::{Ignore, Order},
         posting::PostState,
         recipe::Made,
         record::{Envelope, HandCounted, HeldCount, PauseScope, Record},
-        state::{ChannelRow, Commit, Listing, ListingRef, Opened, RowKey, SkuRow, State},
+        state::{
+            ChannelRow, Commit, HeldConfig, Ignorable, Ignored, Listing, ListingRef, Opened, RowKey, SkuRow,
+            State,
+        },
     },
     model::{
         ChannelId, Counter, Measure, OrderKey, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
@@ -134,9 +137,20 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             state.quarantine.insert(seq, item.clone());
             state.dirty.insert(RowKey::Quarantine(seq));
         }
-        Record::Unquarantined { id } => {
+        Record::Unquarantined { id, .. } | Record::Replayed { id, why: None } => {
             state.quarantine.remove(id);
             state.dirty.insert(RowKey::Quarantine(*id));
+        }
+        Record::Replayed { id, why: Some(why) } => {
+            if let Some(item) = state.quarantine.get_mut(id) {
+                item.why.clone_from(why);
+            }
+            state.dirty.insert(RowKey::Quarantine(*id));
+        }
+        Record::Ignored { what, ignored } => ignore(state, what, ignored.as_ref()),
+        Record::ConfigHeld { why } => {
+            state.held_config = Some(HeldConfig { why: why.clone(), at });
+            state.dirty.insert(RowKey::Meta);
         }
         Record::Alert { key, alert } => {
             match alert {
@@ -210,6 +224,7 @@ fn on_channel(row: &mut ChannelRow, at: Timestamp, record: &Record) {
 fn configured(state: &mut State, policies: &crate::model::Policies) {
     let renamed = state.policies().is_some_and(|held| held.instance != policies.instance);
     state.policies = Some(Arc::new(policies.clone()));
+    state.held_config = None;
     state.dirty.insert(RowKey::Policies);
     // A bundle is a SKU, whether or not anything lists it yet.
     for recipe in &policies.bundles {
@@ -338,6 +353,26 @@ fn taken(state: &mut State, entry: &Entry) {
         if let Some(held) = state.held.get_mut(&id) {
             held.taken.push((sku.clone(), location.clone(), units));
             state.dirty.insert(RowKey::Held(id));
+        }
+    }
+}
+
+fn ignore(state: &mut State, what: &Ignorable, ignored: Option<&Ignored>) {
+    match what {
+        Ignorable::Item { channel, ids } => {
+            let key = (channel.clone(), ids.clone());
+            match ignored {
+                Some(ignored) => drop(state.ignored.insert(key, ignored.clone())),
+                None => drop(state.ignored.remove(&key)),
+            }
+            state.dirty.insert(RowKey::Ignored(channel.clone(), ids.clone()));
+        }
+        Ignorable::Line { order: key, line } => {
+            let Some(mut order) = state.orders.get(key).cloned() else { return };
+            if let Some(line) = order.lines.get_mut(line) {
+                line.ignored = ignored.map(|_| Ignore::Line);
+            }
+            state.put_order(key, order);
         }
     }
 }

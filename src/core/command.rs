@@ -13,12 +13,12 @@ use crate::{
             ask::{Ask, Receipt},
         },
         record::PauseScope,
-        state::{AlertKey, ListingRef, Quarantined},
+        state::{AlertKey, Ignorable, ListingRef, Note, Quarantined},
     },
     model::{
         CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, LocationId, Measure,
-        Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seq, Sku,
-        Timestamp, Totals,
+        Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seen, Seq,
+        Sku, Timestamp, Totals,
         policy::{MappingRow, Part},
     },
 };
@@ -156,6 +156,34 @@ pub enum Command {
         found: Option<Vec<Totals>>,
     },
     Quarantine(Quarantined),
+    /// What a quarantined item tells, now that it could be read. Ends it.
+    Replay {
+        id: Seq,
+        orders: Vec<OrderSnapshot>,
+        fetch: Vec<OrderId>,
+        look: Vec<Identifiers>,
+        seen: Seen,
+    },
+    /// A quarantined item could not be read again: it stays, for this reason.
+    Unreplayed {
+        id: Seq,
+        why: String,
+    },
+    /// A person gives a quarantined item up.
+    Unquarantine {
+        id: Seq,
+        note: Note,
+    },
+    /// A person says that no SKU is to be waited for, or (`ignored: false`) takes that back.
+    Ignore {
+        what: Ignorable,
+        ignored: bool,
+        note: Note,
+    },
+    /// The configuration file would change too much; what is in effect stays.
+    HoldConfig {
+        why: String,
+    },
     /// Judges alerts, forgets what may be forgotten.
     Tick,
     TakeAlerts {
@@ -274,6 +302,10 @@ impl Command {
             Command::Answer { answers, .. } => (answers.len(), ROWS_MAX),
             Command::Unread { orders, .. } => (orders.len(), ROWS_MAX),
             Command::Map { rows } => (rows.len(), ROWS_MAX),
+            Command::Replay { orders, fetch, look, .. } => (
+                orders.iter().map(|order| order.lines.len()).sum::<usize>() + fetch.len() + look.len(),
+                ROWS_MAX,
+            ),
             Command::Recipes { rows } => (rows.iter().map(|(_, parts)| 1 + parts.len()).sum(), ROWS_MAX),
             Command::Intend(ask) => (ask.rows.len(), intent::ask::ROWS_MAX),
             Command::Start { .. }
@@ -291,6 +323,10 @@ impl Command {
             | Command::TakePostings { .. }
             | Command::Posted { .. }
             | Command::Quarantine(_)
+            | Command::Unreplayed { .. }
+            | Command::Unquarantine { .. }
+            | Command::Ignore { .. }
+            | Command::HoldConfig { .. }
             | Command::Tick
             | Command::TakeAlerts { .. }
             | Command::AlertSent { .. }

@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod counts;
 pub mod drift;
 mod fence;
+mod ignore;
 pub mod intents;
 pub mod lane;
 mod listing;
@@ -22,10 +23,12 @@ mod orders;
 mod oversold;
 mod postings;
 pub mod prune;
+mod quarantine;
 mod recheck;
 mod recipes;
 mod returns;
 pub mod suspects;
+pub mod trial;
 
 use crate::{
     core::{
@@ -113,6 +116,11 @@ impl Draft<'_> {
                 self.posted(&channel, &order, sequence, outcome, found)
             }
             Command::Quarantine(item) => self.note(Record::Quarantined { item }),
+            Command::Replay { id, orders, fetch, look, seen } => self.replay(id, &orders, fetch, &look, seen),
+            Command::Unreplayed { id, why } => self.unreplayed(id, why),
+            Command::Unquarantine { id, note } => self.unquarantine(id, Some(note)),
+            Command::Ignore { what, ignored, note } => self.ignore_by_hand(what, ignored, note),
+            Command::HoldConfig { why } => self.hold_config(why),
             Command::Tick => self.tick(),
             Command::TakeAlerts { limit } => self.take_alerts(limit),
             Command::AlertSent { key, firing, waiting, sent } => self.alert_sent(&key, firing, waiting, sent),

@@ -65,9 +65,22 @@ pub struct Line {
     pub bound: Option<Binding>,
     /// The totals that the ledger has entries for.
     pub booked: Totals,
+    /// A person said that it sells nothing that is kept in stock, so that no SKU is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<Ignore>,
     /// Where they are booked, unless that is all at `bound`; see [`Line::shares`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shares: Vec<Share>,
+}
+
+/// By what a line is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ignore {
+    /// By what it goes by, like every other line that does.
+    Item,
+    /// By itself.
+    Line,
 }
 
 /// What a line sells, and where its entries go unless its shares say otherwise.
@@ -385,6 +398,7 @@ impl Line {
             ordered_most: Quantity::ZERO,
             bound: None,
             booked: Totals::default(),
+            ignored: None,
             shares: Vec::new(),
         }
     }
@@ -399,6 +413,11 @@ impl Line {
 
     /// Tells whether it waits, visibly, for what it sells to become known.
     pub fn is_unmapped(&self) -> bool {
+        self.ignored.is_none() && self.lacks_sku()
+    }
+
+    /// Tells whether it sells something of which no SKU is known, waited for or not.
+    pub fn lacks_sku(&self) -> bool {
         self.bound.is_none()
             && self.shipped_by() != FulfilledBy::Channel
             && self.ordered_most > Quantity::ZERO

@@ -22,7 +22,7 @@ use crate::{
         oversold::Class,
         posting::PostState,
         recipe::Made,
-        state::{Alert, AlertKey, Fed, ListingRef, Quarantined, Unmatched},
+        state::{Alert, AlertKey, Fed, Ignorable, Ignored, ListingRef, Note, Quarantined, Unmatched},
     },
     model::{
         ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderKey, Policies,
@@ -241,6 +241,24 @@ pub enum Record {
     /// A quarantined item was dealt with by a person.
     Unquarantined {
         id: Seq,
+        /// Who gave it up, and why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<Note>,
+    },
+    /// A quarantined item was read again. It is over, or stays for this reason.
+    Replayed {
+        id: Seq,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// A person said that no SKU is to be waited for (`Some`), or took that back (`None`).
+    Ignored {
+        what: Ignorable,
+        ignored: Option<Ignored>,
+    },
+    /// The configuration file would change too much to be believed: it is not in effect.
+    ConfigHeld {
+        why: String,
     },
     /// A person's intent was opened, or has come further.
     Intent {

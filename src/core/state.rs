@@ -27,8 +27,8 @@ use crate::{
         tombstone::Tombstone,
     },
     model::{
-        CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, Mode,
-        OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
+        CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LineId, LocationId, Measure,
+        Mode, OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
     },
 };
 
@@ -62,6 +62,10 @@ pub struct State {
     pub unmatched: BTreeMap<(ChannelId, Identifiers), Unmatched>,
     /// What persons want of several listings at once, by the position of its record; the latest that have ended, too.
     pub intents: BTreeMap<Seq, Intent>,
+    /// What a person said that no SKU is to be waited for.
+    pub ignored: BTreeMap<(ChannelId, Identifiers), Ignored>,
+    /// The configuration file would change too much to be believed, and is not in effect.
+    pub held_config: Option<HeldConfig>,
     /// Derived; see [`Index`].
     pub index: Index,
     /// Not stored: after a start everything is looked at again once.
@@ -82,10 +86,21 @@ pub struct Recheck {
     pub orders: Todo<OrderKey>,
     /// Legs that intents wait for, over and over.
     pub legs: Todo<(Sku, Seq, u32)>,
+    /// Orders with lines that a person has left out.
+    pub ignored: Todo<OrderKey>,
     /// Orders that may be so old that a tombstone is enough, over and over.
     pub finished: Todo<OrderKey>,
     /// When that walk began.
     pub finished_at: Timestamp,
+}
+
+impl Recheck {
+    /// Tells whether everything has been looked at again. Legs of intents and old orders are looked at over and over.
+    pub fn is_over(&self) -> bool {
+        let Recheck { skus, items, orders, ignored, legs: _, finished: _, finished_at: _ } = self;
+        let over = [skus.from().is_none(), items.from().is_none(), orders.from().is_none()];
+        over == [true; 3] && ignored.from().is_none()
+    }
 }
 
 /// How far a walk over all keys has come.
@@ -316,6 +331,47 @@ pub struct Unmatched {
     pub at: Timestamp,
 }
 
+/// Who did something by hand, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Note {
+    /// The user who asked, as the socket and the command line tell.
+    pub by: String,
+    pub reason: String,
+}
+
+/// Something that no SKU is waited for, by a person's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ignored {
+    pub at: Timestamp,
+    pub note: Note,
+}
+
+/// What a person may say that no SKU is to be waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ignorable {
+    /// Everything on a channel that goes by these identifiers, all of them.
+    Item { channel: ChannelId, ids: Identifiers },
+    /// One line of one order.
+    Line { order: OrderKey, line: LineId },
+}
+
+impl std::fmt::Display for Ignorable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Ignorable::Item { channel, ids } => write!(f, "{ids} on `{channel}`"),
+            Ignorable::Line { order, line } => write!(f, "line {line} of order {order}"),
+        }
+    }
+}
+
+/// A configuration that the brake holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldConfig {
+    pub why: String,
+    pub at: Timestamp,
+}
+
 /// Names a row, for the store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RowKey {
@@ -331,6 +387,7 @@ pub enum RowKey {
     Quarantine(Seq),
     Unmatched(ChannelId, Identifiers),
     Intent(Seq),
+    Ignored(ChannelId, Identifiers),
     Tombstone(OrderKey),
 }
 
@@ -347,6 +404,13 @@ impl State {
     pub fn mode(&self) -> Option<Mode> {
         let configured = self.policies()?.mode;
         Some(if self.restored.is_some() { Mode::Shadow } else { configured })
+    }
+
+    /// Tells whether a person said that what goes by `ids` is not to be waited for: all that an entry names is the same.
+    pub fn ignores(&self, channel: &ChannelId, ids: &Identifiers) -> bool {
+        let all = self.ignored.range((channel.clone(), Identifiers::default())..);
+        all.take_while(|((of, _), _)| of == channel)
+            .any(|((_, held), _)| held.iter().all(|id| ids.get(id.kind) == Some(id.value)))
     }
 
     /// Returns an epoch that was never used: the clock's seconds, because the same backup may be restored twice, and
@@ -379,6 +443,17 @@ impl State {
     pub fn order(&self, key: &OrderKey) -> Option<Cow<'_, Order>> {
         let held = self.orders.get(key).map(Cow::Borrowed);
         held.or_else(|| Some(Cow::Owned(self.tombstones.get(key)?.order())))
+    }
+
+    /// Returns all orders of a channel. Unpacks every tombstone, which takes its time.
+    pub fn orders_of<'a>(
+        &'a self,
+        channel: &'a ChannelId,
+    ) -> impl Iterator<Item = (&'a OrderKey, Cow<'a, Order>)> + 'a {
+        let held = self.orders.iter().filter(|(key, _)| key.channel == *channel);
+        let old = self.tombstones.iter().filter(|(key, _)| key.channel == *channel);
+        let held = held.map(|(key, order)| (key, Cow::Borrowed(order)));
+        held.chain(old.map(|(key, tombstone)| (key, Cow::Owned(tombstone.order()))))
     }
 
     /// Returns how many orders are known, however long ago they were finished.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::Deserializ
 
 use crate::{
     core::{
-        order::{Binding, Fetched, Line, Order, Pushed, Told},
+        order::{Binding, Fetched, Ignore, Line, Order, Pushed, Told},
         posting::{Item, PostState, Step},
         share::Share,
     },
@@ -44,6 +44,7 @@ struct PackedLine(
     Option<PackedBinding>,
     Totals5,
     Vec<PackedShare>,
+    Option<Ignore>,
 );
 
 #[derive(Serialize, Deserialize)]
@@ -108,7 +109,8 @@ fn unpack(packed: PackedOrder) -> Order {
 }
 
 fn pack_line(id: &LineId, line: &Line) -> PackedLine {
-    let Line { ids, by, listed, location, pushed, fetched, ordered_most, bound, booked, shares } = line;
+    let Line { ids, by, listed, location, pushed, fetched, ordered_most, bound, booked, ignored, shares } =
+        line;
     let bound = bound.as_ref().map(|bound| {
         let Binding { sku, location, baseline, early } = bound.clone();
         (sku, location, baseline, early)
@@ -126,12 +128,13 @@ fn pack_line(id: &LineId, line: &Line) -> PackedLine {
         bound,
         five(*booked),
         shares.iter().map(share).collect(),
+        *ignored,
     )
 }
 
 fn unpack_line(packed: PackedLine) -> (LineId, Line) {
-    let PackedLine(id, ids, (by, listed, location), (pushed, fetched), ordered_most, bound, booked, shares) =
-        packed;
+    let PackedLine(id, ids, whose, (pushed, fetched), ordered_most, bound, booked, shares, ignored) = packed;
+    let (by, listed, location) = whose;
     let share = |(sku, location, units, booked, baseline, early): PackedShare| {
         let booked = totals(booked);
         Share { sku, location, units, booked, baseline, early }
@@ -146,6 +149,7 @@ fn unpack_line(packed: PackedLine) -> (LineId, Line) {
         ordered_most,
         bound: bound.map(|(sku, location, baseline, early)| Binding { sku, location, baseline, early }),
         booked: totals(booked),
+        ignored,
         shares: shares.into_iter().map(share).collect(),
     };
     (id, line)

@@ -144,7 +144,7 @@ impl Walk {
             self.at = At::Again(touched.into_iter());
             return self.slice(state);
         }
-        let rows = rows::changes(state, &touched).map_err(|e| Failure(e.to_string()))?;
+        let rows = rows::changes(state, &touched).map_err(|e| Failure::of(&e))?;
         self.at = At::End;
         self.hand_over(Slice { rows, again: true, last: Some((head, std::mem::take(asked))) })
     }
@@ -178,7 +178,7 @@ fn encode(
     let mut bytes = 0;
     let mut last = None;
     for key in keys.take(SLICE_ROWS) {
-        let changes = rows::changes(state, [&key]).map_err(|e| Failure(e.to_string()))?;
+        let changes = rows::changes(state, [&key]).map_err(|e| Failure::of(&e))?;
         bytes += changes.iter().map(|(_, value)| value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         rows.extend(changes);
         last = Some(key);

@@ -55,6 +55,7 @@ impl Counter {
                 Some(()) = self.ticks.recv() => false,
                 () = self.wakes.counter.notified() => false,
                 Some(()) = self.sweeps.recv() => true,
+                () = self.wakes.sweep.notified() => true,
             };
             let done = tokio::select! {
                 () = shutdown.cancelled() => return,

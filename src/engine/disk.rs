@@ -200,17 +200,6 @@ pub fn decode(seq: u64, payload: &[u8]) -> Result<Envelope, Error> {
     }
 }
 
-fn failure(error: &dyn std::error::Error) -> Failure {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    Failure(text)
-}
-
 impl DiskStore {
     fn disk_spool(&mut self) -> Result<DiskSpool, Failure> {
         let file = nameless(&self.path.join("checkpoint.spool"))
@@ -272,7 +261,7 @@ fn archive(archiver: &store::Archiver) {
             }
         }
         Err(e) => {
-            error!(failure = %failure(&e), "the journal could not be archived: it stays as it is, and grows")
+            error!(failure = %Failure::of(&e), "the journal could not be archived: it stays as it is, and grows")
         }
     }
 }
@@ -282,15 +271,15 @@ impl Spool for DiskSpool {
         let Some(versions) = &mut self.versions else {
             return Err(Failure("it is written already".to_owned()));
         };
-        versions.put(changes, again).map_err(|e| failure(&e))
+        versions.put(changes, again).map_err(|e| Failure::of(&e))
     }
 
     fn finish(&mut self, head: Head) -> Result<(), Failure> {
         let Some(versions) = self.versions.take() else {
             return Err(Failure("it is written already".to_owned()));
         };
-        let rows = versions.rows().map_err(|e| failure(&e))?;
-        self.checkpoints.try_write(head, rows).map_err(|e| failure(&e))?;
+        let rows = versions.rows().map_err(|e| Failure::of(&e))?;
+        self.checkpoints.try_write(head, rows).map_err(|e| Failure::of(&e))?;
         info!(seq = head.seq, head = %head.hash, "checkpoint written");
         self.written = Some(head);
         archive(&self.archiver);
@@ -299,7 +288,7 @@ impl Spool for DiskSpool {
 
     fn follow(self: Box<Self>) -> Result<(), Failure> {
         let (Some((swapper, place)), Some(head)) = (self.build, self.written) else { return Ok(()) };
-        let fresh = swapper.build(head).map_err(|e| failure(&e))?;
+        let fresh = swapper.build(head).map_err(|e| Failure::of(&e))?;
         *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
         Ok(())
     }
@@ -307,7 +296,7 @@ impl Spool for DiskSpool {
 
 impl Spool for Rest {
     fn put(&mut self, changes: &[Change], _: bool) -> Result<(), Failure> {
-        self.fresh.put(changes).map_err(|e| failure(&e))
+        self.fresh.put(changes).map_err(|e| Failure::of(&e))
     }
 
     fn finish(&mut self, head: Head) -> Result<(), Failure> {
@@ -316,7 +305,7 @@ impl Spool for Rest {
             // It may be what fills the disk. The failure to report is the first one.
             self.swapper.discard().unwrap_or(());
         }
-        finished.map_err(|e| failure(&e))
+        finished.map_err(|e| Failure::of(&e))
     }
 }
 
@@ -324,7 +313,7 @@ impl Durable for DiskStore {
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), Failure> {
         let appended = self.store.append(payloads);
         self.no_room = matches!(appended, Err(store::journal::Error::NoRoom(_)));
-        appended.map(drop).map_err(|e| failure(&e))
+        appended.map(drop).map_err(|e| Failure::of(&e))
     }
 
     fn waits_for_room(&self) -> bool {
@@ -332,11 +321,11 @@ impl Durable for DiskStore {
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
-        self.store.sync().map_err(|e| failure(&e))
+        self.store.sync().map_err(|e| Failure::of(&e))
     }
 
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<(), Failure> {
-        self.store.apply_batch(changes, seq).map_err(|e| failure(&e))?;
+        self.store.apply_batch(changes, seq).map_err(|e| Failure::of(&e))?;
         self.applied = Seq(seq);
         Ok(())
     }
@@ -359,7 +348,7 @@ impl Durable for DiskStore {
     }
 
     fn swap(&mut self, done: Box<dyn FnOnce() + Send>) -> Result<(), Failure> {
-        let leaving = self.store.let_go().map_err(|e| failure(&e))?;
+        let leaving = self.store.let_go().map_err(|e| Failure::of(&e))?;
         let (tell, told) = mpsc::channel();
         let replace = move || {
             // A ledger that has ended has no use for it: the next start opens what is in place.
@@ -367,7 +356,7 @@ impl Durable for DiskStore {
             done();
         };
         // Without a thread the state is gone with the closure; it is whole on disk all the same.
-        thread::Builder::new().name("swap".into()).spawn(replace).map_err(|e| failure(&e))?;
+        thread::Builder::new().name("swap".into()).spawn(replace).map_err(|e| Failure::of(&e))?;
         self.swapped = Some(told);
         Ok(())
     }
@@ -389,9 +378,9 @@ impl Durable for DiskStore {
         Some(match self.store.swapped(swapped) {
             Ok((seq, failed)) => {
                 self.applied = Seq(seq);
-                Ok(failed.map(|e| failure(&e)))
+                Ok(failed.map(|e| Failure::of(&e)))
             }
-            Err(e) => Err(failure(&e)),
+            Err(e) => Err(Failure::of(&e)),
         })
     }
 
@@ -414,10 +403,10 @@ impl Durable for DiskStore {
     }
 
     fn read_back(&mut self) -> Result<State, Failure> {
-        self.reread().map_err(|e| failure(&e))
+        self.reread().map_err(|e| Failure::of(&e))
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {
-        self.store.close_clean().map(drop).map_err(|e| failure(&e))
+        self.store.close_clean().map(drop).map_err(|e| Failure::of(&e))
     }
 }

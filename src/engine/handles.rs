@@ -12,14 +12,19 @@ use crate::{
     core::{
         Command, Refused, Reply,
         command::{ByHand, Tally},
+        decide::trial::Effect,
         exposure,
+        state::Note,
     },
     engine::{
         by_hand,
+        channels::Channels,
         init::Opening,
         intake::Intake,
         ledger::{self, Ledger},
         parts,
+        reload::Reloader,
+        trial::try_out,
         wake::Wakes,
     },
     model::{ChannelId, Seq, Timestamp},
@@ -27,7 +32,7 @@ use crate::{
     telemetry::Metrics,
     web::{
         self, Counting, Failure, Read, Taken, Vitals,
-        view::{InitDone, InitPreview},
+        view::{InitDone, InitPreview, ReloadRequest, Reloaded, ReplayedItem},
     },
 };
 
@@ -40,7 +45,9 @@ pub struct Handles {
     pub clock: Arc<dyn Clock>,
     pub wakes: Arc<Wakes>,
     pub metrics: Arc<Metrics>,
+    pub channels: Arc<Channels>,
     pub opening: Opening,
+    pub(super) reloader: Option<Arc<Reloader>>,
     pub started: Instant,
     /// The store's directory.
     pub store: PathBuf,
@@ -102,7 +109,7 @@ impl web::Desk for Handles {
         channel: &ChannelId,
         after: Option<String>,
     ) -> Result<(Timestamp, CataloguePage), Failure> {
-        let connector = self.opening.connectors.get(channel);
+        let connector = self.channels.connector(channel);
         let connector = connector.ok_or_else(|| Refused::NoChannel(channel.clone()))?;
         let read_at = self.clock.now();
         let page = connector.catalogue(after.map(Cursor).as_ref()).await;
@@ -132,6 +139,38 @@ impl web::Desk for Handles {
 
     async fn initialise_counted(&self, count: ByHand) -> Result<InitDone, Failure> {
         self.opening.initialise_counted(count).await
+    }
+
+    async fn try_out(&self, commands: Vec<Command>) -> Result<Effect, Failure> {
+        Ok(try_out(&self.ledger, self.clock.as_ref(), commands).await?)
+    }
+
+    async fn reload(&self, asked: &ReloadRequest) -> Result<Reloaded, Failure> {
+        let reloader = self.reloader.as_ref().ok_or_else(|| Failure::Conflict {
+            what: "this daemon was not started from a file".to_owned(),
+            next: "start it with `evenkeel run`".to_owned(),
+        })?;
+        // Who asks may go; what was begun is ended.
+        let (reloader, asked) = (reloader.clone(), asked.clone());
+        let done = tokio::spawn(async move { reloader.told(&asked).await });
+        done.await.map_err(|_| Failure::Failed("the reload panicked".to_owned()))?
+    }
+
+    async fn replay(&self, id: Seq, dry_run: bool) -> Result<ReplayedItem, Failure> {
+        self.reread(id, dry_run).await
+    }
+
+    async fn give_up(&self, id: Seq, note: Note) -> Result<(), Failure> {
+        Handles::give_up(self, id, note).await
+    }
+
+    async fn body(&self, sha256: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let body = self.opening.quarantine.body(sha256).await;
+        body.map_err(|error| Failure::Failed(format!("the body cannot be read: {error}")))
+    }
+
+    fn has_body(&self, sha256: &str) -> bool {
+        self.opening.quarantine.has(sha256)
     }
 
     async fn figures(&self) -> String {

@@ -5,11 +5,7 @@
 
 mod summary;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures::future::join_all;
 use tokio::sync::{Mutex, MutexGuard, mpsc};
@@ -26,13 +22,13 @@ use crate::{
     },
     engine::{
         by_hand,
+        channels::{Channels, Reach},
         counter::read_counts,
         feed::{Ended, Error, Feed, Memory},
         intake::Quarantine,
         ledger::Ledger,
         parts,
         reconcile::read_catalogue,
-        registry::Connectors,
         wake::Wakes,
     },
     model::{ChannelId, Counter, FulfilledBy, Measure, Policies, Seq, Sku, Timestamp},
@@ -46,23 +42,14 @@ use crate::{
 /// The most pages of one catalogue.
 const PAGES_MAX: usize = 10_000;
 
-/// How far back the orders of a channel are read.
-#[derive(Debug, Clone, Copy)]
-pub struct Reach {
-    pub lookback: Duration,
-    pub overlap: Duration,
-}
-
 /// Takes over the opening stock, once.
 pub struct Opening {
-    pub connectors: Connectors,
+    pub channels: Arc<Channels>,
     pub ledger: Ledger,
     pub clock: Arc<dyn Clock>,
     pub wakes: Arc<Wakes>,
     pub metrics: Arc<Metrics>,
     pub quarantine: Arc<Quarantine>,
-    /// The channels whose orders are read.
-    pub feeds: BTreeMap<ChannelId, Reach>,
     /// One at a time.
     pub turn: Mutex<()>,
 }
@@ -215,7 +202,8 @@ impl Opening {
                 Err(error) => return Err(failure(channel, error)),
             }
         }
-        let others = self.connectors.keys().filter(|channel| !first.contains(channel));
+        let connectors = self.channels.connectors();
+        let others = connectors.keys().filter(|channel| !first.contains(channel));
         let read =
             join_all(others.map(|channel| async move { (channel, self.catalogue(channel).await) })).await;
         let mut warnings = Vec::new();
@@ -232,16 +220,15 @@ impl Opening {
     }
 
     async fn catalogue(&self, channel: &ChannelId) -> Result<(), Error> {
-        let Some(connector) = self.connectors.get(channel) else { return Ok(()) };
+        let Some(connector) = self.channels.connector(channel) else { return Ok(()) };
         read_catalogue(connector.as_ref(), &self.ledger, self.clock.as_ref(), channel).await.map(drop)
     }
 
     /// Reads the orders of all channels that sell, so that open ones are taken off what is opened.
     async fn read_orders(&self) -> Result<Vec<String>, Failure> {
-        let reads = self
-            .feeds
-            .iter()
-            .map(|(channel, reach)| async move { (channel, self.orders(channel, *reach).await) });
+        let feeds = self.channels.feeds();
+        let reads =
+            feeds.iter().map(|(channel, reach)| async move { (channel, self.orders(channel, *reach).await) });
         let mut warnings = Vec::new();
         for (channel, read) in join_all(reads).await {
             match read {
@@ -256,7 +243,7 @@ impl Opening {
     }
 
     async fn orders(&self, channel: &ChannelId, reach: Reach) -> Result<(), Error> {
-        let (Some(connector), Some(wakes)) = (self.connectors.get(channel), self.wakes.channel(channel))
+        let (Some(connector), Some(wakes)) = (self.channels.connector(channel), self.wakes.channel(channel))
         else {
             return Ok(());
         };
@@ -264,7 +251,7 @@ impl Opening {
         let (_, ticks) = mpsc::channel(1);
         let feed = Feed {
             channel: channel.clone(),
-            connector: Arc::clone(connector),
+            connector,
             ledger: self.ledger.clone(),
             clock: Arc::clone(&self.clock),
             wakes,
@@ -283,7 +270,7 @@ impl Opening {
 
     /// Reads the stock of a channel that tells counts.
     async fn counted(&self, from: &ChannelId, measure: Measure) -> Result<Count, Failure> {
-        let connector = self.connectors.get(from).ok_or_else(|| Refused::NoChannel(from.clone()))?;
+        let connector = self.channels.connector(from).ok_or_else(|| Refused::NoChannel(from.clone()))?;
         let begun = self.ledger.seq();
         let read = read_counts(connector.as_ref(), &self.quarantine, from, &Scope::All).await;
         let (lines, as_of) = read.map_err(|error| failure(from, error))?;
@@ -293,7 +280,7 @@ impl Opening {
     /// Reads what a selling channel shows. That is net of its own open orders, so it is a free stock; each page is a
     /// count with a time of its own, because sales go on while the catalogue is read.
     async fn shown(&self, from: &ChannelId, warnings: &mut Vec<String>) -> Result<Vec<Count>, Failure> {
-        let connector = self.connectors.get(from).ok_or_else(|| Refused::NoChannel(from.clone()))?;
+        let connector = self.channels.connector(from).ok_or_else(|| Refused::NoChannel(from.clone()))?;
         let mut seen = BTreeSet::new();
         let mut again = 0;
         let mut counts = Vec::new();

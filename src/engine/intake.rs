@@ -137,6 +137,40 @@ impl Quarantine {
         self.ledger.submit(Command::Quarantine(item)).await.map(drop)
     }
 
+    /// Returns a body that was kept. `None`: it is gone.
+    pub async fn body(&self, sha256: &str) -> std::io::Result<Option<Vec<u8>>> {
+        let Some(path) = self.path(sha256) else { return Ok(None) };
+        match tokio::fs::read(path).await {
+            Ok(body) => Ok(Some(body)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells whether a body is still kept.
+    pub fn has(&self, sha256: &str) -> bool {
+        self.path(sha256).is_some_and(|path| path.exists())
+    }
+
+    /// Removes a body that no entry speaks of any more.
+    pub async fn forget(&self, sha256: &str) -> Result<(), Error> {
+        let named = sha256.to_owned();
+        let wanted = move |s: &crate::core::State| s.quarantine.values().any(|q| q.sha256 == named);
+        if let Some(path) = self.path(sha256)
+            && !self.ledger.read(wanted).await?
+        {
+            // One that cannot be removed goes when its time is over.
+            drop(std::fs::remove_file(path));
+        }
+        Ok(())
+    }
+
+    /// Returns where a body lies. Of a name that is no digest, nothing was kept.
+    fn path(&self, sha256: &str) -> Option<PathBuf> {
+        let digest = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+        digest.then(|| self.dir.join(sha256))
+    }
+
     /// Removes bodies that are older than `keep`.
     pub fn expire(&self, keep: Duration) {
         let Ok(files) = std::fs::read_dir(&self.dir) else { return };

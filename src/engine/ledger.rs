@@ -33,7 +33,7 @@ use crate::{
     },
     model::Seq,
     store::Head,
-    telemetry::Metrics,
+    telemetry::{Metrics, causes},
 };
 
 /// What the ledger needs of a store. A test or a simulation may give another.
@@ -95,6 +95,12 @@ const PAYLOAD_MAX: usize = 64 << 20;
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct Failure(pub String);
+
+impl Failure {
+    pub(super) fn of(error: &dyn std::error::Error) -> Failure {
+        Failure(causes(error))
+    }
+}
 
 /// Why a command has no reply.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -555,7 +561,7 @@ impl Writer {
             return;
         }
         let dirty = self.take_dirty();
-        let changes = rows::changes(&self.state, &dirty).map_err(|e| Failure(e.to_string()));
+        let changes = rows::changes(&self.state, &dirty).map_err(|e| Failure::of(&e));
         let written = changes.and_then(|changes| self.store.apply(&changes, self.state.seq.0));
         if let Err(failure) = written {
             warn!(%failure, "the state store failed; going on from memory, it is rebuilt at the next start");

@@ -167,12 +167,12 @@ impl Spool for MemorySpool {
         inner.slices += 1;
         let waited = self.store.0.released.wait_while(inner, |inner| inner.spool_held);
         waited.unwrap_or_else(PoisonError::into_inner).work()?;
-        self.versions.put(changes, again).map_err(|e| Failure(e.to_string()))
+        self.versions.put(changes, again).map_err(|e| Failure::of(&e))
     }
 
     fn finish(&mut self, head: Head) -> Result<(), Failure> {
         let versions = std::mem::replace(&mut self.versions, Versions::new(Cursor::default()));
-        let rows = versions.rows().and_then(Iterator::collect).map_err(|e| Failure(e.to_string()))?;
+        let rows = versions.rows().and_then(Iterator::collect).map_err(|e| Failure::of(&e))?;
         self.store.lock().checkpoint = Some((head, rows));
         Ok(())
     }
@@ -227,7 +227,7 @@ impl Durable for MemoryStore {
     }
 
     fn read_back(&mut self) -> Result<State, Failure> {
-        self.restart().map_err(|error| Failure(error.to_string()))
+        self.restart().map_err(|error| Failure::of(&error))
     }
 
     fn close(self: Box<Self>) -> Result<(), Failure> {

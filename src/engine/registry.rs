@@ -6,6 +6,7 @@ use crate::{
     config::{self, Config, Secrets, Timeouts},
     connectors::{Connector, amazon, http, limit, shopify, tryton},
     model::{Abilities, ChannelId, LocationId, Measure, Visible},
+    telemetry::causes,
 };
 
 /// Why a connector could not be made.
@@ -66,7 +67,7 @@ fn shopify(
         location: shopify::options::Location { id: first(&channel.selling.locations)?, number },
         http: http_of(channel.timeouts),
     };
-    Ok(Arc::new(shopify::Shopify::new(options).map_err(|e| e.to_string())?))
+    Ok(Arc::new(shopify::Shopify::new(options).map_err(|e| causes(&e))?))
 }
 
 fn amazon(id: &ChannelId, channel: &config::Amazon, secrets: &Secrets) -> Result<Arc<dyn Connector>, String> {
@@ -129,7 +130,7 @@ fn tryton(id: &ChannelId, channel: &config::Tryton, secrets: &Secrets) -> Result
         http: http_of(channel.timeouts),
     };
     let setting = format!("channels.tryton.{id}");
-    Ok(Arc::new(tryton::Tryton::new(&setting, options).map_err(|e| e.to_string())?))
+    Ok(Arc::new(tryton::Tryton::new(&setting, options).map_err(|e| causes(&e))?))
 }
 
 /// Returns what a channel can. One that is not there can nothing.

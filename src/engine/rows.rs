@@ -18,7 +18,10 @@ use crate::{
         ledger::Cause,
         order::Order,
         record::HeldCount,
-        state::{Alert, AlertKey, ChannelRow, Opened, Quarantined, RowKey, SkuRow, State, Unmatched},
+        state::{
+            Alert, AlertKey, ChannelRow, HeldConfig, Ignored, Opened, Quarantined, RowKey, SkuRow, State,
+            Unmatched,
+        },
         tombstone::Tombstone,
     },
     model::{
@@ -28,7 +31,7 @@ use crate::{
 };
 
 /// The version of the rows: those of another version are built anew from the journal.
-pub const ROWS_VERSION: u32 = 2;
+pub const ROWS_VERSION: u32 = 3;
 /// The longest piece of a value.
 const PIECE: usize = 60 * 1024;
 
@@ -55,6 +58,7 @@ enum Row<'a> {
         initialised: Option<Timestamp>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         restored: Option<Timestamp>,
+        held_config: Option<HeldConfig>,
     },
     Policies(Box<Policies>),
     Table(Vec<MappingRow>),
@@ -67,6 +71,7 @@ enum Row<'a> {
     Quarantine(Seq, Quarantined),
     Unmatched(ChannelId, Identifiers, Box<Unmatched>),
     Intent(Seq, Box<Intent>),
+    Ignored(ChannelId, Identifiers, Ignored),
     Tombstone(OrderKey, Tombstone),
 }
 
@@ -116,6 +121,7 @@ pub fn keys_after<'a>(state: &'a State, after: Option<&'a RowKey>) -> impl Itera
         .chain(rest!(quarantine, Quarantine(id)))
         .chain(rest!(unmatched, Unmatched(channel, ids)))
         .chain(rest!(intents, Intent(id)))
+        .chain(rest!(ignored, Ignored(channel, ids)))
         .chain(rest!(tombstones, Tombstone(order)))
 }
 
@@ -204,9 +210,9 @@ impl Loading {
                 shared(&mut self.channels, &mut channel);
                 self.deliveries.push(((channel, id), at));
             }
-            Row::Meta { seq, epoch, initialised, restored } => {
+            Row::Meta { seq, epoch, initialised, restored, held_config } => {
                 (state.seq, state.epoch, state.initialised) = (seq, epoch, initialised);
-                state.restored = restored;
+                (state.restored, state.held_config) = (restored, held_config);
             }
             Row::Policies(policies) => state.policies = Some((*policies).into()),
             Row::Table(rows) => state.table = rows,
@@ -218,6 +224,7 @@ impl Loading {
                 drop(state.unmatched.insert((channel, ids), *unmatched));
             }
             Row::Intent(id, intent) => drop(state.intents.insert(id, *intent)),
+            Row::Ignored(channel, ids, ignored) => drop(state.ignored.insert((channel, ids), ignored)),
             Row::Tombstone(mut key, tombstone) => {
                 shared(&mut self.channels, &mut key.channel);
                 self.tombstones.push((key, tombstone));
@@ -323,17 +330,20 @@ fn id(key: &RowKey) -> Vec<u8> {
         RowKey::Alert(key) => text(b'a', &[key.kind.name(), &key.subject]),
         RowKey::Held(id) => text(b'h', &[&id.to_string()]),
         RowKey::Quarantine(id) => text(b'q', &[&id.to_string()]),
-        RowKey::Unmatched(channel, ids) => {
-            let mut parts = vec![channel.as_str()];
-            parts.extend(ids.iter().flat_map(|id| [id.kind.name(), id.value]));
-            // Six identifiers of 255 bytes would be longer than a key may be.
-            let digest = crate::core::backoff::digest(&parts);
-            let again = crate::core::backoff::digest(&[&parts.concat(), channel.as_str()]);
-            text(b'u', &[channel.as_str(), &format!("{digest:016x}{again:016x}")])
-        }
         RowKey::Intent(id) => text(b'i', &[&id.to_string()]),
+        RowKey::Unmatched(channel, ids) => text(b'u', &[channel.as_str(), &of_ids(channel, ids)]),
+        RowKey::Ignored(channel, ids) => text(b'g', &[channel.as_str(), &of_ids(channel, ids)]),
         RowKey::Tombstone(key) => text(b'b', &[key.channel.as_str(), key.order.as_str()]),
     }
+}
+
+/// Returns a digest of identifiers: six of 255 bytes would be longer than a key may be.
+fn of_ids(channel: &ChannelId, ids: &Identifiers) -> String {
+    let mut parts = vec![channel.as_str()];
+    parts.extend(ids.iter().flat_map(|id| [id.kind.name(), id.value]));
+    let digest = crate::core::backoff::digest(&parts);
+    let again = crate::core::backoff::digest(&[&parts.concat(), channel.as_str()]);
+    format!("{digest:016x}{again:016x}")
 }
 
 fn row<'a>(state: &'a State, key: &RowKey) -> Option<Row<'a>> {
@@ -343,6 +353,7 @@ fn row<'a>(state: &'a State, key: &RowKey) -> Option<Row<'a>> {
             epoch: state.epoch,
             initialised: state.initialised,
             restored: state.restored,
+            held_config: state.held_config.clone(),
         },
         RowKey::Policies => Row::Policies(Box::new(state.policies.as_deref()?.clone())),
         RowKey::Table => Row::Table(state.table.clone()),
@@ -361,6 +372,10 @@ fn row<'a>(state: &'a State, key: &RowKey) -> Option<Row<'a>> {
             Row::Unmatched(channel.clone(), ids.clone(), Box::new(unmatched))
         }
         RowKey::Intent(id) => Row::Intent(*id, Box::new(state.intents.get(id)?.clone())),
+        RowKey::Ignored(channel, ids) => {
+            let ignored = state.ignored.get(&(channel.clone(), ids.clone()))?.clone();
+            Row::Ignored(channel.clone(), ids.clone(), ignored)
+        }
         RowKey::Tombstone(key) => Row::Tombstone(key.clone(), state.tombstones.get(key)?.clone()),
     })
 }

@@ -1,11 +1,9 @@
 //! Puts the daemon together, runs it, and takes it apart in the right order.
 
-use std::{
-    collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
 use tokio::{
-    sync::{Mutex, mpsc},
+    sync::{Mutex, watch},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -13,29 +11,26 @@ use tracing::{error, info, warn};
 
 use crate::{
     clock::{Clock, SystemClock},
-    config::{AlertTarget, Config, Feed as FeedConfig, Secrets},
-    connectors::Connector,
+    config::{AlertTarget, Config, Retention, Secrets},
     core::{Command, Refused},
     engine::{
         alerter::{Alerter, Target},
-        counter::Counter,
+        channels::{Channels, Shared},
         disk,
-        feed::Feed,
         handles::Handles,
-        init::{Opening, Reach},
-        intake::{Intake, Quarantine},
-        lane::{HINTS_MAX, Lane},
+        init::Opening,
+        intake::Quarantine,
         ledger::{self, Failure, Ledger},
-        poster::Poster,
-        reconcile::Reconcile,
-        registry, room,
+        registry::{self, Connectors},
+        reload::{self, Effective, Reloader, Source},
+        room,
         schedule::Ticker,
         upkeep,
         wake::Wakes,
     },
-    model::{ChannelId, Timestamp},
+    model::Timestamp,
     store,
-    telemetry::Metrics,
+    telemetry::{Metrics, causes},
     web,
 };
 
@@ -74,30 +69,35 @@ pub enum Error {
 }
 
 /// What all tasks of the daemon share.
-struct Parts {
-    config: Config,
-    connectors: BTreeMap<ChannelId, Arc<dyn Connector>>,
-    ledger: Ledger,
-    clock: Arc<dyn Clock>,
+pub(super) struct Parts {
+    pub(super) ledger: Ledger,
+    pub(super) clock: Arc<dyn Clock>,
     wakes: Arc<Wakes>,
     metrics: Arc<Metrics>,
     quarantine: Arc<Quarantine>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// The store's directory.
+    store: PathBuf,
 }
 
 /// A daemon whose tasks run. It serves nobody by itself: see [`run`].
 pub struct Daemon {
-    parts: Parts,
-    ticker: Ticker,
+    parts: Arc<Parts>,
+    channels: Arc<Channels>,
+    ticker: Arc<Ticker>,
+    reloader: Arc<Reloader>,
     thread: JoinHandle<Result<(), Failure>>,
-    /// One door for pushes per channel.
-    pub intakes: BTreeMap<ChannelId, Arc<Intake>>,
 }
 
-/// Runs the daemon until `shutdown`, or until the journal fails.
-pub async fn run(config: Config, secrets: Secrets, shutdown: CancellationToken) -> Result<(), Error> {
-    let daemon = Daemon::start(config, &secrets, &shutdown).await?;
+/// Runs the daemon until `shutdown`, or until the journal fails. `source`: where a changed configuration comes from.
+pub async fn run(
+    config: Config,
+    secrets: Secrets,
+    source: Arc<dyn Source>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let daemon = Daemon::start_from(config, secrets, Some(source), &shutdown).await?;
     let served = daemon.serve().await;
     if served.is_err() {
         shutdown.cancel();
@@ -111,38 +111,112 @@ impl Daemon {
     /// Opens the store, makes what was in flight unknown, and starts every task.
     pub async fn start(
         config: Config,
-        secrets: &Secrets,
+        secrets: Secrets,
+        shutdown: &CancellationToken,
+    ) -> Result<Daemon, Error> {
+        Daemon::start_from(config, secrets, None, shutdown).await
+    }
+
+    /// Like [`Daemon::start`]; the configuration can be reloaded from `source`.
+    pub async fn start_from(
+        mut config: Config,
+        secrets: Secrets,
+        source: Option<Arc<dyn Source>>,
         shutdown: &CancellationToken,
     ) -> Result<Daemon, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new());
-        let connectors = registry::build(&config, secrets)?;
+        let policies = |config: &Config| {
+            let connectors = registry::build(config, &secrets)?;
+            Ok(config.policies(|id| registry::abilities(&connectors, id)))
+        };
+        policies(&config)?;
         let (state, store) = open(&config, clock.now()).await?;
+        let held = reload::at_start(&mut config, &state, policies, clock.now())?;
+        let connectors = registry::build(&config, &secrets)?;
         let epoch = if state.epoch == 0 { state.next_epoch(clock.now()) } else { state.epoch };
         let wakes = Arc::new(Wakes::new(connectors.keys().cloned()));
         let options = ledger::Options { queue_max: config.web.queue_max, group_max: config.store.group_max };
         let started =
             Ledger::start(state, Box::new(store), clock.clone(), wakes.clone(), metrics.clone(), &options);
         let (ledger, thread) = started.map_err(Error::Thread)?;
-        let policies = config.policies(|id| registry::abilities(&connectors, id));
-        ledger.submit(Command::Configure(Box::new(policies))).await?;
+        reload::begin(&ledger, policies(&config)?, held).await?;
         ledger.submit(Command::Start { epoch }).await?;
         let quarantine =
             Arc::new(Quarantine::new(config.store.path.join("quarantine"), ledger.clone(), clock.clone()));
         let (tasks, stop) = (TaskTracker::new(), shutdown.child_token());
-        let parts = Parts { config, connectors, ledger, clock, wakes, metrics, quarantine, tasks, stop };
-        let ticker = Ticker::new().await?;
-        let intakes = parts.channels(&ticker).await?;
-        parts.alerter(secrets);
-        parts.upkeep();
+        let parts = Arc::new(Parts {
+            ledger,
+            clock,
+            wakes,
+            metrics,
+            quarantine,
+            tasks,
+            stop,
+            store: config.store.path.clone(),
+        });
+        let ticker = Arc::new(Ticker::new().await?);
+        let channels = Arc::new(Channels::new(parts.shared()));
+        for (id, connector) in connectors {
+            channels.start(&config, &ticker, &id, connector).await?;
+        }
+        let alerter = parts.alerter(&config, &secrets);
+        let keep = parts.upkeep(&config);
         ticker.start().await?;
-        Ok(Daemon { parts, ticker, thread, intakes })
+        let effective = Mutex::new(Effective { config, secrets, alerter });
+        let (of, lent) = (parts.clone(), channels.clone());
+        let reloader =
+            Reloader { source, parts: of, channels: lent, ticker: ticker.clone(), keep, effective };
+        let reloader = Arc::new(reloader);
+        if reloader.source.is_some() {
+            parts.tasks.spawn(reloader.clone().on_signal(parts.stop.clone()));
+        }
+        Ok(Daemon { parts, channels, ticker, reloader, thread })
     }
 
     /// Opens the doors: HTTP for pushes, health and metrics, the socket for the command line. Returns the address of
     /// the former.
     pub async fn serve(&self) -> Result<SocketAddr, web::Error> {
-        self.parts.serve(&self.intakes).await
+        let effective = self.reloader.effective.lock().await;
+        let (options, socket) = (&effective.config.web, &effective.config.socket);
+        let web = web::Web {
+            desk: Arc::new(self.handles()),
+            doors: self.channels.clone(),
+            metrics: self.parts.metrics.clone(),
+            options: web::Options {
+                body_max: options.body_max_bytes,
+                answer_within: options.answer_within,
+                ..web::Options::new(options.listen, socket.path.clone())
+            },
+        };
+        let open = web.open().await?;
+        let address = open.address();
+        self.parts.tasks.spawn(open.serve(self.parts.stop.clone()));
+        Ok(address)
+    }
+
+    fn handles(&self) -> Handles {
+        let parts = &self.parts;
+        let opening = Opening {
+            channels: self.channels.clone(),
+            ledger: parts.ledger.clone(),
+            clock: parts.clock.clone(),
+            wakes: parts.wakes.clone(),
+            metrics: parts.metrics.clone(),
+            quarantine: parts.quarantine.clone(),
+            turn: Mutex::new(()),
+        };
+        Handles {
+            ledger: parts.ledger.clone(),
+            clock: parts.clock.clone(),
+            wakes: parts.wakes.clone(),
+            metrics: parts.metrics.clone(),
+            channels: self.channels.clone(),
+            opening,
+            reloader: Some(self.reloader.clone()),
+            started: Instant::now(),
+            store: parts.store.clone(),
+        }
     }
 
     /// Returns the way to the ledger.
@@ -150,14 +224,14 @@ impl Daemon {
         &self.parts.ledger
     }
 
-    pub fn connectors(&self) -> &BTreeMap<ChannelId, Arc<dyn Connector>> {
-        &self.parts.connectors
+    pub fn connectors(&self) -> Connectors {
+        self.channels.connectors()
     }
 
     /// Watches over the daemon until `shutdown`, then ends it in order.
     pub async fn run(self, shutdown: &CancellationToken) -> Result<(), Error> {
         if !shutdown.is_cancelled() {
-            info!(channels = self.parts.connectors.len(), "ready");
+            info!(channels = self.channels.connectors().len(), "ready");
             notify(&[sd_notify::NotifyState::Ready]);
         }
         let ended = self.parts.watch(self.thread, shutdown).await;
@@ -180,191 +254,21 @@ async fn open(config: &Config, now: Timestamp) -> Result<(crate::core::State, di
 }
 
 impl Parts {
-    /// Starts the tasks of every channel. Returns the doors for pushes.
-    async fn channels(&self, ticker: &Ticker) -> Result<BTreeMap<ChannelId, Arc<Intake>>, Error> {
-        let mut intakes = BTreeMap::new();
-        for (id, connector) in &self.connectors {
-            let (hint, hints) = mpsc::channel(HINTS_MAX);
-            let abilities = connector.abilities();
-            if abilities.quantities {
-                self.lane(id, connector, hints);
-            }
-            if abilities.posts {
-                self.poster(id, connector);
-            }
-            if let Some(selling) = self.config.selling(id) {
-                self.feed(
-                    id,
-                    connector,
-                    ticker.every(&selling.orders.schedule).await?,
-                    &selling.orders,
-                    selling.orders_lookback,
-                );
-                self.reconcile(id, connector, ticker.every(&selling.reconcile).await?);
-            }
-            if let Some(erp) = self.config.tryton.get(id) {
-                self.reconcile(id, connector, ticker.every(&erp.sweep).await?);
-            }
-            if let Some(erp) = self.config.tryton.get(id)
-                && let Some(measure) = erp.counts
-            {
-                let (ticks, sweeps) =
-                    (ticker.every(&erp.levels.schedule).await?, ticker.every(&erp.sweep).await?);
-                self.counter(id, connector, measure, ticks, sweeps, erp.levels.overlap);
-            }
-            let intake = Intake {
-                channel: id.clone(),
-                connector: connector.clone(),
-                ledger: self.ledger.clone(),
-                quarantine: self.quarantine.clone(),
-                hints: hint,
-                metrics: self.metrics.clone(),
-            };
-            intakes.insert(id.clone(), Arc::new(intake));
-        }
-        Ok(intakes)
-    }
-
-    fn lane(
-        &self,
-        id: &ChannelId,
-        connector: &Arc<dyn Connector>,
-        hints: mpsc::Receiver<crate::engine::lane::Hint>,
-    ) {
-        let Some(wakes) = self.wakes.channel(id) else { return };
-        let lane = Lane {
-            channel: id.clone(),
-            connector: connector.clone(),
-            ledger: self.ledger.clone(),
-            clock: self.clock.clone(),
-            wakes,
-            metrics: self.metrics.clone(),
-            hints,
-        };
-        self.tasks.spawn(lane.run(self.stop.clone()));
-    }
-
-    fn poster(&self, id: &ChannelId, connector: &Arc<dyn Connector>) {
-        let Some(wakes) = self.wakes.channel(id) else { return };
-        let poster = Poster {
-            channel: id.clone(),
-            connector: connector.clone(),
-            ledger: self.ledger.clone(),
-            wakes,
-            metrics: self.metrics.clone(),
-        };
-        self.tasks.spawn(poster.run(self.stop.clone()));
-    }
-
-    fn feed(
-        &self,
-        id: &ChannelId,
-        connector: &Arc<dyn Connector>,
-        ticks: mpsc::Receiver<()>,
-        config: &FeedConfig,
-        lookback: Duration,
-    ) {
-        let Some(wakes) = self.wakes.channel(id) else { return };
-        let feed = Feed {
-            channel: id.clone(),
-            connector: connector.clone(),
-            ledger: self.ledger.clone(),
-            clock: self.clock.clone(),
-            wakes,
-            metrics: self.metrics.clone(),
-            quarantine: self.quarantine.clone(),
-            ticks,
-            lookback,
-            overlap: config.overlap,
-        };
-        self.tasks.spawn(feed.run(self.stop.clone()));
-    }
-
-    fn reconcile(&self, id: &ChannelId, connector: &Arc<dyn Connector>, ticks: mpsc::Receiver<()>) {
-        let reconcile = Reconcile {
-            channel: id.clone(),
-            connector: connector.clone(),
-            ledger: self.ledger.clone(),
-            clock: self.clock.clone(),
-            ticks,
-        };
-        self.tasks.spawn(reconcile.run(self.stop.clone()));
-    }
-
-    fn counter(
-        &self,
-        id: &ChannelId,
-        connector: &Arc<dyn Connector>,
-        measure: crate::model::Measure,
-        ticks: mpsc::Receiver<()>,
-        sweeps: mpsc::Receiver<()>,
-        overlap: Duration,
-    ) {
-        let Some(wakes) = self.wakes.channel(id) else { return };
-        let counter = Counter {
-            channel: id.clone(),
-            connector: connector.clone(),
-            measure,
-            ledger: self.ledger.clone(),
-            clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-            quarantine: self.quarantine.clone(),
-            wakes,
-            ticks,
-            sweeps,
-            overlap,
-        };
-        self.tasks.spawn(counter.run(self.stop.clone()));
-    }
-
-    /// Opens the doors. Returns the address for webhooks.
-    async fn serve(&self, intakes: &BTreeMap<ChannelId, Arc<Intake>>) -> Result<SocketAddr, web::Error> {
-        let config = &self.config;
-        let shopify = intakes.iter().filter(|(id, _)| config.shopify.contains_key(*id));
-        let web = web::Web {
-            desk: Arc::new(self.handles()),
-            shopify: shopify.map(|(id, intake)| (id.clone(), intake.clone() as Arc<dyn web::Door>)).collect(),
-            metrics: self.metrics.clone(),
-            options: web::Options {
-                body_max: config.web.body_max_bytes,
-                answer_within: config.web.answer_within,
-                ..web::Options::new(config.web.listen, config.socket.path.clone())
-            },
-        };
-        let open = web.open().await?;
-        let address = open.address();
-        self.tasks.spawn(open.serve(self.stop.clone()));
-        Ok(address)
-    }
-
-    fn handles(&self) -> Handles {
-        let reach = |id: &ChannelId| {
-            let selling = self.config.selling(id)?;
-            Some((id.clone(), Reach { lookback: selling.orders_lookback, overlap: selling.orders.overlap }))
-        };
-        let opening = Opening {
-            connectors: self.connectors.clone(),
+    fn shared(&self) -> Shared {
+        Shared {
             ledger: self.ledger.clone(),
             clock: self.clock.clone(),
             wakes: self.wakes.clone(),
             metrics: self.metrics.clone(),
             quarantine: self.quarantine.clone(),
-            feeds: self.connectors.keys().filter_map(reach).collect(),
-            turn: Mutex::new(()),
-        };
-        Handles {
-            ledger: self.ledger.clone(),
-            clock: self.clock.clone(),
-            wakes: self.wakes.clone(),
-            metrics: self.metrics.clone(),
-            opening,
-            started: Instant::now(),
-            store: self.config.store.path.clone(),
+            tasks: self.tasks.clone(),
+            stop: self.stop.clone(),
         }
     }
 
-    fn alerter(&self, secrets: &Secrets) {
-        let url = match &self.config.alerts.target {
+    /// Starts to watch the room on the disk and to tell people. Returns what ends that.
+    pub(super) fn alerter(&self, config: &Config, secrets: &Secrets) -> CancellationToken {
+        let url = match &config.alerts.target {
             Some(AlertTarget::Plain(url)) => Some(url.to_string().into()),
             Some(AlertTarget::Secret(_)) => secrets.alerts_webhook.clone(),
             None => None,
@@ -376,57 +280,61 @@ impl Parts {
         let target = match (url, client) {
             (Some(url), Ok(client)) => Some(Target { url, client }),
             (Some(_), Err(error)) => {
-                error!(%error, "alerts cannot be posted");
+                error!(error = %causes(&error), "alerts cannot be posted");
                 None
             }
             (None, _) => None,
         };
         let alerter = Alerter {
-            instance: self.config.instance.clone(),
+            instance: config.instance.clone(),
             ledger: self.ledger.clone(),
             wakes: self.wakes.clone(),
             metrics: self.metrics.clone(),
             target: target.clone(),
-            runbook: self.config.alerts.runbook_url.clone(),
+            runbook: config.alerts.runbook_url.clone(),
         };
-        self.tasks.spawn(alerter.run(self.stop.clone()));
-        let repeat = u64::try_from(self.config.alerts.policy.repeat_ms).unwrap_or_default();
+        let stop = self.stop.child_token();
+        self.tasks.spawn(alerter.run(stop.clone()));
+        let repeat = u64::try_from(config.alerts.policy.repeat_ms).unwrap_or_default();
         let watch = room::Watch {
             ledger: self.ledger.clone(),
-            path: self.config.store.path.clone(),
-            limits: self.config.store.room,
+            path: config.store.path.clone(),
+            limits: config.store.room,
             metrics: self.metrics.clone(),
-            instance: self.config.instance.clone(),
+            instance: config.instance.clone(),
             target,
             repeat: Duration::from_millis(repeat),
         };
-        self.tasks.spawn(watch.run(self.stop.clone()));
+        self.tasks.spawn(watch.run(stop.clone()));
+        stop
     }
 
-    /// Checkpoints, and removes bodies whose time is over.
-    fn upkeep(&self) {
-        let (quarantine, keep) = (self.quarantine.clone(), self.config.retention.quarantine);
-        self.tasks.spawn(upkeep::expire(quarantine, keep, EXPIRE_EVERY, self.stop.clone()));
+    /// Checkpoints, and removes what has been kept for long enough. Returns how it is told for how long that is.
+    fn upkeep(&self, config: &Config) -> watch::Sender<Retention> {
+        let (keep, kept) = watch::channel(config.retention);
+        let quarantine = self.quarantine.clone();
+        self.tasks.spawn(upkeep::expire(quarantine, kept.clone(), EXPIRE_EVERY, self.stop.clone()));
         let checkpoints = upkeep::Checkpoints {
             ledger: self.ledger.clone(),
-            store: self.config.store.path.clone(),
+            store: config.store.path.clone(),
             every: CHECKPOINT_EVERY,
             again: CHECKPOINT_AGAIN,
-            archive: self.config.store.archive.clone(),
-            keep: self.config.retention.archive,
+            archive: config.store.archive.clone(),
+            keep: kept,
         };
         self.tasks.spawn(checkpoints.run(self.stop.clone()));
-        if let Some(every) = self.config.store.swap_every {
-            let store = self.config.store.path.clone();
+        if let Some(every) = config.store.swap_every {
+            let store = config.store.path.clone();
             let swaps =
                 upkeep::Swaps { ledger: self.ledger.clone(), clock: self.clock.clone(), store, every };
             self.tasks.spawn(swaps.run(self.stop.clone()));
         }
+        keep
     }
 
     /// Feeds the watchdog while the ledger makes progress; ends when told to, or when the ledger has ended.
     async fn watch(
-        self,
+        &self,
         thread: JoinHandle<Result<(), Failure>>,
         shutdown: &CancellationToken,
     ) -> Result<(), Error> {
@@ -457,7 +365,6 @@ impl Parts {
             );
         }
         self.ledger.stop().await;
-        drop(self.ledger);
         match tokio::task::spawn_blocking(move || thread.join()).await {
             Ok(Ok(ended)) => ended.map_err(Error::Journal),
             Ok(Err(_)) | Err(_) => Err(Error::Panicked),
@@ -466,7 +373,7 @@ impl Parts {
 }
 
 /// Tells systemd, where there is one.
-fn notify(state: &[sd_notify::NotifyState<'_>]) {
+pub(super) fn notify(state: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         warn!(%error, "systemd could not be told");
     }

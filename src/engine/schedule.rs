@@ -5,19 +5,24 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+
+use tracing::debug;
+use uuid::Uuid;
 
 use crate::config::Schedule;
 
 /// Wakes loops by the clock.
 pub struct Ticker {
     scheduler: JobScheduler,
+    /// The jobs, and whom each wakes.
+    jobs: Mutex<Vec<(Uuid, mpsc::Sender<()>)>>,
 }
 
 impl Ticker {
     pub async fn new() -> Result<Ticker, JobSchedulerError> {
-        Ok(Ticker { scheduler: JobScheduler::new().await? })
+        Ok(Ticker { scheduler: JobScheduler::new().await?, jobs: Mutex::default() })
     }
 
     /// Returns a channel that a tick arrives on whenever `schedule` is due, and once at once.
@@ -28,24 +33,43 @@ impl Ticker {
         match schedule {
             Schedule::Every(span) if *span < Duration::from_secs(1) => sub_second(*span, tick),
             Schedule::Every(span) => {
-                let job = Job::new_repeated(*span, move |_, _| prod(&tick))?;
-                self.scheduler.add(job).await?;
+                let wakes = tick.clone();
+                self.add(Job::new_repeated(*span, move |_, _| prod(&wakes))?, tick).await?;
             }
             Schedule::Cron(cron) => {
-                let job = Job::new(cron.as_str(), move |_, _| prod(&tick))?;
-                self.scheduler.add(job).await?;
+                let wakes = tick.clone();
+                self.add(Job::new(cron.as_str(), move |_, _| prod(&wakes))?, tick).await?;
             }
         }
         Ok(ticks)
+    }
+
+    async fn add(&self, job: Job, tick: mpsc::Sender<()>) -> Result<(), JobSchedulerError> {
+        let id = self.scheduler.add(job).await?;
+        self.jobs.lock().await.push((id, tick));
+        Ok(())
+    }
+
+    /// Removes the jobs that wake nobody any more.
+    pub async fn sweep(&self) {
+        let mut jobs = self.jobs.lock().await;
+        let (over, on) = std::mem::take(&mut *jobs).into_iter().partition(|(_, tick)| tick.is_closed());
+        *jobs = on;
+        let over: Vec<(Uuid, mpsc::Sender<()>)> = over;
+        for (id, _) in over {
+            if let Err(error) = self.scheduler.remove(&id).await {
+                debug!(%error, "a schedule that is over could not be removed");
+            }
+        }
     }
 
     pub async fn start(&self) -> Result<(), JobSchedulerError> {
         self.scheduler.start().await
     }
 
-    pub async fn stop(mut self) {
+    pub async fn stop(&self) {
         // Its jobs only wake loops that have ended by now.
-        drop(self.scheduler.shutdown().await);
+        drop(self.scheduler.clone().shutdown().await);
     }
 }
 

@@ -12,6 +12,7 @@ mod feeds;
 mod lane;
 mod opening;
 mod parts;
+mod replay;
 mod room;
 mod swap;
 mod upkeep;

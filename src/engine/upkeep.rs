@@ -2,14 +2,17 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
     clock::Clock,
+    config::Retention,
     engine::{disk::checkpoint_age, intake::Quarantine, ledger::Ledger},
     model::Timestamp,
     store::{self, Footprint},
+    telemetry::causes,
 };
 
 /// Has a checkpoint written whenever the newest one is too old.
@@ -22,8 +25,8 @@ pub(super) struct Checkpoints {
     pub(super) again: Duration,
     /// The archive's directory.
     pub(super) archive: PathBuf,
-    /// How long archived segments are kept. `None`: for ever.
-    pub(super) keep: Option<Duration>,
+    /// How long archived segments are kept.
+    pub(super) keep: watch::Receiver<Retention>,
 }
 
 impl Checkpoints {
@@ -57,12 +60,14 @@ impl Checkpoints {
 impl Checkpoints {
     /// Removes archived segments whose time is over, after a checkpoint without which none would be there.
     fn expire(&self) {
-        let Some(keep) = self.keep else { return };
+        let Some(keep) = self.keep.borrow().archive else { return };
         match store::expire_archive(&self.archive, keep) {
             Ok(gone) => {
                 gone.iter().for_each(|file| info!(file = %file.display(), "archived segment removed"))
             }
-            Err(error) => warn!(%error, "archived segments whose time is over could not be removed"),
+            Err(error) => {
+                warn!(error = %causes(&error), "archived segments whose time is over could not be removed")
+            }
         }
     }
 }
@@ -124,18 +129,20 @@ fn is_due(state: Footprint, now: Timestamp, every: Duration) -> bool {
     old || state.bytes > bytes.saturating_mul(GROWTH).saturating_add(GROWTH_BYTES)
 }
 
-/// Removes bodies older than `keep`, at once and from then on.
+/// Removes bodies older than `keep` says, at once and from then on.
 pub(super) async fn expire(
     quarantine: Arc<Quarantine>,
-    keep: Duration,
+    mut keep: watch::Receiver<Retention>,
     every: Duration,
     stop: CancellationToken,
 ) {
     loop {
-        quarantine.expire(keep);
+        let older = keep.borrow_and_update().quarantine;
+        quarantine.expire(older);
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(every) => {}
+            Ok(()) = keep.changed() => {}
         }
     }
 }

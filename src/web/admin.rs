@@ -1,11 +1,13 @@
 //! The admin API. Who can open the socket may do everything; there is no other check.
 
+mod change;
 mod count;
+mod quarantine;
 
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Path, Query, State, rejection::QueryRejection},
     http::{Method, Uri},
@@ -16,12 +18,20 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::info;
 
 use crate::{
-    core::{Command, Reply, allocation::Pause, command::Verdict, record::PauseScope},
-    model::{ChannelId, LocationId, OrderId, OrderKey, Quantity, Sku, policy::MappingRow},
+    core::{
+        Command, Reply,
+        allocation::Pause,
+        command::{DeadLetter, Verdict},
+        decide::{catalogue::mappable, trial::Effect},
+        record::PauseScope,
+        state::Note,
+    },
+    model::{ChannelId, LocationId, Mode, OrderId, OrderKey, Quantity, Sku, policy::MappingRow},
     web::{
         Desk,
         desk::ask,
         drift, made,
+        peer::Peer,
         problem::Answer,
         query::{self, letters::Wanted},
         view::{
@@ -36,9 +46,13 @@ use crate::{
 const BODY_MAX: usize = 64 << 20;
 /// Rows of a listing where nothing else is asked for, and at most.
 const LIMIT: usize = 1_000;
+/// How many differences of a channel a preview names where not all are asked for.
+const DIFFERENCES: usize = 20;
 const LIMIT_MAX: usize = 10_000;
 /// How many dead letters are dealt with at once.
 const AT_ONCE: usize = 32;
+/// How many mapping rows one command brings when they are tried out.
+const PART: usize = 5_000;
 /// The longest note that a person leaves in the journal, in bytes.
 pub(super) const NOTE_MAX: usize = 500;
 
@@ -63,6 +77,12 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/reconcile", post(drift::reconcile))
         .route("/v1/alerts", get(alerts))
         .route("/v1/map", get(mapping).post(import))
+        .route("/v1/map/ignore", post(change::ignore))
+        .route("/v1/reload", post(change::reload))
+        .route("/v1/quarantine", get(quarantine::list))
+        .route("/v1/quarantine/replay", post(quarantine::replay))
+        .route("/v1/quarantine/discard", post(quarantine::discard))
+        .route("/v1/quarantine/{id}", get(quarantine::show))
         .merge(made::router())
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
@@ -195,16 +215,21 @@ async fn dead_letters(
     Ok(Json(ask(desk.as_ref(), move |state| query::letters::letters(state, &wanted, limit)).await?))
 }
 
-async fn retry_all(State(desk): Asked, body: Bytes) -> Told<LettersDone> {
-    deal_with_all(&desk, read(&body)?, Verdict::Retry).await
+async fn retry_all(State(desk): Asked, Extension(peer): Extension<Peer>, body: Bytes) -> Told<LettersDone> {
+    deal_with_all(&desk, peer, read(&body)?, Verdict::Retry).await
 }
 
-async fn discard_all(State(desk): Asked, body: Bytes) -> Told<LettersDone> {
-    deal_with_all(&desk, read(&body)?, Verdict::Discard).await
+async fn discard_all(State(desk): Asked, Extension(peer): Extension<Peer>, body: Bytes) -> Told<LettersDone> {
+    deal_with_all(&desk, peer, read(&body)?, Verdict::Discard).await
 }
 
 /// Deals with all dead letters that fit, a bounded number of them.
-async fn deal_with_all(desk: &Arc<dyn Desk>, asked: LettersRequest, verdict: Verdict) -> Told<LettersDone> {
+async fn deal_with_all(
+    desk: &Arc<dyn Desk>,
+    peer: Peer,
+    asked: LettersRequest,
+    verdict: Verdict,
+) -> Told<LettersDone> {
     let LettersRequest { channel, reason, all, dry_run } = asked;
     if all == (channel.is_some() || reason.is_some()) {
         return Err(Answer::bad(
@@ -230,8 +255,8 @@ async fn deal_with_all(desk: &Arc<dyn Desk>, asked: LettersRequest, verdict: Ver
             if dry_run {
                 return Ok(Some(told.clone()));
             }
-            match desk.submit(Command::Dead { letter: letter.clone(), verdict }).await {
-                Ok(_) => Ok(Some(told.clone())),
+            match deal(desk, peer, letter.clone(), verdict).await {
+                Ok(stays) => Ok(stays.is_none().then(|| told.clone())),
                 // Somebody else has dealt with it meanwhile.
                 Err(crate::web::Failure::Refused(crate::core::Refused::Nothing(_))) => Ok(None),
                 Err(failure) => Err(failure),
@@ -247,15 +272,15 @@ async fn deal_with_all(desk: &Arc<dyn Desk>, asked: LettersRequest, verdict: Ver
     Ok(Json(LettersDone { letters, more, dry_run }))
 }
 
-async fn retry(State(desk): Asked, Path(id): Path<String>) -> Told<Done> {
-    deal_with(&desk, &id, Verdict::Retry, "goes again").await
+async fn retry(State(desk): Asked, Extension(peer): Extension<Peer>, Path(id): Path<String>) -> Told<Done> {
+    deal_with(&desk, peer, &id, Verdict::Retry, "goes again").await
 }
 
-async fn discard(State(desk): Asked, Path(id): Path<String>) -> Told<Done> {
-    deal_with(&desk, &id, Verdict::Discard, "is given up").await
+async fn discard(State(desk): Asked, Extension(peer): Extension<Peer>, Path(id): Path<String>) -> Told<Done> {
+    deal_with(&desk, peer, &id, Verdict::Discard, "is given up").await
 }
 
-async fn deal_with(desk: &Arc<dyn Desk>, text: &str, verdict: Verdict, said: &str) -> Told<Done> {
+async fn deal_with(desk: &Arc<dyn Desk>, peer: Peer, text: &str, verdict: Verdict, said: &str) -> Told<Done> {
     let letter: LetterId = id(text)?;
     let wanted = letter.clone();
     let found = ask(desk.as_ref(), move |state| query::letters::find(state, &wanted)).await?;
@@ -265,9 +290,33 @@ async fn deal_with(desk: &Arc<dyn Desk>, text: &str, verdict: Verdict, said: &st
             "`evenkeel dead-letters list` shows those that there are; it may have been dealt with",
         ));
     };
-    desk.submit(Command::Dead { letter: found, verdict }).await?;
+    if let Some(what) = deal(desk, peer, found, verdict).await? {
+        let next = "`evenkeel quarantine show` prints what was kept".to_owned();
+        return Err(crate::web::Failure::Conflict { what, next }.into());
+    }
     info!(%letter, ?verdict, "a person has dealt with a dead letter");
     Ok(Json(Done { done: format!("`{letter}` {said}") }))
+}
+
+/// Deals with one dead letter. Returns why it stays, if it does: a message that still cannot be read.
+async fn deal(
+    desk: &Arc<dyn Desk>,
+    peer: Peer,
+    letter: DeadLetter,
+    verdict: Verdict,
+) -> Result<Option<String>, crate::web::Failure> {
+    match (letter, verdict) {
+        (DeadLetter::Quarantine(id), Verdict::Retry) => {
+            let replayed = desk.replay(id, false).await?;
+            Ok((!replayed.done).then_some(replayed.told))
+        }
+        (DeadLetter::Quarantine(id), Verdict::Discard) => {
+            let reason = "discarded among the dead letters".to_owned();
+            desk.give_up(id, Note { by: peer.named(None), reason }).await?;
+            Ok(None)
+        }
+        (letter, verdict) => desk.submit(Command::Dead { letter, verdict }).await.map(|_| None),
+    }
 }
 
 async fn alerts(State(desk): Asked) -> Told<Alerts> {
@@ -282,6 +331,10 @@ struct MapQuery {
     unmatched: bool,
     #[serde(default)]
     listings: bool,
+    #[serde(default)]
+    lines: bool,
+    #[serde(default)]
+    ignored: bool,
     channel: Option<ChannelId>,
     limit: Option<usize>,
     after: Option<String>,
@@ -290,13 +343,18 @@ struct MapQuery {
 async fn mapping(State(desk): Asked, asked: Result<Query<MapQuery>, QueryRejection>) -> Told<Mapping> {
     let asked = query_of(asked)?;
     known(&desk, asked.channel.as_ref()).await?;
-    let wanted = query::mapping::Wanted { channel: asked.channel, limit: rows(asked.limit) };
+    let wanted =
+        query::mapping::Wanted { channel: asked.channel, limit: rows(asked.limit), lines: asked.lines };
     let page = if asked.listings {
         let after: Option<Sku> = asked.after.as_deref().map(id).transpose()?;
         ask(desk.as_ref(), move |state| query::mapping::bound(state, &wanted, after.as_ref())).await?
     } else {
         let from: usize = asked.after.as_deref().map_or(Ok(0), id)?;
-        let page = if asked.unmatched { query::mapping::waiting } else { query::mapping::table };
+        let page = match (asked.unmatched || asked.lines, asked.ignored) {
+            (true, _) => query::mapping::waiting,
+            (false, true) => query::mapping::ignored,
+            (false, false) => query::mapping::table,
+        };
         ask(desk.as_ref(), move |state| page(state, &wanted, from)).await?
     };
     Ok(Json(page))
@@ -315,11 +373,38 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<MapImported> {
     if count == 0 {
         return Err(Answer::bad("there are no rows", "name at least one"));
     }
-    let reply = desk.submit(Command::Map { rows }).await?;
-    let (bound, unmatched) =
-        if let Reply::Catalogue { bound, unmatched } = reply { (bound, unmatched) } else { (0, 0) };
-    info!(rows = count, bound, unmatched, "mapping rows imported");
-    Ok(Json(MapImported { rows: count, bound, unmatched }))
+    let bad = move |state: &crate::core::State, rows: &[MappingRow]| mappable(state, rows);
+    let checked = rows.clone();
+    ask(desk.as_ref(), move |state| bad(state, &checked)).await?.map_err(crate::web::Failure::Refused)?;
+    let commands = rows.chunks(PART).map(|part| Command::Map { rows: part.to_vec() });
+    let effect = desk.try_out(commands.collect()).await?;
+    let held = braked(&desk, &effect, asked.confirm).await?;
+    let mut told = MapImported {
+        rows: count,
+        bound: effect.bound,
+        unmatched: 0,
+        dry_run: asked.dry_run,
+        effect: (&effect).into(),
+        held,
+    };
+    if asked.dry_run || told.held.is_some() {
+        return Ok(Json(told));
+    }
+    if let Reply::Catalogue { bound, unmatched } = desk.submit(Command::Map { rows }).await? {
+        (told.bound, told.unmatched) = (bound, unmatched);
+    }
+    info!(rows = count, bound = told.bound, orders = told.effect.mapped_orders, "mapping rows imported");
+    Ok(Json(told))
+}
+
+/// Returns why the brake holds what was tried out, unless a person has seen it.
+pub(super) async fn braked(
+    desk: &Arc<dyn Desk>,
+    effect: &Effect,
+    confirmed: bool,
+) -> Result<Option<String>, Answer> {
+    let brake = ask(desk.as_ref(), |state| state.policies().map(|policies| policies.brake)).await?;
+    Ok(brake.and_then(|brake| effect.held(&brake)).filter(|_| !confirmed))
 }
 
 /// Takes the one subject that was named.
@@ -342,13 +427,32 @@ fn scope(channel: Option<ChannelId>, sku: Option<Sku>) -> Result<(PauseScope, St
 async fn pause(State(desk): Asked, body: Bytes) -> Told<Done> {
     let asked: PauseRequest = read(&body)?;
     let (scope, name) = scope(asked.channel, asked.sku)?;
-    let means = match asked.mode {
-        Pause::Frozen => "frozen: nothing is written, what is shown still sells",
-        Pause::Stopped => "stopped: it is set to zero",
-    };
+    let means = means(&desk, &scope, asked.mode).await?;
     desk.submit(Command::Pause { scope, pause: Some(asked.mode) }).await?;
     info!(subject = %name, mode = ?asked.mode, "paused by a person");
     Ok(Json(Done { done: format!("{name} is {means}") }))
+}
+
+/// Says what a pause does. What shows no quantities is told nothing, in either way of pausing.
+async fn means(desk: &Arc<dyn Desk>, scope: &PauseScope, pause: Pause) -> Result<&'static str, Answer> {
+    let scope = scope.clone();
+    let (shows, writes) = ask(desk.as_ref(), move |state| {
+        let policies = state.policies();
+        let shows = match &scope {
+            PauseScope::Channel(channel) => policies
+                .and_then(|policies| policies.channels.get(channel))
+                .is_none_or(|policy| policy.abilities.quantities),
+            PauseScope::Sku(_) => true,
+        };
+        (shows, state.mode() != Some(Mode::Shadow))
+    })
+    .await?;
+    Ok(match (shows, pause, writes) {
+        (false, _, _) => "paused: no order is posted to it until it goes on; its counts are read as before",
+        (true, Pause::Frozen, _) => "frozen: nothing is written, what is shown still sells",
+        (true, Pause::Stopped, true) => "stopped: it is set to zero",
+        (true, Pause::Stopped, false) => "stopped: it is set to zero once it is written (now: shadow mode)",
+    })
 }
 
 async fn resume(State(desk): Asked, body: Bytes) -> Told<Done> {
@@ -437,9 +541,30 @@ async fn checkpoint(State(desk): Asked) -> Told<Checkpoint> {
     Ok(Json(Checkpoint { seq, head }))
 }
 
-async fn preview(State(desk): Asked, body: Bytes) -> Told<InitPreview> {
+/// How much of a preview is wanted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreviewQuery {
+    #[serde(default)]
+    all: bool,
+}
+
+/// Leaves the largest differences of each channel, unless all are wanted.
+fn shortened(wanted: Result<Query<PreviewQuery>, QueryRejection>, preview: InitPreview) -> Told<InitPreview> {
+    let mut preview = preview;
+    if !query_of(wanted)?.all {
+        preview.channels.iter_mut().for_each(|channel| channel.differences.truncate(DIFFERENCES));
+    }
+    Ok(Json(preview))
+}
+
+async fn preview(
+    State(desk): Asked,
+    wanted: Result<Query<PreviewQuery>, QueryRejection>,
+    body: Bytes,
+) -> Told<InitPreview> {
     let asked: InitRequest = read(&body)?;
-    Ok(Json(desk.preview(&asked.from).await?))
+    shortened(wanted, desk.preview(&asked.from).await?)
 }
 
 async fn initialise(State(desk): Asked, body: Bytes) -> Told<InitDone> {

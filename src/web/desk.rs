@@ -1,6 +1,10 @@
 //! What the web asks of the daemon. The engine implements it; a test may, too.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
@@ -10,10 +14,12 @@ use crate::{
     core::{
         Command, Refused, Reply, State,
         command::{ByHand, Tally},
+        decide::trial::Effect,
+        state::Note,
     },
     model::{ChannelId, DeliveryId, LocationId, Seq, Timestamp},
     store::Footprint,
-    web::view::{InitDone, InitPreview},
+    web::view::{InitDone, InitPreview, ReloadRequest, Reloaded, ReplayedItem},
 };
 
 /// Something to be done with a consistent state, all of it durable. Holds up the ledger for as long as it takes.
@@ -64,6 +70,24 @@ pub trait Desk: Send + Sync {
     /// Takes over the opening stock that a person has counted.
     async fn initialise_counted(&self, count: ByHand) -> Result<InitDone, Failure>;
 
+    /// Tells what commands would do to what listings show, without recording anything.
+    async fn try_out(&self, commands: Vec<Command>) -> Result<Effect, Failure>;
+
+    /// Makes a changed configuration effective, or tells what it would do.
+    async fn reload(&self, asked: &ReloadRequest) -> Result<Reloaded, Failure>;
+
+    /// Reads a quarantined item again; with `dry_run` it is only told whether that would go well.
+    async fn replay(&self, id: Seq, dry_run: bool) -> Result<ReplayedItem, Failure>;
+
+    /// Gives a quarantined item up, with its body.
+    async fn give_up(&self, id: Seq, note: Note) -> Result<(), Failure>;
+
+    /// Returns a body in quarantine. `None`: it is gone.
+    async fn body(&self, sha256: &str) -> Result<Option<Vec<u8>>, Failure>;
+
+    /// Tells whether a body in quarantine is still kept.
+    fn has_body(&self, sha256: &str) -> bool;
+
     /// Returns all metrics in the OpenMetrics text format.
     async fn figures(&self) -> String;
 }
@@ -78,6 +102,18 @@ pub struct Counting {
     pub full: BTreeSet<LocationId>,
     /// ...as of then.
     pub as_of: Timestamp,
+}
+
+/// The doors for pushes. Which there are may change.
+pub trait Doors: Send + Sync {
+    /// Returns the door at `/webhooks/shopify/{channel}`.
+    fn shopify(&self, channel: &ChannelId) -> Option<Arc<dyn Door>>;
+}
+
+impl Doors for BTreeMap<ChannelId, Arc<dyn Door>> {
+    fn shopify(&self, channel: &ChannelId) -> Option<Arc<dyn Door>> {
+        self.get(channel).cloned()
+    }
 }
 
 /// One channel's door for pushes.
@@ -135,6 +171,12 @@ pub enum Failure {
     /// A channel did not tell what was needed.
     #[error("`{channel}` could not be read: {why}")]
     Channel { channel: ChannelId, why: String },
+    /// The configuration is wrong; nothing was changed.
+    #[error("{0}")]
+    Config(String),
+    /// Who asks may not.
+    #[error("{what}")]
+    Forbidden { what: String, next: String },
     #[error("{0}")]
     Failed(String),
 }

@@ -1,5 +1,5 @@
-//! Bundles, merged SKUs and listings that are given to another SKU. Each can be tried first: the command is decided on a
-//! copy of the state, and what it would do is told.
+//! Bundles, merged SKUs and listings that are given to another SKU. Each can be tried first. Recipes always are, because
+//! a file of them may move a whole catalogue: the brake judges them.
 
 use std::sync::Arc;
 
@@ -13,18 +13,17 @@ use serde::Deserialize;
 use tracing::info;
 
 use crate::{
-    core::{self, Command, Envelope, Record, Refused, Reply, decide, recipe::Made},
-    model::{Sku, Timestamp},
+    core::{self, Command, Reply, decide::trial::Effect, ledger::Entry, recipe::Made},
+    model::Sku,
     web::{
         Desk,
-        admin::{Asked, Told, query_of, read, rows},
+        admin::{Asked, Told, braked, query_of, read, rows},
         desk::ask,
         problem::Answer,
         view::{
             ids_from,
             made::{
-                Bundle, BundleImport, Bundles, Change, Corrected, MergeRequest, Movement, RebindRequest,
-                RecipeSource,
+                Bundle, BundleImport, Bundles, Corrected, MergeRequest, Movement, RebindRequest, RecipeSource,
             },
         },
     },
@@ -72,7 +71,14 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<Corrected> {
         return Err(Answer::bad("there are no recipes", "name at least one"));
     }
     let rows = asked.rows.into_iter().map(|row| (row.sku, row.parts)).collect();
-    correct(&desk, Command::Recipes { rows }, asked.dry_run).await
+    let command = Command::Recipes { rows };
+    let effect = desk.try_out(vec![command.clone()]).await?;
+    let held = braked(&desk, &effect, asked.confirm).await?;
+    let mut told = Corrected { held, ..tried(&effect, asked.dry_run) };
+    if !asked.dry_run && told.held.is_none() {
+        told.changed = done(&desk, command).await?;
+    }
+    Ok(Json(told))
 }
 
 async fn merge(State(desk): Asked, body: Bytes) -> Told<Corrected> {
@@ -87,48 +93,36 @@ async fn rebind(State(desk): Asked, body: Bytes) -> Told<Corrected> {
     correct(&desk, Command::Rebind { channel: asked.channel, ids, sku: asked.sku }, asked.dry_run).await
 }
 
-/// Has a command done, or only tells what it would do. That copies the state, which holds up the ledger for as long.
+/// Has a command done, or only tells what it would do.
 async fn correct(desk: &Arc<dyn Desk>, command: Command, dry_run: bool) -> Told<Corrected> {
     if dry_run {
-        let now = desk.vitals().now;
-        let told = ask(desk.as_ref(), move |state| tell(state, command, now)).await?;
-        return told.map(Json).map_err(|refused| crate::web::Failure::Refused(refused).into());
+        let effect = desk.try_out(vec![command]).await?;
+        return Ok(Json(tried(&effect, true)));
     }
+    let changed = done(desk, command).await?;
+    Ok(Json(Corrected { changed, ..Corrected::default() }))
+}
+
+async fn done(desk: &Arc<dyn Desk>, command: Command) -> Result<usize, Answer> {
     let what = format!("{command:?}");
     let reply = desk.submit(command).await?;
     let changed = if let Reply::Changed { changed } = reply { changed } else { 0 };
     info!(correction = %what.chars().take(200).collect::<String>(), changed, "a person has corrected what is what");
-    Ok(Json(Corrected { dry_run: false, changed, entries: Vec::new(), listings: Vec::new() }))
+    Ok(changed)
 }
 
-fn tell(state: &core::State, command: Command, now: Timestamp) -> Result<Corrected, Refused> {
-    let mut copy = state.clone();
-    let (envelope, reply) = decide(&mut copy, command, now);
-    let changed = if let Reply::Changed { changed } = reply? { changed } else { 0 };
-    let (entries, listings) = envelope.map(|envelope| effects(state, &copy, &envelope)).unwrap_or_default();
-    Ok(Corrected { dry_run: true, changed, entries, listings })
-}
-
-fn effects(before: &core::State, after: &core::State, envelope: &Envelope) -> (Vec<Movement>, Vec<Change>) {
-    let entries = envelope.records.iter().flat_map(Record::entries);
-    let movement = |entry: &core::ledger::Entry| Movement {
+fn tried(effect: &Effect, dry_run: bool) -> Corrected {
+    let movement = |entry: &Entry| Movement {
         sku: entry.sku.clone(),
         location: entry.location.clone(),
         kind: entry.kind.name().to_owned(),
         quantity: entry.quantity,
     };
-    let mut listings = Vec::new();
-    for record in &envelope.records {
-        let Record::Commit { sku, legs, .. } = record else { continue };
-        for (at, leg) in legs {
-            let listing = |state: &core::State| {
-                state.skus.get(sku).and_then(|row| row.listings.get(usize::from(*at)).cloned())
-            };
-            let Some(held) = listing(after) else { continue };
-            let before = listing(before).and_then(|held| held.leg).map(|leg| leg.quantity);
-            let (sku, after) = (sku.clone(), leg.quantity);
-            listings.push(Change { sku, channel: held.channel, before, after });
-        }
+    Corrected {
+        dry_run,
+        changed: effect.changed,
+        entries: effect.entries.iter().map(movement).collect(),
+        effect: effect.into(),
+        held: None,
     }
-    (entries.map(movement).collect(), listings)
 }

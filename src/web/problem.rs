@@ -51,6 +51,11 @@ impl From<Failure> for Answer {
                 StatusCode::BAD_GATEWAY,
                 "see that the channel is up and its credentials are good: `evenkeel check --online`",
             ),
+            Failure::Config(_) => (
+                StatusCode::PRECONDITION_FAILED,
+                "mend the lines named; docs/CONFIG.md tells every key; what was in effect stays so",
+            ),
+            Failure::Forbidden { next, .. } => (StatusCode::FORBIDDEN, next.as_str()),
             Failure::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "see the daemon's log for more"),
         };
         Answer::new(status, &failure, next)

@@ -27,7 +27,7 @@ use crate::{
     model::ChannelId,
     telemetry::{self, CONTENT_TYPE, Metrics},
     web::{
-        Desk, Door, Taken, Web,
+        Desk, Doors, Taken, Web,
         body::{Room, Unread},
         desk::ask,
     },
@@ -43,7 +43,7 @@ const LARGEST_AT_ONCE: usize = 16;
 /// What the public routes share.
 pub(super) struct Public {
     desk: Arc<dyn Desk>,
-    shopify: BTreeMap<ChannelId, Arc<dyn Door>>,
+    doors: Arc<dyn Doors>,
     metrics: Arc<Metrics>,
     body_max: usize,
     answer_within: Duration,
@@ -56,7 +56,7 @@ impl Public {
         let body_max = web.options.body_max;
         Arc::new(Public {
             desk: web.desk,
-            shopify: web.shopify,
+            doors: web.doors,
             metrics: web.metrics,
             body_max,
             answer_within: web.options.answer_within,
@@ -95,15 +95,15 @@ async fn webhook(
     request: Request,
 ) -> Response {
     let deadline = Instant::now() + public.answer_within;
-    let known = ChannelId::new(&channel).ok().and_then(|id| public.shopify.get_key_value(&id));
-    let Some((channel, door)) = known else {
+    let known = ChannelId::new(&channel).ok().and_then(|id| Some((public.doors.shopify(&id)?, id)));
+    let Some((door, channel)) = known else {
         public.metrics.webhook_stray();
         return StatusCode::NOT_FOUND.into_response();
     };
     let (parts, body) = request.into_parts();
     let body = match timeout_at(deadline, public.room.read(body, public.body_max)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(unread)) => return unread_answer(&public, channel, unread),
+        Ok(Err(unread)) => return unread_answer(&public, &channel, unread),
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
     let begun = Instant::now();
@@ -119,7 +119,7 @@ async fn webhook(
         Ok(Taken::Busy | Taken::Stopped) => come_again(),
         Err(_) => {
             warn!(%channel, within = ?public.answer_within, "a push could not be answered in time");
-            public.metrics.webhook(channel, telemetry::Push::Busy);
+            public.metrics.webhook(&channel, telemetry::Push::Busy);
             come_again()
         }
     }

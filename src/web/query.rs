@@ -6,6 +6,7 @@ pub(super) mod letters;
 pub(super) mod mapping;
 pub(super) mod order;
 pub(super) mod outbox;
+pub(super) mod quarantine;
 pub(super) mod returns;
 pub(super) mod sku;
 pub(super) mod status;
@@ -14,6 +15,7 @@ use crate::{
     core::{
         State,
         allocation::Pause,
+        circuit::Allowed,
         decide::{lane::waits_for, suspects::fails_alone},
         index::{Kind, Work},
         leg,
@@ -65,6 +67,7 @@ fn listings<'a>(
         Work::Fetch { .. }
         | Work::Unmapped { .. }
         | Work::UnmappedItem { .. }
+        | Work::Ignored { .. }
         | Work::Post { .. }
         | Work::Posting { .. }
         | Work::PostLate { .. }
@@ -84,6 +87,7 @@ fn orders<'a>(
         Work::Fetch { order, .. }
         | Work::Unmapped { order, .. }
         | Work::UnmappedItem { order, .. }
+        | Work::Ignored { order, .. }
         | Work::Post { order, .. }
         | Work::Posting { order, .. }
         | Work::PostLate { order, .. }
@@ -124,6 +128,12 @@ fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> O
     let before_sending = |otherwise: String| {
         paused(state, listing, held).or_else(|| waits_for(state, listing, now)).unwrap_or(otherwise)
     };
+    let row = state.channels.get(&held.channel);
+    let open = row.is_some_and(|row| row.circuit.allows(now) == Allowed::None);
+    let once_closed = |why: &str| {
+        let rests = if open { "the channel's circuit is open, and nothing is looked at: " } else { "" };
+        format!("{rests}{why}")
+    };
     if let Some(why) = by_itself(state, held, leg) {
         return Some(why);
     }
@@ -134,11 +144,11 @@ fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> O
             before_sending(format!("{} tries in a row did not go through; it goes again", leg.tries))
         }
         leg::State::InFlight(_) => "the channel's answer is awaited".to_owned(),
-        leg::State::Accepted { .. } => "the channel took it; it counts when it is seen live".to_owned(),
+        leg::State::Accepted { .. } => once_closed("the channel took it; it counts when it is seen live"),
         leg::State::Probing { .. } => {
-            "the answer is not known; it is looked at before it is sent again".to_owned()
+            once_closed("the answer is not known; it is looked at before it is sent again")
         }
-        leg::State::Looking { .. } => "what the channel shows is looked at first".to_owned(),
+        leg::State::Looking { .. } => once_closed("what the channel shows is looked at first"),
         leg::State::Parked { reason, .. } => format!("waits for a person: {reason}"),
         leg::State::Dropped => "a person gave it up; the next change starts again".to_owned(),
     })

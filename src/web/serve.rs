@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use crate::web::peer::Peer;
+
 /// What a door allows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -41,6 +43,7 @@ pub(super) async fn serve<L: Listener>(
     mut listener: L,
     router: Router,
     limits: Limits,
+    peer: impl Fn(&L::Io) -> Peer,
     stop: CancellationToken,
 ) {
     let builder = builder(limits.headers_within);
@@ -52,9 +55,10 @@ pub(super) async fn serve<L: Listener>(
             Some(accepted) = accept(&mut listener, &places) => accepted,
         };
         let begun = Arc::new(AtomicBool::new(false));
-        let (router, seen) = (router.clone(), Arc::clone(&begun));
-        let service = service_fn(move |request: Request<Incoming>| {
+        let (router, seen, peer) = (router.clone(), Arc::clone(&begun), peer(&io));
+        let service = service_fn(move |mut request: Request<Incoming>| {
             seen.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
         let connection = builder.serve_connection(TokioIo::new(io), service).into_owned();

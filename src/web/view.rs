@@ -6,6 +6,7 @@
 //!
 //! Long by design: it is the whole vocabulary of the API in one place.
 
+mod change;
 mod drift;
 pub mod intents;
 pub mod made;
@@ -23,6 +24,7 @@ use crate::{
     },
 };
 
+pub use change::*;
 pub use drift::{
     AssumptionView, DriftRequest, DriftView, Drifts, ReconcilePage, ReconcileRequest, ReconcileRow,
 };
@@ -132,6 +134,9 @@ pub struct Status {
     pub alerts_firing: usize,
     pub quarantine: usize,
     pub held_counts: usize,
+    /// Why the configuration file is not in effect, if the brake holds it.
+    #[serde(default)]
+    pub held_configuration: Option<String>,
     /// Catalogue items that no SKU was found for.
     pub unmatched: usize,
     /// How large the state is on disk.
@@ -284,6 +289,9 @@ pub struct ListingView {
     pub confirmed_at: Option<Time>,
     /// What the channel is expected to show, its own sales included. `None`: not known.
     pub base: Option<Quantity>,
+    /// What it was read to show, where its orders must be read before that is believed.
+    #[serde(default)]
+    pub looked: Option<Quantity>,
     pub tries: u32,
     /// Since when it is unconfirmed.
     pub since: Option<Time>,
@@ -417,6 +425,9 @@ pub struct Outbox {
     pub rows: Vec<OutboxRow>,
     /// There are more than were asked for.
     pub more: bool,
+    /// Nothing is written: the rows are what would be, without what the channels show already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// Something that has not arrived yet.
@@ -430,6 +441,9 @@ pub struct OutboxRow {
     pub state: String,
     /// What it is to show. `None` for a posting.
     pub quantity: Option<Quantity>,
+    /// What the channel shows, as far as is known: by the latest read, or else `base`.
+    #[serde(default)]
+    pub shown: Option<Quantity>,
     /// What the channel is expected to show until then.
     pub base: Option<Quantity>,
     pub revision: Option<Revision>,
@@ -452,6 +466,9 @@ pub enum OutboxKind {
 /// `GET /v1/dead-letters?channel=&reason=&limit=`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetters {
+    /// Orders with lines that no SKU was found for; `evenkeel map list --lines` shows them.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub unmapped_orders: usize,
     pub letters: Vec<DeadLetter>,
     pub more: bool,
 }
@@ -598,6 +615,9 @@ pub struct Mapping {
     pub unmatched: Vec<Unmatched>,
     /// Order lines that no SKU was found for.
     pub unmapped: Vec<Unmapped>,
+    /// What no SKU is waited for, by a person's word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<IgnoredView>,
     /// Pass this as `after` to go on; `None`: that was all.
     pub next: Option<String>,
 }
@@ -649,6 +669,12 @@ pub struct Unmapped {
 #[serde(deny_unknown_fields)]
 pub struct MapImport {
     pub rows: Vec<MapRow>,
+    /// Only tell what it would do.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// A person has seen what it would do: the brake does not hold it.
+    #[serde(default)]
+    pub confirm: bool,
 }
 
 /// The answer to [`MapImport`].
@@ -659,6 +685,14 @@ pub struct MapImported {
     pub bound: usize,
     /// Catalogue items of those channels that still have none.
     pub unmatched: usize,
+    #[serde(default)]
+    pub dry_run: bool,
+    /// What it does to what listings show, and to orders.
+    #[serde(default)]
+    pub effect: EffectView,
+    /// Why the brake holds it. Nothing was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
 }
 
 /// `POST /v1/pause`: either a channel or a SKU.
@@ -730,7 +764,7 @@ pub struct ReturnedDone {
 }
 
 /// What a person has counted. `POST /v1/count` takes it over, `POST /v1/count/preview` tells what that would do; with
-/// `/v1/count/opening` and `/v1/count/opening/preview` it is the opening stock, and the answers are those of `init`.
+/// `/v1/count/opening` and `/v1/count/opening/preview?all=` it is the opening stock, and the answers are those of `init`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountRequest {
@@ -853,7 +887,7 @@ pub struct AlertView {
     pub tries: u32,
 }
 
-/// `POST /v1/init/preview` and `POST /v1/init/apply`
+/// `POST /v1/init/preview?all=` and `POST /v1/init/apply`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InitRequest {
@@ -923,6 +957,10 @@ pub struct InitDone {
     pub skus: usize,
     pub units: Quantity,
     pub unknown: usize,
+}
+
+fn is_none_of_them(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Returns identifiers as a map.

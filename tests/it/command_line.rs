@@ -382,8 +382,8 @@ async fn a_bundle_is_made_of_others_and_what_is_what_is_corrected() {
     let good = file(home.dir.path(), "bundles.csv", &csv);
     let would = home.ask(&["bundles", "import", &good, "--dry-run"]).await.json();
     let makes = (number(&a["available"]) / 2).min(number(&b["available"]));
-    let shown = find(&would["listings"], "channel", "shop");
-    assert_eq!((&shown["sku"], &shown["after"]), (&json!(set_code), &json!(makes)), "{would:#}");
+    let shown = find(&would["effect"]["channels"], "channel", "shop");
+    assert_eq!(find(&shown["some"], "sku", &set_code)["will_show"], json!(makes), "{would:#}");
     assert_eq!(home.ask(&["bundles", "list"]).await.json()["rows"], json!([]), "a dry run changes nothing");
     assert_eq!(home.ask(&["bundles", "import", &good]).await.json()["changed"], 1);
     let parts = json!([{"sku": a_code, "units": 2}, {"sku": b_code, "units": 1}]);
@@ -407,6 +407,15 @@ async fn a_bundle_is_made_of_others_and_what_is_what_is_corrected() {
         if told == left { vec![] } else { vec![format!("{told:?}")] }
     })
     .await;
+
+    // A file that would empty the catalogue is held until a person says so.
+    let rest = books["skus"].as_array().expect("a list").iter().skip(1);
+    let rows: String = rest.map(|book| format!("{},{a_code},1000000\n", text(&book["sku"]))).collect();
+    let much = file(home.dir.path(), "much.csv", &format!("sku,component,units\n{rows}"));
+    let would = home.ask(&["bundles", "import", &much, "--dry-run"]).await.json();
+    assert!(text(&would["held"]).contains("to zero"), "{would:#}");
+    home.ask(&["bundles", "import", &much]).await.fails(5, "held: ");
+    assert_eq!(home.ask(&["bundles", "list"]).await.json()["rows"], json!([row]), "nothing of it was taken");
 
     let circle = format!("sku,component,units\n{a_code},{set_code},1\n");
     let bad = file(home.dir.path(), "circle.csv", &circle);

@@ -140,3 +140,47 @@ async fn a_signal_ends_the_demo_with_all_that_it_started() {
     assert_eq!(processes(dir.path()), [""; 0]);
     assert_eq!(std::fs::read_dir(dir.path()).expect("it is there").count(), 0, "nothing is left behind");
 }
+
+/// Starts a command whose sandbox has a large catalogue to make, ends it by a signal while it makes it, and returns how it
+/// ended and what it said.
+async fn ended_early(args: &[&str], dir: &std::path::Path, begun: impl Fn() -> bool) -> std::process::Output {
+    let child = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        .args(args)
+        .env("TMPDIR", dir)
+        .env_remove("EVENKEEL_CONFIG")
+        .env_remove("EVENKEEL_SOCKET")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let id = child.id();
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        // SIGTERM is the fifteenth.
+        mask & (1 << 14) != 0
+    };
+    crate::support::until_empty("it hears signals", async || {
+        if caught() && begun() { vec![] } else { vec!["not yet".to_owned()] }
+    })
+    .await;
+    let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().expect("it runs");
+    assert!(sent.success());
+    tokio::task::spawn_blocking(|| child.wait_with_output()).await.expect("no panic").expect("it ends")
+}
+
+#[tokio::test]
+async fn a_signal_is_heard_while_a_catalogue_is_made() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ended = ended_early(&["sandbox", "--skus", "300000"], dir.path(), || true).await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), "", "it never served");
+
+    let demo = ["demo", "--skus", "300000", "--json"];
+    let ended = ended_early(&demo, dir.path(), || !processes(dir.path()).is_empty()).await;
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("stopped before its end"), "{ended:?}");
+    assert_eq!(processes(dir.path()), [""; 0]);
+    assert_eq!(std::fs::read_dir(dir.path()).expect("it is there").count(), 0, "nothing is left behind");
+}

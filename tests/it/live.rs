@@ -53,6 +53,24 @@ impl Told {
     }
 }
 
+impl Told {
+    /// Expects that the brake held it: the answer tells what it would do, and the failure why.
+    #[track_caller]
+    pub(crate) fn held(&self, why: &str) {
+        let told: Value =
+            serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"));
+        assert_eq!(told["done"], false, "{self:#?}");
+        self.fails(5, why);
+    }
+
+    /// Expects that the command line itself is wrong, and that this is named.
+    #[track_caller]
+    pub(crate) fn usage(&self, text: &str) {
+        assert_eq!(self.code, Some(2), "{self:#?}");
+        assert!(self.err.contains(text), "{self:#?}");
+    }
+}
+
 impl Home {
     /// Makes one with the demo's configuration.
     pub(crate) async fn new(world: &World) -> Home {
@@ -206,6 +224,13 @@ impl Live {
         assert!(asked.success());
         let ended = self.ended().await;
         assert!(ended.success(), "{ended}");
+    }
+
+    /// Has it read its configuration again, as a person does who knows the process only.
+    pub(crate) async fn hang_up(&self) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let asked = Command::new("kill").args(["-HUP", &pid]).status().await.expect("kill can be run");
+        assert!(asked.success());
     }
 
     /// Ends it as a power cut does.

@@ -70,6 +70,18 @@ async fn shadow_tells_what_it_would_write_and_writes_nothing_until_it_goes_live(
         missing(&home, &wanted).await
     })
     .await;
+    let outbox = home.ask(&["outbox"]).await.json();
+    assert_eq!(outbox["shadow"], json!(true), "{outbox:#}");
+    let row = |channel: &str, sku: &str| {
+        let mut rows = outbox["rows"].as_array().expect("a list").iter();
+        rows.find(|row| row["channel"] == channel && row["subject"] == sku).cloned()
+    };
+    let one_there = row("us", &one).expect("it would be written");
+    assert_eq!(one_there["shown"], json!(stock_one), "{one_there:#}");
+    let less = 2 + BUFFER;
+    assert_eq!(one_there["why"], format!("shadow mode writes nothing; it would be lowered by {less}"));
+    // What a shop shows already would not be written: its own sale is in it.
+    assert_eq!(row("main", &one), None, "{outbox:#}");
     let part = home.ask(&["outbox", "--limit", "1", "--channel", "us"]).await.json();
     let rows = part["rows"].as_array().expect("a list");
     assert!(rows.len() == 1 && rows[0]["channel"] == "us" && part["more"] == json!(true), "{part:#}");

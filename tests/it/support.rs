@@ -192,7 +192,7 @@ impl Shop {
         let config = Config::parse("evenkeel.toml", text, &env).unwrap_or_else(|p| panic!("{p}"));
         let secrets = Secrets::load(&config, &env).unwrap_or_else(|p| panic!("{p}"));
         let stop = CancellationToken::new();
-        let daemon = Daemon::start(config, &secrets, &stop).await.expect("the daemon starts");
+        let daemon = Daemon::start(config, secrets, &stop).await.expect("the daemon starts");
         Shop { daemon, stop, dir }
     }
 
@@ -202,7 +202,7 @@ impl Shop {
         let erp = channel("erp");
         for name in ["erp", "shop", "market"] {
             let id = channel(name);
-            let connector = &self.daemon.connectors()[&id];
+            let connector = self.daemon.connectors()[&id].clone();
             read_catalogue(connector.as_ref(), self.daemon.ledger(), &clock, &id).await.expect("a catalogue");
         }
         let page = self.daemon.connectors()[&erp].counts(&Scope::All, None).await.expect("counts");

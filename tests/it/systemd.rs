@@ -38,7 +38,7 @@ fn systemd_has_nothing_to_say_against_the_unit() {
         return;
     }
     let unit = include_str!("../../deploy/systemd/evenkeel.service");
-    assert_eq!(unit.matches("/usr/bin/evenkeel").count(), 2, "where the binary is started from");
+    assert_eq!(unit.matches("/usr/bin/evenkeel").count(), 3, "where the binary is started from");
     let unit = unit.replace("/usr/bin/evenkeel", env!("CARGO_BIN_EXE_evenkeel"));
     assert_eq!(check(&unit), Ok(()));
     let said = check(&unit.replace("WatchdogSec=", "WatchdogSecs=")).expect_err("it is misspelt");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use crate::{
-    cli::lines::Lines,
+    cli::sheet::{Fields, Sheet},
     model::{LocationId, ids::BadId},
     web::view::{CountedLine, Time},
 };
@@ -20,74 +20,28 @@ pub(super) struct Row {
 /// Reads the rows. `location` and `note` are those of rows that name none. Returns every problem of the file at once,
 /// with its line.
 pub(super) fn parse(text: &[u8], location: Option<&LocationId>, note: &str) -> Result<Vec<Row>, Vec<String>> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let head = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let delimiter = if head.contains(&b';') && !head.contains(&b',') { b';' } else { b',' };
-    let mut csv =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).delimiter(delimiter).flexible(true).from_reader(text);
-    let header = csv.headers().map_err(|error| vec![error.to_string()])?.clone();
-    let mut wrong = problems_of(&header, location.is_some());
-    let mut rows: Vec<Row> = Vec::new();
+    let needed: &[&str] = if location.is_some() { &["sku", "quantity"] } else { &COLUMNS[..3] };
+    let sheet = Sheet { columns: &COLUMNS, needed, exact: false };
     let mut seen = BTreeMap::new();
-    let mut lines = Lines::of(text);
-    for record in csv.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                wrong.push(error.to_string());
-                continue;
+    sheet.read(text, |line, fields| {
+        let counted = row(fields, location, note)?;
+        match seen.entry((counted.sku.clone(), counted.location.clone())) {
+            Entry::Vacant(free) => drop(free.insert(line)),
+            Entry::Occupied(first) => {
+                return Err(vec![format!(
+                    "SKU `{}` at `{}` is on line {} already; add them up",
+                    counted.sku,
+                    counted.location,
+                    first.get()
+                )]);
             }
-        };
-        if record.iter().all(str::is_empty) {
-            continue;
         }
-        let line = lines.begin(record.position());
-        if record.len() > header.len() {
-            wrong.push(format!("line {line}: it has {} fields, the header {}", record.len(), header.len()));
-            continue;
-        }
-        let fields: BTreeMap<&str, &str> = header.iter().zip(record.iter()).collect();
-        match row(&fields, location, note) {
-            Ok(counted) => {
-                match seen.entry((counted.sku.clone(), counted.location.clone())) {
-                    Entry::Vacant(free) => drop(free.insert(line)),
-                    Entry::Occupied(first) => wrong.push(format!(
-                        "line {line}: SKU `{}` at `{}` is on line {} already; add them up",
-                        counted.sku,
-                        counted.location,
-                        first.get()
-                    )),
-                }
-                rows.push(Row { counted, line });
-            }
-            Err(why) => wrong.extend(why.into_iter().map(|why| format!("line {line}: {why}"))),
-        }
-    }
-    if rows.is_empty() && wrong.is_empty() {
-        wrong.push("the file has no rows".to_owned());
-    }
-    if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
-}
-
-fn problems_of(header: &csv::StringRecord, located: bool) -> Vec<String> {
-    let unknown = header.iter().filter(|name| !COLUMNS.contains(name));
-    let mut wrong: Vec<String> = unknown.map(|name| format!("line 1: there is no column `{name}`")).collect();
-    let twice = |name: &&&str| header.iter().filter(|held| held == *name).count() > 1;
-    wrong.extend(
-        COLUMNS.iter().filter(twice).map(|name| format!("line 1: the column `{name}` is there twice")),
-    );
-    let lacks = |name: &&str| !header.iter().any(|held| held == *name);
-    let needed = ["sku", "quantity"].into_iter().chain((!located).then_some("location"));
-    wrong.extend(needed.filter(lacks).map(|name| format!("line 1: the column `{name}` is missing")));
-    wrong
+        Ok(Some(Row { counted, line }))
+    })
 }
 
 /// Reads one row, or tells all that is wrong with it.
-fn row(
-    fields: &BTreeMap<&str, &str>,
-    location: Option<&LocationId>,
-    note: &str,
-) -> Result<CountedLine, Vec<String>> {
+fn row(fields: &Fields<'_>, location: Option<&LocationId>, note: &str) -> Result<CountedLine, Vec<String>> {
     let field = |name: &str| fields.get(name).copied().unwrap_or_default();
     let sku = field("sku").parse().map_err(|bad: BadId| bad.to_string());
     let location = match (field("location"), location) {
@@ -145,7 +99,8 @@ mod tests {
             assert!(wrong.starts_with(begin), "{wrong} is not of {begin}");
         }
         assert!(wrong[4].contains("on line 4 already"), "{wrong:#?}");
-        assert_eq!(told(b"sku,location,quantity\n\n", None), Err(vec!["the file has no rows".to_owned()]));
+        let empty = told(b"sku,location,quantity\n\n", None).expect_err("bad");
+        assert!(empty[0].starts_with("there are no rows"), "{empty:?}");
         let lacks = told(b"sku,quantity\nA,1\n", None).expect_err("bad");
         assert!(lacks[0].contains("`location` is missing"), "{lacks:?}");
     }

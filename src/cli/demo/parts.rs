@@ -73,7 +73,7 @@ pub(super) struct Figures {
 impl Parts {
     pub(super) async fn start(setup: &Setup) -> Result<Parts, Failure> {
         write(setup, "sandbox.toml", &sandbox_toml(setup))?;
-        let (sandbox, addresses) = start_sandbox(setup)?;
+        let (sandbox, addresses) = start_sandbox(setup).await?;
         let control = Control::new(addresses["control"].as_str().unwrap_or_default())?;
         let systems = control.systems().await?;
         let web = free_address()?;
@@ -248,7 +248,7 @@ fn log(setup: &Setup, name: &str) -> Result<Stdio, Failure> {
     Ok(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?.into())
 }
 
-fn start_sandbox(setup: &Setup) -> Result<(Process, Value), Failure> {
+async fn start_sandbox(setup: &Setup) -> Result<(Process, Value), Failure> {
     let child = Command::new(own_binary()?)
         .args(["sandbox", "--options"])
         .arg(setup.dir.join("sandbox.toml"))
@@ -259,8 +259,11 @@ fn start_sandbox(setup: &Setup) -> Result<(Process, Value), Failure> {
     let mut process = Process { name: "sandbox", child };
     let out =
         process.child.stdout.take().ok_or_else(|| Failure::new(Kind::Failed, "the sandbox has no output"))?;
-    let mut first = String::new();
-    BufReader::new(out).read_line(&mut first)?;
+    let read = tokio::task::spawn_blocking(move || {
+        let mut first = String::new();
+        BufReader::new(out).read_line(&mut first).map(|_| first)
+    });
+    let first = read.await.map_err(anyhow::Error::from)??;
     let addresses = serde_json::from_str(&first)
         .map_err(|_| Failure::new(Kind::Failed, "the sandbox did not start; see sandbox.log"))?;
     Ok((process, addresses))

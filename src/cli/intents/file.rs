@@ -1,10 +1,15 @@
 //! Rows of an intent from a CSV file.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use super::{most, row, units};
 use crate::{
-    cli::{Failure, Global, failure::Kind, input, lines::Lines},
+    cli::{
+        Failure, Global,
+        failure::Kind,
+        input,
+        sheet::{Fields, Sheet},
+    },
     model::ids::BadId,
     web::view::intents::IntentRow,
 };
@@ -36,36 +41,18 @@ pub(super) fn read(global: &Global, file: &Path, shape: Shape) -> Result<Vec<Int
 }
 
 fn parse(text: &[u8], shape: Shape) -> Result<Vec<IntentRow>, Vec<String>> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut csv = csv::ReaderBuilder::new().from_reader(text);
-    let header = csv.headers().map_err(|error| vec![error.to_string()])?.clone();
-    let columns = shape.columns();
-    let unknown = header.iter().filter(|name| !columns.contains(name));
-    let mut wrong: Vec<String> = unknown
-        .map(|name| format!("line 1: there is no column `{name}`, only {}", columns.join(", ")))
-        .collect();
-    let mut rows = Vec::new();
-    let mut lines = Lines::of(text);
-    for record in csv.records() {
-        match record {
-            Err(error) => wrong.push(error.to_string()),
-            Ok(record) => {
-                let line = lines.begin(record.position());
-                let fields = header.iter().zip(record.iter()).collect();
-                match one(&fields, shape) {
-                    Ok(row) => rows.push(IntentRow { line: Some(line), ..row }),
-                    Err(why) => wrong.push(format!("line {line}: {why}")),
-                }
-            }
-        }
-    }
-    if wrong.is_empty() && rows.is_empty() {
-        wrong.push("there are no rows".to_owned());
-    }
-    if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
+    let needed: &[&str] = match shape {
+        Shape::Set => shape.columns(),
+        Shape::Transfer => &["sku", "quantity"],
+    };
+    let sheet = Sheet { columns: shape.columns(), needed, exact: false };
+    sheet.read(text, |line, fields| {
+        let row = one(fields, shape).map_err(|why| vec![why])?;
+        Ok(Some(IntentRow { line: Some(line), ..row }))
+    })
 }
 
-fn one(fields: &BTreeMap<&str, &str>, shape: Shape) -> Result<IntentRow, String> {
+fn one(fields: &Fields<'_>, shape: Shape) -> Result<IntentRow, String> {
     let field = |name: &str| fields.get(name).copied().filter(|text| !text.is_empty());
     fn id<T: std::str::FromStr<Err = BadId>>(text: Option<&str>) -> Result<Option<T>, String> {
         text.map(str::parse).transpose().map_err(|bad: BadId| bad.to_string())
@@ -112,6 +99,7 @@ mod tests {
             "line 4: it names",
         ];
         assert!(wrong.len() == 4 && wrong.iter().zip(starts).all(|(w, s)| w.starts_with(s)), "{wrong:#?}");
-        assert_eq!(parse(b"sku,channel,quantity\n", Shape::Set), Err(vec!["there are no rows".to_owned()]));
+        let wrong = parse(b"sku,channel,quantity\n", Shape::Set).expect_err("bad");
+        assert!(wrong[0].starts_with("there are no rows"), "{wrong:?}");
     }
 }

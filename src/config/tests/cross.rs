@@ -1,6 +1,7 @@
 //! Parts of a file against each other.
 
 use super::*;
+use crate::model::{Abilities, LocationId, Policies, Visible};
 
 /// Adds text to the end of the example and expects exactly these problems.
 #[track_caller]
@@ -306,45 +307,105 @@ fn an_identifier_means_one_sku_on_a_channel() {
     added(&(row("A", asin) + &row("A", "fnsku = \"X001ABCDEF\"")), &[]);
 }
 
-#[test]
-fn what_needs_a_restart_is_named() {
+/// What must be refused while it runs, and which channels are started anew, when these texts are replaced.
+#[track_caller]
+fn check_change(edits: &[(&str, &str)], fixed: &[&str], changes: &[&str], anew: &[&str]) {
     let running = parse(EXAMPLE).expect("the example is good");
-    let live = parse(&edited(&[("level = \"info\"", "level = \"debug\""), ("buffer = 0", "buffer = 3")]));
-    assert_eq!(live.expect("good").needs_restart(&running), Vec::<&str>::new());
-    let other = parse(&edited(&[
-        ("path = \"/var/lib/evenkeel\"", "path = \"/srv/evenkeel\""),
-        ("[channels.tryton.erp]", "[channels.tryton.two]"),
-        ("[channels.tryton.erp.assume]", "[channels.tryton.two.assume]"),
-        ("master = \"erp\"", "master = \"two\""),
-    ]));
-    let keys = other.expect("good").needs_restart(&running);
-    assert_eq!(keys, ["store", "channels (one was added, removed or renamed)"]);
+    let config = parse(&edited(edits)).expect("good");
+    assert_eq!(config.needs_restart(&running), fixed, "{edits:?}");
+    let secrets = crate::config::Secrets::default();
+    assert_eq!(config.differences(&running, &secrets, &secrets), changes, "{edits:?}");
+    let ids = config.channels().into_keys().filter(|id| config.serves_otherwise(&running, id));
+    assert_eq!(ids.map(ToString::to_string).collect::<Vec<_>>(), anew, "{edits:?}");
 }
 
 #[test]
+fn what_changes_live_is_told_from_what_needs_a_restart() {
+    check_change(&[], &[], &[], &[]);
+    check_change(&[("level = \"info\"", "level = \"debug\"")], &[], &["log.level"], &[]);
+    check_change(&[("safety_stock = 0", "safety_stock = 1")], &[], &["allocation"], &[]);
+    check_change(&[("mode = \"live\"", "mode = \"shadow\"")], &[], &["mode"], &[]);
+    let shop = ["channels.shopify.main"];
+    check_change(&[("buffer = 0", "buffer = 3")], &[], &shop, &[]);
+    check_change(&[("orders_every = \"1m\"", "orders_every = \"2m\"")], &[], &shop, &["main"]);
+    check_change(
+        &[
+            ("sales = true", "sales = false"),
+            ("shipments = true", "shipments = false"),
+            ("returns = true", "returns = false"),
+        ],
+        &[],
+        &["channels.tryton.erp"],
+        &[],
+    );
+    let store = "`store.path` (the store is open)";
+    let path = ("path = \"/var/lib/evenkeel\"", "path = \"/srv/evenkeel\"");
+    check_change(&[path], &[store], &[], &[]);
+    let archive = ("# archive = \"/srv/evenkeel-archive\"", "archive = \"/srv/evenkeel-archive\"");
+    check_change(&[archive], &["`store.archive` (the store is open)"], &[], &[]);
+    check_change(&[("alarm_percent = 20", "alarm_percent = 30")], &[], &["store"], &[]);
+    check_change(&[("# archive = \"3650d\"", "archive = \"3650d\"")], &[], &["retention"], &[]);
+    let fixed = "`channels.shopify.main.shop` (another shop needs a name of its own)";
+    let other = ("shop = \"example.myshopify.com\"", "shop = \"other.myshopify.com\"");
+    check_change(&[other], &[fixed], &shop, &["main"]);
+    let renamed = [
+        ("[channels.tryton.erp]", "[channels.tryton.two]"),
+        ("[channels.tryton.erp.assume]", "[channels.tryton.two.assume]"),
+        ("master = \"erp\"", "master = \"two\""),
+    ];
+    check_change(&renamed, &[], &["mapping", "channels.tryton.erp", "channels.tryton.two"], &["two"]);
+}
+
+#[test]
+fn what_moves_stock_can_be_put_back_to_what_it_was() {
+    let recipe = "\n[[bundles]]\nsku = \"SET\"\nparts = [{ sku = \"A\", units = 2 }]\n";
+    let before = parse(EXAMPLE).expect("the example is good").policies(|_| STATED);
+    let edits = [
+        ("mode = \"live\"", "mode = \"shadow\""),
+        ("safety_stock = 0", "safety_stock = 7"),
+        ("buffer = 0", "buffer = 8"),
+        ("# max = 100", "max = 9"),
+        ("repair = \"ours\"", "repair = \"theirs\""),
+        ("ignore_case = false", "ignore_case = true"),
+        ("# [[locations]]\n# id = \"fba\"", "[[locations]]\nid = \"fba\""),
+        ("# fba_location = \"fba\"", "fba_location = \"fba\""),
+    ];
+    let file = edited(&edits).replace("\"warehouse\"", "\"north\"") + recipe;
+    let mut config = parse(&file).expect("good");
+    let new = config.policies(|_| STATED);
+    assert!(new.channels.iter().all(|(id, policy)| before.channels[id].locations != policy.locations));
+    config.keep(&before);
+    let kept = config.policies(|_| STATED);
+    let places: Vec<&str> = kept.locations.iter().map(LocationId::as_str).collect();
+    assert_eq!(places, ["north", "fba", "warehouse"], "both files' places are there");
+    assert_eq!(Policies { locations: before.locations.clone(), ..kept }, before);
+}
+
+const STATED: Abilities = Abilities {
+    quantities: true,
+    compare_and_set: true,
+    visible: Visible::AtOnce,
+    sells: true,
+    restocks_cancels: true,
+    restocks_returns: true,
+    posts: false,
+    counts: None,
+    batch: 250,
+    late_ms: 1,
+    stale_ms: 2,
+    feed_lag_ms: 3,
+    visible_ms: 4,
+    look_ms: 5,
+};
+
+#[test]
 fn policies_hold_what_decisions_need_with_the_operators_assumptions() {
-    use crate::model::{Abilities, Visible, policy::ChannelKind};
-    let stated = Abilities {
-        quantities: true,
-        compare_and_set: true,
-        visible: Visible::AtOnce,
-        sells: true,
-        restocks_cancels: true,
-        restocks_returns: true,
-        posts: false,
-        counts: None,
-        batch: 250,
-        late_ms: 1,
-        stale_ms: 2,
-        feed_lag_ms: 3,
-        visible_ms: 4,
-        look_ms: 5,
-    };
+    use crate::model::policy::ChannelKind;
     let config = parse(&edited(&[("# late = \"2m\"", "late = \"2m\""), ("buffer = 0", "buffer = 7")]));
-    let policies = config.expect("good").policies(|_| stated);
+    let policies = config.expect("good").policies(|_| STATED);
     let main = &policies.channels[&"main".parse().expect("a name")];
     assert_eq!(main.kind, ChannelKind::Shopify);
-    assert_eq!(main.abilities, Abilities { late_ms: 120_000, ..stated });
+    assert_eq!(main.abilities, Abilities { late_ms: 120_000, ..STATED });
     assert_eq!(main.buffer.units(), 7);
     let erp = &policies.channels[&"erp".parse().expect("a name")];
     assert_eq!((erp.kind, erp.posts.returns), (ChannelKind::Tryton, true));

@@ -54,7 +54,8 @@ fn everything_that_is_missing_is_told_at_once_with_its_line() {
     assert!(problems.iter().all(|problem| problem.place.is_some()), "{problems}");
     let first = problems.to_string();
     let want = "channels.shopify.main.access_token: `CREDENTIALS_DIRECTORY` is not set, so there is no credential \
-                `shopify-main-token`; start it by systemd with `LoadCredential=shopify-main-token:/path`, or use `file`";
+                `shopify-main-token`; start it by systemd with `LoadCredential=shopify-main-token:/path`, set \
+                `CREDENTIALS_DIRECTORY` to the directory that holds it, or use `file`";
     assert!(first.lines().next().is_some_and(|line| line.ends_with(want)), "{first}");
 }
 

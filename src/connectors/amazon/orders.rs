@@ -80,6 +80,11 @@ pub(super) fn page(body: &[u8], since: Timestamp, place: &Place) -> Result<Order
     Ok(page)
 }
 
+/// Reads one order that was kept as the feed told it.
+pub(super) fn reread(body: &[u8]) -> Result<OrderSnapshot, String> {
+    order(&http::json(body)?)
+}
+
 /// Reads the answer to a request for one order.
 pub(super) fn one(body: &[u8]) -> Result<OrderSnapshot, Fault> {
     #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     connectors::{
-        Cursor, Fault, OrderPage, Unreadable, http,
+        Cursor, Fact, Fault, OrderPage, Unreadable, http,
         shopify::{
             PAGE,
             call::Caller,
@@ -126,6 +126,17 @@ fn settled(orders: &[OrderSnapshot], at: Option<Timestamp>) -> Option<Timestamp>
     let lag = i64::try_from(LIST_LAG.as_millis()).ok()?;
     let until = at?.plus_millis(-lag);
     orders.iter().map(|order| order.version).filter(|version| *version <= until).max()
+}
+
+/// Reads an order that was kept as a page of the feed told it. One that has further pages must be fetched.
+pub(super) fn reread(body: &[u8]) -> Result<Vec<Fact>, String> {
+    let node: Value = http::json(body)?;
+    let (order, open) = read(&node)?;
+    if open.is_empty() {
+        return Ok(vec![Fact::Order(order.snapshot(Told::Fetched)?)]);
+    }
+    let id = id_of(&node).ok_or("it has no id")?;
+    OrderId::new(&id).map(|id| vec![Fact::Fetch(id)]).map_err(|bad| bad.to_string())
 }
 
 fn unreadable(node: &Value, why: String) -> Unreadable {

@@ -74,25 +74,30 @@ pub(super) fn read(push: &Push, location: u64) -> Result<Received, Refusal> {
             return Err(Refusal::Unparsable { delivery: None, topic, why });
         }
     };
-    let facts = match topic.as_str() {
+    match facts(&topic, &push.body, location) {
+        Some(Ok(facts)) => Ok(Received { delivery, topic, facts }),
+        Some(Err(why)) => Err(Refusal::Unparsable { delivery: Some(delivery), topic, why }),
+        None => Err(Refusal::NotFollowed { delivery: Some(delivery), topic }),
+    }
+}
+
+/// Reads what the body of a topic tells. `None`: the topic is not followed.
+pub(super) fn facts(topic: &str, body: &[u8], location: u64) -> Option<Result<Vec<Fact>, String>> {
+    Some(match topic {
         "orders/create"
         | "orders/updated"
         | "orders/paid"
         | "orders/cancelled"
         | "orders/fulfilled"
-        | "orders/partially_fulfilled" => order(&push.body),
-        "orders/edited" => edited(&push.body),
-        "orders/delete" => fetch::<Deleted>(&push.body, |body| body.id),
+        | "orders/partially_fulfilled" => order(body),
+        "orders/edited" => edited(body),
+        "orders/delete" => fetch::<Deleted>(body, |body| body.id),
         "refunds/create" | "fulfillments/create" | "fulfillments/update" => {
-            fetch::<OfOrder>(&push.body, |body| body.order_id)
+            fetch::<OfOrder>(body, |body| body.order_id)
         }
-        "inventory_levels/update" => level(&push.body, location),
-        _ => return Err(Refusal::NotFollowed { delivery: Some(delivery), topic }),
-    };
-    match facts {
-        Ok(facts) => Ok(Received { delivery, topic, facts }),
-        Err(why) => Err(Refusal::Unparsable { delivery: Some(delivery), topic, why }),
-    }
+        "inventory_levels/update" => level(body, location),
+        _ => return None,
+    })
 }
 
 fn get<'a>(headers: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {

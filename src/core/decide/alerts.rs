@@ -29,6 +29,8 @@ const UNTOLD_MS: i64 = 7 * 24 * 3_600_000;
 const RECHECK: usize = 500;
 /// How long people are told of an intent that was rolled back.
 const TOLD_MS: i64 = 24 * 3_600_000;
+/// The subject of the alert about a configuration that is held. No channel can have it: see [`conditions`].
+const CONFIGURATION: &str = "the configuration";
 /// How far an alert counts.
 const COUNT_MAX: usize = 1_000;
 
@@ -179,6 +181,13 @@ impl From<String> for Condition {
 /// Returns every alert whose condition holds.
 fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<AlertKey, Condition> {
     let mut out = BTreeMap::new();
+    if let Some(held) = &state.held_config {
+        let text = format!(
+            "the configuration file is not in effect: {}; see `evenkeel reload --dry-run`, then `evenkeel reload --confirm`",
+            held.why
+        );
+        out.insert(AlertKey { kind: AlertKind::Brake, subject: CONFIGURATION.to_owned() }, text.into());
+    }
     for (channel, policy) in &policies.channels {
         let row = state.channels.get(channel);
         let said = [
@@ -349,7 +358,7 @@ fn unmapped(state: &State, channel: &ChannelId) -> Option<Condition> {
 fn quarantined(state: &State, channel: &ChannelId) -> Option<Condition> {
     let waiting = state.quarantine.values().filter(|item| item.channel == *channel).count();
     (waiting > 0).then(|| Condition {
-        text: format!("{waiting} messages could not be read; see `evenkeel dead-letters`"),
+        text: format!("{waiting} messages could not be read; see `evenkeel quarantine list`"),
         waiting,
     })
 }

@@ -35,13 +35,25 @@ pub fn mappable(state: &State, rows: &[MappingRow]) -> Result<(), Refused> {
 
 impl Draft<'_> {
     pub(super) fn configure(&mut self, policies: Policies) -> Result<Reply, Refused> {
-        if self.state.policies.as_deref() == Some(&policies) {
+        let same = self.state.policies.as_deref() == Some(&policies);
+        if same && self.state.held_config.is_none() {
             return Ok(Reply::Duplicate);
         }
         self.emit(Record::Configured { policies: Box::new(policies) });
-        self.recheck_unmapped();
-        self.recheck_skus();
+        if !same {
+            self.recheck_unmapped();
+            self.recheck_ignored();
+            self.recheck_skus();
+        }
         Ok(Reply::Done)
+    }
+
+    /// The file is not believed without a person. What is in effect stays so.
+    pub(super) fn hold_config(&mut self, why: String) -> Result<Reply, Refused> {
+        if self.state.held_config.as_ref().is_some_and(|held| held.why == why) {
+            return Ok(Reply::Duplicate);
+        }
+        self.note(Record::ConfigHeld { why })
     }
 
     pub(super) fn catalogue(
@@ -240,6 +252,7 @@ impl Draft<'_> {
             }
         }
         self.recheck_unmapped();
+        self.recheck_ignored();
         Ok(Reply::Catalogue { bound, unmatched })
     }
 }

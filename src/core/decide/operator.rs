@@ -8,9 +8,9 @@ use crate::{
         leg::{self, Event},
         posting::{PostState, Step},
         record::{PauseScope, Record, Why},
-        state::{FETCHED, ListingRef},
+        state::ListingRef,
     },
-    model::{ChannelId, OrderId, OrderKey, Seq},
+    model::{ChannelId, OrderKey},
 };
 
 impl Draft<'_> {
@@ -44,7 +44,10 @@ impl Draft<'_> {
             DeadLetter::Leg(listing) => self.dead_leg(&listing, verdict),
             DeadLetter::Posting { channel, order } => self.dead_posting(&channel, &order, verdict),
             DeadLetter::Count(id) => self.unhold(id, verdict == Verdict::Retry),
-            DeadLetter::Quarantine(id) => self.unquarantine(id, verdict),
+            DeadLetter::Quarantine(id) => match verdict {
+                Verdict::Retry => self.note_quarantine_over(id),
+                Verdict::Discard => self.unquarantine(id, None),
+            },
         }
     }
 
@@ -80,19 +83,5 @@ impl Draft<'_> {
         };
         let posting = PostState { step, tries: 0, since: self.now, ..held };
         self.note(Record::Posting { key: order.clone(), posting })
-    }
-
-    /// Ends the entry. An order that was given up need not be fetched any more.
-    fn unquarantine(&mut self, id: Seq, verdict: Verdict) -> Result<Reply, Refused> {
-        let Some(item) = self.state.quarantine.get(&id).cloned() else {
-            return Err(Refused::Nothing(format!("quarantined item {id}")));
-        };
-        self.emit(Record::Unquarantined { id });
-        match item.id.as_deref().map(OrderId::new) {
-            Some(Ok(order)) if verdict == Verdict::Discard && item.topic == FETCHED => {
-                self.no_order(item.channel, order)
-            }
-            Some(_) | None => Ok(Reply::Done),
-        }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         ledger::{Cause, Entry, Kind, Stock, book, movements, settled_returns},
         mapping::{Resolved, listed_by, resolve},
         moves::{When, absent_until},
-        order::{Binding, Line, Order},
+        order::{Binding, Ignore, Line, Order},
         posting::{PostState, Step, behind, target},
         record::{Record, Why},
         share::{Share, spread as spread_over},
@@ -152,7 +152,7 @@ impl Draft<'_> {
         let over: Vec<Seq> =
             self.state.quarantine.iter().filter(|(_, item)| unread(item)).map(|(id, _)| *id).collect();
         for id in over {
-            self.emit(Record::Unquarantined { id });
+            self.emit(Record::Unquarantined { id, note: None });
         }
         let key = OrderKey { channel, order };
         if let Some(mut order) = self.state.orders.get(&key).filter(|o| o.fetch_due.is_some()).cloned() {
@@ -162,7 +162,7 @@ impl Draft<'_> {
         Ok(Reply::Done)
     }
 
-    fn want_fetch(&mut self, channel: &ChannelId, order: OrderId) {
+    pub(super) fn want_fetch(&mut self, channel: &ChannelId, order: OrderId) {
         let key = OrderKey { channel: channel.clone(), order };
         let mut order = self.state.order(&key).map(Cow::into_owned).unwrap_or_default();
         order.want_fetch(Some(self.seq));
@@ -170,7 +170,7 @@ impl Draft<'_> {
     }
 
     /// Merges a snapshot and books the difference. An order that cannot be booked does not hold up the others.
-    fn merge(&mut self, channel: &ChannelId, snapshot: &OrderSnapshot, seen: Seen) {
+    pub(super) fn merge(&mut self, channel: &ChannelId, snapshot: &OrderSnapshot, seen: Seen) {
         let key = OrderKey { channel: channel.clone(), order: snapshot.order.clone() };
         let before = self.state.order(&key);
         let mut order = before.as_deref().cloned().unwrap_or_default();
@@ -219,6 +219,10 @@ impl Draft<'_> {
                 FulfilledBy::Merchant | FulfilledBy::Channel => None,
             };
             // The channel's own stock (FBA) never mixes with the merchant's. Whose it is, is not guessed either.
+            self.ignore(channel, line);
+            if line.ignored == Some(Ignore::Line) {
+                continue;
+            }
             let home = match line.shipped_by() {
                 FulfilledBy::Merchant => line.location.clone().or_else(|| policy.locations.first().cloned()),
                 FulfilledBy::Channel => policy.own_location.clone(),
@@ -230,6 +234,7 @@ impl Draft<'_> {
             };
             let (baseline, early) = self.opening(order.placed_at, &sku, &location);
             line.bound = Some(Binding { sku, location, baseline, early });
+            line.ignored = None;
         }
     }
 
@@ -488,7 +493,7 @@ impl Draft<'_> {
 }
 
 /// Refuses quantities that no connector lets through, before anything is recorded.
-fn in_range(channel: &ChannelId, orders: &[OrderSnapshot]) -> Result<(), Refused> {
+pub(super) fn in_range(channel: &ChannelId, orders: &[OrderSnapshot]) -> Result<(), Refused> {
     let bounded = |t: Totals| {
         let all = [t.ordered, t.released, t.written_off, t.fulfilled, t.returned];
         all.into_iter().all(|quantity| Quantity::bounded(quantity.units()).is_ok())

@@ -11,7 +11,7 @@ use crate::{
         index::Index,
         order::{Line, Order},
         record::Record,
-        state::{Quarantined, Todo},
+        state::{Note, Quarantined, Todo},
     },
     model::{OrderKey, Policies, Quantity, Seq, Timestamp, Totals},
 };
@@ -43,7 +43,8 @@ impl Draft<'_> {
         let hides = |of: &(&Seq, &Quarantined)| of.1.holds_orders() && !again(of);
         let given_up = self.state.quarantine.iter().filter(|of| !hides(of)).take(surplus);
         for id in given_up.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.emit(Record::Unquarantined { id });
+            let note = Note { by: "evenkeel".to_owned(), reason: "too many wait".to_owned() };
+            self.emit(Record::Unquarantined { id, note: Some(note) });
         }
     }
 

@@ -62,6 +62,12 @@ impl Draft<'_> {
         self.recheck(AT_ONCE);
     }
 
+    /// Begins to look again at the orders with lines that a person has left out.
+    pub(super) fn recheck_ignored(&mut self) {
+        self.state.recheck.ignored = Todo::All;
+        self.recheck(AT_ONCE);
+    }
+
     /// Takes up the next portion, of at most `portion` SKUs, items and orders each.
     pub(super) fn recheck(&mut self, portion: usize) {
         if let Some(from) = self.state.recheck.skus.from() {
@@ -86,32 +92,54 @@ impl Draft<'_> {
             }
         }
         if let Some(from) = self.state.recheck.orders.from() {
-            let keys: Vec<OrderKey> = self.unmapped(from).take(portion).cloned().collect();
+            let keys: Vec<OrderKey> = self.orders_of(Kind::Unmapped, from).take(portion).cloned().collect();
             self.state.recheck.orders = Todo::after(&keys, portion);
-            for key in keys {
-                let Some(order) = self.state.orders.get(&key).cloned() else { continue };
-                if self.settle_order(key, order).is_err() {
-                    // It does not fit the ledger, and stays unmapped, as people are told.
-                    continue;
-                }
+            self.settle_again(keys);
+        }
+        if let Some(from) = self.state.recheck.ignored.from() {
+            let keys: Vec<OrderKey> = self.orders_of(Kind::Ignored, from).take(portion).cloned().collect();
+            self.state.recheck.ignored = Todo::after(&keys, portion);
+            self.settle_again(keys);
+        }
+    }
+
+    fn settle_again(&mut self, keys: Vec<OrderKey>) {
+        for key in keys {
+            let Some(order) = self.state.orders.get(&key).cloned() else { continue };
+            if self.settle_order(key, order).is_err() {
+                // It does not fit the ledger, and stays unmapped, as people are told.
+                continue;
             }
         }
     }
 
-    fn unmapped<'a>(&'a self, from: Bound<&'a OrderKey>) -> impl Iterator<Item = &'a OrderKey> + 'a {
+    /// Returns the orders with such lines, in their order, from somewhere on. `kind` is one whose work names orders only.
+    fn orders_of<'a>(
+        &'a self,
+        kind: Kind,
+        from: Bound<&'a OrderKey>,
+    ) -> impl Iterator<Item = &'a OrderKey> + 'a {
         let index = &self.state.index;
         let last = match from {
             Bound::Excluded(key) | Bound::Included(key) => Some(key),
             Bound::Unbounded => None,
         };
+        let named = |key: &OrderKey| {
+            let (channel, order) = (key.channel.clone(), key.clone());
+            if kind == Kind::Ignored {
+                Work::Ignored { channel, order }
+            } else {
+                Work::Unmapped { channel, order }
+            }
+        };
         let work: Box<dyn Iterator<Item = &Work>> = match last {
             Some(key) => {
-                let from = Work::Unmapped { channel: key.channel.clone(), order: key.clone() };
-                Box::new(index.work(from, |work| matches!(work, Work::Unmapped { .. })))
+                let from = named(key);
+                let same = std::mem::discriminant(&from);
+                Box::new(index.work(from, move |work| std::mem::discriminant(work) == same))
             }
-            None => Box::new(index.all(Kind::Unmapped)),
+            None => Box::new(index.all(kind)),
         };
-        work.filter_map(|work| if let Work::Unmapped { order, .. } = work { Some(order) } else { None })
-            .filter(move |key| Some(*key) != last)
+        work.filter_map(Work::order).filter(move |key| Some(*key) != last)
     }
 }

@@ -227,9 +227,7 @@ impl Draft<'_> {
     /// Returns the order lines that were sold from a listing.
     fn lines_of(&self, channel: &ChannelId, listing: &ListingRef) -> BTreeMap<OrderKey, BTreeSet<LineId>> {
         let mut all: BTreeMap<OrderKey, BTreeSet<_>> = BTreeMap::new();
-        let old = self.state.tombstones.iter().map(|(key, old)| (key, Cow::Owned(old.order())));
-        let held = self.state.orders.iter().map(|(key, order)| (key, Cow::Borrowed(order)));
-        for (key, order) in held.chain(old).filter(|(key, _)| key.channel == *channel) {
+        for (key, order) in self.state.orders_of(channel) {
             for (id, line) in &order.lines {
                 let bound = line.bound.as_ref().is_some_and(|bound| bound.sku == listing.sku);
                 if bound && resolve(self.state, channel, &line.ids) == Resolved::Listing(listing.clone()) {

@@ -13,14 +13,17 @@ mod drift;
 mod epoch;
 #[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
 mod exposure;
+mod ignore;
 mod intents;
 mod letters;
 mod made;
 mod missing;
 mod portions;
 mod prune;
+mod quarantine;
 mod returns;
 mod suspects;
+mod trial;
 mod unread;
 mod whose;
 #[allow(

@@ -86,6 +86,11 @@ pub enum Work {
         channel: ChannelId,
         order: OrderKey,
     },
+    /// An order with a line that a person has left out.
+    Ignored {
+        channel: ChannelId,
+        order: OrderKey,
+    },
     /// What a line without a SKU goes by, and an order that has one.
     UnmappedItem {
         channel: ChannelId,
@@ -139,6 +144,7 @@ pub enum Kind {
     Drifted,
     Fetch,
     Unmapped,
+    Ignored,
     Post,
     Posting,
     PostLate,
@@ -172,6 +178,7 @@ impl Kind {
             }
             Kind::Fetch => Work::Fetch { channel, order },
             Kind::Unmapped => Work::Unmapped { channel, order },
+            Kind::Ignored => Work::Ignored { channel, order },
             Kind::Post => Work::Post { channel, at, order },
             Kind::Posting => Work::Posting { channel, order },
             Kind::PostLate => Work::PostLate { channel, deadline, order },
@@ -260,6 +267,9 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
     if order.lines.values().any(Line::is_unmapped) {
         out.push(Work::Unmapped { channel: channel(), order: key.clone() });
     }
+    if order.lines.values().any(|line| line.ignored.is_some()) {
+        out.push(Work::Ignored { channel: channel(), order: key.clone() });
+    }
     for line in order.lines.values().filter(|line| line.is_unmapped() && !line.ids.is_empty()) {
         let ids = line.ids.clone();
         out.push(Work::UnmappedItem { channel: channel(), ids, order: key.clone() });
@@ -290,6 +300,11 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
 }
 
 impl Work {
+    /// Returns the order that has a line without a SKU, waited for or not.
+    pub fn order(&self) -> Option<&OrderKey> {
+        if let Work::Unmapped { order, .. } | Work::Ignored { order, .. } = self { Some(order) } else { None }
+    }
+
     /// Returns the channel it is work for.
     pub fn channel(&self) -> Option<&ChannelId> {
         match self {
@@ -306,6 +321,7 @@ impl Work {
             | Work::Fetch { channel, .. }
             | Work::Unmapped { channel, .. }
             | Work::UnmappedItem { channel, .. }
+            | Work::Ignored { channel, .. }
             | Work::Post { channel, .. }
             | Work::Posting { channel, .. }
             | Work::PostLate { channel, .. }

@@ -46,6 +46,7 @@ fn full() -> Order {
         ordered_most: q(4),
         bound: Some(Binding { sku: sku.clone(), location: wh("home"), baseline: true, early: false }),
         booked: all([3, 1, 0, 2, 1]),
+        ignored: Some(Ignore::Line),
         shares: vec![share("home", false, true), share("store", true, false)],
     };
     let posting = PostState {

@@ -11,7 +11,7 @@ use crate::{
     web::view::{Difference, InitChannel, InitPreview},
 };
 
-/// How many SKUs or differences are named.
+/// How many SKUs are named.
 const SOME: usize = 20;
 
 /// Returns how many SKUs have an opening stock, and of how many units.
@@ -116,11 +116,10 @@ fn add(channel: &mut InitChannel, policy: &ChannelPolicy, sku: &Sku, known: bool
     }
 }
 
-/// Keeps the largest differences.
+/// The largest differences come first.
 fn sorted(mut channel: InitChannel) -> InitChannel {
     let size = |difference: &Difference| difference.will_show.units().abs_diff(difference.shows.units());
     channel.differences.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.sku.cmp(&b.sku)));
-    channel.differences.truncate(SOME);
     channel
 }
 

@@ -60,7 +60,7 @@ async fn count(world: &World, mugs: i64) {
     let (sweep, sweeps) = mpsc::channel(1);
     let counter = Counter {
         channel: channel("erp"),
-        connector: Arc::clone(&opening.connectors[&channel("erp")]),
+        connector: opening.channels.connector(&channel("erp")).expect("it runs"),
         measure: Measure::OnHand,
         ledger: world.ledger.clone(),
         clock: Arc::clone(&opening.clock),

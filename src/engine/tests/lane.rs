@@ -27,7 +27,7 @@ fn lane(world: &World) -> (Lane, mpsc::Sender<Hint>) {
     let (hint, hints) = mpsc::channel(8);
     let lane = Lane {
         channel: channel("main"),
-        connector: Arc::clone(&opening.connectors[&channel("main")]),
+        connector: opening.channels.connector(&channel("main")).expect("it runs"),
         ledger: world.ledger.clone(),
         clock: Arc::clone(&opening.clock),
         wakes: opening.wakes.channel(&channel("main")).expect("it is configured"),

@@ -2,16 +2,23 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::world::start;
 use crate::{
+    config::Retention,
     engine::upkeep::{Checkpoints, expire},
     web::tests::world::{channel, opened},
 };
 
 fn hours(n: u64) -> Duration {
     Duration::from_secs(n * 3_600)
+}
+
+/// Says that only bodies are removed, after so long.
+fn bodies(quarantine: Duration) -> Retention {
+    Retention { archive: None, quarantine, orders: None }
 }
 
 /// Makes a file look as if it was written `age` ago.
@@ -54,7 +61,7 @@ async fn a_checkpoint_is_due_by_the_age_of_the_newest_one_whenever_the_daemon_wa
             every: hours(6),
             again: hours(again),
             archive: std::path::PathBuf::from("unused"),
-            keep: None,
+            keep: watch::channel(bodies(hours(1))).1,
         };
         tokio::spawn(checkpoints.run(world.stop.clone()));
         if due {
@@ -77,7 +84,12 @@ async fn bodies_whose_time_is_over_are_removed_at_the_start() {
         world.read(|state| state.quarantine.values().map(|q| q.sha256.clone()).collect::<Vec<_>>()).await;
     let file = |nth: usize| world.dir.path().join("quarantine").join(&held[nth]);
     age(&file(0), hours(30));
-    tokio::spawn(expire(Arc::clone(quarantine), hours(24), hours(6), CancellationToken::new()));
+    let (keep, kept) = watch::channel(bodies(hours(24)));
+    tokio::spawn(expire(Arc::clone(quarantine), kept, hours(6), CancellationToken::new()));
     until(|| !file(0).exists()).await;
     assert!(file(1).exists());
+    // A changed configuration counts at once.
+    age(&file(1), hours(2));
+    keep.send(bodies(hours(1))).expect("it listens");
+    until(|| !file(1).exists()).await;
 }

@@ -17,24 +17,24 @@ use tokio::{
     sync::{Semaphore, mpsc},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::{Clock, ManualClock},
     connectors::{
-        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fault, Observed, OrderPage, Outcome,
-        Posting, Push, Put, Received, Refusal, Scope, http, shopify,
+        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope, http, shopify,
     },
     core::{Command, State, apply},
     engine::{
+        channels::{Channels, Reach, Shared},
         disk,
         handles::Handles,
-        init::{Opening, Reach},
+        init::Opening,
         intake::{Intake, Quarantine},
         lane::Hint,
         ledger::{Ledger, Options},
         memory::MemoryStore,
-        registry::Connectors,
         wake::Wakes,
     },
     model::{
@@ -148,6 +148,10 @@ impl Connector for Listed {
         Err(Refusal::Forged("nobody pushes here".to_owned()))
     }
 
+    fn reread(&self, topic: &str, body: &[u8]) -> Result<Vec<Fact>, String> {
+        shop().reread(topic, body)
+    }
+
     async fn changed(&self, _: Timestamp) -> Result<Changed, Fault> {
         Ok(Changed::default())
     }
@@ -211,18 +215,28 @@ pub(super) async fn start(state: State, queue_max: usize) -> World {
         .expect("a thread");
     ledger.submit(Command::Configure(Box::new(policies()))).await.expect("configured");
     let lists: BTreeMap<&'static str, Arc<Listed>> = names.map(|name| (name, Arc::default())).into();
-    let connectors: Connectors =
-        lists.iter().map(|(name, list)| (channel(name), Arc::clone(list) as Arc<dyn Connector>)).collect();
     let quarantine = Arc::new(Quarantine::new(dir.path().join("quarantine"), ledger.clone(), clock.clone()));
     let reach = Reach { lookback: Duration::from_secs(3_600), overlap: Duration::ZERO };
-    let opening = Opening {
-        connectors,
+    let shared = Shared {
         ledger: ledger.clone(),
         clock: clock.clone(),
         wakes: wakes.clone(),
         metrics: metrics.clone(),
         quarantine: quarantine.clone(),
-        feeds: [(channel("main"), reach), (channel("us"), reach)].into(),
+        tasks: TaskTracker::new(),
+        stop: CancellationToken::new(),
+    };
+    let channels = Arc::new(Channels::new(shared));
+    for (name, list) in &lists {
+        channels.lend(&channel(name), list.clone(), (*name != "erp").then_some(reach));
+    }
+    let opening = Opening {
+        channels: channels.clone(),
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        wakes: wakes.clone(),
+        metrics: metrics.clone(),
+        quarantine: quarantine.clone(),
         turn: tokio::sync::Mutex::new(()),
     };
     let handles = Arc::new(Handles {
@@ -230,7 +244,9 @@ pub(super) async fn start(state: State, queue_max: usize) -> World {
         clock,
         wakes,
         metrics: metrics.clone(),
+        channels,
         opening,
+        reloader: None,
         started: Instant::now(),
         store: dir.path().to_owned(),
     });
@@ -245,7 +261,7 @@ pub(super) async fn start(state: State, queue_max: usize) -> World {
     };
     let web = Web {
         desk: handles.clone(),
-        shopify: [(channel("main"), Arc::new(intake) as Arc<dyn Door>)].into(),
+        doors: Arc::new(BTreeMap::from([(channel("main"), Arc::new(intake) as Arc<dyn Door>)])),
         metrics: metrics.clone(),
         options: web::Options::new("127.0.0.1:0".parse().expect("an address"), dir.path().join("s")),
     };

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use axum::{Json, body::Bytes, extract::State};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Query, State, rejection::QueryRejection},
+};
 use tracing::info;
 
 use crate::{
@@ -10,7 +14,7 @@ use crate::{
     model::{DeliveryId, Timestamp},
     web::{
         Counting,
-        admin::{Asked, NOTE_MAX, Told, read},
+        admin::{Asked, NOTE_MAX, PreviewQuery, Told, read, shortened},
         problem::Answer,
         view::{CountRequest, CountTally, InitDone, InitPreview, LeftOutLine, LetterId, StockChange},
     },
@@ -37,9 +41,13 @@ pub(super) async fn count(State(desk): Asked, body: Bytes) -> Told<CountTally> {
 }
 
 /// `POST /v1/count/opening/preview`
-pub(super) async fn preview_opening(State(desk): Asked, body: Bytes) -> Told<InitPreview> {
+pub(super) async fn preview_opening(
+    State(desk): Asked,
+    wanted: Result<Query<PreviewQuery>, QueryRejection>,
+    body: Bytes,
+) -> Told<InitPreview> {
     let asked = counting(read(&body)?, desk.vitals().now)?;
-    Ok(Json(desk.preview_counted(ByHand { opening: true, ..asked.count }).await?))
+    shortened(wanted, desk.preview_counted(ByHand { opening: true, ..asked.count }).await?)
 }
 
 /// `POST /v1/count/opening`

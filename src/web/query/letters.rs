@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// How far the orders of a channel with unmapped lines are counted.
+const COUNT_MAX: usize = 10_000;
+
 /// Which dead letters are meant.
 #[derive(Debug, Clone, Default)]
 pub(in crate::web) struct Wanted {
@@ -56,7 +59,8 @@ pub(in crate::web) fn letters(state: &State, wanted: &Wanted, limit: usize) -> D
     let mut letters: Vec<DeadLetter> = all.take(limit.saturating_add(1)).collect();
     let more = letters.len() > limit;
     letters.truncate(limit);
-    DeadLetters { letters, more }
+    let unmapped = channels().map(|channel| state.index.of(Kind::Unmapped, channel).take(COUNT_MAX).count());
+    DeadLetters { unmapped_orders: unmapped.sum(), letters, more }
 }
 
 /// Returns what an id stands for. `None`: there is no such dead letter.
@@ -108,15 +112,15 @@ fn message(id: Seq, item: &Quarantined) -> DeadLetter {
     };
     DeadLetter {
         tries: 0,
-        command: command("discard", &LetterId::Quarantine(id)),
+        command: command("retry", &LetterId::Quarantine(id)),
         id: LetterId::Quarantine(id),
         kind: "quarantine".to_owned(),
         channel: item.channel.clone().into(),
         subject,
-        reason: format!("{}; its body lies in quarantine/{}", item.why, item.sha256),
+        reason: format!("{}; see `evenkeel quarantine show {id}`", item.why),
         since: item.at.into(),
-        retry: "closes it: what it told is read from the channel again anyway".to_owned(),
-        discard: "closes it".to_owned(),
+        retry: format!("reads it again; `evenkeel quarantine replay {id}` does the same, with --dry-run"),
+        discard: format!("gives it up; `evenkeel quarantine discard {id} --reason WHY` says why"),
     }
 }
 

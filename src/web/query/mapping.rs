@@ -6,10 +6,10 @@ use crate::{
         index::Kind,
         mapping::{Resolved, resolve},
     },
-    model::{ChannelId, FulfilledBy, Sku, policy::MappingRow},
+    model::{ChannelId, FulfilledBy, Identifiers, Sku, policy::MappingRow},
     web::{
         query::{order::unmapped, orders},
-        view::{MapRow, MapSource, Mapping, Unmapped, Unmatched, ids_of},
+        view::{IgnoredView, MapRow, MapSource, Mapping, Unmapped, Unmatched, ids_of},
     },
 };
 
@@ -18,6 +18,8 @@ use crate::{
 pub(in crate::web) struct Wanted {
     pub channel: Option<ChannelId>,
     pub limit: usize,
+    /// Of what waits, only the lines of orders.
+    pub lines: bool,
 }
 
 impl Wanted {
@@ -67,17 +69,18 @@ pub(in crate::web) fn waiting(state: &State, wanted: &Wanted, from: usize) -> Ma
         Item(Unmatched),
         Line(Unmapped),
     }
-    let items = state.unmatched.iter().filter(|((channel, _), _)| wanted.is(channel)).map(
-        |((channel, ids), held)| {
-            Waiting::Item(Unmatched {
-                channel: channel.clone(),
-                ids: ids_of(ids),
-                title: held.item.title.clone(),
-                why: held.why.clone(),
-                since: held.at.into(),
-            })
-        },
-    );
+    let waits = |((channel, ids), _): &(&(ChannelId, Identifiers), _)| {
+        wanted.is(channel) && !wanted.lines && !state.ignores(channel, ids)
+    };
+    let items = state.unmatched.iter().filter(waits).map(|((channel, ids), held)| {
+        Waiting::Item(Unmatched {
+            channel: channel.clone(),
+            ids: ids_of(ids),
+            title: held.item.title.clone(),
+            why: held.why.clone(),
+            since: held.at.into(),
+        })
+    });
     let lines = lines(state, wanted).map(Waiting::Line);
     let mut page = Mapping::default();
     for (n, one) in items.chain(lines).skip(from).take(wanted.limit.saturating_add(1)).enumerate() {
@@ -91,6 +94,18 @@ pub(in crate::web) fn waiting(state: &State, wanted: &Wanted, from: usize) -> Ma
         }
     }
     page
+}
+
+/// Returns what no SKU is waited for, from the one numbered `from` on.
+pub(in crate::web) fn ignored(state: &State, wanted: &Wanted, from: usize) -> Mapping {
+    let all = state.ignored.iter().filter(|((channel, _), _)| wanted.is(channel)).skip(from);
+    let mut ignored: Vec<IgnoredView> = all
+        .take(wanted.limit.saturating_add(1))
+        .map(|((channel, ids), held)| IgnoredView::of(channel, ids_of(ids), held))
+        .collect();
+    let next = (ignored.len() > wanted.limit).then(|| (from + wanted.limit).to_string());
+    ignored.truncate(wanted.limit);
+    Mapping { ignored, next, ..Mapping::default() }
 }
 
 fn lines<'a>(state: &'a State, wanted: &'a Wanted) -> impl Iterator<Item = Unmapped> + 'a {

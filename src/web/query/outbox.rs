@@ -1,8 +1,11 @@
 //! What has not arrived yet, channel by channel: legs, then postings. What waits for a person is a dead letter.
 
 use crate::{
-    core::{State, allocation::Pause, circuit::Allowed, index::Kind, posting::Step, state::ListingRef},
-    model::{ChannelId, Mode, OrderKey, Timestamp},
+    core::{
+        State, allocation::Pause, circuit::Allowed, index::Kind, posting::Step, state::ListingRef,
+        writes::shows,
+    },
+    model::{ChannelId, Mode, OrderKey, Quantity, Timestamp},
     web::{
         query::{listings, next_at, order::step, orders, why},
         view::{Outbox, OutboxKind, OutboxRow},
@@ -22,35 +25,53 @@ pub(in crate::web) fn outbox(
 ) -> Outbox {
     let channels = state.policies().into_iter().flat_map(|policies| policies.channels.keys());
     let channels = channels.filter(|channel| only.is_none_or(|only| only == *channel));
+    let shadow = state.mode() == Some(Mode::Shadow);
     let rows = channels.flat_map(|channel| {
         let legs = LEGS.into_iter().flat_map(move |kind| listings(state, kind, channel));
         let postings = POSTINGS.into_iter().flat_map(move |kind| orders(state, kind, channel));
-        legs.filter_map(move |listing| leg(state, listing, now))
+        legs.filter_map(move |listing| leg(state, listing, shadow, now))
             .chain(postings.filter_map(move |key| posting(state, channel, key, now)))
     });
     let mut rows: Vec<OutboxRow> = rows.take(limit.saturating_add(1)).collect();
     let more = rows.len() > limit;
     rows.truncate(limit);
-    Outbox { rows, more }
+    Outbox { rows, more, shadow }
 }
 
-fn leg(state: &State, listing: &ListingRef, now: Timestamp) -> Option<OutboxRow> {
+fn leg(state: &State, listing: &ListingRef, shadow: bool, now: Timestamp) -> Option<OutboxRow> {
     let held = state.listing(listing)?;
     let leg = held.leg.as_ref()?;
+    let shown = held.writes.look.as_ref().and_then(|look| look.shown().ok()).or(held.writes.base);
+    // In shadow nothing goes out that would end the leg of what is as it should be.
+    if shadow && shown.is_some_and(|shown| shows(shown, leg.quantity)) {
+        return None;
+    }
+    let why = why(state, listing, held, now);
+    let why = if shadow { why.map(|why| format!("{why}; {}", would(shown, leg.quantity))) } else { why };
     Some(OutboxRow {
         kind: OutboxKind::Leg,
         channel: held.channel.clone(),
         subject: listing.sku.to_string(),
         state: leg.name().to_owned(),
         quantity: Some(leg.quantity),
+        shown,
         base: held.writes.base,
         revision: Some(leg.revision),
         tries: leg.tries,
         since: leg.since.into(),
         age_ms: now.since(leg.since),
         next_at: next_at(leg).map(Into::into),
-        why: why(state, listing, held, now),
+        why,
     })
+}
+
+/// Says what a write would do.
+fn would(shown: Option<Quantity>, wanted: Quantity) -> String {
+    match shown.map(|shown| wanted.sub(shown).unwrap_or_default()) {
+        None => "what the channel shows was not read yet".to_owned(),
+        Some(more) if more > Quantity::ZERO => format!("it would be raised by {more}"),
+        Some(less) => format!("it would be lowered by {}", less.neg().unwrap_or(less)),
+    }
 }
 
 fn posting(state: &State, channel: &ChannelId, key: &OrderKey, now: Timestamp) -> Option<OutboxRow> {
@@ -62,6 +83,7 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey, now: Timestamp) -
         subject: key.to_string(),
         state: name.to_owned(),
         quantity: None,
+        shown: None,
         base: None,
         revision: None,
         tries: posting.tries,

@@ -79,6 +79,7 @@ fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> 
         shown_revision: held.writes.confirmed.map(|confirmed| confirmed.revision),
         confirmed_at: held.writes.confirmed.map(|confirmed| confirmed.at.into()),
         base: held.writes.base,
+        looked: held.writes.look.as_ref().and_then(|look| look.shown().ok()),
         tries: leg.map_or(0, |leg| leg.tries),
         since: unconfirmed.map(|leg| leg.since.into()),
         age_ms: unconfirmed.map(|leg| now.since(leg.since)),

@@ -132,6 +132,7 @@ fn summary(
         seq: vitals.seq,
         initialised_at: state.initialised.map(Into::into),
         channels,
+        held_configuration: state.held_config.as_ref().map(|held| held.why.clone()),
         skus: state.skus.len(),
         orders: state.orders_known(),
         orders_pruned: state.tombstones.len(),

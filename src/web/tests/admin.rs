@@ -1,11 +1,16 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::world::{OPENED, Served, channel, configured, count, opened, order, run, serve, sku};
+use super::world::{OPENED, Served, channel, configured, count, item, opened, order, run, serve, sku};
 use crate::{
-    core::{Command, Reply, State, state::Quarantined},
-    model::{DeliveryId, Outcome, Policies, Quantity, Returns::Quarantine, Seq, Timestamp, Totals},
-    web::view::{DeadLetters, LettersDone, Mapping, OrderView, Outbox, Returns, SkuView, Status},
+    core::{Command, Reply, State, circuit::Circuit, state::Quarantined},
+    model::{
+        DeliveryId, IdKind, Mode, Outcome, Policies, Quantity, Returns::Quarantine, Seq, Timestamp, Totals,
+    },
+    web::view::{
+        DeadLetters, LettersDone, Mapping, OrderView, Outbox, Returns, SkuView, Status,
+        made::{Bundles, Corrected},
+    },
 };
 
 fn push(state: &mut State, id: &str, code: &str, units: i64) {
@@ -137,6 +142,47 @@ async fn the_outbox_tells_what_has_not_arrived_and_why() {
 }
 
 #[tokio::test]
+async fn the_outbox_tells_that_a_circuit_is_open_also_of_what_is_looked_at() {
+    let mut state = opened();
+    fed(&mut state);
+    let take = Command::Take { channel: channel("main"), limit: 10, apart: 4 };
+    let Reply::Work { puts, .. } = run(&mut state, take) else { panic!("no work") };
+    let lost = || Outcome::Unknown { fault: "lost".to_owned() };
+    let answers = puts.into_iter().map(|(listing, put)| (listing, put.key, lost())).collect();
+    run(&mut state, Command::Answer { channel: channel("main"), answers });
+    let until = Timestamp::from_millis(OPENED).plus_millis(3_600_000);
+    state.change_channel(&channel("main"), |row| {
+        row.circuit = Circuit::Open { until, unauthorized: None, alone: false };
+    });
+    let served = serve(state, |_| {}).await;
+    let outbox: Outbox = read(&served, "/v1/outbox?channel=main").await;
+    let probing = outbox.rows.iter().find(|row| row.state == "probing").expect("one has no answer");
+    let why = "the channel's circuit is open, and nothing is looked at: the answer is not known; it is looked at \
+               before it is sent again";
+    assert_eq!(probing.why.as_deref(), Some(why));
+}
+
+#[tokio::test]
+async fn in_shadow_the_outbox_tells_what_would_be_written() {
+    let mut state = opened();
+    let policies = state.policies.as_deref().cloned().expect("configured");
+    run(&mut state, Command::Configure(Box::new(Policies { mode: Mode::Shadow, ..policies })));
+    let served = serve(state, |_| {}).await;
+    let outbox: Outbox = read(&served, "/v1/outbox?channel=main").await;
+    assert!(outbox.shadow, "{outbox:?}");
+    let told: Vec<String> = outbox
+        .rows
+        .iter()
+        .map(|row| format!("{} {:?} {:?}", row.subject, row.shown.map(Quantity::units), row.why))
+        .collect();
+    // The mug shows what it should, so nothing would be written.
+    let raised = "TSHIRT/BL Some(7) Some(\"shadow mode writes nothing; it would be raised by 3\")";
+    assert_eq!(told, [raised]);
+    let said = served.post("/v1/pause", r#"{"sku": "MUG", "mode": "stopped"}"#).await;
+    assert!(said["done"].as_str().is_some_and(|said| said.contains("shadow mode")), "{said}");
+}
+
+#[tokio::test]
 async fn dead_letters_are_listed_retried_and_discarded_by_their_id() {
     let mut state = opened();
     fed(&mut state);
@@ -228,7 +274,8 @@ async fn the_mapping_is_listed_in_pages_and_imported() {
         {"sku": "MUG", "channel": "main", "ids": {"channel_sku": "CUP"}},
     ]});
     let told = served.post("/v1/map", &rows.to_string()).await;
-    assert_eq!(told, json!({"rows": 2, "bound": 1, "unmatched": 0}));
+    assert_eq!([&told["rows"], &told["bound"], &told["unmatched"]], [&json!(2), &json!(1), &json!(0)]);
+    assert_eq!([&told["effect"]["mapped_lines"], &told["effect"]["mapped_orders"]], [&json!(1), &json!(1)]);
     let waiting: Mapping = read(&served, "/v1/map?unmatched=true").await;
     assert_eq!((waiting.unmatched.len(), waiting.unmapped.len()), (0, 0));
     let view: SkuView = read(&served, "/v1/skus/MUG").await;
@@ -244,6 +291,38 @@ async fn the_mapping_is_listed_in_pages_and_imported() {
     assert_eq!((rest.rows.len(), rest.next), (3, None));
     let main: Mapping = read(&served, "/v1/map?listings=true&channel=us").await;
     assert_eq!(main.rows.len(), 1);
+}
+
+#[tokio::test]
+async fn recipes_that_would_empty_too_much_are_held_until_a_person_confirms_them() {
+    let mut state = opened();
+    let read_at = Timestamp::from_millis(OPENED);
+    let cup = |id: Option<&str>, shown: Option<i64>| {
+        let ids = id.map(|id| (IdKind::InventoryItem, id));
+        item(&[[(IdKind::Sku, "CUP")].as_slice(), ids.as_slice()].concat(), shown)
+    };
+    for (name, items) in [("erp", vec![cup(None, None)]), ("main", vec![cup(Some("14"), Some(3))])] {
+        run(&mut state, Command::Catalogue { channel: channel(name), read_at, items, unread: vec![] });
+    }
+    run(&mut state, count(&[("CUP", 3)], false));
+    let served = serve(state, |_| {}).await;
+    let import = async |more: Value| -> Corrected {
+        let rows =
+            ["MUG", "CUP"].map(|sku| json!({"sku": sku, "parts": [{"sku": "TSHIRT/BL", "units": 99}]}));
+        let mut body = json!({"rows": rows});
+        body.as_object_mut().expect("one").extend(more.as_object().expect("one").clone());
+        serde_json::from_value(served.post("/v1/bundles", &body.to_string()).await)
+            .expect("the shape of the view")
+    };
+    let held = import(json!({})).await;
+    assert!(held.held.as_ref().is_some_and(|why| why.contains("on `main`")), "{held:?}");
+    assert_eq!(import(json!({"dry_run": true})).await, Corrected { dry_run: true, ..held.clone() });
+    let none: Bundles = read(&served, "/v1/bundles").await;
+    assert_eq!(none.rows, []);
+    let done = import(json!({"confirm": true})).await;
+    assert_eq!((done.changed, done.held, done.effect), (2, None, held.effect));
+    let all: Bundles = read(&served, "/v1/bundles").await;
+    assert_eq!(all.rows.len(), 2);
 }
 
 #[tokio::test]
@@ -389,4 +468,41 @@ async fn many_skus_are_counted_in_portions() {
     let status: Status = read(&served, "/v1/status").await;
     let erp = status.channels.iter().find(|c| c.channel.as_str() == "erp").expect("it is configured");
     assert_eq!((status.skus, erp.listings), (11_000, 11_000));
+}
+
+#[tokio::test]
+async fn what_is_in_quarantine_is_listed_shown_and_given_up_with_a_reason() {
+    let mut state = opened();
+    for topic in ["orders/create", "orders"] {
+        let (channel, why) = (channel("main"), "it is no order".to_owned());
+        let (topic, sha256, at) = (topic.to_owned(), "ab".repeat(32), Timestamp::from_millis(OPENED));
+        run(&mut state, Command::Quarantine(Quarantined { channel, topic, id: None, why, sha256, at }));
+    }
+    let served = serve(state, |_| {}).await;
+    let all = served.get("/v1/quarantine").await;
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(2), "{all}");
+    let one = served.get("/v1/quarantine?topic=orders").await;
+    let id = one["items"][0]["id"].clone();
+    assert_eq!((one["items"].as_array().map(Vec::len), &one["items"][0]["kept"]), (Some(1), &json!(true)));
+    let shown = served.get(&format!("/v1/quarantine/{id}")).await;
+    assert_eq!((&shown["text"], &shown["intact"]), (&json!("{}"), &json!(false)), "its digest is another");
+    for (body, status) in [
+        (json!({"meant": {"ids": [id]}, "reason": " "}), 400),
+        (json!({"meant": {}, "reason": "why"}), 400),
+        (json!({"meant": {"ids": [id], "all": true}, "reason": "why"}), 400),
+        (json!({"meant": {"ids": [999_999]}, "reason": "why"}), 404),
+        (json!({"meant": {"ids": [id]}, "reason": "why", "dry_run": true}), 200),
+        (json!({"meant": {"ids": [id]}, "reason": "why", "by": "ann"}), 200),
+        (json!({"meant": {"ids": [id]}, "reason": "why"}), 404),
+    ] {
+        let (told, said) = served.ask(Method::POST, "/v1/quarantine/discard", &body.to_string()).await;
+        assert_eq!(told.as_u16(), status, "{body} {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_wrong_is_told_apart_from_all_else() {
+    let served = serve(opened(), |_| {}).await;
+    let (status, told) = served.ask(Method::POST, "/v1/reload", "").await;
+    assert_eq!((status.as_u16(), &told["error"]), (412, &json!("evenkeel.toml:1:1: nothing is right")));
 }

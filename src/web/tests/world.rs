@@ -1,6 +1,7 @@
 //! A desk over a state in this process, a door that says what it is told to, and clients for both.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -25,7 +26,8 @@ use crate::{
         Command, Reply, State,
         command::{ByHand, Count, Tally},
         decide,
-        state::Quarantined,
+        decide::trial::{Effect, try_out},
+        state::{Note, Quarantined},
     },
     model::{
         Abilities, CatalogueItem, ChannelId, CountLine, DeliveryId, FulfilledBy, IdKind, Identifiers,
@@ -39,7 +41,7 @@ use crate::{
     telemetry::Metrics,
     web::{
         Counting, Desk, Door, Failure, Open, Options, Read, Taken, Vitals, Web,
-        view::{InitDone, InitPreview},
+        view::{InitDone, InitPreview, ReloadRequest, Reloaded, ReplayedItem},
     },
 };
 
@@ -154,6 +156,39 @@ impl Desk for FakeDesk {
         Err(Failure::Conflict { what: "taken over already".to_owned(), next: "go on".to_owned() })
     }
 
+    async fn try_out(&self, commands: Vec<Command>) -> Result<Effect, Failure> {
+        let now = self.vitals().now;
+        let mut state = self.state.lock().expect("unpoisoned").clone();
+        Ok(try_out(&mut state, commands, now)?)
+    }
+
+    async fn reload(&self, _: &ReloadRequest) -> Result<Reloaded, Failure> {
+        Err(Failure::Config("evenkeel.toml:1:1: nothing is right".to_owned()))
+    }
+
+    async fn replay(&self, id: Seq, _: bool) -> Result<ReplayedItem, Failure> {
+        let told = "it is no order".to_owned();
+        Ok(ReplayedItem {
+            id,
+            channel: channel("main"),
+            topic: "orders/create".to_owned(),
+            done: false,
+            told,
+        })
+    }
+
+    async fn give_up(&self, id: Seq, note: Note) -> Result<(), Failure> {
+        self.submit(Command::Unquarantine { id, note }).await.map(drop)
+    }
+
+    async fn body(&self, _: &str) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(Some(b"{}".to_vec()))
+    }
+
+    fn has_body(&self, _: &str) -> bool {
+        true
+    }
+
     async fn figures(&self) -> String {
         "# EOF\n".to_owned()
     }
@@ -223,8 +258,9 @@ pub(crate) async fn serve(state: State, change: impl FnOnce(&mut Options)) -> Se
     let mut options = Options::new("127.0.0.1:0".parse().expect("an address"), socket.clone());
     change(&mut options);
     let (desk, door, metrics) = (FakeDesk::new(state), FakeDoor::new(), Arc::new(Metrics::new()));
-    let shopify = [(channel("main"), Arc::clone(&door) as Arc<dyn Door>)].into();
-    let web = Web { desk: desk.clone(), shopify, metrics: metrics.clone(), options };
+    let doors: BTreeMap<ChannelId, Arc<dyn Door>> =
+        [(channel("main"), Arc::clone(&door) as Arc<dyn Door>)].into();
+    let web = Web { desk: desk.clone(), doors: Arc::new(doors), metrics: metrics.clone(), options };
     let open: Open = web.open().await.expect("both doors open");
     let (address, stop) = (open.address(), CancellationToken::new());
     let task = tokio::spawn(open.serve(stop.clone()));

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{ChannelId, LocationId, Quantity, Sku, policy::Part},
-    web::view::Ids,
+    web::view::{EffectView, Ids},
 };
 
 /// `GET /v1/bundles?limit=&after=`
@@ -41,6 +41,9 @@ pub struct BundleImport {
     pub rows: Vec<RecipeRow>,
     #[serde(default)]
     pub dry_run: bool,
+    /// A person has seen what it would do: the brake does not hold it.
+    #[serde(default)]
+    pub confirm: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,15 +75,19 @@ pub struct RebindRequest {
 }
 
 /// What a correction did, or would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Corrected {
     pub dry_run: bool,
     /// Recipes, SKUs or order lines that change.
     pub changed: usize,
-    /// The movements that it would book. Told by a dry run only, as are the listings.
+    /// The movements that it would book. Told where it was tried out first, as is the effect.
     pub entries: Vec<Movement>,
-    /// What listings will show in place of what they should have shown until now.
-    pub listings: Vec<Change>,
+    /// What it does to what listings show, and to orders.
+    #[serde(default)]
+    pub effect: EffectView,
+    /// Why the brake holds it. Nothing was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,12 +96,4 @@ pub struct Movement {
     pub location: LocationId,
     pub kind: String,
     pub quantity: Quantity,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    pub sku: Sku,
-    pub channel: ChannelId,
-    pub before: Option<Quantity>,
-    pub after: Quantity,
 }

@@ -16,6 +16,7 @@ use evenkeel::core::{
     oversold::Class,
     posting::Step,
     record::{AlertKind, PauseScope, Why},
+    state::Ignorable,
 };
 
 macro_rules! kinds {
@@ -36,8 +37,9 @@ kinds! {
     record, RECORDS: Record {
         Configured, Started, Restored, Live, Initialised, Delivered, Forgot, Order, Pruned, Posting, Counted, CountedByHand, Adjusted, Held, Outdated, Unheld, Commit, Moved,
         Committed, Drift, DriftEnded, Oversold, Measured, Bound, Unmatched, Mapped, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
-        Quarantined, Unquarantined, Alert, Intent, Allotted,
+        Quarantined, Unquarantined, Replayed, Ignored, ConfigHeld, Alert, Intent, Allotted,
     }
+    ignorable, IGNORABLES: Ignorable { Item, Line }
     why, WHYS: Why {
         OwnSale, Sending, Expected, Applied, Accepted, Stale, Rejected, Throttled, Unauthorized, NotSent, Unknown,
         Restarted, Seen, Looked, Fenced, GaveUp, Repair, Absent, Retried, Discarded, Settled, Rebound,
@@ -91,6 +93,7 @@ fn within(of: &Record, seen: &mut BTreeSet<String>) {
         }
         Record::Posting { posting, .. } => drop(seen.insert(step(&posting.step))),
         Record::Alert { key, .. } => drop(seen.insert(alert(&key.kind))),
+        Record::Ignored { what, .. } => drop(seen.insert(ignorable(what))),
         Record::Circuit { circuit: of, .. } => drop(seen.insert(circuit(of))),
         Record::Paused { scope: of, pause: held } => {
             seen.insert(scope(of));

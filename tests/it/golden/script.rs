@@ -19,13 +19,13 @@ use evenkeel::{
         oversold::Class,
         posting::{Item, PostState, Step},
         record::{HandCounted, HeldCount, PauseScope, VERSION},
-        state::{Alert, AlertKey, ListingRef, Quarantined},
+        state::{Alert, AlertKey, Ignorable, ListingRef, Note, Quarantined},
     },
     engine::{ledger::encode, rows},
     model::{
         CatalogueItem, ChannelId, CountLine, Counter, IdempotencyKey, Identifiers, Levels, LineId,
-        LocationId, Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Quantity, Seq,
-        Sku, Timestamp, Totals,
+        LocationId, Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Quantity, Seen,
+        Seq, Sku, Timestamp, Totals,
         policy::{MappingRow, Part},
     },
     store::{self, Store},
@@ -417,7 +417,14 @@ impl Story {
         }
         let first = *self.state.quarantine.keys().next().expect("there is one");
         self.run(Command::Tick);
+        self.run(Command::Unreplayed { id: first, why: "it is still no order".to_owned() });
         self.run(Command::Dead { letter: DeadLetter::Quarantine(first), verdict: Verdict::Discard });
+        self.is_read_again();
+        self.ignores();
+        self.run(Command::HoldConfig { why: "it would set 3 of 4 SKUs to zero".to_owned() });
+        let mut changed = policies();
+        changed.alerts.after_tries = 4;
+        self.run(Command::Configure(Box::new(changed)));
         let Reply::Alerts(due) = self.run(Command::TakeAlerts { limit: 100 }) else { panic!("alerts") };
         for (n, (key, alert)) in due.into_iter().enumerate() {
             self.run(Command::AlertSent {
@@ -436,6 +443,39 @@ impl Story {
     }
 
     /// One record for each kind that a story may or may not reach.
+    fn is_read_again(&mut self) {
+        let item = |id: &str| Quarantined {
+            channel: ch("shop"),
+            topic: "orders".to_owned(),
+            id: Some(id.to_owned()),
+            why: "it is no order".to_owned(),
+            sha256: "11".repeat(32),
+            at: ms(BEGIN),
+        };
+        for id in ["q-3", "q-4"] {
+            self.run(Command::Quarantine(item(id)));
+        }
+        let ids: Vec<Seq> = self.state.quarantine.keys().rev().take(2).copied().collect();
+        let (orders, fetch, look) = (Vec::new(), Vec::new(), Vec::new());
+        self.run(Command::Replay { id: ids[0], orders, fetch, look, seen: Seen::Pushed });
+        let note = Note { by: "uid 0".to_owned(), reason: "a test of the shop".to_owned() };
+        self.run(Command::Unquarantine { id: ids[1], note });
+    }
+
+    fn ignores(&mut self) {
+        let note = || Note { by: "uid 0".to_owned(), reason: "a gift card".to_owned() };
+        let (gift, line) = (json!({"sku": "GIFT-CARD"}), LineId::new("1").expect("an id"));
+        let order = self.order("g-1", gift.clone(), [1, 0, 0, 0, 0]);
+        let (gift, delivery) = (ids(gift), from(json!("delivery-gift")));
+        let (fetch, look) = (Vec::new(), Vec::new());
+        self.run(Command::Push { channel: ch("shop"), delivery, orders: vec![order], fetch, look });
+        let item = Ignorable::Item { channel: ch("shop"), ids: gift };
+        self.run(Command::Ignore { what: item.clone(), ignored: true, note: note() });
+        self.run(Command::Ignore { what: item, ignored: false, note: note() });
+        let what = Ignorable::Line { order: key("shop", "g-1"), line };
+        self.run(Command::Ignore { what, ignored: true, note: note() });
+    }
+
     fn remembers_by_hand(&mut self) {
         let listing = self.listing("HAT", "shop");
         let moved = |why, leg| Record::Moved {

@@ -58,5 +58,11 @@ pub(crate) fn told(state: &State) -> String {
     for ((channel, ids), unmatched) in &state.unmatched {
         line(format!("unmatched {channel} {ids} {}", json(unmatched)));
     }
+    for ((channel, ids), ignored) in &state.ignored {
+        line(format!("ignored {channel} {ids} {}", json(ignored)));
+    }
+    if let Some(held) = &state.held_config {
+        line(format!("held configuration {}", json(held)));
+    }
     out
 }

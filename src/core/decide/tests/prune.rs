@@ -170,7 +170,7 @@ fn of_too_many_messages_that_cannot_be_read_the_oldest_go_and_none_that_hides_an
         apply::one(&mut world.state, seq, super::world::ms(5), &Record::Quarantined { item });
     }
     let (envelope, _) = crate::core::decide(&mut world.state, Command::Tick, super::world::ms(world.now));
-    let given_up = |of: &Record| if let Record::Unquarantined { id } = of { Some(id.0) } else { None };
+    let given_up = |of: &Record| if let Record::Unquarantined { id, .. } = of { Some(id.0) } else { None };
     let first = world.state.seq.0 - 10_002;
     let gone: Vec<u64> = envelope.expect("recorded").records.iter().filter_map(given_up).collect();
     assert_eq!(world.state.quarantine.len(), 10_000);

@@ -1,0 +1,168 @@
+//! CSV files as spreadsheets save them: their columns, their rows, and everything that is wrong with them, with its line.
+
+use std::collections::BTreeMap;
+
+use crate::cli::lines::Lines;
+
+/// A row's fields by the names of their columns.
+pub(super) type Fields<'a> = BTreeMap<&'a str, &'a str>;
+
+/// What a file must be.
+pub(super) struct Sheet<'a> {
+    pub(super) columns: &'a [&'a str],
+    /// Those that must be there.
+    pub(super) needed: &'a [&'a str],
+    /// Whether white space around a field counts.
+    pub(super) exact: bool,
+}
+
+impl Sheet<'_> {
+    /// Reads every row with `one`, which may leave it out. Returns every problem of the file at once. Rows that are
+    /// shorter than the header lack their last fields; rows without any text are none.
+    pub(super) fn read<R>(
+        &self,
+        text: &[u8],
+        mut one: impl FnMut(u64, &Fields<'_>) -> Result<Option<R>, Vec<String>>,
+    ) -> Result<Vec<R>, Vec<String>> {
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        readable(text)?;
+        let trim = if self.exact { csv::Trim::Headers } else { csv::Trim::All };
+        let mut csv =
+            csv::ReaderBuilder::new().trim(trim).delimiter(delimiter(text)).flexible(true).from_reader(text);
+        let header = csv.headers().map_err(|error| vec![error.to_string()])?.clone();
+        let mut wrong = self.problems_of(&header)?;
+        let (mut rows, mut any) = (Vec::new(), false);
+        let mut lines = Lines::of(text);
+        for record in csv.records() {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    wrong.push(error.to_string());
+                    continue;
+                }
+            };
+            if record.iter().all(|field| field.trim().is_empty()) {
+                continue;
+            }
+            any = true;
+            let line = lines.begin(record.position());
+            if record.len() > header.len() {
+                wrong.push(format!(
+                    "line {line}: it has {} fields, the header {}; quote a text that holds a comma",
+                    record.len(),
+                    header.len()
+                ));
+                continue;
+            }
+            match one(line, &header.iter().zip(record.iter()).collect()) {
+                Ok(row) => rows.extend(row),
+                Err(why) => wrong.extend(why.into_iter().map(|why| format!("line {line}: {why}"))),
+            }
+        }
+        if !any && wrong.is_empty() {
+            wrong.push("there are no rows below the line of column names".to_owned());
+        }
+        if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
+    }
+
+    /// Returns what is wrong with the columns; as a failure if no row can be understood.
+    fn problems_of(&self, header: &csv::StringRecord) -> Result<Vec<String>, Vec<String>> {
+        let all = self.columns.join(",");
+        if header.iter().all(str::is_empty) {
+            return Err(vec![format!("the file is empty; its first line names the columns: {all}")]);
+        }
+        let mut wrong = Vec::new();
+        for (n, name) in header.iter().enumerate().filter(|(_, name)| !self.columns.contains(name)) {
+            let lower = name.to_lowercase();
+            wrong.push(match self.columns.iter().find(|column| **column == lower) {
+                _ if name.is_empty() => format!("line 1: column {} has no name; remove it", n + 1),
+                Some(column) => format!("line 1: there is no column `{name}`: write it `{column}`"),
+                None => format!("line 1: there is no column `{name}`; the columns are {all}"),
+            });
+        }
+        let mut lost = Vec::new();
+        for name in self.columns {
+            match header.iter().filter(|held| held == name).count() {
+                0 if self.needed.contains(name) => lost.push(format!(
+                    "line 1: the column `{name}` is missing; the first line names the columns: {all}"
+                )),
+                0 | 1 => {}
+                many => {
+                    lost.push(format!("line 1: the column `{name}` is there {many} times; remove the others"))
+                }
+            }
+        }
+        if lost.is_empty() {
+            return Ok(wrong);
+        }
+        wrong.extend(lost);
+        Err(wrong)
+    }
+}
+
+/// Fails for what no spreadsheet reads as text either.
+fn readable(text: &[u8]) -> Result<(), Vec<String>> {
+    let Err(error) = std::str::from_utf8(text) else { return Ok(()) };
+    let good = &text[..error.valid_up_to()];
+    let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+    Err(vec![format!("line {line}: this is not UTF-8 text; save the file as `CSV UTF-8`")])
+}
+
+/// Returns what parts the columns: a comma, or a semicolon or a tab where the first line has no comma.
+fn delimiter(text: &[u8]) -> u8 {
+    let head = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let parts = [b',', b';', b'\t'].into_iter().find(|byte| head.contains(byte));
+    parts.unwrap_or(b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHEET: Sheet<'_> =
+        Sheet { columns: &["sku", "channel", "note"], needed: &["sku", "channel"], exact: false };
+
+    fn told(text: &[u8]) -> Result<Vec<String>, Vec<String>> {
+        SHEET.read(text, |line, fields| {
+            let field = |name: &str| fields.get(name).copied().unwrap_or_default();
+            if field("sku") == "?" {
+                return Err(vec!["it is odd".to_owned()]);
+            }
+            let row = format!("{line}: {} {} {}", field("sku"), field("channel"), field("note"));
+            Ok(Some(row).filter(|_| !field("sku").is_empty()))
+        })
+    }
+
+    #[test]
+    fn commas_semicolons_and_tabs_part_columns() {
+        for text in [
+            "sku,channel,note\nA,us,x\n\n,us,\n\"B,1\",us\n",
+            "\u{feff}sku;channel;note\r\n A ; us;x\r\n;;\r\n;us;\r\n\"B,1\";us\r\n",
+            "sku\tchannel\tnote\nA\tus\tx\n\n\tus\t\nB,1\tus\n",
+        ] {
+            assert_eq!(told(text.as_bytes()), Ok(vec!["2: A us x".into(), "5: B,1 us ".into()]), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_told_with_what_mends_it() {
+        for (text, wanted) in [
+            ("", "the file is empty; its first line names the columns: sku,channel,note"),
+            ("\n\n", "the file is empty"),
+            ("channel\nus\n", "line 1: the column `sku` is missing; the first line names the columns"),
+            ("sku,channel,sku\nA,us,B\n", "line 1: the column `sku` is there 2 times"),
+            ("SKU,channel\nA,us\n", "line 1: there is no column `SKU`: write it `sku`"),
+            ("sku,channel,upc\nA,us,1\n", "line 1: there is no column `upc`; the columns are sku,channel"),
+            ("sku,channel,\nA,us,\n", "line 1: column 3 has no name"),
+            ("A,us\nB,us\n", "line 1: there is no column `A`"),
+            ("sku,channel\nA,us,x\n", "line 2: it has 3 fields, the header 2"),
+            ("sku,channel\n?,us\n", "line 2: it is odd"),
+            ("sku,channel\n\n", "there are no rows"),
+        ] {
+            let wrong = told(text.as_bytes()).expect_err(text);
+            assert!(wrong[0].contains(wanted), "{text}: {wrong:?}");
+        }
+        let latin = told(b"sku,channel\nA,us\nGR\xdcN,us\n").expect_err("not UTF-8");
+        assert_eq!(latin, ["line 3: this is not UTF-8 text; save the file as `CSV UTF-8`"]);
+    }
+}

@@ -1,0 +1,225 @@
+//! What a change would do, and the brake on it.
+
+use proptest::prelude::*;
+
+use super::world::{AMZ, SHOP, World, ch, ids, placed, policies, q, sku};
+use crate::{
+    core::{
+        Command, State,
+        decide::trial::{Effect, copy, try_out},
+    },
+    model::{
+        IdKind, Policies, Timestamp,
+        policy::{MappingRow, Mode, Override, Part},
+    },
+};
+
+const NAMES: [&str; 6] = ["A", "B", "C", "D", "E", "F"];
+
+/// Six SKUs of so many units each, shown everywhere.
+fn world(units: i64) -> World {
+    let mut world = World::open(&NAMES.map(|name| (name, units)));
+    world.now += 60_000;
+    world.quiesce();
+    world
+}
+
+fn tried(world: &World, policies: Policies) -> Effect {
+    tried_out(world, Command::Configure(Box::new(policies)))
+}
+
+/// Tries a command out on a copy of everything, and on one of what it may go by: both tell the same.
+fn tried_out(world: &World, command: Command) -> Effect {
+    let mut whole: State = world.state.clone();
+    let now = Timestamp::from_millis(world.now);
+    let commands = vec![command];
+    let mut part = copy(&world.state, &commands);
+    let effect = try_out(&mut whole, commands.clone(), now).expect("decided");
+    assert_eq!(try_out(&mut part, commands, now).as_ref(), Ok(&effect));
+    effect
+}
+
+/// What would change on the shop, by SKU: what it shows and what it will show.
+fn told(effect: &Effect) -> Vec<(&str, i64, i64)> {
+    let some = effect.channels.get(&ch(SHOP)).map(|moved| moved.some.as_slice()).unwrap_or_default();
+    some.iter().map(|(sku, shows, after)| (sku.as_str(), shows.units(), after.units())).collect()
+}
+
+/// `lowered raised zeroed` on the shop, and whether the brake holds it.
+#[track_caller]
+fn check(change: impl FnOnce(&mut Policies), want: [usize; 3], held: bool) {
+    let world = world(10);
+    let mut changed = policies();
+    change(&mut changed);
+    let effect = tried(&world, changed);
+    let moved = effect.channels.get(&ch(SHOP)).cloned().unwrap_or_default();
+    assert_eq!([moved.lowered, moved.raised, moved.zeroed], want, "{effect:?}");
+    assert_eq!(effect.held(&policies().brake).is_some(), held, "{:?}", effect.held(&policies().brake));
+}
+
+#[test]
+fn a_configuration_is_judged_channel_by_channel() {
+    let buffer =
+        |units: i64| move |p: &mut Policies| p.channels.get_mut(&ch(SHOP)).expect("it").buffer = q(units);
+    check(|_| {}, [0, 0, 0], false);
+    check(buffer(1), [6, 0, 0], false);
+    check(buffer(6), [6, 0, 0], true); // moves more than half of the units
+    check(buffer(10), [6, 0, 6], true);
+    check(|p| p.allocation.safety_stock = q(10), [6, 0, 6], true);
+    check(|p| p.channels.get_mut(&ch(AMZ)).expect("it").buffer = q(10), [0, 0, 0], true);
+    check(|p| p.retry.base_ms = 5, [0, 0, 0], false);
+    let one = |name: &str| Override {
+        sku: sku(name),
+        channel: None,
+        safety_stock: None,
+        buffer: Some(q(99)),
+        min: None,
+        max: None,
+    };
+    check(move |p| p.overrides = vec![one("A")], [1, 0, 1], false);
+    check(move |p| p.overrides = NAMES.map(one).to_vec(), [6, 0, 6], true);
+    // Fewer than `min_skus` are never held.
+    check(move |p| p.overrides = vec![one("A"), one("B")], [2, 0, 2], false);
+    check(move |p| p.overrides = vec![one("A"), one("B"), one("C")], [3, 0, 3], true);
+}
+
+#[test]
+fn nothing_moves_in_shadow_mode_and_going_live_is_judged_by_what_is_shown() {
+    check(|p| (p.mode, p.allocation.safety_stock) = (Mode::Shadow, q(10)), [0, 0, 0], false);
+    let mut shadow = Policies { mode: Mode::Shadow, ..policies() };
+    shadow.allocation.safety_stock = q(10);
+    let mut world = world(10);
+    world.run(Command::Configure(Box::new(shadow.clone()))).expect("configured");
+    let effect = tried(&world, Policies { mode: Mode::Live, ..shadow });
+    assert_eq!(effect.channels[&ch(SHOP)].zeroed, 6, "{effect:?}");
+    assert!(effect.held(&policies().brake).is_some_and(|why| why.contains("on `shop`")));
+}
+
+#[test]
+fn a_channel_that_is_taken_out_leaves_its_listings_as_they_are() {
+    let world = world(10);
+    let mut changed = policies();
+    changed.channels.remove(&ch(SHOP));
+    let effect = tried(&world, changed);
+    let moved = &effect.channels[&ch(SHOP)];
+    assert_eq!([moved.left, moved.lowered, moved.zeroed], [6, 0, 0], "{effect:?}");
+    assert_eq!(effect.held(&policies().brake), None);
+}
+
+#[test]
+fn a_mapping_is_told_with_the_orders_it_books_and_those_are_never_held() {
+    let mut world = world(10);
+    let at = world.now;
+    for (n, name) in NAMES.iter().enumerate() {
+        let line = (ids(&[(IdKind::Sku, &format!("old-{name}"))]), [10, 0, 0, 0, 0]);
+        world.push_snapshot(SHOP, placed(&n.to_string(), at, &[line]));
+    }
+    let row = |name: &&str| MappingRow {
+        sku: sku(name),
+        channel: ch(SHOP),
+        ids: ids(&[(IdKind::Sku, &format!("old-{name}"))]),
+    };
+    let rows: Vec<MappingRow> = NAMES.iter().map(row).collect();
+    let mut copy = world.state.clone();
+    let map = vec![Command::Map { rows: rows.clone() }];
+    let effect = try_out(&mut copy, map, Timestamp::from_millis(world.now)).expect("decided");
+    assert_eq!((effect.mapped_lines, effect.mapped_orders, effect.bound), (6, 6, 0), "{effect:?}");
+    assert_eq!(effect.channels[&ch(AMZ)].zeroed, 6, "all of it is sold");
+    assert_eq!(effect.held(&policies().brake), None);
+    // What was told is what happens.
+    world.run(Command::Map { rows }).expect("mapped");
+    assert_eq!(world.stock("A"), [10, 10, 0]);
+}
+
+fn recipes(names: &[&str], units: i64) -> Command {
+    let part = || vec![Part { sku: sku("A"), units: q(units) }];
+    Command::Recipes { rows: names.iter().map(|name| (sku(name), part())).collect() }
+}
+
+#[test]
+fn recipes_are_judged_like_a_configuration() {
+    let world = world(10);
+    let effect = tried_out(&world, recipes(&["B", "C"], 11));
+    assert_eq!((effect.changed, told(&effect)), (2, vec![("B", 10, 0), ("C", 10, 0)]));
+    assert_eq!(effect.held(&policies().brake), None, "fewer than `min_skus`");
+    let effect = tried_out(&world, recipes(&["B", "C", "D"], 11));
+    assert!(effect.held(&policies().brake).is_some_and(|why| why.contains("3 of 6")));
+    // One that makes as many as before changes nothing.
+    let effect = tried_out(&world, recipes(&["B", "C", "D"], 1));
+    assert_eq!((effect.changed, told(&effect), effect.held(&policies().brake)), (3, vec![], None));
+}
+
+#[test]
+fn a_merge_is_told_with_what_it_books_and_with_every_listing() {
+    let mut world = world(10);
+    world.sell(SHOP, "1", "B", 3);
+    world.quiesce();
+    let merge = Command::Merge { from: sku("B"), into: sku("A") };
+    let effect = tried_out(&world, merge.clone());
+    let carried: i64 = effect.entries.iter().filter(|e| e.sku == sku("A")).map(|e| e.quantity.units()).sum();
+    assert_eq!((effect.changed, carried), (1, 13), "ten on hand and three promised");
+    assert_eq!(told(&effect), [("B", 7, 17), ("A", 10, 17)]);
+    world.run(merge).expect("taken in");
+    assert_eq!(world.stock("A"), [20, 3, 0]);
+    world.quiesce();
+    assert_eq!(world.shows("A", SHOP), 17);
+}
+
+#[test]
+fn a_listing_that_is_given_to_another_sku_is_told_with_its_lines_and_its_quantity() {
+    let mut world = world(10);
+    world.sell(SHOP, "1", "A", 2);
+    world.sell(SHOP, "2", "C", 1);
+    world.quiesce();
+    let rebind = Command::Rebind { channel: ch(SHOP), ids: World::ids_of(SHOP, "A"), sku: sku("B") };
+    let effect = tried_out(&world, rebind.clone());
+    assert_eq!((effect.changed, effect.bound), (1, 0), "{effect:?}");
+    // Its own, under its new SKU, shows 8 as before; the one that B has had gives the sale back.
+    assert_eq!(told(&effect), [("B", 10, 8)]);
+    assert_eq!(effect.channels[&ch(SHOP)].left, 0);
+    assert_eq!(effect.channels[&ch(AMZ)].some.len(), 2, "A rises and B falls there");
+    world.run(rebind).expect("taken in");
+    assert_eq!((world.stock("A"), world.stock("B")), ([10, 0, 0], [10, 2, 0]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// What a trial tells is what the change does, and the trial itself changes nothing.
+    #[test]
+    fn what_is_told_is_what_happens(safety in 0..12_i64, buffer in 0..12_i64, max in 0..12_i64, units in 0..20_i64) {
+        let mut world = world(units);
+        let mut changed = policies();
+        changed.allocation.safety_stock = q(safety);
+        let shop = changed.channels.get_mut(&ch(SHOP)).expect("it");
+        (shop.buffer, shop.max) = (q(buffer), Some(q(max)));
+        let before: Vec<i64> = NAMES.iter().map(|name| world.leg(name, SHOP).quantity.units()).collect();
+        let rows = world.state.skus.clone();
+        let effect = tried(&world, changed.clone());
+        prop_assert_eq!(&world.state.skus, &rows);
+        world.run(Command::Configure(Box::new(changed))).expect("configured");
+        let after: Vec<i64> = NAMES.iter().map(|name| world.leg(name, SHOP).quantity.units()).collect();
+        let count = |is: fn(i64, i64) -> bool| before.iter().zip(&after).filter(|(b, a)| is(**b, **a)).count();
+        let moved = effect.channels.get(&ch(SHOP)).cloned().unwrap_or_default();
+        prop_assert_eq!(moved.lowered, count(|b, a| a < b));
+        prop_assert_eq!(moved.raised, count(|b, a| a > b));
+        prop_assert_eq!(moved.zeroed, count(|b, a| b > 0 && a == 0));
+    }
+}
+
+#[test]
+fn a_held_configuration_is_alerted_until_one_is_in_effect() {
+    let mut world = world(10);
+    let why = || "on `shop` it would set 6 of 6 SKUs to zero".to_owned();
+    world.run(Command::HoldConfig { why: why() }).expect("held");
+    world.run(Command::Tick).expect("ticked");
+    world.same_rows();
+    let alert = world.state.alerts.values().find(|alert| alert.text.contains(&why())).expect("it fires");
+    assert!(alert.text.contains("evenkeel reload --confirm"), "{}", alert.text);
+    // The file was put back: what is in effect stays, and nothing is held.
+    world.run(Command::Configure(Box::new(policies()))).expect("configured");
+    assert_eq!(world.state.held_config, None);
+    world.run(Command::Tick).expect("ticked");
+    assert!(world.state.alerts.values().all(|alert| !alert.firing));
+    world.same_rows();
+}
