@@ -146,10 +146,11 @@ pub(crate) fn serve_yardstick() {
         api_version: shopify::options::API_VERSION.to_owned(),
         access_token: SecretString::from(text("access_token")),
         webhook_secrets: vec![SecretString::from(text("client_secret"))],
-        location: shopify::options::Location {
+        locations: shopify::options::Locations::new(vec![shopify::options::Location {
             id: LocationId::new("warehouse").expect("a name"),
             number: 655_441_491,
-        },
+        }])
+        .expect("one"),
         http: http::Options::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

@@ -62,7 +62,7 @@ pub(crate) fn run(size: Size, report: &mut Report) {
     let first = shop.window();
     while shop.state.seq.0 + WINDOW * 12 < records {
         shop.order();
-        if shop.n % 100_000 == 0 {
+        if shop.n.is_multiple_of(100_000) {
             let (seq, load) = (shop.state.seq.0, machine::load_average());
             println!("  {} orders, {seq} records after {} (load {load})", shop.n, short(begun.elapsed()));
         }
@@ -149,13 +149,13 @@ impl Shop {
             self.run(push);
             self.rest();
         }
-        if n % 100 == 0 {
+        if n.is_multiple_of(100) {
             for name in ["shop", "market"] {
                 let (begun, at) = (self.state.seq, self.now);
                 self.run(Command::Fed { channel: channel(name), begun, begun_at: at, through: at });
             }
         }
-        if n % 10 == 0 {
+        if n.is_multiple_of(10) {
             self.run(Command::Tick);
         }
         if self.state.seq.0 >= self.checkpointed + CHECKPOINT {

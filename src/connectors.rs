@@ -184,6 +184,8 @@ pub enum Fact {
     Fetch(OrderId),
     /// The quantity of this listing may have changed.
     Look(Identifiers),
+    /// Something about orders changed that only a read of the feed tells.
+    Changed,
 }
 
 /// Why a push was not taken.

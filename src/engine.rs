@@ -18,6 +18,7 @@ pub mod ledger;
 mod looks;
 pub mod memory;
 mod meter;
+mod own_stock;
 pub mod parts;
 pub mod poster;
 pub mod reconcile;

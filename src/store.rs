@@ -299,7 +299,11 @@ impl Store {
     }
 
     /// Builds a new state out of all rows, as of `applied_seq`, if there is none. A crash meanwhile leaves none.
-    pub fn load(&mut self, rows: impl Iterator<Item = Row>, applied_seq: u64) -> Result<(), state::Error> {
+    pub fn load<E: From<state::Error>>(
+        &mut self,
+        rows: impl Iterator<Item = Result<Row, E>>,
+        applied_seq: u64,
+    ) -> Result<(), E> {
         let at = self.position(applied_seq)?;
         if let Slot::Missing(opener) = &self.state {
             self.state = Slot::Live(opener.load(rows, at)?);

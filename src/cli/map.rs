@@ -289,6 +289,8 @@ fn row(fields: &Fields<'_>) -> Result<Option<MapRow>, String> {
     let sku = field("sku").parse().map_err(|bad: crate::model::ids::BadId| bad.to_string())?;
     let channel = field("channel").parse().map_err(|bad: crate::model::ids::BadId| bad.to_string())?;
     let kinds = IdKind::ALL.map(IdKind::name).into_iter();
+    // A thing is the same SKU at all of a channel's locations.
+    let kinds = kinds.filter(|kind| *kind != IdKind::Location.name());
     let ids: Ids =
         kinds.filter(|k| !field(k).is_empty()).map(|k| (k.to_owned(), field(k).to_owned())).collect();
     if ids.is_empty() {
@@ -341,7 +343,7 @@ mod tests {
             ..Mapping::default()
         };
         let text = written(&mapping).expect("written");
-        assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), [",us,A,,,,,,", ",us,B,,,,,,"]);
+        assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), [",us,A,,,,,,,", ",us,B,,,,,,,"]);
         assert_eq!(parse(text.as_bytes()), Ok(Vec::new()), "nobody has filled it in yet");
     }
 

@@ -15,7 +15,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Quarantine {
-    /// List them.
+    /// List them: what each is, why it could not be read, and whether its body is still kept.
     List {
         #[command(flatten)]
         filter: Filter,

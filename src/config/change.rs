@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use crate::{
     config::{Config, Secrets, Selling, Tryton},
     model::{
-        ChannelId, Quantity,
+        ChannelId, LocationId, Quantity,
         policy::{ChannelDrift, ChannelPolicy, Policies, Posts},
     },
 };
@@ -136,14 +136,24 @@ impl Config {
                 selling.keep(held);
             }
         }
+        for (id, shop) in &mut self.shopify {
+            match before.channels.get(id) {
+                Some(held) if !held.outlets.is_empty() => shop.outlets.clone_from(&held.outlets),
+                // A journal from when a shop had one location, which was not said there.
+                Some(held) => shop.outlets.iter_mut().take(1).for_each(|outlet| {
+                    outlet.locations.clone_from(&held.locations);
+                }),
+                None => {}
+            }
+        }
         for (id, seller) in &mut self.amazon {
             if let Some(held) = before.channels.get(id) {
                 seller.fba_location.clone_from(&held.own_location);
             }
         }
         for (id, erp) in &mut self.tryton {
-            if let Some(held) = before.channels.get(id).and_then(|held| held.locations.first()) {
-                erp.location = held.clone();
+            if let Some(held) = before.channels.get(id) {
+                erp.keep(&held.locations);
             }
         }
     }
@@ -166,6 +176,16 @@ impl Selling {
 }
 
 impl Tryton {
+    /// Puts back which places it counts. What the warehouse of a place is called in the ERP is told by the file alone.
+    fn keep(&mut self, before: &[LocationId]) {
+        if self.warehouses.len() == before.len() {
+            let places = self.warehouses.iter_mut().zip(before);
+            places.for_each(|((_, location), held)| location.clone_from(held));
+        } else if self.warehouses.iter().any(|(_, location)| before.contains(location)) {
+            self.warehouses.retain(|(_, location)| before.contains(location));
+        }
+    }
+
     fn forget_policies(&mut self) {
         self.posts = Posts { sales: false, shipments: false, returns: false };
     }

@@ -209,6 +209,7 @@ pub(super) struct Shopify {
     pub webhook_secrets: Vec<Secret>,
     pub locations: Vec<String>,
     pub location_id: Option<TextOrWhole>,
+    pub outlets: Vec<Outlet>,
     pub buffer: Option<i64>,
     pub min: Option<i64>,
     pub max: Option<i64>,
@@ -226,6 +227,13 @@ pub(super) struct Shopify {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub(super) struct Outlet {
+    pub location_id: Option<TextOrWhole>,
+    pub locations: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Amazon {
     pub region: Option<String>,
     pub base_url: Option<String>,
@@ -237,6 +245,8 @@ pub(super) struct Amazon {
     pub refresh_token: Option<Secret>,
     pub locations: Vec<String>,
     pub fba_location: Option<String>,
+    pub fba_every: Option<Span>,
+    pub fba_cron: Option<String>,
     pub buffer: Option<i64>,
     pub min: Option<i64>,
     pub max: Option<i64>,
@@ -280,6 +290,7 @@ pub(super) struct Tryton {
     pub customer: Option<String>,
     pub warehouse: Option<String>,
     pub location: Option<String>,
+    pub warehouses: Vec<Warehouse>,
     pub counts: Option<String>,
     pub posts: Posts,
     pub levels_every: Option<Span>,
@@ -290,6 +301,13 @@ pub(super) struct Tryton {
     pub timeout: Option<Span>,
     pub connect_timeout: Option<Span>,
     pub assume: Assume,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Warehouse {
+    pub warehouse: Option<String>,
+    pub location: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -10,7 +10,7 @@ use crate::{
         Abilities, ChannelId, Instance, LocationId, Measure, Quantity,
         policy::{
             AlertPolicy, Allocation, Brake, ChannelDrift, ChannelKind, ChannelPolicy, DriftPolicy,
-            MappingRules, Mode, Override, Policies, Posts, Recipe, Retry, Returns,
+            MappingRules, Mode, Outlet, Override, Policies, Posts, Recipe, Retry, Returns,
         },
     },
 };
@@ -138,7 +138,7 @@ pub struct Retention {
 /// What every channel that sells has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selling {
-    /// Where its listings draw from; its sales are booked at the first.
+    /// Where its listings draw from; its sales are booked at the first unless the channel says where they are shipped from.
     pub locations: Vec<LocationId>,
     pub buffer: Quantity,
     pub min: Quantity,
@@ -203,8 +203,8 @@ pub struct Shopify {
     pub access_token: SecretRef,
     /// Empty: the channel takes no webhooks.
     pub webhook_secrets: Vec<SecretRef>,
-    /// Shopify's location that quantities are written to, digits only.
-    pub location_id: String,
+    /// Shopify's locations that quantities are written to (their ids in digits only), and what each draws on.
+    pub outlets: Vec<Outlet>,
     pub selling: Selling,
     pub timeouts: Timeouts,
     pub assume: Assume,
@@ -223,6 +223,8 @@ pub struct Amazon {
     pub rates: Rates,
     /// Where the stock lies that Amazon ships (FBA).
     pub fba_location: Option<LocationId>,
+    /// How often that is read.
+    pub fba: Schedule,
     pub selling: Selling,
     pub timeouts: Timeouts,
     pub assume: Assume,
@@ -254,10 +256,8 @@ pub struct Tryton {
     pub company: Option<i64>,
     /// The code of the party that sales are posted for.
     pub customer: String,
-    /// The code of the warehouse that is counted and that sales are shipped from.
-    pub warehouse: String,
-    /// What we call that warehouse.
-    pub location: LocationId,
+    /// The codes of the warehouses that are counted and that sales are shipped from, and what we call each.
+    pub warehouses: Vec<(String, LocationId)>,
     /// Which quantity is read as a count, if any is.
     pub counts: Option<Measure>,
     pub posts: Posts,
@@ -275,7 +275,8 @@ impl Config {
         let mut channels = BTreeMap::new();
         for (id, channel) in &self.shopify {
             let stated = channel.assume.over(abilities(id));
-            channels.insert(id.clone(), channel.selling.policy(ChannelKind::Shopify, stated));
+            let policy = channel.selling.policy(ChannelKind::Shopify, stated);
+            channels.insert(id.clone(), ChannelPolicy { outlets: channel.outlets.clone(), ..policy });
         }
         for (id, channel) in &self.amazon {
             let stated = channel.assume.over(abilities(id));
@@ -336,6 +337,7 @@ impl Selling {
             abilities,
             locations: self.locations.clone(),
             own_location: None,
+            outlets: Vec::new(),
             buffer: self.buffer,
             min: self.min,
             max: self.max,
@@ -351,8 +353,9 @@ impl Tryton {
         ChannelPolicy {
             kind: ChannelKind::Tryton,
             abilities,
-            locations: vec![self.location.clone()],
+            locations: self.warehouses.iter().map(|(_, location)| location.clone()).collect(),
             own_location: None,
+            outlets: Vec::new(),
             buffer: Quantity::ZERO,
             min: Quantity::ZERO,
             max: None,

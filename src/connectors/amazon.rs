@@ -12,6 +12,7 @@ mod call;
 mod check;
 mod decode;
 mod encode;
+mod fba;
 mod guard;
 mod listings;
 pub mod options;
@@ -200,8 +201,8 @@ impl Connector for Amazon {
         Err(Fault::NotOffered("changed"))
     }
 
-    async fn counts(&self, _: &Scope, _: Option<&Cursor>) -> Result<CountPage, Fault> {
-        Err(Fault::NotOffered("counts"))
+    async fn counts(&self, _: &Scope, after: Option<&Cursor>) -> Result<CountPage, Fault> {
+        self.own_stock(after).await
     }
 
     async fn posted(&self, _: &Posting) -> Result<Vec<Totals>, Fault> {

@@ -1,9 +1,10 @@
 //! Shopify, over the GraphQL Admin API and its webhooks.
 //!
-//! Writes `available` at one location, always naming the quantity that it replaces, so that a sale that was not seen
+//! Writes `available` at the locations that are configured, always naming the quantity that it replaces, so that a sale that was not seen
 //! refuses the write. Orders are read by what changed since a moment; webhooks are hints that carry a snapshot at best.
-//! One channel is one shop and one of its locations. Orders are booked there even if Shopify ships them from another:
-//! which one it will be is not told by order or webhook.
+//! One channel is one shop and some of its locations. Where there is one, orders are booked there even if Shopify ships
+//! them from another. Where there are several, each lists its own quantity of an item, and an order is booked where its
+//! fulfillment orders say that it is shipped from.
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -88,15 +89,15 @@ impl Connector for Shopify {
     }
 
     async fn write(&self, puts: &[Put]) -> Vec<Outcome> {
-        write::write(&self.caller, &self.options.location, puts).await
+        write::write(&self.caller, &self.options.locations, puts).await
     }
 
     async fn read_back(&self, listings: &[Identifiers]) -> Result<Vec<Observed>, Fault> {
-        items::read_back(&self.caller, &self.options.location, listings).await
+        items::read_back(&self.caller, &self.options.locations, listings).await
     }
 
     async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
-        feed::orders(&self.caller, since, after).await
+        feed::orders(&self.caller, &self.options.locations, since, after).await
     }
 
     fn orders_gap(&self) -> std::time::Duration {
@@ -104,24 +105,24 @@ impl Connector for Shopify {
     }
 
     async fn order(&self, order: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
-        feed::order(&self.caller, order).await
+        feed::order(&self.caller, &self.options.locations, order).await
     }
 
     async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
-        items::catalogue(&self.caller, &self.options.location, after).await
+        items::catalogue(&self.caller, &self.options.locations, after).await
     }
 
     fn receive(&self, push: &Push) -> Result<Received, Refusal> {
         webhook::verify(push, &self.options.webhook_secrets, &self.options.shop)?;
         self.caller.watch_push(push.headers.get(webhook::VERSION).map(String::as_str));
-        webhook::read(push, self.options.location.number)
+        webhook::read(push, &self.options.locations)
     }
 
     fn reread(&self, topic: &str, body: &[u8]) -> Result<Vec<Fact>, String> {
         if topic == READ {
-            return feed::reread(body);
+            return feed::reread(body, &self.options.locations);
         }
-        let facts = webhook::facts(topic, body, self.options.location.number);
+        let facts = webhook::facts(topic, body, &self.options.locations);
         facts.unwrap_or_else(|| Err(format!("the topic `{topic}` is not followed")))
     }
 
@@ -142,10 +143,11 @@ impl Connector for Shopify {
     }
 
     async fn check(&self) -> Result<Checked, Fault> {
-        let variables = json!({"location": self.options.location.gid()});
-        let said = self.caller.call(&graphql::HEALTH, &variables).await?;
+        let said = self.caller.call(&graphql::HEALTH, &json!({})).await?;
         let problems = health::problems(&said.data, &self.options, said.at).map_err(Fault::Malformed)?;
-        Ok(Checked { facts: self.notices(), problems })
+        let mut facts = self.notices();
+        facts.extend(health::facts(&said.data, &self.options).map_err(Fault::Malformed)?);
+        Ok(Checked { facts, problems })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tryton 8 over its REST API: counts, the feed of moved items, and postings of orders.
 //!
-//! One connector is one warehouse of one company. It reads what lies there, and keeps for every posted order a sale
+//! One connector is some warehouses of one company. It reads what lies there, and keeps for every posted order a sale
 //! (with its shipments), return sales and write-offs, all found again by the order's reference. Tryton takes no
 //! quantities from outside and sends no pushes, so those parts of the trait are not offered. Prices are Tryton's own;
 //! no name, address or note of a buyer is sent.
@@ -53,10 +53,8 @@ pub struct Options {
     pub key: SecretString,
     /// Needed only where the key's user works for several companies.
     pub company: Option<i64>,
-    /// The code of the warehouse in Tryton.
-    pub warehouse: String,
-    /// What we call that warehouse.
-    pub location: LocationId,
+    /// The warehouses, at least one: by their code in Tryton, and what we call them.
+    pub warehouses: Vec<(String, LocationId)>,
     pub measure: Measure,
     /// The code of the party that all sales are booked on.
     pub customer: String,
@@ -69,13 +67,13 @@ impl Options {
     pub const LATE: Duration = Duration::from_secs(30);
 }
 
-/// A connector to one warehouse in Tryton.
+/// A connector to one company in Tryton.
 #[derive(Debug)]
 pub struct Tryton {
     api: Api,
     options: Options,
-    /// Found at first use, by the codes in the options.
-    place: OnceCell<Place>,
+    /// Found at first use, by the codes in the options, in their order.
+    places: OnceCell<Vec<(LocationId, Place)>>,
     unsettled: Unsettled,
 }
 
@@ -84,17 +82,20 @@ impl Tryton {
     pub fn new(setting: &str, options: Options) -> Result<Tryton, BadSetting> {
         let base = options.base_url.clone();
         let api = Api::new(setting, base, &options.database, &options.key, options.http)?;
-        Ok(Tryton { api, options, place: OnceCell::new(), unsettled: Unsettled::default() })
+        Ok(Tryton { api, options, places: OnceCell::new(), unsettled: Unsettled::default() })
     }
 
-    async fn place(&self) -> Result<&Place, Fault> {
-        self.place.get_or_try_init(|| self.find_place()).await
+    async fn places(&self) -> Result<&[(LocationId, Place)], Fault> {
+        self.places.get_or_try_init(|| self.find_places()).await.map(Vec::as_slice)
     }
 
-    async fn find_place(&self) -> Result<Place, Fault> {
+    /// Returns the company that everything is read and made in.
+    async fn company(&self) -> Result<i64, Fault> {
+        Ok(self.places().await?.first().map_or(0, |(_, place)| place.company))
+    }
+
+    async fn find_places(&self) -> Result<Vec<(LocationId, Place)>, Fault> {
         let company = self.find_company().await?;
-        let warehouse = self.find_warehouse(company.id).await?;
-        let lost_found = self.find_lost_found(company.id, &warehouse).await?;
         let customer: Vec<Party> = self
             .list(company.id, "party.party", json!([["code", "=", self.options.customer]]), &["addresses"])
             .await?;
@@ -107,15 +108,22 @@ impl Tryton {
         let address = *customer.addresses.first().ok_or_else(|| {
             Fault::Refused(format!("`customer`: the party `{}` has no address", self.options.customer))
         })?;
-        Ok(Place {
-            company: company.id,
-            currency: company.currency,
-            warehouse: warehouse.id,
-            storage: warehouse.storage_location.unwrap_or(warehouse.id),
-            lost_found,
-            customer: customer.id,
-            address,
-        })
+        let mut places = Vec::new();
+        for (code, location) in &self.options.warehouses {
+            let warehouse = self.find_warehouse(company.id, code).await?;
+            let lost_found = self.find_lost_found(company.id, &warehouse).await?;
+            let place = Place {
+                company: company.id,
+                currency: company.currency,
+                warehouse: warehouse.id,
+                storage: warehouse.storage_location.unwrap_or(warehouse.id),
+                lost_found,
+                customer: customer.id,
+                address,
+            };
+            places.push((location.clone(), place));
+        }
+        Ok(places)
     }
 
     async fn preferences(&self) -> Result<Preferences, Fault> {
@@ -143,8 +151,7 @@ impl Tryton {
         found.into_iter().next().ok_or_else(|| Fault::Refused(format!("the ERP has no company `{id}`")))
     }
 
-    async fn find_warehouse(&self, company: i64) -> Result<Location, Fault> {
-        let code = &self.options.warehouse;
+    async fn find_warehouse(&self, company: i64, code: &str) -> Result<Location, Fault> {
         let fields = &["type", "storage_location", "lost_found_location"];
         let found: Vec<Location> =
             self.list(company, "stock.location", json!([["code", "=", code]]), fields).await?;
@@ -267,12 +274,15 @@ impl Connector for Tryton {
     async fn check(&self) -> Result<Checked, Fault> {
         let version = self.api.version().await?;
         let company = self.find_company().await?;
-        let place = self.place().await?;
+        let id = self.company().await?;
         let name = company.party.name.unwrap_or_default();
+        let codes: Vec<String> =
+            self.options.warehouses.iter().map(|(code, _)| format!("`{code}`")).collect();
         let mut problems = Vec::new();
         let mut facts = vec![format!(
-            "Tryton {version}, company `{name}` ({}), warehouse `{}`, sales booked on party `{}`",
-            place.company, self.options.warehouse, self.options.customer
+            "Tryton {version}, company `{name}` ({id}), warehouse {}, sales booked on party `{}`",
+            codes.join(", "),
+            self.options.customer
         )];
         if !version.starts_with(PINNED) {
             facts.push(format!("this version was not tested; tested are {PINNED}x"));
@@ -281,11 +291,10 @@ impl Connector for Tryton {
         for model in
             ["sale.sale", "stock.shipment.out", "stock.shipment.out.return", "stock.shipment.internal"]
         {
-            let none: Vec<decode::Id> =
-                self.list(place.company, model, json!([["id", "=", 0]]), &["id"]).await?;
+            let none: Vec<decode::Id> = self.list(id, model, json!([["id", "=", 0]]), &["id"]).await?;
             debug_assert!(none.is_empty(), "no record has the id 0");
         }
-        if !self.may_process(place.company).await? {
+        if !self.may_process(id).await? {
             problems.push(
                 "the key's user may not press `process` on sales, so cancellations cannot be posted; \
                  give it the group Sales Administrator"

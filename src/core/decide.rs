@@ -21,6 +21,7 @@ mod once;
 mod operator;
 mod orders;
 mod oversold;
+mod own;
 mod postings;
 pub mod prune;
 mod quarantine;
@@ -158,6 +159,12 @@ impl Draft<'_> {
     fn channel(&self, channel: &ChannelId) -> Result<ChannelPolicy, Refused> {
         let policies = self.policies()?;
         policies.channels.get(channel).cloned().ok_or_else(|| Refused::NoChannel(channel.clone()))
+    }
+
+    /// Refuses a channel that is not configured.
+    fn known(&self, channel: &ChannelId) -> Result<(), Refused> {
+        let known = self.policies()?.channels.contains_key(channel);
+        if known { Ok(()) } else { Err(Refused::NoChannel(channel.clone())) }
     }
 }
 

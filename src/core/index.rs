@@ -80,6 +80,8 @@ impl Index {
     /// Returns the identifiers by which a SKU is found. They change only when a listing is bound, and digests cost.
     pub fn of_ids(row: &SkuRow) -> BTreeSet<u64> {
         let all = row.listings.iter().flat_map(|listing| listing.ids.iter());
+        // What very many share finds nothing.
+        let all = all.filter(|id| id.kind != IdKind::Location);
         all.map(|id| id_digest(id.kind, id.value)).collect()
     }
 

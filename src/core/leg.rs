@@ -24,7 +24,7 @@ pub struct Leg {
     pub since: Timestamp,
     /// A request that held it failed and named no one: it may be what makes requests fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suspect: Option<Suspect>,
+    pub suspect: Option<Box<Suspect>>,
     /// Where in the journal the desire arose, and when: a raise waits until the channel's orders are read past it.
     pub cause: Seq,
     pub caused_at: Timestamp,
@@ -182,7 +182,10 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
     let failed = |state: S| Leg { state, tries: leg.tries.saturating_add(1), ..leg.clone() };
     let anew = |state: S| Leg { state, tries: 0, since: now, ..leg.clone() };
     let cleared = |leg: Leg| Leg { suspect: None, ..leg };
-    let blamed = |leg: Leg, among: usize| Leg { suspect: blame(leg.suspect, among, now), ..leg };
+    let blamed = |leg: Leg, among: usize| Leg {
+        suspect: blame(leg.suspect.as_deref(), among, now).map(Box::new),
+        ..leg
+    };
     Ok(match (&leg.state, event) {
         (state, E::Desired { quantity, revision, cause }) => {
             let held = if restarts(state) {
@@ -257,9 +260,9 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
 }
 
 /// Returns what is held against a leg after a request that failed for one of `among` listings.
-fn blame(held: Option<Suspect>, among: usize, now: Timestamp) -> Option<Suspect> {
+fn blame(held: Option<&Suspect>, among: usize, now: Timestamp) -> Option<Suspect> {
     if among == 0 {
-        return held;
+        return held.copied();
     }
     let most = u16::try_from(among / PARTS).unwrap_or(u16::MAX).max(1);
     Some(Suspect { most: held.map_or(most, |held| held.most.min(most)), at: now })

@@ -76,13 +76,29 @@ fn by_listings(state: &State, channel: &ChannelId, ids: &Identifiers, kinds: &[I
         let Some(value) = ids.get(*kind) else { continue };
         let found = state.index.listings(state, channel, *kind, value);
         let skus: BTreeSet<Sku> = found.iter().map(|l| l.sku.clone()).collect();
-        match found.into_iter().next() {
+        match of_outlet(state, channel, ids, found) {
             Some(listing) if skus.len() == 1 => return Resolved::Listing(listing),
             Some(_) => return Resolved::Ambiguous(skus.into_iter().collect()),
             None => {}
         }
     }
     Resolved::Unknown
+}
+
+/// Returns the listing of the outlet that identifiers name, or else the first: it tells the SKU at least.
+fn of_outlet(
+    state: &State,
+    channel: &ChannelId,
+    ids: &Identifiers,
+    found: Vec<ListingRef>,
+) -> Option<ListingRef> {
+    let policy = state.policies().and_then(|policies| policies.channels.get(channel));
+    let same = |listing: &ListingRef| {
+        let held = state.listing(listing);
+        policy.zip(held).is_some_and(|(policy, held)| policy.same_outlet(&held.ids, ids))
+    };
+    let at = found.iter().position(same).unwrap_or(0);
+    found.into_iter().nth(at)
 }
 
 fn by_rules(state: &State, text: &str) -> Resolved {

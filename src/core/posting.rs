@@ -41,6 +41,17 @@ impl PostState {
         of(&self.acked).most(of(&self.sent))
     }
 
+    /// Returns a target with what the ERP was told to hold elsewhere, or of another SKU, and is not to hold there any more.
+    pub fn with_gone(&self, mut target: Vec<Item>) -> Vec<Item> {
+        for old in self.acked.iter().chain(&self.sent) {
+            let same = |item: &Item| item.sku == old.sku && item.location == old.location;
+            if !target.iter().any(same) {
+                target.push(Item { totals: Totals::default(), ..old.clone() });
+            }
+        }
+        target
+    }
+
     /// Takes in what the ERP is to hold from here on. What is under way or parked stays so.
     pub fn retarget(&mut self, target: &[Item], now: Timestamp) {
         let behind = behind(&self.acked, target);
@@ -98,9 +109,9 @@ pub fn target(order: &Order, posts: Posts, locations: &[LocationId]) -> Result<V
     let mut sums: BTreeMap<(Sku, LocationId), Totals> = BTreeMap::new();
     for line in order.lines.values() {
         let ours = |share: &Share| !share.baseline && locations.contains(&share.location);
-        for share in line.shares().into_iter().filter(ours) {
+        for share in line.shares().iter().filter(|share| ours(share)) {
             let booked = told(share.units_booked()?, posts);
-            let sum = sums.entry((share.sku, share.location)).or_default();
+            let sum = sums.entry((share.sku.clone(), share.location.clone())).or_default();
             *sum = sum.plus(booked)?;
         }
     }
@@ -159,7 +170,7 @@ impl crate::core::State {
         let policy = policies.channels.get(channel)?;
         let order = self.orders.get(key)?;
         let held = order.posting(channel)?;
-        let items = target(order, policy.posts, &policy.locations).ok()?;
+        let items = held.with_gone(target(order, policy.posts, &policy.locations).ok()?);
         let mut raises = false;
         let mut lines = Vec::new();
         for item in items {
@@ -167,6 +178,7 @@ impl crate::core::State {
             let ids = row.listings.iter().find(|l| l.channel == *channel)?.ids.clone();
             let acked = crate::core::count::acked(&held.acked, &item.sku, &item.location);
             raises |= item.totals.released > acked.released || item.totals.returned > acked.returned;
+            raises |= item.totals.ordered < acked.ordered;
             let told = held.told(&item.sku, &item.location);
             raises |= told.fulfilled > item.totals.fulfilled || told.written_off > item.totals.written_off;
             lines.push(PostingLine { ids, location: item.location, target: item.totals, told });

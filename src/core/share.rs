@@ -2,7 +2,7 @@
 //!
 //! Most lines sell one SKU from one place, and need no shares of their own: [`Line::shares`] makes theirs up.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Deref, slice};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,20 +52,39 @@ impl Share {
     }
 }
 
+/// Where a line is booked, as a slice: a line that needs no shares of its own is asked for them very often.
+#[derive(Debug, Clone)]
+pub enum Shares<'a> {
+    /// The one that was made up.
+    One(Share),
+    Kept(&'a [Share]),
+}
+
+impl Deref for Shares<'_> {
+    type Target = [Share];
+
+    fn deref(&self) -> &[Share] {
+        match self {
+            Shares::One(share) => slice::from_ref(share),
+            Shares::Kept(shares) => shares,
+        }
+    }
+}
+
 impl Line {
     /// Returns where the line is booked. Empty: it is not bound.
-    pub fn shares(&self) -> Vec<Share> {
+    pub fn shares(&self) -> Shares<'_> {
         match &self.bound {
-            Some(bound) if self.shares.is_empty() => vec![Share {
+            Some(bound) if self.shares.is_empty() => Shares::One(Share {
                 sku: bound.sku.clone(),
                 location: bound.location.clone(),
                 units: ONE,
                 booked: self.booked,
                 baseline: bound.baseline,
                 early: bound.early,
-            }],
-            Some(_) => self.shares.clone(),
-            None => Vec::new(),
+            }),
+            Some(_) => Shares::Kept(&self.shares),
+            None => Shares::Kept(&[]),
         }
     }
 

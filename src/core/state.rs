@@ -2,12 +2,13 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     ops::Bound,
     sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
+use thin_vec::ThinVec;
 
 use crate::{
     core::{
@@ -45,6 +46,7 @@ pub struct State {
     pub restored: Option<Timestamp>,
     pub policies: Option<Arc<Policies>>,
     pub skus: BTreeMap<Sku, SkuRow>,
+    /// Those that were not finished long ago. Whoever asks for what may be an old one asks [`State::order`].
     pub orders: BTreeMap<OrderKey, Order>,
     /// What is left of orders that were finished long ago. An order is here or above; see [`State::order`].
     pub tombstones: BTreeMap<OrderKey, Tombstone>,
@@ -131,20 +133,21 @@ impl<K: Clone> Todo<K> {
     }
 }
 
-/// One SKU: its balances, its listings and what is under way for it.
+/// One SKU: its balances, its listings and what is under way for it. Lists are thin, because most of them are empty and
+/// there are very many.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SkuRow {
     pub revision: Revision,
-    pub stock: Vec<Place>,
-    pub listings: Vec<Listing>,
+    pub stock: ThinVec<Place>,
+    pub listings: ThinVec<Listing>,
     #[serde(default)]
     pub pause: Option<Pause>,
     /// Commits that are not yet confirmed everywhere, oldest first.
     #[serde(default)]
-    pub commits: Vec<Commit>,
+    pub commits: ThinVec<Commit>,
     /// The latest entries, oldest first; all of them are in the journal.
     #[serde(default)]
-    pub recent: Vec<Booked>,
+    pub recent: ThinVec<Booked>,
     /// The latest position at which an ERP acknowledged a posting that moves this SKU.
     #[serde(default)]
     pub posted: Seq,
@@ -152,8 +155,8 @@ pub struct SkuRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Box<Made>>,
     /// Units on their way between two places on paper only.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub moving: Vec<Moving>,
+    #[serde(default, skip_serializing_if = "ThinVec::is_empty")]
+    pub moving: ThinVec<Moving>,
     /// The latest position at which a part of a transfer was booked.
     #[serde(default, skip_serializing_if = "is_never")]
     pub transferred: Seq,
@@ -428,10 +431,13 @@ impl State {
     /// Changes a SKU's row, keeping the index and the touched rows true.
     pub fn change_sku<T>(&mut self, sku: &Sku, change: impl FnOnce(&mut SkuRow) -> T) -> T {
         let policies = self.policies.as_deref();
-        if !self.skus.contains_key(sku) {
-            self.index.add_sku(policies, sku);
-        }
-        let row = self.skus.entry(sku.clone()).or_default();
+        let row = match self.skus.entry(sku.clone()) {
+            Entry::Occupied(row) => row.into_mut(),
+            Entry::Vacant(none) => {
+                self.index.add_sku(policies, sku);
+                none.insert(SkuRow::default())
+            }
+        };
         let before = Index::of_row(policies, sku, row);
         let out = change(row);
         self.index.replace(&before, Index::of_row(policies, sku, row));

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use thin_vec::ThinVec;
 
 use crate::{
     core::leg::Sent,
@@ -38,14 +39,14 @@ pub struct Writes {
     pub trust_from: Timestamp,
     /// Writes that may still land: their answer is unknown, or the channel only queued them. They leave by their
     /// answer, or by age beyond the connector's `late` bound, never because an equal quantity was read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unsettled: Vec<Unsettled>,
+    #[serde(default, skip_serializing_if = "ThinVec::is_empty")]
+    pub unsettled: ThinVec<Unsettled>,
     /// A read that nothing explains yet: it waits for its fence, until the orders of the channel up to it are in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Box<Look>>,
     /// The latest own sales and restocks of the channel, in the order in which they were learnt.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub moves: Vec<Move>,
+    #[serde(default, skip_serializing_if = "ThinVec::is_empty")]
+    pub moves: ThinVec<Move>,
     /// What the channel told besides the last quantity that was explained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Box<Told>>,

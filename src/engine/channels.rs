@@ -21,6 +21,7 @@ use crate::{
         intake::{Intake, Quarantine},
         lane::{HINTS_MAX, Hint, Lane},
         ledger::Ledger,
+        own_stock::OwnStock,
         poster::Poster,
         reconcile::Reconcile,
         registry::Connectors,
@@ -118,6 +119,7 @@ impl Channels {
             ledger: self.shared.ledger.clone(),
             quarantine: self.shared.quarantine.clone(),
             hints: hints.clone(),
+            wakes: self.shared.wakes.channel(id).unwrap_or_default(),
             metrics: self.shared.metrics.clone(),
         });
         let running = Running { connector, reach, intake, pushes, hints, tasks };
@@ -216,6 +218,11 @@ impl Tasks {
             self.feed(id, connector, ticks, &selling.orders, selling.orders_lookback);
             self.reconcile(id, connector, ticker.every(&selling.reconcile).await?);
         }
+        if let Some(amazon) = config.amazon.get(id)
+            && amazon.fba_location.is_some()
+        {
+            self.own_stock(id, connector, ticker.every(&amazon.fba).await?);
+        }
         if let Some(erp) = config.tryton.get(id) {
             self.reconcile(id, connector, ticker.every(&erp.sweep).await?);
             if let Some(measure) = erp.counts {
@@ -275,6 +282,19 @@ impl Tasks {
             overlap: config.overlap,
         };
         self.spawn(feed.run(self.stop.clone()));
+    }
+
+    fn own_stock(&self, id: &ChannelId, connector: &Arc<dyn Connector>, ticks: mpsc::Receiver<()>) {
+        let own_stock = OwnStock {
+            channel: id.clone(),
+            connector: connector.clone(),
+            ledger: self.shared.ledger.clone(),
+            clock: self.shared.clock.clone(),
+            metrics: self.shared.metrics.clone(),
+            quarantine: self.shared.quarantine.clone(),
+            ticks,
+        };
+        self.spawn(own_stock.run(self.stop.clone()));
     }
 
     fn reconcile(&self, id: &ChannelId, connector: &Arc<dyn Connector>, ticks: mpsc::Receiver<()>) {

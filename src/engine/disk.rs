@@ -97,8 +97,7 @@ pub fn open(path: &Path, options: store::Options, now: Timestamp) -> Result<(Sta
             begin_epoch(&mut state, &mut store, path, now)?;
         }
         state.dirty.clear();
-        let rows = rows::all(&state)?;
-        store.load(rows.into_iter().filter_map(|(key, value)| Some((key, value?))), state.seq.0)?;
+        store.load(rows::each(&state).map(|row| row.map_err(Error::from)), state.seq.0)?;
     }
     let applied = state.seq;
     let path = path.to_path_buf();

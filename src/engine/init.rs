@@ -31,7 +31,7 @@ use crate::{
         reconcile::read_catalogue,
         wake::Wakes,
     },
-    model::{ChannelId, Counter, FulfilledBy, Measure, Policies, Seq, Sku, Timestamp},
+    model::{ChannelId, Counter, FulfilledBy, LocationId, Measure, Policies, Seq, Sku, Timestamp},
     telemetry::Metrics,
     web::{
         Failure,
@@ -308,22 +308,21 @@ impl Opening {
         Err(failure(from, Error::Unbounded))
     }
 
-    /// Turns catalogue items into counted lines, one for each SKU. Returns how many shared a SKU with an earlier one.
+    /// Turns catalogue items into counted lines, one for each SKU at each place. Returns how many shared a SKU with an earlier one.
     async fn lines(
         &self,
         from: &ChannelId,
         items: Vec<CatalogueItem>,
-        seen: &mut BTreeSet<Sku>,
+        seen: &mut BTreeSet<(Sku, LocationId)>,
     ) -> Result<(Vec<CountLine>, usize), Failure> {
         let channel = from.clone();
         let found = move |state: &State| {
-            let location =
-                state.policies().and_then(|p| p.channels.get(&channel)?.locations.first().cloned());
+            let policy = state.policies().and_then(|policies| policies.channels.get(&channel));
             let of = |item: CatalogueItem| {
                 let levels =
                     item.levels.filter(|_| item.by == FulfilledBy::Merchant && item.unwritable.is_none())?;
-                let line =
-                    CountLine { ids: item.ids, location: location.clone()?, quantity: levels.available };
+                let location = policy?.drawn(&item.ids)?.first()?.clone();
+                let line = CountLine { ids: item.ids, location, quantity: levels.available };
                 Some((resolve(state, &channel, &line.ids).sku().cloned(), line))
             };
             items.into_iter().filter_map(of).collect::<Vec<_>>()
@@ -333,7 +332,7 @@ impl Opening {
         let mut lines = Vec::new();
         for (sku, line) in all {
             // One without a SKU stays: the count tells how many there are.
-            if sku.is_none_or(|sku| seen.insert(sku)) {
+            if sku.is_none_or(|sku| seen.insert((sku, line.location.clone()))) {
                 lines.push(line);
             }
         }

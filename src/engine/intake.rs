@@ -19,6 +19,7 @@ use crate::{
     engine::{
         lane::Hint,
         ledger::{Error, Ledger},
+        wake::ChannelWakes,
     },
     model::{ChannelId, DeliveryId},
     telemetry::Metrics,
@@ -40,6 +41,7 @@ pub struct Intake {
     pub ledger: Ledger,
     pub quarantine: Arc<Quarantine>,
     pub hints: mpsc::Sender<Hint>,
+    pub wakes: Arc<ChannelWakes>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -67,6 +69,7 @@ impl Intake {
                 Fact::Order(order) => orders.push(order),
                 Fact::Fetch(order) => fetch.push(order),
                 Fact::Look(ids) => look.push(ids),
+                Fact::Changed => self.wakes.feed.notify_one(),
             }
         }
         let (channel, delivery) = (self.channel.clone(), received.delivery.clone());

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 use crate::{
     config::{self, Config, Secrets, Timeouts},
     connectors::{Connector, amazon, http, limit, shopify, tryton},
-    model::{Abilities, ChannelId, LocationId, Measure, Visible},
+    model::{Abilities, ChannelId, LocationId, Measure, Visible, policy::Outlet},
     telemetry::causes,
 };
 
@@ -57,14 +57,18 @@ fn shopify(
     secrets: &Secrets,
 ) -> Result<Arc<dyn Connector>, String> {
     let secret = secrets.shopify.get(id).ok_or(NO_SECRET)?;
-    let number = channel.location_id.parse().map_err(|_| "location_id must be a number".to_owned())?;
+    let location = |outlet: &Outlet| {
+        let number = outlet.id.parse().map_err(|_| "location_id must be a number".to_owned())?;
+        Ok::<_, String>(shopify::options::Location { id: first(&outlet.locations)?, number })
+    };
+    let locations = channel.outlets.iter().map(location).collect::<Result<Vec<_>, _>>()?;
     let options = shopify::Options {
         shop: channel.shop.clone(),
         base_url: channel.base_url.clone(),
         api_version: channel.api_version.clone(),
         access_token: secret.access_token.clone(),
         webhook_secrets: secret.webhook_secrets.clone(),
-        location: shopify::options::Location { id: first(&channel.selling.locations)?, number },
+        locations: shopify::options::Locations::new(locations).ok_or(NO_LOCATION)?,
         http: http_of(channel.timeouts),
     };
     Ok(Arc::new(shopify::Shopify::new(options).map_err(|e| causes(&e))?))
@@ -86,6 +90,7 @@ fn amazon(id: &ChannelId, channel: &config::Amazon, secrets: &Secrets) -> Result
         client_secret: secret.client_secret.clone(),
         refresh_token: secret.refresh_token.clone(),
         location: first(&channel.selling.locations)?,
+        own_location: channel.fba_location.clone(),
         product_type: "PRODUCT".to_owned(),
         application: "Evenkeel".to_owned(),
         rates: amazon::Rates {
@@ -94,6 +99,7 @@ fn amazon(id: &ChannelId, channel: &config::Amazon, secrets: &Secrets) -> Result
             search_listings: rate(channel.rates.search_listings_items),
             search_orders: rate(channel.rates.search_orders),
             get_order: rate(channel.rates.get_order),
+            summaries: amazon::Rates::default().summaries,
         },
         timing: amazon::Timing {
             visible_ms: ms(assume.visible, stated.visible_ms),
@@ -122,8 +128,7 @@ fn tryton(id: &ChannelId, channel: &config::Tryton, secrets: &Secrets) -> Result
         database: channel.database.clone(),
         key: secret.key.clone(),
         company: channel.company,
-        warehouse: channel.warehouse.clone(),
-        location: channel.location.clone(),
+        warehouses: channel.warehouses.clone(),
         measure: channel.counts.unwrap_or(Measure::OnHand),
         customer: channel.customer.clone(),
         late: channel.assume.late.unwrap_or(tryton::Options::LATE),

@@ -88,6 +88,16 @@ pub fn changes<'a>(state: &State, keys: impl IntoIterator<Item = &'a RowKey>) ->
     Ok(out)
 }
 
+/// Returns every row of the state, one at a time: all of them at once take more than the state.
+pub fn each(state: &State) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), Error>> {
+    keys_after(state, None).flat_map(|key| {
+        let changes = changes(state, [&key]);
+        let (rows, failed) = changes.map_or_else(|e| (Vec::new(), Some(e)), |rows| (rows, None));
+        let rows = rows.into_iter().filter_map(|(key, value)| Some(Ok((key, value?))));
+        rows.chain(failed.map(Err))
+    })
+}
+
 /// Returns every row of the state.
 pub fn all(state: &State) -> Result<Vec<Change>, Error> {
     let keys: Vec<RowKey> = keys_after(state, None).collect();
@@ -447,7 +457,7 @@ mod tests {
             undone: None,
             legs: Vec::new(),
         };
-        let moving = vec![Moving { intent: Seq(4), from, to, quantity }];
+        let moving = [Moving { intent: Seq(4), from, to, quantity }].into();
         let mut row = SkuRow { moving, transferred: Seq(4), ..SkuRow::default() };
         row.place_mut(&place("store")).stock.incoming = quantity;
         let mut state = State::default();
@@ -473,7 +483,7 @@ mod tests {
         };
         let mut state = State::default();
         for sku in ["A", "B"] {
-            let row = SkuRow { listings: vec![listing(), listing()], ..SkuRow::default() };
+            let row = SkuRow { listings: [listing(), listing()].into(), ..SkuRow::default() };
             state.skus.insert(Sku::new(sku).expect("valid"), row);
         }
         let rows =

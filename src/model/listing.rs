@@ -29,10 +29,13 @@ pub enum IdKind {
     /// The ERP's internal record id of the item.
     Record,
     Barcode,
+    /// One of the channel's own locations (Shopify location id, digits only): what a listing shows there. Names nothing
+    /// by itself, and tells listings of the same thing apart.
+    Location,
 }
 
 impl IdKind {
-    pub const ALL: [IdKind; 7] = [
+    pub const ALL: [IdKind; 8] = [
         IdKind::Sku,
         IdKind::Variant,
         IdKind::InventoryItem,
@@ -40,6 +43,7 @@ impl IdKind {
         IdKind::Fnsku,
         IdKind::Record,
         IdKind::Barcode,
+        IdKind::Location,
     ];
 
     /// Returns the name used in the mapping CSV and in the configuration.
@@ -52,6 +56,7 @@ impl IdKind {
             IdKind::Fnsku => "fnsku",
             IdKind::Record => "record",
             IdKind::Barcode => "barcode",
+            IdKind::Location => "location_id",
         }
     }
 }
@@ -116,6 +121,13 @@ impl Identifiers {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Returns these without what is of a kind.
+    pub fn without(&self, kind: IdKind) -> Identifiers {
+        let mut text = String::new();
+        self.iter().filter(|id| id.kind != kind).for_each(|id| push(&mut text, id.kind, id.value));
+        Identifiers(text.into_boxed_str())
     }
 
     /// Returns the least that sorts after these, to search from there.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Abilities, ChannelId, Identifiers, Instance, LocationId, Quantity, Sku};
+use crate::model::{Abilities, ChannelId, IdKind, Identifiers, Instance, LocationId, Quantity, Sku};
 
 /// Everything that `decide` depends on besides the state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +61,10 @@ pub struct ChannelPolicy {
     /// Where the stock lies that the channel itself ships (FBA): never written, never drawn from by a listing of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_location: Option<LocationId>,
+    /// The channel's own locations, where it has such: each shows what it draws on, and its sales are booked at the first
+    /// of that. `locations` then are all of these. Empty: every listing draws from `locations`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlets: Vec<Outlet>,
     /// Kept back on this channel, in units per listing.
     pub buffer: Quantity,
     /// Bounds of what a listing shows.
@@ -73,6 +77,48 @@ pub struct ChannelPolicy {
     /// What it does about drift in another way than all channels do.
     #[serde(default, skip_serializing_if = "ChannelDrift::is_none")]
     pub drift: ChannelDrift,
+}
+
+/// One of a channel's own locations, and which of ours it stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outlet {
+    /// What the channel calls it; [`IdKind::Location`] of its listings.
+    pub id: String,
+    /// What its listings draw from; its sales are booked at the first.
+    pub locations: Vec<LocationId>,
+}
+
+impl ChannelPolicy {
+    /// Returns the outlet of a listing, by what it goes by: one that names none is the first one's. `None`: the channel has
+    /// no outlets, or it is one that is not configured (any more).
+    pub fn outlet(&self, ids: &Identifiers) -> Option<&Outlet> {
+        match ids.get(IdKind::Location) {
+            Some(id) => self.outlets.iter().find(|outlet| outlet.id == id),
+            None => self.outlets.first(),
+        }
+    }
+
+    /// Returns where a listing draws from; its sales are booked at the first. `None`: its outlet is not configured.
+    pub fn drawn(&self, ids: &Identifiers) -> Option<&[LocationId]> {
+        if self.outlets.is_empty() {
+            return Some(&self.locations);
+        }
+        self.outlet(ids).map(|outlet| outlet.locations.as_slice())
+    }
+
+    /// Tells whether listings that go by these are of the same outlet.
+    pub fn same_outlet(&self, one: &Identifiers, other: &Identifiers) -> bool {
+        let id = |ids: &Identifiers| {
+            let named = ids.get(IdKind::Location).map(str::to_owned);
+            named.or_else(|| self.outlets.first().map(|outlet| outlet.id.clone()))
+        };
+        id(one) == id(other)
+    }
+
+    /// Returns the outlet whose listings draw on a location.
+    pub fn outlet_at(&self, location: &LocationId) -> Option<&Outlet> {
+        self.outlets.iter().find(|outlet| outlet.locations.contains(location))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,9 +41,20 @@ pub(super) struct SkuBook {
     pub(super) committed: i64,
     /// Units that a channel sold when there was none left to sell.
     pub(super) oversold: i64,
+    /// The same, place by place.
+    pub(super) places: Vec<PlaceBook>,
+    /// Left one place, and not yet at another.
+    pub(super) travelling: i64,
     pub(super) tallies: [Tally; 3],
     /// What each channel shows; `None` until it first showed something.
     pub(super) shown: [Option<i64>; 3],
+}
+
+/// The truth about one SKU at one place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(super) struct PlaceBook {
+    pub(super) physical: i64,
+    pub(super) committed: i64,
 }
 
 /// Units of one SKU on one channel, since the start.
@@ -98,6 +109,8 @@ pub(super) enum Cause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moved {
     pub(super) sku: usize,
+    /// Where it lies.
+    pub(super) place: usize,
     pub(super) quantity: i64,
     pub(super) what: Move,
 }
@@ -116,6 +129,8 @@ pub(super) enum Move {
     Unshipped,
     /// Shipped and now back on the shelf.
     Returned,
+    /// Promised, and to be shipped from another place.
+    Rerouted { to: usize },
 }
 
 /// How many changes are kept; older ones are counted and forgotten.
@@ -126,12 +141,27 @@ impl SkuBook {
     pub(super) fn available(&self) -> i64 {
         self.physical - self.committed
     }
+
+    /// Moves what is on the shelf of a place, and what of it is promised.
+    fn shift(&mut self, place: usize, physical: i64, committed: i64) {
+        self.physical += physical;
+        self.committed += committed;
+        if let Some(place) = self.places.get_mut(place) {
+            place.physical += physical;
+            place.committed += committed;
+        }
+    }
 }
 
 impl Books {
-    pub(super) fn new(opening: impl Iterator<Item = i64>) -> Books {
-        let book = |units| SkuBook { opening: units, physical: units, ..SkuBook::default() };
-        let skus: Vec<SkuBook> = opening.map(book).collect();
+    /// `openings`: of each SKU, what lies at each place.
+    pub(super) fn new<'o>(openings: impl Iterator<Item = &'o [i64]>) -> Books {
+        let book = |openings: &[i64]| {
+            let units = openings.iter().sum();
+            let places = openings.iter().map(|units| PlaceBook { physical: *units, committed: 0 }).collect();
+            SkuBook { opening: units, physical: units, places, ..SkuBook::default() }
+        };
+        let skus: Vec<SkuBook> = openings.map(book).collect();
         Books {
             waiting: vec![Vec::new(); skus.len()],
             skus,
@@ -162,44 +192,52 @@ impl Books {
     /// Books what happened to an order's units.
     pub(super) fn book(&mut self, channel: Channel, order: &str, moves: &[Moved], now_ms: i64) {
         for moved in moves {
-            let Moved { sku, quantity, what } = *moved;
+            let Moved { sku, place, quantity, what } = *moved;
             let book = &mut self.skus[sku];
             let tally = &mut book.tallies[channel as usize];
             match what {
-                Move::Sold => self.sell(channel, order, sku, quantity, now_ms),
+                Move::Sold => self.sell(channel, order, (sku, place), quantity, now_ms),
                 Move::Released => {
                     tally.released += quantity;
-                    book.committed -= quantity;
+                    book.shift(place, 0, -quantity);
                 }
                 Move::WrittenOff => {
                     tally.written_off += quantity;
-                    book.committed -= quantity;
-                    book.physical -= quantity;
+                    book.shift(place, -quantity, -quantity);
                 }
                 Move::Shipped => {
                     tally.shipped += quantity;
-                    book.committed -= quantity;
-                    book.physical -= quantity;
+                    book.shift(place, -quantity, -quantity);
                 }
                 Move::Unshipped => {
                     tally.shipped -= quantity;
-                    book.committed += quantity;
-                    book.physical += quantity;
+                    book.shift(place, quantity, quantity);
                 }
                 Move::Returned => {
                     tally.returned += quantity;
-                    book.physical += quantity;
+                    book.shift(place, quantity, 0);
+                }
+                Move::Rerouted { to } => {
+                    book.shift(place, 0, -quantity);
+                    book.shift(to, 0, quantity);
                 }
             }
             self.note_reflected(sku, now_ms);
         }
     }
 
-    fn sell(&mut self, channel: Channel, order: &str, sku: usize, quantity: i64, now_ms: i64) {
+    fn sell(
+        &mut self,
+        channel: Channel,
+        order: &str,
+        (sku, place): (usize, usize),
+        quantity: i64,
+        now_ms: i64,
+    ) {
         let book = &mut self.skus[sku];
         let oversold = (quantity - book.available().max(0)).max(0);
         book.oversold += oversold;
-        book.committed += quantity;
+        book.shift(place, 0, quantity);
         book.tallies[channel as usize].sold += quantity;
         let mut reflected_ms = [None; 3];
         reflected_ms[channel as usize] = Some(now_ms);
@@ -211,10 +249,43 @@ impl Books {
         self.waiting[sku].extend(others.map(|other| (sale, other, left)));
     }
 
-    /// Books what a counter found on the shelf.
-    pub(super) fn count(&mut self, sku: usize, physical: i64, now_ms: i64) {
-        self.skus[sku].physical = physical;
+    /// Books what a counter found on the shelf of a place.
+    pub(super) fn count(&mut self, sku: usize, place: usize, physical: i64, now_ms: i64) {
+        let book = &mut self.skus[sku];
+        let before = book.places.get(place).map_or(0, |place| place.physical);
+        book.shift(place, physical - before, 0);
         self.note_reflected(sku, now_ms);
+    }
+
+    /// Books units that somebody carries from place to place: `None` is the road.
+    pub(super) fn carry(
+        &mut self,
+        sku: usize,
+        quantity: i64,
+        [from, to]: [Option<usize>; 2],
+        now_ms: i64,
+    ) -> Result<(), String> {
+        let book = &mut self.skus[sku];
+        let there = match from {
+            Some(place) => book.places.get(place).ok_or("there is no such place")?.physical,
+            None => book.travelling,
+        };
+        if to.is_some_and(|place| place >= book.places.len()) || from == to {
+            return Err("units are carried from one place to another, or to the road and from it".into());
+        }
+        if quantity <= 0 || quantity > there {
+            return Err(format!("{there} units are there"));
+        }
+        match from {
+            Some(place) => book.shift(place, -quantity, 0),
+            None => book.travelling -= quantity,
+        }
+        match to {
+            Some(place) => book.shift(place, quantity, 0),
+            None => book.travelling += quantity,
+        }
+        self.note_reflected(sku, now_ms);
+        Ok(())
     }
 
     /// Notes what a channel shows from now on.
@@ -251,7 +322,7 @@ mod tests {
     use super::*;
 
     fn books() -> Books {
-        let mut books = Books::new([5].into_iter());
+        let mut books = Books::new([&[5][..]].into_iter());
         for channel in Channel::ALL {
             books.show(channel, 0, 5, Cause::Opening, 0);
         }
@@ -259,7 +330,7 @@ mod tests {
     }
 
     fn book(books: &mut Books, channel: Channel, quantity: i64, what: Move, now_ms: i64) {
-        books.book(channel, "order", &[Moved { sku: 0, quantity, what }], now_ms);
+        books.book(channel, "order", &[Moved { sku: 0, place: 0, quantity, what }], now_ms);
     }
 
     #[test]
@@ -290,8 +361,32 @@ mod tests {
         check(Move::Released, (4, 1));
         check(Move::WrittenOff, (3, 0));
         check(Move::Returned, (4, 0));
-        books.count(0, 9, 13);
+        books.count(0, 0, 9, 13);
         assert_eq!(books.skus()[0].available(), 9);
+    }
+
+    #[test]
+    fn each_place_has_books_of_its_own_and_what_is_on_the_road_is_nowhere() {
+        let mut books = Books::new([&[5, 2][..]].into_iter());
+        let told = |books: &Books| {
+            let sku = &books.skus()[0];
+            let at = |place: usize| (sku.places[place].physical, sku.places[place].committed);
+            (at(0), at(1), sku.available(), sku.travelling)
+        };
+        let moved = |place, what| [Moved { sku: 0, place, quantity: 1, what }];
+        books.book(Channel::Shopify, "a", &moved(0, Move::Sold), 1);
+        books.book(Channel::Shopify, "a", &moved(0, Move::Rerouted { to: 1 }), 2);
+        assert_eq!(told(&books), ((5, 0), (2, 1), 6, 0));
+        books.book(Channel::Shopify, "a", &moved(1, Move::Shipped), 3);
+        books.carry(0, 3, [Some(0), None], 4).expect("they are there");
+        assert_eq!(told(&books), ((2, 0), (1, 0), 3, 3));
+        books.carry(0, 2, [None, Some(1)], 5).expect("they are on the road");
+        assert_eq!(told(&books), ((2, 0), (3, 0), 5, 1));
+        for wrong in [[None, Some(1)], [Some(0), Some(2)], [Some(2), None], [None, None]] {
+            books.carry(0, 4, wrong, 6).expect_err("it cannot be");
+        }
+        books.count(0, 1, 9, 7);
+        assert_eq!(told(&books), ((2, 0), (9, 0), 11, 1));
     }
 
     #[test]

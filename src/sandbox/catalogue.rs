@@ -18,7 +18,10 @@ pub(super) struct Sku {
     pub(super) asin: String,
     /// The same product in Amazon's own warehouse.
     pub(super) fba: Option<FbaTwin>,
+    /// At all places together.
     pub(super) opening: i64,
+    /// At each place.
+    pub(super) openings: Vec<i64>,
     pub(super) price_cents: i64,
 }
 
@@ -48,7 +51,16 @@ const SIZES: [&str; 5] = ["M", "S", "L", "XL", "XXL"];
 impl Catalogue {
     pub(super) fn generate(options: &CatalogueOptions, seed: u64) -> Catalogue {
         let mut dice = Dice::new(seed, 1);
-        let skus: Vec<Sku> = (0..options.skus).map(|n| sku(n, options, &mut dice)).collect();
+        let mut skus: Vec<Sku> = (0..options.skus).map(|n| sku(n, options, &mut dice)).collect();
+        // Further places have dice of their own: the same seed gives the same first place, however many there are.
+        for place in 1..options.places {
+            let mut dice = Dice::new(seed, 100 + place as u64);
+            for sku in &mut skus {
+                let units = amount(&mut dice, options);
+                sku.opening += units;
+                sku.openings.push(units);
+            }
+        }
         let bundles = (0..options.bundles.min(skus.len() / 2))
             .map(|n| Bundle { code: format!("BUNDLE-{}", n + 1), parts: [2 * n, 2 * n + 1] })
             .collect();
@@ -73,7 +85,7 @@ fn sku(n: usize, options: &CatalogueOptions, dice: &mut Dice) -> Sku {
     let asin = format!("B0{}", base36((n as u64 + 1).wrapping_mul(1_234_567_891) % 36_u64.pow(8), 8));
     let opening = amount(dice, options);
     let price_cents = 499 + 50 * i64::try_from(dice.below(200)).expect("below 200");
-    Sku { code, title, seller_sku, asin, fba, opening, price_cents }
+    Sku { code, title, seller_sku, asin, fba, opening, openings: vec![opening], price_cents }
 }
 
 fn amount(dice: &mut Dice, options: &CatalogueOptions) -> i64 {
@@ -118,7 +130,14 @@ mod tests {
     use crate::sandbox::options::Span;
 
     fn options(skus: usize) -> CatalogueOptions {
-        CatalogueOptions { skus, opening: Span::new(5, 40), renamed_share: 0.3, fba_twins: 2, bundles: 3 }
+        CatalogueOptions {
+            skus,
+            places: 1,
+            opening: Span::new(5, 40),
+            renamed_share: 0.3,
+            fba_twins: 2,
+            bundles: 3,
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The control API: what is true, and what people and faults do next. JSON over a listener of its own; SKUs are named
 //! by the merchant's own code.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -44,6 +45,9 @@ pub(super) fn routes(shared: Arc<Shared>, addresses: Addresses) -> Router {
         .route("/refund", post(refund))
         .route("/edit-order", post(edit_order))
         .route("/edit-quantity", post(edit_quantity))
+        .route("/reroute", post(reroute))
+        .route("/stocked", post(stocked))
+        .route("/carry", post(carry))
         .route("/erp/count", post(count))
         .with_state(Desk { shared, addresses })
 }
@@ -96,7 +100,8 @@ async fn systems(State(desk): State<Desk>) -> Json<Value> {
             "access_token": options.shopify.access_token,
             "client_id": options.shopify.client_id,
             "client_secret": options.shopify.client_secret,
-            "location_id": super::shopify::LOCATION,
+            "location_id": super::shopify::location(0),
+            "location_ids": (0..options.catalogue.places).map(super::shopify::location).collect::<Vec<_>>(),
         },
         "amazon": {
             "base_url": format!("http://{}", at.amazon),
@@ -111,7 +116,7 @@ async fn systems(State(desk): State<Desk>) -> Json<Value> {
             "base_url": format!("http://{}", at.erp),
             "database": options.erp.database,
             "key": options.erp.key,
-            "ids": super::erp::facts(),
+            "ids": super::erp::facts(options.catalogue.places),
         },
         "control": {"base_url": format!("http://{}", at.control)},
     }))
@@ -119,9 +124,9 @@ async fn systems(State(desk): State<Desk>) -> Json<Value> {
 
 async fn books(State(desk): State<Desk>) -> Json<Value> {
     Json(desk.shared.with(|world, now_ms| {
-        let warehouse = world.erp.warehouse();
-        let report = |n| sku_report(world, n, world.erp.levels(n, &warehouse));
-        let skus: Vec<Value> = (0..world.catalogue.skus.len()).map(report).collect();
+        let warehouses: Vec<_> = (0..world.places()).map(|place| world.erp.warehouse(place)).collect();
+        let skus: Vec<Value> =
+            (0..world.catalogue.skus.len()).map(|n| sku_report(world, n, &warehouses)).collect();
         let oversold: i64 = world.books.skus().iter().map(|book| book.oversold).sum();
         let [shopify, amazon, erp] = world.books.orders;
         json!({
@@ -137,14 +142,30 @@ async fn books(State(desk): State<Desk>) -> Json<Value> {
     }))
 }
 
-fn sku_report(world: &World, n: usize, levels: Levels) -> Value {
+fn sku_report(world: &World, n: usize, warehouses: &[BTreeSet<i64>]) -> Value {
+    let by_place: Vec<Levels> = warehouses.iter().map(|place| world.erp.levels(n, place)).collect();
+    let sum = |of: fn(&Levels) -> i64| by_place.iter().map(of).sum::<i64>();
+    let levels = Levels { on_hand: sum(|l| l.on_hand), available: sum(|l| l.available) };
     let book = &world.books.skus()[n];
     let mut shopify = world.shopify.level_report(n);
     let mut amazon = world.amazon.listing_report(n);
     shopify["units"] = json!(book.tallies[Channel::Shopify as usize]);
     amazon["units"] = json!(book.tallies[Channel::Amazon as usize]);
+    let place = |(at, levels): (usize, &Levels)| {
+        json!({
+            "physical": book.places[at].physical,
+            "committed": book.places[at].committed,
+            "available": book.places[at].physical - book.places[at].committed,
+            "shopify": world.shopify.place_report(n, at),
+            "erp": {"on_hand": levels.on_hand, "available": levels.available},
+        })
+    };
+    let places: Vec<Value> = by_place.iter().enumerate().map(place).collect();
     json!({
         "sku": world.catalogue.skus[n].code,
+        "places": places,
+        "travelling": book.travelling,
+        "fba": world.amazon.fba_report(n),
         "opening": book.opening,
         "physical": book.physical,
         "committed": book.committed,
@@ -280,6 +301,8 @@ struct Order {
     lines: Vec<Line>,
     #[serde(default)]
     fba: bool,
+    /// Where it is shipped from; as the channel decides if it is not said.
+    place: Option<usize>,
 }
 
 async fn order(State(desk): State<Desk>, Json(asked): Json<Order>) -> Answer {
@@ -296,7 +319,8 @@ async fn drop_order(State(desk): State<Desk>, Json(asked): Json<Order>) -> Answe
 fn place(desk: &Desk, asked: &Order, hidden: bool) -> Answer {
     desk.shared.with(|world, now_ms| {
         let lines = indexed(world, &asked.lines)?;
-        let wish = Wish { channel: asked.channel, lines: &lines, fba: asked.fba, hidden };
+        let (channel, place) = (asked.channel, asked.place);
+        let wish = Wish { channel, lines: &lines, fba: asked.fba, hidden, place };
         let (id, _) = people::place(world, &wish, now_ms)?;
         Ok(Json(json!({"order": id, "at_ms": now_ms})))
     })
@@ -360,12 +384,15 @@ struct Refund {
     order: String,
     lines: Vec<Line>,
     restock: Restock,
+    /// Where it comes back to.
+    place: Option<usize>,
 }
 
 async fn refund(State(desk): State<Desk>, Json(asked): Json<Refund>) -> Answer {
     desk.shared.with(|world, now_ms| -> Result<(), Refused> {
         let lines = indexed(world, &asked.lines)?;
-        Ok(people::refund(world, asked.channel, &asked.order, &lines, asked.restock, now_ms)?)
+        let how = (asked.restock, asked.place);
+        Ok(people::refund(world, asked.channel, &asked.order, &lines, how, now_ms)?)
     })?;
     done()
 }
@@ -395,12 +422,15 @@ struct EditQuantity {
     channel: Channel,
     sku: String,
     quantity: i64,
+    #[serde(default)]
+    place: usize,
 }
 
 async fn edit_quantity(State(desk): State<Desk>, Json(asked): Json<EditQuantity>) -> Answer {
     desk.shared.with(|world, now_ms| -> Result<(), Refused> {
         let sku = sku(world, &asked.sku)?;
-        Ok(people::edit_quantity(world, asked.channel, sku, asked.quantity, Cause::Edit, now_ms)?)
+        let at = (sku, asked.place);
+        Ok(people::edit_quantity(world, asked.channel, at, asked.quantity, Cause::Edit, now_ms)?)
     })?;
     done()
 }
@@ -409,12 +439,69 @@ async fn edit_quantity(State(desk): State<Desk>, Json(asked): Json<EditQuantity>
 #[serde(deny_unknown_fields)]
 struct Count {
     counts: Vec<Line>,
+    #[serde(default)]
+    place: usize,
 }
 
 async fn count(State(desk): State<Desk>, Json(asked): Json<Count>) -> Answer {
     desk.shared.with(|world, now_ms| -> Result<(), Refused> {
         let counted = indexed(world, &asked.counts)?;
-        Ok(people::count(world, &counted, now_ms)?)
+        Ok(people::count(world, &counted, asked.place, now_ms)?)
+    })?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reroute {
+    order: String,
+    sku: String,
+    quantity: i64,
+    to: usize,
+}
+
+/// A person has units of a Shopify order shipped from another place.
+async fn reroute(State(desk): State<Desk>, Json(asked): Json<Reroute>) -> Answer {
+    desk.shared.with(|world, now_ms| -> Result<(), Refused> {
+        let sku = sku(world, &asked.sku)?;
+        Ok(people::reroute(world, &asked.order, (sku, asked.quantity), asked.to, now_ms)?)
+    })?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stocked {
+    sku: String,
+    place: usize,
+    stocked: bool,
+}
+
+/// A SKU is stocked at one of the shop's locations, or not any more.
+async fn stocked(State(desk): State<Desk>, Json(asked): Json<Stocked>) -> Answer {
+    desk.shared.with(|world, _| -> Result<(), Refused> {
+        let sku = sku(world, &asked.sku)?;
+        Ok(world.shopify.stock(sku, asked.place, asked.stocked)?)
+    })?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Carry {
+    sku: String,
+    quantity: i64,
+    /// Left out: from the road.
+    from: Option<usize>,
+    /// Left out: onto the road.
+    to: Option<usize>,
+}
+
+/// Somebody carries units from one place to another.
+async fn carry(State(desk): State<Desk>, Json(asked): Json<Carry>) -> Answer {
+    desk.shared.with(|world, now_ms| -> Result<(), Refused> {
+        let sku = sku(world, &asked.sku)?;
+        Ok(world.books.carry(sku, asked.quantity, [asked.from, asked.to], now_ms)?)
     })?;
     done()
 }

@@ -40,11 +40,12 @@ use schema::Model;
 pub(super) const MANNERS: Manners = Manners { system: System::Erp, refused, throttled, unfit, asked };
 
 /// What a client needs to be told to find its way; the ids of a fresh company.
-pub(super) fn facts() -> Value {
+pub(super) fn facts(places: usize) -> Value {
     json!({
         "company": seed::COMPANY, "currency": seed::CURRENCY, "warehouse": seed::WAREHOUSE, "storage": seed::STORAGE,
         "lost_found": seed::LOST_FOUND, "customer": seed::CUSTOMER, "customer_code": "2", "address": seed::ADDRESS,
         "unit": seed::UNIT, "warehouse_code": "WH",
+        "warehouse_codes": (0..places).map(seed::warehouse_code).collect::<Vec<_>>(),
     })
 }
 

@@ -28,6 +28,9 @@ pub struct Options {
 /// The most SKUs that are simulated: all of them are kept in memory.
 const SKUS_MAX: usize = 1_000_000;
 
+/// Each has a level of every SKU in two systems.
+const PLACES_MAX: usize = 20;
+
 /// Where each system listens: loopback only; port 0 lets the system choose.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -50,7 +53,9 @@ pub struct Span {
 #[serde(default, deny_unknown_fields)]
 pub struct CatalogueOptions {
     pub skus: usize,
-    /// Units on the shelf of each SKU at the start; every system shows this number.
+    /// The merchant's places: each is a location of the shop and a warehouse of the ERP.
+    pub places: usize,
+    /// Units on the shelf of each SKU at each place at the start; every system shows these numbers.
     pub opening: Span,
     /// The share of SKUs that Amazon knows under another seller SKU.
     pub renamed_share: f64,
@@ -143,7 +148,14 @@ impl Default for Listen {
 
 impl Default for CatalogueOptions {
     fn default() -> CatalogueOptions {
-        CatalogueOptions { skus: 50, opening: Span::new(5, 40), renamed_share: 0.0, fba_twins: 2, bundles: 0 }
+        CatalogueOptions {
+            skus: 50,
+            places: 1,
+            opening: Span::new(5, 40),
+            renamed_share: 0.0,
+            fba_twins: 2,
+            bundles: 0,
+        }
     }
 }
 
@@ -222,6 +234,9 @@ impl Options {
         if self.catalogue.skus > SKUS_MAX {
             return Err(Error::Option { key: "catalogue.skus", reason: "must be at most 1000000" });
         }
+        if !(1..=PLACES_MAX).contains(&self.catalogue.places) {
+            return Err(Error::Option { key: "catalogue.places", reason: "must be from 1 to 20" });
+        }
         if self.amazon.rate_scale <= 0.0 {
             return Err(Error::Option { key: "amazon.rate_scale", reason: "must be above 0" });
         }
@@ -271,6 +286,7 @@ mod tests {
             Err("`http://example.com/` is not a loopback address; the sandbox serves this machine only"),
         );
         check("catalogue.skus = 0", Err("sandbox option `catalogue.skus`: must be at least 1"));
+        check("catalogue.places = 0", Err("sandbox option `catalogue.places`: must be from 1 to 20"));
         check("catalogue.skus = 1000001", Err("sandbox option `catalogue.skus`: must be at most 1000000"));
     }
 

@@ -17,17 +17,22 @@ pub(super) struct Wish<'a> {
     pub(super) fba: bool,
     /// No feed and no webhook will ever show it.
     pub(super) hidden: bool,
+    /// Where it is shipped from. `None`: as the channel decides.
+    pub(super) place: Option<usize>,
 }
 
 /// Places an order; returns its id and its index on the channel.
 pub(super) fn place(world: &mut World, wish: &Wish<'_>, now_ms: i64) -> Result<(String, usize), Refusal> {
+    if wish.place.is_some_and(|place| place >= world.places()) {
+        return Err("there is no such place".into());
+    }
     if wish.lines.is_empty() || wish.lines.iter().any(|(_, units)| *units <= 0) {
         return Err("an order needs lines with positive quantities".into());
     }
     let (id, order, moves) = match wish.channel {
         Channel::Shopify => {
             let mut event = shopify::Event::new(&mut world.dice, now_ms);
-            let (order, moves) = world.shopify.place(wish.lines, wish.hidden, &mut event);
+            let (order, moves) = world.shopify.place(wish.lines, wish.place, wish.hidden, &mut event);
             (shopify::Kind::Order.number(order as u64).to_string(), order, moves)
         }
         Channel::Amazon => {
@@ -38,9 +43,12 @@ pub(super) fn place(world: &mut World, wish: &Wish<'_>, now_ms: i64) -> Result<(
             (world.amazon.order_id(order).to_owned(), order, moves)
         }
         Channel::Erp => {
-            let sale = world.erp.staff_sells(wish.lines, now_ms)?;
-            let sold =
-                |(sku, quantity): &(usize, i64)| Moved { sku: *sku, quantity: *quantity, what: Move::Sold };
+            let place = wish.place.unwrap_or(0);
+            let sale = world.erp.staff_sells(wish.lines, place, now_ms)?;
+            let sold = |(sku, quantity): &(usize, i64)| {
+                let (sku, quantity) = (*sku, *quantity);
+                Moved { sku, place, quantity, what: Move::Sold }
+            };
             let order = usize::try_from(sale).map_err(|_| "the sale has no id".to_owned())?;
             (sale.to_string(), order, wish.lines.iter().map(sold).collect())
         }
@@ -99,7 +107,9 @@ pub(super) fn cancel(
         }
         Channel::Erp => {
             let freed = world.erp.staff_cancels(signed(order as u64), now_ms)?;
-            freed.into_iter().map(|(sku, quantity)| Moved { sku, quantity, what: Move::Released }).collect()
+            let place = world.erp.sale_place(signed(order as u64));
+            let released = |(sku, quantity)| Moved { sku, place, quantity, what: Move::Released };
+            freed.into_iter().map(released).collect()
         }
     };
     book(world, channel, id, &moves, Cause::Cancel, now_ms);
@@ -123,7 +133,10 @@ pub(super) fn fulfil(
         Channel::Amazon => world.amazon.ship(order, lines, now_ms)?,
         Channel::Erp => {
             let sent = world.erp.staff_ships(signed(order as u64), now_ms)?;
-            sent.into_iter().map(|(sku, quantity)| Moved { sku, quantity, what: Move::Shipped }).collect()
+            let place = world.erp.sale_place(signed(order as u64));
+            sent.into_iter()
+                .map(|(sku, quantity)| Moved { sku, place, quantity, what: Move::Shipped })
+                .collect()
         }
     };
     book(world, channel, id, &moves, Cause::Ship, now_ms);
@@ -139,20 +152,20 @@ pub(super) fn undo_fulfilment(world: &mut World, id: &str, now_ms: i64) -> Resul
     Ok(())
 }
 
-/// Refunds units; Amazon knows only returns.
+/// Refunds units; Amazon knows only returns. What comes back comes to `place`, or to where it was shipped from.
 pub(super) fn refund(
     world: &mut World,
     channel: Channel,
     id: &str,
     lines: &[(usize, i64)],
-    restock: Restock,
+    (restock, place): (Restock, Option<usize>),
     now_ms: i64,
 ) -> Result<(), Refusal> {
     let order = find(world, channel, id)?;
     let moves = match channel {
         Channel::Shopify => {
             let mut event = shopify::Event::new(&mut world.dice, now_ms);
-            world.shopify.refund(order, lines, restock, &mut event)?
+            world.shopify.refund(order, lines, (restock, place), &mut event)?
         }
         Channel::Amazon if restock == Restock::Cancel => {
             return Err("on Amazon a whole order is cancelled, not a part".into());
@@ -179,36 +192,62 @@ pub(super) fn edit_order(
     Ok(())
 }
 
+/// Has units (SKU, units) of a Shopify order shipped from another place.
+pub(super) fn reroute(
+    world: &mut World,
+    id: &str,
+    units: (usize, i64),
+    to: usize,
+    now_ms: i64,
+) -> Result<(), Refusal> {
+    let order = find(world, Channel::Shopify, id)?;
+    let mut event = shopify::Event::new(&mut world.dice, now_ms);
+    let moves = world.shopify.move_units(order, units, to, &mut event)?;
+    book(world, Channel::Shopify, id, &moves, Cause::Order, now_ms);
+    Ok(())
+}
+
 /// Somebody types another quantity into a channel; nothing real has changed.
 pub(super) fn edit_quantity(
     world: &mut World,
     channel: Channel,
-    sku: usize,
+    (sku, place): (usize, usize),
     quantity: i64,
     cause: Cause,
     now_ms: i64,
 ) -> Result<(), Refusal> {
+    if place >= world.places() {
+        return Err("there is no such place".into());
+    }
     match channel {
         Channel::Shopify => {
             let mut event = shopify::Event::new(&mut world.dice, now_ms);
-            world.shopify.set_available(sku, quantity, &mut event);
+            world.shopify.set_available(sku, place, quantity, &mut event);
         }
         Channel::Amazon => world.amazon.edit(sku, quantity, now_ms),
-        Channel::Erp => world.erp.staff_counts(&[(sku, quantity)], now_ms)?,
+        Channel::Erp => world.erp.staff_counts(&[(sku, quantity)], place, now_ms)?,
     }
     world.show(channel, sku, cause, now_ms);
     erp::show_moved(world, now_ms);
     Ok(())
 }
 
-/// Somebody counts the shelf, and enters the count in the ERP.
-pub(super) fn count(world: &mut World, counted: &[(usize, i64)], now_ms: i64) -> Result<(), Refusal> {
+/// Somebody counts the shelf of a place, and enters the count in the ERP.
+pub(super) fn count(
+    world: &mut World,
+    counted: &[(usize, i64)],
+    place: usize,
+    now_ms: i64,
+) -> Result<(), Refusal> {
+    if place >= world.places() {
+        return Err("there is no such place".into());
+    }
     if counted.iter().any(|(_, units)| *units < 0) {
         return Err("a count is not negative".into());
     }
-    world.erp.staff_counts(counted, now_ms)?;
+    world.erp.staff_counts(counted, place, now_ms)?;
     for (sku, units) in counted.iter().copied() {
-        world.books.count(sku, units, now_ms);
+        world.books.count(sku, place, units, now_ms);
         world.show(Channel::Erp, sku, Cause::Count, now_ms);
     }
     erp::show_moved(world, now_ms);
@@ -226,5 +265,5 @@ pub(super) fn rival_writes(world: &mut World, on: System, now_ms: i64) {
         System::Erp => return,
     };
     // Only the ERP can refuse an edit.
-    drop(edit_quantity(world, channel, sku, quantity, Cause::Rival, now_ms));
+    drop(edit_quantity(world, channel, (sku, 0), quantity, Cause::Rival, now_ms));
 }

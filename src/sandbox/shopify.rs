@@ -24,10 +24,11 @@ mod ids;
 mod inventory;
 mod mailer;
 mod orders;
+mod routes;
 mod store;
 mod webhooks;
 
-pub(super) use ids::{Kind, LOCATION};
+pub(super) use ids::{Kind, location};
 pub(super) use mailer::Mailer;
 pub(super) use orders::{CancelReason, Refusal, Restock};
 pub(super) use store::Store;

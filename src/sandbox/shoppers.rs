@@ -91,7 +91,7 @@ fn buy(world: &mut World, now_ms: i64) -> bool {
             lines.push((sku, signed(shoppers.dice.within(Span::new(1, most)))));
         }
     }
-    let wish = Wish { channel, lines: &lines, fba, hidden: false };
+    let wish = Wish { channel, lines: &lines, fba, hidden: false, place: None };
     match people::place(world, &wish, now_ms) {
         Ok((_, order)) => {
             plan_next_step(world, channel, order, now_ms);
@@ -142,7 +142,7 @@ pub(super) fn next_step(world: &mut World, channel: Channel, order: usize, now_m
     {
         // Amazon's order feed tells nothing of what comes back: staff would count it in the ERP.
         let restock = if world.shoppers.dice.chance(0.8) { Restock::Return } else { Restock::NoRestock };
-        drop(people::refund(world, channel, &id, &[(*sku, 1)], restock, now_ms));
+        drop(people::refund(world, channel, &id, &[(*sku, 1)], (restock, None), now_ms));
     }
 }
 

@@ -92,7 +92,7 @@ impl World {
     pub(super) fn new(options: &Options, now_ms: i64) -> World {
         let catalogue = Catalogue::generate(&options.catalogue, options.seed);
         let mut world = World {
-            books: Books::new(catalogue.skus.iter().map(|sku| sku.opening)),
+            books: Books::new(catalogue.skus.iter().map(|sku| sku.openings.as_slice())),
             shopify: shopify::Store::new(&catalogue, &options.shopify, now_ms),
             amazon: amazon::Store::new(&catalogue, &options.amazon, now_ms),
             erp: erp::Database::new(&catalogue, now_ms),
@@ -114,12 +114,17 @@ impl World {
         world
     }
 
+    /// How many places the merchant has.
+    pub(super) fn places(&self) -> usize {
+        self.options.catalogue.places
+    }
+
     /// Notes in the books what a channel shows of a SKU now.
     pub(super) fn show(&mut self, channel: Channel, sku: usize, cause: Cause, now_ms: i64) {
         let shown = match channel {
             Channel::Shopify => self.shopify.available(sku),
             Channel::Amazon => self.amazon.live(sku),
-            Channel::Erp => self.erp.levels(sku, &self.erp.warehouse()).available,
+            Channel::Erp => self.erp.levels(sku, &self.erp.warehouses()).available,
         };
         self.books.show(channel, sku, shown, cause, now_ms);
     }

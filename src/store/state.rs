@@ -60,7 +60,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cache_bytes: 16 << 20, open_limit: Duration::from_secs(300), rows_version: 1 }
+        Options { cache_bytes: 4 << 20, open_limit: Duration::from_secs(300), rows_version: 1 }
     }
 }
 
@@ -174,13 +174,29 @@ impl Opener {
     }
 
     /// Builds a state out of all rows, apart from the live one, and puts it in place when it is whole.
-    pub(super) fn load(&self, rows: impl Iterator<Item = Row>, at: Position) -> Result<State, Error> {
+    pub(super) fn load<E: From<Error>>(
+        &self,
+        rows: impl Iterator<Item = Result<Row, E>>,
+        at: Position,
+    ) -> Result<State, E> {
+        let tree = self.begin()?;
+        self.fill(&tree, rows, at)?;
+        Ok(self.finish(tree)?)
+    }
+
+    /// Makes an empty tree beside the live one.
+    fn begin(&self) -> Result<Tree, Error> {
         self.place.remove_half_built()?;
         let building = self.place.building();
         make_dir(self.place.disk(), &building)?;
         self.place.write_mark(&building, &self.open_mark())?;
-        let (tree, ()) = self.open_tree(&building, |_| Ok(())).map_err(|broken| self.unusable(broken))?;
-        self.fill(&tree, rows, at)?;
+        let opened = self.open_tree(&building, |_| Ok(()));
+        opened.map(|(tree, ())| tree).map_err(|broken| self.unusable(broken))
+    }
+
+    /// Puts the tree in place that was begun and filled.
+    fn finish(&self, tree: Tree) -> Result<State, Error> {
+        let building = self.place.building();
         let closed = tree.flush().and_then(|()| tree.close(&sled_dir(&building)));
         closed.map_err(|fault| self.unusable(fault.into()))?;
         self.place.note_built(&building)?;
@@ -194,13 +210,19 @@ impl Opener {
     }
 
     /// Writes all rows in batches; the last one carries the position.
-    fn fill(&self, tree: &Tree, rows: impl Iterator<Item = Row>, at: Position) -> Result<(), Error> {
+    fn fill<E: From<Error>>(
+        &self,
+        tree: &Tree,
+        rows: impl Iterator<Item = Result<Row, E>>,
+        at: Position,
+    ) -> Result<(), E> {
         let apply = |batch: Vec<RowChange>| {
             tree.apply(batch.into_iter()).map_err(|fault| self.unusable(fault.into()))
         };
         let mut batch = Vec::new();
         let mut bytes = 0;
-        for (key, value) in rows {
+        for row in rows {
+            let (key, value) = row?;
             check_row(&key, &value)?;
             bytes += key.len() + value.len();
             let wrapped = value::wrap(&key, &value);
@@ -211,7 +233,7 @@ impl Opener {
             }
         }
         batch.push(position_row(at));
-        apply(batch)
+        Ok(apply(batch)?)
     }
 
     /// Opens a tree and does the first reading of it, under the time limit.

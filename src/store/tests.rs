@@ -44,7 +44,7 @@ impl Caller {
             Source::State if changes.is_empty() => {}
             Source::State => store.apply_batch(&changes, caller.seq).unwrap(),
             Source::Checkpoint | Source::Empty => {
-                store.load(caller.rows.clone().into_iter(), caller.seq).unwrap();
+                store.load(caller.rows.clone().into_iter().map(Ok::<_, state::Error>), caller.seq).unwrap();
             }
         }
         caller

@@ -31,6 +31,7 @@ async fn connect(world: &World) -> Amazon {
         client_secret: SecretString::from(text("client_secret")),
         refresh_token: SecretString::from(text("refresh_token")),
         location: LocationId::new("main").expect("a name"),
+        own_location: None,
         product_type: "PRODUCT".to_owned(),
         application: "evenkeel".to_owned(),
         rates: Rates::default(),

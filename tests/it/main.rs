@@ -17,6 +17,7 @@ mod isolation;
 mod live;
 mod mistakes;
 mod pauses;
+mod places;
 mod poison;
 mod quarantine;
 mod readme;

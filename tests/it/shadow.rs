@@ -40,6 +40,21 @@ async fn wrong(world: &World) -> Vec<String> {
     .collect()
 }
 
+/// Expects the outbox to say what would be written of a SKU of which the shop has sold two.
+async fn told(home: &Home, sku: &str, stock: i64) {
+    let outbox = home.ask(&["outbox"]).await.json();
+    assert_eq!(outbox["shadow"], json!(true), "{outbox:#}");
+    let row = |channel: &str| {
+        let mut rows = outbox["rows"].as_array().expect("a list").iter();
+        rows.find(|row| row["channel"] == channel && row["subject"] == sku)
+    };
+    let there = row("us").expect("it would be written");
+    assert_eq!(there["shown"], json!(stock), "{there:#}");
+    assert_eq!(there["why"], format!("shadow mode writes nothing; it would be lowered by {}", 2 + BUFFER));
+    // What a shop shows already would not be written: its own sale is in it.
+    assert_eq!(row("main"), None, "{outbox:#}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shadow_tells_what_it_would_write_and_writes_nothing_until_it_goes_live() {
     let world = World::start(|options| {
@@ -70,18 +85,7 @@ async fn shadow_tells_what_it_would_write_and_writes_nothing_until_it_goes_live(
         missing(&home, &wanted).await
     })
     .await;
-    let outbox = home.ask(&["outbox"]).await.json();
-    assert_eq!(outbox["shadow"], json!(true), "{outbox:#}");
-    let row = |channel: &str, sku: &str| {
-        let mut rows = outbox["rows"].as_array().expect("a list").iter();
-        rows.find(|row| row["channel"] == channel && row["subject"] == sku).cloned()
-    };
-    let one_there = row("us", &one).expect("it would be written");
-    assert_eq!(one_there["shown"], json!(stock_one), "{one_there:#}");
-    let less = 2 + BUFFER;
-    assert_eq!(one_there["why"], format!("shadow mode writes nothing; it would be lowered by {less}"));
-    // What a shop shows already would not be written: its own sale is in it.
-    assert_eq!(row("main", &one), None, "{outbox:#}");
+    told(&home, &one, stock_one).await;
     let part = home.ask(&["outbox", "--limit", "1", "--channel", "us"]).await.json();
     let rows = part["rows"].as_array().expect("a list");
     assert!(rows.len() == 1 && rows[0]["channel"] == "us" && part["more"] == json!(true), "{part:#}");

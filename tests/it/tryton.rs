@@ -48,8 +48,7 @@ fn options(server: &Server, address: &str, measure: Measure) -> Options {
         database: "lab".to_owned(),
         key: SecretString::from(server.facts.key.clone()),
         company: None,
-        warehouse: "WH".to_owned(),
-        location: LocationId::new("main").expect("a name"),
+        warehouses: vec![("WH".to_owned(), LocationId::new("main").expect("a name"))],
         measure,
         customer: server.facts.customer_code.clone(),
         late: Duration::ZERO,
@@ -533,7 +532,7 @@ async fn refusals_say_what_to_change() {
     rejected(&erp.on_hand.post(&unknown).await, "no product `channel_sku=no such`");
     let mut elsewhere = posting("r2", 1, &[("SKU-0015", [1, 0, 0, 0, 0])]);
     elsewhere.lines[0].location = LocationId::new("other").expect("a name");
-    rejected(&erp.on_hand.post(&elsewhere).await, "not of `other`");
+    rejected(&erp.on_hand.post(&elsewhere).await, "configured for `other`");
     let twice = posting("r3", 1, &[("SKU-0015", [1, 0, 0, 0, 0]), ("SKU-0015", [1, 0, 0, 0, 0])]);
     rejected(&erp.on_hand.post(&twice).await, "same product");
 
@@ -548,8 +547,11 @@ async fn refusals_say_what_to_change() {
     assert!(matches!(bad_key.check().await, Err(Fault::Unauthorized(_))));
     let no_rights = with(&|o| o.key = SecretString::from(erp.server.facts.reader_key.clone()));
     rejected(&no_rights.post(&good).await, "not allowed to access \"Sale\"");
-    rejected(&with(&|o| o.warehouse = "STO".to_owned()).post(&good).await, "is of type `storage`");
-    rejected(&with(&|o| o.warehouse = "X".to_owned()).post(&good).await, "no location with the code `X`");
+    rejected(&with(&|o| o.warehouses[0].0 = "STO".to_owned()).post(&good).await, "is of type `storage`");
+    rejected(
+        &with(&|o| o.warehouses[0].0 = "X".to_owned()).post(&good).await,
+        "no location with the code `X`",
+    );
     rejected(&with(&|o| o.customer = "77".to_owned()).post(&good).await, "no party with the code `77`");
     rejected(&with(&|o| o.company = Some(9)).post(&good).await, "`company`");
     rejected(&with(&|o| o.database = "none".to_owned()).post(&good).await, "no such database");

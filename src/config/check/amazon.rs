@@ -19,6 +19,9 @@ use crate::config::{
 /// One host for all regions.
 const LWA_URL: &str = "https://api.amazon.com/auth/o2/token";
 
+/// A page of Amazon's own stock takes half a second of its plan.
+const FBA_EVERY: Duration = Duration::from_mins(15);
+
 const DEFAULTS: Defaults = Defaults {
     // The usage plan of `searchOrders` allows one call in 179 seconds.
     orders_every: Duration::from_mins(3),
@@ -86,7 +89,7 @@ pub(super) fn amazon(
     let token = at.required("refresh_token", raw.refresh_token, "{ credential = \"amazon-us-token\" }");
     let refresh_token = token.and_then(|token| at.key("refresh_token").secret(token));
     let selling = RawSelling {
-        locations: raw.locations,
+        locations: channels::locations(raw.locations, &at.key("locations"), names),
         buffer: raw.buffer,
         min: raw.min,
         max: raw.max,
@@ -96,8 +99,10 @@ pub(super) fn amazon(
         reconcile: (raw.reconcile_every, raw.reconcile_cron),
         drift: raw.drift,
     };
-    let selling = channels::selling(selling, at, names, &DEFAULTS, reconcile);
+    let selling = channels::selling(selling, at, &DEFAULTS, reconcile);
     let fba_location = raw.fba_location.and_then(|name| names.location(&name, &at.key("fba_location")));
+    let fba = Schedule::Every(FBA_EVERY);
+    let fba = at.schedule(["fba_every", "fba_cron"], (raw.fba_every, raw.fba_cron), fba);
     let rates = rates(raw.rates, &at.key("rates"));
     pace(&selling, &rates, at);
     let timeouts = channels::timeouts(raw.connect_timeout, raw.timeout, at);
@@ -113,6 +118,7 @@ pub(super) fn amazon(
         refresh_token: refresh_token?,
         rates,
         fba_location,
+        fba,
         selling,
         timeouts,
         assume,

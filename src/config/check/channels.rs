@@ -71,7 +71,7 @@ fn unique_names(raw: &raw::Channels, at: &Scope<'_>) {
 
 /// What a channel that sells has, as written.
 pub(super) struct RawSelling {
-    pub locations: Vec<String>,
+    pub locations: Vec<LocationId>,
     pub buffer: Option<i64>,
     pub min: Option<i64>,
     pub max: Option<i64>,
@@ -89,13 +89,7 @@ pub(super) struct Defaults {
     pub lookback: Duration,
 }
 
-pub(super) fn selling(
-    raw: RawSelling,
-    at: &Scope<'_>,
-    names: &Names,
-    defaults: &Defaults,
-    reconcile: &Schedule,
-) -> Selling {
+pub(super) fn selling(raw: RawSelling, at: &Scope<'_>, defaults: &Defaults, reconcile: &Schedule) -> Selling {
     let min = at.units("min", raw.min).unwrap_or(Quantity::ZERO);
     let max = at.units("max", raw.max);
     if max.is_some_and(|max| min > max) {
@@ -103,7 +97,7 @@ pub(super) fn selling(
     }
     let orders = Schedule::Every(defaults.orders_every);
     Selling {
-        locations: locations(raw.locations, &at.key("locations"), names),
+        locations: raw.locations,
         buffer: at.units("buffer", raw.buffer).unwrap_or(Quantity::ZERO),
         min,
         max,
@@ -121,7 +115,7 @@ pub(super) fn overlap(key: &str, raw: Option<raw::Span>, at: &Scope<'_>, default
     at.span(key, raw, default, Duration::ZERO..=DAY)
 }
 
-fn locations(list: Vec<String>, at: &Scope<'_>, names: &Names) -> Vec<LocationId> {
+pub(super) fn locations(list: Vec<String>, at: &Scope<'_>, names: &Names) -> Vec<LocationId> {
     if list.is_empty() {
         at.problem_fix(
             "is missing",

@@ -38,7 +38,13 @@ fn fba(config: &Config, at: &Scope<'_>) {
         let shopify = config.shopify.iter().map(|(id, channel)| (id, &channel.selling.locations));
         let amazon = config.amazon.iter().map(|(id, channel)| (id, &channel.selling.locations));
         let selling = shopify.chain(amazon).find(|(_, drawn)| drawn.contains(location)).map(|(id, _)| id);
-        selling.or_else(|| config.tryton.iter().find(|(_, erp)| erp.location == *location).map(|(id, _)| id))
+        selling.or_else(|| {
+            config
+                .tryton
+                .iter()
+                .find(|(_, erp)| erp.warehouses.iter().any(|(_, at)| at == location))
+                .map(|(id, _)| id)
+        })
     };
     let mut seen = BTreeMap::new();
     for (id, amazon) in &config.amazon {
@@ -76,17 +82,20 @@ fn tryton(channels: &BTreeMap<ChannelId, Tryton>, at: &Scope<'_>) {
     let mut counted = BTreeMap::new();
     for (id, tryton) in channels {
         let at = at.key(id.as_str());
-        let store = (tryton.base_url.as_str(), tryton.database.as_str(), tryton.warehouse.as_str());
-        if let Some(other) = stores.insert(store, id) {
-            at.key("warehouse").problem(format!("`{}` is the warehouse of `{other}` too", tryton.warehouse));
-        }
-        if tryton.counts.is_some()
-            && let Some(other) = counted.insert(tryton.location.clone(), id)
-        {
-            at.key("location").problem_fix(
-                format!("`{}` is counted by `{other}` already: their counts would fight", tryton.location),
-                "set `counts = \"none\"` on one of the two",
-            );
+        for (index, (warehouse, location)) in tryton.warehouses.iter().enumerate() {
+            let at = if tryton.warehouses.len() > 1 { at.key("warehouses").index(index) } else { at.clone() };
+            let store = (tryton.base_url.as_str(), tryton.database.as_str(), warehouse.as_str());
+            if let Some(other) = stores.insert(store, id) {
+                at.key("warehouse").problem(format!("`{warehouse}` is the warehouse of `{other}` too"));
+            }
+            if tryton.counts.is_some()
+                && let Some(other) = counted.insert(location.clone(), id)
+            {
+                at.key("location").problem_fix(
+                    format!("`{location}` is counted by `{other}` already: their counts would fight"),
+                    "set `counts = \"none\"` on one of the two",
+                );
+            }
         }
     }
 }

@@ -83,7 +83,7 @@ fn row(raw: raw::MappingRow, at: &Scope<'_>, names: &Names) -> Option<MappingRow
     let name = at.required("channel", raw.channel, "\"main\"");
     let channel = name.and_then(|name| names.channel(&name, &at.key("channel")));
     if given.iter().all(|(_, value)| value.is_none()) && !at.is_partly_spoilt() {
-        let known: Vec<&str> = IdKind::ALL.iter().map(|kind| kind.name()).collect();
+        let known: Vec<&str> = given.iter().map(|(kind, _)| kind.name()).collect();
         at.problem_fix("names no identifier", format!("add one of `{}`", known.join("`, `")));
         return None;
     }
@@ -102,7 +102,7 @@ fn row(raw: raw::MappingRow, at: &Scope<'_>, names: &Names) -> Option<MappingRow
 fn identifier(kind: IdKind, value: &str, channel: Option<ChannelKind>, at: &Scope<'_>) {
     let (only, form): (Option<ChannelKind>, fn(&str) -> bool) = match kind {
         IdKind::Sku | IdKind::Barcode => (None, |value| !value.is_empty()),
-        IdKind::Variant | IdKind::InventoryItem => (Some(ChannelKind::Shopify), is_number),
+        IdKind::Variant | IdKind::InventoryItem | IdKind::Location => (Some(ChannelKind::Shopify), is_number),
         IdKind::Asin | IdKind::Fnsku => (Some(ChannelKind::Amazon), is_asin),
         IdKind::Record => (Some(ChannelKind::Tryton), is_number),
     };
@@ -113,7 +113,9 @@ fn identifier(kind: IdKind, value: &str, channel: Option<ChannelKind>, at: &Scop
     } else if !form(value) {
         let wanted = match kind {
             IdKind::Sku | IdKind::Barcode => "must not be empty",
-            IdKind::Variant | IdKind::InventoryItem | IdKind::Record => "must be a number, digits only",
+            IdKind::Variant | IdKind::InventoryItem | IdKind::Record | IdKind::Location => {
+                "must be a number, digits only"
+            }
             IdKind::Asin | IdKind::Fnsku => "must be ten characters of `A-Z` and `0-9`",
         };
         at.problem(format!("{wanted}, is `{}`", value.escape_debug()));

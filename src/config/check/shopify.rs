@@ -15,6 +15,7 @@ use crate::config::{
     secret::SecretRef,
     settings::Shopify,
 };
+use crate::model::policy::Outlet;
 
 /// The version that the queries are written for.
 const API_VERSION: &str = "2026-10";
@@ -46,10 +47,25 @@ pub(super) fn shopify(
     let token = at.required("access_token", raw.access_token, "{ credential = \"shopify-main-token\" }");
     let access_token = token.and_then(|token| at.key("access_token").secret(token));
     let webhook_secrets = webhook_secrets(raw.webhook_secrets, &at.key("webhook_secrets"));
-    let location = at.required("location_id", raw.location_id, "655441491");
-    let location_id = location.and_then(|location| location_id(&location.0, &at.key("location_id")));
+    let outlets = if raw.outlets.is_empty() {
+        let location = at.required("location_id", raw.location_id, "655441491");
+        let id = location.and_then(|location| location_id(&location.0, &at.key("location_id")));
+        let locations = channels::locations(raw.locations, &at.key("locations"), names);
+        id.map(|id| vec![Outlet { id, locations }])
+    } else {
+        for (key, given) in
+            [("location_id", raw.location_id.is_some()), ("locations", !raw.locations.is_empty())]
+        {
+            if given {
+                let fix = "move it to the first of the `outlets`";
+                at.key(key).problem_fix("is not for a channel with `outlets`", fix);
+            }
+        }
+        outlets(raw.outlets, &at.key("outlets"), names)
+    };
+    let outlets = outlets.unwrap_or_default();
     let selling = RawSelling {
-        locations: raw.locations,
+        locations: outlets.iter().flat_map(|outlet| outlet.locations.clone()).collect(),
         buffer: raw.buffer,
         min: raw.min,
         max: raw.max,
@@ -59,7 +75,7 @@ pub(super) fn shopify(
         reconcile: (raw.reconcile_every, raw.reconcile_cron),
         drift: raw.drift,
     };
-    let selling = channels::selling(selling, at, names, &DEFAULTS, reconcile);
+    let selling = channels::selling(selling, at, &DEFAULTS, reconcile);
     let timeouts = channels::timeouts(raw.connect_timeout, raw.timeout, at);
     let assume = channels::assume(raw.assume, &at.key("assume"));
     let api_version = api_version(raw.api_version, at);
@@ -69,7 +85,7 @@ pub(super) fn shopify(
         base_url: base_url?,
         access_token: access_token?,
         webhook_secrets,
-        location_id: location_id?,
+        outlets: Some(outlets).filter(|outlets| !outlets.is_empty())?,
         selling,
         timeouts,
         assume,
@@ -116,6 +132,34 @@ fn webhook_secrets(list: Vec<raw::Secret>, at: &Scope<'_>) -> Vec<SecretRef> {
     }
     let each = |(index, secret)| at.index(index).secret(secret);
     list.into_iter().enumerate().filter_map(each).collect()
+}
+
+/// Takes the shop's locations. No location of ours is drawn on by two of them: the shop would sell each unit twice.
+fn outlets(list: Vec<raw::Outlet>, at: &Scope<'_>, names: &Names) -> Option<Vec<Outlet>> {
+    let mut outlets: Vec<Outlet> = Vec::new();
+    let count = list.len();
+    for (index, raw) in list.into_iter().enumerate() {
+        let at = at.index(index);
+        let id = at.required("location_id", raw.location_id, "655441491");
+        let id = id.and_then(|id| location_id(&id.0, &at.key("location_id")));
+        let locations = channels::locations(raw.locations, &at.key("locations"), names);
+        for location in &locations {
+            if outlets.iter().any(|outlet| outlet.locations.contains(location)) {
+                at.key("locations").problem_fix(
+                    format!(
+                        "`{location}` is drawn on by an earlier one: the shop would show its units twice"
+                    ),
+                    "let each of the shop's locations draw on others of yours",
+                );
+            }
+        }
+        let Some(id) = id else { continue };
+        if outlets.iter().any(|outlet| outlet.id == id) {
+            at.key("location_id").problem(format!("`{id}` is given twice"));
+        }
+        outlets.push(Outlet { id, locations });
+    }
+    (outlets.len() == count).then_some(outlets)
 }
 
 /// Takes `gid://shopify/Location/123` or `123`.

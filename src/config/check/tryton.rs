@@ -13,7 +13,7 @@ use crate::{
         scope::Scope,
         settings::{Feed, Tryton},
     },
-    model::{Measure, policy::Posts},
+    model::{LocationId, Measure, policy::Posts},
 };
 
 const LEVELS_EVERY: Duration = Duration::from_secs(30);
@@ -29,7 +29,6 @@ pub(super) fn tryton(raw: raw::Tryton, at: &Scope<'_>, names: &Names) -> Option<
     let key = key.and_then(|key| at.key("key").secret(key));
     let posts = posts(raw.posts, &at.key("posts"));
     let customer = code("customer", raw.customer, "\"WEBSHOP\"", at);
-    let warehouse = code("warehouse", raw.warehouse, "\"WH\"", at);
     let words = [("on_hand", Some(Measure::OnHand)), ("free", Some(Measure::Free)), ("none", None)];
     let counts = at.choice("counts", raw.counts, Some(Measure::OnHand), &words);
     if counts.is_none() && !(posts.sales || posts.shipments || posts.returns) {
@@ -38,8 +37,8 @@ pub(super) fn tryton(raw: raw::Tryton, at: &Scope<'_>, names: &Names) -> Option<
             "set `counts` to `on_hand` or `free`, or one of `posts` to `true`",
         );
     }
-    let location = at.required("location", raw.location, "\"warehouse\"");
-    let location = location.and_then(|name| names.location(&name, &at.key("location")));
+    let own = raw::Warehouse { warehouse: raw.warehouse, location: raw.location };
+    let warehouses = warehouses(own, raw.warehouses, at, names);
     let levels = Schedule::Every(LEVELS_EVERY);
     let levels = at.schedule(["levels_every", "levels_cron"], (raw.levels_every, raw.levels_cron), levels);
     let levels =
@@ -55,8 +54,7 @@ pub(super) fn tryton(raw: raw::Tryton, at: &Scope<'_>, names: &Names) -> Option<
         key: key?,
         company,
         customer: customer?,
-        warehouse: warehouse?,
-        location: location?,
+        warehouses: warehouses?,
         counts,
         posts,
         levels,
@@ -64,6 +62,45 @@ pub(super) fn tryton(raw: raw::Tryton, at: &Scope<'_>, names: &Names) -> Option<
         timeouts,
         assume,
     })
+}
+
+/// Takes the warehouses: the one that the channel's own keys name, or the list.
+fn warehouses(
+    own: raw::Warehouse,
+    list: Vec<raw::Warehouse>,
+    at: &Scope<'_>,
+    names: &Names,
+) -> Option<Vec<(String, LocationId)>> {
+    let one = |raw: raw::Warehouse, at: &Scope<'_>| {
+        let warehouse = code("warehouse", raw.warehouse, "\"WH\"", at);
+        let location = at.required("location", raw.location, "\"warehouse\"");
+        let location = location.and_then(|name| names.location(&name, &at.key("location")));
+        Some((warehouse?, location?))
+    };
+    if list.is_empty() {
+        return one(own, at).map(|one| vec![one]);
+    }
+    for (key, given) in [("warehouse", own.warehouse.is_some()), ("location", own.location.is_some())] {
+        if given {
+            let fix = "move it to the first of the `warehouses`";
+            at.key(key).problem_fix("is not for a channel with `warehouses`", fix);
+        }
+    }
+    let at = at.key("warehouses");
+    let count = list.len();
+    let mut all: Vec<(String, LocationId)> = Vec::new();
+    for (index, raw) in list.into_iter().enumerate() {
+        let at = at.index(index);
+        let Some((warehouse, location)) = one(raw, &at) else { continue };
+        if all.iter().any(|(code, _)| *code == warehouse) {
+            at.key("warehouse").problem(format!("`{warehouse}` is given twice"));
+        }
+        if all.iter().any(|(_, known)| *known == location) {
+            at.key("location").problem(format!("`{location}` is given twice"));
+        }
+        all.push((warehouse, location));
+    }
+    (all.len() == count).then_some(all)
 }
 
 fn database_name(name: String, at: &Scope<'_>) -> Option<String> {

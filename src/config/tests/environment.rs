@@ -29,7 +29,7 @@ fn single_values_are_replaced_by_kind() {
     let amazon: Vec<f64> = config.amazon.values().map(|c| c.rates.get_order.per_second).collect();
     assert!((amazon[0] - 0.25).abs() < f64::EPSILON);
     let shop = config.shopify.values().next().expect("one shop");
-    assert_eq!((shop.location_id.as_str(), shop.selling.buffer.units()), ("77", 3));
+    assert_eq!((shop.outlets[0].id.as_str(), shop.selling.buffer.units()), ("77", 3));
 }
 
 #[test]

@@ -23,7 +23,8 @@ fn the_example_states_the_defaults() {
 }
 
 /// Keys that stand for one another, so that only one of them can be open.
-const ALTERNATIVES: [(&str, &str); 8] = [
+const ALTERNATIVES: [(&str, &str); 9] = [
+    ("fba_cron", "fba_every"),
     ("cron", "every"),
     ("orders_cron", "orders_every"),
     ("reconcile_cron", "reconcile_every"),

@@ -171,7 +171,66 @@ fn shopify_values_have_shopifys_forms() {
     );
     let gid = parse(&edited(&[("location_id = 655441491", "location_id = \"gid://shopify/Location/7\"")]));
     let gid = gid.expect("a gid is good");
-    assert_eq!(gid.shopify.values().map(|c| c.location_id.as_str()).collect::<Vec<_>>(), ["7"]);
+    assert_eq!(gid.shopify.values().map(|c| c.outlets[0].id.as_str()).collect::<Vec<_>>(), ["7"]);
+}
+
+/// The example with these outlets in place of its one location.
+fn with_outlets(outlets: &str) -> String {
+    let from = "locations = [\"warehouse\"]\n# Shopify's location that quantities are written to: the number, or gid://shopify/Location/...\n";
+    let text = edited(&[
+        (from, ""),
+        ("location_id = 655441491\n", ""),
+        ("# [[locations]]\n# id = \"fba\"", "[[locations]]\nid = \"store\""),
+    ]);
+    text.replacen("[channels.shopify.main.assume]", &format!("{outlets}\n[channels.shopify.main.assume]"), 1)
+}
+
+fn outlet(id: &str, locations: &str) -> String {
+    format!("[[channels.shopify.main.outlets]]\nlocation_id = {id}\nlocations = [{locations}]\n")
+}
+
+#[test]
+fn a_shop_may_have_several_outlets_that_draw_on_different_places() {
+    let both = outlet("655441491", "\"warehouse\"") + &outlet("\"gid://shopify/Location/7\"", "\"store\"");
+    let config = parse(&with_outlets(&both)).expect("it is good");
+    let (id, shop) = config.shopify.first_key_value().expect("there is a shop");
+    let told = shop.outlets.iter().map(|outlet| format!("{} {:?}", outlet.id, outlet.locations));
+    assert_eq!(told.collect::<Vec<_>>(), ["655441491 [\"warehouse\"]", "7 [\"store\"]"]);
+    let all: Vec<&str> = shop.selling.locations.iter().map(|location| location.as_str()).collect();
+    assert_eq!(all, ["warehouse", "store"]);
+    let abilities = crate::connectors::shopify::ABILITIES;
+    assert_eq!(config.policies(|_| abilities).channels[id].outlets, shop.outlets);
+}
+
+#[test]
+fn outlets_that_contradict_each_other_are_told() {
+    #[track_caller]
+    fn check(outlets: &str, want: &[&str]) {
+        assert_eq!(told(parse(&with_outlets(outlets))), want);
+    }
+    let at = "channels.shopify.main.outlets";
+    let twice = outlet("7", "\"warehouse\"") + &outlet("8", "\"store\", \"warehouse\"");
+    let want = format!(
+        "{at}[1].locations: `warehouse` is drawn on by an earlier one: the shop would show its units twice; \
+         let each of the shop's locations draw on others of yours"
+    );
+    check(&twice, &[&want]);
+    let same = outlet("7", "\"warehouse\"") + &outlet("7", "\"store\"");
+    check(&same, &[&format!("{at}[1].location_id: `7` is given twice")]);
+    let lacks = format!("{at}[0].location_id: is needed; write `location_id = 655441491`");
+    let nowhere = told(parse(&with_outlets("[[channels.shopify.main.outlets]]\nlocations = [\"store\"]\n")));
+    assert!(
+        nowhere.iter().any(|problem| problem.starts_with(&lacks[..lacks.find(':').expect("it has one")])),
+        "{nowhere:?}"
+    );
+    let both = edited(&[(
+        "[channels.shopify.main.assume]",
+        &(outlet("7", "\"warehouse\"") + "[channels.shopify.main.assume]"),
+    )]);
+    let want = ["channels.shopify.main.locations", "channels.shopify.main.location_id"];
+    let got = told(parse(&both));
+    let keys: Vec<&str> = got.iter().filter_map(|problem| problem.split(": ").next()).collect();
+    assert_eq!(keys, want, "{got:?}");
 }
 
 #[test]

@@ -36,6 +36,7 @@ pub(super) enum Operation {
     SearchListings,
     SearchOrders,
     GetOrder,
+    Summaries,
 }
 
 impl Operation {
@@ -49,6 +50,7 @@ impl Operation {
             Operation::PatchListing
             | Operation::GetListing
             | Operation::SearchListings
+            | Operation::Summaries
             | Operation::GetOrder => Duration::from_secs(20),
         }
     }
@@ -231,6 +233,19 @@ pub(super) fn get_order(order: &OrderId) -> Result<Request, NoPath> {
     let order = segment(order.as_str())?;
     let path = format!("orders/2026-01-01/orders/{order}?includedData={ORDER_DATA}");
     Ok(Request::get(Operation::GetOrder, path))
+}
+
+/// Reads a page of what lies in Amazon's own warehouses for a marketplace.
+pub(super) fn summaries(marketplace: &str, token: Option<&str>) -> Request {
+    let marketplace = encoded(marketplace);
+    let mut path = format!(
+        "fba/inventory/v1/summaries?details=true&granularityType=Marketplace&granularityId={marketplace}\
+         &marketplaceIds={marketplace}"
+    );
+    if let Some(token) = token {
+        path.push_str(&format!("&nextToken={}", encoded(token)));
+    }
+    Request::get(Operation::Summaries, path)
 }
 
 /// Writes a time as Amazon reads it, clamped to what a calendar can hold.

@@ -38,6 +38,8 @@ pub struct Options {
     pub refresh_token: SecretString,
     /// The location whose stock the account's own (merchant-fulfilled) listings show.
     pub location: LocationId,
+    /// The location of what Amazon ships itself (FBA), which is only read.
+    pub own_location: Option<LocationId>,
     pub product_type: String,
     /// The application's name in `User-Agent`.
     pub application: String,
@@ -55,6 +57,7 @@ pub struct Rates {
     pub search_listings: Rate,
     pub search_orders: Rate,
     pub get_order: Rate,
+    pub summaries: Rate,
 }
 
 impl Default for Rates {
@@ -72,6 +75,7 @@ impl Default for Rates {
             // 0.0056 a second, rounded up.
             search_orders: rate(178_572, 19),
             get_order: rate(2_000, 29),
+            summaries: rate(500, 1),
         }
     }
 }

@@ -31,6 +31,7 @@ pub(super) struct Paces {
     search_listings: Pace,
     search_orders: Pace,
     get_order: Pace,
+    summaries: Pace,
 }
 
 impl Paces {
@@ -41,6 +42,7 @@ impl Paces {
             search_listings: Pace::new(rates.search_listings),
             search_orders: Pace::new(rates.search_orders),
             get_order: Pace::new(rates.get_order),
+            summaries: Pace::new(rates.summaries),
         }
     }
 
@@ -51,6 +53,7 @@ impl Paces {
             Operation::SearchListings => &self.search_listings,
             Operation::SearchOrders => &self.search_orders,
             Operation::GetOrder => &self.get_order,
+            Operation::Summaries => &self.summaries,
         }
     }
 }

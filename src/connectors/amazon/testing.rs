@@ -39,6 +39,7 @@ pub(super) fn options(base: &str) -> Options {
         client_secret: SecretString::from("client-secret"),
         refresh_token: SecretString::from("Atzr|refresh"),
         location: LocationId::new("main").expect("a name"),
+        own_location: None,
         product_type: PRODUCT_TYPE.to_owned(),
         application: APPLICATION.to_owned(),
         rates: Rates::default(),
@@ -164,6 +165,7 @@ pub(super) fn quick(base: &str) -> Options {
         search_listings: rate,
         search_orders: rate,
         get_order: rate,
+        summaries: rate,
     };
     Options { rates, ..options(base) }
 }

@@ -12,6 +12,7 @@ use crate::{
         shopify::{
             gid,
             graphql::Trouble,
+            options::Location,
             orders::{graphql::Connection, time},
         },
     },
@@ -170,16 +171,18 @@ impl ItemNode {
     }
 
     /// Returns why its quantity must not be written, if so.
-    fn unwritable(&self) -> Option<&'static str> {
+    fn unwritable(&self, location: &Location) -> Option<String> {
         if self.variants().iter().any(|variant| variant.requires_components) {
-            return Some("a bundle: Shopify works out its quantity from the components");
+            return Some("a bundle: Shopify works out its quantity from the components".to_owned());
         }
         if !self.tracked {
-            return Some("Shopify does not track its quantity");
+            return Some("Shopify does not track its quantity".to_owned());
         }
         match &self.inventory_level {
-            None => Some("not stocked at the channel's location"),
-            Some(level) if !level.is_active => Some("no longer stocked at the channel's location"),
+            None => Some(format!("not stocked at the shop's location `{}`", location.number)),
+            Some(level) if !level.is_active => {
+                Some(format!("no longer stocked at the shop's location `{}`", location.number))
+            }
             Some(_) => None,
         }
     }
@@ -219,8 +222,8 @@ impl ItemNode {
         Ok(ids)
     }
 
-    fn catalogue(&self) -> Result<CatalogueItem, String> {
-        let unwritable = self.unwritable().map(str::to_owned);
+    fn catalogue(&self, location: &Location) -> Result<CatalogueItem, String> {
+        let unwritable = self.unwritable(location);
         // Levels that cannot be read make the item one that must not be written; they do not hold up the page.
         let (levels, unwritable) = match self.levels() {
             Ok(levels) => (levels, unwritable),
@@ -237,22 +240,22 @@ impl ItemNode {
 }
 
 /// Reads the answers for `items` inventory items, in their order. One that cannot be read does not hold up the others.
-pub(super) fn levels(data: &Value, items: usize) -> Result<Vec<Observed>, String> {
+pub(super) fn levels(data: &Value, items: usize, location: &Location) -> Result<Vec<Observed>, String> {
     let nodes = data["nodes"].as_array().ok_or("the answer has no `nodes`")?;
     if nodes.len() != items {
         return Err(format!("{items} items were asked for, {} were answered", nodes.len()));
     }
-    let told = |node| observed(node).unwrap_or_else(|why| Observed::Unread { why });
+    let told = |node| observed(node, location).unwrap_or_else(|why| Observed::Unread { why });
     Ok(nodes.iter().map(told).collect())
 }
 
-fn observed(node: &Value) -> Result<Observed, String> {
+fn observed(node: &Value, location: &Location) -> Result<Observed, String> {
     if node.is_null() || node["__typename"].as_str().is_some_and(|kind| kind != "InventoryItem") {
         return Ok(Observed::Absent);
     }
     let item: ItemNode = http::json_part(node)?;
-    if let Some(why) = item.unwritable() {
-        return Ok(Observed::Unwritable { why: why.to_owned() });
+    if let Some(why) = item.unwritable(location) {
+        return Ok(Observed::Unwritable { why });
     }
     Ok(item.levels()?.map_or(Observed::Absent, Observed::Seen))
 }
@@ -269,11 +272,11 @@ pub(super) struct Items {
 }
 
 /// Reads one page of the catalogue. An item that cannot be read does not hold up the others, nor does it vanish.
-pub(super) fn items(data: &Value) -> Result<Items, String> {
+pub(super) fn items(data: &Value, location: &Location) -> Result<Items, String> {
     let page: Connection<Value> = http::json_part(&data["inventoryItems"])?;
     let number = |node: &Value| gid::number("InventoryItem", node["id"].as_str()?);
     let numbers = page.nodes.iter().filter_map(number).collect();
-    let read = |node: &Value| http::json_part::<ItemNode>(node).and_then(|item| item.catalogue());
+    let read = |node: &Value| http::json_part::<ItemNode>(node).and_then(|item| item.catalogue(location));
     let mut out = Items { items: Vec::new(), unread: Vec::new(), numbers, next: page.page_info.next()? };
     for node in &page.nodes {
         match read(node) {

@@ -1,6 +1,6 @@
 //! From puts to the variables of `inventorySetQuantities`.
 //!
-//! One call carries up to 250 quantities at one location under one key, and succeeds or fails as a whole.
+//! One call carries up to 250 quantities, each of an item at a location, under one key, and succeeds or fails as a whole.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::{
         Outcome, Put,
         shopify::{
             gid::{self, gid},
-            options::Location,
+            options::{Location, Locations},
         },
     },
     model::{IdKind, Identifiers, Quantity},
@@ -31,10 +31,11 @@ pub(super) struct Entry<'a> {
     /// Which of the puts it is.
     pub(super) index: usize,
     pub(super) item: u64,
+    pub(super) location: &'a Location,
     pub(super) put: &'a Put,
 }
 
-/// The puts that can be sent, sorted by item, and the outcomes of those that cannot.
+/// The puts that can be sent, sorted by item and location, and the outcomes of those that cannot.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Plan<'a> {
     pub(super) entries: Vec<Entry<'a>>,
@@ -42,12 +43,12 @@ pub(super) struct Plan<'a> {
 }
 
 /// Sorts out what can be sent at all.
-pub(super) fn plan<'a>(puts: &'a [Put], location: &Location) -> Plan<'a> {
+pub(super) fn plan<'a>(puts: &'a [Put], locations: &'a Locations) -> Plan<'a> {
     let mut plan = Plan::default();
     let mut seen = BTreeSet::new();
     for (index, put) in puts.iter().enumerate() {
-        match entry(index, put, location) {
-            Ok(entry) if seen.insert(entry.item) => plan.entries.push(entry),
+        match entry(index, put, locations) {
+            Ok(entry) if seen.insert((entry.item, entry.location.number)) => plan.entries.push(entry),
             Ok(_) => {
                 let reason = format!("`{}` is in one batch twice; the first goes first", put.ids);
                 plan.refused.push((index, Outcome::NotSent { reason }));
@@ -56,19 +57,21 @@ pub(super) fn plan<'a>(puts: &'a [Put], location: &Location) -> Plan<'a> {
         }
     }
     // The same entries make the same call, and so the same key, in whatever order they come.
-    plan.entries.sort_by_key(|entry| entry.item);
+    plan.entries.sort_by_key(|entry| (entry.item, entry.location.number));
     plan
 }
 
-fn entry<'a>(index: usize, put: &'a Put, location: &Location) -> Result<Entry<'a>, String> {
+fn entry<'a>(index: usize, put: &'a Put, locations: &'a Locations) -> Result<Entry<'a>, String> {
     let item = item(&put.ids)?;
+    let location = locations.of(&put.ids)?;
     if put.location != location.id {
-        return Err(format!("location `{}` is not the channel's own (`{}`)", put.location, location.id));
+        let (number, ours) = (location.number, &location.id);
+        return Err(format!("the shop's location `{number}` is `{ours}` here, not `{}`", put.location));
     }
     for quantity in [Some(put.quantity), put.compare].into_iter().flatten() {
         Quantity::bounded(quantity.units()).map_err(|e| format!("{e}: `{quantity}`"))?;
     }
-    Ok(Entry { index, item, put })
+    Ok(Entry { index, item, location, put })
 }
 
 /// Returns the inventory item that a listing is.
@@ -103,11 +106,11 @@ struct QuantityInput {
 }
 
 /// Returns the variables of one call.
-pub(super) fn set_quantities(entries: &[Entry<'_>], location: &Location) -> SetQuantities {
+pub(super) fn set_quantities(entries: &[Entry<'_>]) -> SetQuantities {
     let key = call_key(entries);
     let quantities = entries.iter().map(|entry| QuantityInput {
         inventory_item_id: gid("InventoryItem", entry.item),
-        location_id: location.gid(),
+        location_id: entry.location.gid(),
         quantity: entry.put.quantity.units(),
         change_from_quantity: entry.put.compare.map(Quantity::units),
     });
@@ -151,8 +154,16 @@ pub(super) mod tests {
     use super::*;
     use crate::model::{IdempotencyKey, LocationId};
 
-    pub(in crate::connectors::shopify) fn location() -> Location {
-        Location { id: LocationId::new("main").expect("good"), number: 5 }
+    pub(in crate::connectors::shopify) fn location(name: &str, number: u64) -> Location {
+        Location { id: LocationId::new(name).expect("good"), number }
+    }
+
+    pub(in crate::connectors::shopify) fn one() -> Locations {
+        Locations::new(vec![location("main", 5)]).expect("one")
+    }
+
+    pub(in crate::connectors::shopify) fn two() -> Locations {
+        Locations::new(vec![location("main", 5), location("store", 6)]).expect("two")
     }
 
     pub(in crate::connectors::shopify) fn put(
@@ -172,16 +183,16 @@ pub(super) mod tests {
     }
 
     fn key_of(puts: &[Put]) -> String {
-        call_key(&plan(puts, &location()).entries)
+        call_key(&plan(puts, &one()).entries)
     }
 
     #[test]
     fn a_call_names_every_quantity_with_what_it_replaces() {
         let puts = [put("9307199254740993", 4, Some(5), "k1"), put("8", -2, None, "k2")];
-        let planned = plan(&puts, &location());
+        let one = one();
+        let planned = plan(&puts, &one);
         assert_eq!(planned.entries.iter().map(|e| e.index).collect::<Vec<_>>(), [1, 0]);
-        let variables =
-            serde_json::to_value(set_quantities(&planned.entries, &location())).expect("it is plain");
+        let variables = serde_json::to_value(set_quantities(&planned.entries)).expect("it is plain");
         assert_eq!(
             variables["input"],
             json!({
@@ -217,9 +228,40 @@ pub(super) mod tests {
         let (a, mut b) = (put("1", 1, None, "ka"), put("2", 1, None, "kb"));
         b.reference = "order 8".to_owned();
         let puts = [a, b];
-        let planned = plan(&puts, &location());
+        let one = one();
+        let planned = plan(&puts, &one);
         let key = call_key(&planned.entries);
         assert_eq!(reference(&planned.entries, &key), format!("gid://evenkeel/Batch/{key}"));
+    }
+
+    #[test]
+    fn one_call_writes_an_item_at_each_of_its_locations() {
+        let at = |mut put: Put, name: &str, number: &str| {
+            put.location = LocationId::new(name).expect("good");
+            let place = Identifiers::new([(IdKind::Location, number)]).expect("good");
+            put.ids = put.ids.and(&place);
+            put
+        };
+        let two = two();
+        let puts = [
+            at(put("8", 3, Some(4), "k1"), "store", "6"),
+            at(put("8", 1, Some(2), "k2"), "main", "5"),
+            // Another place of ours than what the shop's location is.
+            at(put("9", 1, None, "k3"), "main", "6"),
+            at(put("9", 1, None, "k4"), "main", "7"),
+            put("9", 1, None, "k5"),
+        ];
+        let planned = plan(&puts, &two);
+        let rejected: Vec<usize> = planned.refused.iter().map(|(n, _)| *n).collect();
+        assert_eq!(rejected, [2, 3]);
+        let variables = serde_json::to_value(set_quantities(&planned.entries)).expect("it is plain");
+        let rows = variables["input"]["quantities"].as_array().expect("a list").iter();
+        let rows =
+            rows.map(|row| format!("{} {} {}", row["inventoryItemId"], row["locationId"], row["quantity"]));
+        let rows: Vec<String> = rows.map(|row| row.replace("gid://shopify/", "").replace('"', "")).collect();
+        let want =
+            ["InventoryItem/8 Location/5 1", "InventoryItem/8 Location/6 3", "InventoryItem/9 Location/5 1"];
+        assert_eq!(rows, want);
     }
 
     #[test]
@@ -235,7 +277,8 @@ pub(super) mod tests {
             put("1", 2, None, "k6"),
             put("7", Quantity::LIMIT, None, "k7"),
         ];
-        let planned = plan(&puts, &location());
+        let one = one();
+        let planned = plan(&puts, &one);
         assert_eq!(planned.entries.iter().map(|e| e.index).collect::<Vec<_>>(), [0, 6]);
         let kinds: Vec<(usize, bool)> =
             planned.refused.iter().map(|(n, o)| (*n, matches!(o, Outcome::Rejected { .. }))).collect();

@@ -1,4 +1,7 @@
 //! Reading orders: those changed since a moment, and one by its id.
+//!
+//! Where the shop has several places, a second list is read after the orders': of what is to be shipped from elsewhere
+//! since. Whether that alone changes an order is not documented.
 
 use std::time::Duration;
 
@@ -13,11 +16,15 @@ use crate::{
             PAGE,
             call::Caller,
             gid::{self, gid},
-            graphql::{FULFILLMENT_LINES, ORDER, ORDER_LINES, ORDERS, REFUND_LINES},
+            graphql::{
+                FULFILLMENT_LINES, MORE_ROUTES, MOVED, ORDER, ORDER_LINES, ORDERS, REFUND_LINES, ROUTE_LINES,
+                ROUTED_ORDER, ROUTED_ORDERS,
+            },
+            options::Locations,
             orders::{
                 Told,
                 graphql::{More, Of, PageInfo, order as read},
-                id_of, search_time,
+                id_of, search_time, time,
             },
         },
     },
@@ -49,11 +56,19 @@ struct Place {
     read: usize,
     /// The newest change that was read, those aside that may stand elsewhere than their time says.
     newest: Timestamp,
+    /// The orders were read, up to this time: what was moved is read now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read_through: Option<Timestamp>,
 }
 
 impl Place {
     fn begin(since: Timestamp) -> Place {
-        Place { since, after: None, read: 0, newest: since }
+        Place { since, after: None, read: 0, newest: since, read_through: None }
+    }
+
+    /// The orders were read up to `read_through`: what was moved since `since` comes next.
+    fn moves(since: Timestamp, read_through: Timestamp) -> Place {
+        Place { read_through: Some(read_through), ..Place::begin(since) }
     }
 
     /// Returns where the page after one of `read` orders begins. Orders come oldest change first, so a new window
@@ -63,15 +78,16 @@ impl Place {
         let newest = newest.map_or(self.newest, |newest| newest.max(self.newest));
         // As long as the second does not move on, a new window would begin where this one did.
         if read >= WINDOW && search_time(newest) != search_time(self.since) {
-            return Place::begin(newest);
+            return Place { read_through: self.read_through, ..Place::begin(newest) };
         }
-        Place { since: self.since, after: Some(next), read, newest }
+        Place { after: Some(next), read, newest, ..*self }
     }
 }
 
 /// Reads one page of the orders changed since a moment.
 pub(super) async fn orders(
     caller: &Caller,
+    locations: &Locations,
     since: Timestamp,
     after: Option<&Cursor>,
 ) -> Result<OrderPage, Fault> {
@@ -81,10 +97,27 @@ pub(super) async fn orders(
             http::json(cursor.0.as_bytes()).map_err(|e| Fault::Refused(format!("not a cursor: {e}")))?
         }
     };
+    match place.read_through {
+        None => changed(caller, locations, since, &place).await,
+        Some(read_through) => moved(caller, since, &place, read_through).await,
+    }
+}
+
+fn cursor(place: &Place) -> Result<Cursor, Fault> {
+    serde_json::to_string(place).map(Cursor).map_err(|e| Fault::Malformed(e.to_string()))
+}
+
+async fn changed(
+    caller: &Caller,
+    locations: &Locations,
+    since: Timestamp,
+    place: &Place,
+) -> Result<OrderPage, Fault> {
     let query = format!("updated_at:>='{}'", search_time(place.since));
     let variables =
         |first: usize| json!({"first": first, "nested": NESTED_PAGE, "after": place.after, "query": query});
-    let said = caller.page(&ORDERS, ORDERS_PAGE, variables).await?;
+    let operation = if locations.are_several() { &ROUTED_ORDERS } else { &ORDERS };
+    let said = caller.page(operation, ORDERS_PAGE, variables).await?;
     let list = &said.data["orders"];
     let nodes = list["nodes"].as_array();
     let nodes = nodes.ok_or_else(|| Fault::Malformed("the answer has no `orders.nodes`".to_owned()))?;
@@ -92,11 +125,15 @@ pub(super) async fn orders(
     let next = info.next().map_err(Fault::Malformed)?;
 
     let mut page = OrderPage::default();
+    let mut changes = Vec::new();
     // A shop that fails to tell one order's further pages would hold up this page once for each such order.
     let mut asks = Some(caller);
     for node in nodes {
-        match whole(asks, node).await {
-            Ok(Ok(order)) => page.orders.push(order),
+        match whole(asks, locations, node).await {
+            Ok(Ok((order, updated_at))) => {
+                page.orders.push(order);
+                changes.push(updated_at);
+            }
             Ok(Err(why)) => page.unreadable.push(unreadable(node, why)),
             Err(fault) => {
                 asks = None;
@@ -107,33 +144,78 @@ pub(super) async fn orders(
             }
         }
     }
-    let newest = page.orders.iter().map(|order| order.version).max();
+    let newest = changes.iter().copied().max();
     match next {
         Some(next) => {
-            let place = place.then(nodes.len(), settled(&page.orders, said.at), next);
+            let place = place.then(nodes.len(), settled(&changes, said.at), next);
             page.read_through = Some(place.newest);
-            page.next =
-                Some(Cursor(serde_json::to_string(&place).map_err(|e| Fault::Malformed(e.to_string()))?));
+            page.next = Some(cursor(&place)?);
         }
         // The shop's own clock; where an answer has none, the newest change that was read is safe too.
-        None => page.read_through = Some(said.at.or(newest).unwrap_or(since).max(since)),
+        None => {
+            let through = said.at.or(newest).unwrap_or(since).max(since);
+            if locations.are_several() {
+                page.next = Some(cursor(&Place::moves(since, through))?);
+            } else {
+                page.read_through = Some(through);
+            }
+        }
     }
     Ok(page)
 }
 
-/// Returns the newest change among orders that surely stand where it put them, in an answer of `at`.
-fn settled(orders: &[OrderSnapshot], at: Option<Timestamp>) -> Option<Timestamp> {
+/// Reads one page of what is to be shipped from elsewhere since a moment: orders that the list of orders does not tell,
+/// because they have not changed themselves, are to be fetched.
+async fn moved(
+    caller: &Caller,
+    since: Timestamp,
+    place: &Place,
+    read_through: Timestamp,
+) -> Result<OrderPage, Fault> {
+    let query = format!("updated_at:>='{}'", search_time(place.since));
+    let variables = |first: usize| json!({"first": first, "after": place.after, "query": query});
+    let said = caller.page(&MOVED, PAGE, variables).await?;
+    let list = &said.data["fulfillmentOrders"];
+    let nodes = list["nodes"].as_array();
+    let nodes =
+        nodes.ok_or_else(|| Fault::Malformed("the answer has no `fulfillmentOrders.nodes`".to_owned()))?;
+    let info: PageInfo = http::json_part(&list["pageInfo"]).map_err(Fault::Malformed)?;
+    let mut page = OrderPage::default();
+    let mut changes = Vec::new();
+    let at = |node: &Value| node["updatedAt"].as_str().and_then(|text| time(text).ok());
+    for node in nodes {
+        changes.extend(at(node));
+        let order = &node["order"];
+        // One that cannot be read is fetched: then it is told what is wrong with it.
+        if at(order).is_none_or(|at| at < since)
+            && let Some(Ok(order)) = id_of(order).map(|id| OrderId::new(&id))
+            && !page.unread.contains(&order)
+        {
+            page.unread.push(order);
+        }
+    }
+    match info.next().map_err(Fault::Malformed)? {
+        Some(next) => {
+            page.next = Some(cursor(&place.then(nodes.len(), settled(&changes, said.at), next))?);
+        }
+        None => page.read_through = Some(read_through),
+    }
+    Ok(page)
+}
+
+/// Returns the newest of these changes that surely stands where its time says, in an answer of `at`.
+fn settled(changes: &[Timestamp], at: Option<Timestamp>) -> Option<Timestamp> {
     let lag = i64::try_from(LIST_LAG.as_millis()).ok()?;
     let until = at?.plus_millis(-lag);
-    orders.iter().map(|order| order.version).filter(|version| *version <= until).max()
+    changes.iter().copied().filter(|change| *change <= until).max()
 }
 
 /// Reads an order that was kept as a page of the feed told it. One that has further pages must be fetched.
-pub(super) fn reread(body: &[u8]) -> Result<Vec<Fact>, String> {
+pub(super) fn reread(body: &[u8], locations: &Locations) -> Result<Vec<Fact>, String> {
     let node: Value = http::json(body)?;
     let (order, open) = read(&node)?;
     if open.is_empty() {
-        return Ok(vec![Fact::Order(order.snapshot(Told::Fetched)?)]);
+        return Ok(vec![Fact::Order(order.snapshot(Told::Fetched, locations)?)]);
     }
     let id = id_of(&node).ok_or("it has no id")?;
     OrderId::new(&id).map(|id| vec![Fact::Fetch(id)]).map_err(|bad| bad.to_string())
@@ -144,32 +226,45 @@ fn unreadable(node: &Value, why: String) -> Unreadable {
 }
 
 /// Reads one order whole.
-pub(super) async fn order(caller: &Caller, id: &OrderId) -> Result<Option<OrderSnapshot>, Fault> {
+pub(super) async fn order(
+    caller: &Caller,
+    locations: &Locations,
+    id: &OrderId,
+) -> Result<Option<OrderSnapshot>, Fault> {
     // What is not a number cannot be an order of Shopify's.
     let Some(number) = gid::parse(id.as_str()) else { return Ok(None) };
     let variables = |nested: usize| json!({"id": gid("Order", number), "nested": nested});
-    let said = caller.page(&ORDER, PAGE, variables).await?;
+    let operation = if locations.are_several() { &ROUTED_ORDER } else { &ORDER };
+    let said = caller.page(operation, PAGE, variables).await?;
     let node = &said.data["order"];
     if node.is_null() {
         return Ok(None);
     }
-    whole(Some(caller), node).await?.map(Some).map_err(Fault::Malformed)
+    let (order, _) = whole(Some(caller), locations, node).await?.map_err(Fault::Malformed)?;
+    Ok(Some(order))
 }
 
-/// Reads an order's further pages, if it has any, and takes from it what the ledger needs. The inner error says why the
-/// order itself cannot be read. Without a caller, an order that has further pages fails.
-async fn whole(caller: Option<&Caller>, node: &Value) -> Result<Result<OrderSnapshot, String>, Fault> {
+/// Reads an order's further pages, if it has any, and takes from it what the ledger needs, and when it says that it was
+/// changed. The inner error says why the order itself cannot be read. Without a caller, an order that has further pages
+/// fails.
+async fn whole(
+    caller: Option<&Caller>,
+    locations: &Locations,
+    node: &Value,
+) -> Result<Result<(OrderSnapshot, Timestamp), String>, Fault> {
     let (mut order, mut open) = match read(node) {
         Ok(read) => read,
         Err(why) => return Ok(Err(why)),
     };
     for _ in 0..MORE_MAX {
-        let Some(more) = open.pop() else { return Ok(order.snapshot(Told::Fetched)) };
+        let Some(more) = open.pop() else {
+            let at = order.updated_at;
+            return Ok(order.snapshot(Told::Fetched, locations).map(|order| (order, at)));
+        };
         let Some(caller) = caller else { return Err(Fault::NotOffered("a further page")) };
         let data = further(caller, &more).await?;
-        match order.add(more.of, &data) {
-            Ok(Some(after)) => open.push(More { after, ..more }),
-            Ok(None) => {}
+        match order.add(&more, &data) {
+            Ok(more) => open.extend(more),
             Err(why) => return Ok(Err(why)),
         }
     }
@@ -181,6 +276,8 @@ async fn further(caller: &Caller, more: &More) -> Result<Value, Fault> {
         Of::Order => &ORDER_LINES,
         Of::Fulfillment(_) => &FULFILLMENT_LINES,
         Of::Refund => &REFUND_LINES,
+        Of::Routes => &MORE_ROUTES,
+        Of::Route(_) => &ROUTE_LINES,
     };
     let variables = |first: usize| json!({"id": more.gid, "first": first, "after": more.after});
     Ok(caller.page(operation, PAGE, variables).await?.data)

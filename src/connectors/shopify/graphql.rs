@@ -77,6 +77,69 @@ pub(super) static ORDER: Operation = Operation {
     cost: 100.0,
 };
 
+/// Like [`ORDERS`], with where each order's units are to be shipped from.
+pub(super) static ROUTED_ORDERS: Operation = Operation {
+    name: "RoutedOrders",
+    document: concat!(
+        include_str!("queries/routed_orders.graphql"),
+        include_str!("queries/order_fields.graphql"),
+        include_str!("queries/line_fields.graphql"),
+        include_str!("queries/shipped_fields.graphql"),
+        include_str!("queries/refunded_fields.graphql"),
+        include_str!("queries/order_routes.graphql"),
+        include_str!("queries/route_fields.graphql"),
+        include_str!("queries/routed_fields.graphql"),
+    ),
+    purpose: Purpose::Read,
+    cost: 500.0,
+};
+
+/// Like [`ORDER`], with where its units are to be shipped from.
+pub(super) static ROUTED_ORDER: Operation = Operation {
+    name: "RoutedOrder",
+    document: concat!(
+        include_str!("queries/routed_order.graphql"),
+        include_str!("queries/order_fields.graphql"),
+        include_str!("queries/line_fields.graphql"),
+        include_str!("queries/shipped_fields.graphql"),
+        include_str!("queries/refunded_fields.graphql"),
+        include_str!("queries/order_routes.graphql"),
+        include_str!("queries/route_fields.graphql"),
+        include_str!("queries/routed_fields.graphql"),
+    ),
+    purpose: Purpose::Read,
+    cost: 150.0,
+};
+
+pub(super) static MORE_ROUTES: Operation = Operation {
+    name: "MoreRoutes",
+    document: concat!(
+        include_str!("queries/more_routes.graphql"),
+        include_str!("queries/route_fields.graphql"),
+        include_str!("queries/routed_fields.graphql"),
+    ),
+    purpose: Purpose::Read,
+    cost: 100.0,
+};
+
+pub(super) static ROUTE_LINES: Operation = Operation {
+    name: "RouteLines",
+    document: concat!(
+        include_str!("queries/route_lines.graphql"),
+        include_str!("queries/routed_fields.graphql")
+    ),
+    purpose: Purpose::Read,
+    cost: 50.0,
+};
+
+/// The orders of which something is to be shipped from elsewhere, or otherwise, since a moment.
+pub(super) static MOVED: Operation = Operation {
+    name: "Moved",
+    document: include_str!("queries/moved.graphql"),
+    purpose: Purpose::Read,
+    cost: 30.0,
+};
+
 pub(super) static ORDER_LINES: Operation = Operation {
     name: "OrderLines",
     document: concat!(

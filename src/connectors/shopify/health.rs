@@ -5,7 +5,10 @@ use serde::Deserialize;
 use crate::{
     connectors::{
         http,
-        shopify::options::{Options, release},
+        shopify::{
+            gid,
+            options::{Options, release},
+        },
     },
     model::Timestamp,
 };
@@ -25,7 +28,12 @@ struct Health {
     shop: Shop,
     current_app_installation: Installation,
     public_api_versions: Vec<Version>,
-    location: Option<Place>,
+    locations: Places,
+}
+
+#[derive(Debug, Deserialize)]
+struct Places {
+    nodes: Vec<Place>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,8 +62,30 @@ struct Version {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Place {
+    id: String,
     name: String,
     is_active: bool,
+    fulfills_online_orders: bool,
+}
+
+/// The scope without which it is not told where orders are shipped from.
+const ROUTE_SCOPE: &str = "read_merchant_managed_fulfillment_orders";
+
+/// Returns what is worth knowing: the shop ships from places that are not configured.
+pub(super) fn facts(data: &serde_json::Value, options: &Options) -> Result<Vec<String>, String> {
+    let health: Health = http::json_part(data)?;
+    let Some(home) = options.locations.nth(0) else { return Ok(Vec::new()) };
+    let other = |place: &&Place| {
+        let known = place.number().is_some_and(|number| options.locations.numbered(number).is_some());
+        place.is_active && place.fulfills_online_orders && !known
+    };
+    let told = |place: &Place| {
+        let (number, name, home) = (place.number().unwrap_or_default(), &place.name, &home.id);
+        format!(
+            "the shop ships from its location `{number}` (`{name}`) too: what it sells there is booked at `{home}`"
+        )
+    };
+    Ok(health.locations.nodes.iter().filter(other).map(told).collect())
 }
 
 /// Returns the problems that a person should see to; none is good. `at` is the shop's clock.
@@ -71,20 +101,30 @@ pub(super) fn problems(
         all.push(format!("the token is for `{domain}`, but `shop` is `{}`", options.shop));
     }
     let wanted = SCOPES.iter().chain(if options.webhook_secrets.is_empty() { &[] } else { &PUSH_SCOPES[..] });
-    for scope in wanted.filter(|scope| !health.has(scope)) {
+    let routes = options.locations.are_several().then_some(&ROUTE_SCOPE);
+    for scope in wanted.chain(routes).filter(|scope| !health.has(scope)) {
         all.push(format!("scope `{scope}` is missing: grant it to the app and install the app again"));
     }
     all.extend(health.version(&options.api_version, at));
-    let number = options.location.number;
-    match &health.location {
-        None => all
-            .push(format!("the shop has no location `{number}`: set `location_id` to one of its locations")),
-        Some(place) if !place.is_active => {
-            all.push(format!("location `{number}` (`{}`) is deactivated in Shopify", place.name));
+    for location in options.locations.iter() {
+        let number = location.number;
+        match health.locations.nodes.iter().find(|place| place.number() == Some(number)) {
+            None => all.push(format!(
+                "the shop has no location `{number}`: set `location_id` to one of its locations"
+            )),
+            Some(place) if !place.is_active => {
+                all.push(format!("location `{number}` (`{}`) is deactivated in Shopify", place.name));
+            }
+            Some(_) => {}
         }
-        Some(_) => {}
     }
     Ok(all)
+}
+
+impl Place {
+    fn number(&self) -> Option<u64> {
+        gid::number("Location", &self.id)
+    }
 }
 
 impl Health {
@@ -121,7 +161,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::connectors::shopify::tests::options;
+    use crate::connectors::shopify::{encode::tests::two, tests::options};
 
     /// 2026-11-23.
     const NOW: Timestamp = Timestamp::from_millis(1_795_392_000_000);
@@ -132,7 +172,9 @@ mod tests {
             "shop": {"myshopifyDomain": "example.myshopify.com"},
             "currentAppInstallation": {"accessScopes": scopes.map(|handle| json!({"handle": handle}))},
             "publicApiVersions": [{"handle": "2026-10", "supported": true}, {"handle": "2025-07", "supported": false}],
-            "location": {"name": "Shop location", "isActive": true},
+            "locations": {"nodes": [
+                {"id": "gid://shopify/Location/5", "name": "Shop location", "isActive": true, "fulfillsOnlineOrders": true},
+            ]},
         })
     }
 
@@ -160,8 +202,24 @@ mod tests {
         );
         check(|_, options| options.api_version = "2025-07".to_owned(), NOW, &["not supported"]);
         check(|_, options| options.api_version = "2024-01".to_owned(), NOW, &["not supported"]);
-        check(|data, _| data["location"] = Value::Null, NOW, &["no location `5`"]);
-        check(|data, _| data["location"]["isActive"] = json!(false), NOW, &["deactivated"]);
+        check(|data, _| data["locations"]["nodes"] = json!([]), NOW, &["no location `5`"]);
+        check(|data, _| data["locations"]["nodes"][0]["isActive"] = json!(false), NOW, &["deactivated"]);
+        let several = |_: &mut Value, options: &mut Options| options.locations = two();
+        check(several, NOW, &["`read_merchant_managed_fulfillment_orders`", "no location `6`"]);
+    }
+
+    #[test]
+    fn a_place_that_ships_too_and_is_not_configured_is_told() {
+        let mut data = healthy();
+        let nodes = data["locations"]["nodes"].as_array_mut().expect("a list");
+        for (number, active, ships) in [(6, true, true), (7, false, true), (8, true, false)] {
+            nodes.push(json!({"id": format!("gid://shopify/Location/{number}"), "name": "Attic",
+                "isActive": active, "fulfillsOnlineOrders": ships}));
+        }
+        let told = facts(&data, &options("http://127.0.0.1:1")).expect("it can be read");
+        let want =
+            "the shop ships from its location `6` (`Attic`) too: what it sells there is booked at `main`";
+        assert_eq!(told, [want]);
     }
 
     #[test]

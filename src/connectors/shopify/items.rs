@@ -7,14 +7,14 @@ use serde_json::json;
 
 use crate::{
     connectors::{
-        CataloguePage, Cursor, Fault, Observed,
+        CatalogueItem, CataloguePage, Cursor, Fault, Observed,
         shopify::{
             PAGE,
             call::Caller,
             decode, encode,
             gid::gid,
             graphql::{CATALOGUE, LEVELS, Trouble},
-            options::Location,
+            options::{Location, Locations},
         },
     },
     model::Identifiers,
@@ -26,22 +26,42 @@ const WINDOW: u64 = 20_000;
 /// Reads the levels of the listings, in their order.
 pub(super) async fn read_back(
     caller: &Caller,
-    location: &Location,
+    locations: &Locations,
     listings: &[Identifiers],
 ) -> Result<Vec<Observed>, Fault> {
-    let items: Vec<Result<u64, String>> = listings.iter().map(encode::item).collect();
-    let mut wanted: Vec<u64> = items.iter().filter_map(|item| item.as_ref().ok().copied()).collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    let mut seen: BTreeMap<u64, Observed> = BTreeMap::new();
-    let mut rest = wanted.as_slice();
+    let item = |ids: &Identifiers| Ok((locations.of(ids)?.number, encode::item(ids)?));
+    let items: Vec<Result<(u64, u64), String>> = listings.iter().map(item).collect();
+    let mut seen: BTreeMap<(u64, u64), Observed> = BTreeMap::new();
+    for location in locations.iter() {
+        let here = items.iter().flatten().filter(|(at, _)| *at == location.number);
+        let mut wanted: Vec<u64> = here.map(|(_, item)| *item).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let levels = levels(caller, location, &wanted).await?;
+        seen.extend(levels.into_iter().map(|(item, level)| ((location.number, item), level)));
+    }
+    let observed = |item: Result<(u64, u64), String>| match item {
+        Ok(item) => seen.get(&item).cloned().unwrap_or(Observed::Absent),
+        Err(why) => Observed::Unwritable { why },
+    };
+    Ok(items.into_iter().map(observed).collect())
+}
+
+/// Reads the levels of items at one location.
+async fn levels(
+    caller: &Caller,
+    location: &Location,
+    wanted: &[u64],
+) -> Result<BTreeMap<u64, Observed>, Fault> {
+    let mut seen = BTreeMap::new();
+    let mut rest = wanted;
     while !rest.is_empty() {
         let size = caller.page_size(&LEVELS, PAGE);
         let (part, after) = rest.split_at(rest.len().min(size));
         let ids: Vec<String> = part.iter().map(|item| gid("InventoryItem", *item)).collect();
         match caller.call(&LEVELS, &json!({"ids": ids, "location": location.gid()})).await {
             Ok(said) => {
-                let levels = decode::levels(&said.data, part.len()).map_err(Fault::Malformed)?;
+                let levels = decode::levels(&said.data, part.len(), location).map_err(Fault::Malformed)?;
                 seen.extend(part.iter().copied().zip(levels));
                 rest = after;
             }
@@ -49,11 +69,7 @@ pub(super) async fn read_back(
             Err(trouble) => return Err(trouble.into()),
         }
     }
-    let observed = |item: Result<u64, String>| match item {
-        Ok(item) => seen.get(&item).cloned().unwrap_or(Observed::Absent),
-        Err(why) => Observed::Unwritable { why },
-    };
-    Ok(items.into_iter().map(observed).collect())
+    Ok(seen)
 }
 
 /// Where the catalogue goes on.
@@ -69,6 +85,9 @@ struct Place {
     highest: u64,
     /// A lower number came after a higher one: a new window would leave items out.
     unsorted: bool,
+    /// Which of the channel's locations is read: all items at one, then all at the next.
+    #[serde(default)]
+    location: usize,
 }
 
 impl Place {
@@ -86,14 +105,15 @@ impl Place {
             let why = format!("more than {WINDOW} inventory items, and the shop does not list them by id");
             return Err(Fault::Refused(why));
         }
-        Ok(Place { above: Some(self.highest), highest: self.highest, ..Place::default() })
+        let (above, highest, location) = (Some(self.highest), self.highest, self.location);
+        Ok(Place { above, highest, location, ..Place::default() })
     }
 }
 
 /// Reads one page of all inventory items of the shop.
 pub(super) async fn catalogue(
     caller: &Caller,
-    location: &Location,
+    locations: &Locations,
     after: Option<&Cursor>,
 ) -> Result<CataloguePage, Fault> {
     let place: Place = match after {
@@ -102,18 +122,27 @@ pub(super) async fn catalogue(
             serde_json::from_str(&cursor.0).map_err(|e| Fault::Refused(format!("not a cursor: {e}")))?
         }
     };
+    let location = locations.nth(place.location);
+    let location =
+        location.ok_or_else(|| Fault::Refused("not a cursor of the locations configured".to_owned()))?;
     let query = place.above.map(|number| format!("id:>{number}"));
     let variables = |first: usize| json!({"first": first, "after": place.after, "query": query, "location": location.gid()});
     let said = caller.page(&CATALOGUE, PAGE, variables).await?;
-    let page = decode::items(&said.data).map_err(Fault::Malformed)?;
+    let page = decode::items(&said.data, location).map_err(Fault::Malformed)?;
     let next = match page.next {
-        None => None,
-        Some(next) => {
-            let place = place.then(&page.numbers, next)?;
-            Some(Cursor(serde_json::to_string(&place).map_err(|e| Fault::Malformed(e.to_string()))?))
+        None => {
+            let next = place.location + 1;
+            locations.nth(next).map(|_| Place { location: next, ..Place::default() })
         }
+        Some(next) => Some(place.then(&page.numbers, next)?),
     };
-    Ok(CataloguePage { items: page.items, unread: page.unread, next })
+    let next = next.map(|place| serde_json::to_string(&place).map(Cursor)).transpose();
+    let named = |item: CatalogueItem| CatalogueItem { ids: locations.named(location, item.ids), ..item };
+    Ok(CataloguePage {
+        items: page.items.into_iter().map(named).collect(),
+        unread: page.unread.into_iter().map(named).collect(),
+        next: next.map_err(|e| Fault::Malformed(e.to_string()))?,
+    })
 }
 
 #[cfg(test)]

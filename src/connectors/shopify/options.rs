@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::{
     connectors::{http, shopify::gid},
-    model::LocationId,
+    model::{IdKind, Identifiers, LocationId},
 };
 
 /// The API version that the queries were written and validated for.
@@ -24,13 +24,14 @@ pub struct Options {
     /// The app's client secrets: the current one, and for an hour after a rotation the old one too. Empty: every
     /// webhook is refused.
     pub webhook_secrets: Vec<SecretString>,
-    pub location: Location,
+    pub locations: Locations,
     pub http: http::Options,
 }
 
-/// The one location of the shop that is written and read, and what it is called here.
+/// One location of the shop that is written and read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
+    /// Where its sales are booked: the first that its quantities draw on.
     pub id: LocationId,
     /// Shopify's number of it.
     pub number: u64,
@@ -39,6 +40,54 @@ pub struct Location {
 impl Location {
     pub(super) fn gid(&self) -> String {
         gid::gid("Location", self.number)
+    }
+}
+
+/// The locations of the shop that are written and read: at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locations(Vec<Location>);
+
+impl Locations {
+    /// Returns `None` if there is none.
+    pub fn new(locations: Vec<Location>) -> Option<Locations> {
+        (!locations.is_empty()).then_some(Locations(locations))
+    }
+
+    /// Tells whether it matters at which of them something is.
+    pub(super) fn are_several(&self) -> bool {
+        self.0.len() > 1
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Location> {
+        self.0.iter()
+    }
+
+    pub(super) fn nth(&self, nth: usize) -> Option<&Location> {
+        self.0.get(nth)
+    }
+
+    pub(super) fn numbered(&self, number: u64) -> Option<&Location> {
+        self.0.iter().find(|location| location.number == number)
+    }
+
+    /// Returns the location at which a listing is: the first, unless it names one. Err: it names another.
+    pub(super) fn of(&self, ids: &Identifiers) -> Result<&Location, String> {
+        let found = match ids.get(IdKind::Location) {
+            None => self.0.first(),
+            Some(text) => gid::parse(text).and_then(|number| self.numbered(number)),
+        };
+        let named = || ids.get(IdKind::Location).unwrap_or_default();
+        found.ok_or_else(|| format!("the shop's location `{}` is not configured for the channel", named()))
+    }
+
+    /// Returns what a listing at a location goes by: where there are several, the location too.
+    pub(super) fn named(&self, location: &Location, ids: Identifiers) -> Identifiers {
+        if !self.are_several() {
+            return ids;
+        }
+        let number = location.number.to_string();
+        let place = Identifiers::new([(IdKind::Location, number.as_str())]);
+        place.map_or(ids.clone(), |place| ids.and(&place))
     }
 }
 

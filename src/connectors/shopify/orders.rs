@@ -18,12 +18,14 @@
 
 use serde_json::Value;
 
+use crate::connectors::shopify::options::Locations;
 use crate::model::{
     FulfilledBy, IdKind, Identifiers, LineId, LineSnapshot, OrderId, OrderSnapshot, Quantity, Rest,
     Timestamp, Totals,
 };
 
 pub(super) mod graphql;
+mod places;
 pub(super) mod rest;
 
 /// An order as both shapes tell it.
@@ -33,10 +35,28 @@ pub(super) struct Order {
     pub(super) name: Option<String>,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
+    /// When the order last changed, or where it is to be shipped from.
+    pub(super) changed_at: Timestamp,
     pub(super) cancelled: bool,
     pub(super) lines: Vec<Line>,
     pub(super) shipped: Vec<Shipped>,
     pub(super) refunded: Vec<Refunded>,
+    /// Shopify's location at which it was sold over the counter.
+    pub(super) sold_at: Option<u64>,
+    /// Where its units are to be shipped from. `None`: that was not asked, or cannot be told.
+    pub(super) routes: Option<Vec<Route>>,
+}
+
+/// One line of one fulfillment order.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Route {
+    pub(super) line: u64,
+    /// The fulfillment order: a later one has a higher number.
+    pub(super) of: u64,
+    /// Shopify's location that is to ship it.
+    pub(super) location: Option<u64>,
+    /// Still to be shipped.
+    pub(super) remaining: i64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +76,7 @@ pub(super) struct Line {
 pub(super) struct Shipped {
     pub(super) line: u64,
     pub(super) quantity: i64,
+    pub(super) location: Option<u64>,
     pub(super) state: Shipping,
 }
 
@@ -85,6 +106,8 @@ impl Shipping {
 pub(super) struct Refunded {
     pub(super) line: u64,
     pub(super) quantity: i64,
+    /// Where it was restocked.
+    pub(super) location: Option<u64>,
     pub(super) restock: Restock,
 }
 
@@ -186,20 +209,22 @@ fn units(what: &str, amount: i64) -> Result<i64, String> {
 
 impl Order {
     /// Returns what the ledger needs of it. Err: why it cannot be read.
-    pub(super) fn snapshot(&self, told: Told) -> Result<OrderSnapshot, String> {
+    pub(super) fn snapshot(&self, told: Told, locations: &Locations) -> Result<OrderSnapshot, String> {
         let mut lines: Vec<LineSnapshot> = Vec::with_capacity(self.lines.len());
         for line in self.lines.iter().filter(|line| line.is_stock()) {
             let id = LineId::new(&line.id.to_string()).map_err(|e| e.to_string())?;
             if lines.iter().any(|other| other.line == id) {
                 return Err(format!("line `{id}` is there twice"));
             }
+            let totals = self.units(line, told)?.totals();
+            let places = self.places(line.id, totals, locations);
             lines.push(LineSnapshot {
                 line: id,
                 ids: line.identifiers()?,
-                location: None,
-                places: Vec::new(),
+                location: places.first().map(|(location, _)| location.clone()),
+                places,
                 by: FulfilledBy::Merchant,
-                totals: self.units(line, told)?.totals(),
+                totals,
                 rest: Rest::Open,
             });
         }
@@ -207,7 +232,7 @@ impl Order {
         Ok(OrderSnapshot {
             order: OrderId::new(&self.id.to_string()).map_err(|e| e.to_string())?,
             name,
-            version: self.updated_at,
+            version: self.changed_at,
             placed_at: self.created_at,
             complete: true,
             lines,

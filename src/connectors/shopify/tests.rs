@@ -20,16 +20,17 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    encode::tests::put,
+    encode::tests::{one, put, two},
     orders::tests::{fetched, pushed},
     *,
 };
 use crate::{
     connectors::http,
-    model::{IdKind, LocationId, Quantity},
+    model::{IdKind, Quantity},
 };
 
 mod failing;
+mod places;
 
 pub(super) fn options(base: &str) -> Options {
     Options {
@@ -38,7 +39,7 @@ pub(super) fn options(base: &str) -> Options {
         api_version: options::API_VERSION.to_owned(),
         access_token: SecretString::from("shpat_test"),
         webhook_secrets: vec![SecretString::from("hush")],
-        location: options::Location { id: LocationId::new("main").expect("good"), number: 5 },
+        locations: one(),
         http: http::Options::default(),
     }
 }
@@ -484,7 +485,7 @@ async fn a_check_reads_scopes_version_and_location() {
             "shop": {"myshopifyDomain": "example.myshopify.com"},
             "currentAppInstallation": {"accessScopes": [{"handle": "write_inventory"}]},
             "publicApiVersions": [{"handle": "2026-10", "supported": true}],
-            "location": null,
+            "locations": {"nodes": []},
         }}))
     })
     .await;

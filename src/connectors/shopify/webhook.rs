@@ -17,9 +17,12 @@ use subtle::{Choice, ConstantTimeEq as _};
 use crate::{
     connectors::{
         Fact, Push, Received, Refusal, http,
-        shopify::orders::{
-            Told,
-            rest::{self, Pushed},
+        shopify::{
+            options::Locations,
+            orders::{
+                Told,
+                rest::{self, Pushed},
+            },
         },
     },
     model::{DeliveryId, IdKind, Identifiers, OrderId},
@@ -65,7 +68,7 @@ fn signed(body: &Bytes, secret: &SecretString, signature: &[u8]) -> Choice {
 }
 
 /// Reads a webhook whose signature was checked.
-pub(super) fn read(push: &Push, location: u64) -> Result<Received, Refusal> {
+pub(super) fn read(push: &Push, locations: &Locations) -> Result<Received, Refusal> {
     let topic = get(&push.headers, header::TOPIC).unwrap_or_default().to_owned();
     let delivery = match get(&push.headers, header::DELIVERY).map(DeliveryId::new) {
         Some(Ok(delivery)) => delivery,
@@ -74,7 +77,7 @@ pub(super) fn read(push: &Push, location: u64) -> Result<Received, Refusal> {
             return Err(Refusal::Unparsable { delivery: None, topic, why });
         }
     };
-    match facts(&topic, &push.body, location) {
+    match facts(&topic, &push.body, locations) {
         Some(Ok(facts)) => Ok(Received { delivery, topic, facts }),
         Some(Err(why)) => Err(Refusal::Unparsable { delivery: Some(delivery), topic, why }),
         None => Err(Refusal::NotFollowed { delivery: Some(delivery), topic }),
@@ -82,20 +85,28 @@ pub(super) fn read(push: &Push, location: u64) -> Result<Received, Refusal> {
 }
 
 /// Reads what the body of a topic tells. `None`: the topic is not followed.
-pub(super) fn facts(topic: &str, body: &[u8], location: u64) -> Option<Result<Vec<Fact>, String>> {
+pub(super) fn facts(topic: &str, body: &[u8], locations: &Locations) -> Option<Result<Vec<Fact>, String>> {
     Some(match topic {
         "orders/create"
         | "orders/updated"
         | "orders/paid"
         | "orders/cancelled"
         | "orders/fulfilled"
-        | "orders/partially_fulfilled" => order(body),
+        | "orders/partially_fulfilled" => order(body, locations),
         "orders/edited" => edited(body),
         "orders/delete" => fetch::<Deleted>(body, |body| body.id),
         "refunds/create" | "fulfillments/create" | "fulfillments/update" => {
             fetch::<OfOrder>(body, |body| body.order_id)
         }
-        "inventory_levels/update" => level(body, location),
+        "inventory_levels/update" => level(body, locations),
+        // The bodies name no order; the list of what was moved does.
+        "fulfillment_orders/moved"
+        | "fulfillment_orders/order_routing_complete"
+        | "fulfillment_orders/split"
+        | "fulfillment_orders/merged"
+        | "fulfillment_orders/cancelled" => {
+            Ok(if locations.are_several() { vec![Fact::Changed] } else { Vec::new() })
+        }
         _ => return None,
     })
 }
@@ -108,13 +119,13 @@ fn fact(order: u64) -> Result<Fact, String> {
     OrderId::new(&order.to_string()).map(Fact::Fetch).map_err(|e| e.to_string())
 }
 
-fn order(body: &[u8]) -> Result<Vec<Fact>, String> {
+fn order(body: &[u8], locations: &Locations) -> Result<Vec<Fact>, String> {
     let order = match rest::order(body)? {
         Pushed::Whole(order) => order,
         Pushed::Partial(id) => return Ok(vec![fact(id)?]),
     };
-    let mut facts = vec![Fact::Order(order.snapshot(Told::Pushed)?)];
-    if order.is_halfway() {
+    let mut facts = vec![Fact::Order(order.snapshot(Told::Pushed, locations)?)];
+    if order.is_halfway() || order.is_unplaced(locations) {
         facts.push(fact(order.id)?);
     }
     Ok(facts)
@@ -151,14 +162,12 @@ struct Level {
 }
 
 /// The body's quantity is not taken: it may be older or newer than the event.
-fn level(body: &[u8], location: u64) -> Result<Vec<Fact>, String> {
+fn level(body: &[u8], locations: &Locations) -> Result<Vec<Fact>, String> {
     let level: Level = http::json(body)?;
-    if level.location_id != location {
-        return Ok(Vec::new());
-    }
+    let Some(location) = locations.numbered(level.location_id) else { return Ok(Vec::new()) };
     let item = level.inventory_item_id.to_string();
     let ids = Identifiers::new([(IdKind::InventoryItem, item.as_str())]).map_err(|e| e.to_string())?;
-    Ok(vec![Fact::Look(ids)])
+    Ok(vec![Fact::Look(locations.named(location, ids))])
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::connectors::{
         decode::{self, Said},
         encode::{self, BATCH, Entry, Plan},
         graphql::SET_QUANTITIES,
-        options::Location,
+        options::Locations,
     },
 };
 
@@ -18,8 +18,8 @@ use crate::connectors::{
 const CALLS_MAX: usize = 16;
 
 /// Writes all puts; returns one outcome for each, in the same order.
-pub(super) async fn write(caller: &Caller, location: &Location, puts: &[Put]) -> Vec<Outcome> {
-    let Plan { entries, refused } = encode::plan(puts, location);
+pub(super) async fn write(caller: &Caller, locations: &Locations, puts: &[Put]) -> Vec<Outcome> {
+    let Plan { entries, refused } = encode::plan(puts, locations);
     let mut all: BTreeMap<usize, Outcome> = refused.into_iter().collect();
     let mut open: VecDeque<Vec<Entry<'_>>> = entries.chunks(BATCH).map(<[Entry<'_>]>::to_vec).collect();
     let mut calls = 0;
@@ -33,7 +33,7 @@ pub(super) async fn write(caller: &Caller, location: &Location, puts: &[Put]) ->
             continue;
         }
         calls += 1;
-        let variables = encode::set_quantities(&part, location);
+        let variables = encode::set_quantities(&part);
         let data = caller.call(&SET_QUANTITIES, &variables).await.map(|said| said.data);
         match decode::set_quantities(data, part.len()) {
             Said::Each(outcomes) => {

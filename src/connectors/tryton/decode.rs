@@ -129,6 +129,7 @@ pub(super) struct Id {
 struct RawSale {
     id: i64,
     reference: Option<String>,
+    warehouse: Option<i64>,
     state: SaleState,
     shipment_state: String,
     lines: Vec<RawLine>,
@@ -186,9 +187,11 @@ struct RawReceipt {
 }
 
 /// Reads the sales and return sales of the order with this reference; others that the search found are left out.
-pub(super) fn sales(body: &[u8], reference: &str) -> Result<Vec<Sale>, Malformed> {
+/// `warehouse`: only those that are shipped from there.
+pub(super) fn sales(body: &[u8], reference: &str, warehouse: Option<i64>) -> Result<Vec<Sale>, Malformed> {
     let all: Vec<RawSale> = json(body)?;
-    let named = all.into_iter().filter_map(|raw| {
+    let here = |raw: &RawSale| warehouse.is_none() || raw.warehouse == warehouse;
+    let named = all.into_iter().filter(here).filter_map(|raw| {
         let name = Name::parse(raw.reference.as_deref()?, reference)?;
         Some((name, raw))
     });
@@ -243,6 +246,7 @@ fn shipment(raw: RawShipment) -> Result<Shipment, Malformed> {
 struct RawWriteOff {
     id: i64,
     reference: Option<String>,
+    from_location: Option<i64>,
     state: InternalState,
     moves: Vec<RawLost>,
 }
@@ -255,9 +259,15 @@ struct RawLost {
 }
 
 /// Reads the write-offs of the order with this reference.
-pub(super) fn write_offs(body: &[u8], reference: &str) -> Result<Vec<WriteOff>, Malformed> {
+/// `from`: only those that are taken from there.
+pub(super) fn write_offs(
+    body: &[u8],
+    reference: &str,
+    from: Option<i64>,
+) -> Result<Vec<WriteOff>, Malformed> {
     let all: Vec<RawWriteOff> = json(body)?;
-    let named = all.into_iter().filter_map(|raw| {
+    let here = |raw: &RawWriteOff| from.is_none() || raw.from_location == from;
+    let named = all.into_iter().filter(here).filter_map(|raw| {
         let name = Name::parse(raw.reference.as_deref()?, reference)?;
         Some((name, raw))
     });

@@ -12,6 +12,7 @@ use crate::{
 /// The fields that [`crate::connectors::tryton::decode::sales`] reads.
 pub(super) const SALE_FIELDS: &[&str] = &[
     "reference",
+    "warehouse",
     "state",
     "shipment_state",
     "lines.product",
@@ -33,7 +34,7 @@ pub(super) const SALE_FIELDS: &[&str] = &[
 
 /// The fields that [`crate::connectors::tryton::decode::write_offs`] reads.
 pub(super) const WRITE_OFF_FIELDS: &[&str] =
-    &["reference", "state", "moves.state", "moves.quantity", "moves.product"];
+    &["reference", "from_location", "state", "moves.state", "moves.quantity", "moves.product"];
 
 /// Records in one page of a list.
 pub(super) const PAGE: usize = 500;

@@ -1,5 +1,7 @@
 //! Brings Tryton's documents of an order to a posting's targets: look, plan, send, look again.
 //!
+//! An order whose lines are shipped from several warehouses has documents of its own in each, under the same reference.
+//!
 //! Nothing is sent twice without a look in between. After a request whose answer was lost, nothing is sent for that
 //! order until it can no longer be at work: two requests that plan one sale at once plan it twice (seen on SQLite).
 
@@ -15,13 +17,13 @@ use tracing::{debug, info};
 
 use crate::{
     connectors::{
-        Fault, Outcome, Posting,
+        Fault, Outcome, Posting, PostingLine,
         tryton::{
             Tryton,
             books::Books,
             client::Failed,
             decode,
-            encode::{self, Product, SALE_FIELDS, Search, WRITE_OFF_FIELDS},
+            encode::{self, Place, Product, SALE_FIELDS, Search, WRITE_OFF_FIELDS},
             plan::{self, Button, Call, On, Step, Want},
             stock,
         },
@@ -58,63 +60,108 @@ impl Unsettled {
     }
 }
 
-/// One posting under way.
+/// One posting under way, as far as it concerns one warehouse.
 struct Job<'a> {
     tryton: &'a Tryton,
+    place: &'a Place,
     posting: &'a Posting,
-    products: Vec<Product>,
+    lines: Vec<(&'a PostingLine, Product)>,
     /// Whether anything has been sent that may have changed something.
     sent: bool,
 }
 
 impl Tryton {
     pub(super) async fn post_order(&self, posting: &Posting) -> Outcome {
-        match self.items(posting).await {
-            Ok(products) => {
-                let mut job = Job { tryton: self, posting, products, sent: false };
-                match job.run().await {
-                    Ok(outcome) => outcome,
-                    Err(fault) => stopped(fault, job.sent),
-                }
+        let jobs = match self.jobs(posting).await {
+            Ok(jobs) => jobs,
+            Err(fault) => return stopped(fault, false),
+        };
+        let (mut sent, mut all) = (false, Outcome::Applied);
+        for (place, lines) in jobs {
+            let mut job = Job { tryton: self, place, posting, lines, sent };
+            let outcome = match job.run().await {
+                Ok(outcome) => outcome,
+                Err(fault) => stopped(fault, job.sent),
+            };
+            sent = job.sent;
+            match outcome {
+                Outcome::Applied => {}
+                // What a person must mend in one warehouse does not hold up the others.
+                Outcome::Rejected { .. } => all = outcome,
+                Outcome::Accepted { .. }
+                | Outcome::Stale
+                | Outcome::Throttled { .. }
+                | Outcome::Unauthorized { .. }
+                | Outcome::NotSent { .. }
+                | Outcome::Unknown { .. } => return if sent { unknown(outcome) } else { outcome },
             }
-            Err(fault) => stopped(fault, false),
         }
+        all
+    }
+
+    /// Returns the posting's lines with their products, for each warehouse that it concerns.
+    async fn jobs<'a>(
+        &'a self,
+        posting: &'a Posting,
+    ) -> Result<Vec<(&'a Place, Vec<(&'a PostingLine, Product)>)>, Fault> {
+        let products = self.items(posting).await?;
+        let lines: Vec<_> = posting.lines.iter().zip(products).collect();
+        let mut jobs = Vec::new();
+        for (location, place) in self.places().await? {
+            let here: Vec<_> = lines.iter().filter(|(line, _)| line.location == *location).cloned().collect();
+            if let Some(id) = doubled(&here) {
+                return Err(Fault::Refused(format!("two lines are the same product {id} in the ERP")));
+            }
+            if !here.is_empty() {
+                jobs.push((place, here));
+            }
+        }
+        Ok(jobs)
     }
 
     pub(super) async fn posted_order(&self, posting: &Posting) -> Result<Vec<Totals>, Fault> {
-        let products = self.items(posting).await?;
-        let books = self.books(&posting.reference).await?;
-        Ok(products.iter().map(|product| books.totals(product.id)).collect())
+        let mut all = BTreeMap::new();
+        for (place, lines) in self.jobs(posting).await? {
+            let books = self.books(&posting.reference, place).await?;
+            let told = |(line, product): &(&PostingLine, Product)| {
+                ((line.location.clone(), line.ids.clone()), books.totals(product.id))
+            };
+            all.extend(lines.iter().map(told));
+        }
+        let of = |line: &PostingLine| all.get(&(line.location.clone(), line.ids.clone())).copied();
+        Ok(posting.lines.iter().map(|line| of(line).unwrap_or_default()).collect())
     }
 
-    /// Reads what Tryton holds under an order's reference.
-    async fn books(&self, reference: &str) -> Result<Books, Fault> {
-        let context = json!({ "company": self.place().await?.company });
+    /// Reads what Tryton holds under an order's reference, in one warehouse if there are several.
+    async fn books(&self, reference: &str, place: &Place) -> Result<Books, Fault> {
+        let context = json!({ "company": place.company });
+        let several = self.places().await?.len() > 1;
         let sales = encode::documents("sale.sale", SALE_FIELDS, reference);
         let sales = self.api.search(&sales, &context).await?;
         let write_offs = encode::documents("stock.shipment.internal", WRITE_OFF_FIELDS, reference);
         let write_offs = self.api.search(&write_offs, &context).await?;
         Ok(Books {
-            sales: decode::sales(&sales.body, reference)?,
-            write_offs: decode::write_offs(&write_offs.body, reference)?,
+            sales: decode::sales(&sales.body, reference, several.then_some(place.warehouse))?,
+            write_offs: decode::write_offs(&write_offs.body, reference, several.then_some(place.storage))?,
         })
     }
 
     /// Finds the products of a posting, in the order of its lines.
     async fn items(&self, posting: &Posting) -> Result<Vec<Product>, Fault> {
-        let place = self.place().await?;
+        let places = self.places().await?;
+        let company = self.company().await?;
         let mut found: Vec<Product> = Vec::new();
         for portion in posting.lines.chunks(stock::NAMED) {
             let ids: Vec<_> = portion.iter().map(|line| line.ids.clone()).collect();
             let fields = &["code", "default_uom", "list_price_used"];
             let search = Search { model: "product.product", domain: stock::named(&ids), fields };
-            let read = self.api.search(&search, &json!({ "company": place.company })).await?;
+            let read = self.api.search(&search, &json!({ "company": company })).await?;
             let all = decode::products(&read.body)?;
             for line in portion {
-                if line.location != self.options.location {
+                if !places.iter().any(|(location, _)| *location == line.location) {
                     return Err(Fault::Refused(format!(
-                        "this ERP keeps the stock of `{}`, not of `{}`",
-                        self.options.location, line.location
+                        "no warehouse of this ERP is configured for `{}`",
+                        line.location
                     )));
                 }
                 let mut ours = all.iter().filter(|p| stock::names(p.id, p.code.as_deref(), &line.ids));
@@ -132,15 +179,26 @@ impl Tryton {
                 }
             }
         }
-        match doubled(&found) {
-            None => Ok(found),
-            Some(id) => Err(Fault::Refused(format!("two lines are the same product {id} in the ERP"))),
-        }
+        Ok(found)
     }
 }
 
-fn doubled(products: &[Product]) -> Option<i64> {
-    let mut ids: Vec<i64> = products.iter().map(|product| product.id).collect();
+/// What it means for the posting as a whole that something was sent, and the rest was not.
+fn unknown(outcome: Outcome) -> Outcome {
+    let fault = match outcome {
+        Outcome::NotSent { reason } | Outcome::Unauthorized { reason } => reason,
+        Outcome::Throttled { .. } => "the ERP throttles".to_owned(),
+        Outcome::Applied
+        | Outcome::Accepted { .. }
+        | Outcome::Stale
+        | Outcome::Rejected { .. }
+        | Outcome::Unknown { .. } => return outcome,
+    };
+    Outcome::Unknown { fault }
+}
+
+fn doubled(lines: &[(&PostingLine, Product)]) -> Option<i64> {
+    let mut ids: Vec<i64> = lines.iter().map(|(_, product)| product.id).collect();
     ids.sort_unstable();
     ids.windows(2).find(|two| two[0] == two[1]).map(|two| two[0])
 }
@@ -169,7 +227,7 @@ impl Job<'_> {
         let mut refused: Option<String> = None;
         let mut waits = 0;
         for _ in 0..STEPS_MAX {
-            let books = self.tryton.books(reference).await?;
+            let books = self.tryton.books(reference, self.place).await?;
             let mut step = plan::next(&books, &wants, self.posting.sequence);
             debug!(%reference, ?step, "looked at the ERP");
             if step == Step::Done {
@@ -206,8 +264,8 @@ impl Job<'_> {
     }
 
     fn wants(&self) -> BTreeMap<i64, Want> {
-        let lines = self.posting.lines.iter().zip(&self.products);
-        lines
+        self.lines
+            .iter()
             .map(|(line, product)| {
                 let code = product.code.as_deref().unwrap_or_default();
                 (product.id, Want::new(code, &line.target, &line.told))
@@ -248,9 +306,9 @@ impl Job<'_> {
     async fn send_one(&mut self, call: &Call) -> Result<Result<Option<String>, String>, Outcome> {
         let tryton = self.tryton;
         let reference = &self.posting.reference;
-        let place = tryton.place().await.map_err(|fault| stopped(fault, self.sent))?;
+        let place = self.place;
         let product = |id| {
-            let found = self.products.iter().find(|product| product.id == id);
+            let found = self.lines.iter().map(|(_, product)| product).find(|product| product.id == id);
             found.expect("the plan names only products of the posting")
         };
         let request = encode::request(call, place, reference, product);

@@ -15,10 +15,10 @@ use crate::{
         tryton::{
             Tryton,
             decode::{self, Id, Level, Unread},
-            encode::{self, PAGE, Search},
+            encode::{self, PAGE, Place, Search},
         },
     },
-    model::{FulfilledBy, IdKind, Identifiers, Levels, Measure, Quantity, Timestamp},
+    model::{FulfilledBy, IdKind, Identifiers, Levels, LocationId, Measure, Quantity, Timestamp},
 };
 
 /// How many named items one request asks for: their codes must fit into a URL of 4 KB.
@@ -39,16 +39,49 @@ struct Page {
     next: Option<Cursor>,
 }
 
-/// A product with both quantities.
+/// A product with both quantities, over all warehouses and in each, in their order.
 struct Counted {
     level: Level,
     free: f64,
+    /// On hand, free.
+    at: Vec<(f64, f64)>,
 }
 
 impl Tryton {
     /// Reads the levels of the products that `domain` finds, at most a page of them, in order of id.
     async fn levels(&self, domain: Value) -> Result<Page, Fault> {
-        let place = self.place().await?;
+        let places = self.places().await?;
+        let Some((first, others)) = places.split_first() else {
+            return Err(Fault::Refused("no warehouse is configured".to_owned()));
+        };
+        let mut page = self.levels_at(&first.1, domain).await?;
+        let (Some(low), Some(high)) = (page.counted.first(), page.counted.last()) else { return Ok(page) };
+        let same = json!([["id", ">=", low.level.id], ["id", "<=", high.level.id]]);
+        for (_, place) in others {
+            let here = self.levels_at(place, same.clone()).await?;
+            let mut rows: BTreeMap<i64, Counted> =
+                here.counted.into_iter().map(|c| (c.level.id, c)).collect();
+            // What is counted first is as old as the whole.
+            page.at = page.at.min(here.at);
+            page.counted.retain_mut(|counted| match rows.remove(&counted.level.id) {
+                Some(here) => {
+                    counted.level.quantity += here.level.quantity;
+                    counted.free += here.free;
+                    counted.at.extend(here.at);
+                    true
+                }
+                None => {
+                    let why = "its level in one of the warehouses could not be read".to_owned();
+                    page.unread.push(Unread { id: Some(counted.level.id), why });
+                    false
+                }
+            });
+        }
+        Ok(page)
+    }
+
+    /// Reads the levels in one warehouse.
+    async fn levels_at(&self, place: &Place, domain: Value) -> Result<Page, Fault> {
         let mut search = Search { model: "product.product", domain, fields: LEVEL_FIELDS };
         let mut leaving = BTreeMap::new();
         let mut at = None;
@@ -64,7 +97,7 @@ impl Tryton {
             };
             search.domain = json!([["id", ">=", first.id], ["id", "<=", last.id], search.domain]);
             let products = json!([["product", ">=", first.id], ["product", "<=", last.id]]);
-            leaving = self.leaving(products).await?;
+            leaving = self.leaving(place, products).await?;
         }
         let context = json!({
             "company": place.company,
@@ -79,7 +112,8 @@ impl Tryton {
             match row {
                 Ok(level) => {
                     let free = level.quantity - leaving.get(&level.id).copied().unwrap_or(0.0);
-                    counted.push(Counted { level, free });
+                    let at = vec![(level.quantity, free)];
+                    counted.push(Counted { level, free, at });
                 }
                 Err(row) => unread.push(row),
             }
@@ -88,8 +122,7 @@ impl Tryton {
     }
 
     /// Adds up what is about to leave the warehouse, by product.
-    async fn leaving(&self, products: Value) -> Result<BTreeMap<i64, f64>, Fault> {
-        let place = self.place().await?;
+    async fn leaving(&self, place: &Place, products: Value) -> Result<BTreeMap<i64, f64>, Fault> {
         let mut sums = BTreeMap::new();
         let mut after = 0;
         for _ in 0..PAGES_MAX {
@@ -104,15 +137,15 @@ impl Tryton {
         Err(endless())
     }
 
-    fn measured(&self, counted: &Counted) -> f64 {
+    fn measured(&self, (on_hand, free): (f64, f64)) -> f64 {
         match self.options.measure {
-            Measure::OnHand => counted.level.quantity,
-            Measure::Free => counted.free,
+            Measure::OnHand => on_hand,
+            Measure::Free => free,
         }
     }
 
     fn shown(&self, counted: &Counted) -> Result<Levels, String> {
-        let available = self.whole(self.measured(counted))?;
+        let available = self.whole(self.measured((counted.level.quantity, counted.free)))?;
         let on_hand = self.whole(counted.level.quantity)?;
         Ok(Levels { on_hand: Some(on_hand), ..Levels::of(available) })
     }
@@ -186,12 +219,8 @@ impl Tryton {
             body: bytes::Bytes::new(),
         }));
         for c in &read.counted {
-            let line = identifiers(&c.level).and_then(|ids| {
-                let quantity = self.whole(self.measured(c))?;
-                Ok(CountLine { ids, location: self.options.location.clone(), quantity })
-            });
-            match line {
-                Ok(line) => page.lines.push(line),
+            match self.count_lines(c) {
+                Ok(lines) => page.lines.extend(lines),
                 Err(why) => page.unreadable.push(Unreadable {
                     id: Some(c.level.code.clone().unwrap_or_else(|| c.level.id.to_string())),
                     why,
@@ -202,17 +231,28 @@ impl Tryton {
         page
     }
 
+    /// Returns what one product counts in each warehouse: all of them, or none.
+    fn count_lines(&self, counted: &Counted) -> Result<Vec<CountLine>, String> {
+        let ids = identifiers(&counted.level)?;
+        let places = self.options.warehouses.iter().zip(&counted.at);
+        let line = |((_, location), at): (&(String, LocationId), &(f64, f64))| {
+            let quantity = self.whole(self.measured(*at))?;
+            Ok(CountLine { ids: ids.clone(), location: location.clone(), quantity })
+        };
+        places.map(line).collect()
+    }
+
     /// A move bears the time at which its transaction began, so the caller's watermark must overlap by Tryton's
     /// longest transaction.
     pub(super) async fn read_changed(&self, since: Timestamp) -> Result<Changed, Fault> {
-        let place = self.place().await?;
+        let company = self.company().await?;
         let planned_too = self.options.measure == Measure::Free;
         let mut products = BTreeMap::new();
         let mut read_through = None;
         let mut after = 0;
         for _ in 0..PAGES_MAX {
             let search = encode::changed(since, planned_too, after);
-            let read = self.api.search(&search, &json!({ "company": place.company })).await?;
+            let read = self.api.search(&search, &json!({ "company": company })).await?;
             let read_through = *read_through.get_or_insert(read.at);
             let (count, last) = decode::touched(&read.body, &mut products)?;
             if count < PAGE {

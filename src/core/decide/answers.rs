@@ -109,7 +109,7 @@ impl Draft<'_> {
         alone: Option<ListingRef>,
     ) -> Result<Reply, Refused> {
         let policies = self.policies()?;
-        self.channel(channel)?;
+        self.known(channel)?;
         self.judge(channel, &policies, health, alone.map(Subject::Listing).as_ref());
         Ok(Reply::Done)
     }

@@ -19,6 +19,15 @@ pub(super) const LISTINGS_MAX: usize = 1_000;
 /// The most waiting items of a channel that a mapping tries at once; the rest follows in portions.
 const WAITING_MAX: usize = 2_000;
 
+/// Returns a row without what it says of an outlet: a thing is the same SKU at all of them.
+fn of_the_thing(row: MappingRow) -> Result<MappingRow, Refused> {
+    let ids = row.ids.without(IdKind::Location);
+    if ids.is_empty() {
+        return Err(Refused::NotSo(format!("a row of {} names nothing but a location", row.sku)));
+    }
+    Ok(MappingRow { ids, ..row })
+}
+
 /// Tells why rows cannot be added to the mapping table, if so.
 pub fn mappable(state: &State, rows: &[MappingRow]) -> Result<(), Refused> {
     let policies = state.policies().ok_or(Refused::NotConfigured)?;
@@ -102,7 +111,7 @@ impl Draft<'_> {
 
     /// A catalogue was read whole: the SKUs that it brought may be what others waited for.
     pub(super) fn catalogued(&mut self, channel: ChannelId) -> Result<Reply, Refused> {
-        self.channel(&channel)?;
+        self.known(&channel)?;
         self.emit(Record::Catalogued { channel });
         self.recheck_unmapped();
         Ok(Reply::Done)
@@ -116,7 +125,7 @@ impl Draft<'_> {
         item: &CatalogueItem,
     ) -> Result<(ListingRef, bool), String> {
         match resolve(self.state, channel, &item.ids) {
-            Resolved::Listing(listing) if self.names_same(&listing, item) => {
+            Resolved::Listing(listing) if self.names_same(channel, &listing, item) => {
                 self.rebind(&listing, channel, item);
                 Ok((listing, false))
             }
@@ -135,10 +144,14 @@ impl Draft<'_> {
         }
     }
 
-    /// Tells whether an item is the listing itself, and not a sibling that shares an identifier (an ASIN, say). The
-    /// channel's own record of it decides; its SKU text may have been edited.
-    fn names_same(&self, listing: &ListingRef, item: &CatalogueItem) -> bool {
+    /// Tells whether an item is the listing itself, and not a sibling that shares an identifier (an ASIN, say), or the same
+    /// thing at another outlet. The channel's own record of it decides; its SKU text may have been edited.
+    fn names_same(&self, channel: &ChannelId, listing: &ListingRef, item: &CatalogueItem) -> bool {
         let Some(held) = self.state.listing(listing) else { return false };
+        let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
+        if !policy.is_none_or(|policy| policy.same_outlet(&held.ids, &item.ids)) {
+            return false;
+        }
         let own = [IdKind::InventoryItem, IdKind::Record, IdKind::Sku];
         let both = own.iter().find_map(|kind| Some((held.ids.get(*kind)?, item.ids.get(*kind)?)));
         both.is_none_or(|(held, told)| held == told)
@@ -232,6 +245,7 @@ impl Draft<'_> {
     /// Adds rows to the mapping table, and tries everything that waited for them.
     pub(super) fn map(&mut self, rows: Vec<MappingRow>) -> Result<Reply, Refused> {
         mappable(self.state, &rows)?;
+        let rows = rows.into_iter().map(of_the_thing).collect::<Result<Vec<_>, _>>()?;
         let channels: BTreeSet<ChannelId> = rows.iter().map(|row| row.channel.clone()).collect();
         self.emit(Record::Mapped { rows });
         let (mut bound, mut unmatched) = (0, 0);

@@ -12,7 +12,7 @@ use crate::{
         decide::Draft,
         ledger::{Cause, Entry, Kind, Stock, book},
         mapping::resolve,
-        order::{Line as OrderLine, Order},
+        order::Order,
         posting::{self, Item, Step},
         record::{HeldCount, Record},
         share::Share,
@@ -96,7 +96,7 @@ impl Draft<'_> {
     }
 
     fn may_count(&self, count: &Count) -> Result<(), Refused> {
-        self.channel(&count.counter)?;
+        self.known(&count.counter)?;
         if self.state.initialised.is_none() && !count.opening {
             return Err(Refused::NotInitialised);
         }
@@ -234,15 +234,17 @@ impl Judge<'_> {
     ) -> Result<Untold, Overflow> {
         let (mut booked, mut early, mut older) = (Totals::default(), Totals::default(), Quantity::ZERO);
         let here = |share: &Share| share.location == *location && self.state.canonical(&share.sku) == sku;
-        for share in order.lines.values().flat_map(OrderLine::shares).filter(here) {
-            let units = share.units_booked()?;
-            if is_baseline(&share, order, count.as_of) {
-                older = older.add(units.open()?.or_zero())?;
-                continue;
-            }
-            booked = booked.plus(units)?;
-            if share.early {
-                early = early.plus(units)?;
+        for line in order.lines.values() {
+            for share in line.shares().iter().filter(|share| here(share)) {
+                let units = share.units_booked()?;
+                if is_baseline(share, order, count.as_of) {
+                    older = older.add(units.open()?.or_zero())?;
+                    continue;
+                }
+                booked = booked.plus(units)?;
+                if share.early {
+                    early = early.plus(units)?;
+                }
             }
         }
         // The selling channel's own free count left out what it had sold. Others still held it.
@@ -364,7 +366,7 @@ impl Draft<'_> {
             let Some(mut order) = self.state.orders.get(&key).cloned() else { continue };
             let before = order.clone();
             for line in order.lines.values_mut() {
-                let mut shares = line.shares();
+                let mut shares = line.shares().to_vec();
                 for share in shares.iter_mut().filter(|share| share.early) {
                     let place = (self.state.canonical(&share.sku).clone(), share.location.clone());
                     if places.contains(&place) {
@@ -419,7 +421,7 @@ impl Draft<'_> {
         let Counter::Channel(counter) = held.counter.clone() else {
             return self.release_by_hand(id, held, part);
         };
-        self.channel(&counter)?;
+        self.known(&counter)?;
         let HeldCount { measure, as_of, begun, lines, outdated, taken, .. } = held;
         let last = part.end == lines.len();
         let lines = lines.into_iter().skip(part.start).take(part.len());

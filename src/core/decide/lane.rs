@@ -241,7 +241,7 @@ impl Draft<'_> {
         *nth += 1;
         let put = Put {
             ids: held.ids.clone(),
-            location: policy.locations.first()?.clone(),
+            location: policy.drawn(&held.ids)?.first()?.clone(),
             quantity: leg.quantity,
             compare,
             key: key.clone(),

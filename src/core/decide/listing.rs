@@ -135,7 +135,7 @@ pub(crate) fn should_show(
     let bounds_of = |sku: &Sku| Bounds::of(policies, state.index.overrides(policies, sku), &listing.channel);
     let bounds = bounds_of(sku).at_most(listing.allotted);
     let keep = |of: &Sku| if of == sku { bounds.safety_stock } else { bounds_of(of).safety_stock };
-    let free = state.sellable(sku, row, &channel.locations, keep).ok()??;
+    let free = state.sellable(sku, row, channel.drawn(&listing.ids)?, keep).ok()??;
     desired(free, bounds, pause_of(state, row, listing) == Some(Pause::Stopped)).ok()
 }
 

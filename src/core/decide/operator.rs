@@ -29,7 +29,7 @@ impl Draft<'_> {
                 return Err(Refused::Nothing(format!("SKU {sku}")));
             }
             PauseScope::Sku(_) => {}
-            PauseScope::Channel(channel) => drop(self.channel(channel)?),
+            PauseScope::Channel(channel) => self.known(channel)?,
         }
         self.emit(Record::Paused { scope: scope.clone(), pause });
         match scope {

@@ -11,15 +11,16 @@ use crate::{
         decide::{
             Draft,
             by_hand::{by_hand, had},
+            own::{Known, OwnMove, Times},
         },
         ledger::{Cause, Entry, Kind, Stock, book, movements, settled_returns},
         mapping::{Resolved, listed_by, resolve},
         moves::{When, absent_until},
         order::{Binding, Ignore, Line, Order},
         posting::{PostState, Step, behind, target},
-        record::{Record, Why},
+        record::Record,
         share::{Share, spread as spread_over},
-        state::{ChannelRow, FETCHED, ListingRef, Quarantined, READ, State},
+        state::{ChannelRow, FETCHED, Quarantined, READ, State},
     },
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderId, OrderKey,
@@ -29,13 +30,6 @@ use crate::{
 
 /// Movements of one share, lowering ones first.
 pub(super) type Moves = Vec<(Kind, Quantity)>;
-
-/// What an order made the selling channel do to its own listing's quantity, and when.
-struct OwnMove {
-    listing: ListingRef,
-    quantity: Quantity,
-    at: Timestamp,
-}
 
 /// Entries of one command, each with the balances that the ones before it leave: lines that share a component are
 /// booked together.
@@ -89,14 +83,18 @@ impl Draft<'_> {
         fetch: Vec<OrderId>,
         look: &[Identifiers],
     ) -> Result<Reply, Refused> {
-        self.channel(channel)?;
+        self.known(channel)?;
         in_range(channel, orders)?;
         if self.state.deliveries.contains_key(&(channel.clone(), delivery.clone())) {
             return Ok(Reply::Duplicate);
         }
         self.note_lag(channel, orders);
         for order in orders {
-            self.merge(channel, order, Seen::Pushed);
+            if self.would_misplace(channel, order) {
+                self.want_fetch(channel, order.order.clone());
+            } else {
+                self.merge(channel, order, Seen::Pushed);
+            }
         }
         for order in fetch {
             self.want_fetch(channel, order);
@@ -111,13 +109,25 @@ impl Draft<'_> {
         Ok(Reply::Pushed { look: known.collect() })
     }
 
+    /// Tells whether a push is about an order of which it is known where its units lie. A push does not tell that, or not as
+    /// surely: units would be booked at another place for a moment, and those that are gone from one would be sold there.
+    fn would_misplace(&self, channel: &ChannelId, told: &OrderSnapshot) -> bool {
+        let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
+        if policy.is_none_or(|policy| policy.outlets.len() < 2) {
+            return false;
+        }
+        let key = OrderKey { channel: channel.clone(), order: told.order.clone() };
+        let held = self.state.order(&key);
+        held.is_some_and(|order| order.lines.values().any(|line| !order.places(line).is_empty()))
+    }
+
     pub(super) fn read_orders(
         &mut self,
         channel: &ChannelId,
         begun: Seq,
         orders: &[OrderSnapshot],
     ) -> Result<Reply, Refused> {
-        self.channel(channel)?;
+        self.known(channel)?;
         in_range(channel, orders)?;
         self.note_lag(channel, orders);
         for order in orders {
@@ -128,7 +138,7 @@ impl Draft<'_> {
 
     /// Part of the feed was read. The next read begins there; what waits for a whole read goes on waiting.
     pub(super) fn fed_through(&mut self, channel: ChannelId, through: Timestamp) -> Result<Reply, Refused> {
-        self.channel(&channel)?;
+        self.known(&channel)?;
         let held = self.state.channels.get(&channel).and_then(ChannelRow::watermark);
         if held.is_none_or(|held| held < through) {
             self.emit(Record::FedThrough { channel, through });
@@ -137,7 +147,7 @@ impl Draft<'_> {
     }
 
     pub(super) fn unread(&mut self, channel: &ChannelId, orders: Vec<OrderId>) -> Result<Reply, Refused> {
-        self.channel(channel)?;
+        self.known(channel)?;
         for order in orders {
             self.want_fetch(channel, order);
         }
@@ -272,11 +282,13 @@ impl Draft<'_> {
             let totals = if home.is_some() { totals } else { Totals::default() };
             let first = line.booked == Totals::default();
             let sold_at = if first { placed_at } else { changed_at };
-            self.note_own(key, policy, line, totals, [sold_at, changed_at], own)?;
             let wanted = match home {
                 Some(home) => self.shares(placed_at, line, &bound, (totals, &places), &home)?,
                 None => Vec::new(),
             };
+            let known = Known { totals, places: &places, shares: &wanted };
+            let times = Times { placed_at, sold_at, changed_at };
+            self.note_own(key, policy, (id, line), &known, times, own)?;
             let cause = Cause::Order { order: key.clone(), line: id.clone() };
             for (share, moves) in self.rebooked(&key.channel, line, &wanted, returns)? {
                 booking.book(&share, moves, &cause, [sold_at, changed_at])?;
@@ -389,73 +401,6 @@ impl Draft<'_> {
         let open = share.booked.open()?;
         let kind = self.baseline_kind(channel, share);
         Ok(if open.is_zero() { Vec::new() } else { vec![(kind, open.neg()?)] })
-    }
-
-    /// Notes how the selling channel has moved its own listing's quantity with this line, and when.
-    fn note_own(
-        &self,
-        key: &OrderKey,
-        policy: &ChannelPolicy,
-        line: &Line,
-        to: Totals,
-        [sold_at, changed_at]: [Timestamp; 2],
-        own: &mut Vec<OwnMove>,
-    ) -> Result<(), Overflow> {
-        let abilities = policy.abilities;
-        if !abilities.sells || line.by == FulfilledBy::Channel {
-            return Ok(());
-        }
-        let sold = line.booked.ordered.sub(to.ordered)?;
-        let mut back = Quantity::ZERO;
-        if abilities.restocks_cancels {
-            back = back.add(to.released.sub(line.booked.released)?)?;
-        }
-        if abilities.restocks_returns {
-            back = back.add(to.returned.sub(line.booked.returned)?)?;
-        }
-        let moved = [(sold, sold_at), (back, changed_at)];
-        let Some(listing) = self.own_listing(&key.channel, line) else { return Ok(()) };
-        for (quantity, at) in moved.into_iter().filter(|(quantity, _)| !quantity.is_zero()) {
-            own.push(OwnMove { listing: listing.clone(), quantity, at });
-        }
-        Ok(())
-    }
-
-    /// Finds the listing that a line was sold from. An ASIN may name several; the channel's own stock is not meant.
-    fn own_listing(&self, channel: &ChannelId, line: &Line) -> Option<ListingRef> {
-        let ours = |listing: &ListingRef| {
-            self.state.listing(listing).is_some_and(|l| l.by != FulfilledBy::Channel && l.channel == *channel)
-        };
-        if let Resolved::Listing(listing) = resolve(self.state, channel, &line.ids)
-            && ours(&listing)
-        {
-            return Some(listing);
-        }
-        let sku = &line.bound.as_ref()?.sku;
-        let count = u16::try_from(self.state.skus.get(sku)?.listings.len()).ok()?;
-        (0..count).map(|at| ListingRef { sku: sku.clone(), at }).find(ours)
-    }
-
-    /// Takes in what the selling channel did to its own listing. A look that this explains need not wait any more.
-    fn own_move(&mut self, policy: &ChannelPolicy, own: &OwnMove) {
-        use crate::core::leg::State;
-        let Some(held) = self.state.listing(&own.listing) else { return };
-        let unseen = |state: &State| matches!(state, State::InFlight(_) | State::Accepted { .. });
-        let overwritten =
-            !policy.abilities.compare_and_set && held.leg.as_ref().is_some_and(|leg| unseen(&leg.state));
-        let (now, waited) = (self.now, held.writes.look.is_some());
-        self.learn(&own.listing, Why::OwnSale, |writes| {
-            writes.own_move(own.quantity, own.at, overwritten, now);
-            let explained = |look: &crate::core::leg::Look| {
-                writes.explains(look.seen, look.at, policy.abilities.stale_ms)
-            };
-            if writes.look.as_deref().is_some_and(explained) {
-                writes.look = None;
-            }
-        });
-        if waited && self.state.listing(&own.listing).is_some_and(|held| held.writes.look.is_none()) {
-            self.go_on(&own.listing);
-        }
     }
 
     /// Notes for each ERP whether it is behind.

@@ -61,7 +61,7 @@ impl Draft<'_> {
     ) -> Option<Posting> {
         let order = self.state.orders.get(key)?;
         let held = order.posting(channel)?.clone();
-        let target = target(order, policy.posts, &policy.locations).ok()?;
+        let target = held.with_gone(target(order, policy.posts, &policy.locations).ok()?);
         let placed_at = order.placed_at;
         if !behind(&held.acked, &target) && !held.unsure {
             let posting = PostState { step: Step::Done, tries: 0, ..held };

@@ -18,6 +18,9 @@ use crate::{
 
 /// How many orders one tick looks at.
 const PORTION: usize = 500;
+/// Of how many it leaves tombstones. Their rows, two for each, must fit one batch of the state's: between several, a crash
+/// costs a rebuild.
+const BURIED: usize = 200;
 /// How often all orders are looked at.
 const EVERY_MS: i64 = 3_600_000;
 /// How many messages that could not be read wait for a person. The journal has all.
@@ -69,8 +72,11 @@ impl Draft<'_> {
             if changed(order) <= before && is_finished(key, order) {
                 orders.push(key.clone());
             }
+            if orders.len() >= BURIED {
+                break;
+            }
         }
-        let last = last.filter(|_| looked_at == PORTION).cloned();
+        let last = last.filter(|_| looked_at == PORTION || orders.len() >= BURIED).cloned();
         self.state.recheck.finished = last.map_or(Todo::Nothing, Todo::After);
         if !orders.is_empty() {
             self.emit(Record::Pruned { orders });

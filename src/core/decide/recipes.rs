@@ -25,7 +25,8 @@ use crate::{
         writes::Writes,
     },
     model::{
-        ChannelId, Identifiers, LineId, LocationId, OrderKey, Overflow, Returns, Sku, Timestamp, Totals,
+        ChannelId, IdKind, Identifiers, LineId, LocationId, OrderKey, Overflow, Returns, Sku, Timestamp,
+        Totals,
         policy::{ChannelPolicy, MappingRow, Part},
     },
 };
@@ -202,19 +203,29 @@ impl Draft<'_> {
         }
         let count = self.state.skus.get(sku).map(|row| row.listings.len());
         let count = count.ok_or_else(|| Refused::Nothing(format!("SKU {sku}")))?;
-        if held.leg.as_ref().is_some_and(|leg| matches!(leg.state, leg::State::InFlight(_))) {
+        let siblings = self.siblings(&old, &held);
+        let in_flight = |listing: &ListingRef| {
+            let leg = self.state.listing(listing).and_then(|held| held.leg.as_ref());
+            leg.is_some_and(|leg| matches!(leg.state, leg::State::InFlight(_)))
+        };
+        if siblings.iter().any(in_flight) {
             let why = "a write of it is under way; say it again in a moment";
             return Err(Refused::NotSo(why.to_owned()));
         }
         self.not_intended(&old.sku)?;
-        let at = u16::try_from(count).ok().filter(|at| usize::from(*at) < LISTINGS_MAX);
-        let at = at.ok_or_else(|| Refused::NotSo(format!("{sku} has {LISTINGS_MAX} listings already")))?;
-        let moved = self.lines_of(channel, &old);
+        if count + siblings.len() > LISTINGS_MAX {
+            return Err(Refused::NotSo(format!("{sku} has {LISTINGS_MAX} listings already")));
+        }
+        let moved = self.lines_of(channel, &siblings);
         let lines: usize = moved.values().map(BTreeSet::len).sum();
         if lines > ROWS_MAX {
             return Err(Refused::TooMany { rows: lines, most: ROWS_MAX });
         }
-        self.move_listing(&old, &held, ListingRef { sku: sku.clone(), at });
+        self.say_whose(&held, sku);
+        for (sibling, at) in siblings.iter().zip(count..) {
+            let Ok(at) = u16::try_from(at) else { continue };
+            self.move_listing(sibling, ListingRef { sku: sku.clone(), at });
+        }
         for (key, lines) in moved {
             self.rebind_lines(key, &lines, &policy, returns, sku);
         }
@@ -224,13 +235,27 @@ impl Draft<'_> {
         Ok(Reply::Changed { changed: lines })
     }
 
-    /// Returns the order lines that were sold from a listing.
-    fn lines_of(&self, channel: &ChannelId, listing: &ListingRef) -> BTreeMap<OrderKey, BTreeSet<LineId>> {
+    /// Returns a listing with those that are the same thing at the channel's other outlets.
+    fn siblings(&self, listing: &ListingRef, held: &Listing) -> Vec<ListingRef> {
+        let own = held.ids.without(IdKind::Location);
+        let same = |other: &Listing| {
+            other.channel == held.channel && !own.is_empty() && other.ids.without(IdKind::Location) == own
+        };
+        let row = self.state.skus.get(&listing.sku);
+        let all = row.into_iter().flat_map(|row| row.listings.iter().zip(0..));
+        let others = all.filter(|(other, at)| *at == listing.at || same(other));
+        others.map(|(_, at)| ListingRef { sku: listing.sku.clone(), at }).collect()
+    }
+
+    /// Returns the order lines that were sold from any of these listings.
+    fn lines_of(&self, channel: &ChannelId, listings: &[ListingRef]) -> BTreeMap<OrderKey, BTreeSet<LineId>> {
         let mut all: BTreeMap<OrderKey, BTreeSet<_>> = BTreeMap::new();
         for (key, order) in self.state.orders_of(channel) {
             for (id, line) in &order.lines {
-                let bound = line.bound.as_ref().is_some_and(|bound| bound.sku == listing.sku);
-                if bound && resolve(self.state, channel, &line.ids) == Resolved::Listing(listing.clone()) {
+                let bound = line.bound.as_ref().is_some_and(|b| listings.iter().any(|l| l.sku == b.sku));
+                let of = |listing: &ListingRef| listings.contains(listing);
+                if bound && matches!(resolve(self.state, channel, &line.ids), Resolved::Listing(l) if of(&l))
+                {
                     all.entry(key.clone()).or_default().insert(id.clone());
                 }
             }
@@ -238,9 +263,15 @@ impl Draft<'_> {
         all
     }
 
-    fn move_listing(&mut self, old: &ListingRef, held: &Listing, new: ListingRef) {
-        let row = MappingRow { sku: new.sku.clone(), channel: held.channel.clone(), ids: held.ids.clone() };
+    /// Has the mapping say which SKU a listing is, at whichever outlet.
+    fn say_whose(&mut self, held: &Listing, sku: &Sku) {
+        let ids = held.ids.without(IdKind::Location);
+        let row = MappingRow { sku: sku.clone(), channel: held.channel.clone(), ids };
         self.emit(Record::Mapped { rows: vec![row] });
+    }
+
+    fn move_listing(&mut self, old: &ListingRef, new: ListingRef) {
+        let Some(held) = self.state.listing(old).cloned() else { return };
         let bound = |to: &ListingRef, ids: Identifiers, unwritable: Option<String>| Record::Bound {
             sku: to.sku.clone(),
             at: to.at,
@@ -299,11 +330,11 @@ impl Draft<'_> {
         for (id, line) in order.lines.iter_mut().filter(|(id, _)| lines.contains(*id)) {
             let cause = Cause::Order { order: key.clone(), line: id.clone() };
             let booked = line.booked;
-            for share in line.shares() {
+            for share in line.shares().iter() {
                 let open = share.booked.open()?.times(share.units)?;
-                let kind = self.baseline_kind(&key.channel, &share);
+                let kind = self.baseline_kind(&key.channel, share);
                 let moves = if open.is_zero() { Vec::new() } else { vec![(kind, open.neg()?)] };
-                booking.book(&share, moves, &cause, [self.now, self.now])?;
+                booking.book(share, moves, &cause, [self.now, self.now])?;
             }
             let Some(Binding { location, .. }) = line.bound.take() else { continue };
             let (baseline, early) = self.opening(whole.placed_at, sku, &location);

@@ -18,7 +18,7 @@ use crate::{
 /// Returns the most that one request may hold with this listing, if it may be why requests fail. What failed before the
 /// channel came back from an outage failed because of that.
 pub fn suspect(state: &State, held: &Listing) -> Option<usize> {
-    let suspect = held.leg.as_ref()?.suspect?;
+    let suspect = held.leg.as_ref()?.suspect.as_deref()?;
     let since = state.channels.get(&held.channel).and_then(|row| row.circuit.since());
     since.is_none_or(|since| suspect.at > since).then_some(usize::from(suspect.most))
 }

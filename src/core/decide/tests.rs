@@ -18,6 +18,7 @@ mod intents;
 mod letters;
 mod made;
 mod missing;
+mod outlets;
 mod portions;
 mod prune;
 mod quarantine;

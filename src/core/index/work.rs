@@ -8,7 +8,6 @@ use crate::{
         leg,
         order::{Line, Order},
         posting::Step,
-        share::Share,
         state::{Listing, ListingRef},
     },
     model::{ChannelId, Identifiers, OrderKey, Policies, Quantity, Seq, Sku, Timestamp, Totals, Visible},
@@ -274,8 +273,10 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
         let ids = line.ids.clone();
         out.push(Work::UnmappedItem { channel: channel(), ids, order: key.clone() });
     }
-    for share in order.lines.values().flat_map(Line::shares).filter(Share::is_older) {
-        out.push(Work::Older { sku: share.sku, order: key.clone() });
+    for line in order.lines.values() {
+        for share in line.shares().iter().filter(|share| share.is_older()) {
+            out.push(Work::Older { sku: share.sku.clone(), order: key.clone() });
+        }
     }
     for posting in &order.postings {
         let (channel, order_key) = (posting.channel.clone(), key.clone());
@@ -291,9 +292,10 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
             let channel = posting.channel.clone();
             out.push(Work::PostLate { channel, deadline, order: key.clone() });
         }
-        let booked = order.lines.values().filter(|line| line.booked != Totals::default());
-        for share in booked.flat_map(Line::shares) {
-            out.push(Work::Unposted { sku: share.sku, order: key.clone() });
+        for line in order.lines.values().filter(|line| line.booked != Totals::default()) {
+            for share in line.shares().iter() {
+                out.push(Work::Unposted { sku: share.sku.clone(), order: key.clone() });
+            }
         }
     }
     out

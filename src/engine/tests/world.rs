@@ -196,7 +196,11 @@ fn shop() -> shopify::Shopify {
         api_version: shopify::options::API_VERSION.to_owned(),
         access_token: SecretString::from("token"),
         webhook_secrets: vec![SecretString::from(SECRET)],
-        location: shopify::options::Location { id: LocationId::new("warehouse").expect("a name"), number: 1 },
+        locations: shopify::options::Locations::new(vec![shopify::options::Location {
+            id: LocationId::new("warehouse").expect("a name"),
+            number: 1,
+        }])
+        .expect("one"),
         http: http::Options::default(),
     };
     shopify::Shopify::new(options).expect("good settings")
@@ -257,6 +261,7 @@ pub(super) async fn start(state: State, queue_max: usize) -> World {
         ledger: ledger.clone(),
         quarantine,
         hints: hint,
+        wakes: Arc::default(),
         metrics: metrics.clone(),
     };
     let web = Web {

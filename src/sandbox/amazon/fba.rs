@@ -27,15 +27,16 @@ pub(super) fn summaries(world: &World, params: &Params, now_ms: i64) -> Result<V
         return Err(Failure::invalid("at most 50 sellerSkus"));
     }
     let from = params.get("nextToken").map(|token| read_token(token, now_ms)).transpose()?.unwrap_or(0);
-    let found: Vec<&Listing> = shop
+    let found: Vec<(usize, &Listing)> = shop
         .listings
         .iter()
-        .filter(|own| own.fnsku.is_some() && (skus.is_empty() || skus.contains(&own.seller_sku)))
+        .enumerate()
+        .filter(|(_, own)| own.fnsku.is_some() && (skus.is_empty() || skus.contains(&own.seller_sku)))
         .collect();
     let details = params.get("details") == Some("true");
     let to = (from + PAGE).min(found.len());
     let page = found.get(from.min(to)..to).unwrap_or_default();
-    let page: Vec<Value> = page.iter().map(|own| summary(own, details)).collect();
+    let page: Vec<Value> = page.iter().map(|(n, own)| summary(own, shop.reserved(*n), details)).collect();
     let mut answer = json!({"payload": {
         "granularity": {"granularityType": "Marketplace", "granularityId": shop.marketplace},
         "inventorySummaries": page,
@@ -55,7 +56,7 @@ fn read_token(token: &str, now_ms: i64) -> Result<usize, Failure> {
     read().ok_or_else(|| Failure::invalid("nextToken is expired"))
 }
 
-fn summary(own: &Listing, details: bool) -> Value {
+fn summary(own: &Listing, reserved: i64, details: bool) -> Value {
     let mut json = json!({
         "asin": own.asin,
         "fnSku": own.fnsku,
@@ -63,7 +64,7 @@ fn summary(own: &Listing, details: bool) -> Value {
         "condition": "NewItem",
         "lastUpdatedTime": iso_millis(own.updated_ms),
         "productName": own.title,
-        "totalQuantity": own.live,
+        "totalQuantity": own.live + reserved,
         "stores": [],
     });
     if details {
@@ -73,8 +74,8 @@ fn summary(own: &Listing, details: bool) -> Value {
             "inboundShippedQuantity": 0,
             "inboundReceivingQuantity": 0,
             "reservedQuantity": {
-                "totalReservedQuantity": 0,
-                "pendingCustomerOrderQuantity": 0,
+                "totalReservedQuantity": reserved,
+                "pendingCustomerOrderQuantity": reserved,
                 "pendingTransshipmentQuantity": 0,
                 "fcProcessingQuantity": 0,
             },

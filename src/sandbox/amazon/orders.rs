@@ -75,6 +75,12 @@ impl Order {
 }
 
 impl Store {
+    /// Units of open orders that Amazon ships itself.
+    pub(super) fn reserved(&self, listing: usize) -> i64 {
+        let lines = self.orders.iter().filter(|order| order.by_amazon).flat_map(|order| &order.lines);
+        lines.filter(|line| line.listing == listing).map(Line::open).sum()
+    }
+
     /// Takes an order: (listing, units) per line. All lines are fulfilled by the same party.
     pub(in crate::sandbox) fn place(
         &mut self,
@@ -90,7 +96,7 @@ impl Store {
             self.listings[listing].live -= ordered;
             let sku = self.listings[listing].sku;
             if !by_amazon {
-                moves.push(Moved { sku, quantity: ordered, what: Move::Sold });
+                moves.push(Moved { sku, place: 0, quantity: ordered, what: Move::Sold });
             }
             let id = format!("{:014}", 10_000_000_000_000 + n as u64 * 100 + row as u64);
             lines.push(Line { id, listing, ordered, shipped: 0, cancelled: 0, returned: 0 });
@@ -147,7 +153,7 @@ impl Store {
                 self.listings[line.listing].live += quantity;
             }
             if !own.by_amazon {
-                moves.push(Moved { sku: self.listings[line.listing].sku, quantity, what });
+                moves.push(Moved { sku: self.listings[line.listing].sku, place: 0, quantity, what });
             }
         }
         self.touch(order, now_ms);
@@ -174,7 +180,7 @@ impl Store {
             let quantity = line.open().min(asked).max(0);
             line.shipped += quantity;
             if quantity > 0 && !own.by_amazon {
-                moves.push(Moved { sku, quantity, what: Move::Shipped });
+                moves.push(Moved { sku, place: 0, quantity, what: Move::Shipped });
             }
         }
         if moves.is_empty() && !own.by_amazon {
@@ -202,7 +208,7 @@ impl Store {
                 own.lines.iter_mut().find(|line| free(line)).ok_or("not that many units were shipped")?;
             line.returned += units;
             if restock {
-                moves.push(Moved { sku, quantity: units, what: Move::Returned });
+                moves.push(Moved { sku, place: 0, quantity: units, what: Move::Returned });
             }
         }
         Ok(moves)

@@ -110,6 +110,16 @@ impl Store {
         self.fba_listing(sku).map(|listing| self.listings[listing].live)
     }
 
+    /// What lies in Amazon's own warehouse of a SKU, for the control API; null where it is not sold from there.
+    pub(in crate::sandbox) fn fba_report(&self, sku: usize) -> serde_json::Value {
+        let Some(listing) = self.fba_listing(sku) else { return serde_json::Value::Null };
+        serde_json::json!({
+            "seller_sku": self.listings[listing].seller_sku,
+            "fulfillable": self.listings[listing].live,
+            "reserved": self.reserved(listing),
+        })
+    }
+
     /// The listing of a SKU in Amazon's own warehouse.
     pub(in crate::sandbox) fn fba_listing(&self, sku: usize) -> Option<usize> {
         self.twins.get(&sku).copied()

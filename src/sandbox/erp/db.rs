@@ -255,12 +255,24 @@ impl Database {
         }
     }
 
-    /// The warehouse with all its zones.
-    pub(in crate::sandbox) fn warehouse(&self) -> BTreeSet<Id> {
-        self.with_children(&[seed::WAREHOUSE])
+    /// The warehouse of a place with all its zones.
+    pub(in crate::sandbox) fn warehouse(&self, place: usize) -> BTreeSet<Id> {
+        self.with_children(&[seed::zones(place).warehouse])
     }
 
-    /// What people see of a product over the whole warehouse.
+    /// All warehouses with all their zones.
+    pub(in crate::sandbox) fn warehouses(&self) -> BTreeSet<Id> {
+        let places =
+            self.ids("stock.location").filter(|id| self.text("stock.location", *id, "type") == "warehouse");
+        self.with_children(&places.collect::<Vec<_>>())
+    }
+
+    /// The place that a sale is shipped from.
+    pub(in crate::sandbox) fn sale_place(&self, sale: Id) -> usize {
+        self.one("sale.sale", sale, "warehouse").and_then(seed::place_of).unwrap_or(0)
+    }
+
+    /// What people see of a product over these locations.
     pub(in crate::sandbox) fn levels(&self, sku: usize, warehouse: &BTreeSet<Id>) -> Levels {
         let product = seed::product_id(sku);
         let on_hand = self.on_hand(product, warehouse);

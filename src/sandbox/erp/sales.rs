@@ -76,17 +76,18 @@ fn missing_moves(db: &Database, sale: Id, returned: bool) -> Vec<(Id, f64)> {
 fn make_shipment(db: &mut Database, sale: Id, returned: bool, moves: Vec<(Id, f64)>) -> Result<(), Failure> {
     let one = |field: &str| db.value("sale.sale", sale, field).clone();
     let warehouse = db.one("sale.sale", sale, "warehouse").unwrap_or(read::default_warehouse());
+    let zones = seed::zones(seed::place_of(warehouse).unwrap_or(0));
     let mut shipment = row(json!({
         "state": "draft", "company": seed::COMPANY, "customer": one("party"), "warehouse": warehouse,
-        "warehouse_storage": seed::STORAGE, "planned_date": db.today(),
+        "warehouse_storage": zones.storage, "planned_date": db.today(),
     }));
     let (model, from, to) = if returned {
-        shipment.insert("warehouse_input".into(), json!(seed::INPUT));
+        shipment.insert("warehouse_input".into(), json!(zones.input));
         shipment.insert("number".into(), json!(db.next_number("stock.shipment.out.return")));
-        ("stock.shipment.out.return", seed::CUSTOMER_LOCATION, seed::INPUT)
+        ("stock.shipment.out.return", seed::CUSTOMER_LOCATION, zones.input)
     } else {
-        shipment.insert("warehouse_output".into(), json!(seed::OUTPUT));
-        ("stock.shipment.out", seed::OUTPUT, seed::CUSTOMER_LOCATION)
+        shipment.insert("warehouse_output".into(), json!(zones.output));
+        ("stock.shipment.out", zones.output, seed::CUSTOMER_LOCATION)
     };
     let id = db.insert(model, shipment);
     for (line, units) in moves {

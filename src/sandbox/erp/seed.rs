@@ -15,11 +15,45 @@ pub(super) const STORAGE: Id = 3;
 pub(super) const LOST_FOUND: Id = 4;
 pub(super) const WAREHOUSE: Id = 5;
 pub(super) const CUSTOMER_LOCATION: Id = 7;
+/// The first location of the second warehouse; each has four.
+const MORE: Id = 8;
 /// The party for sales of the web shops, and its address.
 pub(super) const CUSTOMER: Id = 2;
 pub(super) const ADDRESS: Id = 1;
 /// The group that may press `process`.
 const SALES_ADMINISTRATOR: Id = 14;
+
+/// The locations of one warehouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Zones {
+    pub(super) input: Id,
+    pub(super) output: Id,
+    pub(super) storage: Id,
+    pub(super) warehouse: Id,
+}
+
+/// The warehouse of a place.
+pub(super) fn zones(place: usize) -> Zones {
+    let Some(more) = place.checked_sub(1) else {
+        return Zones { input: INPUT, output: OUTPUT, storage: STORAGE, warehouse: WAREHOUSE };
+    };
+    let first = MORE + 4 * Id::try_from(more).unwrap_or(0);
+    Zones { input: first, output: first + 1, storage: first + 2, warehouse: first + 3 }
+}
+
+/// The place of a warehouse.
+pub(super) fn place_of(warehouse: Id) -> Option<usize> {
+    if warehouse == WAREHOUSE {
+        return Some(0);
+    }
+    let more = usize::try_from((warehouse - MORE - 3).checked_div(4)?).ok()?;
+    (zones(more + 1).warehouse == warehouse).then_some(more + 1)
+}
+
+/// The code of a place's warehouse.
+pub(super) fn warehouse_code(place: usize) -> String {
+    if place == 0 { "WH".to_owned() } else { format!("WH{}", place + 1) }
+}
 
 pub(super) fn product_id(sku: usize) -> Id {
     Id::try_from(sku + 1).expect("catalogues are small")
@@ -53,6 +87,7 @@ pub(super) fn fill(db: &mut Database, catalogue: &Catalogue) {
         }
         add("stock.location", row);
     }
+    more_warehouses(catalogue.skus.first().map_or(1, |sku| sku.openings.len()), &mut add);
     for (code, name) in [("1", "Sandbox Company"), ("2", "Web shop customer")] {
         let location = CUSTOMER_LOCATION;
         add(
@@ -91,7 +126,33 @@ pub(super) fn fill(db: &mut Database, catalogue: &Catalogue) {
         );
     }
     for (n, sku) in catalogue.skus.iter().enumerate() {
-        db.shift(product_id(n), STORAGE, sku.opening as f64);
+        for (place, units) in sku.openings.iter().enumerate() {
+            db.shift(product_id(n), zones(place).storage, *units as f64);
+        }
+    }
+}
+
+/// The warehouses of all places but the first.
+fn more_warehouses(places: usize, add: &mut impl FnMut(&'static str, Value) -> Id) {
+    for place in 1..places {
+        let (zones, code) = (zones(place), warehouse_code(place));
+        for (name, zone) in [("Input Zone", "IN"), ("Output Zone", "OUT"), ("Storage Zone", "STO")] {
+            add(
+                "stock.location",
+                json!({
+                    "name": name, "code": format!("{zone}{}", place + 1), "type": "storage", "parent": zones.warehouse,
+                    "active": true,
+                }),
+            );
+        }
+        add(
+            "stock.location",
+            json!({
+                "name": format!("Warehouse {}", place + 1), "code": code, "type": "warehouse", "parent": null,
+                "active": true, "storage_location": zones.storage, "input_location": zones.input,
+                "output_location": zones.output,
+            }),
+        );
     }
 }
 

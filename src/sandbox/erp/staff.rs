@@ -13,6 +13,7 @@ impl Database {
     pub(in crate::sandbox) fn staff_sells(
         &mut self,
         wanted: &[(usize, i64)],
+        place: usize,
         now_ms: i64,
     ) -> Result<i64, String> {
         let lines: Vec<_> = wanted
@@ -25,7 +26,7 @@ impl Database {
             .collect();
         let values = json!({
             "party": seed::CUSTOMER, "invoice_address": seed::ADDRESS, "shipment_address": seed::ADDRESS,
-            "reference": "counter", "invoice_method": "manual", "lines": [["create", lines]],
+            "reference": "counter", "warehouse": seed::zones(place).warehouse, "invoice_method": "manual", "lines": [["create", lines]],
         });
         let sale = self.by_staff(now_ms, |db, sales| {
             let sale = db.create(sales, &values, serde_json::Map::new())?;
@@ -80,10 +81,11 @@ impl Database {
         if freed.is_empty() { Err("nothing is open on the sale".into()) } else { Ok(freed) }
     }
 
-    /// Enters and confirms a count of (SKU, units) in the storage zone.
+    /// Enters and confirms a count of (SKU, units) in the storage zone of a place.
     pub(in crate::sandbox) fn staff_counts(
         &mut self,
         counted: &[(usize, i64)],
+        place: usize,
         now_ms: i64,
     ) -> Result<(), String> {
         let lines: Vec<_> = counted
@@ -91,8 +93,7 @@ impl Database {
             .map(|(sku, units)| json!({"product": seed::product_id(*sku), "quantity": *units as f64}))
             .collect();
         let inventories = model("stock.inventory").ok_or("no counts in this ERP")?;
-        let values =
-            json!({"location": seed::STORAGE, "empty_quantity": "keep", "lines": [["create", lines]]});
+        let values = json!({"location": seed::zones(place).storage, "empty_quantity": "keep", "lines": [["create", lines]]});
         self.by_staff(now_ms, |db, _| {
             let inventory = db.create(inventories, &values, serde_json::Map::new())?;
             press(db, inventories, inventory, "confirm")

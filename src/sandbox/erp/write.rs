@@ -19,7 +19,7 @@ impl Database {
     pub(super) fn create(&mut self, model: &'static Model, values: &Value, own: Row) -> Result<Id, Failure> {
         let (mut row, commands) = self.fields(model, values, None)?;
         row.extend(own);
-        for (field, value) in self.defaults(model.name) {
+        for (field, value) in self.defaults(model.name, row.get("warehouse").and_then(Value::as_i64)) {
             row.entry(field).or_insert(value);
         }
         if model.name == "stock.move" {
@@ -148,7 +148,9 @@ impl Database {
         Ok((row, commands))
     }
 
-    fn defaults(&self, model: &str) -> Row {
+    /// `warehouse`: the one that the record names.
+    fn defaults(&self, model: &str, warehouse: Option<Id>) -> Row {
+        let zones = seed::zones(warehouse.and_then(seed::place_of).unwrap_or(0));
         let defaults = match model {
             "sale.sale" => json!({
                 "state": "draft", "invoice_state": "none", "shipment_state": "none", "invoice_method": "order",
@@ -159,8 +161,8 @@ impl Database {
             "stock.move" => json!({"state": "draft", "company": seed::COMPANY, "unit": seed::UNIT}),
             "stock.shipment.out" | "stock.shipment.out.return" => json!({
                 "state": "draft", "company": seed::COMPANY, "warehouse": seed::WAREHOUSE,
-                "warehouse_storage": seed::STORAGE, "warehouse_output": seed::OUTPUT,
-                "warehouse_input": seed::INPUT,
+                "warehouse_storage": zones.storage, "warehouse_output": zones.output,
+                "warehouse_input": zones.input,
             }),
             "stock.shipment.internal" => json!({"state": "draft", "company": seed::COMPANY}),
             "stock.inventory" => json!({

@@ -1,7 +1,7 @@
 //! Ids as Shopify makes them: 64-bit numbers, here deliberately above 2^53, and the global ids around them.
 
-/// The one location of the sandbox's shop.
-pub(in crate::sandbox) const LOCATION: u64 = 106_318_430_514;
+/// The first location of the sandbox's shop; the others follow it.
+const LOCATION: u64 = 106_318_430_514;
 /// A level's own number, which is not the location's.
 const LEVEL: u64 = 143_273_001_266;
 
@@ -14,6 +14,8 @@ pub(in crate::sandbox) enum Kind {
     LineItem,
     Fulfillment,
     FulfillmentLineItem,
+    FulfillmentOrder,
+    FulfillmentOrderLineItem,
     Refund,
     RefundLineItem,
     InventoryAdjustmentGroup,
@@ -30,6 +32,8 @@ impl Kind {
             Kind::LineItem => ("LineItem", 9_507_199_254_740_993),
             Kind::Fulfillment => ("Fulfillment", 9_607_199_254_740_993),
             Kind::FulfillmentLineItem => ("FulfillmentLineItem", 9_657_199_254_740_993),
+            Kind::FulfillmentOrder => ("FulfillmentOrder", 9_677_199_254_740_993),
+            Kind::FulfillmentOrderLineItem => ("FulfillmentOrderLineItem", 9_687_199_254_740_993),
             Kind::Refund => ("Refund", 9_707_199_254_740_993),
             Kind::RefundLineItem => ("RefundLineItem", 9_757_199_254_740_993),
             Kind::InventoryAdjustmentGroup => ("InventoryAdjustmentGroup", 9_807_199_254_740_993),
@@ -59,21 +63,32 @@ impl Kind {
     }
 }
 
-pub(in crate::sandbox) fn location_gid() -> String {
-    format!("gid://shopify/Location/{LOCATION}")
+/// The number of the shop's location at a place.
+pub(in crate::sandbox) fn location(place: usize) -> u64 {
+    LOCATION + place as u64
 }
 
-pub(in crate::sandbox) fn level_gid(item: usize) -> String {
-    format!(
-        "gid://shopify/InventoryLevel/{LEVEL}?inventory_item_id={}",
-        Kind::InventoryItem.number(item as u64)
-    )
+pub(in crate::sandbox) fn location_gid(place: usize) -> String {
+    format!("gid://shopify/Location/{}", location(place))
 }
 
-/// The item of a level's global id.
-pub(in crate::sandbox) fn read_level_gid(gid: &str) -> Option<usize> {
-    let prefix = format!("gid://shopify/InventoryLevel/{LEVEL}?inventory_item_id=");
-    Kind::InventoryItem.index(gid.strip_prefix(&prefix)?.parse().ok()?)
+/// The place of a location's global id.
+pub(in crate::sandbox) fn read_location_gid(gid: &str) -> Option<usize> {
+    let number: u64 = gid.strip_prefix("gid://shopify/Location/")?.parse().ok()?;
+    number.checked_sub(LOCATION).and_then(|place| usize::try_from(place).ok())
+}
+
+pub(in crate::sandbox) fn level_gid(item: usize, place: usize) -> String {
+    let (level, item) = (LEVEL + place as u64, Kind::InventoryItem.number(item as u64));
+    format!("gid://shopify/InventoryLevel/{level}?inventory_item_id={item}")
+}
+
+/// The item and the place of a level's global id.
+pub(in crate::sandbox) fn read_level_gid(gid: &str) -> Option<(usize, usize)> {
+    let (level, item) =
+        gid.strip_prefix("gid://shopify/InventoryLevel/")?.split_once("?inventory_item_id=")?;
+    let place = level.parse::<u64>().ok()?.checked_sub(LEVEL)?;
+    Some((Kind::InventoryItem.index(item.parse().ok()?)?, usize::try_from(place).ok()?))
 }
 
 #[cfg(test)]
@@ -87,6 +102,8 @@ mod tests {
         assert_eq!(Kind::Order.read("gid://shopify/InventoryItem/9307199254740997"), None);
         assert_eq!(Kind::Product.read("gid://shopify/ProductVariant/9307199254740997"), None);
         assert_eq!(Kind::Order.read("gid://shopify/Order/12"), None);
-        assert_eq!(read_level_gid(&level_gid(7)), Some(7));
+        assert_eq!(read_level_gid(&level_gid(7, 2)), Some((7, 2)));
+        assert_eq!(read_location_gid(&location_gid(3)), Some(3));
+        assert_eq!(read_location_gid("gid://shopify/Location/7"), None);
     }
 }

@@ -37,7 +37,7 @@ pub(super) type Mutation = fn(&mut World, &Call<'_>, i64) -> Outcome;
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) group: Option<Arc<Group>>,
-    pub(super) level: Option<usize>,
+    pub(super) level: Option<(usize, usize)>,
     pub(super) errors: Vec<UserError>,
 }
 
@@ -55,6 +55,7 @@ pub(super) struct Change {
     pub(super) name: String,
     pub(super) delta: i64,
     pub(super) item: usize,
+    pub(super) place: usize,
     pub(super) ledger: Option<String>,
 }
 
@@ -203,16 +204,17 @@ impl Errors {
         }
     }
 
-    /// The item of an entry, if it can be written.
-    fn item(&mut self, shop: &Store, entry: &Value, at: [&str; 3]) -> Option<usize> {
+    /// The item of an entry and its place, if it can be written.
+    fn item(&mut self, shop: &Store, entry: &Value, at: [&str; 3]) -> Option<(usize, usize)> {
         let [input, list, n] = at;
         let item = entry["inventoryItemId"].as_str().and_then(|id| Kind::InventoryItem.read(id));
         let item = item.filter(|item| *item < shop.items.len());
-        if entry["locationId"].as_str() != Some(ids::location_gid().as_str()) {
+        let place = entry["locationId"].as_str().and_then(ids::read_location_gid);
+        let Some(place) = place.filter(|place| *place < shop.places) else {
             let message = "The specified location could not be found.";
             self.add("INVALID_LOCATION", &[input, list, n, "locationId"], message);
             return None;
-        }
+        };
         let Some(item) = item else {
             let message = "The specified inventory item could not be found.";
             self.add("INVALID_INVENTORY_ITEM", &[input, list, n, "inventoryItemId"], message);
@@ -224,7 +226,13 @@ impl Errors {
             self.add("NON_MUTABLE_INVENTORY_ITEM", &[input, list, n, "inventoryItemId"], message);
             return None;
         }
-        Some(item)
+        if !input.is_empty() && !shop.is_stocked(item, place) {
+            let message = "The quantity couldn't be set because the item isn't stocked at the location.";
+            // 2026-10 has no code of its own for this.
+            self.add("INVALID_LOCATION", &[input, list, n, "locationId"], message);
+            return None;
+        }
+        Some((item, place))
     }
 
     fn check_stale(&mut self, level: &Level, name: &str, entry: &Value, at: [&str; 3]) {
@@ -253,17 +261,17 @@ pub(super) fn set_quantities(world: &mut World, call: &Call<'_>, now_ms: i64) ->
     for (n, entry) in input["quantities"].as_array().into_iter().flatten().enumerate() {
         let n = n.to_string();
         let at = ["input", "quantities", n.as_str()];
-        let Some(item) = errors.item(&world.shopify, entry, at) else { continue };
-        if !seen.insert(item) {
+        let Some((item, place)) = errors.item(&world.shopify, entry, at) else { continue };
+        if !seen.insert((item, place)) {
             let message = "The combination of inventoryItemId and locationId must be unique.";
             errors.add("NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR", &["input", "quantities", &n], message);
         }
         let quantity = entry["quantity"].as_i64().unwrap_or_default();
         check_bounds(&mut errors, name, quantity, &["input", "quantities", &n, "quantity"]);
-        let level = &world.shopify.items[item].level;
+        let level = world.shopify.level(item, place);
         errors.check_stale(level, name, entry, at);
         let delta = quantity - level.get(name).unwrap_or(quantity);
-        changes.push(Change { name: "available".into(), delta, item, ledger: None });
+        changes.push(Change { name: "available".into(), delta, item, place, ledger: None });
     }
     finish(world, input, errors, changes, now_ms)
 }
@@ -297,7 +305,7 @@ pub(super) fn adjust_quantities(world: &mut World, call: &Call<'_>, now_ms: i64)
         let at = ["input", "changes", n.as_str()];
         let ledger = entry["ledgerDocumentUri"].as_str();
         check_ledger(&mut errors, name, ledger, &["input", "changes", &n, "ledgerDocumentUri"]);
-        let Some(item) = errors.item(&world.shopify, entry, at) else { continue };
+        let Some((item, place)) = errors.item(&world.shopify, entry, at) else { continue };
         let delta = entry["delta"].as_i64().unwrap_or_default();
         if delta.abs() > ADJUST_MAX {
             let (code, bound) = if delta > 0 {
@@ -307,8 +315,8 @@ pub(super) fn adjust_quantities(world: &mut World, call: &Call<'_>, now_ms: i64)
             };
             errors.add(code, &["input", "changes", &n, "delta"], format!("The quantity can't be {bound}."));
         }
-        errors.check_stale(&world.shopify.items[item].level, name, entry, at);
-        changes.push(Change { name: name.to_owned(), delta, item, ledger: ledger.map(str::to_owned) });
+        errors.check_stale(world.shopify.level(item, place), name, entry, at);
+        changes.push(Change { name: name.to_owned(), delta, item, place, ledger: ledger.map(str::to_owned) });
     }
     if changes.iter().any(|change| change.ledger != changes[0].ledger) {
         let message = "All changes must have the same ledger document URI or, in the case of adjusting available, no \
@@ -337,25 +345,34 @@ fn check_ledger(errors: &mut Errors, name: &str, ledger: Option<&str>, field: &[
     }
 }
 
-/// `inventoryActivate`: every item is stocked at the one location already.
-pub(super) fn activate(world: &mut World, call: &Call<'_>, _now_ms: i64) -> Outcome {
+/// `inventoryActivate`: stocks an item at a location. One that is stocked there keeps its quantity.
+pub(super) fn activate(world: &mut World, call: &Call<'_>, now_ms: i64) -> Outcome {
     let mut errors = Errors::default();
-    let item = errors.item(&world.shopify, &call.arguments, ["", "", ""]);
-    let Some(item) = item else {
+    let found = errors.item(&world.shopify, &call.arguments, ["", "", ""]);
+    let Some((item, place)) = found else {
         for error in &mut errors.0 {
             error.field.retain(|part| !part.is_empty());
         }
         return Outcome { errors: errors.0, ..Outcome::default() };
     };
+    let active = world.shopify.is_stocked(item, place);
     for (argument, name) in [("available", "available"), ("onHand", "on_hand")] {
-        if call.arguments[argument].is_i64() {
+        let Some(units) = call.arguments[argument].as_i64() else { continue };
+        if active {
             let message = format!(
                 "Not allowed to set an {name} quantity when the item is already active at the location."
             );
             errors.add("", &[argument], message);
+        } else {
+            world.shopify.items[item].levels[place] =
+                Level { available: units, updated_ms: now_ms, ..Level::default() };
         }
     }
-    Outcome { level: Some(item), errors: errors.0, group: None }
+    if errors.0.is_empty() {
+        world.shopify.items[item].levels[place].absent = false;
+        world.show(Channel::Shopify, item, Cause::Write, now_ms);
+    }
+    Outcome { level: Some((item, place)), errors: errors.0, group: None }
 }
 
 /// Applies all changes, or none when there is an error.
@@ -367,17 +384,17 @@ fn finish(world: &mut World, input: &Value, errors: Errors, changes: Vec<Change>
     let mut shown = Vec::new();
     let mut told = Vec::new();
     for change in changes.into_iter().filter(|change| change.delta != 0) {
-        let (item, delta) = (change.item, change.delta);
+        let (item, place, delta) = (change.item, change.place, change.delta);
         if change.name == "available" {
-            world.shopify.shift(item, delta, 0, &mut event);
+            world.shopify.shift(item, place, delta, 0, &mut event);
             shown.push(item);
-        } else if let Some(state) = world.shopify.items[item].level.adjustable(&change.name) {
+        } else if let Some(state) = world.shopify.items[item].levels[place].adjustable(&change.name) {
             *state += delta;
         }
         let counted = change.name != "incoming";
         told.push(change);
         if counted {
-            told.push(Change { name: "on_hand".into(), delta, item, ledger: None });
+            told.push(Change { name: "on_hand".into(), delta, item, place, ledger: None });
         }
     }
     for item in shown {

@@ -2,8 +2,11 @@
 //! `committed`, a fulfilment takes them out of `committed` and off the shelf, a cancel or return with restock brings
 //! them back to `available`.
 
+use std::collections::BTreeMap;
+
 use crate::sandbox::books::{Move, Moved};
 
+use super::routes::Route;
 use super::store::Store;
 use super::webhooks::{Event, Subject};
 
@@ -14,6 +17,7 @@ pub(super) struct Order {
     pub(super) lines: Vec<Line>,
     pub(super) fulfilments: Vec<Fulfilment>,
     pub(super) refunds: Vec<Refund>,
+    pub(super) routes: Vec<Route>,
     pub(super) edited: bool,
     /// No feed and no webhook ever shows it.
     pub(super) hidden: bool,
@@ -32,6 +36,7 @@ pub(super) struct Line {
 
 pub(super) struct Fulfilment {
     pub(super) id: u64,
+    pub(super) place: usize,
     pub(super) created_ms: i64,
     pub(super) updated_ms: i64,
     pub(super) cancelled: bool,
@@ -51,6 +56,8 @@ pub(super) struct RefundLine {
     pub(super) line: usize,
     pub(super) quantity: i64,
     pub(super) restock: Restock,
+    /// Where it is on sale again.
+    pub(super) place: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -124,20 +131,19 @@ impl Order {
 }
 
 impl Store {
-    /// Takes an order: (item, units) per line.
+    /// Takes an order: (item, units) per line. `at`: where it is shipped from; else the shop decides.
     pub(in crate::sandbox) fn place(
         &mut self,
         wanted: &[(usize, i64)],
+        at: Option<usize>,
         hidden: bool,
         event: &mut Event<'_>,
     ) -> (usize, Vec<Moved>) {
         let order = self.orders.len();
         let mut lines = Vec::with_capacity(wanted.len());
-        let mut moves = Vec::with_capacity(wanted.len());
         for (item, quantity) in wanted.iter().copied() {
             let id = self.next_line();
             lines.push(Line { id, item, quantity, removed: 0, fulfilled: 0, refunded: 0 });
-            moves.push(Moved { sku: item, quantity, what: Move::Sold });
         }
         self.orders.push(Order {
             created_ms: event.now_ms,
@@ -146,12 +152,20 @@ impl Store {
             lines,
             fulfilments: Vec::new(),
             refunds: Vec::new(),
+            routes: Vec::new(),
             edited: false,
             hidden,
         });
-        for (item, quantity) in wanted.iter().copied() {
-            self.shift(item, -quantity, quantity, event);
+        let mut moves = Vec::with_capacity(wanted.len());
+        let mut shares = Vec::with_capacity(wanted.len());
+        for (line, (item, quantity)) in wanted.iter().copied().enumerate() {
+            for (place, units) in self.route(item, quantity, at) {
+                shares.push((line, place, units));
+                moves.push(Moved { sku: item, place, quantity: units, what: Move::Sold });
+                self.shift(item, place, -units, units, event);
+            }
         }
+        self.add_routes(order, &shares, event.now_ms);
         self.touch(order, event);
         self.tell(order, event, &[("orders/create", Subject::Order(order))]);
         (order, moves)
@@ -171,7 +185,7 @@ impl Store {
         }
         let restock_type = if restock { Restock::Cancel } else { Restock::NoRestock };
         let open: Vec<(usize, i64)> = self.open_units(order);
-        let moves = self.take_off(order, &open, restock_type, event);
+        let moves = self.take_off(order, &open, (restock_type, None), event);
         self.orders[order].cancelled = Some((event.now_ms, reason));
         self.touch(order, event);
         let mut topics =
@@ -200,31 +214,36 @@ impl Store {
             return Err("nothing is open on the order".into());
         }
         let mut moves = Vec::with_capacity(lines.len());
+        let mut by_place: BTreeMap<usize, Vec<(usize, i64)>> = BTreeMap::new();
         for (line, quantity) in lines.iter().copied() {
             self.orders[order].lines[line].fulfilled += quantity;
             let item = self.orders[order].lines[line].item;
-            self.items[item].level.committed -= quantity;
-            moves.push(Moved { sku: item, quantity, what: Move::Shipped });
+            for (place, quantity) in self.unroute(order, line, quantity, event.now_ms) {
+                self.items[item].levels[place].committed -= quantity;
+                moves.push(Moved { sku: item, place, quantity, what: Move::Shipped });
+                by_place.entry(place).or_default().push((line, quantity));
+            }
         }
-        let id = self.next_line();
-        let (created_ms, updated_ms) = (event.now_ms, event.now_ms);
-        let fulfilment = self.orders[order].fulfilments.len();
-        self.fulfilments.insert(id, (order, fulfilment));
-        self.orders[order].fulfilments.push(Fulfilment {
-            id,
-            created_ms,
-            updated_ms,
-            cancelled: false,
-            lines,
-        });
+        let mut topics = Vec::new();
+        for (place, lines) in by_place {
+            let id = self.next_line();
+            let (created_ms, updated_ms) = (event.now_ms, event.now_ms);
+            let fulfilment = self.orders[order].fulfilments.len();
+            self.fulfilments.insert(id, (order, fulfilment));
+            self.orders[order].fulfilments.push(Fulfilment {
+                id,
+                place,
+                created_ms,
+                updated_ms,
+                cancelled: false,
+                lines,
+            });
+            topics.push(("fulfillments/create", Subject::Fulfilment { order, fulfilment }));
+        }
         self.touch(order, event);
         let all = self.orders[order].unfulfilled() == 0;
         let progress = if all { "orders/fulfilled" } else { "orders/partially_fulfilled" };
-        let topics = [
-            ("fulfillments/create", Subject::Fulfilment { order, fulfilment }),
-            ("orders/updated", Subject::Order(order)),
-            (progress, Subject::Order(order)),
-        ];
+        topics.extend([("orders/updated", Subject::Order(order)), (progress, Subject::Order(order))]);
         self.tell(order, event, &topics);
         Ok(moves)
     }
@@ -245,12 +264,14 @@ impl Store {
         self.orders[order].fulfilments[fulfilment].cancelled = true;
         self.orders[order].fulfilments[fulfilment].updated_ms = event.now_ms;
         let lines = self.orders[order].fulfilments[fulfilment].lines.clone();
+        let place = self.orders[order].fulfilments[fulfilment].place;
         let mut moves = Vec::with_capacity(lines.len());
         for (line, quantity) in lines {
             self.orders[order].lines[line].fulfilled -= quantity;
             let item = self.orders[order].lines[line].item;
-            self.items[item].level.committed += quantity;
-            moves.push(Moved { sku: item, quantity, what: Move::Unshipped });
+            self.items[item].levels[place].committed += quantity;
+            self.reroute(order, line, place, quantity, event.now_ms);
+            moves.push(Moved { sku: item, place, quantity, what: Move::Unshipped });
         }
         self.touch(order, event);
         let topics = [
@@ -267,17 +288,20 @@ impl Store {
         &mut self,
         order: usize,
         wanted: &[(usize, i64)],
-        restock: Restock,
+        (restock, at): (Restock, Option<usize>),
         event: &mut Event<'_>,
     ) -> Result<Vec<Moved>, Refusal> {
         self.live(order)?;
+        if at.is_some_and(|place| place >= self.places) {
+            return Err("there is no such place".into());
+        }
         let refundable: fn(&Line) -> i64 = match restock {
             Restock::Cancel => Line::unfulfilled,
             Restock::Return => |line| line.fulfilled - line.refunded,
             Restock::NoRestock => Line::current,
         };
         let lines = self.lines_for(order, wanted, refundable)?;
-        let moves = self.take_off(order, &lines, restock, event);
+        let moves = self.take_off(order, &lines, (restock, at), event);
         self.touch(order, event);
         let refund = self.orders[order].refunds.len() - 1;
         let topics = [
@@ -301,7 +325,7 @@ impl Store {
         if delta < 0 {
             let lines = self.lines_for(order, &[(item, -delta)], Line::unfulfilled)?;
             let restock = if restock { Restock::Cancel } else { Restock::NoRestock };
-            let moves = self.take_off(order, &lines, restock, event);
+            let moves = self.take_off(order, &lines, (restock, None), event);
             self.finish_edit(order, Vec::new(), &lines, event);
             return Ok(moves);
         }
@@ -311,10 +335,16 @@ impl Store {
         let id = self.next_line();
         let line = Line { id, item, quantity: delta, removed: 0, fulfilled: 0, refunded: 0 };
         self.orders[order].lines.push(line);
-        self.shift(item, -delta, delta, event);
         let line = self.orders[order].lines.len() - 1;
+        let (mut moves, mut shares) = (Vec::new(), Vec::new());
+        for (place, units) in self.route(item, delta, None) {
+            shares.push((line, place, units));
+            moves.push(Moved { sku: item, place, quantity: units, what: Move::Sold });
+            self.shift(item, place, -units, units, event);
+        }
+        self.add_routes(order, &shares, event.now_ms);
         self.finish_edit(order, vec![(line, delta)], &[], event);
-        Ok(vec![Moved { sku: item, quantity: delta, what: Move::Sold }])
+        Ok(moves)
     }
 
     fn finish_edit(
@@ -337,12 +367,13 @@ impl Store {
         self.tell(order, event, &topics);
     }
 
-    /// Takes units off an order, books the refund that goes with it, and says what that did.
+    /// Takes units off an order, books the refund that goes with it, and says what that did. What comes back comes to `at`,
+    /// or to where it was shipped from.
     fn take_off(
         &mut self,
         order: usize,
         lines: &[(usize, i64)],
-        restock: Restock,
+        (restock, at): (Restock, Option<usize>),
         event: &mut Event<'_>,
     ) -> Vec<Moved> {
         if lines.is_empty() {
@@ -351,26 +382,32 @@ impl Store {
         let mut moves = Vec::new();
         let mut refunded = Vec::with_capacity(lines.len());
         for (line, quantity) in lines.iter().copied() {
-            refunded.push(RefundLine { id: self.next_line(), line, quantity, restock });
             let target = &mut self.orders[order].lines[line];
             let item = target.item;
             let open = if restock == Restock::Return { 0 } else { quantity.min(target.unfulfilled()) };
             target.removed += open;
             target.refunded += quantity - open;
-            match restock {
-                Restock::Cancel => {
-                    moves.push(Moved { sku: item, quantity, what: Move::Released });
-                    self.shift(item, quantity, -quantity, event);
+            let mut parts = self.unroute(order, line, open, event.now_ms);
+            let shipped = quantity - open;
+            if shipped > 0 {
+                parts.push((at.unwrap_or_else(|| self.shipped_from(order, line)), shipped));
+            }
+            let mut open = open;
+            for (place, quantity) in parts {
+                refunded.push(RefundLine { id: self.next_line(), line, quantity, restock, place });
+                let what = match restock {
+                    Restock::Cancel => Move::Released,
+                    Restock::Return => Move::Returned,
+                    Restock::NoRestock => Move::WrittenOff,
+                };
+                match restock {
+                    Restock::Cancel => self.shift(item, place, quantity, -quantity, event),
+                    Restock::Return => self.shift(item, place, quantity, 0, event),
+                    Restock::NoRestock if open > 0 => self.items[item].levels[place].committed -= quantity,
+                    Restock::NoRestock => continue,
                 }
-                Restock::Return => {
-                    moves.push(Moved { sku: item, quantity, what: Move::Returned });
-                    self.shift(item, quantity, 0, event);
-                }
-                Restock::NoRestock if open > 0 => {
-                    moves.push(Moved { sku: item, quantity: open, what: Move::WrittenOff });
-                    self.items[item].level.committed -= open;
-                }
-                Restock::NoRestock => {}
+                open -= quantity;
+                moves.push(Moved { sku: item, place, quantity, what });
             }
         }
         let id = self.next_line();
@@ -379,22 +416,43 @@ impl Store {
         moves
     }
 
+    /// Where units of a line were shipped from.
+    fn shipped_from(&self, order: usize, line: usize) -> usize {
+        let mut fulfilments =
+            self.orders[order].fulfilments.iter().filter(|fulfilment| !fulfilment.cancelled);
+        let of_line = |fulfilment: &&Fulfilment| fulfilment.lines.iter().any(|(of, _)| *of == line);
+        fulfilments.find(of_line).map_or(0, |fulfilment| fulfilment.place)
+    }
+
     /// Moves an item's states, and lets the world know when `available` changed.
-    pub(super) fn shift(&mut self, item: usize, available: i64, committed: i64, event: &mut Event<'_>) {
-        let level = &mut self.items[item].level;
+    pub(super) fn shift(
+        &mut self,
+        item: usize,
+        place: usize,
+        available: i64,
+        committed: i64,
+        event: &mut Event<'_>,
+    ) {
+        let level = &mut self.items[item].levels[place];
         level.available += available;
         level.committed += committed;
         if available != 0 {
             level.updated_ms = event.now_ms;
-            let letter = event.letter("inventory_levels/update", Subject::Level { item });
+            let letter = event.letter("inventory_levels/update", Subject::Level { item, place });
             self.post(letter);
         }
     }
 
     /// Writes a level's `available` from the outside: the merchant in the admin, or another app.
-    pub(in crate::sandbox) fn set_available(&mut self, item: usize, available: i64, event: &mut Event<'_>) {
-        let delta = available - self.items[item].level.available;
-        self.shift(item, delta, 0, event);
+    pub(in crate::sandbox) fn set_available(
+        &mut self,
+        item: usize,
+        place: usize,
+        available: i64,
+        event: &mut Event<'_>,
+    ) {
+        let delta = available - self.available_at(item, place);
+        self.shift(item, place, delta, 0, event);
     }
 
     fn touch(&mut self, order: usize, event: &Event<'_>) {
@@ -416,7 +474,7 @@ impl Store {
         }
     }
 
-    fn live(&self, order: usize) -> Result<(), Refusal> {
+    pub(super) fn live(&self, order: usize) -> Result<(), Refusal> {
         let order = self.orders.get(order).ok_or("no such order")?;
         if order.cancelled.is_some() { Err("the order is cancelled".into()) } else { Ok(()) }
     }

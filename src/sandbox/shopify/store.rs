@@ -1,4 +1,4 @@
-//! What the simulated shop holds: inventory items with their states at one location, orders, and the webhooks that are
+//! What the simulated shop holds: inventory items with their states at each location, orders, and the webhooks that are
 //! due.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,6 +27,11 @@ pub(in crate::sandbox) struct Store {
     /// Where a fulfilment or refund of this id is: order, index.
     pub(super) fulfilments: BTreeMap<u64, (usize, usize)>,
     pub(super) refunds: BTreeMap<u64, (usize, usize)>,
+    /// The same of fulfillment orders; and these in the order of their (updated second, order, index).
+    pub(super) routes: BTreeMap<u64, (usize, usize)>,
+    pub(super) routes_by_update: BTreeSet<(i64, usize, usize)>,
+    /// How many locations the shop has.
+    pub(super) places: usize,
     pub(super) bucket: Bucket,
     pub(super) keys: Keys,
     pub(super) groups: u64,
@@ -48,14 +53,17 @@ pub(super) struct Item {
     pub(super) sku: String,
     pub(super) title: String,
     pub(super) price_cents: i64,
-    pub(super) level: Level,
+    /// At each location.
+    pub(super) levels: Vec<Level>,
     /// The items that a bundle is made of; empty for an ordinary item.
     pub(super) parts: Vec<usize>,
 }
 
-/// The states of an item at the location. `on_hand` is their sum, without `incoming`.
+/// The states of an item at a location. `on_hand` is their sum, without `incoming`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Level {
+    /// Not stocked there.
+    pub(super) absent: bool,
     pub(super) available: i64,
     pub(super) committed: i64,
     pub(super) reserved: i64,
@@ -107,18 +115,23 @@ impl Level {
 
 impl Store {
     pub(in crate::sandbox) fn new(catalogue: &Catalogue, options: &ShopifyOptions, now_ms: i64) -> Store {
+        let places = catalogue.skus.first().map_or(1, |sku| sku.openings.len());
         let singles = catalogue.skus.iter().map(|sku| Item {
             sku: sku.code.clone(),
             title: sku.title.clone(),
             price_cents: sku.price_cents,
-            level: Level { available: sku.opening, updated_ms: now_ms, ..Level::default() },
+            levels: sku
+                .openings
+                .iter()
+                .map(|units| Level { available: *units, updated_ms: now_ms, ..Level::default() })
+                .collect(),
             parts: Vec::new(),
         });
         let bundles = catalogue.bundles.iter().map(|bundle| Item {
             sku: bundle.code.clone(),
             title: format!("Bundle {}", bundle.code),
             price_cents: 1999,
-            level: Level { updated_ms: now_ms, ..Level::default() },
+            levels: vec![Level { updated_ms: now_ms, ..Level::default() }; places],
             parts: bundle.parts.to_vec(),
         });
         Store {
@@ -128,6 +141,9 @@ impl Store {
             by_update: BTreeSet::new(),
             fulfilments: BTreeMap::new(),
             refunds: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            routes_by_update: BTreeSet::new(),
+            places,
             bucket: Bucket::new(options.bucket, options.restore_per_second, now_ms),
             keys: Keys::default(),
             groups: 0,
@@ -142,8 +158,37 @@ impl Store {
         }
     }
 
+    /// What may be bought of an item, at all locations together.
     pub(in crate::sandbox) fn available(&self, item: usize) -> i64 {
-        self.items[item].level.available
+        self.items[item].levels.iter().filter(|level| !level.absent).map(|level| level.available).sum()
+    }
+
+    pub(super) fn available_at(&self, item: usize, place: usize) -> i64 {
+        self.level(item, place).available
+    }
+
+    pub(super) fn level(&self, item: usize, place: usize) -> &Level {
+        &self.items[item].levels[place]
+    }
+
+    /// Whether an item is stocked at a location.
+    pub(super) fn is_stocked(&self, item: usize, place: usize) -> bool {
+        self.has_level(item) && self.items[item].levels.get(place).is_some_and(|level| !level.absent)
+    }
+
+    /// Stocks an item at a location, or no longer.
+    pub(in crate::sandbox) fn stock(&mut self, item: usize, place: usize, here: bool) -> Result<(), String> {
+        let level = self.items[item].levels.get_mut(place).ok_or("there is no such place")?;
+        if !here && (level.committed != 0 || level.available != 0) {
+            return Err("units of it are there: set its quantity to 0 first".into());
+        }
+        level.absent = !here;
+        Ok(())
+    }
+
+    /// When a level of an item last changed.
+    pub(super) fn item_updated_ms(&self, item: usize) -> i64 {
+        self.items[item].levels.iter().map(|level| level.updated_ms).max().unwrap_or(self.opened_ms)
     }
 
     /// Whether the item has a stock level of its own: bundles do not.
@@ -194,12 +239,24 @@ impl Store {
 
     /// States of an item for the control API.
     pub(in crate::sandbox) fn level_report(&self, item: usize) -> serde_json::Value {
-        let level = &self.items[item].level;
+        let levels = &self.items[item].levels;
         serde_json::json!({
+            "shown": self.available(item),
+            "on_hand": levels.iter().map(Level::on_hand).sum::<i64>(),
+            "committed": levels.iter().map(|level| level.committed).sum::<i64>(),
+            "inventory_item_id": super::ids::Kind::InventoryItem.number(item as u64),
+        })
+    }
+
+    /// The same of one location.
+    pub(in crate::sandbox) fn place_report(&self, item: usize, place: usize) -> serde_json::Value {
+        let level = self.level(item, place);
+        serde_json::json!({
+            "location_id": super::ids::location(place),
             "shown": level.available,
             "on_hand": level.on_hand(),
             "committed": level.committed,
-            "inventory_item_id": super::ids::Kind::InventoryItem.number(item as u64),
+            "stocked": self.is_stocked(item, place),
         })
     }
 

@@ -59,6 +59,13 @@ pub(super) enum Subject {
     },
     Level {
         item: usize,
+        place: usize,
+    },
+    /// Indexes of two of the order's fulfillment orders.
+    Rerouted {
+        order: usize,
+        source: usize,
+        target: usize,
     },
 }
 
@@ -72,18 +79,39 @@ impl Store {
             }
             Subject::Refund { order, refund } => self.refund_body(*order, *refund),
             Subject::Fulfilment { order, fulfilment } => self.fulfilment_body(*order, *fulfilment),
-            Subject::Level { item } => self.level_body(*item),
+            Subject::Level { item, place } => self.level_body(*item, *place),
+            Subject::Rerouted { order, source, target } => self.rerouted_body(*order, *source, *target),
         }
     }
 
-    fn level_body(&self, item: usize) -> Value {
-        let level = &self.items[item].level;
+    fn rerouted_body(&self, order: usize, source: usize, target: usize) -> Value {
+        let routes = &self.orders[order].routes;
+        let about = |route: &super::routes::Route| json!({"id": Kind::FulfillmentOrder.gid(route.id), "status": route.status().to_lowercase()});
+        let (source, target) = (&routes[source], &routes[target]);
+        let lines: Vec<Value> = target
+            .lines
+            .iter()
+            .map(|line| {
+                json!({"id": Kind::FulfillmentOrderLineItem.gid(line.id), "quantity": line.total.to_string()})
+            })
+            .collect();
+        json!({
+            "original_fulfillment_order": about(source),
+            "moved_fulfillment_order": about(target),
+            "destination_location_id": ids::location_gid(target.place),
+            "fulfillment_order_line_items_requested": lines,
+            "source_location": {"id": ids::location_gid(source.place), "name": format!("Place {}", source.place + 1)},
+        })
+    }
+
+    fn level_body(&self, item: usize, place: usize) -> Value {
+        let level = self.level(item, place);
         json!({
             "inventory_item_id": Kind::InventoryItem.number(item as u64),
-            "location_id": ids::LOCATION,
+            "location_id": ids::location(place),
             "available": level.available,
             "updated_at": iso_shop_zone(level.updated_ms),
-            "admin_graphql_api_id": ids::level_gid(item),
+            "admin_graphql_api_id": ids::level_gid(item, place),
         })
     }
 
@@ -205,7 +233,8 @@ impl Store {
 
     fn fulfilment_body(&self, n: usize, fulfilment: usize) -> Value {
         let order: &Order = &self.orders[n];
-        let Fulfilment { id, created_ms, updated_ms, cancelled, lines } = &order.fulfilments[fulfilment];
+        let Fulfilment { id, place, created_ms, updated_ms, cancelled, lines } =
+            &order.fulfilments[fulfilment];
         let lines: Vec<Value> = lines
             .iter()
             .map(|(line, quantity)| {
@@ -224,7 +253,7 @@ impl Store {
             "updated_at": iso_shop_zone(*updated_ms),
             "tracking_company": null,
             "shipment_status": null,
-            "location_id": ids::LOCATION,
+            "location_id": ids::location(*place),
             "origin_address": null,
             "line_items": lines,
             "tracking_number": null,
@@ -245,7 +274,7 @@ impl Store {
             .map(|line| {
                 let source = &order.lines[line.line];
                 let subtotal = money(self.cents(source) * line.quantity);
-                let location = (line.restock != Restock::NoRestock).then_some(ids::LOCATION);
+                let location = (line.restock != Restock::NoRestock).then(|| ids::location(line.place));
                 json!({
                     "id": Kind::RefundLineItem.number(line.id),
                     "quantity": line.quantity,

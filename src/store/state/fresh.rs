@@ -13,7 +13,6 @@ use super::{
     Broken, Error, Mark, Opener, Position, Run, State, check_row, position_row, read_position, value,
 };
 use crate::store::crash::crash_point;
-use crate::store::disk::make_dir;
 use crate::store::rows::{Row, RowChange};
 use crate::store::state::place::sled_dir;
 use crate::store::state::tree::Tree;
@@ -31,24 +30,16 @@ pub(in crate::store) struct Fresh {
 }
 
 impl Opener {
-    /// Builds the rows of a checkpoint beside the live state. They are of no use yet: no mark says that they are whole.
+    /// Builds the rows of a checkpoint beside the live state. They are of no use yet: only a clean mark says that they are
+    /// whole.
     pub(in crate::store) fn build<E: From<Error>>(
         &self,
         rows: impl Iterator<Item = Result<Row, E>>,
         at: Position,
     ) -> Result<(), E> {
-        let place = &self.place;
-        place.remove_half_built().map_err(Error::from)?;
-        let building = place.building();
-        make_dir(place.disk(), &building).map_err(Error::from)?;
-        let opened = self.open_tree(&building, |_| Ok(())).map_err(|broken| self.unusable(broken));
-        let (tree, ()) = opened?;
-        let mut failed = None;
-        let rows = rows.map_while(|row| row.map_err(|error| failed = Some(error)).ok());
+        let tree = self.begin()?;
         self.fill(&tree, rows, at)?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        let building = self.place.building();
         let closed = tree.flush().and_then(|()| tree.close(&sled_dir(&building)));
         Ok(closed.map_err(|fault| self.unusable(fault.into()))?)
     }

@@ -366,6 +366,7 @@ fn policy(kind: ChannelKind) -> ChannelPolicy {
         abilities: abilities(!erp),
         locations: vec![LocationId::new("warehouse").expect("a name")],
         own_location: None,
+        outlets: Vec::new(),
         buffer: q(0),
         min: q(0),
         max: None,

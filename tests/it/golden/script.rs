@@ -603,7 +603,7 @@ fn legs(now: i64) -> Vec<Leg> {
         revision: from(json!(2)),
         tries: 1,
         since: ms(now),
-        suspect: Some(Suspect { most: 3, at: ms(now) }),
+        suspect: Some(Box::new(Suspect { most: 3, at: ms(now) })),
         cause: Seq(1),
         caused_at: ms(now),
     };

@@ -5,6 +5,7 @@ use super::*;
 use crate::{
     connectors::{
         shopify::{
+            encode::tests::location,
             graphql::{reply, tests::answer},
             tests::{any_json, mutated},
         },
@@ -12,6 +13,10 @@ use crate::{
     },
     model::Timestamp,
 };
+
+fn here() -> Location {
+    location("main", 5)
+}
 
 /// Reads a whole answer to a call with `entries` quantities.
 fn said(body: &Value, entries: usize) -> Said {
@@ -175,9 +180,12 @@ fn wanted() -> Levels {
 fn levels_come_in_the_order_asked_for() {
     let other = json!({"__typename": "Order", "id": "gid://shopify/Order/1"});
     let data = json!({"nodes": [item(), null, other]});
-    assert_eq!(levels(&data, 3), Ok(vec![Observed::Seen(wanted()), Observed::Absent, Observed::Absent]));
-    assert!(levels(&data, 2).is_err(), "an answer of another length cannot be matched");
-    assert!(levels(&json!({}), 0).is_err());
+    assert_eq!(
+        levels(&data, 3, &here()),
+        Ok(vec![Observed::Seen(wanted()), Observed::Absent, Observed::Absent])
+    );
+    assert!(levels(&data, 2, &here()).is_err(), "an answer of another length cannot be matched");
+    assert!(levels(&json!({}), 0, &here()).is_err());
 }
 
 #[test]
@@ -192,7 +200,7 @@ fn an_item_that_cannot_be_read_holds_up_no_other() {
         spoil("/inventoryLevel/quantities", json!([])),
         spoil("/inventoryLevel/quantities", json!([{"name": "available", "quantity": 5_000_000_000_i64}])),
     ] {
-        let told = levels(&json!({"nodes": [odd, item()]}), 2).expect("the others can be read");
+        let told = levels(&json!({"nodes": [odd, item()]}), 2, &here()).expect("the others can be read");
         assert!(matches!(told[0], Observed::Unread { .. }), "{told:?}");
         assert_eq!(told[1], Observed::Seen(wanted()));
     }
@@ -204,12 +212,13 @@ fn what_must_not_be_written_says_why() {
     fn check(change: fn(&mut Value), why: &str) {
         let mut item = item();
         change(&mut item);
-        match levels(&json!({"nodes": [item.clone()]}), 1).expect("it can be read").as_slice() {
+        match levels(&json!({"nodes": [item.clone()]}), 1, &here()).expect("it can be read").as_slice() {
             [Observed::Unwritable { why: got }] => assert!(got.contains(why), "{got}"),
             other => panic!("{other:?}"),
         }
         let page = json!({"inventoryItems": {"nodes": [item], "pageInfo": {"hasNextPage": false}}});
-        let got = items(&page).expect("it can be read").items[0].unwritable.clone().expect("it says why");
+        let got =
+            items(&page, &here()).expect("it can be read").items[0].unwritable.clone().expect("it says why");
         assert!(got.contains(why), "{got}");
     }
     check(|item| item["tracked"] = json!(false), "does not track");
@@ -227,7 +236,7 @@ fn a_catalogue_page_names_each_item_in_every_way() {
     odd["inventoryLevel"]["quantities"] = json!([{"name": "available", "quantity": 5_000_000_000_i64}]);
     let data = json!({"inventoryItems": {
         "nodes": [item(), odd], "pageInfo": {"hasNextPage": true, "endCursor": "abc"}}});
-    let page = items(&data).expect("it can be read");
+    let page = items(&data, &here()).expect("it can be read");
     assert_eq!((page.next.as_deref(), page.numbers), (Some("abc"), vec![9_307_199_254_740_993, 8]));
     let ids = "channel_sku=TSHIRT/BL M variant=9207199254740993 inventory_item=9307199254740993 barcode=4006381333931";
     assert_eq!(page.items[0].ids.to_string(), ids);
@@ -244,7 +253,7 @@ fn an_odd_item_does_not_hold_up_its_page_and_does_not_vanish() {
     let odd = json!({"id": "gid://shopify/InventoryItem/8", "sku": "MUG", "tracked": "perhaps"});
     let data = json!({"inventoryItems": {
         "nodes": [odd, null, item()], "pageInfo": {"hasNextPage": true, "endCursor": "abc"}}});
-    let page = items(&data).expect("the page can be read");
+    let page = items(&data, &here()).expect("the page can be read");
     assert_eq!((page.items.len(), page.next.as_deref()), (1, Some("abc")));
     let [mug, nothing] = page.unread.as_slice() else { panic!("two are odd: {:?}", page.unread) };
     assert_eq!(mug.ids.to_string(), "channel_sku=MUG inventory_item=8");
@@ -256,14 +265,14 @@ fn an_odd_item_does_not_hold_up_its_page_and_does_not_vanish() {
 #[test]
 fn a_page_that_hides_the_next_one_is_an_error() {
     let data = json!({"inventoryItems": {"nodes": [], "pageInfo": {"hasNextPage": true, "endCursor": null}}});
-    assert!(items(&data).is_err());
+    assert!(items(&data, &here()).is_err());
 }
 
 proptest! {
     #[test]
     fn no_json_makes_it_panic(json in any_json(), entries in 1_usize..4) {
-        let _levels = levels(&json, entries);
-        let _items = items(&json);
+        let _levels = levels(&json, entries, &here());
+        let _items = items(&json, &here());
         let said = set_quantities(Ok(json), entries);
         if let Said::Each(outcomes) = said {
             prop_assert_eq!(outcomes.len(), entries);
@@ -278,7 +287,7 @@ proptest! {
             "nodes": [item()], "pageInfo": {"hasNextPage": false, "endCursor": null}}})),
     ) {
         let _said = set_quantities(Ok(data), 2);
-        let _levels = levels(&page, 1);
-        let _items = items(&page);
+        let _levels = levels(&page, 1, &here());
+        let _items = items(&page, &here());
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::connectors::{shopify::tests::any_json, specs};
 
-const OPERATIONS: [&Operation; 9] = [
+const OPERATIONS: [&Operation; 14] = [
     &SET_QUANTITIES,
     &LEVELS,
     &CATALOGUE,
@@ -16,6 +16,11 @@ const OPERATIONS: [&Operation; 9] = [
     &ORDER_LINES,
     &FULFILLMENT_LINES,
     &REFUND_LINES,
+    &ROUTED_ORDERS,
+    &ROUTED_ORDER,
+    &MORE_ROUTES,
+    &ROUTE_LINES,
+    &MOVED,
     &HEALTH,
 ];
 

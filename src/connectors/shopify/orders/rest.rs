@@ -14,6 +14,8 @@ struct Body {
     created_at: String,
     updated_at: String,
     cancelled_at: Option<String>,
+    /// Where it was sold over the counter.
+    location_id: Option<u64>,
     /// `None` where the subscription leaves the field out; the order must then be fetched.
     line_items: Option<Vec<LineItem>>,
     fulfillments: Option<Vec<Fulfillment>>,
@@ -35,6 +37,7 @@ struct LineItem {
 #[derive(Debug, Deserialize)]
 struct Fulfillment {
     status: Option<String>,
+    location_id: Option<u64>,
     #[serde(default)]
     line_items: Vec<ShippedItem>,
 }
@@ -55,6 +58,7 @@ struct Refund {
 struct RefundedItem {
     line_item_id: u64,
     quantity: i64,
+    location_id: Option<u64>,
     restock_type: String,
 }
 
@@ -85,22 +89,28 @@ pub(in crate::connectors::shopify) fn order(body: &[u8]) -> Result<Pushed, Strin
     });
     let shipped = fulfillments.into_iter().flat_map(|fulfillment| {
         let state = Shipping::read(fulfillment.status.as_deref().unwrap_or_default());
+        let location = fulfillment.location_id;
         let items = fulfillment.line_items.into_iter();
-        items.map(move |item| Shipped { line: item.id, quantity: item.quantity, state })
+        items.map(move |item| Shipped { line: item.id, quantity: item.quantity, location, state })
     });
     let refunded = refunds.into_iter().flat_map(|refund| refund.refund_line_items).map(|item| Refunded {
         line: item.line_item_id,
         quantity: item.quantity,
+        location: item.location_id,
         restock: Restock::read(&item.restock_type),
     });
+    let updated_at = time(&body.updated_at)?;
     Ok(Pushed::Whole(Order {
         id: body.id,
         name: body.name,
         created_at: time(&body.created_at)?,
-        updated_at: time(&body.updated_at)?,
+        updated_at,
+        changed_at: updated_at,
         cancelled: body.cancelled_at.is_some(),
         lines: lines.collect(),
         shipped: shipped.collect(),
         refunded: refunded.collect(),
+        sold_at: body.location_id,
+        routes: None,
     }))
 }

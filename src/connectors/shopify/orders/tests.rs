@@ -1,9 +1,12 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{rest::Pushed, *};
+use super::{graphql::More, rest::Pushed, *};
 use crate::connectors::{
-    shopify::tests::{any_json, mutated},
+    shopify::{
+        encode::tests::{one, two},
+        tests::{any_json, mutated},
+    },
     specs,
 };
 
@@ -146,10 +149,10 @@ proptest! {
     #[test]
     fn no_json_makes_it_panic(json in any_json()) {
         if let Ok((order, _)) = graphql::order(&json) {
-            let _snapshot = order.snapshot(Told::Fetched);
+            let _snapshot = order.snapshot(Told::Fetched, &one());
         }
         if let Ok(Pushed::Whole(order)) = rest::order(json.to_string().as_bytes()) {
-            let _snapshot = (order.snapshot(Told::Pushed), order.is_halfway());
+            let _snapshot = (order.snapshot(Told::Pushed, &one()), order.is_halfway());
         }
         let _id = id_of(&json);
     }
@@ -157,10 +160,10 @@ proptest! {
     #[test]
     fn no_damaged_order_makes_it_panic(fetched in mutated(fetched()), pushed in mutated(pushed())) {
         if let Ok((order, _)) = graphql::order(&fetched) {
-            let _snapshot = order.snapshot(Told::Fetched);
+            let _snapshot = order.snapshot(Told::Fetched, &one());
         }
         if let Ok(Pushed::Whole(order)) = rest::order(pushed.to_string().as_bytes()) {
-            let _snapshot = (order.snapshot(Told::Pushed), order.is_halfway());
+            let _snapshot = (order.snapshot(Told::Pushed, &one()), order.is_halfway());
         }
     }
 
@@ -231,8 +234,8 @@ fn whole(body: &Value) -> Order {
 fn both_shapes_of_an_order_give_the_same_snapshot() {
     let (order, more) = graphql::order(&fetched()).expect("it can be read");
     assert_eq!(more, []);
-    let fetched = order.snapshot(Told::Fetched).expect("it can be read");
-    let mut pushed = whole(&pushed()).snapshot(Told::Pushed).expect("it can be read");
+    let fetched = order.snapshot(Told::Fetched, &one()).expect("it can be read");
+    let mut pushed = whole(&pushed()).snapshot(Told::Pushed, &one()).expect("it can be read");
     // A webhook does not tell the inventory item.
     assert_eq!(pushed.lines[0].ids.to_string(), "channel_sku=TSHIRT-BL-M variant=9207199254740993");
     pushed.lines[0].ids = pushed.lines[0].ids.and(&fetched.lines[0].ids);
@@ -249,6 +252,156 @@ fn both_shapes_of_an_order_give_the_same_snapshot() {
     );
     let ids = "channel_sku=TSHIRT-BL-M variant=9207199254740993 inventory_item=9307199254740993";
     assert_eq!(fetched.lines[0].ids.to_string(), ids);
+}
+
+/// An order of four units of one line, all still to be shipped: fulfillment orders as (number, status, location, remaining).
+fn routed(routes: &[(u64, &str, u64, i64)]) -> Value {
+    let done = json!({"hasNextPage": false, "endCursor": null});
+    let mut order = fetched();
+    order["lineItems"]["nodes"].as_array_mut().expect("a list").truncate(1);
+    order["lineItems"]["nodes"][0]["currentQuantity"] = json!(4);
+    order["lineItems"]["nodes"][0]["fulfillableQuantity"] = json!(4);
+    (order["fulfillments"], order["refunds"]) = (json!([]), json!([]));
+    let line = json!({"id": "gid://shopify/LineItem/9507199254740993"});
+    let nodes: Vec<Value> = routes
+        .iter()
+        .map(|(number, status, location, remaining)| {
+            json!({
+                "id": format!("gid://shopify/FulfillmentOrder/{number}"), "status": status,
+                "updatedAt": "2026-06-27T01:33:55Z",
+                "assignedLocation": {"location": {"id": format!("gid://shopify/Location/{location}")}},
+                "lineItems": {"pageInfo": done, "nodes": [{"remainingQuantity": remaining, "lineItem": line}]},
+            })
+        })
+        .collect();
+    order["fulfillmentOrders"] = json!({"pageInfo": done, "nodes": nodes});
+    order
+}
+
+/// Returns where units lie: `place: ordered released written_off fulfilled returned`.
+fn placed(order: &Value) -> Vec<String> {
+    let (order, more) = graphql::order(order).expect("it can be read");
+    assert_eq!(more, []);
+    let snapshot = order.snapshot(Told::Fetched, &two()).expect("it can be read");
+    let told = |(place, t): &(crate::model::LocationId, Totals)| {
+        let units = [t.ordered, t.released, t.written_off, t.fulfilled, t.returned].map(Quantity::units);
+        format!("{place}: {}", units.map(|n| n.to_string()).join(" "))
+    };
+    snapshot.lines[0].places.iter().map(told).collect()
+}
+
+#[test]
+fn units_lie_where_fulfillment_orders_fulfillments_and_refunds_say() {
+    #[track_caller]
+    fn check(routes: &[(u64, &str, u64, i64)], change: impl FnOnce(&mut Value), want: &[&str]) {
+        let mut order = routed(routes);
+        change(&mut order);
+        assert_eq!(placed(&order), want);
+    }
+    let done = || json!({"hasNextPage": false, "endCursor": null});
+    let line = || json!({"id": "gid://shopify/LineItem/9507199254740993"});
+    let at = |n: u64| json!({"id": format!("gid://shopify/Location/{n}")});
+    let line_of = |order: &mut Value, current: i64, fulfillable: i64| {
+        order["lineItems"]["nodes"][0]["currentQuantity"] = json!(current);
+        order["lineItems"]["nodes"][0]["fulfillableQuantity"] = json!(fulfillable);
+    };
+    let ship = |order: &mut Value, place: u64, quantity: i64| {
+        order["fulfillments"] = json!([{"id": "gid://shopify/Fulfillment/1", "status": "SUCCESS",
+            "location": at(place), "fulfillmentLineItems": {"pageInfo": done(),
+            "nodes": [{"quantity": quantity, "lineItem": line()}]}}]);
+    };
+    let refund = |order: &mut Value, kind: &str, place: Option<u64>, quantity: i64| {
+        order["refunds"] = json!([{"id": "gid://shopify/Refund/1", "refundLineItems": {"pageInfo": done(),
+            "nodes": [{"quantity": quantity, "restockType": kind, "location": place.map(at), "lineItem": line()}]}}]);
+    };
+    check(&[(1, "OPEN", 5, 4)], |_| {}, &["main: 4 0 0 0 0"]);
+    check(&[(1, "OPEN", 6, 4)], |_| {}, &["store: 4 0 0 0 0"]);
+    // Split by the routing, or by a person who moved a part.
+    check(&[(1, "OPEN", 5, 1), (2, "ON_HOLD", 6, 3)], |_| {}, &["store: 3 0 0 0 0", "main: 1 0 0 0 0"]);
+    // Moved whole: the first is closed.
+    check(&[(1, "CLOSED", 5, 4), (2, "OPEN", 6, 4)], |_| {}, &["store: 4 0 0 0 0"]);
+    // A location that is not configured: what lies there is left out.
+    check(&[(1, "OPEN", 7, 3), (2, "CLOSED", 5, 0)], |_| {}, &["main: 4 0 0 0 0"]);
+    check(&[(1, "OPEN", 5, 1), (2, "OPEN", 7, 3)], |_| {}, &["main: 1 0 0 0 0"]);
+    // Two shipped from one place, two still to be shipped from another.
+    let shipped = |order: &mut Value| {
+        line_of(order, 4, 2);
+        ship(order, 6, 2);
+    };
+    check(&[(1, "CLOSED", 6, 0), (2, "OPEN", 5, 2)], shipped, &["main: 2 0 0 0 0", "store: 2 0 0 2 0"]);
+    // All were to be shipped from one place, and came from the other.
+    let elsewhere = |order: &mut Value| {
+        line_of(order, 4, 0);
+        ship(order, 6, 4);
+    };
+    check(&[(1, "CLOSED", 5, 0)], elsewhere, &["store: 4 0 0 4 0"]);
+    // One cancelled and restocked, one not there.
+    let cancelled = |order: &mut Value| {
+        line_of(order, 3, 3);
+        refund(order, "CANCEL", Some(6), 1);
+    };
+    check(&[(1, "OPEN", 6, 3)], cancelled, &["store: 4 1 0 0 0"]);
+    let lost = |order: &mut Value| {
+        line_of(order, 3, 3);
+        refund(order, "NO_RESTOCK", None, 1);
+    };
+    check(&[(1, "OPEN", 6, 3)], lost, &["store: 4 0 1 0 0"]);
+    // Shipped from one place, sent back to the other.
+    let back = |order: &mut Value| {
+        line_of(order, 3, 0);
+        ship(order, 5, 4);
+        refund(order, "RETURN", Some(6), 1);
+    };
+    check(&[(1, "CLOSED", 5, 0)], back, &["main: 4 0 0 4 0", "store: 0 0 0 0 1"]);
+    // Sold over the counter: there may be no fulfillment order.
+    let counter = |order: &mut Value| order["retailLocation"] = at(6);
+    check(&[], counter, &["store: 4 0 0 0 0"]);
+    check(&[], |_| {}, &[]);
+}
+
+#[test]
+fn an_order_that_is_shipped_from_elsewhere_is_newer_for_it_and_a_push_says_nothing_of_places() {
+    let (order, _) = graphql::order(&routed(&[(1, "OPEN", 6, 4)])).expect("it can be read");
+    let snapshot = order.snapshot(Told::Fetched, &two()).expect("it can be read");
+    assert_eq!(snapshot.version.millis(), order.updated_at.millis() + 86_400_000);
+    assert_eq!(snapshot.lines[0].location.as_ref().map(|place| place.as_str()), Some("store"));
+    // With one place, none is told.
+    let single = order.snapshot(Told::Fetched, &one()).expect("it can be read");
+    assert_eq!((single.lines[0].location.as_ref(), single.lines[0].places.len()), (None, 0));
+
+    let push = whole(&pushed());
+    assert_eq!((push.is_unplaced(&one()), push.is_unplaced(&two())), (false, true));
+    assert_eq!(push.snapshot(Told::Pushed, &two()).expect("it can be read").lines[0].places, []);
+    let mut counter = pushed();
+    counter["location_id"] = json!(6);
+    let push = whole(&counter);
+    assert!(!push.is_unplaced(&two()), "sold over the counter there");
+    assert_eq!(push.snapshot(Told::Pushed, &two()).expect("it can be read").lines[0].places.len(), 1);
+}
+
+#[test]
+fn further_pages_of_where_units_are_shipped_from_are_named_and_added() {
+    let more = json!({"hasNextPage": true, "endCursor": "c"});
+    let done = json!({"hasNextPage": false});
+    let mut node = routed(&[(1, "OPEN", 6, 1)]);
+    node["fulfillmentOrders"]["pageInfo"] = more.clone();
+    node["fulfillmentOrders"]["nodes"][0]["lineItems"]["pageInfo"] = more;
+    let (mut order, open) = graphql::order(&node).expect("it can be read");
+    let named: Vec<(&str, &str)> = open.iter().map(|more| (more.of.field(), more.gid.as_str())).collect();
+    let wanted = [
+        ("order", "gid://shopify/Order/9407199254740993"),
+        ("fulfillmentOrder", "gid://shopify/FulfillmentOrder/1"),
+    ];
+    assert_eq!(named, wanted);
+    let line = json!({"id": "gid://shopify/LineItem/9507199254740993"});
+    let page = json!({"fulfillmentOrder": {"more": {"pageInfo": done, "nodes": [
+        {"remainingQuantity": 1, "lineItem": line}]}}});
+    assert_eq!(order.add(&open[1], &page), Ok(Vec::new()));
+    let routes = routed(&[(2, "OPEN", 5, 2)])["fulfillmentOrders"].clone();
+    assert_eq!(order.add(&open[0], &json!({"order": {"more": routes}})), Ok(Vec::new()));
+    let snapshot = order.snapshot(Told::Fetched, &two()).expect("it can be read");
+    let places = snapshot.lines[0].places.iter().map(|(place, t)| format!("{place} {}", t.ordered));
+    assert_eq!(places.collect::<Vec<_>>(), ["main 2", "store 2"]);
 }
 
 #[test]
@@ -271,7 +424,7 @@ fn lines_that_are_not_about_stock_are_left_out() {
         order.lines.truncate(1);
         let line = &mut order.lines[0];
         (line.sku, line.variant, line.gift_card) = (sku.map(str::to_owned), variant, gift_card);
-        let snapshot = order.snapshot(Told::Pushed).expect("it can be read");
+        let snapshot = order.snapshot(Told::Pushed, &one()).expect("it can be read");
         let ids: Vec<String> = snapshot.lines.iter().map(|line| line.ids.to_string()).collect();
         assert_eq!(ids, Vec::from_iter(want));
     }
@@ -292,7 +445,7 @@ fn an_order_that_cannot_be_read_whole_is_not_read_in_part() {
     fn check(change: fn(&mut Order), why: &str) {
         let mut order = whole(&pushed());
         change(&mut order);
-        let error = order.snapshot(Told::Pushed).expect_err(why);
+        let error = order.snapshot(Told::Pushed, &one()).expect_err(why);
         assert!(error.contains(why), "{error}");
     }
     check(|order| order.lines[0].quantity = -1, "`quantity`");
@@ -329,13 +482,13 @@ fn pages_that_were_not_in_the_answer_are_named_and_added() {
     let done = json!({"hasNextPage": false});
     let page =
         json!({"fulfillment": {"more": {"pageInfo": more, "nodes": [{"quantity": 1, "lineItem": line}]}}});
-    assert_eq!(order.add(open[1].of, &page), Ok(Some("c".to_owned())));
+    assert_eq!(order.add(&open[1], &page), Ok(vec![More { after: "c".to_owned(), ..open[1].clone() }]));
     let page = json!({"refund": {"more": {"pageInfo": done, "nodes": [
         {"quantity": 1, "restockType": "RETURN", "lineItem": line}]}}});
-    assert_eq!(order.add(open[2].of, &page), Ok(None));
-    let totals = order.snapshot(Told::Fetched).expect("it can be read").lines[0].totals;
+    assert_eq!(order.add(&open[2], &page), Ok(Vec::new()));
+    let totals = order.snapshot(Told::Fetched, &one()).expect("it can be read").lines[0].totals;
     assert_eq!((totals.fulfilled.units(), totals.returned.units()), (3, 2));
-    assert!(order.add(open[0].of, &page).is_err(), "the page of another kind is not taken");
+    assert!(order.add(&open[0], &page).is_err(), "the page of another kind is not taken");
 }
 
 #[test]
@@ -355,7 +508,8 @@ fn a_push_in_the_middle_of_an_edit_asks_to_be_fetched() {
     order.lines[0].fulfillable = Some(0);
     order.lines[0].current = Some(1);
     assert!(order.is_halfway());
-    order.refunded.push(Refunded { line: order.lines[0].id, quantity: 1, restock: Restock::No });
+    let line = order.lines[0].id;
+    order.refunded.push(Refunded { line, quantity: 1, location: None, restock: Restock::No });
     assert!(!order.is_halfway());
 }
 
@@ -372,7 +526,8 @@ fn a_push_in_the_middle_of_a_cancellation_asks_to_be_fetched() {
     check(|order| order.cancelled = false, false);
     check(
         |order| {
-            order.refunded.push(Refunded { line: order.lines[0].id, quantity: 1, restock: Restock::Cancel })
+            let line = order.lines[0].id;
+            order.refunded.push(Refunded { line, quantity: 1, location: None, restock: Restock::Cancel })
         },
         false,
     );
@@ -391,7 +546,7 @@ fn times_are_read_with_their_offset_and_written_by_the_second() {
 fn the_documented_sample_is_an_order_of_five_open_lines() {
     let Some(body) = specs::read("shopify/samples/webhook-2026-07-orders__create.json") else { return };
     let Ok(Pushed::Whole(order)) = rest::order(&body) else { panic!("the sample must be read whole") };
-    let snapshot = order.snapshot(Told::Pushed).expect("it can be read");
+    let snapshot = order.snapshot(Told::Pushed, &one()).expect("it can be read");
     let lines: Vec<(String, Totals)> = snapshot.lines.iter().map(|l| (l.ids.to_string(), l.totals)).collect();
     let one = Totals { ordered: Quantity::new(1), ..Totals::default() };
     let skus = ["SKU2006-001", "LENS-PROTECT-2YR", "CASE-LEATHER-PREM", "SKU2006-020", "SKU2006-035"];

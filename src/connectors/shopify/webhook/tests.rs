@@ -3,12 +3,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::connectors::{
-    shopify::{orders::tests::pushed, tests::mutated},
+    shopify::{
+        encode::tests::{one, two},
+        orders::tests::pushed,
+        tests::mutated,
+    },
     specs,
 };
 
 const SHOP: &str = "example.myshopify.com";
-const LOCATION: u64 = 24_826_418;
+const LOCATION: u64 = 5;
 
 fn secrets(all: &[&str]) -> Vec<SecretString> {
     all.iter().map(|secret| SecretString::from(*secret)).collect()
@@ -90,7 +94,11 @@ fn only_what_the_shop_signed_is_believed() {
 
 /// Reads a push, in short: the facts, or why there are none.
 fn short(topic: &str, body: &[u8]) -> String {
-    match read(&push(topic, body, "hush"), LOCATION) {
+    short_of(topic, body, &one())
+}
+
+fn short_of(topic: &str, body: &[u8], locations: &Locations) -> String {
+    match read(&push(topic, body, "hush"), locations) {
         Ok(received) => {
             assert_eq!(received.delivery.as_str(), "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043");
             assert_eq!(received.topic, topic);
@@ -98,6 +106,7 @@ fn short(topic: &str, body: &[u8]) -> String {
                 Fact::Order(order) => format!("order {} of {} lines", order.order, order.lines.len()),
                 Fact::Fetch(order) => format!("fetch {order}"),
                 Fact::Look(ids) => format!("look {ids}"),
+                Fact::Changed => "changed".to_owned(),
             });
             facts.collect::<Vec<_>>().join(", ")
         }
@@ -145,6 +154,27 @@ fn every_topic_tells_what_it_can() {
 }
 
 #[test]
+fn a_shop_with_several_places_tells_which_one_or_has_the_order_read() {
+    #[track_caller]
+    fn check(topic: &str, body: &Value, want: &str) {
+        assert_eq!(short_of(topic, body.to_string().as_bytes(), &two()), want, "{topic}");
+    }
+    let level = |location: u64| json!({"inventory_item_id": 8, "location_id": location, "available": null});
+    check("inventory_levels/update", &level(5), "look inventory_item=8 location_id=5");
+    check("inventory_levels/update", &level(6), "look inventory_item=8 location_id=6");
+    check("inventory_levels/update", &level(7), "");
+    let order = pushed();
+    check("orders/create", &order, "order 9407199254740993 of 1 lines, fetch 9407199254740993");
+    let mut counter = order;
+    counter["location_id"] = json!(6);
+    check("orders/create", &counter, "order 9407199254740993 of 1 lines");
+    for topic in ["moved", "order_routing_complete", "split", "merged", "cancelled"] {
+        check(&format!("fulfillment_orders/{topic}"), &json!({}), "changed");
+        assert_eq!(short(&format!("fulfillment_orders/{topic}"), b"{}"), "");
+    }
+}
+
+#[test]
 fn what_is_signed_but_cannot_be_read_says_where() {
     assert_eq!(short("orders/create", b"{"), "unparsable: ends too early");
     assert_eq!(short("orders/edited", b"{}"), "unparsable: missing field `order_edit` at line 1 column 2");
@@ -163,7 +193,7 @@ fn a_push_without_an_id_cannot_be_recognised_again() {
     for id in [None, Some(""), Some("a\nb")] {
         push.headers.remove(header::DELIVERY);
         push.headers.extend(id.map(|id| (header::DELIVERY.to_owned(), id.to_owned())));
-        let refused = read(&push, LOCATION).expect_err("it has no id");
+        let refused = read(&push, &one()).expect_err("it has no id");
         assert!(matches!(refused, Refusal::Unparsable { delivery: None, .. }), "{refused:?}");
     }
 }
@@ -210,13 +240,13 @@ proptest! {
         signature in ".{0,60}",
     ) {
         let mut push = push(topic, &body, "hush");
-        let _read = read(&push, LOCATION);
+        let _read = read(&push, &one());
         push.headers.insert(header::SIGNATURE.to_owned(), signature);
         prop_assert!(verify(&push, &secrets(&["hush"]), SHOP).is_err());
     }
 
     #[test]
     fn no_damaged_order_makes_it_panic(body in mutated(pushed())) {
-        let _read = read(&push("orders/updated", body.to_string().as_bytes(), "hush"), LOCATION);
+        let _read = read(&push("orders/updated", body.to_string().as_bytes(), "hush"), &one());
     }
 }

@@ -81,7 +81,7 @@ fn a_quantity_is_whole_and_bounded() {
 }
 
 fn books(sale: &[u8]) -> Books {
-    let sales = sales(sale, REFERENCE).expect("it was recorded");
+    let sales = sales(sale, REFERENCE, None).expect("it was recorded");
     Books { sales, write_offs: Vec::new() }
 }
 
@@ -122,14 +122,14 @@ fn a_sale_is_read_in_every_stage() {
 #[test]
 fn documents_of_other_orders_are_left_out() {
     let body = recorded!("sale-processing.json");
-    assert_eq!(sales(body, "evk-test:shop:100"), Ok(Vec::new()));
-    assert_eq!(sales(body, "EVK-TEST:SHOP:1001"), Ok(Vec::new()));
-    assert_eq!(write_offs(recorded!("write-offs.json"), "evk-test:shop:100"), Ok(Vec::new()));
+    assert_eq!(sales(body, "evk-test:shop:100", None), Ok(Vec::new()));
+    assert_eq!(sales(body, "EVK-TEST:SHOP:1001", None), Ok(Vec::new()));
+    assert_eq!(write_offs(recorded!("write-offs.json"), "evk-test:shop:100", None), Ok(Vec::new()));
 }
 
 #[test]
 fn a_write_off_is_read() {
-    let read = write_offs(recorded!("write-offs.json"), REFERENCE).expect("it was recorded");
+    let read = write_offs(recorded!("write-offs.json"), REFERENCE, None).expect("it was recorded");
     assert_eq!(read[0].name, Name { kind: Kind::WriteOff, sequence: 2 });
     assert_eq!((read[0].state, &read[0].lines[..]), (InternalState::Draft, &[(1, 1)][..]));
 }
@@ -198,9 +198,10 @@ fn the_place_is_read() {
 
 #[test]
 fn what_is_not_understood_is_named() {
-    let odd = sales(br#"[{"id":1,"reference":"evk-test:shop:1001/s1","state":"teleported"}]"#, REFERENCE);
+    let odd =
+        sales(br#"[{"id":1,"reference":"evk-test:shop:1001/s1","state":"teleported"}]"#, REFERENCE, None);
     assert!(odd.is_err_and(|e| e.to_string().starts_with("`[0].state`: unknown variant `teleported`")));
     let half = br#"[{"id":1,"reference":"evk-test:shop:1001/w1","state":"done","moves":[{"id":4,"product":1,"quantity":0.5}]}]"#;
     let told = "move 4 has the quantity 0.5, which is not a whole number of units";
-    assert_eq!(write_offs(half, REFERENCE).map_err(|e| e.to_string()), Err(told.to_owned()));
+    assert_eq!(write_offs(half, REFERENCE, None).map_err(|e| e.to_string()), Err(told.to_owned()));
 }

@@ -122,7 +122,7 @@ fn one_that_makes_its_requests_fail_ends_up_alone_and_holds_up_no_other() {
     let listing = world.held("S17", SHOP);
     assert_eq!(suspect(&world.state, listing), Some(1));
     world.quiesce();
-    assert_eq!((world.shows("S17", SHOP), world.leg("S17", SHOP).suspect), (3, None));
+    assert_eq!((world.shows("S17", SHOP), world.leg("S17", SHOP).suspect.clone()), (3, None));
 }
 
 proptest! {

@@ -119,6 +119,7 @@ fn channel(kind: policy::ChannelKind, abilities: Abilities) -> policy::ChannelPo
         abilities,
         locations: vec![wh()],
         own_location: None,
+        outlets: Vec::new(),
         buffer: q(0),
         min: q(0),
         max: None,

@@ -16,6 +16,7 @@ use super::paging::{Page, Wanted};
 
 mod orders;
 mod root;
+mod routes;
 mod stock;
 mod writes;
 
@@ -28,18 +29,46 @@ pub(super) enum Thing {
     App,
     Scope(&'static str),
     Version(&'static str),
-    Location,
-    Level(usize),
-    Quantity(usize, String),
+    Location(usize),
+    /// Item, place.
+    Level(usize, usize),
+    Quantity(usize, usize, String),
     Item(usize),
     Variant(usize),
     Product(usize),
     Order(usize),
-    Line { order: usize, line: usize },
-    Fulfilment { order: usize, fulfilment: usize },
-    FulfilmentLine { order: usize, fulfilment: usize, row: usize },
-    Refund { order: usize, refund: usize },
-    RefundLine { order: usize, refund: usize, row: usize },
+    Line {
+        order: usize,
+        line: usize,
+    },
+    Fulfilment {
+        order: usize,
+        fulfilment: usize,
+    },
+    FulfilmentLine {
+        order: usize,
+        fulfilment: usize,
+        row: usize,
+    },
+    Route {
+        order: usize,
+        route: usize,
+    },
+    RouteLine {
+        order: usize,
+        route: usize,
+        row: usize,
+    },
+    Assigned(usize),
+    Refund {
+        order: usize,
+        refund: usize,
+    },
+    RefundLine {
+        order: usize,
+        refund: usize,
+        row: usize,
+    },
     Connection(&'static str, Rc<Page>),
     Edge(&'static str, Rc<Page>, usize),
     PageInfo(Rc<Page>),
@@ -77,8 +106,8 @@ impl ObjectValue for Node<'_, '_> {
             Thing::App => "AppInstallation",
             Thing::Scope(_) => "AccessScope",
             Thing::Version(_) => "ApiVersion",
-            Thing::Location => "Location",
-            Thing::Level(_) => "InventoryLevel",
+            Thing::Location(_) => "Location",
+            Thing::Level(..) => "InventoryLevel",
             Thing::Quantity(..) => "InventoryQuantity",
             Thing::Item(_) => "InventoryItem",
             Thing::Variant(_) => "ProductVariant",
@@ -87,6 +116,9 @@ impl ObjectValue for Node<'_, '_> {
             Thing::Line { .. } => "LineItem",
             Thing::Fulfilment { .. } => "Fulfillment",
             Thing::FulfilmentLine { .. } => "FulfillmentLineItem",
+            Thing::Route { .. } => "FulfillmentOrder",
+            Thing::RouteLine { .. } => "FulfillmentOrderLineItem",
+            Thing::Assigned(_) => "FulfillmentOrderAssignedLocation",
             Thing::Refund { .. } => "Refund",
             Thing::RefundLine { .. } => "RefundLineItem",
             Thing::Connection(name, _)
@@ -109,9 +141,9 @@ impl ObjectValue for Node<'_, '_> {
             Thing::App => self.app(&field),
             Thing::Scope(handle) => self.scope(handle, &field),
             Thing::Version(handle) => self.version(handle, &field),
-            Thing::Location => self.location(&field),
-            Thing::Level(item) => self.level(*item, &field),
-            Thing::Quantity(item, name) => self.quantity(*item, name, &field),
+            Thing::Location(place) => self.location(*place, &field),
+            Thing::Level(item, place) => self.level(*item, *place, &field),
+            Thing::Quantity(item, place, name) => self.quantity(*item, *place, name, &field),
             Thing::Item(item) => self.item(*item, &field),
             Thing::Variant(item) => self.variant(*item, &field),
             Thing::Product(item) => self.product(*item, &field),
@@ -121,6 +153,9 @@ impl ObjectValue for Node<'_, '_> {
             Thing::FulfilmentLine { order, fulfilment, row } => {
                 self.fulfilment_line(*order, *fulfilment, *row, &field)
             }
+            Thing::Route { order, route } => self.route(*order, *route, &field),
+            Thing::RouteLine { order, route, row } => self.route_line(*order, *route, *row, &field),
+            Thing::Assigned(place) => self.assigned(*place, &field),
             Thing::Refund { order, refund } => self.refund(*order, *refund, &field),
             Thing::RefundLine { order, refund, row } => self.refund_line(*order, *refund, *row, &field),
             Thing::Connection(name, page) => self.connection(name, page, &field),
@@ -214,6 +249,8 @@ fn edge_name(connection: &str) -> &'static str {
         "LineItemConnection" => "LineItemEdge",
         "FulfillmentLineItemConnection" => "FulfillmentLineItemEdge",
         "RefundLineItemConnection" => "RefundLineItemEdge",
+        "FulfillmentOrderConnection" => "FulfillmentOrderEdge",
+        "FulfillmentOrderLineItemConnection" => "FulfillmentOrderLineItemEdge",
         _ => "LocationEdge",
     }
 }

@@ -59,6 +59,13 @@ impl<'a> Node<'a, '_> {
                 let count = first(field, self.read(|shop| shop.orders[n].fulfilments.len()));
                 self.list((0..count).map(|fulfilment| Thing::Fulfilment { order: n, fulfilment }))
             }
+            // Nothing is sold over the counter here.
+            "retailLocation" => ResolvedValue::null(),
+            "fulfillmentOrders" => {
+                let routes = 0..self.read(|shop| shop.orders[n].routes.len());
+                let things = routes.map(|route| Thing::Route { order: n, route });
+                return Some(self.short_connection("FulfillmentOrderConnection", field, things));
+            }
             "refunds" => {
                 let count = first(field, self.read(|shop| shop.orders[n].refunds.len()));
                 self.list((0..count).map(|refund| Thing::Refund { order: n, refund }))
@@ -123,7 +130,9 @@ impl<'a> Node<'a, '_> {
                     self.read(|shop| shop.orders[order].fulfilments[n].lines.iter().map(units).sum());
                 ResolvedValue::leaf(total)
             }
-            "location" => self.node(Thing::Location),
+            "location" => {
+                self.node(Thing::Location(self.read(|shop| shop.orders[order].fulfilments[n].place)))
+            }
             "order" => self.node(Thing::Order(order)),
             "fulfillmentLineItems" => {
                 let rows = 0..self.read(|shop| shop.orders[order].fulfilments[n].lines.len());
@@ -200,7 +209,7 @@ impl<'a> Node<'a, '_> {
                 Restock::Return => "RETURN",
                 Restock::NoRestock => "NO_RESTOCK",
             }),
-            "location" => self.maybe(restocked.then_some(Thing::Location)),
+            "location" => self.maybe(restocked.then_some(Thing::Location(line.place))),
             "lineItem" => self.node(Thing::Line { order, line: line.line }),
             _ => return None,
         }))

@@ -39,18 +39,18 @@ impl<'a> Node<'a, '_> {
             "inventoryLevel" => self.maybe(
                 text_argument(field, "id")
                     .and_then(|id| self.any(id))
-                    .filter(|thing| matches!(thing, Thing::Level(_))),
+                    .filter(|thing| matches!(thing, Thing::Level(..))),
             ),
+            "fulfillmentOrder" => self.maybe(by_id(Kind::FulfillmentOrder)),
+            "fulfillmentOrders" => return Some(self.routes(field)),
             "location" => {
-                let own = text_argument(field, "id").is_none_or(|id| id == ids::location_gid());
-                self.maybe(own.then_some(Thing::Location))
+                let place = text_argument(field, "id").map_or(Some(0), ids::read_location_gid);
+                let place = place.filter(|place| self.read(|shop| *place < shop.places));
+                self.maybe(place.map(Thing::Location))
             }
             "locations" => {
-                return Some(self.short_connection(
-                    "LocationConnection",
-                    field,
-                    std::iter::once(Thing::Location),
-                ));
+                let places = 0..self.read(|shop| shop.places);
+                return Some(self.short_connection("LocationConnection", field, places.map(Thing::Location)));
             }
             "node" => self.maybe(text_argument(field, "id").and_then(|id| self.any(id))),
             "nodes" => self.nodes(field),
@@ -79,11 +79,11 @@ impl<'a> Node<'a, '_> {
 
     /// The thing behind a global id.
     fn any(&self, id: &str) -> Option<Thing> {
-        if id == ids::location_gid() {
-            return Some(Thing::Location);
+        if let Some(place) = ids::read_location_gid(id) {
+            return self.read(|shop| place < shop.places).then_some(Thing::Location(place));
         }
-        if let Some(item) = ids::read_level_gid(id) {
-            return self.read(|shop| shop.has_level(item)).then_some(Thing::Level(item));
+        if let Some((item, place)) = ids::read_level_gid(id) {
+            return self.read(|shop| shop.is_stocked(item, place)).then_some(Thing::Level(item, place));
         }
         [
             Kind::InventoryItem,
@@ -91,6 +91,7 @@ impl<'a> Node<'a, '_> {
             Kind::Product,
             Kind::Order,
             Kind::Fulfillment,
+            Kind::FulfillmentOrder,
             Kind::Refund,
         ]
         .into_iter()
@@ -115,7 +116,12 @@ impl<'a> Node<'a, '_> {
                     let (order, refund) = *shop.refunds.get(&(index as u64))?;
                     shown(order).then_some(Thing::Refund { order, refund })
                 }
+                Kind::FulfillmentOrder => {
+                    let (order, route) = *shop.routes.get(&(index as u64))?;
+                    shown(order).then_some(Thing::Route { order, route })
+                }
                 Kind::LineItem
+                | Kind::FulfillmentOrderLineItem
                 | Kind::FulfillmentLineItem
                 | Kind::RefundLineItem
                 | Kind::InventoryAdjustmentGroup

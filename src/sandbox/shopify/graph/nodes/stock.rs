@@ -17,14 +17,14 @@ const ITEM_FIELDS: [&str; 5] = ["id", "sku", "created_at", "updated_at", "locati
 const LEVEL_FIELDS: [&str; 4] = ["id", "inventory_item_id", "created_at", "updated_at"];
 
 impl<'a> Node<'a, '_> {
-    pub(super) fn location<'r>(&self, field: &Selected<'_>) -> Option<Resolved<'r>>
+    pub(super) fn location<'r>(&self, place: usize, field: &Selected<'_>) -> Option<Resolved<'r>>
     where
         'a: 'r,
     {
         Some(Ok(match field.name {
-            "id" => ResolvedValue::leaf(ids::location_gid()),
-            "legacyResourceId" => ResolvedValue::leaf(ids::LOCATION.to_string()),
-            "name" => ResolvedValue::leaf("Main warehouse"),
+            "id" => ResolvedValue::leaf(ids::location_gid(place)),
+            "legacyResourceId" => ResolvedValue::leaf(ids::location(place).to_string()),
+            "name" => ResolvedValue::leaf(place_name(place)),
             "isActive" | "fulfillsOnlineOrders" | "shipsInventory" | "hasActiveInventory" => {
                 ResolvedValue::leaf(true)
             }
@@ -32,14 +32,15 @@ impl<'a> Node<'a, '_> {
             "inventoryLevel" => {
                 let item =
                     text_argument(field, "inventoryItemId").and_then(|id| Kind::InventoryItem.read(id));
-                self.maybe(item.filter(|item| self.read(|shop| shop.has_level(*item))).map(Thing::Level))
+                let item = item.filter(|item| self.read(|shop| shop.is_stocked(*item, place)));
+                self.maybe(item.map(|item| Thing::Level(item, place)))
             }
-            "inventoryLevels" => return Some(self.levels(field)),
+            "inventoryLevels" => return Some(self.levels(place, field)),
             _ => return None,
         }))
     }
 
-    fn levels<'r>(&self, field: &Selected<'_>) -> Result<ResolvedValue<'r>, FieldError>
+    fn levels<'r>(&self, place: usize, field: &Selected<'_>) -> Result<ResolvedValue<'r>, FieldError>
     where
         'a: 'r,
     {
@@ -50,9 +51,9 @@ impl<'a> Node<'a, '_> {
         }
         let page = self.read(|shop| {
             let found = rows(shop.items.len(), &wanted)
-                .filter(|row| shop.has_level(*row))
-                .filter(|row| filter.matches(&|name| level_fact(shop, *row, name)));
-            wanted.page(found.map(|row| (Place::row(row), Thing::Level(row))))
+                .filter(|row| shop.is_stocked(*row, place))
+                .filter(|row| filter.matches(&|name| level_fact(shop, *row, place, name)));
+            wanted.page(found.map(|row| (Place::row(row), Thing::Level(row, place))))
         });
         Ok(self.node(Thing::Connection("InventoryLevelConnection", Rc::new(page))))
     }
@@ -83,41 +84,52 @@ impl<'a> Node<'a, '_> {
         Ok(self.node(Thing::Connection(connection, Rc::new(page))))
     }
 
-    pub(super) fn level<'r>(&self, item: usize, field: &Selected<'_>) -> Option<Resolved<'r>>
+    pub(super) fn level<'r>(&self, item: usize, place: usize, field: &Selected<'_>) -> Option<Resolved<'r>>
     where
         'a: 'r,
     {
         Some(Ok(match field.name {
-            "id" => ResolvedValue::leaf(ids::level_gid(item)),
+            "id" => ResolvedValue::leaf(ids::level_gid(item, place)),
             "isActive" => ResolvedValue::leaf(true),
             "canDeactivate" => ResolvedValue::leaf(false),
             "deactivationAlert" => ResolvedValue::leaf("The item is stocked at this location only."),
             "createdAt" => time(self.read(|shop| shop.opened_ms)),
-            "updatedAt" => time(self.read(|shop| shop.items[item].level.updated_ms)),
+            "updatedAt" => time(self.read(|shop| shop.level(item, place).updated_ms)),
             "item" => self.node(Thing::Item(item)),
-            "location" => self.node(Thing::Location),
-            "quantities" => return Some(self.quantities(item, field)),
+            "location" => self.node(Thing::Location(place)),
+            "quantities" => return Some(self.quantities(item, place, field)),
             _ => return None,
         }))
     }
 
-    fn quantities<'r>(&self, item: usize, field: &Selected<'_>) -> Result<ResolvedValue<'r>, FieldError>
+    fn quantities<'r>(
+        &self,
+        item: usize,
+        place: usize,
+        field: &Selected<'_>,
+    ) -> Result<ResolvedValue<'r>, FieldError>
     where
         'a: 'r,
     {
         let names = field.arguments.get("names").and_then(JsonValue::as_array).map_or(&[][..], Vec::as_slice);
         let mut things = Vec::with_capacity(names.len());
         for name in names.iter().filter_map(JsonValue::as_str) {
-            if self.read(|shop| shop.items[item].level.get(name)).is_none() {
+            if self.read(|shop| shop.level(item, place).get(name)).is_none() {
                 return Err(coded("INVALID_FIELD_ARGUMENTS", format!("`{name}` is not a quantity name")));
             }
-            things.push(Thing::Quantity(item, name.to_owned()));
+            things.push(Thing::Quantity(item, place, name.to_owned()));
         }
         Ok(self.list(things))
     }
 
-    pub(super) fn quantity<'r>(&self, item: usize, name: &str, field: &Selected<'_>) -> Option<Resolved<'r>> {
-        let level = self.read(|shop| shop.items[item].level);
+    pub(super) fn quantity<'r>(
+        &self,
+        item: usize,
+        place: usize,
+        name: &str,
+        field: &Selected<'_>,
+    ) -> Option<Resolved<'r>> {
+        let level = self.read(|shop| *shop.level(item, place));
         Some(Ok(match field.name {
             "id" => {
                 let number = Kind::InventoryItem.number(item as u64);
@@ -138,7 +150,6 @@ impl<'a> Node<'a, '_> {
     where
         'a: 'r,
     {
-        let has_level = self.read(|shop| shop.has_level(item));
         Some(Ok(match field.name {
             "id" => ResolvedValue::leaf(Kind::InventoryItem.gid(item as u64)),
             "legacyResourceId" => ResolvedValue::leaf(Kind::InventoryItem.number(item as u64).to_string()),
@@ -146,19 +157,22 @@ impl<'a> Node<'a, '_> {
             "tracked" | "requiresShipping" => ResolvedValue::leaf(true),
             "duplicateSkuCount" => ResolvedValue::leaf(0),
             "createdAt" => time(self.read(|shop| shop.opened_ms)),
-            "updatedAt" => time(self.read(|shop| shop.items[item].level.updated_ms)),
+            "updatedAt" => time(self.read(|shop| shop.item_updated_ms(item))),
             "variant" => self.node(Thing::Variant(item)),
             "variants" => {
                 let one = std::iter::once(Thing::Variant(item));
                 return Some(self.short_connection("ProductVariantConnection", field, one));
             }
             "inventoryLevel" => {
-                let here = text_argument(field, "locationId") == Some(ids::location_gid().as_str());
-                self.maybe((here && has_level).then_some(Thing::Level(item)))
+                let place = text_argument(field, "locationId").and_then(ids::read_location_gid);
+                let place = place.filter(|place| self.read(|shop| shop.is_stocked(item, *place)));
+                self.maybe(place.map(|place| Thing::Level(item, place)))
             }
             "inventoryLevels" => {
-                let one = has_level.then_some(Thing::Level(item)).into_iter();
-                return Some(self.short_connection("InventoryLevelConnection", field, one));
+                let stocked = |place: &usize| self.read(|shop| shop.is_stocked(item, *place));
+                let places: Vec<usize> = (0..self.read(|shop| shop.places)).filter(stocked).collect();
+                let levels = places.into_iter().map(|place| Thing::Level(item, place));
+                return Some(self.short_connection("InventoryLevelConnection", field, levels));
             }
             _ => return None,
         }))
@@ -184,7 +198,7 @@ impl<'a> Node<'a, '_> {
             "availableForSale" => ResolvedValue::leaf(self.read(|shop| shop.available(item) > 0)),
             "requiresComponents" => ResolvedValue::leaf(self.read(|shop| !shop.has_level(item))),
             "createdAt" => time(self.read(|shop| shop.opened_ms)),
-            "updatedAt" => time(self.read(|shop| shop.items[item].level.updated_ms)),
+            "updatedAt" => time(self.read(|shop| shop.item_updated_ms(item))),
             "inventoryItem" => self.node(Thing::Item(item)),
             "product" => self.node(Thing::Product(item)),
             _ => return None,
@@ -201,10 +215,14 @@ impl<'a> Node<'a, '_> {
             "totalInventory" => ResolvedValue::leaf(self.read(|shop| shop.available(item))),
             "tracksInventory" => ResolvedValue::leaf(true),
             "createdAt" => time(self.read(|shop| shop.opened_ms)),
-            "updatedAt" => time(self.read(|shop| shop.items[item].level.updated_ms)),
+            "updatedAt" => time(self.read(|shop| shop.item_updated_ms(item))),
             _ => return None,
         }))
     }
+}
+
+pub(super) fn place_name(place: usize) -> String {
+    if place == 0 { "Main warehouse".to_owned() } else { format!("Place {}", place + 1) }
 }
 
 /// The rows behind the cursor of a list in id order.
@@ -221,18 +239,18 @@ fn item_fact(shop: &Store, kind: Kind, item: usize, name: &str) -> Option<Fact> 
         "id" => Fact::Number(i64::try_from(kind.number(item as u64)).ok()?),
         "sku" | "" => Fact::Text(shop.items[item].sku.clone()),
         "created_at" => Fact::Time(shop.opened_ms),
-        "updated_at" => Fact::Time(shop.items[item].level.updated_ms),
-        "location_id" => Fact::Number(i64::try_from(ids::LOCATION).ok()?),
+        "updated_at" => Fact::Time(shop.item_updated_ms(item)),
+        "location_id" => Fact::Number(i64::try_from(ids::location(0)).ok()?),
         _ => return None,
     })
 }
 
-fn level_fact(shop: &Store, item: usize, name: &str) -> Option<Fact> {
+fn level_fact(shop: &Store, item: usize, place: usize, name: &str) -> Option<Fact> {
     Some(match name {
-        "id" => Fact::Text(ids::level_gid(item)),
+        "id" => Fact::Text(ids::level_gid(item, place)),
         "inventory_item_id" => Fact::Number(i64::try_from(Kind::InventoryItem.number(item as u64)).ok()?),
         "created_at" => Fact::Time(shop.opened_ms),
-        "updated_at" => Fact::Time(shop.items[item].level.updated_ms),
+        "updated_at" => Fact::Time(shop.level(item, place).updated_ms),
         _ => return None,
     })
 }

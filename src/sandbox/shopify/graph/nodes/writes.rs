@@ -52,7 +52,7 @@ impl<'a> Node<'a, '_> {
         let Thing::Payload(payload, _) = &self.thing else { return None };
         Some(Ok(match field.name {
             "inventoryAdjustmentGroup" => self.maybe(outcome.group.clone().map(Thing::Group)),
-            "inventoryLevel" => self.maybe(outcome.level.map(Thing::Level)),
+            "inventoryLevel" => self.maybe(outcome.level.map(|(item, place)| Thing::Level(item, place))),
             "userErrors" => {
                 let name = match *payload {
                     "InventorySetQuantitiesPayload" => "InventorySetQuantitiesUserError",
@@ -105,13 +105,12 @@ impl<'a> Node<'a, '_> {
             let list = field.arguments.get(argument).and_then(|value| value.as_array());
             list.is_none_or(|list| list.iter().any(|entry| entry.as_str() == Some(value)))
         };
-        let location = crate::sandbox::shopify::ids::location_gid();
         (0..group.changes.len())
             .filter(|n| {
                 let change = &group.changes[*n];
                 wanted("quantityNames", &change.name)
                     && wanted("inventoryItemIds", &Kind::InventoryItem.gid(change.item as u64))
-                    && wanted("locationIds", &location)
+                    && wanted("locationIds", &crate::sandbox::shopify::ids::location_gid(change.place))
             })
             .map(|n| Thing::Change(Arc::clone(group), n))
             .collect()
@@ -129,7 +128,7 @@ impl<'a> Node<'a, '_> {
             "quantityAfterChange" => ResolvedValue::null(),
             "ledgerDocumentUri" => leaf(change.ledger.clone()),
             "item" => self.node(Thing::Item(change.item)),
-            "location" => self.node(Thing::Location),
+            "location" => self.node(Thing::Location(change.place)),
             _ => return None,
         }))
     }

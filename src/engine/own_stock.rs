@@ -1,0 +1,120 @@
+//! Reads what lies in a channel's own warehouses (FBA), and takes it over as a count of a place that is never written.
+//!
+//! The channel tells what is there at this moment, and not which orders it has in it: such a count is brought up to date as
+//! one by a person is. What it does not name is not zero: its lists leave things out.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    clock::Clock,
+    connectors::{Connector, CountLine, Scope},
+    core::{
+        Command, Refused, Reply, State,
+        command::{ByHand, HandLine},
+        mapping::resolve,
+    },
+    engine::{
+        by_hand,
+        counter::read_counts,
+        feed::{Error, pause_after, tell_failure},
+        intake::Quarantine,
+        ledger::{self, Ledger},
+    },
+    model::{ChannelId, LocationId, Measure, Quantity, Sku, Timestamp},
+    telemetry::{Feed as FeedName, Metrics},
+};
+
+/// What a line of such a count says of itself in the journal.
+const NOTE: &str = "told by the channel that keeps it";
+
+pub(super) struct OwnStock {
+    pub channel: ChannelId,
+    pub connector: Arc<dyn Connector>,
+    pub ledger: Ledger,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    pub quarantine: Arc<Quarantine>,
+    pub ticks: mpsc::Receiver<()>,
+}
+
+impl OwnStock {
+    pub(super) async fn run(mut self, shutdown: CancellationToken) {
+        let mut failures: u32 = 0;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Some(()) = self.ticks.recv() => {}
+            }
+            let done = tokio::select! {
+                () = shutdown.cancelled() => return,
+                done = self.read() => done,
+            };
+            match done {
+                Ok(()) => failures = 0,
+                Err(Error::Ledger(ledger::Error::Stopped)) => return,
+                // Before the opening stock was taken over, counts mean nothing.
+                Err(Error::Ledger(ledger::Error::Refused(Refused::NotInitialised))) => {}
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    warn!(channel = %self.channel, %error, failures, "could not read the channel's own stock");
+                    self.metrics.feed_failed(&self.channel, FeedName::Sweep, error.fault());
+                    tell_failure(&self.ledger, &self.channel, &error).await;
+                    tokio::select! {
+                        () = shutdown.cancelled() => return,
+                        () = tokio::time::sleep(pause_after(&error, failures)) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<(), Error> {
+        if self.ledger.read(|state| state.initialised).await?.is_none() {
+            return Ok(());
+        }
+        let as_of = self.clock.now();
+        let (lines, _) =
+            read_counts(self.connector.as_ref(), &self.quarantine, &self.channel, &Scope::All).await?;
+        let channel = self.channel.clone();
+        let news = move |state: &State| news(state, &channel, lines, as_of);
+        let lines = self.ledger.read(news).await?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        // Nothing draws on it, so nothing can be emptied by it.
+        let count = ByHand { measure: Measure::OnHand, lines, opening: false, believed: true };
+        for part in by_hand::cut(count) {
+            if let Reply::CountedByHand(tally) = self.ledger.submit(Command::CountByHand(part)).await?
+                && tally.changed + tally.opened > 0
+            {
+                info!(channel = %self.channel, changed = tally.changed, "the channel's own stock was counted");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns what of a reading is not what the ledger holds already, by SKU.
+fn news(state: &State, channel: &ChannelId, lines: Vec<CountLine>, as_of: Timestamp) -> Vec<HandLine> {
+    let mut sums: BTreeMap<(Sku, LocationId), Quantity> = BTreeMap::new();
+    for line in lines {
+        let resolved = resolve(state, channel, &line.ids);
+        let Some(sku) = resolved.sku().map(|sku| state.canonical(sku).clone()) else { continue };
+        if state.index.recipes.direct(&sku).is_some() {
+            continue;
+        }
+        let sum = sums.entry((sku, line.location)).or_default();
+        *sum = sum.add(line.quantity).unwrap_or(*sum);
+    }
+    let told = |((sku, location), quantity): ((Sku, LocationId), Quantity)| {
+        let place = state.skus.get(&sku).and_then(|row| row.place(&location));
+        let known = place.is_some_and(|place| place.opened.is_some() && place.stock.on_hand == quantity);
+        let note = NOTE.to_owned();
+        (!known).then_some(HandLine { sku, location, quantity, as_of, note })
+    };
+    sums.into_iter().filter_map(told).collect()
+}
