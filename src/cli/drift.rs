@@ -10,7 +10,7 @@ use crate::{
         client::Client,
         print::{self, span},
     },
-    model::{ChannelId, Sku},
+    model::{ChannelId, Seq, Sku},
     web::view::{
         Done, DriftRequest, DriftView, Drifts, ReconcilePage, ReconcileRequest, ReconcileRow, Status,
     },
@@ -36,11 +36,20 @@ pub(super) struct Drift {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Take what the channel shows: an edit of the stock moves the ledger, anything else stays until the stock changes.
-    Accept { sku: Sku, channel: ChannelId },
+    Accept(Of),
     /// Write ours again.
-    Repair { sku: Sku, channel: ChannelId },
+    Repair(Of),
     /// Go on with a listing that is held because two writers undo each other. Stop the other one first.
-    Release { sku: Sku, channel: ChannelId },
+    Release(Of),
+}
+
+#[derive(Debug, Args)]
+struct Of {
+    sku: Sku,
+    channel: ChannelId,
+    /// The record of the drift that is meant, as `evenkeel drift` lists it: refused if another one is open by now.
+    #[arg(long)]
+    record: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -54,13 +63,13 @@ pub(super) struct Reconcile {
 
 pub(super) fn drift(global: &Global, drift: Drift) -> Result<(), Failure> {
     let client = Client::new(global)?;
-    let (path, sku, channel) = match drift.act {
+    let (path, Of { sku, channel, record }) = match drift.act {
         None => return list(global, &client, drift.channel.as_ref(), drift.limit),
-        Some(Act::Accept { sku, channel }) => ("/v1/drift/accept", sku, channel),
-        Some(Act::Repair { sku, channel }) => ("/v1/drift/repair", sku, channel),
-        Some(Act::Release { sku, channel }) => ("/v1/drift/release", sku, channel),
+        Some(Act::Accept(of)) => ("/v1/drift/accept", of),
+        Some(Act::Repair(of)) => ("/v1/drift/repair", of),
+        Some(Act::Release(of)) => ("/v1/drift/release", of),
     };
-    let done: Done = client.post(path, &DriftRequest { sku, channel })?;
+    let done: Done = client.post(path, &DriftRequest { sku, channel, seq: record.map(Seq) })?;
     print::answer(global.json, &done, |done| print::line(&done.done))
 }
 
@@ -69,7 +78,7 @@ fn list(global: &Global, client: &Client, channel: Option<&ChannelId>, limit: us
     let drifts: Drifts = client.get(&format!("/v1/drift?limit={limit}{channel}"))?;
     print::answer(global.json, &drifts, |drifts| {
         let rows = drifts.rows.iter().map(row).collect();
-        let header = ["channel", "sku", "age", "expected", "shown", "found", "done", "open", "why"];
+        let header = ["channel", "sku", "age", "expected", "shown", "found", "done", "open", "record", "why"];
         print::table(header, rows, "no listing was changed by another writer");
         if drifts.more {
             print::line("there are more; see --limit");
@@ -77,7 +86,7 @@ fn list(global: &Global, client: &Client, channel: Option<&ChannelId>, limit: us
     })
 }
 
-fn row(drift: &DriftView) -> [String; 9] {
+fn row(drift: &DriftView) -> [String; 10] {
     let again = if drift.repairs > 0 { format!(" ({} lately)", drift.repairs) } else { String::new() };
     [
         drift.channel.to_string(),
@@ -88,6 +97,7 @@ fn row(drift: &DriftView) -> [String; 9] {
         drift.found.name().to_owned(),
         format!("{}{again}", drift.done.name()),
         if drift.open { "yes" } else { "" }.to_owned(),
+        drift.seq.to_string(),
         drift.why.clone().unwrap_or_default(),
     ]
 }

@@ -254,6 +254,7 @@ fn forget_bases(state: &mut State) {
             for listing in &mut row.listings {
                 let writes = &mut listing.writes;
                 (writes.base, writes.look, writes.known_at) = (None, None, Timestamp::ZERO);
+                (writes.shown, writes.passed_over) = (None, None);
             }
         });
     }

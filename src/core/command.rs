@@ -230,6 +230,8 @@ pub enum Command {
     Drift {
         sku: Sku,
         channel: ChannelId,
+        /// The drift that they have seen. `None`: whatever it is now.
+        seq: Option<Seq>,
         act: DriftAct,
     },
     Dead {

@@ -133,7 +133,7 @@ impl Draft<'_> {
             Command::Returned { sku, location, quantity, fate, note } => {
                 self.returned(&sku, location.as_ref(), quantity, fate, note)
             }
-            Command::Drift { sku, channel, act } => self.drift_act(&sku, &channel, act),
+            Command::Drift { sku, channel, seq, act } => self.drift_act(&sku, &channel, seq, act),
             Command::Dead { letter, verdict } => self.dead(letter, verdict),
             Command::Intend(ask) => self.intend(&ask),
             Command::CancelIntent { id } => self.cancel_intent(id),

@@ -40,13 +40,17 @@ pub fn observe(writes: &mut Writes, look: Look, stale_ms: i64) -> Option<Verdict
     match verdict {
         Verdict::Explained => {
             writes.look = None;
+            writes.saw(look.at);
             writes.heed(&look);
         }
         Verdict::Landed { shown } => {
             writes.believe(shown, look.at);
             writes.heed(&look);
         }
-        Verdict::Learnt { .. } | Verdict::Unexplained { .. } => {
+        Verdict::Learnt { shown } | Verdict::Unexplained { shown, .. } => {
+            if writes.look.is_some() {
+                writes.may_show(shown, look.at);
+            }
             writes.look.get_or_insert_with(|| Box::new(look));
         }
     }
@@ -101,6 +105,12 @@ pub struct Drifted {
     /// The latest repairs, oldest first; bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<Repaired>,
+    /// A lower of ours went over it: it ends only by a person, whatever is shown then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passed_over: bool,
+    /// The reads, by our clock, between which it came about, as far as they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<(Timestamp, Timestamp)>,
 }
 
 /// One repair: what somebody else had written over ours.
@@ -150,6 +160,13 @@ impl Drifted {
     pub fn delta(&self) -> Result<Quantity, Overflow> {
         self.observed.sub(self.expected)
     }
+
+    /// Returns when the stock changed, at the time that promises least: units that are gone may have gone after whatever
+    /// is counted as of then, and units that came may be in it.
+    pub fn event_at(&self) -> Result<Timestamp, Overflow> {
+        let Some((before, seen)) = self.between else { return Ok(self.at) };
+        Ok(if self.delta()? > Quantity::ZERO { before } else { seen })
+    }
 }
 
 /// Tells what a difference is. `told`: what the channel told with the last quantity that was explained.
@@ -157,8 +174,10 @@ impl Drifted {
 /// A manual edit moves available and on_hand together; a sale moves available and committed against each other; another
 /// app may move units between other states, or write where nothing but the quantity is told.
 pub fn found(told: Option<&Told>, look: &Look) -> Found {
-    let (Some(told), Some(now)) = (told, Told::of(look)) else { return Found::Rival };
-    if now.committed.sub(told.committed).is_ok_and(|more| more > told.sold) {
+    let (Some(told), Some(now), Some(committed)) = (told, Told::of(look), look.committed) else {
+        return Found::Rival;
+    };
+    if told.explained().is_ok_and(|explained| committed > explained) {
         return Found::Unseen;
     }
     if now.other == told.other { Found::Edit } else { Found::Rival }
@@ -188,8 +207,7 @@ mod tests {
     fn check(expected: Option<i64>, seen: i64, since: i64, unsettled: &[i64], want: Verdict) {
         let q = Quantity::new;
         let at = Timestamp::ZERO;
-        let look =
-            Look { seen: q(seen), at, seq: Seq::ZERO, since: q(since), on_hand: None, committed: None };
+        let look = Look { seen: q(seen), since: q(since), ..Look::bare(Quantity::ZERO, at, Seq::ZERO) };
         let key = IdempotencyKey::new("k").expect("a good key");
         let write = |n: &i64| Unsettled { quantity: q(*n), compare: None, key: key.clone(), at, times: 1 };
         let unsettled = unsettled.iter().map(write).collect();
@@ -211,14 +229,27 @@ mod tests {
         let q = Quantity::new;
         let (on_hand, committed) = (Some(q(on_hand)), Some(q(committed)));
         let at = Timestamp::ZERO;
-        Look { seen: q(available), at, seq: Seq::ZERO, since: Quantity::ZERO, on_hand, committed }
+        Look { on_hand, committed, ..Look::bare(q(available), at, Seq::ZERO) }
     }
 
-    /// `available on_hand committed` then, own sales learnt since, the same three now -> what it is.
+    /// `available on_hand committed` then, own sales and shipments learnt since, the same three now -> what it is.
+    #[track_caller]
+    fn check_since(then: [i64; 3], [sold, gone]: [i64; 2], now: [i64; 3], want: Found) {
+        let (sold, gone) = (Quantity::new(sold), Quantity::new(gone));
+        let told = Told { sold, gone, ..Told::of(&look(then)).expect("all is told") };
+        assert_eq!(found(Some(&told), &look(now)), want);
+    }
+
     #[track_caller]
     fn check_found(then: [i64; 3], sold: i64, now: [i64; 3], want: Found) {
-        let told = Told { sold: Quantity::new(sold), ..Told::of(&look(then)).expect("all is told") };
-        assert_eq!(found(Some(&told), &look(now)), want);
+        check_since(then, [sold, 0], now, want);
+    }
+
+    #[test]
+    fn units_that_were_shipped_hide_no_sale() {
+        check_since([7, 10, 3], [0, 3], [4, 7, 3], Found::Unseen);
+        check_since([7, 10, 3], [2, 3], [4, 6, 2], Found::Edit);
+        check_since([7, 10, 3], [0, 0], [4, 7, 3], Found::Edit);
     }
 
     #[test]

@@ -20,14 +20,15 @@ use crate::{
 pub fn of(writes: &Writes) -> Result<Option<Quantity>, Overflow> {
     let Some(base) = writes.base else { return Ok(None) };
     let look = writes.look.as_ref().map(|look| look.shown()).transpose()?;
-    let shown = look.map_or(base, |look| look.max(base)).or_zero();
+    let before = writes.shown.as_ref().map(|shown| shown.quantity);
+    let shown = base.max(look.unwrap_or(base)).max(before.unwrap_or(base)).or_zero();
     writes.unsettled.iter().try_fold(shown, |sum, write| sum.add(write.exposure())).map(Some)
 }
 
 /// What the listings of one SKU may still sell, against what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exposed {
-    /// Over all places.
+    /// Over all places but those whose stock a channel holds by itself.
     pub available: Quantity,
     /// What is known of; `unknown` listings may sell more.
     pub exposure: Quantity,
@@ -68,7 +69,7 @@ pub fn of_sku(state: &State, sku: &Sku) -> Result<Option<Exposed>, Overflow> {
     if state.index.recipes.direct(sku).is_some() {
         return Ok(None);
     }
-    let Some(available) = row.available(&policies.locations)? else { return Ok(None) };
+    let Some(available) = row.available(&policies.own_places())? else { return Ok(None) };
     let mut exposed = Exposed { available, exposure: Quantity::ZERO, unknown: 0 };
     exposed.add(policies, row, Quantity::new(1))?;
     for user in state.index.recipes.users(sku) {
@@ -140,14 +141,7 @@ mod tests {
             at,
             times: *times,
         };
-        let look = |seen: i64| Look {
-            seen: q(seen),
-            at,
-            seq: Seq::ZERO,
-            since: Quantity::ZERO,
-            on_hand: None,
-            committed: None,
-        };
+        let look = |seen: i64| Look::bare(q(seen), at, Seq::ZERO);
         let writes = Writes {
             base: base.map(q),
             look: seen.map(look).map(Box::new),

@@ -241,13 +241,13 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
         }
         (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::Fenced) => to(S::Pending),
         (S::Probing { .. }, E::SeenHigher) => to(S::Pending),
-        (S::Confirmed, E::Repair { cause }) => Leg { cause, caused_at: now, ..anew(S::Pending) },
+        (S::Confirmed | S::Dropped, E::Repair { cause }) => Leg { cause, caused_at: now, ..anew(S::Pending) },
         (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }, E::Repair { cause }) => {
             Leg { cause, caused_at: now, ..to(S::Pending) }
         }
         (S::Pending | S::Retry { .. }, E::Repair { cause }) => Leg { cause, caused_at: now, ..leg.clone() },
 
-        (S::InFlight(_) | S::Parked { .. } | S::Dropped, event @ E::Parked { .. }) => {
+        (S::InFlight(_), event @ E::Parked { .. }) => {
             return Err(Illegal { state: leg.state.clone(), event });
         }
         (_, E::Parked { reason }) => to(S::Parked { reason: reason.into(), at: now }),

@@ -53,6 +53,12 @@ pub struct Writes {
     /// The latest write that was settled by age, and when it was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lapsed: Option<Box<Lapsed>>,
+    /// What it may show yet in place of what is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Box<Shown>>,
+    /// A difference that a lower went over at once. What it was shows after its fence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<Box<PassedOver>>,
 }
 
 fn is_zero(at: &Timestamp) -> bool {
@@ -119,9 +125,38 @@ pub struct Look {
     pub on_hand: Option<Quantity>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed: Option<Quantity>,
+    /// What it has shipped, or was cancelled, after the read.
+    #[serde(default, skip_serializing_if = "Quantity::is_zero")]
+    pub gone: Quantity,
+}
+
+/// The most that a listing was known to show before a write that does not show yet, or since a look that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    #[serde(rename = "q")]
+    pub quantity: Quantity,
+    pub at: Timestamp,
+}
+
+/// A difference that nothing explained yet when a lower of ours went over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    #[serde(rename = "e")]
+    pub expected: Quantity,
+    /// The time as of which that was known.
+    pub known_at: Timestamp,
+    pub look: Look,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
 }
 
 impl Look {
+    /// Returns a look of a channel that tells no more than what it shows.
+    pub fn bare(seen: Quantity, at: Timestamp, seq: Seq) -> Look {
+        let none = Quantity::ZERO;
+        Look { seen, at, seq, since: none, on_hand: None, committed: None, gone: none }
+    }
+
     /// Returns what the channel shows by this look and the own sales after it.
     pub fn shown(&self) -> Result<Quantity, Overflow> {
         self.seen.add(self.since)
@@ -143,6 +178,9 @@ pub struct Told {
     /// Own sales that were learnt since.
     #[serde(rename = "s", default, skip_serializing_if = "Quantity::is_zero")]
     pub sold: Quantity,
+    /// Of what was committed there, what was shipped or cancelled since.
+    #[serde(rename = "g", default, skip_serializing_if = "Quantity::is_zero")]
+    pub gone: Quantity,
 }
 
 impl Told {
@@ -150,7 +188,21 @@ impl Told {
     pub fn of(look: &Look) -> Option<Told> {
         let (on_hand, committed) = (look.on_hand?, look.committed?);
         let other = on_hand.sub(look.seen).and_then(|rest| rest.sub(committed)).ok()?;
-        Some(Told { at: look.at, committed, other, sold: Quantity::ZERO })
+        let committed = committed.sub(look.gone).ok()?;
+        let sold = look.since.neg().map(Quantity::or_zero).ok()?;
+        Some(Told { at: look.at, committed, other, sold, gone: Quantity::ZERO })
+    }
+
+    /// Returns the most that the channel may have committed by what is known.
+    pub fn explained(&self) -> Result<Quantity, Overflow> {
+        self.committed.add(self.sold)?.sub(self.gone)
+    }
+
+    fn moved(&mut self, own: &OwnMove) {
+        if own.quantity < Quantity::ZERO {
+            self.sold = self.sold.sub(own.quantity).unwrap_or(self.sold);
+        }
+        self.gone = self.gone.add(own.gone).unwrap_or(self.gone);
     }
 }
 
@@ -172,10 +224,42 @@ pub struct Move {
     pub at: Timestamp,
 }
 
+/// What an order made the channel do to its own books of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnMove {
+    /// How the quantity that it shows changed.
+    pub quantity: Quantity,
+    /// How many units it has not committed any more, because they were shipped or cancelled.
+    pub gone: Quantity,
+    /// When, by the channel's clock.
+    pub at: Timestamp,
+}
+
 /// Tells whether a channel that shows `shown` shows what is wanted. Below zero it sells as little as at zero, and the
 /// units that it owes must not be forgiven by writing zero over them.
 pub fn shows(shown: Quantity, wanted: Quantity) -> bool {
     shown == wanted || (wanted.is_zero() && shown < Quantity::ZERO)
+}
+
+impl PassedOver {
+    /// What was written since undoes nothing of what was there when it was read.
+    fn own_move(&mut self, own: &OwnMove) {
+        if own.at > self.look.at {
+            self.look.since = self.look.since.add(own.quantity).unwrap_or(self.look.since);
+        }
+        if own.at > self.known_at {
+            self.expected = self.expected.add(own.quantity).unwrap_or(self.expected);
+        }
+        if let Some(told) = &mut self.told {
+            told.moved(own);
+        }
+    }
+
+    /// Returns what was known of the channel when it was read, with what was learnt since.
+    pub fn writes(&self, now: &Writes) -> Writes {
+        let (base, known_at) = (Some(self.expected), self.known_at);
+        Writes { base, known_at, moves: now.moves.clone(), ..Writes::default() }
+    }
 }
 
 impl Writes {
@@ -187,17 +271,30 @@ impl Writes {
 
     /// Takes in what the channel did to its own quantity. `overwritten`: a write of ours that is not seen yet may
     /// have undone it, so it does not count as done.
-    pub fn own_move(&mut self, quantity: Quantity, at: Timestamp, overwritten: bool, now: Timestamp) {
-        if let Some(look) = self.look.as_deref_mut().filter(|look| at > look.at) {
+    pub fn own_move(&mut self, own: OwnMove, overwritten: bool, now: Timestamp) {
+        let OwnMove { quantity, at, gone } = own;
+        if let Some(passed) = self.passed_over.as_deref_mut() {
+            passed.own_move(&own);
+        }
+        let after = self.look.as_deref_mut().filter(|look| at > look.at);
+        let before = after.is_none();
+        if let Some(look) = after {
             look.since = look.since.add(quantity).unwrap_or(look.since);
+            look.gone = look.gone.add(gone).unwrap_or(look.gone);
+        }
+        if let Some(shown) = self.shown.as_mut().filter(|shown| quantity > Quantity::ZERO || at > shown.at) {
+            shown.quantity = shown.quantity.add(quantity).unwrap_or(shown.quantity);
         }
         // What is older than the fact that the base rests on is in it already. Where the clocks differ, the base may
         // be left too high by this: a write that compares is then refused, and the look after it tells.
         if !overwritten && at > self.known_at {
             self.base = self.base.and_then(|base| base.add(quantity).ok());
         }
-        if let Some(told) = self.told.as_mut().filter(|_| quantity < Quantity::ZERO) {
-            told.sold = told.sold.sub(quantity).unwrap_or(told.sold);
+        if let Some(told) = self.told.as_mut() {
+            told.moved(&if before { own } else { OwnMove { gone: Quantity::ZERO, ..own } });
+        }
+        if quantity.is_zero() {
+            return;
         }
         // A look that waits is still to be weighed against those from about its time.
         let from = self.look.as_ref().map_or(now, |look| look.at.min(now)).plus_millis(-MOVES_MS);
@@ -241,9 +338,24 @@ impl Writes {
         }
     }
 
-    /// Tells whether a write that may still land would make the channel show this.
+    /// Tells whether a write that may still land would make the channel show this, with its own sales since.
     pub fn may_have_landed(&self, shown: Quantity) -> bool {
-        self.unsettled.iter().any(|write| write.quantity == shown)
+        self.unsettled.iter().any(|write| self.shows_after(write, shown))
+    }
+
+    /// Tells whether a write that landed before some of the latest own sales and restocks, and after the others, would
+    /// make the channel show this.
+    fn shows_after(&self, write: &Unsettled, shown: Quantity) -> bool {
+        let from = write.at.plus_millis(-MOVES_MS);
+        let mut moves: Vec<Move> = self.moves.iter().filter(|held| held.at > from).copied().collect();
+        moves.sort_by_key(|held| std::cmp::Reverse(held.at));
+        let mut after = Some(write.quantity);
+        let mut shows = after == Some(shown);
+        for held in moves {
+            after = after.and_then(|sum| sum.add(held.quantity).ok());
+            shows |= after == Some(shown);
+        }
+        shows
     }
 
     /// Believes that the channel showed `shown` as of `at`.
@@ -251,6 +363,39 @@ impl Writes {
         self.base = Some(shown);
         self.known_at = self.known_at.max(at);
         self.look = None;
+        self.saw(at);
+    }
+
+    /// What is expected was seen, by a read that was sent at `at`.
+    pub fn saw(&mut self, at: Timestamp) {
+        if self.shown.as_ref().is_some_and(|shown| shown.at <= at) {
+            self.shown = None;
+        }
+    }
+
+    /// Notes what the channel may show yet, whatever is expected.
+    pub fn may_show(&mut self, quantity: Quantity, at: Timestamp) {
+        let held = self.shown.as_deref();
+        let quantity = held.map_or(quantity, |held| held.quantity.max(quantity));
+        let at = held.map_or(at, |held| held.at.max(at));
+        self.shown = Some(Box::new(Shown { quantity, at }));
+    }
+
+    /// Believes what a look shows although nothing explains it yet, so that a lower need not wait. What it was is still
+    /// to be told.
+    pub fn pass_over(&mut self, shown: Quantity, at: Timestamp) {
+        if let (Some(look), Some(expected), None) = (self.look.as_deref(), self.base, &self.passed_over) {
+            let told = self.told.as_deref().copied();
+            let known_at = self.known_at;
+            self.passed_over = Some(Box::new(PassedOver { expected, known_at, look: *look, told }));
+        }
+        self.believe(shown, at);
+    }
+
+    /// Returns the looks that wait for their fence.
+    pub fn waiting(&self) -> impl Iterator<Item = &Look> {
+        let passed = self.passed_over.as_deref().map(|passed| &passed.look);
+        passed.into_iter().chain(self.look.as_deref())
     }
 
     /// Counts a write that is about to leave.
@@ -269,7 +414,13 @@ impl Writes {
     /// The channel took the write: it shows that quantity, or will.
     ///
     /// Where it compared, no own sale came before the write, so those seen while it was under way came after it.
-    pub fn acknowledged(&mut self, sent: &Sent, now: Timestamp, trust_from: Timestamp) {
+    ///
+    /// `at_once`: it shows it already.
+    pub fn acknowledged(&mut self, sent: &Sent, now: Timestamp, trust_from: Timestamp, at_once: bool) {
+        if let Some(base) = self.base.filter(|_| !at_once) {
+            let look = self.look.as_ref().and_then(|look| look.shown().ok());
+            self.may_show(look.map_or(base, |look| look.max(base)), sent.at);
+        }
         let moved = match (sent.compare, self.base) {
             (Some(compared), Some(base)) => base.sub(compared).unwrap_or_default(),
             (None, _) | (_, None) => Quantity::ZERO,
@@ -316,6 +467,10 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
+    fn own(units: i64, when: i64) -> OwnMove {
+        OwnMove { quantity: q(units), gone: q(0), at: at(when) }
+    }
+
     fn sent(quantity: i64, compare: Option<i64>, key: &str, when: i64) -> Sent {
         let key = IdempotencyKey::new(key).expect("a good key");
         Sent { quantity: q(quantity), revision: Revision(1), compare: compare.map(q), key, at: at(when) }
@@ -326,7 +481,7 @@ mod tests {
     fn check_moves(known_at: i64, moves: &[(i64, i64)], want: i64) {
         let mut writes = Writes { base: Some(q(10)), known_at: at(known_at), ..Writes::default() };
         for (units, when) in moves {
-            writes.own_move(q(*units), at(*when), false, at(*when));
+            writes.own_move(own(*units, *when), false, at(*when));
         }
         assert_eq!(writes.base, Some(q(want)));
     }
@@ -343,7 +498,7 @@ mod tests {
     fn check_explained(sold_at: &[i64], seen: i64, stale_ms: i64, want: bool) {
         let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
         for when in sold_at {
-            writes.own_move(q(-1), at(*when), false, at(120_000));
+            writes.own_move(own(-1, *when), false, at(120_000));
         }
         assert_eq!(writes.explains(q(seen), at(100_000), stale_ms), want, "{writes:?}");
     }
@@ -370,7 +525,7 @@ mod tests {
     fn check_whole(moves: &[i64], seen: i64, want: bool) {
         let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
         for units in moves {
-            writes.own_move(q(*units), at(100_000), true, at(120_000));
+            writes.own_move(own(*units, 100_000), true, at(120_000));
         }
         assert_eq!(writes.explains(q(seen), at(100_000), 0), want, "{writes:?}");
     }
@@ -396,8 +551,8 @@ mod tests {
         let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
         let write = sent(8, Some(10), "k", 100_000);
         writes.sending(&write);
-        writes.own_move(q(-1), at(100_100), false, at(100_200));
-        writes.acknowledged(&write, at(100_300), at(105_300));
+        writes.own_move(own(-1, 100_100), false, at(100_200));
+        writes.acknowledged(&write, at(100_300), at(105_300), true);
         writes.settle(&write);
         assert_eq!((writes.base, writes.unsettled.len()), (Some(q(7)), 0));
     }
@@ -417,6 +572,27 @@ mod tests {
         assert_eq!(writes.unsettled.len(), 1, "what is in flight does not settle by age");
     }
 
+    /// A write of 8 that may have landed, own sales (units, time) since: may the channel show `shown`?
+    #[track_caller]
+    fn check_landed(moves: &[(i64, i64)], shown: i64, want: bool) {
+        let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
+        writes.sending(&sent(8, Some(10), "k", 100_000));
+        for (units, when) in moves {
+            writes.own_move(own(*units, *when), false, at(*when));
+        }
+        assert_eq!(writes.may_have_landed(q(shown)), want, "{writes:?}");
+    }
+
+    #[test]
+    fn a_write_that_landed_was_sold_from_since() {
+        check_landed(&[], 8, true);
+        check_landed(&[], 7, false);
+        check_landed(&[(-1, 100_500)], 7, true);
+        check_landed(&[(-1, 100_500), (-2, 100_600)], 6, true); // it landed between the two
+        check_landed(&[(-1, 100_500), (-2, 100_600)], 5, true);
+        check_landed(&[(-1, 100_500), (-2, 100_600)], 7, false); // the later sale came after it as well
+    }
+
     #[test]
     fn below_zero_shows_as_little_as_zero() {
         assert!(shows(q(-2), q(0)) && shows(q(0), q(0)) && shows(q(3), q(3)));
@@ -425,7 +601,7 @@ mod tests {
 
     #[test]
     fn the_floor_is_the_least_that_may_be_shown() {
-        let look = Look { seen: q(8), at: at(1), seq: Seq(1), since: q(-1), on_hand: None, committed: None };
+        let look = Look { since: q(-1), ..Look::bare(q(8), at(1), Seq(1)) };
         let writes = Writes { base: Some(q(10)), look: Some(Box::new(look)), ..Writes::default() };
         assert_eq!(writes.floor(), Some(q(7)));
         assert_eq!(Writes { look: Some(Box::new(look)), ..Writes::default() }.floor(), None);

@@ -290,6 +290,15 @@ pub enum Repair {
     Theirs,
 }
 
+impl Policies {
+    /// Returns the places of the merchant's own stock: all but those whose stock a channel holds by itself (FBA).
+    pub fn own_places(&self) -> Vec<LocationId> {
+        let theirs =
+            |place: &LocationId| self.channels.values().any(|c| c.own_location.as_ref() == Some(place));
+        self.locations.iter().filter(|place| !theirs(place)).cloned().collect()
+    }
+}
+
 impl DriftPolicy {
     /// The most repairs that are remembered of one listing.
     pub const LOOP_REPAIRS_MAX: u32 = 16;

@@ -56,8 +56,8 @@ pub(super) async fn release(State(desk): Asked, body: Bytes) -> Told<Done> {
 }
 
 async fn act(desk: &Arc<dyn Desk>, body: &Bytes, act: DriftAct, said: &str) -> Told<Done> {
-    let DriftRequest { sku, channel } = read(body)?;
-    let command = Command::Drift { sku: sku.clone(), channel: channel.clone(), act };
+    let DriftRequest { sku, channel, seq } = read(body)?;
+    let command = Command::Drift { sku: sku.clone(), channel: channel.clone(), seq, act };
     desk.submit(command).await?;
     info!(%sku, %channel, ?act, "a person has dealt with a drift");
     Ok(Json(Done { done: format!("SKU `{sku}` on `{channel}` {said}") }))

@@ -152,6 +152,8 @@ async fn units_that_travel_are_received_and_what_drifted_is_accepted() {
         if open { vec![] } else { vec![drifts.to_string()] }
     })
     .await;
+    let old = home.ask(&["drift", "accept", &b, "shop", "--record", "1"]).await;
+    old.fails(5, "the drift of record 1 is over");
     let done = home.ask(&["drift", "accept", &b, "shop"]).await.json();
     assert!(text(&done["done"]).contains(&format!("SKU `{b}` on `shop`")), "{done:#}");
     home.ask(&["drift", "accept", &b, "shop"]).await.fails(4, "open drift");

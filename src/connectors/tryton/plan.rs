@@ -156,6 +156,13 @@ impl Want {
         ((sums.fulfilled - sums.undone).min(self.told) - self.fulfilled).max(0)
     }
 
+    /// Returns how many units are still to be sold: also those that were cancelled here while they were booked at another
+    /// warehouse. Where the ERP has no more on sales than were ordered, a person has cancelled them, and that is kept.
+    fn to_sell(&self, sums: &Sums) -> i64 {
+        let beyond = sums.sold - self.ordered;
+        if beyond <= 0 { -beyond } else { (sums.cancelled - self.cancelled - beyond).max(0) }
+    }
+
     /// Returns how many units are still to be cancelled: also those that Tryton has on sales beyond the order.
     fn to_cancel(&self, sums: &Sums) -> i64 {
         (self.cancelled + (sums.sold - self.ordered).max(0) - sums.cancelled).max(0)
@@ -252,7 +259,7 @@ impl Plan<'_> {
     }
 
     fn missing_sale(&self) -> Option<Step> {
-        let lines = self.missing(|want, sums| want.ordered - sums.sold);
+        let lines = self.missing(Want::to_sell);
         let name = Name { kind: Kind::Sale, sequence: self.sequence };
         self.create(name, &lines, || Call::CreateSale { name, origin: None, lines: lines.clone() })
     }

@@ -72,7 +72,9 @@ impl Draft<'_> {
             Some(held) if held.firing => {
                 let told_at = held.told.filter(|(firing, _)| *firing).map(|(_, at)| at);
                 let repeats = repeat > 0 && told_at.is_some_and(|at| self.now.since(at) >= repeat);
-                let again = waiting > held.waiting || (repeats && held.send_at.is_none());
+                // A drift that shows another number by now is another question.
+                let other = key.kind == AlertKind::Drift && waiting == held.waiting && text != held.text;
+                let again = waiting > held.waiting || other || (repeats && held.send_at.is_none());
                 if !again && waiting == held.waiting {
                     return;
                 }
@@ -302,20 +304,21 @@ fn dead_letters(state: &State, channel: &ChannelId) -> Option<Condition> {
 }
 
 fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
-    let mut open = state.index.of(Kind::Drifts, channel);
-    let waiting = open.by_ref().take(COUNT_MAX).count();
-    let Some(Work::Drifts { listing, .. }) = state.index.of(Kind::Drifts, channel).next() else {
-        return None;
+    let drift = |work: &Work| {
+        let Work::Drifts { listing, .. } = work else { return None };
+        Some((listing.clone(), state.listing(listing)?.drift.as_deref()?))
     };
-    let drift = state.listing(listing)?.drift.as_deref()?;
-    let first = match drift.done {
+    let open = || state.index.of(Kind::Drifts, channel).take(COUNT_MAX);
+    let waiting = open().count();
+    let (listing, drift) = open().filter_map(drift).max_by_key(|(_, drift)| drift.seq)?;
+    let last = match drift.done {
         Done::Held => format!("SKU {} is held because two writers undo each other", listing.sku),
         Done::Asked | Done::Repaired | Done::Accepted | Done::Left | Done::Released | Done::Gone => {
             format!("SKU {} shows {} and not {}", listing.sku, drift.observed, drift.expected)
         }
     };
     let text = format!(
-        "{} listings were changed by another writer and wait for a person: {first}; see `evenkeel drift`",
+        "{} listings were changed by another writer and wait for a person, of late: {last}; see `evenkeel drift`",
         spoken(waiting)
     );
     Some(Condition { text, waiting })

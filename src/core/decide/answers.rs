@@ -91,7 +91,8 @@ impl Draft<'_> {
         };
         self.advance(listing, event, why, note, |writes| {
             if matches!(why, Why::Applied | Why::Accepted) {
-                writes.acknowledged(sent, now, trust_from);
+                let at_once = abilities.visible == Visible::AtOnce;
+                writes.acknowledged(sent, now, trust_from, at_once);
             }
             // Unknown or queued, it may land yet, whatever follows.
             if why == Why::Unknown {

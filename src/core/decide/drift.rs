@@ -10,10 +10,10 @@ use crate::{
         ledger::{Cause, Entry, Kind, book},
         leg::{self, Event, Look},
         record::{Record, Why},
-        state::ListingRef,
+        state::{Listing, ListingRef},
         writes::Told,
     },
-    model::{ChannelId, LocationId, Overflow, Quantity, Sku, policy::ChannelPolicy},
+    model::{ChannelId, LocationId, Overflow, Quantity, Seq, Sku, Timestamp, policy::ChannelPolicy},
 };
 
 mod compare;
@@ -21,6 +21,7 @@ mod judge;
 
 pub use compare::{Compared, Means, compare};
 use judge::Judge;
+pub(super) use judge::lowers;
 
 /// A difference whose fence has passed.
 pub(super) struct Difference {
@@ -29,35 +30,59 @@ pub(super) struct Difference {
     pub(super) look: Look,
     /// What the channel told with the last quantity that was explained.
     pub(super) told: Option<Told>,
+    /// The time as of which it was known what to expect.
+    pub(super) known_at: Timestamp,
+    /// A lower has gone over it already.
+    pub(super) passed_over: bool,
 }
 
 impl Draft<'_> {
     /// Names a difference that nothing explains, and does about it what the policy says. A lower that the ledger
     /// explains is never held back by it.
     pub(super) fn drifted(&mut self, policy: &ChannelPolicy, listing: &ListingRef, difference: &Difference) {
-        let judge = Judge { state: self.state, now: self.now, seq: self.seq };
+        let judge = Judge { state: self.state, now: self.now, seq: self.seq, edits: None };
         let (drifted, edits) = judge.drifted(policy, listing, difference);
-        self.act(policy, listing, drifted, edits);
+        self.act(policy, listing, drifted, edits, difference.passed_over);
     }
 
-    /// Records a drift, and does what was decided.
-    fn act(&mut self, policy: &ChannelPolicy, listing: &ListingRef, drifted: Drifted, edits: Option<Edits>) {
+    /// Records a drift, and does what was decided. `passed_over`: a lower has gone over it, so that nothing of ours is there
+    /// to be held or written again.
+    fn act(
+        &mut self,
+        policy: &ChannelPolicy,
+        listing: &ListingRef,
+        drifted: Drifted,
+        edits: Option<Edits>,
+        passed_over: bool,
+    ) {
         let (done, expected, observed) = (drifted.done, drifted.expected, drifted.observed);
         let reason = reason(&drifted);
+        let held = self.state.listing(listing);
+        let leg = held.and_then(|held| held.leg.as_ref());
+        let lowers = leg.is_some_and(|leg| lowers(leg, observed));
+        // A dead letter that something else has made stays as it is.
+        let open = held.is_some_and(Listing::drifts);
+        let letter = !open && leg.is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. }));
+        let stays = letter || passed_over;
         let found = Some(Box::new(drifted));
         let repaired = done == Done::Repaired;
         let expected = Some(expected);
         self.emit(Record::Drift { listing: listing.clone(), expected, observed, repaired, found, edits });
         match done {
+            Done::Accepted => self.take_edit(policy, listing),
+            Done::Asked | Done::Held | Done::Left | Done::Repaired if stays => {}
+            // A person is asked, and what the ledger lowers goes.
+            Done::Asked | Done::Held if lowers => self.write_again(listing),
             Done::Asked | Done::Held => self.park(listing, reason),
             Done::Left => self.leave(listing, reason),
-            Done::Repaired => {
-                let cause = self.seq;
-                self.advance(listing, Event::Repair { cause }, Why::Repair, None, |_| {});
-            }
-            Done::Accepted => self.take_edit(policy, listing),
+            Done::Repaired => self.write_again(listing),
             Done::Released | Done::Gone => self.go_on(listing),
         }
+    }
+
+    fn write_again(&mut self, listing: &ListingRef) {
+        let cause = self.seq;
+        self.advance(listing, Event::Repair { cause }, Why::Repair, None, |_| {});
     }
 
     fn park(&mut self, listing: &ListingRef, reason: String) {
@@ -75,7 +100,8 @@ impl Draft<'_> {
     /// Books the edit that a listing's drift is, and passes it on.
     fn take_edit(&mut self, policy: &ChannelPolicy, listing: &ListingRef) {
         let Some(held) = self.state.listing(listing) else { return };
-        let (Some(drift), Some(location)) = (held.drift.as_deref(), policy.locations.first()) else { return };
+        let location = policy.drawn(&held.ids).and_then(<[_]>::first);
+        let (Some(drift), Some(location)) = (held.drift.as_deref(), location) else { return };
         let (channel, sku) = (held.channel.clone(), listing.sku.clone());
         let Ok(entry) = self.edit_entry(channel, sku, location.clone(), drift) else { return };
         self.emit(Record::Adjusted { entries: vec![entry] });
@@ -97,13 +123,15 @@ impl Draft<'_> {
         after.available()?;
         let (expected, observed) = (drift.expected, drift.observed);
         let cause = Cause::Edit { channel, expected, observed };
-        Ok(Entry { sku, location, kind: Kind::Adjustment, quantity, cause, event_at: self.now, after })
+        let event_at = drift.event_at()?;
+        Ok(Entry { sku, location, kind: Kind::Adjustment, quantity, cause, event_at, after })
     }
 
-    /// A listing shows what it should: nobody need be asked any more.
+    /// A listing shows what it should: nobody need be asked any more, unless it does so because ours went over what they
+    /// are asked about.
     pub(super) fn drift_gone(&mut self, listing: &ListingRef) {
         let Some(held) = self.state.listing(listing) else { return };
-        if held.drift.as_ref().is_some_and(|drift| drift.done == Done::Asked) {
+        if held.drift.as_ref().is_some_and(|drift| drift.done == Done::Asked && !drift.passed_over) {
             self.end_drift(listing, Done::Gone);
         }
     }
@@ -133,6 +161,7 @@ impl Draft<'_> {
         &mut self,
         sku: &Sku,
         channel: &ChannelId,
+        seq: Option<Seq>,
         act: DriftAct,
     ) -> Result<Reply, Refused> {
         let policy = self.channel(channel)?;
@@ -147,6 +176,15 @@ impl Draft<'_> {
         if open.is_empty() {
             return Err(Refused::Nothing(format!("open drift of SKU `{sku}` on `{channel}`")));
         }
+        let open: Vec<_> = match seq {
+            Some(seq) if open.iter().all(|(_, drift)| drift.seq != seq) => {
+                let now: Vec<String> = open.iter().map(|(_, drift)| said(drift)).collect();
+                let why = format!("the drift of record {seq} is over; what is open now: {}", now.join(", "));
+                return Err(Refused::NotSo(why));
+            }
+            Some(seq) => open.into_iter().filter(|(_, drift)| drift.seq == seq).collect(),
+            None => open,
+        };
         for (listing, drift) in &open {
             self.may_act(&policy, listing, drift, act)?;
         }
@@ -173,12 +211,12 @@ impl Draft<'_> {
             (_, _) => return Err(Refused::NotSo(format!("SKU `{sku}` is not held; accept or repair it"))),
         }
         if act == DriftAct::Accept && self.is_stock(policy, listing, drift) {
-            let location = policy.locations.first().cloned();
+            let held = self.state.listing(listing);
+            let held = held.ok_or_else(|| Refused::Nothing(format!("SKU {sku}")))?;
+            let location = policy.drawn(&held.ids).and_then(<[_]>::first).cloned();
             let location =
-                location.ok_or_else(|| Refused::NotSo("the channel has no location".to_owned()))?;
-            let channel = self.state.listing(listing).map(|held| held.channel.clone());
-            let channel = channel.ok_or_else(|| Refused::Nothing(format!("SKU {sku}")))?;
-            let entry = self.edit_entry(channel, sku.clone(), location, drift);
+                location.ok_or_else(|| Refused::NotSo("the listing has no location".to_owned()))?;
+            let entry = self.edit_entry(held.channel.clone(), sku.clone(), location, drift);
             entry.map_err(|_| Refused::OutOfRange(format!("the edit of {sku}")))?;
         }
         Ok(())
@@ -187,7 +225,8 @@ impl Draft<'_> {
     /// Tells whether a drift is an edit of stock that the ledger holds. A bundle has none.
     fn is_stock(&self, policy: &ChannelPolicy, listing: &ListingRef, drift: &Drifted) -> bool {
         let row = self.state.skus.get(&listing.sku);
-        let place = row.zip(policy.locations.first()).and_then(|(row, location)| row.place(location));
+        let location = self.state.listing(listing).and_then(|held| policy.drawn(&held.ids)?.first());
+        let place = row.zip(location).and_then(|(row, location)| row.place(location));
         let made = self.state.index.recipes.direct(&listing.sku).is_some();
         drift.found == Found::Edit && !made && place.is_some_and(|place| place.opened.is_some())
     }
@@ -219,6 +258,11 @@ impl Draft<'_> {
             self.advance(listing, Event::Retried, Why::Retried, None, |_| {});
         }
     }
+}
+
+/// Says which drift it is, and of what numbers.
+fn said(drift: &Drifted) -> String {
+    format!("record {}, which shows {} and not {}", drift.seq, drift.observed, drift.expected)
 }
 
 /// Says why a listing waits for a person.

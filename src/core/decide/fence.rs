@@ -4,18 +4,25 @@ use crate::{
     core::{
         backoff::{self, digest},
         command::{Refused, Reply},
-        decide::{Draft, drift::Difference},
+        decide::{
+            Draft,
+            drift::{Difference, lowers},
+            missing::missing,
+        },
         drift::{Verdict, judge},
         index::{Kind, Work},
         leg::{self, Event, Leg, Look},
         record::{Record, Why},
         state::{Fed, ListingRef},
+        writes::PassedOver,
     },
     model::{ChannelId, Quantity, Seq, Timestamp, Visible, policy::ChannelPolicy},
 };
 
 /// How many looks one command judges at most; the rest is judged with the next.
 const PORTION: usize = 500;
+/// How many looks one command goes through for that.
+const LOOKED_AT: usize = 5_000;
 
 impl Draft<'_> {
     /// The order feed was read whole: every order up to `begun` is in, so the looks before it can be judged.
@@ -43,7 +50,6 @@ impl Draft<'_> {
     /// Judges looks whose fence has passed, in portions.
     pub(super) fn pass_fences(&mut self, channel: &ChannelId, policy: &ChannelPolicy) {
         let Some(fed) = self.state.channels.get(channel).and_then(|row| row.fed) else { return };
-        let limit = fed.begun_at.plus_millis(-policy.abilities.feed_lag_ms);
         let passed: Vec<ListingRef> = self
             .state
             .index
@@ -58,33 +64,45 @@ impl Draft<'_> {
                 }
             })
             .filter(|listing| {
-                let look = self.state.listing(listing).and_then(|l| l.writes.look.as_ref());
-                look.is_some_and(|look| look.at <= limit)
+                let looks = self.state.listing(listing).into_iter().flat_map(|held| held.writes.waiting());
+                looks.into_iter().any(|look| passes(policy, fed, look))
             })
-            .take(PORTION)
+            .take(LOOKED_AT)
             .cloned()
             .collect();
+        let mut judged = 0;
         for listing in passed {
-            self.fence(policy, &listing);
+            let before = self.records.len();
+            self.fence(policy, &listing, Some(fed));
+            // What waits for an order that is missing leaves the others their turn.
+            judged += usize::from(self.records.len() > before);
+            if judged == PORTION {
+                return;
+            }
         }
     }
 
     /// Judges a look of a channel that sells nothing: there are no orders to wait for.
     pub(super) fn fence_at_once(&mut self, policy: &ChannelPolicy, listing: &ListingRef) {
         if !policy.abilities.sells {
-            self.fence(policy, listing);
+            self.fence(policy, listing, None);
         }
     }
 
-    /// Judges a look whose fence has passed.
-    fn fence(&mut self, policy: &ChannelPolicy, listing: &ListingRef) {
+    /// Judges the looks of a listing whose fence has passed. `fed`: how far the orders were read, where there are any.
+    fn fence(&mut self, policy: &ChannelPolicy, listing: &ListingRef, fed: Option<Fed>) {
+        let passed = |look: &Look| fed.is_none_or(|fed| passes(policy, fed, look));
         let Some(held) = self.state.listing(listing) else { return };
-        let Some(look) = held.writes.look.as_deref().copied() else { return };
-        let leg = held.leg.clone();
         // Its answer says more, and voids the look.
-        if matches!(leg.as_ref().map(|leg| &leg.state), Some(leg::State::InFlight(_))) {
+        if matches!(held.leg.as_ref().map(|leg| &leg.state), Some(leg::State::InFlight(_))) {
             return;
         }
+        if let Some(over) = held.writes.passed_over.as_deref().copied().filter(|over| passed(&over.look)) {
+            self.fence_passed_over(policy, listing, &over, fed);
+        }
+        let Some(held) = self.state.listing(listing) else { return };
+        let Some(look) = held.writes.look.as_deref().copied().filter(passed) else { return };
+        let leg = held.leg.clone();
         let Ok(verdict) = judge(&held.writes, &look, policy.abilities.stale_ms) else { return };
         match verdict {
             Verdict::Explained => {
@@ -99,19 +117,79 @@ impl Draft<'_> {
                 self.believe(listing, shown, look);
                 self.go_on(listing);
             }
+            Verdict::Unexplained { expected, shown }
+                if self.may_be_missing(listing, expected, shown, fed) =>
+            {
+                // A lower waits for nothing.
+                if leg.is_some_and(|leg| lowers(&leg, shown)) {
+                    self.learn(listing, Why::Fenced, |writes| writes.pass_over(shown, look.at));
+                    self.go_on(listing);
+                }
+            }
             Verdict::Unexplained { expected, shown } => {
-                let told = held.writes.told.as_deref().copied();
+                let (told, known_at) = (held.writes.told.as_deref().copied(), held.writes.known_at);
                 self.note_lapsed(policy, listing, shown, look);
                 self.believe(listing, shown, look);
                 match leg {
                     Some(leg) if never_applied(policy, &leg) => self.give_up(listing, &leg),
                     Some(_) | None => {
-                        let difference = Difference { expected, observed: shown, look, told };
+                        let difference = Difference {
+                            expected,
+                            observed: shown,
+                            look,
+                            told,
+                            known_at,
+                            passed_over: false,
+                        };
                         self.drifted(policy, listing, &difference);
                     }
                 }
             }
         }
+    }
+
+    /// Names a difference that a lower went over, if nothing explains it now that the orders are in.
+    fn fence_passed_over(
+        &mut self,
+        policy: &ChannelPolicy,
+        listing: &ListingRef,
+        over: &PassedOver,
+        fed: Option<Fed>,
+    ) {
+        let Some(held) = self.state.listing(listing) else { return };
+        let verdict = judge(&over.writes(&held.writes), &over.look, policy.abilities.stale_ms);
+        let difference = match verdict {
+            Ok(Verdict::Unexplained { expected, shown: observed }) => {
+                if self.may_be_missing(listing, expected, observed, fed) {
+                    return;
+                }
+                Some(Difference {
+                    expected,
+                    observed,
+                    look: over.look,
+                    told: over.told,
+                    known_at: over.known_at,
+                    passed_over: true,
+                })
+            }
+            Ok(Verdict::Explained | Verdict::Landed { .. } | Verdict::Learnt { .. }) | Err(_) => None,
+        };
+        self.learn(listing, Why::Fenced, |writes| writes.passed_over = None);
+        if let Some(difference) = difference {
+            self.drifted(policy, listing, &difference);
+        }
+    }
+
+    /// Tells whether an order that is known to be missing may have sold what a listing shows less than it should.
+    fn may_be_missing(
+        &self,
+        listing: &ListingRef,
+        expected: Quantity,
+        shown: Quantity,
+        fed: Option<Fed>,
+    ) -> bool {
+        let held = self.state.listing(listing).filter(|_| fed.is_some() && shown < expected);
+        held.is_some_and(|held| missing(self.state, held, fed).is_some())
     }
 
     fn believe(&mut self, listing: &ListingRef, shown: Quantity, look: Look) {
@@ -134,4 +212,9 @@ impl Draft<'_> {
 /// Tells whether a look shows that a write, which a channel took to show it later, was never applied.
 fn never_applied(policy: &ChannelPolicy, leg: &Leg) -> bool {
     policy.abilities.visible == Visible::Later && matches!(leg.state, leg::State::Accepted { .. })
+}
+
+/// Tells whether all orders of a channel up to a look were read.
+pub(super) fn passes(policy: &ChannelPolicy, fed: Fed, look: &Look) -> bool {
+    look.seq <= fed.begun && fed.begun_at >= look.at.plus_millis(policy.abilities.feed_lag_ms)
 }

@@ -5,9 +5,9 @@ use crate::{
         allocation::Pause,
         circuit::Allowed,
         command::{Apart, Refused, Reply},
-        decide::{Draft, listing::strictest, missing::missing, suspects},
+        decide::{Draft, fence::passes, listing::strictest, missing::missing, suspects},
         index::{Kind, Work},
-        leg::{Event, Leg, Sent, State},
+        leg::{Event, Leg, Look, Sent, State},
         record::Why,
         state::{Fed, Listing, ListingRef},
         writes::shows,
@@ -325,6 +325,14 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
     if pause == Some(Pause::Frozen) {
         return Some("it is paused".into());
     }
+    let fed = row.and_then(|row| row.fed);
+    let fenced = |look: &Look| fed.is_some_and(|fed| passes(policy, fed, look));
+    if policy.abilities.sells
+        && held.writes.look.as_deref().is_some_and(fenced)
+        && let Some(why) = missing(state, held, fed)
+    {
+        return Some(format!("it shows what it should not, and may have sold it: {why}"));
+    }
     if held.writes.look.is_some() || held.writes.base.is_none() {
         return Some("the channel's quantity and orders must be read first".into());
     }
@@ -338,7 +346,6 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
     if may_land(policy, held) {
         return Some("a raise waits until a write without an answer can no longer land".to_owned());
     }
-    let fed = row.and_then(|row| row.fed);
     if !raise_explained(fed, policy, held) {
         return Some("a raise waits until the channel's orders are read past its cause".to_owned());
     }
@@ -360,14 +367,13 @@ pub fn read_wanted(state: &crate::core::State, channel: &ChannelId, now: Timesta
 fn feed_due(state: &crate::core::State, channel: &ChannelId) -> Option<Timestamp> {
     let policy = state.policies()?.channels.get(channel)?;
     let fed = state.channels.get(channel).and_then(|row| row.fed);
-    let fenced = state.index.of(Kind::Fencing, channel).take(WAITING_MAX).filter_map(|work| {
-        if let Work::Fencing { listing, .. } = work {
-            state.listing(listing)?.writes.look.as_ref()
-        } else {
-            None
-        }
+    // What was judged and waits for an order that is missing waits for no read.
+    let unread = |look: &&Look| fed.is_none_or(|fed| !passes(policy, fed, look));
+    let fenced = state.index.of(Kind::Fencing, channel).filter_map(|work| {
+        let Work::Fencing { listing, .. } = work else { return None };
+        state.listing(listing)?.writes.waiting().filter(unread).map(|look| look.at).min()
     });
-    let fenced = fenced.map(|look| look.at.plus_millis(policy.abilities.feed_lag_ms));
+    let fenced = fenced.take(WAITING_MAX).map(|at| at.plus_millis(policy.abilities.feed_lag_ms));
     let again = state
         .index
         .of(Kind::Retry, channel)

@@ -55,6 +55,7 @@ impl Draft<'_> {
             since: held.writes.moved_since(read_at).unwrap_or_default(),
             on_hand: levels.on_hand,
             committed: levels.committed,
+            gone: Quantity::ZERO,
         };
         let Some(leg) = held.leg.clone() else { return self.take_look(policy, listing, look) };
         let trusted = read_at >= held.writes.trust_from;
@@ -194,6 +195,11 @@ impl Draft<'_> {
         // The channel itself said that it does not show this: a read that says so is an old copy, or it was only for
         // a moment. Writing at once would be refused again.
         if held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)) {
+            if let Ok(shown) = look.shown()
+                && writes.look.is_some()
+            {
+                writes.may_show(shown, look.at);
+            }
             writes.look = writes.look.or_else(|| Some(Box::new(look)));
             return self.learn(listing, Why::Looked, |held| *held = writes);
         }
@@ -207,8 +213,9 @@ impl Draft<'_> {
             Verdict::Learnt { shown } | Verdict::Unexplained { shown, .. }
                 if self.lowers_to(listing, shown) =>
             {
-                self.learn(listing, Why::Looked, |writes| writes.believe(shown, look.at));
+                self.learn(listing, Why::Looked, |writes| writes.pass_over(shown, look.at));
                 self.go_on(listing);
+                self.fence_at_once(policy, listing);
             }
             Verdict::Learnt { .. } | Verdict::Unexplained { .. } => self.fence_at_once(policy, listing),
         }

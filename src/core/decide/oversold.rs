@@ -12,11 +12,12 @@ use crate::{
         record::Record,
         state::{Listing, SkuRow},
     },
-    model::{ChannelId, Quantity, Sku},
+    model::{ChannelId, LocationId, Policies, Quantity, Sku},
 };
 
 impl Draft<'_> {
-    /// Records what this command's entries leave missing. Over all places together: what lies at another place is there.
+    /// Records what this command's entries leave missing. Over all places together: what lies at another place is there;
+    /// but for what a channel holds by itself.
     pub(super) fn note_oversold(&mut self) {
         if self.state.initialised.is_none() {
             return;
@@ -24,7 +25,9 @@ impl Draft<'_> {
         let mut moves: BTreeMap<&Sku, (Quantity, Option<&Entry>)> = BTreeMap::new();
         // What a merge moves was missing before.
         let merged = |entry: &&Entry| matches!(entry.cause, Cause::Merged { .. });
-        for entry in self.records.iter().flat_map(Record::entries).filter(|entry| !merged(entry)) {
+        let Some(places) = self.state.policies().map(Policies::own_places) else { return };
+        let entries = self.records.iter().flat_map(Record::entries).filter(|entry| !merged(entry));
+        for entry in entries.filter(|entry| places.contains(&entry.location)) {
             let Ok(by) = moved(entry) else { continue };
             let (sum, last) = moves.entry(&entry.sku).or_default();
             *sum = sum.add(by).unwrap_or(*sum);
@@ -33,20 +36,21 @@ impl Draft<'_> {
             }
         }
         let lowered = moves.into_iter().filter_map(|(sku, (by, last))| Some((sku, by, last?)));
-        let found: Vec<Record> = lowered.filter_map(|(sku, by, last)| self.oversold(sku, by, last)).collect();
+        let found: Vec<Record> =
+            lowered.filter_map(|(sku, by, last)| self.oversold(sku, by, last, &places)).collect();
         for record in found {
             self.emit(record);
         }
     }
 
-    fn oversold(&self, sku: &Sku, by: Quantity, last: &Entry) -> Option<Record> {
+    fn oversold(&self, sku: &Sku, by: Quantity, last: &Entry, places: &[LocationId]) -> Option<Record> {
         let row = self.state.skus.get(sku)?;
-        let available = row.available(&self.state.policies()?.locations).ok()??;
+        let available = row.available(places).ok()??;
         let units = more_missing(available, by).ok()?;
         if units.is_zero() {
             return None;
         }
-        let (class, channel) = self.class(sku, row, last);
+        let (class, channel) = self.class(row, last);
         Some(Record::Oversold {
             sku: sku.clone(),
             location: last.location.clone(),
@@ -58,17 +62,16 @@ impl Draft<'_> {
     }
 
     /// Tells whose doing it is that the stock fell below zero by this entry.
-    fn class(&self, sku: &Sku, row: &SkuRow, last: &Entry) -> (Class, Option<ChannelId>) {
-        let Cause::Order { order, .. } = &last.cause else { return (Class::Physical, None) };
+    fn class(&self, row: &SkuRow, last: &Entry) -> (Class, Option<ChannelId>) {
+        let Cause::Order { order, line } = &last.cause else { return (Class::Physical, None) };
         if last.kind != Kind::Sale {
             return (Class::Physical, None);
         }
         let channel = &order.channel;
-        let here = |listing: &&Listing| listing.channel == *channel && listing.writable();
         // It may have been sold as a part of something else.
-        let users = self.state.index.recipes.users(sku);
-        let users = users.iter().filter_map(|user| self.state.skus.get(user));
-        let held = std::iter::once(row).chain(users).find_map(|row| row.listings.iter().find(here));
+        let line = self.state.orders.get(order).and_then(|order| order.lines.get(line));
+        let sold = line.and_then(|line| self.sold_from(channel, line, &last.location));
+        let held = sold.and_then(|sold| self.state.listing(&sold)).filter(|listing| listing.writable());
         let class = match held {
             None => Class::Uncontrolled,
             Some(_) if !self.writes_to(channel) => Class::Uncontrolled,
@@ -98,8 +101,7 @@ fn shown_by_another(listing: &Listing) -> bool {
     };
     let seen_since = listing.writes.confirmed.is_some_and(|confirmed| confirmed.at > drift.at);
     match drift.done {
-        Done::Asked | Done::Held | Done::Left => true,
-        Done::Repaired | Done::Released => !seen_since,
+        Done::Asked | Done::Held | Done::Left | Done::Repaired | Done::Released => !seen_since,
         Done::Accepted | Done::Gone => false,
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         record::Why,
         share::{Share, Shares},
         state::ListingRef,
+        writes,
     },
     model::{
         Abilities, ChannelId, FulfilledBy, IdKind, Identifiers, LineId, LocationId, OrderKey, Overflow,
@@ -21,11 +22,10 @@ use crate::{
     },
 };
 
-/// What an order made the selling channel do to its own listing's quantity, and when.
+/// What an order made the selling channel do to one of its own listings.
 pub(super) struct OwnMove {
     listing: ListingRef,
-    quantity: Quantity,
-    at: Timestamp,
+    moved: writes::OwnMove,
 }
 
 /// What is known of a line by now: its totals, where they lie as far as that was told, and its shares.
@@ -65,11 +65,7 @@ impl Draft<'_> {
         let at = [times.sold_at, times.changed_at];
         let moved = moved(policy.abilities, line.booked, known.totals, at)?;
         if let Some(listing) = self.own_listing(&key.channel, line) {
-            own.extend(moved.into_iter().map(|(quantity, at)| OwnMove {
-                listing: listing.clone(),
-                quantity,
-                at,
-            }));
+            own.extend(moved.into_iter().map(|moved| OwnMove { listing: listing.clone(), moved }));
         }
         Ok(())
     }
@@ -103,11 +99,7 @@ impl Draft<'_> {
                 continue;
             }
             let Some(listing) = self.listing_at(&key.channel, policy, line, outlet) else { continue };
-            own.extend(moved.into_iter().map(|(quantity, at)| OwnMove {
-                listing: listing.clone(),
-                quantity,
-                at,
-            }));
+            own.extend(moved.into_iter().map(|moved| OwnMove { listing: listing.clone(), moved }));
         }
         Ok(())
     }
@@ -123,6 +115,21 @@ impl Draft<'_> {
         let sku = &line.bound.as_ref()?.sku;
         let count = u16::try_from(self.state.skus.get(sku)?.listings.len()).ok()?;
         (0..count).map(|at| ListingRef { sku: sku.clone(), at }).find(ours)
+    }
+
+    /// Finds the listing that units of a line were sold from, by where they lie.
+    pub(super) fn sold_from(
+        &self,
+        channel: &ChannelId,
+        line: &Line,
+        location: &LocationId,
+    ) -> Option<ListingRef> {
+        let policy = self.state.policies()?.channels.get(channel)?;
+        if policy.outlets.len() < 2 {
+            return self.own_listing(channel, line);
+        }
+        let outlet = policy.outlet_at(location).or(policy.outlets.first())?;
+        self.listing_at(channel, policy, line, outlet)
     }
 
     /// Finds the listing of what a line sells at one of the channel's outlets.
@@ -162,7 +169,7 @@ impl Draft<'_> {
             !policy.abilities.compare_and_set && held.leg.as_ref().is_some_and(|leg| unseen(&leg.state));
         let (now, waited) = (self.now, held.writes.look.is_some());
         self.learn(&own.listing, Why::OwnSale, |writes| {
-            writes.own_move(own.quantity, own.at, overwritten, now);
+            writes.own_move(own.moved, overwritten, now);
             let explained = |look: &Look| writes.explains(look.seen, look.at, policy.abilities.stale_ms);
             if writes.look.as_deref().is_some_and(explained) {
                 writes.look = None;
@@ -190,13 +197,13 @@ fn at_outlet(policy: &ChannelPolicy, outlet: &Outlet, shares: &[Share]) -> Resul
     shares.iter().filter(here).try_fold(Totals::default(), |sum, share| sum.plus(share.booked))
 }
 
-/// Returns what a change of totals did to the quantity that the channel shows, and when.
+/// Returns what a change of totals did to the quantity that the channel shows and to what it has committed, and when.
 fn moved(
     abilities: Abilities,
     from: Totals,
     to: Totals,
     [sold_at, changed_at]: [Timestamp; 2],
-) -> Result<Vec<(Quantity, Timestamp)>, Overflow> {
+) -> Result<Vec<writes::OwnMove>, Overflow> {
     let sold = from.ordered.sub(to.ordered)?;
     let mut back = Quantity::ZERO;
     if abilities.restocks_cancels {
@@ -205,6 +212,10 @@ fn moved(
     if abilities.restocks_returns {
         back = back.add(to.returned.sub(from.returned)?)?;
     }
-    let moved = [(sold, sold_at), (back, changed_at)];
-    Ok(moved.into_iter().filter(|(quantity, _)| !quantity.is_zero()).collect())
+    let gone = |totals: Totals| totals.fulfilled.add(totals.released)?.add(totals.written_off);
+    let moved = [
+        writes::OwnMove { quantity: sold, gone: Quantity::ZERO, at: sold_at },
+        writes::OwnMove { quantity: back, gone: gone(to)?.sub(gone(from)?)?, at: changed_at },
+    ];
+    Ok(moved.into_iter().filter(|moved| !moved.quantity.is_zero() || !moved.gone.is_zero()).collect())
 }

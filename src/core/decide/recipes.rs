@@ -13,6 +13,7 @@ use crate::{
     core::{
         command::{ROWS_MAX, Refused, Reply},
         decide::{Draft, catalogue::LISTINGS_MAX, orders::Booking},
+        drift::{Done, Drifted},
         intent::{Intent, Line},
         ledger::{Cause, Entry, Kind, Stock, book},
         leg,
@@ -284,7 +285,7 @@ impl Draft<'_> {
         self.emit(bound(old, Identifiers::default(), Some(gone)));
         self.emit(bound(&new, held.ids.clone(), None));
         let writes = Writes { confirmed: None, ..held.writes.clone() };
-        self.emit(Record::Moved { listing: new, why: Why::Rebound, leg: None, writes, note: None });
+        self.emit(Record::Moved { listing: new.clone(), why: Why::Rebound, leg: None, writes, note: None });
         let dropped = held.leg.clone().map(|leg| leg::Leg { state: leg::State::Dropped, ..leg });
         let writes = Writes { confirmed: held.writes.confirmed, ..Writes::default() };
         self.emit(Record::Moved {
@@ -294,6 +295,12 @@ impl Draft<'_> {
             writes,
             note: None,
         });
+        // What waits for a person waits on, where it is now.
+        if let Some(drift) = held.drift.as_deref().filter(|drift| drift.is_open()) {
+            self.emit(Record::DriftEnded { listing: new, drifted: Box::new(drift.clone()) });
+            let drifted = Box::new(Drifted { done: Done::Gone, ..drift.clone() });
+            self.emit(Record::DriftEnded { listing: old.clone(), drifted });
+        }
     }
 
     /// Books lines on another SKU. What is not shipped is taken back where it was; what has left the shelf is not,

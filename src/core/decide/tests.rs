@@ -10,6 +10,9 @@ mod convergence;
 mod counts;
 #[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
 mod drift;
+mod drift_edits;
+mod drift_kept;
+mod drift_over;
 mod epoch;
 #[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
 mod exposure;

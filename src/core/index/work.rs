@@ -203,7 +203,7 @@ pub(super) fn of_listing(
     place: &dyn Fn() -> ListingRef,
 ) {
     let channel = || listing.channel.clone();
-    if let Some(look) = &listing.writes.look {
+    for look in listing.writes.waiting() {
         out.push(Work::Fencing { channel: channel(), seq: look.seq, listing: place() });
     }
     if let Some(at) = listing.writes.unsettled.iter().map(|write| write.at).min() {

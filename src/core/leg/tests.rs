@@ -24,8 +24,8 @@ stale       S S -       -        -       -        -     K        -        -     
 retry       R R I       L        -       -        -     -        -        -       -       C      -    -     -      -      -      R      K      P       -         -
 retry_later R R -       L        -       -        -     -        -        -       -       C      -    -     -      -      -      R      K      P       -         -
 confirmed   P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -
-parked      P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      -      P       D         -
-dropped     P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      -      -       -         -
+parked      P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      K      P       D         -
+dropped     P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -
 ";
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);

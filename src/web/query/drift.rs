@@ -83,8 +83,9 @@ pub(in crate::web) fn page(
         differ: Vec::new(),
         next: None,
     };
+    let mut edits = None;
     for item in items {
-        match compare(state, channel, item, read_at, now) {
+        match compare(state, channel, item, read_at, now, &mut edits) {
             None => page.skipped += 1,
             Some(Compared { means: Means::Agrees, .. }) => page.agree += 1,
             Some(Compared { means: Means::UnderWay, .. }) => page.under_way += 1,

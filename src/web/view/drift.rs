@@ -48,6 +48,9 @@ pub struct DriftView {
 pub struct DriftRequest {
     pub sku: Sku,
     pub channel: ChannelId,
+    /// The `seq` of the drift that it is said of: refused if that is not what is open any more. Left out: whatever is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<Seq>,
 }
 
 /// `POST /v1/reconcile`: compares one page of a channel's catalogue with what it should show, and with `dry_run` only

@@ -694,6 +694,8 @@ fn drifts(listing: &ListingRef, now: i64) -> Vec<Record> {
         done: *done,
         why: Some("units were sold meanwhile".to_owned()),
         repairs: vec![Repaired { at: ms(now), observed: Quantity::new(9) }],
+        passed_over: n % 2 == 0,
+        between: Some((ms(now), ms(now + 1))),
     };
     let all = EVERY_DONE.iter().enumerate().map(drifted);
     let records = all.flat_map(|drifted| {

@@ -350,6 +350,22 @@ fn what_was_shipped_and_is_not_any_more_comes_back_and_is_sold_once_more() {
     check(&[[1, 0, 0, 1, 0], [1, 0, 0, 0, 0], [1, 0, 0, 1, 0], [2, 0, 0, 1, 1]], 8);
 }
 
+/// A line may be booked at another warehouse for a while: there the units are cancelled, and may come back.
+#[test]
+fn what_went_elsewhere_and_comes_back_is_sold_anew() {
+    for direct in [false, true] {
+        let mut mini = Mini { direct, ..Mini::default() };
+        let mut told = [0; 5];
+        let targets = [[3, 0, 0, 0, 0], [0; 5], [1, 0, 0, 0, 0], [2, 1, 0, 0, 0], [2, 1, 0, 1, 0]];
+        for (n, target) in (1..).zip(targets) {
+            follow(&mut mini, &wants_after(told, target), n);
+            let open = target[0] - target[1] - target[2] - target[3];
+            assert_eq!((mini.books.sums(7).open, mini.shelf()), (open, -target[3]), "{target:?}");
+            told = target;
+        }
+    }
+}
+
 #[test]
 fn what_a_person_ships_ahead_of_us_is_not_taken_back() {
     let mut mini = Mini::default();

@@ -2,6 +2,7 @@
 
 use crate::{
     core::{
+        count::Edits,
         decide::drift::{Difference, judge::Judge},
         drift::{Drifted, Verdict, judge},
         leg::Look,
@@ -35,13 +36,15 @@ pub enum Means {
     Differs(Box<Drifted>),
 }
 
-/// Compares an item. `None`: it is bound to no SKU, tells no quantity, or is never written.
+/// Compares an item. `None`: it is bound to no SKU, tells no quantity, or is never written. `edits`: what the brake will
+/// know of the edits that were told before it, and then with this one.
 pub fn compare(
     state: &State,
     channel: &ChannelId,
     item: &CatalogueItem,
     read_at: Timestamp,
     now: Timestamp,
+    edits: &mut Option<Edits>,
 ) -> Option<Compared> {
     let Resolved::Listing(listing) = resolve(state, channel, &item.ids) else { return None };
     let policy = state.policies()?.channels.get(channel)?;
@@ -56,6 +59,7 @@ pub fn compare(
         since: held.writes.moved_since(read_at).ok()?,
         on_hand: levels.on_hand,
         committed: levels.committed,
+        gone: Quantity::ZERO,
     };
     let wanted = held.leg.as_ref().map(|leg| leg.quantity);
     let agrees = wanted.is_some_and(|wanted| shows(levels.available, wanted));
@@ -66,10 +70,13 @@ pub fn compare(
         Verdict::Unexplained { .. } if under_way || agrees => Means::UnderWay,
         Verdict::Learnt { .. } => Means::Unknown,
         Verdict::Unexplained { expected, shown } => {
+            let (told, known_at) = (held.writes.told.as_deref().copied(), held.writes.known_at);
             let difference =
-                Difference { expected, observed: shown, look, told: held.writes.told.as_deref().copied() };
-            let judge = Judge { state, now, seq: state.seq.next() };
-            Means::Differs(Box::new(judge.drifted(policy, &listing, &difference).0))
+                Difference { expected, observed: shown, look, told, known_at, passed_over: false };
+            let judge = Judge { state, now, seq: state.seq.next(), edits: *edits };
+            let (drifted, with) = judge.drifted(policy, &listing, &difference);
+            *edits = with.or(*edits);
+            Means::Differs(Box::new(drifted))
         }
     };
     Some(Compared { listing, shown: levels.available, expected: held.writes.base, wanted, means })

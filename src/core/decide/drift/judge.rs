@@ -5,7 +5,7 @@ use crate::{
         count::{Change, Edits},
         decide::drift::Difference,
         drift::{Done, Drifted, Found, Repaired, found, repair},
-        ledger::Kind,
+        ledger::{Cause, Entry, Kind},
         leg::{self, Leg},
         state::{ListingRef, State},
         writes::{Told, shows},
@@ -22,6 +22,8 @@ pub(super) struct Judge<'a> {
     pub(super) now: Timestamp,
     /// The position that the drift will have.
     pub(super) seq: Seq,
+    /// What the brake knows of the edits of the channel, if that is more than the state does.
+    pub(super) edits: Option<Edits>,
 }
 
 impl Judge<'_> {
@@ -32,24 +34,44 @@ impl Judge<'_> {
         listing: &ListingRef,
         difference: &Difference,
     ) -> (Drifted, Option<Edits>) {
-        let (expected, observed) = (difference.expected, difference.observed);
+        let (mut expected, observed) = (difference.expected, difference.observed);
         let held = self.state.listing(listing);
         let before = held.and_then(|held| held.drift.as_deref());
+        let mut kind = found(difference.told.as_ref(), &difference.look);
+        let mut between = difference.told.map(|told| (told.at, difference.look.at));
+        let asked = before.filter(|before| before.done == Done::Asked);
+        // A person who is asked already is asked about all of it, from what it showed at first.
+        if let Some(first) = asked.filter(|first| goes_on(first, difference)) {
+            expected =
+                first.expected.add(expected).and_then(|sum| sum.sub(first.observed)).unwrap_or(expected);
+            kind = if first.found == kind { kind } else { first.found };
+            between = first.between.map(|(from, _)| (from, difference.look.at)).or(between);
+        }
+        let leg = held.and_then(|held| held.leg.as_ref());
         let mut drifted = Drifted {
             seq: self.seq,
             at: self.now,
-            found: found(difference.told.as_ref(), &difference.look),
+            found: kind,
             expected,
             observed,
             done: Done::Gone,
             why: None,
             repairs: before.map(|before| before.repairs.clone()).unwrap_or_default(),
+            passed_over: difference.passed_over
+                || leg.is_some_and(|leg| lowers(leg, observed))
+                || asked.is_some_and(|asked| asked.passed_over),
+            between,
         };
         let mut edits = None;
-        let leg = held.and_then(|held| held.leg.as_ref());
-        if let Some(leg) = leg.filter(|leg| !shows(observed, leg.quantity)) {
+        if before.is_some_and(|before| before.done == Done::Held) {
+            // Only a person ends that, whatever the other writer shows.
+            drifted.done = Done::Held;
+        } else if let Some(leg) = leg.filter(|leg| difference.passed_over || !shows(observed, leg.quantity)) {
             let answer = self.answer(policy, listing, leg, difference, &mut drifted);
             (drifted.done, drifted.why, edits) = answer;
+            if drifted.done == Done::Asked && drifted.passed_over {
+                drifted.why.get_or_insert_with(|| "what the ledger lowers went over it meanwhile".to_owned());
+            }
         }
         (drifted, edits)
     }
@@ -64,40 +86,63 @@ impl Judge<'_> {
         drifted: &mut Drifted,
     ) -> (Done, Option<String>, Option<Edits>) {
         let Some(policies) = self.state.policies() else { return (Done::Repaired, None, None) };
-        let before = self.state.listing(listing).and_then(|held| held.drift.as_deref());
-        // What a person was asked about, held, parked or gave up goes on so, whatever else is written there.
-        if matches!(leg.state, leg::State::Parked { .. } | leg::State::Dropped) {
-            let open = before.filter(|before| before.is_open());
-            return open.map_or((Done::Left, None, None), |open| (open.done, open.why.clone(), None));
+        let observed = difference.observed;
+        if let Some((done, why)) = self.given_up(listing, leg, difference) {
+            return (done, why, None);
         }
-        let confirmed = matches!(leg.state, leg::State::Confirmed);
-        // A lower that is under way is the ledger's, whatever is shown.
-        let may_wait = confirmed || leg.quantity > difference.observed;
-        if may_wait && before.is_some_and(|before| before.done == Done::Held) {
-            return (Done::Held, None, None);
-        }
+        let over = difference.passed_over || lowers(leg, observed);
         let says = policies.drift.repair(policy.drift, drifted.found == Found::Edit);
         match (drifted.found, says) {
-            (Found::Unseen, _) if may_wait => {
+            (Found::Unseen, _) if !over => {
                 let why = "the channel has promised more units than its orders tell".to_owned();
                 return (Done::Asked, Some(why), None);
             }
-            (_, Repair::Ask) if may_wait => return (Done::Asked, None, None),
+            (_, Repair::Ask) => return (Done::Asked, None, None),
             (Found::Edit, Repair::Theirs) if self.state.initialised.is_some() => {
-                match self.may_take_over(policies, policy, listing, difference) {
-                    Ok(edits) => return (Done::Accepted, None, Some(edits)),
-                    Err(why) if may_wait => return (Done::Asked, Some(why), None),
-                    Err(_) => {}
-                }
+                let taken = self.may_take_over(policies, policy, listing, difference, drifted);
+                return match taken {
+                    Ok(edits) => (Done::Accepted, None, Some(edits)),
+                    Err(why) => (Done::Asked, Some(why), None),
+                };
             }
-            (Found::Rival, Repair::Theirs) if confirmed && difference.observed < leg.quantity => {
+            (Found::Rival, Repair::Theirs) if rests(leg) && observed < leg.quantity => {
                 return (Done::Left, None, None);
             }
-            (Found::Edit | Found::Rival | Found::Unseen, Repair::Ours | Repair::Ask | Repair::Theirs) => {}
+            (Found::Edit | Found::Rival | Found::Unseen, Repair::Ours | Repair::Theirs) => {}
         }
-        let repaired = Repaired { at: self.now, observed: difference.observed };
-        let loops = repair(&policies.drift, &mut drifted.repairs, repaired);
-        (if loops && may_wait { Done::Held } else { Done::Repaired }, None, None)
+        (if self.loops(policies, drifted) { Done::Held } else { Done::Repaired }, None, None)
+    }
+
+    /// Says what becomes of a difference on a listing that waits for a person, or that one gave up: it goes on so, whatever
+    /// is written there, unless more is shown than before and than is wanted.
+    fn given_up(
+        &self,
+        listing: &ListingRef,
+        leg: &Leg,
+        difference: &Difference,
+    ) -> Option<(Done, Option<String>)> {
+        let parked = matches!(leg.state, leg::State::Parked { .. });
+        if difference.passed_over || !(parked || matches!(leg.state, leg::State::Dropped)) {
+            return None;
+        }
+        let before = self.state.listing(listing).and_then(|held| held.drift.as_deref());
+        if let Some(open) = before.filter(|before| before.is_open()) {
+            return Some((open.done, open.why.clone()));
+        }
+        let more = difference.observed > leg.quantity.max(difference.expected);
+        match (more, parked) {
+            (false, _) => Some((Done::Left, None)),
+            (true, true) => {
+                Some((Done::Asked, Some("it is a dead letter, and shows more than before".to_owned())))
+            }
+            (true, false) => None,
+        }
+    }
+
+    /// Notes that somebody else is written over, or followed, once more. Returns whether that is once too often.
+    fn loops(&self, policies: &Policies, drifted: &mut Drifted) -> bool {
+        let repaired = Repaired { at: self.now, observed: drifted.observed };
+        repair(&policies.drift, &mut drifted.repairs, repaired)
     }
 
     /// Tells why an edit of a channel's stock is not taken over into the ledger without a person, or what the brake
@@ -108,37 +153,92 @@ impl Judge<'_> {
         policy: &ChannelPolicy,
         listing: &ListingRef,
         difference: &Difference,
+        drifted: &mut Drifted,
     ) -> Result<Edits, String> {
         let big = |_: Overflow| "it does not fit the ledger".to_owned();
-        let delta = difference.observed.sub(difference.expected).map_err(big)?;
-        if delta > Quantity::ZERO && self.sold_since(&listing.sku, difference.told) {
-            return Err("units were sold meanwhile: a number from before that would put them back".to_owned());
+        let delta = drifted.delta().map_err(big)?;
+        let raises = delta > Quantity::ZERO;
+        if self.state.listing(listing).is_some_and(|held| !held.writes.unsettled.is_empty()) {
+            return Err("a write of ours may have landed there".to_owned());
+        }
+        let places = self.state.listing(listing).and_then(|held| policy.drawn(&held.ids)).unwrap_or_default();
+        if places.len() > 1 {
+            return Err("the listing draws on several places".to_owned());
+        }
+        if self.booked_since(&listing.sku, difference.told, sells) {
+            let what = if raises {
+                "units were sold meanwhile: a number from before that would put them back"
+            } else {
+                "units were sold meanwhile: they may be in it"
+            };
+            return Err(what.to_owned());
+        }
+        if self.booked_since(&listing.sku, difference.told, corrects) {
+            return Err("its stock was counted or corrected meanwhile: that may have it in it".to_owned());
         }
         if self.state.index.recipes.direct(&listing.sku).is_some() {
             return Err("it has no stock of its own".to_owned());
         }
         let row = self.state.skus.get(&listing.sku);
-        let place = row.zip(policy.locations.first()).and_then(|(row, location)| row.place(location));
+        let place = row.zip(places.first()).and_then(|(row, location)| row.place(location));
         let place = place.filter(|place| place.opened.is_some());
-        let before = place.ok_or("its stock was never counted there")?.stock.on_hand;
+        let stock = place.ok_or("its stock was never counted there")?.stock;
+        let before = stock.on_hand;
+        let kept = stock.committed.add(stock.reserved).map_err(big)?;
+        if raises && kept > difference.look.committed.unwrap_or_default() {
+            let why =
+                "units that were sold elsewhere lie there yet: a number with them in it would put them back";
+            return Err(why.to_owned());
+        }
         let change = Change { before, after: before.add(delta).map_err(big)? };
         let channel = self.state.listing(listing).map(|held| &held.channel);
         let held = channel.and_then(|channel| self.state.channels.get(channel)).and_then(|row| row.edits);
-        let edits = Edits::with(held, change, self.now);
-        match edits.changed.held_by(&policies.brake, self.state.index.opened()) {
-            Some(why) => Err(format!("the brake holds it: with the edits of the last hour {why}")),
-            None => Ok(edits),
+        let edits = Edits::with(self.edits.or(held), change, self.now);
+        if let Some(why) = edits.changed.held_by(&policies.brake, self.state.index.opened()) {
+            return Err(format!("the brake holds it: with the edits of the last hour {why}"));
         }
+        if raises && self.loops(policies, drifted) {
+            return Err(
+                "it was raised again and again lately: another app may write its own number".to_owned()
+            );
+        }
+        Ok(edits)
     }
 
-    /// Tells whether units of a SKU may have been sold, anywhere, since a channel told its quantity.
-    fn sold_since(&self, sku: &Sku, told: Option<Told>) -> bool {
+    /// Tells whether entries of a SKU that `are` such may have been booked, anywhere, since a channel told its quantity.
+    fn booked_since(&self, sku: &Sku, told: Option<Told>, are: fn(&Entry) -> bool) -> bool {
         let (Some(told), Some(row)) = (told, self.state.skus.get(sku)) else { return true };
-        let sale = |kind: Kind| matches!(kind, Kind::Sale | Kind::Baseline);
-        let sold = row.recent.iter().any(|held| sale(held.entry.kind) && held.recorded_at >= told.at);
+        let booked = row.recent.iter().any(|held| are(&held.entry) && held.recorded_at >= told.at);
         // Only so many are remembered: where all of them are newer, there may have been more.
         let all = row.recent.len() >= crate::core::apply::RECENT;
-        let forgotten = all && row.recent.first().is_some_and(|first| first.recorded_at >= told.at);
-        sold || forgotten || told.sold > Quantity::ZERO
+        booked || (all && row.recent.first().is_some_and(|first| first.recorded_at >= told.at))
     }
+}
+
+fn sells(entry: &Entry) -> bool {
+    matches!(entry.kind, Kind::Sale | Kind::Baseline)
+}
+
+/// Tells whether an entry says anew how many there are.
+fn corrects(entry: &Entry) -> bool {
+    match entry.cause {
+        Cause::Count { .. } | Cause::Operator { .. } | Cause::Edit { .. } | Cause::Merged { .. } => true,
+        Cause::Order { .. } | Cause::Intent { .. } => false,
+    }
+}
+
+/// Tells whether nothing is under way to a listing.
+fn rests(leg: &Leg) -> bool {
+    matches!(leg.state, leg::State::Confirmed | leg::State::Dropped)
+}
+
+/// Tells whether a leg lowers what a listing shows: it is under way, and the ledger's, whatever is shown.
+pub(in crate::core::decide) fn lowers(leg: &Leg, observed: Quantity) -> bool {
+    let parked = matches!(leg.state, leg::State::Parked { .. });
+    !parked && !rests(leg) && leg.quantity < observed
+}
+
+/// Tells whether a difference is one more on top of what a person is asked about: nothing of ours was written since.
+fn goes_on(first: &Drifted, difference: &Difference) -> bool {
+    !difference.passed_over && !first.passed_over && difference.known_at <= first.at
 }

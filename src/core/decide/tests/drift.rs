@@ -16,17 +16,21 @@ use crate::{
     },
 };
 
-fn with(drift: DriftPolicy) -> Policies {
+pub(super) fn with(drift: DriftPolicy) -> Policies {
     Policies { drift, ..policies() }
 }
 
-fn theirs() -> DriftPolicy {
+pub(super) fn theirs() -> DriftPolicy {
     DriftPolicy { on_hand: Some(Repair::Theirs), ..DriftPolicy::default() }
+}
+
+pub(super) fn ask() -> DriftPolicy {
+    DriftPolicy { repair: Repair::Ask, ..DriftPolicy::default() }
 }
 
 impl World {
     /// Reads the shop's `available on_hand committed` of a SKU, and then its orders past that.
-    fn read(&mut self, of: &str, [available, on_hand, committed]: [i64; 3]) {
+    pub(super) fn read(&mut self, of: &str, [available, on_hand, committed]: [i64; 3]) {
         self.set_shown(of, SHOP, available);
         self.now += 3_000;
         let (on_hand, committed) = (Some(q(on_hand)), Some(q(committed)));
@@ -38,20 +42,20 @@ impl World {
         self.feed(SHOP);
     }
 
-    fn drift(&self, of: &str) -> &Drifted {
+    pub(super) fn drift(&self, of: &str) -> &Drifted {
         self.held(of, SHOP).drift.as_deref().expect("it has drifted")
     }
 
-    fn act(&mut self, of: &str, act: DriftAct) -> Result<(), Refused> {
-        self.run(Command::Drift { sku: sku(of), channel: ch(SHOP), act }).map(drop)
+    pub(super) fn act(&mut self, of: &str, act: DriftAct) -> Result<(), Refused> {
+        self.run(Command::Drift { sku: sku(of), channel: ch(SHOP), seq: None, act }).map(drop)
     }
 
-    fn alerts(&mut self) -> Vec<AlertKind> {
+    pub(super) fn alerts(&mut self) -> Vec<AlertKind> {
         self.run(Command::Tick).expect("a tick");
         self.state.alerts.iter().filter(|(_, alert)| alert.firing).map(|(key, _)| key.kind).collect()
     }
 
-    fn oversells(&self) -> Vec<(i64, Class)> {
+    pub(super) fn oversells(&self) -> Vec<(i64, Class)> {
         let records = self.journal.iter().flat_map(|envelope| &envelope.records);
         let found = records.filter_map(|record| match record {
             Record::Oversold { units, class, .. } => Some((units.units(), *class)),
@@ -201,9 +205,8 @@ fn two_writers_that_undo_each_other_are_kept_apart_until_a_person_releases_them(
 
 #[test]
 fn a_dead_letter_that_is_tried_again_answers_the_drift() {
-    let ask = DriftPolicy { repair: Repair::Ask, ..DriftPolicy::default() };
     for (verdict, done, shown) in [(Verdict::Retry, Done::Repaired, 10), (Verdict::Discard, Done::Left, 3)] {
-        let mut world = World::open_with(with(ask), &[("A", 10)]);
+        let mut world = World::open_with(with(ask()), &[("A", 10)]);
         world.read("A", [3, 3, 0]);
         assert_eq!(world.drift("A").done, Done::Asked);
         let letter = DeadLetter::Leg(world.listing("A", SHOP));
@@ -221,8 +224,7 @@ fn a_dead_letter_that_is_tried_again_answers_the_drift() {
 
 #[test]
 fn nobody_is_asked_any_more_once_it_shows_what_it_should() {
-    let ask = DriftPolicy { repair: Repair::Ask, ..DriftPolicy::default() };
-    let mut world = World::open_with(with(ask), &[("A", 10)]);
+    let mut world = World::open_with(with(ask()), &[("A", 10)]);
     world.read("A", [3, 3, 0]);
     assert_eq!(world.alerts(), [AlertKind::Drift]);
     world.read("A", [10, 10, 0]);
@@ -247,7 +249,7 @@ fn a_lower_number_of_theirs_is_left_and_a_higher_one_is_written_over() {
 }
 
 impl World {
-    fn quiesce_but_dropped(&mut self) {
+    pub(super) fn quiesce_but_dropped(&mut self) {
         for _ in 0..20 {
             self.lane(SHOP, &mut || Luck::Fine);
             self.lane(AMZ, &mut || Luck::Fine);

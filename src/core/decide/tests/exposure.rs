@@ -2,14 +2,22 @@
 
 use proptest::prelude::*;
 
-use super::world::*;
+use super::{
+    drift::{ask, with},
+    world::*,
+};
 use crate::{
     core::{
+        Command,
+        command::{Count, DriftAct},
         explain::{Fact, Story, Subject},
         exposure,
         oversold::Class,
     },
-    model::Seq,
+    model::{
+        FulfilledBy, LocationId, Seq,
+        policy::{Part, Recipe},
+    },
 };
 
 #[derive(Debug, Clone)]
@@ -65,6 +73,13 @@ proptest! {
     #[test]
     fn exposure_covers_what_is_shown(ops in prop::collection::vec(any_op(), 1..40)) {
         let mut world = World::open(&[("A", 12)]);
+        // What was written at first can land no more, and hides nothing.
+        world.now += AMZ_CAN.late_ms + 60_000;
+        for of in [SHOP, AMZ] {
+            world.feed(of);
+            world.take(of);
+            assert!(world.held("A", of).writes.unsettled.is_empty());
+        }
         let mut orders: Vec<(&str, String)> = Vec::new();
         for op in ops {
             match op {
@@ -93,6 +108,94 @@ proptest! {
             covers(&mut world);
         }
     }
+}
+
+#[test]
+fn what_a_blind_channel_showed_counts_until_it_shows_what_it_took() {
+    let mut world = World::open(&[("A", 10)]);
+    world.now += AMZ_CAN.late_ms + 60_000;
+    world.feed(SHOP);
+    world.feed(AMZ);
+    world.take(AMZ);
+    let exposed = |world: &World| exposure::of(&world.held("A", AMZ).writes).expect("small");
+    world.sell(SHOP, "1", "A", 10);
+    world.lane(AMZ, &mut || Luck::Fine);
+    assert_eq!((world.shows("A", AMZ), exposed(&world)), (10, Some(q(10))));
+    world.now += 1_000;
+    world.sell(AMZ, "2", "A", 1);
+    assert_eq!((world.shows("A", AMZ), exposed(&world)), (9, Some(q(9))));
+    world.now += 30_000;
+    world.land(AMZ);
+    world.look("A", AMZ);
+    assert_eq!((world.shows("A", AMZ), exposed(&world)), (0, Some(q(0))));
+}
+
+#[test]
+fn the_most_that_was_seen_counts_while_a_look_waits() {
+    let mut world = World::open(&[("A", 10)]);
+    world.now += 700_000;
+    world.take(SHOP);
+    world.look_at("A", SHOP, 14, world.now);
+    world.now += 1_000;
+    world.look_at("A", SHOP, 500, world.now);
+    assert_eq!(exposure::of(&world.held("A", SHOP).writes), Ok(Some(q(500))));
+}
+
+#[test]
+fn what_a_channel_holds_by_itself_is_no_stock_of_the_merchants() {
+    let fba = LocationId::new("fba").expect("a good name");
+    let mut policies = policies();
+    policies.locations = vec![wh(), fba.clone()];
+    policies.channels.get_mut(&ch(AMZ)).expect("configured").own_location = Some(fba);
+    let mut world = World::open_with(policies, &[("A", 10)]);
+    for n in 0..4 {
+        let mut order = placed(&format!("{n}"), world.now, &[(World::ids_of(AMZ, "A"), [5, 0, 0, 5, 0])]);
+        order.lines[0].by = FulfilledBy::Channel;
+        world.push_snapshot(AMZ, order);
+    }
+    let exposed = exposure::of_sku(&world.state, &sku("A")).expect("small").expect("it was counted");
+    assert_eq!(exposed.available, q(10));
+    assert_eq!(world.oversells(), []);
+    // What lies there is not there for a sale from the warehouse, either.
+    world.sell(SHOP, "s", "A", 10);
+    world.sell(SHOP, "t", "A", 1);
+    assert_eq!(world.oversells(), [(1, Class::Sync)]);
+}
+
+#[test]
+fn an_oversell_is_another_writers_only_while_what_it_wrote_is_shown() {
+    let mut world = World::open_with(with(ask()), &[("A", 10)]);
+    world.read("A", [10, 10, 0]);
+    world.read("A", [14, 10, 0]);
+    world.act("A", DriftAct::Accept).expect("it may stay");
+    world.sell(AMZ, "1", "A", 1);
+    world.quiesce();
+    assert_eq!(world.shows("A", SHOP), 9);
+    world.now += 30 * 86_400_000;
+    world.sell(AMZ, "2", "A", 9);
+    world.sell(SHOP, "1", "A", 1);
+    assert_eq!(world.oversells(), [(1, Class::Sync)]);
+}
+
+#[test]
+fn what_was_sold_as_a_part_is_classed_by_what_was_shown_of_the_whole() {
+    let mut policies = policies();
+    policies.bundles = vec![Recipe { bundle: sku("DUO"), parts: vec![Part { sku: sku("A"), units: q(2) }] }];
+    let mut world = World::bare(policies);
+    for channel in [ERP, SHOP, AMZ] {
+        world.list(channel, &["A"]);
+    }
+    for channel in [SHOP, AMZ] {
+        world.list(channel, &["DUO"]);
+    }
+    let opening = Count { opening: true, ..world.count_of(ERP, &[("A", 4)]) };
+    world.run(Command::Count(opening)).expect("opens");
+    world.run(Command::Initialise).expect("initialises");
+    world.quiesce();
+    assert_eq!(world.shows("DUO", SHOP), 2);
+    world.read("DUO", [9, 9, 0]);
+    world.sell(SHOP, "1", "DUO", 5);
+    assert_eq!(world.oversells(), [(6, Class::RivalWriter)]);
 }
 
 /// Tells a story from the whole journal.

@@ -1,0 +1,156 @@
+//! What a drift must not end: a dead letter, a person's release, and an order that is still to be read.
+
+use super::world::*;
+use crate::{
+    core::{Command, command::DriftAct, decide::lane::waits_for, drift::Done, leg, record::AlertKind},
+    model::{IdKind, Outcome},
+};
+
+/// The shop refuses a lower to 7, of which a person is told.
+fn refused() -> World {
+    let mut world = World::open(&[("A", 10)]);
+    world.read("A", [10, 10, 0]);
+    world.sell(AMZ, "1", "A", 3);
+    world.lane(SHOP, &mut || Luck::Says(Outcome::Rejected { reason: "not stocked".into() }));
+    assert_eq!(world.alerts(), [AlertKind::DeadLetters]);
+    world
+}
+
+#[test]
+fn a_drift_leaves_a_dead_letter_that_it_has_not_made() {
+    let mut world = refused();
+    world.read("A", [9, 9, 0]);
+    assert_eq!(world.drift("A").done, Done::Left);
+    assert!(
+        matches!(&world.leg("A", SHOP).state, leg::State::Parked { reason, .. } if &**reason == "not stocked")
+    );
+    assert_eq!(world.alerts(), [AlertKind::DeadLetters]);
+    assert!(!world.state.skus[&sku("A")].commits.is_empty(), "it is not seen everywhere");
+}
+
+#[test]
+fn a_dead_letter_whose_listing_shows_more_than_before_is_asked_about() {
+    let mut world = refused();
+    world.read("A", [300, 300, 0]);
+    assert_eq!(world.drift("A").done, Done::Asked);
+    assert!(
+        matches!(&world.leg("A", SHOP).state, leg::State::Parked { reason, .. } if &**reason == "not stocked")
+    );
+    assert_eq!(world.alerts(), [AlertKind::Drift]);
+    world.act("A", DriftAct::Repair).expect("it is written again");
+    assert_eq!(world.take(SHOP).quantities(), [("A".to_owned(), 7)]);
+}
+
+#[test]
+fn what_is_held_stays_held_whatever_the_other_writer_shows() {
+    let mut world = World::open(&[("A", 10)]);
+    world.hold("A");
+    world.read("A", [10, 20, 0]); // ours, for a moment
+    assert_eq!(world.drift("A").done, Done::Held);
+    assert_eq!(world.alerts(), [AlertKind::Drift]);
+    let count = world.count_of(ERP, &[("A", 12)]);
+    world.run(Command::Count(count)).expect("a count");
+    world.now += 60_000;
+    world.feed(SHOP);
+    assert_eq!(world.take(SHOP).quantities(), [], "a raise waits for a person");
+
+    // A lower that is under way goes, and ends nothing.
+    world.set_shown("A", SHOP, 50);
+    world.sell(AMZ, "1", "A", 5);
+    world.read("A", [50, 50, 0]);
+    assert_eq!(world.drift("A").done, Done::Held);
+    assert_eq!(world.take(SHOP).quantities(), [("A".to_owned(), 7)]);
+    world.index_is_true();
+}
+
+impl World {
+    /// Another writer undoes ours until it is held, at 5.
+    fn hold(&mut self, of: &str) {
+        for n in 0..3 {
+            self.read(of, [20 + n, 20, 0]);
+            self.quiesce();
+        }
+        self.read(of, [5, 20, 0]);
+        assert_eq!(self.drift(of).done, Done::Held);
+    }
+}
+
+#[test]
+fn a_listing_that_is_held_stays_so_as_another_skus() {
+    let mut world = World::open(&[("A", 10), ("B", 10)]);
+    world.hold("A");
+    let ids = ids(&[(IdKind::InventoryItem, "i-A")]);
+    world.run(Command::Rebind { channel: ch(SHOP), ids, sku: sku("B") }).expect("it is rebound");
+    world.now += 60_000;
+    world.feed(SHOP);
+    assert_eq!(world.take(SHOP).quantities(), [], "nothing is raised there");
+    let open = |world: &World, of: &str| {
+        let drifts = world.state.skus[&sku(of)].listings.iter().filter(|listing| listing.drifts()).count();
+        (of.to_owned(), drifts)
+    };
+    assert_eq!([open(&world, "A"), open(&world, "B")], [("A".to_owned(), 0), ("B".to_owned(), 1)]);
+    assert_eq!(world.alerts(), [AlertKind::Drift]);
+    world.index_is_true();
+    world
+        .run(Command::Drift { sku: sku("B"), channel: ch(SHOP), seq: None, act: DriftAct::Release })
+        .expect("released");
+    let alerts = world.alerts();
+    assert!(!alerts.contains(&AlertKind::Drift), "{alerts:?}");
+    assert_eq!(world.take(SHOP).quantities(), [("B".to_owned(), 10)]);
+}
+
+#[test]
+fn a_look_waits_for_an_order_that_is_missing_and_may_explain_it() {
+    for channel in [SHOP, AMZ] {
+        let mut world = World::open(&[("A", 10), ("B", 10)]);
+        world.now += 700_000;
+        let at = world.now;
+        let missing = placed("9", at, &[(ids(&[(IdKind::Barcode, "777")]), [3, 0, 0, 0, 0])]);
+        world.market(channel).place(missing);
+        world.set_shown("A", channel, 7);
+        world.now += 20_000;
+        world.feed(channel);
+        world.look("A", channel);
+        world.now += 10_000;
+        world.feed(channel);
+        assert_eq!(world.held("A", channel).drift, None, "{channel}");
+        let waits = waits_for(&world.state, &world.listing("A", channel), ms(world.now));
+        assert!(waits.as_ref().is_some_and(|why| why.contains("order 9")), "{waits:?}");
+        assert!(
+            !crate::core::decide::lane::read_wanted(&world.state, &ch(channel), ms(world.now + 60_000)),
+            "reading the orders again helps nothing"
+        );
+        // More than is expected is no sale, and does not wait.
+        world.set_shown("B", channel, 50);
+        world.look("B", channel);
+        world.now += 10_000;
+        world.feed(channel);
+        assert!(world.held("B", channel).drift.is_some(), "{channel}");
+        // Nor does a lower.
+        world.sell(if channel == SHOP { AMZ } else { SHOP }, "1", "A", 5);
+        let lowers = world.take(channel).quantities();
+        assert!(lowers.contains(&("A".to_owned(), 5)), "{channel}: {lowers:?}");
+    }
+}
+
+#[test]
+fn a_lower_whose_answer_was_lost_goes_although_an_order_is_missing() {
+    let mut world = World::open(&[("A", 10)]);
+    world.now += 700_000;
+    let at = world.now;
+    let missing = placed("9", at, &[(ids(&[(IdKind::Barcode, "777")]), [1, 0, 0, 0, 0])]);
+    world.market(SHOP).place(missing);
+    world.now += 20_000;
+    world.feed(SHOP);
+    world.sell(AMZ, "1", "A", 5);
+    world.lane(SHOP, &mut || Luck::Lost);
+    world.set_shown("A", SHOP, 9);
+    for _ in 0..4 {
+        world.now += 10_000;
+        world.look("A", SHOP);
+        world.now += 10_000;
+        world.feed(SHOP);
+    }
+    assert_eq!(world.held("A", SHOP).drift, None);
+    assert_eq!(world.take(SHOP).quantities(), [("A".to_owned(), 5)]);
+}

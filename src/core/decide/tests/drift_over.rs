@@ -1,0 +1,91 @@
+//! Differences that a lower went over: it waits for nothing, and people are told all the same.
+
+use super::{
+    drift::{ask, theirs, with},
+    world::*,
+};
+use crate::{
+    core::{Command, command::DriftAct, drift::Done, record::AlertKind},
+    model::{Levels, Observed, Outcome, policy::DriftPolicy},
+};
+
+/// Amazon sells one, and before the shop's lower goes somebody edits the shop from 10 to 50.
+fn passed_over(policy: DriftPolicy) -> World {
+    let mut world = World::open_with(with(policy), &[("A", 10)]);
+    world.read("A", [10, 10, 0]);
+    world.sell(AMZ, "1", "A", 1);
+    world.set_shown("A", SHOP, 50);
+    world.now += 3_000;
+    let levels = Levels { on_hand: Some(q(50)), committed: Some(q(0)), ..Levels::of(q(50)) };
+    let seen = vec![(world.listing("A", SHOP), Observed::Seen(levels))];
+    let read_at = ms(world.now);
+    world.run(Command::Looked { channel: ch(SHOP), read_at, seen }).expect("a look");
+    let lower = world.take(SHOP);
+    assert_eq!(lower.quantities(), [("A".to_owned(), 9)], "the lower waits for nothing");
+    world.set_shown("A", SHOP, 9);
+    world.answer(SHOP, &lower.puts[0], Outcome::Applied);
+    world.run_on();
+    assert_eq!(world.shows("A", SHOP), 9);
+    world.index_is_true();
+    world
+}
+
+#[test]
+fn people_are_told_of_an_edit_that_a_lower_went_over() {
+    for policy in [ask(), theirs()] {
+        let mut world = passed_over(policy);
+        let drift = world.drift("A");
+        assert_eq!((drift.done, drift.expected, drift.observed), (Done::Asked, q(10), q(50)));
+        assert!(world.alerts().contains(&AlertKind::Drift));
+        world.act("A", DriftAct::Accept).expect("forty have come");
+        world.run_on();
+        assert_eq!(world.stock("A"), [50, 1, 0]);
+        assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (49, 49));
+        assert!(!world.alerts().contains(&AlertKind::Drift));
+    }
+    let mut world = passed_over(ask());
+    world.act("A", DriftAct::Repair).expect("ours is there already");
+    assert!(!world.alerts().contains(&AlertKind::Drift));
+    world.run_on();
+    assert_eq!((world.stock("A"), world.shows("A", SHOP)), ([10, 1, 0], 9));
+}
+
+#[test]
+fn people_are_told_of_an_edit_that_a_refused_lower_met() {
+    let mut world = World::open_with(with(theirs()), &[("A", 10)]);
+    world.read("A", [10, 10, 0]);
+    world.sell(AMZ, "1", "A", 1);
+    world.set_shown("A", SHOP, 50);
+    world.lane(SHOP, &mut || Luck::Fine); // it does not show 10
+    world.read("A", [50, 50, 0]);
+    world.is_asked("A", "sold meanwhile");
+    assert_eq!(world.take(SHOP).quantities(), [("A".to_owned(), 9)], "the lower goes");
+}
+
+#[test]
+fn an_edit_that_a_lower_went_over_counts_towards_the_loop() {
+    let world = passed_over(DriftPolicy::default());
+    let drift = world.drift("A");
+    assert_eq!((drift.done, drift.repairs.len()), (Done::Repaired, 1));
+}
+
+#[test]
+fn a_sale_that_a_lower_went_over_is_no_drift() {
+    for (channel, other) in [(SHOP, AMZ), (AMZ, SHOP)] {
+        let mut world = World::open_with(with(ask()), &[("A", 10)]);
+        world.now += 700_000;
+        world.feed(channel);
+        world.sell(other, "1", "A", 4);
+        world.buy(channel, "2", "A", 1);
+        world.now += 3_000;
+        world.look("A", channel); // 9, before the order is known
+        assert!(world.held("A", channel).writes.passed_over.is_some(), "{channel}");
+        world.lane(channel, &mut || Luck::Fine);
+        world.now += 1_000;
+        world.push(channel, "2");
+        world.run_on();
+        assert_eq!(world.held("A", channel).drift, None, "{channel}");
+        assert_eq!((world.available("A"), world.shows("A", channel)), (5, 5), "{channel}");
+        assert_eq!(world.held("A", channel).writes.passed_over, None, "{channel}");
+    }
+}
