@@ -193,7 +193,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Backup(backup) => backup::backup(&global, &backup),
         Command::Restore(restore) => backup::restore(&global, &restore),
         Command::Rebuild(rebuild) => store::rebuild(&global, &rebuild),
-        Command::BuildState(build) => store::build_state(&build),
+        Command::BuildState(build) => store::build_state(&global, &build),
         Command::Sandbox(args) => sandbox::run(&global, &args),
         Command::Demo(demo) => demo::run(&global, demo),
         Command::Completions { shell } => {

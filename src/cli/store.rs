@@ -53,9 +53,12 @@ pub(super) struct BuildState {
 }
 
 /// Builds a fresh state out of a checkpoint. The daemon that runs this holds the store's lock, and does the rest.
-pub(super) fn build_state(build: &BuildState) -> Result<(), Failure> {
-    disk::build_fresh(&build.store, build.seq)
-        .map_err(|error| Failure::new(Kind::Failed, format!("{:#}", anyhow::Error::from(error))))
+pub(super) fn build_state(global: &Global, build: &BuildState) -> Result<(), Failure> {
+    disk::build_fresh(&build.store, build.seq).map_err(|error| {
+        Failure::of(Kind::Failed, &error)
+            .next("the daemon runs this for itself; to build the state by hand, stop it and run `evenkeel rebuild`")
+            .as_json(global.json)
+    })
 }
 
 #[derive(Debug, Default, Serialize)]
