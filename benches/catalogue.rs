@@ -68,8 +68,18 @@ pub(crate) fn policies(dir: &Path) -> Policies {
 
 /// Fills an empty state with `skus` SKUs, of which all listings are seen to show what they should. Each envelope is
 /// handed to `keep`.
-pub(crate) fn fill(state: &mut State, policies: Policies, skus: usize, mut keep: impl FnMut(Envelope)) {
-    let mut now = SystemClock.now();
+pub(crate) fn fill(state: &mut State, policies: Policies, skus: usize, keep: impl FnMut(Envelope)) {
+    fill_at(state, policies, skus, SystemClock.now(), keep);
+}
+
+/// The same at another time: what goes on from there must not be earlier.
+fn fill_at(
+    state: &mut State,
+    policies: Policies,
+    skus: usize,
+    mut now: Timestamp,
+    mut keep: impl FnMut(Envelope),
+) {
     let mut say = |state: &mut State, command: Command, now: Timestamp| {
         let (envelope, reply) = decide(state, command, now);
         envelope.into_iter().for_each(&mut keep);
@@ -130,10 +140,15 @@ pub(crate) fn fill(state: &mut State, policies: Policies, skus: usize, mut keep:
 
 /// Makes the store of the configuration in `dir`, closed, with `skus` SKUs in it.
 pub(crate) fn store(dir: &Path, skus: usize) {
+    store_at(dir, skus, SystemClock.now());
+}
+
+/// The same at another time.
+pub(crate) fn store_at(dir: &Path, skus: usize, now: Timestamp) {
     let path = dir.join("store");
     let (mut state, mut store) =
         disk::open(&path, store::Options::default(), Timestamp::ZERO).expect("an empty store");
-    fill(&mut state, policies(dir), skus, |envelope| {
+    fill_at(&mut state, policies(dir), skus, now, |envelope| {
         store.append(&[encode(&envelope)]).expect("appended");
     });
     store.sync().expect("synced");

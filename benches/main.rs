@@ -4,6 +4,7 @@
 //! cargo bench                      all of them
 //! cargo bench -- intake decide     some of them: intake, down, decide, sale, memory
 //! cargo bench -- --quick           a smoke: small numbers, so the figures say little
+//! cargo bench -- long              ten million records, by name only: see scripts/ten-million
 //! ```
 //!
 //! The daemon is the real binary as a process of its own, on a store in the target directory; load and channels come
@@ -18,6 +19,7 @@ mod decide;
 mod down;
 mod intake;
 mod load;
+mod long;
 mod machine;
 mod memory;
 mod order;
@@ -48,6 +50,9 @@ impl Size {
 
 type Bench = fn(Size, &mut Report);
 
+/// Runs only if it is named: it takes an hour and some gigabytes of the disk. See `scripts/ten-million`.
+const LONG: (&str, Bench) = ("long", long::run);
+
 const BENCHES: [(&str, Bench); 5] = [
     ("decide", decide::run),
     ("intake", intake::run),
@@ -64,8 +69,10 @@ fn main() -> ExitCode {
     }
     let quick = args.iter().any(|arg| arg == "--quick");
     let named: Vec<&str> = args.iter().map(String::as_str).filter(|arg| !arg.starts_with('-')).collect();
-    if let Some(unknown) = named.iter().find(|name| !BENCHES.iter().any(|(known, _)| known == *name)) {
-        println!("no bench `{unknown}`; there are {}", BENCHES.map(|(name, _)| name).join(", "));
+    let known = |name: &str| name == LONG.0 || BENCHES.iter().any(|(known, _)| *known == name);
+    if let Some(unknown) = named.iter().find(|name| !known(name)) {
+        let all = BENCHES.map(|(name, _)| name).join(", ");
+        println!("no bench `{unknown}`; there are {all}, and {}", LONG.0);
         return ExitCode::FAILURE;
     }
     println!("{}", machine::described());
@@ -76,6 +83,10 @@ fn main() -> ExitCode {
             println!("\n{name} (load average {})", machine::load_average());
             bench(size, &mut report);
         }
+    }
+    if named.contains(&LONG.0) {
+        println!("\n{} (load average {})", LONG.0, machine::load_average());
+        LONG.1(size, &mut report);
     }
     println!("\n{report}");
     if quick {

@@ -157,6 +157,9 @@ enum Command {
     Verify(store::Verify),
     /// Build the state anew from checkpoint and journal. The daemon must be stopped.
     Rebuild(store::Rebuild),
+    /// Build a fresh state beside the one in use: what the daemon runs for itself.
+    #[command(hide = true)]
+    BuildState(store::BuildState),
     /// Write a backup into one file and prove it; the daemon may run.
     Backup(backup::Backup),
     /// Make a store out of a backup. It writes to no channel until `evenkeel resume --live`.
@@ -190,6 +193,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Backup(backup) => backup::backup(&global, &backup),
         Command::Restore(restore) => backup::restore(&global, &restore),
         Command::Rebuild(rebuild) => store::rebuild(&global, &rebuild),
+        Command::BuildState(build) => store::build_state(&global, &build),
         Command::Sandbox(args) => sandbox::run(&global, &args),
         Command::Demo(demo) => demo::run(&global, demo),
         Command::Completions { shell } => {

@@ -35,6 +35,7 @@ pub mod recipe;
 pub mod record;
 pub mod share;
 pub mod state;
+pub mod tombstone;
 pub mod writes;
 
 pub use apply::apply;

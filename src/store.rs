@@ -20,6 +20,7 @@
 //! archive/              older segments, compressed; may be elsewhere
 //! checkpoints/          all rows as of some record, see `checkpoint`
 //! state/, state.aside-n what sled keeps, and what is not trusted any more, see `state`
+//! state.new, state.old  a state that is being built, and one whose place it takes
 //! ```
 
 pub mod backup;
@@ -31,6 +32,7 @@ pub mod journal;
 pub mod lock;
 mod rows;
 pub mod state;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -45,6 +47,8 @@ use std::time::Duration;
 pub use checkpoint::Checkpoints;
 pub use journal::{Archived, ChainHash, Head, Record, Records, Report};
 pub use rows::{Row, RowChange};
+pub use state::{Footprint, footprint};
+pub use swap::{Fresh, Leaving, Swapped, Swapper, build_fresh};
 
 use checkpoint::{Checkpoint, Flaw, Skipped};
 use crash::crash_point;
@@ -61,6 +65,9 @@ pub struct Options {
     pub state: state::Options,
     /// Where archived segments lie; below the store's directory unless another place is named.
     pub archive: Option<PathBuf>,
+    /// The program that builds a fresh state in a process of its own, so that the memory that this takes is given back: see
+    /// [`build_fresh`]. `None`: it is built here.
+    pub builder: Option<PathBuf>,
     /// Sets the state aside whatever it is worth, and takes a journal that ends before the state or a
     /// checkpoint for what there is.
     pub force_rebuild: bool,
@@ -173,12 +180,15 @@ pub struct Store {
     checkpoints: Checkpoints,
     archiver: Archiver,
     state: Slot,
+    swapper: Option<Swapper>,
     _lock: Option<Lock>,
 }
 
 #[derive(Debug)]
 enum Slot {
     Live(State),
+    /// A fresh one is taking its place.
+    Swapping,
     /// None yet: the caller has to load all rows.
     Missing(Opener),
     /// This store keeps none.
@@ -223,6 +233,7 @@ impl Store {
         let checkpoints =
             Checkpoints::new(Arc::clone(&disk), &path.join("checkpoints"), options.state.rows_version);
         let archiver = Archiver { disk, dir, archive, checkpoints: checkpoints.clone() };
+        let swapper = opener.clone().map(|opener| Swapper::new(opener, path, &checkpoints, options.builder));
         let mut notes: Vec<Note> = recovered.cut.map(Note::TailCut).into_iter().collect();
         notes.extend(recovered.archive.map(Note::ArchiveUnused));
         let opened = match &opener {
@@ -242,7 +253,7 @@ impl Store {
                 (opener.map_or(Slot::Off, Slot::Missing), base)
             }
         };
-        Ok((Store { journal, checkpoints, archiver, state, _lock: lock }, start))
+        Ok((Store { journal, checkpoints, archiver, state, swapper, _lock: lock }, start))
     }
 
     /// Writes a group of records, whole or not at all. Nobody may be answered before [`Store::sync`].
@@ -280,7 +291,7 @@ impl Store {
         let at = self.position(applied_seq)?;
         match &mut self.state {
             Slot::Live(state) => state.apply(changes, at)?,
-            Slot::Missing(_) => return Err(state::Error::Missing),
+            Slot::Missing(_) | Slot::Swapping => return Err(state::Error::Missing),
             Slot::Off => {}
         }
         crash_point("after_batch");
@@ -350,7 +361,7 @@ impl Store {
         let head = self.journal.close()?;
         match self.state {
             Slot::Live(state) if state.is_alive() => state.close_clean()?,
-            Slot::Live(_) | Slot::Missing(_) | Slot::Off => {}
+            Slot::Live(_) | Slot::Swapping | Slot::Missing(_) | Slot::Off => {}
         }
         Ok(head)
     }
@@ -367,7 +378,7 @@ impl Store {
     fn live(&mut self) -> Result<&mut State, state::Error> {
         match &mut self.state {
             Slot::Live(state) => Ok(state),
-            Slot::Missing(_) | Slot::Off => Err(state::Error::Missing),
+            Slot::Missing(_) | Slot::Swapping | Slot::Off => Err(state::Error::Missing),
         }
     }
 }

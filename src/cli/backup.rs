@@ -178,7 +178,7 @@ fn start(to: &Path, global: &Global) -> Result<(usize, usize), Failure> {
     };
     let opened = disk::open(to, store::Options::default(), SystemClock.now());
     let (state, store) = opened.map_err(|error| failed(&error))?;
-    let found = (state.skus.len(), state.orders.len());
+    let found = (state.skus.len(), state.orders_known());
     crate::engine::ledger::Durable::close(Box::new(store)).map_err(|error| failed(&error))?;
     Ok(found)
 }

@@ -37,9 +37,11 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
             s.seq
         ));
         print::line(&format!(
-            "{} SKUs, {} orders, {} dead letters, {} alerts, {} unmatched, {} queued",
-            s.skus, s.orders, s.dead_letters, s.alerts_firing, s.unmatched, s.queued
+            "{} SKUs, {} orders ({} pruned), {} dead letters, {} alerts, {} unmatched, {} queued",
+            s.skus, s.orders, s.orders_pruned, s.dead_letters, s.alerts_firing, s.unmatched, s.queued
         ));
+        let built = s.state_built_at.map_or("at a time that is not known".to_owned(), |at| at.to_string());
+        print::line(&format!("state of {}, built {built}", print::bytes(s.state_bytes)));
         let rows = s.channels.iter().map(channel_row).collect();
         let header = [
             "channel",

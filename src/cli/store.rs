@@ -44,6 +44,23 @@ pub(super) struct Rebuild {
     archive: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct BuildState {
+    /// The store's directory.
+    store: PathBuf,
+    /// The record of the checkpoint to build from.
+    seq: u64,
+}
+
+/// Builds a fresh state out of a checkpoint. The daemon that runs this holds the store's lock, and does the rest.
+pub(super) fn build_state(global: &Global, build: &BuildState) -> Result<(), Failure> {
+    disk::build_fresh(&build.store, build.seq).map_err(|error| {
+        Failure::of(Kind::Failed, &error)
+            .next("the daemon runs this for itself; to build the state by hand, stop it and run `evenkeel rebuild`")
+            .as_json(global.json)
+    })
+}
+
 #[derive(Debug, Default, Serialize)]
 struct Verified {
     store: PathBuf,
@@ -269,7 +286,7 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
         balances_from: from.unwrap_or(report.first_seq),
         entries: fold.entries,
         skus: state.skus.len(),
-        orders: state.orders.len(),
+        orders: state.orders_known(),
         seq: report.head.seq,
         head: report.head.hash.to_string(),
         unfinished: report.tail.map(|tail| tail.to_string()),
@@ -320,7 +337,7 @@ pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure>
             .as_json(global.json)
     })?;
     let rebuilt =
-        Rebuilt { seq: state.seq.0, skus: state.skus.len(), orders: state.orders.len(), store: path };
+        Rebuilt { seq: state.seq.0, skus: state.skus.len(), orders: state.orders_known(), store: path };
     crate::engine::ledger::Durable::close(Box::new(store))
         .map_err(|error| Failure::of(Kind::Failed, &error).next(WHO).as_json(global.json))?;
     print::answer(global.json, &rebuilt, |r| {

@@ -51,6 +51,7 @@ pub(super) struct Store {
     pub segment_bytes: Option<i64>,
     pub cache_bytes: Option<i64>,
     pub group_max: Option<i64>,
+    pub swap_every: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -187,6 +188,7 @@ pub(super) struct Reconcile {
 pub(super) struct Retention {
     pub archive: Option<Span>,
     pub quarantine: Option<Span>,
+    pub orders: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize)]

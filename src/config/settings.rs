@@ -55,6 +55,8 @@ pub struct Store {
     pub cache_bytes: u64,
     /// The largest number of commands that share one fsync.
     pub group_max: usize,
+    /// How old the state may become before a fresh one takes its place. `None`: any age.
+    pub swap_every: Option<Duration>,
 }
 
 /// How much room must be left on the store's disk.
@@ -129,6 +131,8 @@ pub struct Retention {
     pub archive: Option<Duration>,
     /// Bodies that could not be read.
     pub quarantine: Duration,
+    /// Finished orders, after which a tombstone is left. `None`: for ever.
+    pub orders: Option<Duration>,
 }
 
 /// What every channel that sells has.
@@ -298,6 +302,7 @@ impl Config {
             retry: self.retry,
             alerts: self.alerts.policy,
             drift: self.drift,
+            keep_orders_ms: self.retention.orders.map(span::millis),
         }
     }
 

@@ -60,6 +60,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             state.put_order(key, Order::clone(order));
             book(state, seq, at, entries, Some(absent));
         }
+        Record::Pruned { orders } => orders.iter().for_each(|key| state.bury(key)),
         Record::Posting { key, posting } => posted(state, seq, key, posting),
         Record::Counted { counter, as_of, measure, opened, entries } => {
             for (sku, location) in opened {

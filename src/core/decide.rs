@@ -23,6 +23,7 @@ mod orders;
 mod oversold;
 mod own;
 mod postings;
+pub mod prune;
 mod quarantine;
 mod recheck;
 mod recipes;

@@ -215,7 +215,8 @@ fn fold(sums: &mut Vec<(Timestamp, Quantity)>, raises: bool) {
 /// Complete snapshots say so for their version, and a feed that was read says so of all orders that it did not tell of;
 /// not while it has told of orders that could not be read.
 pub fn absent_until(state: &State, key: &OrderKey, placed_at: Timestamp) -> Timestamp {
-    let before = state.orders.get(key);
+    let before = state.order(key);
+    let before = before.as_deref();
     let pushed = before.and_then(|order| order.whole_push).map(|rank| rank.version);
     let fetched = before.and_then(|order| order.whole_fetch).map(|rank| rank.version);
     let unread = before.is_some_and(|order| order.fetch_due.is_some())

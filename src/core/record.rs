@@ -76,6 +76,10 @@ pub enum Record {
         order: Box<Order>,
         entries: Vec<Entry>,
     },
+    /// Of these orders, finished long ago, their tombstones are left.
+    Pruned {
+        orders: Vec<OrderKey>,
+    },
     /// What an ERP has been told of an order.
     Posting {
         key: OrderKey,

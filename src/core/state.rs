@@ -1,6 +1,7 @@
 //! The state: what the journal adds up to. Rows are what the store keeps; the index is derived from them.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     ops::Bound,
     sync::Arc,
@@ -24,6 +25,7 @@ use crate::{
         order::Order,
         recipe::Made,
         record::{AlertKind, HeldCount},
+        tombstone::Tombstone,
     },
     model::{
         CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LineId, LocationId, Measure,
@@ -44,7 +46,10 @@ pub struct State {
     pub restored: Option<Timestamp>,
     pub policies: Option<Arc<Policies>>,
     pub skus: BTreeMap<Sku, SkuRow>,
+    /// Those that were not finished long ago. Whoever asks for what may be an old one asks [`State::order`].
     pub orders: BTreeMap<OrderKey, Order>,
+    /// What is left of orders that were finished long ago. An order is here or above; see [`State::order`].
+    pub tombstones: BTreeMap<OrderKey, Tombstone>,
     pub channels: BTreeMap<ChannelId, ChannelRow>,
     /// Pushes that had an effect, so that their repeats are recognised.
     pub deliveries: BTreeMap<(ChannelId, DeliveryId), Timestamp>,
@@ -85,12 +90,16 @@ pub struct Recheck {
     pub legs: Todo<(Sku, Seq, u32)>,
     /// Orders with lines that a person has left out.
     pub ignored: Todo<OrderKey>,
+    /// Orders that may be so old that a tombstone is enough, over and over.
+    pub finished: Todo<OrderKey>,
+    /// When that walk began.
+    pub finished_at: Timestamp,
 }
 
 impl Recheck {
-    /// Tells whether everything has been looked at again. Legs of intents are looked at over and over.
+    /// Tells whether everything has been looked at again. Legs of intents and old orders are looked at over and over.
     pub fn is_over(&self) -> bool {
-        let Recheck { skus, items, orders, ignored, legs: _ } = self;
+        let Recheck { skus, items, orders, ignored, legs: _, finished: _, finished_at: _ } = self;
         let over = [skus.from().is_none(), items.from().is_none(), orders.from().is_none()];
         over == [true; 3] && ignored.from().is_none()
     }
@@ -382,6 +391,7 @@ pub enum RowKey {
     Unmatched(ChannelId, Identifiers),
     Intent(Seq),
     Ignored(ChannelId, Identifiers),
+    Tombstone(OrderKey),
 }
 
 impl State {
@@ -435,8 +445,42 @@ impl State {
         out
     }
 
+    /// Returns an order, however long ago it was finished.
+    pub fn order(&self, key: &OrderKey) -> Option<Cow<'_, Order>> {
+        let held = self.orders.get(key).map(Cow::Borrowed);
+        held.or_else(|| Some(Cow::Owned(self.tombstones.get(key)?.order())))
+    }
+
+    /// Returns all orders of a channel. Unpacks every tombstone, which takes its time.
+    pub fn orders_of<'a>(
+        &'a self,
+        channel: &'a ChannelId,
+    ) -> impl Iterator<Item = (&'a OrderKey, Cow<'a, Order>)> + 'a {
+        let held = self.orders.iter().filter(|(key, _)| key.channel == *channel);
+        let old = self.tombstones.iter().filter(|(key, _)| key.channel == *channel);
+        let held = held.map(|(key, order)| (key, Cow::Borrowed(order)));
+        held.chain(old.map(|(key, tombstone)| (key, Cow::Owned(tombstone.order()))))
+    }
+
+    /// Returns how many orders are known, however long ago they were finished.
+    pub fn orders_known(&self) -> usize {
+        self.orders.len() + self.tombstones.len()
+    }
+
+    /// Leaves a tombstone of an order.
+    pub fn bury(&mut self, key: &OrderKey) {
+        let Some(order) = self.orders.remove(key) else { return };
+        self.index.replace_work(&Index::of_order(key, &order), Vec::new());
+        self.tombstones.insert(key.clone(), Tombstone::of(&order));
+        self.dirty.insert(RowKey::Order(key.clone()));
+        self.dirty.insert(RowKey::Tombstone(key.clone()));
+    }
+
     /// Changes an order's row, keeping the index and the touched rows true.
     pub fn put_order(&mut self, key: &OrderKey, order: Order) {
+        if self.tombstones.remove(key).is_some() {
+            self.dirty.insert(RowKey::Tombstone(key.clone()));
+        }
         let before = self.orders.get(key).map(|o| Index::of_order(key, o)).unwrap_or_default();
         self.index.replace_work(&before, Index::of_order(key, &order));
         self.orders.insert(key.clone(), order);

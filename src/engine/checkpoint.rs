@@ -15,7 +15,6 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use tracing::info;
 
 use crate::{
     core::{State, state::RowKey},
@@ -40,7 +39,11 @@ pub trait Spool: Send {
     /// Takes versions of rows. `again`: other versions of them may have been taken before.
     fn put(&mut self, changes: &[Change], again: bool) -> Result<(), Failure>;
     /// Writes the last version of each row as the checkpoint at `head`, and proves it.
-    fn finish(self: Box<Self>, head: Head) -> Result<(), Failure>;
+    fn finish(&mut self, head: Head) -> Result<(), Failure>;
+    /// Does what is to follow once those are answered who waited for the checkpoint.
+    fn follow(self: Box<Self>) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// Who waits for a checkpoint: told its position, and the chain's hash there.
@@ -56,7 +59,7 @@ struct Slice {
 /// A walk over all rows.
 pub(super) struct Walk {
     slices: SyncSender<Slice>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Result<(), Failure>>,
     at: At,
     passes: u32,
     /// Rows that were touched since the walk, or its pass, began.
@@ -89,6 +92,15 @@ impl Walk {
         let thread =
             thread::Builder::new().name("checkpoint".into()).spawn(move || write(spool, &taken, go))?;
         Ok(Walk { slices, thread, at: At::All(None), passes: 1, touched: BTreeSet::new() })
+    }
+
+    /// Begins a walk over these rows alone.
+    pub(super) fn over(
+        rows: BTreeSet<RowKey>,
+        spool: Box<dyn Spool>,
+        go: impl Fn() + Send + 'static,
+    ) -> io::Result<Walk> {
+        Ok(Walk { at: At::Again(rows.into_iter()), ..Walk::begin(spool, go)? })
     }
 
     /// Notes rows that were touched.
@@ -142,11 +154,13 @@ impl Walk {
         matches!(self.at, At::End)
     }
 
-    /// Waits until the thread has ended. What it has not finished by then is no checkpoint.
-    pub(super) fn end(self) {
+    /// Waits until the thread has ended. What it has not finished by then is no checkpoint. Returns the rows that were
+    /// touched since the last slice, if it has.
+    pub(super) fn end(self) -> Result<BTreeSet<RowKey>, Failure> {
         drop(self.slices);
         // A panic there has been logged, and made no checkpoint.
-        drop(self.thread.join());
+        let ended = self.thread.join().unwrap_or_else(|_| Err(Failure("its thread has panicked".to_owned())));
+        ended.map(|()| self.touched)
     }
 
     fn hand_over(&self, slice: Slice) -> Result<(), Failure> {
@@ -176,26 +190,25 @@ fn encode(
 }
 
 /// Keeps slices, asking for the next after each, and writes the checkpoint after the last.
-fn write(mut spool: Box<dyn Spool>, slices: &Receiver<Slice>, go: impl Fn()) {
+fn write(mut spool: Box<dyn Spool>, slices: &Receiver<Slice>, go: impl Fn()) -> Result<(), Failure> {
     let mut kept = Ok(());
     while let Ok(slice) = slices.recv() {
         if kept.is_ok() {
             kept = spool.put(&slice.rows, slice.again);
         }
         if let Some((head, asked)) = slice.last {
-            let written = kept.and_then(|()| spool.finish(head)).map(|()| {
-                info!(seq = head.seq, head = %head.hash, "checkpoint written");
-                head
-            });
+            let written = kept.and_then(|()| spool.finish(head)).map(|()| head);
             for answer in asked {
                 // Who asked may have gone.
                 drop(answer.send(written.clone()));
             }
+            let ended = written.and_then(|_| spool.follow());
             go();
-            return;
+            return ended;
         }
         go();
     }
+    Err(Failure("it was not written to its end".to_owned()))
 }
 
 /// A spool's content: versions of rows one after the other, in a file or in memory.

@@ -4,6 +4,8 @@ use std::{
     fs::{self, File, OpenOptions},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
     time::Duration,
 };
 
@@ -17,7 +19,7 @@ use crate::{
         rows::{self, Change},
     },
     model::{Seq, Timestamp},
-    store::{self, Checkpoints, Head, Source, Store},
+    store::{self, Checkpoints, Fresh, Head, Source, Store, Swapped, Swapper},
 };
 
 /// A store on disk.
@@ -28,13 +30,27 @@ pub struct DiskStore {
     path: PathBuf,
     /// The record that the rows of the state reflect.
     applied: Seq,
+    /// A fresh state that was built and is still to catch up.
+    fresh: Arc<Mutex<Option<Fresh>>>,
+    /// What a swap that is under way leads to.
+    swapped: Option<mpsc::Receiver<Swapped>>,
 }
 
 /// A checkpoint that is on its way to disk.
 struct DiskSpool {
-    versions: Versions<File>,
+    /// Taken when it is written.
+    versions: Option<Versions<File>>,
     checkpoints: Checkpoints,
     archiver: store::Archiver,
+    /// Builds a fresh state out of the checkpoint, if one is wanted, and where it is put.
+    build: Option<(Swapper, Arc<Mutex<Option<Fresh>>>)>,
+    written: Option<Head>,
+}
+
+/// Rows that a fresh state is still to have.
+struct Rest {
+    fresh: Fresh,
+    swapper: Swapper,
 }
 
 /// Why the state could not be had from a store.
@@ -84,7 +100,15 @@ pub fn open(path: &Path, options: store::Options, now: Timestamp) -> Result<(Sta
         store.load(rows::each(&state).map(|row| row.map_err(Error::from)), state.seq.0)?;
     }
     let applied = state.seq;
-    Ok((state, DiskStore { store, no_room: false, path: path.to_path_buf(), applied }))
+    let path = path.to_path_buf();
+    let store = DiskStore { store, no_room: false, path, applied, fresh: Arc::default(), swapped: None };
+    Ok((state, store))
+}
+
+/// Builds a fresh state out of the checkpoint of the record `seq`, for the daemon that runs on the store at `path`.
+pub fn build_fresh(path: &Path, seq: u64) -> Result<(), Error> {
+    let options = store::state::Options { rows_version: rows::ROWS_VERSION, ..Default::default() };
+    Ok(store::build_fresh(path, seq, options)?)
 }
 
 /// Returns what the oldest checkpoint holds to which a journal that begins with `first_seq` reaches back, and the head
@@ -176,6 +200,22 @@ pub fn decode(seq: u64, payload: &[u8]) -> Result<Envelope, Error> {
 }
 
 impl DiskStore {
+    fn disk_spool(&mut self) -> Result<DiskSpool, Failure> {
+        let file = nameless(&self.path.join("checkpoint.spool"))
+            .map_err(|e| Failure(format!("the spool of a checkpoint could not be made: {e}")))?;
+        Ok(DiskSpool {
+            versions: Some(Versions::new(file)),
+            checkpoints: self.store.checkpoints(),
+            archiver: self.store.archiver(),
+            build: None,
+            written: None,
+        })
+    }
+
+    fn swapper(&self) -> Result<Swapper, Failure> {
+        self.store.swapper().ok_or_else(|| Failure("this store keeps no state".to_owned()))
+    }
+
     /// Reads the state's rows and replays the journal on them; without a state, replays all of the journal.
     fn reread(&mut self) -> Result<State, Error> {
         let mut state = State::default();
@@ -227,14 +267,44 @@ fn archive(archiver: &store::Archiver) {
 
 impl Spool for DiskSpool {
     fn put(&mut self, changes: &[Change], again: bool) -> Result<(), Failure> {
-        self.versions.put(changes, again).map_err(|e| Failure::of(&e))
+        let Some(versions) = &mut self.versions else {
+            return Err(Failure("it is written already".to_owned()));
+        };
+        versions.put(changes, again).map_err(|e| Failure::of(&e))
     }
 
-    fn finish(self: Box<Self>, head: Head) -> Result<(), Failure> {
-        let rows = self.versions.rows().map_err(|e| Failure::of(&e))?;
+    fn finish(&mut self, head: Head) -> Result<(), Failure> {
+        let Some(versions) = self.versions.take() else {
+            return Err(Failure("it is written already".to_owned()));
+        };
+        let rows = versions.rows().map_err(|e| Failure::of(&e))?;
         self.checkpoints.try_write(head, rows).map_err(|e| Failure::of(&e))?;
+        info!(seq = head.seq, head = %head.hash, "checkpoint written");
+        self.written = Some(head);
         archive(&self.archiver);
         Ok(())
+    }
+
+    fn follow(self: Box<Self>) -> Result<(), Failure> {
+        let (Some((swapper, place)), Some(head)) = (self.build, self.written) else { return Ok(()) };
+        let fresh = swapper.build(head).map_err(|e| Failure::of(&e))?;
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
+        Ok(())
+    }
+}
+
+impl Spool for Rest {
+    fn put(&mut self, changes: &[Change], _: bool) -> Result<(), Failure> {
+        self.fresh.put(changes).map_err(|e| Failure::of(&e))
+    }
+
+    fn finish(&mut self, head: Head) -> Result<(), Failure> {
+        let finished = self.fresh.finish(head);
+        if finished.is_err() {
+            // It may be what fills the disk. The failure to report is the first one.
+            self.swapper.discard().unwrap_or(());
+        }
+        finished.map_err(|e| Failure::of(&e))
     }
 }
 
@@ -260,13 +330,71 @@ impl Durable for DiskStore {
     }
 
     fn spool(&mut self) -> Result<Box<dyn Spool>, Failure> {
-        let file = nameless(&self.path.join("checkpoint.spool"))
-            .map_err(|e| Failure(format!("the spool of a checkpoint could not be made: {e}")))?;
-        Ok(Box::new(DiskSpool {
-            versions: Versions::new(file),
-            checkpoints: self.store.checkpoints(),
-            archiver: self.store.archiver(),
-        }))
+        Ok(Box::new(self.disk_spool()?))
+    }
+
+    fn builder(&mut self) -> Result<Box<dyn Spool>, Failure> {
+        let swapper = self.swapper()?;
+        let build = Some((swapper, Arc::clone(&self.fresh)));
+        Ok(Box::new(DiskSpool { build, ..self.disk_spool()? }))
+    }
+
+    fn rest(&mut self) -> Result<Box<dyn Spool>, Failure> {
+        let swapper = self.swapper()?;
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fresh = fresh.ok_or_else(|| Failure("no fresh state was built".to_owned()))?;
+        Ok(Box::new(Rest { fresh, swapper }))
+    }
+
+    fn swap(&mut self, done: Box<dyn FnOnce() + Send>) -> Result<(), Failure> {
+        let leaving = self.store.let_go().map_err(|e| Failure::of(&e))?;
+        let (tell, told) = mpsc::channel();
+        let replace = move || {
+            // A ledger that has ended has no use for it: the next start opens what is in place.
+            drop(tell.send(leaving.replace()));
+            done();
+        };
+        // Without a thread the state is gone with the closure; it is whole on disk all the same.
+        thread::Builder::new().name("swap".into()).spawn(replace).map_err(|e| Failure::of(&e))?;
+        self.swapped = Some(told);
+        Ok(())
+    }
+
+    fn swapped(&mut self, wait: bool) -> Option<Result<Option<Failure>, Failure>> {
+        let told = self.swapped.as_ref()?;
+        let swapped = if wait {
+            told.recv().map_err(|_| ())
+        } else {
+            match told.try_recv() {
+                Err(mpsc::TryRecvError::Empty) => return None,
+                told => told.map_err(|_| ()),
+            }
+        };
+        self.swapped = None;
+        let Ok(swapped) = swapped else {
+            return Some(Err(Failure("the thread that swaps has panicked".into())));
+        };
+        Some(match self.store.swapped(swapped) {
+            Ok((seq, failed)) => {
+                self.applied = Seq(seq);
+                Ok(failed.map(|e| Failure::of(&e)))
+            }
+            Err(e) => Err(Failure::of(&e)),
+        })
+    }
+
+    fn give_up_swap(&mut self) {
+        drop(self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(swapper) = self.store.swapper() {
+            // What is left there the next try or start removes.
+            swapper.discard().unwrap_or(());
+        }
+    }
+
+    fn stop_building(&mut self) {
+        if let Some(swapper) = self.store.swapper() {
+            swapper.stop();
+        }
     }
 
     fn head(&self) -> Head {

@@ -1,7 +1,7 @@
 //! What the engine lends to the web: the ledger, the wake-ups and the opening stock behind [`web::Desk`], each
 //! channel's intake behind [`web::Door`].
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout};
@@ -28,6 +28,7 @@ use crate::{
         wake::Wakes,
     },
     model::{ChannelId, Seq, Timestamp},
+    store::{self, Footprint},
     telemetry::Metrics,
     web::{
         self, Counting, Failure, Read, Taken, Vitals,
@@ -48,6 +49,8 @@ pub struct Handles {
     pub opening: Opening,
     pub(super) reloader: Option<Arc<Reloader>>,
     pub started: Instant,
+    /// The store's directory.
+    pub store: PathBuf,
 }
 
 impl From<ledger::Error> for Failure {
@@ -86,6 +89,10 @@ impl web::Desk for Handles {
         let written = self.ledger.checkpoint().await?;
         let head = written.map_err(|failure| Failure::Failed(failure.to_string()))?;
         Ok((Seq(head.seq), head.hash.to_string()))
+    }
+
+    fn footprint(&self) -> Footprint {
+        store::footprint(&self.store)
     }
 
     fn poll(&self, channel: &ChannelId) -> bool {

@@ -4,6 +4,8 @@
 //! The rows in sled are written behind, when the queue is empty or enough has gathered; nobody's answer waits for them.
 //! Of a checkpoint only a slice is encoded here at a time; see [`checkpoint`].
 
+mod swap;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -48,6 +50,30 @@ pub trait Durable: Send {
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<(), Failure>;
     /// Begins a checkpoint. What it returns is used by another thread.
     fn spool(&mut self) -> Result<Box<dyn Spool>, Failure>;
+    /// Begins a checkpoint out of which a fresh state is built beside the live one. What it returns is used by another
+    /// thread, as with the next two.
+    fn builder(&mut self) -> Result<Box<dyn Spool>, Failure> {
+        Err(Failure("this store keeps no state that could be built anew".to_owned()))
+    }
+    /// Takes the rows that a fresh state still lacks.
+    fn rest(&mut self) -> Result<Box<dyn Spool>, Failure> {
+        Err(Failure("no fresh state was built".to_owned()))
+    }
+    /// Lets the fresh state take the live one's place. Until that is `done`, rows cannot be written.
+    fn swap(&mut self, done: Box<dyn FnOnce() + Send>) -> Result<(), Failure> {
+        drop(done);
+        Err(Failure("no fresh state was built".to_owned()))
+    }
+    /// Returns what that has led to, once it is done: an error if there is no state any more, a failure within if the one
+    /// to go on with is not the fresh one.
+    fn swapped(&mut self, wait: bool) -> Option<Result<Option<Failure>, Failure>> {
+        let _ = wait;
+        None
+    }
+    /// Removes a fresh state that does not come to its place.
+    fn give_up_swap(&mut self) {}
+    /// Ends the building of a fresh state that is under way, and lets none begin.
+    fn stop_building(&mut self) {}
     /// Returns the end of the journal.
     fn head(&self) -> Head;
     /// Closes the state so that the next start trusts it.
@@ -99,6 +125,7 @@ enum Request {
     Decide(Command, Answer),
     Read(Read),
     Checkpoint(checkpoint::Answer),
+    Swap(swap::Answer),
     /// The thread that writes a checkpoint is done with a slice.
     Slice,
     Stop,
@@ -151,6 +178,8 @@ struct Writer {
     walk: Option<Walk>,
     /// Who waits for a checkpoint.
     asked: Vec<checkpoint::Answer>,
+    /// The swap that is wanted or under way.
+    swap: Option<swap::Swap>,
     /// Rows are written no more: the state store has failed and is rebuilt at the next start.
     state_store_failed: bool,
     behind: Pace,
@@ -226,6 +255,7 @@ impl Ledger {
             queue: weak,
             walk: None,
             asked: Vec::new(),
+            swap: None,
             state_store_failed: false,
             behind: Pace::default(),
             feeds: Pace::default(),
@@ -267,6 +297,13 @@ impl Ledger {
     pub async fn checkpoint(&self) -> Result<Result<Head, Failure>, Error> {
         let (answer, reply) = oneshot::channel();
         self.queue.send(Request::Checkpoint(answer)).await.map_err(|_| Error::Stopped)?;
+        reply.await.map_err(|_| Error::Stopped)
+    }
+
+    /// Has a fresh state built, out of a fresh checkpoint, which takes the live one's place while everything goes on.
+    pub async fn swap(&self) -> Result<Result<(), Failure>, Error> {
+        let (answer, reply) = oneshot::channel();
+        self.queue.send(Request::Swap(answer)).await.map_err(|_| Error::Stopped)?;
         reply.await.map_err(|_| Error::Stopped)
     }
 
@@ -341,6 +378,9 @@ impl Writer {
         self.beat.fetch_add(1, Ordering::Relaxed);
         self.metrics.set_queue(group.len());
         self.pay()?;
+        if self.owed.is_empty() {
+            self.land(false);
+        }
         let mut decided = Decided::default();
         let mut reads = Vec::new();
         let mut slice = false;
@@ -354,6 +394,10 @@ impl Writer {
                 Request::Read(read) => reads.push(read),
                 Request::Checkpoint(answer) => {
                     self.asked.push(answer);
+                    slice |= self.walk.is_none();
+                }
+                Request::Swap(answer) => {
+                    self.want_swap(answer);
                     slice |= self.walk.is_none();
                 }
                 Request::Slice => slice = true,
@@ -373,8 +417,12 @@ impl Writer {
             if slice && self.walk.as_ref().is_some_and(Walk::is_ending) {
                 self.end_walk();
             }
+            let failure = Failure("there is no room to record anything".to_owned());
             for answer in self.asked.drain(..) {
-                drop(answer.send(Err(Failure("there is no room to record anything".to_owned()))));
+                drop(answer.send(Err(failure.clone())));
+            }
+            if self.walk.is_none() {
+                self.fail_swap(&failure);
             }
         } else if slice {
             self.checkpoint();
@@ -499,11 +547,17 @@ impl Writer {
         for answer in self.asked.drain(..) {
             drop(answer.send(Err(failure.clone())));
         }
+        if self.walk.is_none() {
+            self.fail_swap(failure);
+        }
     }
 
     fn write_behind(&mut self) {
         if self.state.dirty.is_empty() || self.state_store_failed {
             self.take_dirty();
+            return;
+        }
+        if self.keep_touched() {
             return;
         }
         let dirty = self.take_dirty();
@@ -524,21 +578,25 @@ impl Writer {
         dirty
     }
 
-    /// Goes on with the checkpoint that somebody asked for, by one slice.
+    /// Goes on with the checkpoint or the swap that somebody asked for, by one slice.
     fn checkpoint(&mut self) {
         if let Err(failure) = self.go_on() {
             self.end_walk();
             for answer in self.asked.drain(..) {
                 drop(answer.send(Err(failure.clone())));
             }
+            self.fail_swap(&failure);
         }
     }
 
     fn go_on(&mut self) -> Result<(), Failure> {
-        if self.walk.as_ref().is_some_and(|walk| walk.next(&self.state) == Due::Over) {
-            self.end_walk();
+        if self.walk.as_ref().is_some_and(|walk| walk.next(&self.state) == Due::Over)
+            && let Some(walk) = self.walk.take()
+        {
+            let ended = walk.end();
+            self.swap_goes_on(ended);
         }
-        if self.walk.is_none() && !self.asked.is_empty() {
+        if self.walk.is_none() && (!self.asked.is_empty() || self.wants_swap()) {
             self.begin_walk()?;
         }
         let Some(walk) = &mut self.walk else { return Ok(()) };
@@ -546,29 +604,54 @@ impl Writer {
             return walk.slice(&self.state);
         }
         self.write_behind();
+        // Who waits for a checkpoint does not get it by a walk that makes none.
+        let mut nobody = Vec::new();
+        let asked = if self.is_catching_up() { &mut nobody } else { &mut self.asked };
         match &mut self.walk {
-            Some(walk) => walk.turn(&self.state, self.store.head(), &mut self.asked),
+            Some(walk) => walk.turn(&self.state, self.store.head(), asked),
             None => Ok(()),
         }
     }
 
     fn begin_walk(&mut self) -> Result<(), Failure> {
         self.write_behind();
-        let queue = self.queue.upgrade().ok_or_else(|| Failure("the daemon is stopping".to_owned()))?;
-        // A ledger that has ended needs no slice.
-        let go = move || drop(queue.blocking_send(Request::Slice));
-        let walk = Walk::begin(self.store.spool()?, go);
+        let go = self.go()?;
+        let swaps = self.wants_swap();
+        let spool = if swaps { self.store.builder()? } else { self.store.spool()? };
+        let walk = Walk::begin(spool, go);
         self.walk = Some(walk.map_err(|error| Failure(format!("no thread for a checkpoint: {error}")))?);
+        if swaps {
+            self.swap_began();
+        }
         Ok(())
     }
 
+    /// Returns what another thread calls when it has done its part.
+    fn go(&self) -> Result<impl Fn() + Send + 'static, Failure> {
+        let queue = self.queue.clone();
+        if queue.upgrade().is_none() {
+            return Err(Failure("the daemon is stopping".to_owned()));
+        }
+        // A ledger that has ended needs no slice, and is not kept going by one that waits for it.
+        Ok(move || {
+            if let Some(queue) = queue.upgrade() {
+                drop(queue.blocking_send(Request::Slice));
+            }
+        })
+    }
+
+    /// Ends the walk that is under way before its end, and with it the swap that waits for it.
     fn end_walk(&mut self) {
         if let Some(walk) = self.walk.take() {
-            walk.end();
+            drop(walk.end());
+            if !self.wants_swap() {
+                self.fail_swap(&Failure("it was not written to its end".to_owned()));
+            }
         }
     }
 
     fn close(mut self) -> Result<(), Failure> {
+        self.store.stop_building();
         self.end_walk();
         self.tried = Pace::default();
         self.pay()?;
@@ -577,6 +660,7 @@ impl Writer {
             warn!(records = self.owed.len(), "stopped without room for what was under way; it comes again");
             return Ok(());
         }
+        self.land(true);
         self.write_behind();
         info!(seq = self.state.seq.0, head = %self.store.head().hash, "journal closed");
         if self.state_store_failed { Ok(()) } else { self.store.close() }

@@ -170,8 +170,9 @@ impl Spool for MemorySpool {
         self.versions.put(changes, again).map_err(|e| Failure::of(&e))
     }
 
-    fn finish(self: Box<Self>, head: Head) -> Result<(), Failure> {
-        let rows = self.versions.rows().and_then(Iterator::collect).map_err(|e| Failure::of(&e))?;
+    fn finish(&mut self, head: Head) -> Result<(), Failure> {
+        let versions = std::mem::replace(&mut self.versions, Versions::new(Cursor::default()));
+        let rows = versions.rows().and_then(Iterator::collect).map_err(|e| Failure::of(&e))?;
         self.store.lock().checkpoint = Some((head, rows));
         Ok(())
     }

@@ -22,6 +22,7 @@ use crate::{
             Alert, AlertKey, ChannelRow, HeldConfig, Ignored, Opened, Quarantined, RowKey, SkuRow, State,
             Unmatched,
         },
+        tombstone::Tombstone,
     },
     model::{
         ChannelId, Counter, DeliveryId, Identifiers, LocationId, OrderKey, Policies, Seq, Sku, Timestamp,
@@ -71,6 +72,7 @@ enum Row<'a> {
     Unmatched(ChannelId, Identifiers, Box<Unmatched>),
     Intent(Seq, Box<Intent>),
     Ignored(ChannelId, Identifiers, Ignored),
+    Tombstone(OrderKey, Tombstone),
 }
 
 /// Returns the changes that bring the stored rows named to what the state holds.
@@ -130,6 +132,7 @@ pub fn keys_after<'a>(state: &'a State, after: Option<&'a RowKey>) -> impl Itera
         .chain(rest!(unmatched, Unmatched(channel, ids)))
         .chain(rest!(intents, Intent(id)))
         .chain(rest!(ignored, Ignored(channel, ids)))
+        .chain(rest!(tombstones, Tombstone(order)))
 }
 
 /// Returns the keys of one map that come after `after`. `held` takes a key of this map out of a row's key.
@@ -193,6 +196,7 @@ struct Loading {
     state: State,
     skus: Vec<(Sku, SkuRow)>,
     orders: Vec<(OrderKey, Order)>,
+    tombstones: Vec<(OrderKey, Tombstone)>,
     deliveries: Vec<((ChannelId, DeliveryId), Timestamp)>,
     /// Names that very many rows have, so that they share them.
     channels: BTreeSet<ChannelId>,
@@ -231,6 +235,10 @@ impl Loading {
             }
             Row::Intent(id, intent) => drop(state.intents.insert(id, *intent)),
             Row::Ignored(channel, ids, ignored) => drop(state.ignored.insert((channel, ids), ignored)),
+            Row::Tombstone(mut key, tombstone) => {
+                shared(&mut self.channels, &mut key.channel);
+                self.tombstones.push((key, tombstone));
+            }
         }
     }
 
@@ -259,9 +267,10 @@ impl Loading {
     }
 
     fn state(self) -> State {
-        let Loading { mut state, skus, orders, deliveries, .. } = self;
+        let Loading { mut state, skus, orders, tombstones, deliveries, .. } = self;
         state.skus = skus.into_iter().collect();
         state.orders = orders.into_iter().collect();
+        state.tombstones = tombstones.into_iter().collect();
         state.deliveries = deliveries.into_iter().collect();
         Index::rebuild(&mut state);
         state.dirty.clear();
@@ -334,6 +343,7 @@ fn id(key: &RowKey) -> Vec<u8> {
         RowKey::Intent(id) => text(b'i', &[&id.to_string()]),
         RowKey::Unmatched(channel, ids) => text(b'u', &[channel.as_str(), &of_ids(channel, ids)]),
         RowKey::Ignored(channel, ids) => text(b'g', &[channel.as_str(), &of_ids(channel, ids)]),
+        RowKey::Tombstone(key) => text(b'b', &[key.channel.as_str(), key.order.as_str()]),
     }
 }
 
@@ -376,6 +386,7 @@ fn row<'a>(state: &'a State, key: &RowKey) -> Option<Row<'a>> {
             let ignored = state.ignored.get(&(channel.clone(), ids.clone()))?.clone();
             Row::Ignored(channel.clone(), ids.clone(), ignored)
         }
+        RowKey::Tombstone(key) => Row::Tombstone(key.clone(), state.tombstones.get(key)?.clone()),
     })
 }
 

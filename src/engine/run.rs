@@ -1,6 +1,6 @@
 //! Puts the daemon together, runs it, and takes it apart in the right order.
 
-use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
 use tokio::{
     sync::{Mutex, watch},
@@ -42,6 +42,9 @@ const CHECKPOINT_AGAIN: Duration = Duration::from_secs(15 * 60);
 /// How often bodies in quarantine are looked at for their age, from the start on.
 const EXPIRE_EVERY: Duration = Duration::from_secs(15 * 60);
 
+/// The program that runs, even if its file was replaced since.
+const OURSELVES: &str = "/proc/self/exe";
+
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -74,6 +77,8 @@ pub(super) struct Parts {
     quarantine: Arc<Quarantine>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// The store's directory.
+    store: PathBuf,
 }
 
 /// A daemon whose tasks run. It serves nobody by itself: see [`run`].
@@ -140,7 +145,16 @@ impl Daemon {
         let quarantine =
             Arc::new(Quarantine::new(config.store.path.join("quarantine"), ledger.clone(), clock.clone()));
         let (tasks, stop) = (TaskTracker::new(), shutdown.child_token());
-        let parts = Arc::new(Parts { ledger, clock, wakes, metrics, quarantine, tasks, stop });
+        let parts = Arc::new(Parts {
+            ledger,
+            clock,
+            wakes,
+            metrics,
+            quarantine,
+            tasks,
+            stop,
+            store: config.store.path.clone(),
+        });
         let ticker = Arc::new(Ticker::new().await?);
         let channels = Arc::new(Channels::new(parts.shared()));
         for (id, connector) in connectors {
@@ -201,6 +215,7 @@ impl Daemon {
             opening,
             reloader: Some(self.reloader.clone()),
             started: Instant::now(),
+            store: parts.store.clone(),
         }
     }
 
@@ -230,6 +245,7 @@ async fn open(config: &Config, now: Timestamp) -> Result<(crate::core::State, di
         journal: store::journal::Options { segment_bytes: config.store.segment_bytes, ..Default::default() },
         state: store::state::Options { cache_bytes: config.store.cache_bytes, ..Default::default() },
         archive: Some(config.store.archive.clone()),
+        builder: Some(PathBuf::from(OURSELVES)),
         force_rebuild: false,
     };
     let path = config.store.path.clone();
@@ -307,6 +323,12 @@ impl Parts {
             keep: kept,
         };
         self.tasks.spawn(checkpoints.run(self.stop.clone()));
+        if let Some(every) = config.store.swap_every {
+            let store = config.store.path.clone();
+            let swaps =
+                upkeep::Swaps { ledger: self.ledger.clone(), clock: self.clock.clone(), store, every };
+            self.tasks.spawn(swaps.run(self.stop.clone()));
+        }
         keep
     }
 

@@ -14,5 +14,6 @@ mod opening;
 mod parts;
 mod replay;
 mod room;
+mod swap;
 mod upkeep;
 mod world;

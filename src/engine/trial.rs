@@ -1,6 +1,6 @@
 //! Tries commands out on a copy of the state, which is taken in portions so that the ledger is not held up.
 
-use std::ops::Bound;
+use std::{borrow::Cow, ops::Bound};
 
 use crate::{
     clock::Clock,
@@ -78,7 +78,7 @@ async fn copy_orders(ledger: &Ledger, all: &mut State, rebound: Rebound) -> Resu
     for keys in ledger.read(named).await?.chunks(PORTION) {
         let keys = keys.to_vec();
         let orders = move |state: &State| {
-            let held = |key: OrderKey| state.orders.get(&key).cloned().map(|order| (key, order));
+            let held = |key: OrderKey| state.order(&key).map(Cow::into_owned).map(|order| (key, order));
             keys.into_iter().filter_map(held).collect::<Vec<_>>()
         };
         all.orders.extend(ledger.read(orders).await?);

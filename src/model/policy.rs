@@ -27,6 +27,9 @@ pub struct Policies {
     pub retry: Retry,
     pub alerts: AlertPolicy,
     pub drift: DriftPolicy,
+    /// How long after its last change a finished order is kept whole, in milliseconds. `None`: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_orders_ms: Option<i64>,
 }
 
 impl Policies {

@@ -84,6 +84,8 @@ pub enum Error {
     Disk(#[from] Fault),
     #[error("the checkpoint `{}` did not come back as it was written: {flaw}", file.display())]
     Unproven { file: PathBuf, flaw: Flaw },
+    #[error("there is no whole checkpoint of record {seq}")]
+    Missing { seq: u64 },
     #[error("a row of {len} bytes does not fit a checkpoint")]
     RowTooLarge { len: usize },
     #[error("the rows for a checkpoint could not be read")]

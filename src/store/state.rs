@@ -5,11 +5,13 @@
 //! journal; nothing is ever repaired. It knows nothing of what rows mean.
 //!
 //! On disk: `state/mark` says how far to trust `state/sled/`. A rebuild happens in `state.new/`, which is
-//! renamed when it is whole; what was set aside lies in `state.aside-<n>`.
+//! renamed when it is whole; what was set aside lies in `state.aside-<n>`. While a state that was built beside the live
+//! one takes its place (see [`fresh`]), the latter lies in `state.old`.
 //!
 //! One row is the store's own: its key is a single zero byte, its value the journal position that the rows
 //! reflect. Every batch writes it, and the last batch of a rebuild: without it no state is whole.
 
+mod fresh;
 mod mark;
 mod place;
 #[cfg(test)]
@@ -21,7 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(super) use fresh::{Fresh, Placed};
 pub use mark::Reason;
+pub use place::{Footprint, footprint};
 pub use tree::Fault;
 
 use mark::{Mark, Run, judge};
@@ -103,6 +107,9 @@ pub enum Broken {
     Tree(#[from] Fault),
     #[error("{0}")]
     Damaged(String),
+    /// A fresh state could not be built.
+    #[error("a fresh one could not be built: {0}")]
+    NotBuilt(String),
     /// A batch was refused; the rows stay as they were before it.
     #[error("a batch was refused: {0}")]
     Refused(String),
@@ -136,14 +143,14 @@ impl Opener {
 
     /// Opens the state if it may be trusted and reads all of it; otherwise sets it aside.
     pub(super) fn open(&self, force_rebuild: bool) -> Result<Opened, Error> {
-        self.place.remove_half_built()?;
+        self.place.recover()?;
         if !self.place.exists()? {
             return Ok(Opened::Rebuild { reason: Reason::Missing, aside: None });
         }
         if force_rebuild {
             return self.reject(Reason::Forced);
         }
-        let mark = self.place.read_mark()?;
+        let mark = self.place.read_mark(&self.place.live())?;
         if let Err(reason) = judge(mark.as_ref(), self.boot_id.as_deref(), self.options.rows_version) {
             return self.reject(reason);
         }
@@ -189,8 +196,10 @@ impl Opener {
 
     /// Puts the tree in place that was begun and filled.
     fn finish(&self, tree: Tree) -> Result<State, Error> {
-        let closed = tree.flush().and_then(|()| tree.close(&sled_dir(&self.place.building())));
+        let building = self.place.building();
+        let closed = tree.flush().and_then(|()| tree.close(&sled_dir(&building)));
         closed.map_err(|fault| self.unusable(fault.into()))?;
+        self.place.note_built(&building)?;
         if self.place.exists()? {
             self.place.set_aside()?;
         }
@@ -325,7 +334,7 @@ impl State {
         let live = opener.place.live();
         let closed = tree.close(&sled_dir(&live));
         closed.map_err(|fault| opener.unusable(fault.into()))?;
-        opener.place.sync_all()?;
+        opener.place.sync_all(&live)?;
         let mark = Mark { rows_version: opener.options.rows_version, run: Run::Clean };
         Ok(opener.place.write_mark(&live, &mark)?)
     }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod children;
+mod swap;
 
 use std::collections::BTreeMap;
 

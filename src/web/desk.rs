@@ -18,6 +18,7 @@ use crate::{
         state::Note,
     },
     model::{ChannelId, DeliveryId, LocationId, Seq, Timestamp},
+    store::Footprint,
     web::view::{InitDone, InitPreview, ReloadRequest, Reloaded, ReplayedItem},
 };
 
@@ -37,6 +38,9 @@ pub trait Desk: Send + Sync {
 
     /// Writes a checkpoint. Returns its position, and the hash of the journal's chain there, in hex.
     async fn checkpoint(&self) -> Result<(Seq, String), Failure>;
+
+    /// Tells how large the state is on disk, and since when.
+    fn footprint(&self) -> Footprint;
 
     /// Has a channel's feeds read soon. `false`: there is no such channel.
     fn poll(&self, channel: &ChannelId) -> bool;

@@ -122,7 +122,11 @@ pub struct Status {
     pub refuses: Option<String>,
     pub channels: Vec<ChannelStatus>,
     pub skus: usize,
+    /// All that are known, the pruned ones too.
     pub orders: usize,
+    /// Those of which a tombstone is left.
+    #[serde(default)]
+    pub orders_pruned: usize,
     /// Commands that wait for the ledger.
     pub queued: usize,
     /// Legs and postings that wait for a person, held counts and quarantined messages, all together.
@@ -135,6 +139,12 @@ pub struct Status {
     pub held_configuration: Option<String>,
     /// Catalogue items that no SKU was found for.
     pub unmatched: usize,
+    /// How large the state is on disk.
+    #[serde(default)]
+    pub state_bytes: u64,
+    /// When it was built anew, or took the place of an older one. `None`: not known, so it soon will be.
+    #[serde(default)]
+    pub state_built_at: Option<Time>,
 }
 
 /// One channel within [`Status`].
@@ -351,6 +361,9 @@ pub struct OrderView {
     pub placed_at: Time,
     /// What is known of it is in doubt, and it will be read again.
     pub fetch_due: bool,
+    /// It was finished long ago: a tombstone is kept of it.
+    #[serde(default)]
+    pub pruned: bool,
     pub lines: Vec<LineView>,
     pub postings: Vec<PostingView>,
 }

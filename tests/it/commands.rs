@@ -32,6 +32,7 @@ fn commands() -> BTreeSet<String> {
 const FAILURES: &[(&str, &[&str], i32, &str)] = &[
     ("alerts", &["--socket", "@/none"], 3, "no daemon answers at"),
     ("backup", &["@/none/backup"], 1, "No such file or directory"),
+    ("build-state", &["@/none", "1"], 1, "there is no whole checkpoint of record 1"),
     ("bundles import", &["@/empty.csv"], 5, "the file is empty"),
     ("bundles list", &["--socket", "@/none"], 3, "no daemon answers at"),
     ("bundles remove", &["NONE"], 4, "NONE"),

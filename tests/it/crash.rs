@@ -104,6 +104,62 @@ async fn it_dies_at_each_named_point_and_every_unit_is_still_counted_once() {
     }
 }
 
+/// Returns how often a start found no state to go on with.
+fn built_anew(home: &Home) -> usize {
+    home.whole_log().matches("the state is built anew:").count()
+}
+
+/// Has the state swapped every second.
+fn swap_often(home: &Home) {
+    let room = "stop_bytes = 268435456";
+    home.configure(room, &format!("{room}\nswap_every = \"1s\""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_dies_at_each_point_of_a_swap_and_one_state_is_left_that_is_whole() {
+    let world = world().await;
+    let home = Home::new(&world).await;
+    home.open(&world).await.stop().await;
+    swap_often(&home);
+    for point in ["swap_built", "swap_marked", "swap_closed:2", "swap_moved", "swap_placed:2", "swap_opened"]
+    {
+        let live = home.start(Some(point));
+        shoppers(&world, 6).await;
+        let ended = live.dies(async || tokio::time::sleep(Duration::from_millis(50)).await).await;
+        assert_eq!(ended.signal(), Some(6), "at {point}: {ended}");
+        let held = disk::read(&home.path("store"), store::Options::default());
+        assert!(held.is_ok_and(|state| state.epoch > 0), "at {point}");
+        recovers(&home, &world, point).await;
+    }
+    assert_eq!(built_anew(&home), 1, "only at the very first start");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_is_swapped_again_and_again_under_load_and_loses_nothing() {
+    let world = world().await;
+    let home = Home::new(&world).await;
+    home.open(&world).await.stop().await;
+    swap_often(&home);
+    let live = home.serve().await;
+    let built = async || home.ask(&["status"]).await.json()["state_built_at"].clone();
+    for _ in 0..3 {
+        let before = built().await;
+        shoppers(&world, 10).await;
+        until_empty("a fresh state is in place", async || {
+            let now = built().await;
+            if now != before && now.is_string() { vec![] } else { vec![now.to_string()] }
+        })
+        .await;
+    }
+    home.settle(&world).await;
+    let orders = all_read(&home, &world).await;
+    live.kill().await;
+    let state = disk::read(&home.path("store"), store::Options::default()).expect("it opens");
+    assert_eq!(json!(state.orders.len()), orders);
+    recovers(&home, &world, "swaps").await;
+    assert_eq!(built_anew(&home), 1, "only at the very first start");
+}
+
 /// Rounds of kills after which everything must have come to rest.
 const LEG: u32 = 10;
 

@@ -200,8 +200,13 @@ impl Home {
         self.ask(&["verify"]).await.json()
     }
 
+    /// Returns all that the daemon has logged.
+    pub(crate) fn whole_log(&self) -> String {
+        std::fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
+    }
+
     pub(crate) fn log(&self) -> String {
-        let text = std::fs::read_to_string(self.path("daemon.log")).unwrap_or_default();
+        let text = self.whole_log();
         text.lines().rev().take(5).collect::<Vec<_>>().join("\n")
     }
 }

@@ -84,6 +84,58 @@ async fn a_backup_that_is_damaged_is_named_and_makes_no_store() {
     told.fails(1, "did not come to its end");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finished_orders_leave_tombstones_and_a_late_return_is_booked_once() {
+    let (world, home) = open().await;
+    let quiet = "[store]";
+    home.configure(quiet, &format!("[retention]\norders = \"1s\"\n\n{quiet}"));
+    let live = home.open(&world).await;
+    let sku = first(&world).await;
+    let stock = async || {
+        let told = home.ask(&["sku", &sku]).await.json();
+        let of = |key: &str| told["stock"][0][key].as_i64().expect("a number");
+        [of("on_hand"), of("committed")]
+    };
+    let before = stock().await;
+    let id = order(&world, "shopify", &sku, 2).await;
+    order(&world, "amazon", &sku, 1).await;
+    world.post("fulfil", json!({"channel": "shopify", "order": id})).await;
+    home.settle(&world).await;
+    let pruned = async |want: u64| {
+        until_empty("the finished order is pruned", async || {
+            let told = home.ask(&["status"]).await.json();
+            let seen = (&told["orders_pruned"], &told["orders"]);
+            if seen == (&json!(want), &json!(2)) { vec![] } else { vec![told.to_string()] }
+        })
+        .await;
+    };
+    pruned(1).await;
+    let told = home.ask(&["order", "shop", &id]).await.json();
+    assert_eq!(
+        (&told["pruned"], &told["lines"][0]["booked"]["fulfilled"]),
+        (&json!(true), &json!(2)),
+        "{told:#}"
+    );
+    home.ask(&["poll"]).await.json();
+    assert_eq!(stock().await, [before[0] - 2, 1], "read again, and booked once");
+
+    let lines = json!([{"sku": sku, "quantity": 1}]);
+    world
+        .post("refund", json!({"channel": "shopify", "order": id, "lines": lines, "restock": "return"}))
+        .await;
+    home.settle(&world).await;
+    assert_eq!(stock().await, [before[0] - 1, 1], "one unit came back");
+    pruned(1).await;
+    live.kill().await;
+    fs::remove_dir_all(home.path("store/state")).expect("the state is there");
+    let live = home.serve().await;
+    pruned(1).await;
+    assert_eq!(stock().await, [before[0] - 1, 1], "from the journal alone");
+    home.settle(&world).await;
+    live.stop().await;
+    home.verify().await;
+}
+
 /// A file system of eight megabytes, in a namespace of its own: `None` where the kernel lets nobody make one.
 fn small(home: &Home, then: &str) -> Option<tokio::process::Command> {
     let store = home.path("store");

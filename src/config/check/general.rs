@@ -45,7 +45,16 @@ pub(super) fn store(raw: raw::Store, at: &Scope<'_>) -> Store {
         segment_bytes: at.whole("segment_bytes", raw.segment_bytes, 32 << 20, 1 << 20..=4 << 30),
         cache_bytes: at.whole("cache_bytes", raw.cache_bytes, 4 << 20, 1 << 20..=64 << 30),
         group_max: at.whole("group_max", raw.group_max, 512, 1..=65_536),
+        swap_every: swap_every(raw.swap_every, at),
     }
+}
+
+fn swap_every(raw: Option<raw::Span>, at: &Scope<'_>) -> Option<Duration> {
+    let every = at.span("swap_every", raw, 7 * DAY, Duration::ZERO..=3650 * DAY);
+    if !every.is_zero() && every < SECOND {
+        at.key("swap_every").problem("must be `0s`, which means never, or at least `1s`");
+    }
+    (!every.is_zero()).then_some(every)
 }
 
 pub(super) fn web(raw: raw::Web, at: &Scope<'_>) -> Web {
@@ -204,5 +213,10 @@ pub(super) fn reconcile(raw: raw::Reconcile, at: &Scope<'_>) -> Schedule {
 
 pub(super) fn retention(raw: raw::Retention, at: &Scope<'_>) -> Retention {
     let archive = raw.archive.map(|span| at.span("archive", Some(span), 3650 * DAY, 30 * DAY..=36_500 * DAY));
-    Retention { archive, quarantine: at.span("quarantine", raw.quarantine, 14 * DAY, HOUR..=3650 * DAY) }
+    let quarantine = at.span("quarantine", raw.quarantine, 14 * DAY, HOUR..=3650 * DAY);
+    let orders = at.span("orders", raw.orders, 90 * DAY, Duration::ZERO..=36_500 * DAY);
+    if !orders.is_zero() && orders < SECOND {
+        at.key("orders").problem("must be `0s`, which means for ever, or at least `1s`");
+    }
+    Retention { archive, quarantine, orders: (!orders.is_zero()).then_some(orders) }
 }

@@ -23,6 +23,8 @@ use crate::{
 const REMEMBER_MS: i64 = 48 * 3_600_000;
 /// How many deliveries are forgotten together.
 const FORGET: usize = 1_000;
+/// How long it is tried to tell people that something is over.
+const UNTOLD_MS: i64 = 7 * 24 * 3_600_000;
 /// How many SKUs one tick rechecks.
 const RECHECK: usize = 500;
 /// How long people are told of an intent that was rolled back.
@@ -44,12 +46,19 @@ impl Draft<'_> {
         for key in over {
             self.clear(&policies, &key);
         }
+        let tired = |alert: &Alert| !alert.firing && self.now.since(alert.changed_at) >= UNTOLD_MS;
+        let untold = self.state.alerts.iter().filter(|(_, alert)| tired(alert));
+        for key in untold.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.emit(Record::Alert { key, alert: None });
+        }
         let before = self.now.plus_millis(-REMEMBER_MS);
         // Forgotten in portions, so that the journal is not filled with small records.
         let old = self.state.index.old_deliveries(before, FORGET);
         if old >= FORGET || (old > 0 && self.state.deliveries.len() < 2 * FORGET) {
             self.emit(Record::Forgot { before });
         }
+        self.prune(&policies);
+        self.thin_quarantine();
         self.recheck(RECHECK);
         self.tick_intents();
         Ok(Reply::Done)

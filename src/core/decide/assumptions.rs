@@ -29,7 +29,7 @@ impl Draft<'_> {
         // What is older than the opening stock is in it, wherever it was.
         let fresh = |order: &&OrderSnapshot| {
             let key = OrderKey { channel: channel.clone(), order: order.order.clone() };
-            order.placed_at > opened && self.state.orders.get(&key).is_none_or(|held| held.lines.is_empty())
+            order.placed_at > opened && self.state.order(&key).is_none_or(|held| held.lines.is_empty())
         };
         let hid = |order: &OrderSnapshot| fed.begun_at.since(order.placed_at);
         let longest = orders.iter().filter(fresh).max_by_key(|order| hid(order));

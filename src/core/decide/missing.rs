@@ -26,8 +26,8 @@ fn refused(state: &State, channel: &ChannelId) -> Option<String> {
     let read_since = |id: Seq, item: &Quarantined| {
         let order = item.id.as_deref().and_then(|id| OrderId::new(id).ok());
         let key = order.map(|order| OrderKey { channel: channel.clone(), order });
-        let held = key.and_then(|key| state.orders.get(&key));
-        held.and_then(|order| order.whole_fetch).is_some_and(|fetch| fetch.begun >= id)
+        let fetch = key.and_then(|key| state.order(&key)?.whole_fetch);
+        fetch.is_some_and(|fetch| fetch.begun >= id)
     };
     let lost = |(id, item): &(&Seq, &Quarantined)| {
         item.channel == *channel && item.holds_orders() && !read_since(**id, item)

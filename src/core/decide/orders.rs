@@ -1,6 +1,9 @@
 //! Orders: merged, mapped, booked, and passed on to the listings and the ERPs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     core::{
@@ -114,7 +117,7 @@ impl Draft<'_> {
             return false;
         }
         let key = OrderKey { channel: channel.clone(), order: told.order.clone() };
-        let held = self.state.orders.get(&key);
+        let held = self.state.order(&key);
         held.is_some_and(|order| order.lines.values().any(|line| !order.places(line).is_empty()))
     }
 
@@ -171,7 +174,7 @@ impl Draft<'_> {
 
     pub(super) fn want_fetch(&mut self, channel: &ChannelId, order: OrderId) {
         let key = OrderKey { channel: channel.clone(), order };
-        let mut order = self.state.orders.get(&key).cloned().unwrap_or_default();
+        let mut order = self.state.order(&key).map(Cow::into_owned).unwrap_or_default();
         order.want_fetch(Some(self.seq));
         self.emit(Record::Order { key, order: Box::new(order), entries: Vec::new() });
     }
@@ -179,8 +182,8 @@ impl Draft<'_> {
     /// Merges a snapshot and books the difference. An order that cannot be booked does not hold up the others.
     pub(super) fn merge(&mut self, channel: &ChannelId, snapshot: &OrderSnapshot, seen: Seen) {
         let key = OrderKey { channel: channel.clone(), order: snapshot.order.clone() };
-        let before = self.state.orders.get(&key);
-        let mut order = before.cloned().unwrap_or_default();
+        let before = self.state.order(&key);
+        let mut order = before.as_deref().cloned().unwrap_or_default();
         order.merge(snapshot, seen, self.seq);
         if before.is_some_and(|before| *before == order) {
             return;
@@ -204,7 +207,7 @@ impl Draft<'_> {
         let mut own = Vec::new();
         let entries = self.entries(&key, policy, &mut order, policies.returns, &mut own)?;
         self.note_postings(&key, &mut order)?;
-        if self.state.orders.get(&key) == Some(&order) {
+        if self.state.order(&key).as_deref() == Some(&order) {
             return Ok(());
         }
         let touched: BTreeSet<Sku> = entries.iter().map(|entry| entry.sku.clone()).collect();
@@ -411,7 +414,7 @@ impl Draft<'_> {
             let wanted = of(order)?;
             // What a person gave up stays so until it is something else.
             let given_up = order.posting(channel).is_some_and(|posting| posting.step == Step::Dropped);
-            if given_up && self.state.orders.get(key).map(of).transpose()?.as_ref() == Some(&wanted) {
+            if given_up && self.state.order(key).as_deref().map(of).transpose()?.as_ref() == Some(&wanted) {
                 continue;
             }
             match order.posting_mut(channel) {

@@ -80,7 +80,8 @@ impl Draft<'_> {
         times: Times,
         own: &mut Vec<OwnMove>,
     ) -> Result<(), Overflow> {
-        let before = self.state.orders.get(key).and_then(|order| Some((order, order.lines.get(id)?)));
+        let before = self.state.order(key);
+        let before = before.as_deref().and_then(|order| Some((order, order.lines.get(id)?)));
         let was_told = before.is_some_and(|(order, line)| is_located(line, order.places(line)));
         let shares = if was_told { line.shares() } else { Shares::Kept(&[]) };
         let told = is_located(line, known.places);

@@ -4,7 +4,10 @@
 //! and what is promised of it go over at once, and what is booked on it from then on is booked on the other. A listing
 //! that is rebound takes its quantity, its writes that may still land and its order lines with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     core::{
@@ -248,7 +251,7 @@ impl Draft<'_> {
     /// Returns the order lines that were sold from any of these listings.
     fn lines_of(&self, channel: &ChannelId, listings: &[ListingRef]) -> BTreeMap<OrderKey, BTreeSet<LineId>> {
         let mut all: BTreeMap<OrderKey, BTreeSet<_>> = BTreeMap::new();
-        for (key, order) in self.state.orders.iter().filter(|(key, _)| key.channel == *channel) {
+        for (key, order) in self.state.orders_of(channel) {
             for (id, line) in &order.lines {
                 let bound = line.bound.as_ref().is_some_and(|b| listings.iter().any(|l| l.sku == b.sku));
                 let of = |listing: &ListingRef| listings.contains(listing);
@@ -311,7 +314,7 @@ impl Draft<'_> {
         returns: Returns,
         sku: &Sku,
     ) {
-        let Some(mut order) = self.state.orders.get(&key).cloned() else { return };
+        let Some(mut order) = self.state.order(&key).map(Cow::into_owned) else { return };
         let Ok(entries) = self.rebound(&key, &mut order, lines, policy, returns, sku) else { return };
         if self.note_postings(&key, &mut order).is_ok() {
             self.emit(Record::Order { key, order: Box::new(order), entries });

@@ -23,6 +23,7 @@ mod made;
 mod missing;
 mod outlets;
 mod portions;
+mod prune;
 mod quarantine;
 mod returns;
 mod suspects;

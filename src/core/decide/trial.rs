@@ -1,7 +1,10 @@
 //! What a change would do to what listings show, found out on a copy of the state: no estimate, for the same commands
 //! are decided there. The brake judges it (I11).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     core::{
@@ -114,7 +117,7 @@ pub fn try_out(state: &mut State, commands: Vec<Command>, now: Timestamp) -> Res
 /// Copies what decides what listings show.
 pub fn copy(state: &State, commands: &[Command]) -> State {
     let orders = orders(state, &rebound(commands)).into_iter();
-    let order = |key: OrderKey| state.orders.get(&key).cloned().map(|order| (key, order));
+    let order = |key: OrderKey| state.order(&key).map(Cow::into_owned).map(|order| (key, order));
     let mut copy = State {
         skus: state.skus.clone(),
         unmatched: state.unmatched.clone(),
@@ -158,8 +161,7 @@ pub fn orders(state: &State, rebound: &[(ChannelId, Identifiers)]) -> BTreeSet<O
     let mut keys: BTreeSet<OrderKey> = open.filter_map(Work::order).cloned().collect();
     for (channel, ids) in rebound {
         let Resolved::Listing(old) = resolve(state, channel, ids) else { continue };
-        let of_channel = state.orders.iter().filter(|(key, _)| key.channel == *channel);
-        let sold = of_channel.filter(|(_, order)| {
+        let sold = state.orders_of(channel).filter(|(_, order)| {
             order.lines.values().filter_map(|line| line.bound.as_ref()).any(|bound| bound.sku == old.sku)
         });
         keys.extend(sold.map(|(key, _)| key.clone()));
@@ -201,7 +203,7 @@ fn lines(state: &State) -> BTreeMap<OrderKey, Lines> {
 }
 
 fn lines_of(state: &State, key: &OrderKey) -> Lines {
-    let Some(order) = state.orders.get(key) else { return Lines::default() };
+    let Some(order) = state.order(key) else { return Lines::default() };
     Lines {
         bound: order.lines.values().filter(|line| line.bound.is_some()).count(),
         ignored: order.lines.values().filter(|line| line.ignored.is_some()).count(),

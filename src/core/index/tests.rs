@@ -30,6 +30,7 @@ fn policies(table: Vec<MappingRow>) -> Policies {
         retry,
         alerts,
         drift: policy::DriftPolicy::default(),
+        keep_orders_ms: None,
     }
 }
 

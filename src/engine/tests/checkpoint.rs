@@ -17,7 +17,7 @@ use crate::{
     web::tests::world::{OPENED, busy, channel, order},
 };
 
-fn orders(range: std::ops::Range<u64>) -> Vec<OrderSnapshot> {
+pub(super) fn orders(range: std::ops::Range<u64>) -> Vec<OrderSnapshot> {
     range.map(|n| order(&n.to_string(), "NOWHERE", 1)).collect()
 }
 
@@ -36,7 +36,7 @@ async fn large() -> World {
 }
 
 /// All rows of a state, in order.
-fn all(state: &State) -> Vec<Row> {
+pub(super) fn all(state: &State) -> Vec<Row> {
     let rows = rows::all(state).expect("encodes").into_iter();
     let mut rows: Vec<Row> = rows.filter_map(|(key, value)| Some((key, value?))).collect();
     rows.sort();
@@ -145,7 +145,7 @@ async fn a_checkpoint_that_fails_is_told_to_who_asked_and_the_next_one_may_succe
 }
 
 /// A ledger on a real store, with two thousand orders.
-fn on_disk() -> (Ledger, tempfile::TempDir) {
+pub(super) fn on_disk() -> (Ledger, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a directory");
     let at = crate::model::Timestamp::from_millis(OPENED);
     let (mut state, mut store) = disk::open(dir.path(), store::Options::default(), at).expect("it opens");

@@ -18,7 +18,7 @@ fn hours(n: u64) -> Duration {
 
 /// Says that only bodies are removed, after so long.
 fn bodies(quarantine: Duration) -> Retention {
-    Retention { archive: None, quarantine }
+    Retention { archive: None, quarantine, orders: None }
 }
 
 /// Makes a file look as if it was written `age` ago.

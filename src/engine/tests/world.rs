@@ -252,6 +252,7 @@ pub(super) async fn start(state: State, queue_max: usize) -> World {
         opening,
         reloader: None,
         started: Instant::now(),
+        store: dir.path().to_owned(),
     });
     let (hint, hints) = mpsc::channel(8);
     let intake = Intake {

@@ -15,6 +15,7 @@ fn child() {
     match task.as_str() {
         "write" => write_until_killed(Path::new(&root)),
         "fill" => fill_until_sled_fails(Path::new(&root)),
+        "swap" => swap_again_and_again(Path::new(&root)),
         task => panic!("unknown task {task}"),
     }
 }
@@ -124,6 +125,42 @@ fn each_crash_point_leaves_what_it_must() {
             check_left(dir.path(), groups);
             let acked_want = if point == "after_batch" { groups } else { groups - pass };
             assert_eq!(acked, acked_want, "{plan} {counts}");
+        }
+    }
+}
+
+/// Swaps the state after every few groups.
+fn swap_again_and_again(root: &Path) {
+    let (mut store, start) = Store::open(root, child_options()).unwrap();
+    let mut caller = Caller::begin(&mut store, start);
+    for _ in 0..3 {
+        caller.groups(&mut store, 4);
+        store.checkpoint(&caller.rows).unwrap();
+        let mut fresh = store.swapper().unwrap().build(store.head()).unwrap();
+        fresh.put(&[]).unwrap();
+        fresh.finish(store.head()).unwrap();
+        println!("\nacked {}", store.head().seq);
+        let swapped = store.let_go().unwrap().replace();
+        assert!(matches!(store.swapped(swapped), Ok((_, None))));
+    }
+}
+
+/// Whatever the moment, one state is there that is trusted.
+#[cfg(debug_assertions)]
+#[test]
+fn a_swap_dies_at_each_point_and_a_state_is_there_all_the_same() {
+    for point in ["swap_built", "swap_marked", "swap_closed", "swap_moved", "swap_placed", "swap_opened"] {
+        for pass in [1, 2] {
+            let dir = tempfile::tempdir().unwrap();
+            let plan = format!("{point}:{pass}");
+            let mut command = child_command("swap", dir.path(), None);
+            let mut child = command.env("EVENKEEL_CRASH_AT", &plan).spawn().unwrap();
+            let acked = read_acks(&mut child, usize::MAX);
+            assert!(!child.wait().unwrap().success(), "{plan}: the child must die");
+            let (source, _) = check_left(dir.path(), acked);
+            assert_eq!(source, Source::State, "{plan}");
+            let left = ["state.new", "state.old"].map(|part| dir.path().join(part).exists());
+            assert_eq!(left, [false; 2], "{plan}");
         }
     }
 }

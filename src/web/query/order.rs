@@ -12,7 +12,8 @@ use crate::{
 };
 
 pub(in crate::web) fn order(state: &State, key: &OrderKey) -> Option<OrderView> {
-    let order = state.orders.get(key)?;
+    let order = state.order(key)?;
+    let order = &*order;
     let lines = order.lines.iter().map(|(id, held)| line(state, &key.channel, order, id, held));
     Some(OrderView {
         channel: key.channel.clone(),
@@ -20,6 +21,7 @@ pub(in crate::web) fn order(state: &State, key: &OrderKey) -> Option<OrderView> 
         name: order.name.clone(),
         placed_at: order.placed_at.into(),
         fetch_due: order.fetch_due.is_some(),
+        pruned: state.tombstones.contains_key(key),
         // What does not fit into a quantity was refused before it was merged.
         lines: lines.collect::<Result<_, Overflow>>().ok()?,
         postings: order.postings.iter().map(|posting| self::posting(state, key, posting)).collect(),

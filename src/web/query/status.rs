@@ -12,6 +12,7 @@ use crate::{
         state::{ChannelRow, Listing},
     },
     model::{ChannelId, FulfilledBy, Quantity, Sku, Timestamp, policy::ChannelPolicy},
+    store::Footprint,
     web::{
         Desk, Failure, Vitals,
         desk::ask,
@@ -53,8 +54,8 @@ pub(in crate::web) async fn status(desk: &dyn Desk) -> Result<Status, Failure> {
             None => break,
         }
     }
-    let vitals = desk.vitals();
-    ask(desk, move |state| summary(state, &vitals, tallies)).await?
+    let (vitals, footprint) = (desk.vitals(), desk.footprint());
+    ask(desk, move |state| summary(state, &vitals, footprint, tallies)).await?
 }
 
 /// Counts the listings of one portion of SKUs. Returns the last SKU looked at, if there may be more.
@@ -105,7 +106,12 @@ impl Tally {
     }
 }
 
-fn summary(state: &State, vitals: &Vitals, mut tallies: Tallies) -> Result<Status, Failure> {
+fn summary(
+    state: &State,
+    vitals: &Vitals,
+    footprint: Footprint,
+    mut tallies: Tallies,
+) -> Result<Status, Failure> {
     let policies = state.policies().ok_or(Refused::NotConfigured)?;
     let mut channels = Vec::new();
     let mut dead_letters = state.held.len() + state.quarantine.len();
@@ -128,13 +134,16 @@ fn summary(state: &State, vitals: &Vitals, mut tallies: Tallies) -> Result<Statu
         channels,
         held_configuration: state.held_config.as_ref().map(|held| held.why.clone()),
         skus: state.skus.len(),
-        orders: state.orders.len(),
+        orders: state.orders_known(),
+        orders_pruned: state.tombstones.len(),
         queued: vitals.queued,
         dead_letters,
         alerts_firing: state.alerts.values().filter(|alert| alert.firing).count(),
         quarantine: state.quarantine.len(),
         held_counts: state.held.len(),
         unmatched: state.unmatched.len(),
+        state_bytes: footprint.bytes,
+        state_built_at: footprint.built.map(|(at, _)| Timestamp::from_millis(at).into()),
     })
 }
 

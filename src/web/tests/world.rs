@@ -105,6 +105,10 @@ impl Desk for FakeDesk {
         self.up().map(|()| (self.vitals().seq, "abc123".to_owned()))
     }
 
+    fn footprint(&self) -> crate::store::Footprint {
+        crate::store::Footprint { bytes: 4_096, built: Some((OPENED, 1_024)) }
+    }
+
     fn poll(&self, channel: &ChannelId) -> bool {
         self.polled.lock().expect("unpoisoned").push(channel.clone());
         channel.as_str() != "nowhere"
@@ -394,6 +398,7 @@ pub(crate) fn policies() -> Policies {
         retry: Retry { base_ms: 1_000, cap_ms: 60_000, circuit_failures: 5, circuit_open_ms: 30_000 },
         alerts: AlertPolicy { after_tries: 3, after_ms: 60_000, repeat_ms: 0, webhook: true },
         drift: DriftPolicy::default(),
+        keep_orders_ms: None,
     }
 }
 

@@ -499,6 +499,7 @@ impl Story {
         self.record(vec![counted_by_hand(&self.state, self.now)]);
         self.record(vec![held_by_hand(self.now)]);
         self.intends_by_hand();
+        self.prunes_by_hand();
         let through = ms(self.now);
         self.run(Command::FedThrough { channel: ch("shop"), through });
         self.run(Command::Tick);
@@ -506,6 +507,13 @@ impl Story {
 }
 
 impl Story {
+    /// Orders that were finished long ago, one of which comes again.
+    fn prunes_by_hand(&mut self) {
+        let orders = ["1001", "1002"].map(|order| key("shop", order)).to_vec();
+        self.record(vec![Record::Pruned { orders }]);
+        self.push("1002", "HAT", [2, 0, 1, 1, 1]);
+    }
+
     /// Intents as they come to each phase, for each reason.
     fn intends_by_hand(&mut self) {
         let listing = self.listing("HAT", "shop");

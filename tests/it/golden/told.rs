@@ -45,6 +45,9 @@ pub(crate) fn told(state: &State) -> String {
         order.lines.iter().for_each(|(id, of)| line(format!("order {key} line {id} {}", json(of))));
         postings.drain(..).for_each(|posting| line(format!("order {key} posting {}", json(&posting))));
     }
+    for (key, tombstone) in &state.tombstones {
+        line(format!("tombstone {key} {}", json(&tombstone.order())));
+    }
     for ((channel, delivery), at) in &state.deliveries {
         line(format!("delivery {channel} {delivery} {}", at.millis()));
     }

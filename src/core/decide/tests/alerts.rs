@@ -100,6 +100,29 @@ fn what_is_not_told_yet_is_told_after_a_restart() {
     assert_eq!(told(&mut world).len(), 1);
 }
 
+#[test]
+fn that_something_is_over_is_not_told_for_ever() {
+    let mut world = World::open(&[("A", 10)]);
+    quarantine(&mut world, 1);
+    told(&mut world);
+    let id = *world.state.quarantine.keys().next().expect("it is there");
+    let letter = crate::core::command::DeadLetter::Quarantine(id);
+    let verdict = crate::core::command::Verdict::Discard;
+    world.run(Command::Dead { letter, verdict }).expect("discarded");
+    let over = due(&mut world);
+    assert_eq!(over.len(), 1, "people are to be told");
+    let key = key(AlertKind::Quarantine, SHOP);
+    for _ in 0..7 {
+        assert!(world.state.alerts.contains_key(&key));
+        world
+            .run(Command::AlertSent { key: key.clone(), firing: false, waiting: 0, sent: false })
+            .expect("noted");
+        world.now += 24 * 3_600_000;
+        world.run(Command::Tick).expect("ticks");
+    }
+    assert!(!world.state.alerts.contains_key(&key), "nobody listens");
+}
+
 /// Amazon takes a lower and has not shown it: is that late, so long after the sale?
 #[track_caller]
 fn check_late(after_ms: i64, outcome: Outcome, want: bool) {

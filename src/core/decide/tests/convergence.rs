@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::world::{AMZ, ERP, Luck, SHOP, World, key, sku};
+use super::{
+    prune::prune_now,
+    world::{AMZ, ERP, Luck, SHOP, World, key, sku},
+};
 use crate::{
     core::Command,
     model::{Outcome, Posting},
@@ -327,6 +330,36 @@ fn a_raise_that_landed_unheard_and_was_sold_is_not_written_again() {
     ]);
 }
 
+/// Plays the same operations twice, leaving tombstones after each that `prunes` in one of the two worlds: neither the
+/// balances nor anything else is otherwise.
+fn alike(ops: Vec<(Op, bool)>) {
+    let (mut plain, mut pruned) = (Truth::new(), Truth::new());
+    let same = |plain: &Truth, pruned: &Truth| {
+        let (a, b) = (&plain.world.state, &pruned.world.state);
+        assert_eq!(a.seq, b.seq);
+        assert_eq!(a.skus, b.skus, "balances, listings, legs");
+        assert_eq!((&a.channels, &a.quarantine, &a.alerts), (&b.channels, &b.quarantine, &b.alerts));
+        assert_eq!(a.index, b.index);
+        assert_eq!(a.orders_known(), b.orders_known());
+        for (key, order) in &a.orders {
+            assert_eq!(b.order(key).as_deref(), Some(order), "{key}");
+        }
+    };
+    for (op, prunes) in ops {
+        plain.step(op.clone());
+        pruned.step(op);
+        if prunes {
+            prune_now(&mut pruned.world);
+        }
+        same(&plain, &pruned);
+    }
+    plain.end();
+    pruned.end();
+    same(&plain, &pruned);
+    prune_now(&mut pruned.world);
+    pruned.check();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
@@ -340,6 +373,13 @@ proptest! {
         }
         truth.end();
         truth.check();
+    }
+
+    #[test]
+    fn whenever_orders_are_pruned_nothing_is_decided_otherwise(
+        ops in prop::collection::vec((any_op(), any::<bool>()), 1..120),
+    ) {
+        alike(ops);
     }
 
     #[test]

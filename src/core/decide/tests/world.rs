@@ -146,6 +146,7 @@ pub(super) fn policies() -> Policies {
         retry: policy::Retry { base_ms: 1_000, cap_ms: 8_000, circuit_failures: 3, circuit_open_ms: 10_000 },
         alerts: policy::AlertPolicy { after_tries: 4, after_ms: 60_000, repeat_ms: 0, webhook: true },
         drift: policy::DriftPolicy::default(),
+        keep_orders_ms: None,
     }
 }
 
@@ -259,6 +260,15 @@ impl World {
         reply
     }
 
+    /// Applies a record that no command decides at this moment, and that takes no position.
+    pub(super) fn inject(&mut self, record: &Record) {
+        for state in [&mut self.state, &mut self.replica] {
+            let seq = state.seq;
+            apply::one(state, seq, ms(self.now), record);
+        }
+        self.same_rows();
+    }
+
     /// The state that decided and the one that only replayed hold the same.
     pub(super) fn same_rows(&self) {
         let (a, b) = (&self.state, &self.replica);
@@ -266,6 +276,7 @@ impl World {
         assert_eq!(a.policies, b.policies);
         assert_eq!(a.skus, b.skus);
         assert_eq!(a.orders, b.orders);
+        assert_eq!(a.tombstones, b.tombstones);
         assert_eq!(a.channels, b.channels);
         assert_eq!(a.deliveries, b.deliveries);
         assert_eq!(a.table, b.table);
