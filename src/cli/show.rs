@@ -209,10 +209,19 @@ pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
         } else {
             ("expected", "to show", "everything has arrived")
         };
+        let letters = match view.dead_letters {
+            0 => None,
+            1 => Some("1 waits for a person: see `evenkeel dead-letters list`".to_owned()),
+            n => Some(format!("{n} wait for a person: see `evenkeel dead-letters list`")),
+        };
+        let none = if letters.is_some() { "nothing else is under way" } else { none };
         let header = ["channel", "subject", "state", shown, to_show, "tries", "age", "why"];
         print::table(header, rows.collect(), none);
         if view.more {
             print::line("there are more; see --limit");
+        }
+        if let Some(letters) = letters {
+            print::line(&letters);
         }
     })
 }

@@ -79,8 +79,9 @@ async fn intend(State(desk): Asked, body: Bytes) -> Told<IntentAnswer> {
     let tried = wanted.clone();
     // What is asked again has been done, so that it may make no sense any more.
     let plan = ask(desk.as_ref(), move |state| match asked_before(state, &tried) {
-        Some(_) => Ok(Plan::default()),
-        None => judge(state, &tried),
+        Ok(Some(_)) => Ok(Plan::default()),
+        Ok(None) => judge(state, &tried),
+        Err(refused) => Err(refused),
     });
     let plan = plan.await?.map_err(Failure::Refused)?;
     let told = commits::preview(&plan, SHOWN_MAX);

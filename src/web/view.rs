@@ -425,6 +425,8 @@ pub struct Outbox {
     pub rows: Vec<OutboxRow>,
     /// There are more than were asked for.
     pub more: bool,
+    /// What waits for a person, and is none of the rows: refused quantities and postings.
+    pub dead_letters: usize,
     /// Nothing is written: the rows are what would be, without what the channels show already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,

@@ -231,7 +231,7 @@ fn bounds_do_not_exclude_each_other() {
         &["channels.shopify.main.connect_timeout: must not be longer than `timeout`"],
     );
     check(
-        &[("# visible = \"1m\"", "visible = \"1m\""), ("# look = \"1s\"", "look = \"2m\"")],
+        &[("# visible = \"30s\"", "visible = \"1m\""), ("# look = \"500ms\"", "look = \"2m\"")],
         &["channels.shopify.main.assume.look: must not be longer than `visible`"],
     );
     check(

@@ -300,7 +300,7 @@ fn dead_letters(state: &State, channel: &ChannelId) -> Option<Condition> {
     let drifts = |work: &&Work| matches!(work, Work::Parked { listing, .. } if state.listing(listing).is_some_and(Listing::drifts));
     let legs = state.index.of(Kind::Parked, channel).filter(move |work| !drifts(work));
     let all = legs.chain(state.index.of(Kind::PostParked, channel));
-    counted(all, |count| format!("{count} dead letters; see `evenkeel dead-letters`"))
+    counted(all, |count| format!("{count} dead letters; see `evenkeel dead-letters list`"))
 }
 
 fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
@@ -370,7 +370,7 @@ fn braked(state: &State, counter: &Counter) -> Option<Condition> {
     let mut held = state.held.values().filter(|held| held.counter == *counter);
     let waiting = held.clone().count();
     let why = &held.next_back()?.why;
-    Some(Condition { text: format!("a count is held: {why}; see `evenkeel dead-letters`"), waiting })
+    Some(Condition { text: format!("a count is held: {why}; see `evenkeel dead-letters list`"), waiting })
 }
 
 fn circuit(row: &ChannelRow) -> Option<(AlertKind, Option<Condition>)> {

@@ -12,7 +12,7 @@ use crate::{
         decide::Draft,
         intent::{
             Change, Event, Intent, Line, Phase, Undone, Way,
-            ask::{Ask, ROWS_MAX, Receipt},
+            ask::{Ask, ROWS_MAX, Receipt, What},
         },
         ledger::{Cause, Entry, Kind, book},
         record::Record,
@@ -62,16 +62,43 @@ pub fn judge(state: &State, ask: &Ask) -> Result<Plan, Refused> {
     Ok(plan)
 }
 
-/// Finds the intent that the same request has opened.
-pub fn asked_before(state: &State, ask: &Ask) -> Option<(Seq, Phase)> {
-    let wanted = ask.request.as_ref()?;
+/// Finds the intent that the same request has opened. One that goes by the same name and wants something else is refused:
+/// nothing would come of it.
+pub fn asked_before(state: &State, ask: &Ask) -> Result<Option<(Seq, Phase)>, Refused> {
+    let Some(wanted) = &ask.request else { return Ok(None) };
     let same = |(_, held): &(&Seq, &Intent)| held.request.as_ref() == Some(wanted);
-    state.intents.iter().find(same).map(|(id, held)| (*id, held.phase))
+    let Some((id, held)) = state.intents.iter().find(same) else { return Ok(None) };
+    if held.lines.iter().all(|line| ask.rows.iter().any(|row| wants(state, &row.what, line))) {
+        return Ok(Some((*id, held.phase)));
+    }
+    let why = format!("`{wanted}` is intent {id}, which wanted something else; give this one another id");
+    Err(Refused::NotSo(why))
+}
+
+/// Tells whether a line of an intent may have come of what is asked.
+fn wants(state: &State, what: &What, line: &Line) -> bool {
+    let canonical = |sku| state.canonical(sku);
+    match (what, line) {
+        (What::Set { sku, channel, most }, Line::Allot { listing, after, .. }) => {
+            let on = state.listing(listing).is_some_and(|held| held.channel == *channel);
+            on && *canonical(sku) == listing.sku && most == after
+        }
+        (What::Shift { sku, from, to, .. }, Line::Allot { listing, .. }) => {
+            let on = state.listing(listing).is_some_and(|held| [from, to].contains(&&held.channel));
+            on && *canonical(sku) == listing.sku
+        }
+        (
+            What::Move { sku, quantity, from, to },
+            Line::Move { sku: moved, quantity: units, from: left, to: came, .. },
+        ) => *canonical(sku) == *moved && (quantity, from, to) == (units, left, came),
+        (What::Set { .. } | What::Shift { .. }, Line::Move { .. })
+        | (What::Move { .. }, Line::Allot { .. }) => false,
+    }
 }
 
 impl Draft<'_> {
     pub(super) fn intend(&mut self, ask: &Ask) -> Result<Reply, Refused> {
-        if let Some((id, phase)) = asked_before(self.state, ask) {
+        if let Some((id, phase)) = asked_before(self.state, ask)? {
             return Ok(Reply::Intent { id, phase, again: true });
         }
         let plan = judge(self.state, ask)?;

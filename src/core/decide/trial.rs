@@ -210,12 +210,16 @@ fn lines_of(state: &State, key: &OrderKey) -> Lines {
     }
 }
 
-/// Returns what a listing shows, or is about to. In shadow mode nothing is about to.
+/// Returns what a listing shows, or is about to. In shadow mode nothing is about to, and what was read there may still
+/// wait for its orders: it is what going live would go over. `None`: nobody knows.
 fn shows(mode: Mode, listing: &Listing) -> Option<Quantity> {
     let aimed = listing.leg.as_ref().map(|leg| leg.quantity);
     match mode {
         Mode::Live => aimed.or(listing.writes.base),
-        Mode::Shadow => listing.writes.base.or(aimed),
+        Mode::Shadow => {
+            let look = listing.writes.look.as_ref().and_then(|look| look.shown().ok());
+            look.or(listing.writes.base)
+        }
     }
 }
 

@@ -23,10 +23,12 @@ pub(in crate::web) fn outbox(
     limit: usize,
     now: Timestamp,
 ) -> Outbox {
-    let channels = state.policies().into_iter().flat_map(|policies| policies.channels.keys());
-    let channels = channels.filter(|channel| only.is_none_or(|only| only == *channel));
+    let channels = || {
+        let all = state.policies().into_iter().flat_map(|policies| policies.channels.keys());
+        all.filter(|channel| only.is_none_or(|only| only == *channel))
+    };
     let shadow = state.mode() == Some(Mode::Shadow);
-    let rows = channels.flat_map(|channel| {
+    let rows = channels().flat_map(|channel| {
         let legs = LEGS.into_iter().flat_map(move |kind| listings(state, kind, channel));
         let postings = POSTINGS.into_iter().flat_map(move |kind| orders(state, kind, channel));
         legs.filter_map(move |listing| leg(state, listing, shadow, now))
@@ -35,7 +37,11 @@ pub(in crate::web) fn outbox(
     let mut rows: Vec<OutboxRow> = rows.take(limit.saturating_add(1)).collect();
     let more = rows.len() > limit;
     rows.truncate(limit);
-    Outbox { rows, more, shadow }
+    let waiting = |channel| {
+        let parked = [Kind::Parked, Kind::PostParked].into_iter();
+        parked.map(|kind| state.index.of(kind, channel).count()).sum::<usize>()
+    };
+    Outbox { rows, more, dead_letters: channels().map(waiting).sum(), shadow }
 }
 
 fn leg(state: &State, listing: &ListingRef, shadow: bool, now: Timestamp) -> Option<OutboxRow> {

@@ -372,6 +372,11 @@ fn a_time_that_is_over_rolls_back_and_a_repeated_request_is_the_same_intent() {
     let id = open(&mut world, wanted.clone());
     let again = world.run(Command::Intend(Box::new(wanted)));
     assert_eq!(again, Ok(Reply::Intent { id, phase: Phase::Lowering, again: true }));
+    for other in [set("A", SHOP, Some(1)), shift("B", 4, SHOP, AMZ), go("A", 4)] {
+        let other = Ask { request: Some("r1".into()), ..ask(vec![other]) };
+        let told = world.run(Command::Intend(Box::new(other)));
+        assert!(matches!(&told, Err(Refused::NotSo(why)) if why.contains("something else")), "{told:?}");
+    }
     world.now += 6_000;
     world.run(Command::Tick).expect("ticks");
     until(&mut world, id, Phase::RolledBack);

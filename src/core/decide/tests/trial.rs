@@ -7,6 +7,7 @@ use crate::{
     core::{
         Command, State,
         decide::trial::{Effect, copy, try_out},
+        leg::Look,
     },
     model::{
         IdKind, Policies, Timestamp,
@@ -93,6 +94,25 @@ fn nothing_moves_in_shadow_mode_and_going_live_is_judged_by_what_is_shown() {
     let effect = tried(&world, Policies { mode: Mode::Live, ..shadow });
     assert_eq!(effect.channels[&ch(SHOP)].zeroed, 6, "{effect:?}");
     assert!(effect.held(&policies().brake).is_some_and(|why| why.contains("on `shop`")));
+}
+
+/// Until its orders are read past the look, what a channel shows is not believed; but it is there to be zeroed.
+#[test]
+fn going_live_is_judged_by_what_was_read_though_its_orders_were_not() {
+    let mut shadow = Policies { mode: Mode::Shadow, ..policies() };
+    shadow.allocation.safety_stock = q(10);
+    let mut world = world(10);
+    world.run(Command::Configure(Box::new(shadow.clone()))).expect("configured");
+    for name in NAMES {
+        let at = usize::from(world.listing(name, SHOP).at);
+        let look = Look::bare(q(7), Timestamp::from_millis(world.now), world.state.seq);
+        let row = world.state.skus.get_mut(&sku(name)).expect("a SKU");
+        row.listings[at].writes.base = None;
+        row.listings[at].writes.look = Some(Box::new(look));
+    }
+    let effect = tried(&world, Policies { mode: Mode::Live, ..shadow });
+    assert_eq!(effect.channels[&ch(SHOP)].zeroed, 6, "{effect:?}");
+    assert!(effect.held(&policies().brake).is_some());
 }
 
 #[test]
