@@ -52,7 +52,7 @@ async fn status_and_outbox_tell_how_all_channels_are() {
         assert_eq!(got, (&json!(kind), &json!(listings), &json!(unwritable), &json!(0)), "{told:#}");
         assert_eq!(told["circuit"]["state"], "closed", "{told:#}");
     }
-    assert_eq!(home.ask(&["outbox"]).await.json(), json!({"rows": [], "more": false}));
+    assert_eq!(home.ask(&["outbox"]).await.json(), json!({"rows": [], "more": false, "dead_letters": 0}));
     home.ask(&["outbox", "--channel", "nope"]).await.fails(4, "channel `nope` is not configured");
     live.stop().await;
     home.ask(&["status"]).await.fails(3, "no daemon answers");

@@ -123,6 +123,8 @@ async fn a_listing_that_spoils_its_batch_without_a_name_is_parked_alone_and_retr
     assert_eq!((number(&letter["tries"]), &letter["kind"]), (1, &json!("leg")), "{letter:#}");
     assert!(text(&letter["command"]).starts_with("evenkeel dead-letters retry "), "{letter:#}");
     assert!(text(&letter["reason"]).contains("INVALID_VARIABLE"), "{letter:#}");
+    let waiting = home.ask(&["outbox", "--channel", "shop"]).await.json();
+    assert_eq!(waiting, json!({"rows": [], "more": false, "dead_letters": 1}));
 
     let by = ["--channel", "shop", "--reason", "invalid_variable"];
     let dry = home.ask(&[&["dead-letters", "retry", "--dry-run"][..], &by].concat()).await.json();
