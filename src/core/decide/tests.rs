@@ -29,6 +29,7 @@ mod returns;
 mod suspects;
 mod trial;
 mod unread;
+mod whole_seconds;
 mod whose;
 #[allow(
     dead_code,
