@@ -16,7 +16,7 @@ use crate::{
         Record,
         allocation::Pause,
         drift::Drifted,
-        explain::{Event, Fact, Late, Story, Subject},
+        explain::{Event, Fact, Late, Story, Subject, ToShow},
         ledger::Cause,
         oversold::moved,
         posting::Step,
@@ -222,8 +222,7 @@ fn row(event: &Event) -> Row {
         }
         Fact::Booked(entry) => ("booked", None, booked(entry)),
         Fact::Commit { sku, revision, event_at, legs } => {
-            let legs: Vec<String> =
-                legs.iter().map(|(channel, units)| format!("{channel} {units}")).collect();
+            let legs: Vec<String> = legs.iter().map(to_show).collect();
             let (event_at, legs) = (Time(*event_at), legs.join(", "));
             (
                 "commit",
@@ -274,6 +273,14 @@ fn row(event: &Event) -> Row {
     };
     let available = if let Fact::Booked(entry) = &event.fact { entry.after.available().ok() } else { None };
     Row { seq: event.seq, at: event.at.into(), what, channel: named, text, available }
+}
+
+fn to_show(leg: &ToShow) -> String {
+    let ToShow { channel, quantity, owed } = leg;
+    if owed.is_zero() {
+        return format!("{channel} {quantity}");
+    }
+    format!("{channel} {quantity} ({owed} more lie there, owed to what was sold at another place)")
 }
 
 fn booked(entry: &crate::core::ledger::Entry) -> String {

@@ -282,6 +282,9 @@ pub struct ListingView {
     /// The leg's state; `None`: nothing was ever to be shown.
     pub state: Option<String>,
     pub desired: Option<Quantity>,
+    /// How many units more lie where it draws from, owed to what was sold at another place.
+    #[serde(default)]
+    pub owed: Quantity,
     pub revision: Option<Revision>,
     /// What was last seen live, of what we wrote.
     pub shown: Option<Quantity>,

@@ -1,5 +1,7 @@
 //! Who is told of what: alerts follow conditions, one per kind and subject, and end when the condition ends.
 
+mod oversells;
+
 use std::collections::BTreeMap;
 
 use crate::{
@@ -37,6 +39,7 @@ const COUNT_MAX: usize = 1_000;
 impl Draft<'_> {
     pub(super) fn tick(&mut self) -> Result<Reply, Refused> {
         let policies = self.policies()?;
+        self.note_made_good(&policies);
         let wanted = conditions(self.state, &policies, self.now);
         for (key, condition) in &wanted {
             self.raise(&policies, key, condition);
@@ -75,7 +78,9 @@ impl Draft<'_> {
                 // A drift that shows another number by now is another question.
                 let other = key.kind == AlertKind::Drift && waiting == held.waiting && text != held.text;
                 let again = waiting > held.waiting || other || (repeats && held.send_at.is_none());
-                if !again && waiting == held.waiting {
+                // How many units are missing by now is in the text; people are told when they are many more.
+                let same = text == held.text || key.kind != AlertKind::Oversold;
+                if !again && waiting == held.waiting && same {
                     return;
                 }
                 let send_at = if again && policies.alerts.webhook { Some(self.now) } else { held.send_at };
@@ -213,6 +218,7 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
         let subject = String::from(Counter::Person);
         out.insert(AlertKey { kind: AlertKind::Brake, subject }, condition);
     }
+    out.extend(oversells::conditions(state, policies));
     for (id, intent) in &state.intents {
         if let Some(text) = stuck(state, policies, intent, now) {
             let text = format!("{text}; see `evenkeel commits --intent {id}`");
