@@ -19,7 +19,7 @@ use crate::{
         explain::{Event, Fact, Late, Story, Subject, ToShow},
         ledger::Cause,
         oversold::moved,
-        posting::Step,
+        posting::{PostState, Step},
         record::PauseScope,
     },
     engine::disk,
@@ -256,7 +256,7 @@ fn row(event: &Event) -> Row {
         }
         Fact::Bound { .. } => ("bound", None, "listed".to_owned()),
         Fact::Paused { scope, pause } => ("paused", None, stood_still(scope, *pause)),
-        Fact::Posting(posting) => ("posting", Some(posting.channel.to_string()), posted(&posting.step)),
+        Fact::Posting(posting) => ("posting", Some(posting.channel.to_string()), posted(posting)),
     };
     let named = match &event.fact {
         Fact::Moved { channel, .. }
@@ -335,12 +335,15 @@ fn interleaving(channel: Option<&str>, late: &Late) -> String {
     format!(". The change to {} of record {} ({}) {sent}", late.quantity, late.seq, Time(late.at))
 }
 
-fn posted(step: &Step) -> String {
-    match step {
+fn posted(posting: &PostState) -> String {
+    match &posting.step {
         Step::Done => "the ERP has taken it".to_owned(),
         Step::Pending => "to be posted".to_owned(),
         Step::InFlight { .. } => "is being posted".to_owned(),
-        Step::Retry { at } => format!("tried in vain, again at {}", Time(*at)),
+        Step::Retry { at } => {
+            let why = posting.fault.as_ref().map_or(String::new(), |fault| format!(" ({fault})"));
+            format!("tried in vain{why}, again at {}", Time(*at))
+        }
         Step::Parked { reason } => format!("refused: {reason}"),
         Step::Dropped => "given up by a person".to_owned(),
     }

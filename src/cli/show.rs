@@ -55,6 +55,13 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
             "dead",
         ];
         print::table(header, rows, "no channels are configured");
+        for c in &s.channels {
+            let (CircuitView::Open { failing_since, last_error, .. }
+            | CircuitView::Closed { failing_since, last_error, .. }) = &c.circuit;
+            if let (Some(since), Some(error)) = (failing_since, last_error) {
+                print::line(&format!("{}: requests fail since {since}, the last with: {error}", c.channel));
+            }
+        }
         let rows: Vec<[String; 6]> = s.channels.iter().flat_map(assumption_rows).collect();
         if !rows.is_empty() {
             let header = ["channel", "assumed", "stated", "most measured", "times", "broken"];

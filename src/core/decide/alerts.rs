@@ -297,8 +297,13 @@ fn postings_late(state: &State, policies: &Policies, channel: &ChannelId, now: T
     }
     let limit = now.plus_millis(-policies.alerts.after_ms);
     let due = |work: &&Work| matches!(work, Work::PostLate { deadline, .. } if *deadline <= limit);
-    let late = state.index.of(Kind::PostLate, channel).take_while(due).take(COUNT_MAX).count();
-    (late > 0).then(|| format!("{} orders are not posted yet; see `evenkeel outbox`", spoken(late)))
+    let late = || state.index.of(Kind::PostLate, channel).take_while(due).take(COUNT_MAX);
+    let fault = late().find_map(|work| {
+        let Work::PostLate { order, .. } = work else { return None };
+        state.orders.get(order)?.posting(channel)?.fault.clone()
+    });
+    let (late, why) = (late().count(), fault.map_or(String::new(), |fault| format!(" ({fault})")));
+    (late > 0).then(|| format!("{} orders are not posted yet{why}; see `evenkeel outbox`", spoken(late)))
 }
 
 /// What waits because of a drift is told as that.
@@ -384,8 +389,9 @@ fn circuit(row: &ChannelRow) -> Option<(AlertKind, Option<Condition>)> {
         Circuit::Open { unauthorized: Some(reason), .. } => {
             Some((AlertKind::LaneStopped, Some(format!("credentials are refused: {reason}").into())))
         }
-        Circuit::Open { unauthorized: None, .. } => {
-            Some((AlertKind::CircuitOpen, Some("it does not answer; writes wait".to_owned().into())))
+        Circuit::Open { unauthorized: None, failing, .. } => {
+            let why = failing.as_ref().map_or(String::new(), |failing| format!(" ({})", failing.last));
+            Some((AlertKind::CircuitOpen, Some(format!("it does not answer{why}; writes wait").into())))
         }
         Circuit::Closed { .. } => None,
     }

@@ -638,6 +638,7 @@ fn steps(now: i64) -> Vec<Record> {
             tries: 1,
             since: ms(now),
             unsure: n % 2 == 0,
+            fault: None,
         },
     };
     all.into_iter().enumerate().map(posting).collect()
