@@ -196,15 +196,8 @@ impl Story {
                     self.wait(seq, at, place(*n), *revision, leg, *of_order);
                 }
                 if mine {
-                    let owed_of = |n: u16| {
-                        owed.iter().find(|(of, _)| *of == n).map_or(Quantity::ZERO, |(_, units)| *units)
-                    };
-                    let legs = legs.iter().filter_map(|(n, leg)| {
-                        let (channel, quantity) = (self.channel(&place(*n))?, leg.quantity);
-                        Some(ToShow { channel, quantity, owed: owed_of(*n) })
-                    });
+                    let legs = self.to_show(sku, legs, owed);
                     let (sku, revision, event_at) = (sku.clone(), *revision, *event_at);
-                    let legs = legs.collect();
                     self.tell(seq, at, Fact::Commit { sku, revision, event_at, legs });
                 }
             }
@@ -258,6 +251,16 @@ impl Story {
 
     fn channel(&self, listing: &ListingRef) -> Option<ChannelId> {
         self.listings.get(listing).cloned()
+    }
+
+    fn to_show(&self, sku: &Sku, legs: &[(u16, Leg)], owed: &[(u16, Quantity)]) -> Vec<ToShow> {
+        let owed_of =
+            |n: u16| owed.iter().find(|(of, _)| *of == n).map_or(Quantity::ZERO, |(_, units)| *units);
+        let legs = legs.iter().filter_map(|(n, leg)| {
+            let channel = self.channel(&ListingRef { sku: sku.clone(), at: *n })?;
+            Some(ToShow { channel, quantity: leg.quantity, owed: owed_of(*n) })
+        });
+        legs.collect()
     }
 
     fn entries(&mut self, seq: Seq, at: Timestamp, entries: &[Entry], all: bool) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::{
         allocation::owed::{Heap, unowed},
-        state::{SkuRow, State},
+        state::{Place, SkuRow, State},
     },
     model::{FulfilledBy, LocationId, Overflow, Policies, Quantity, Sku, policy::Part},
 };
@@ -228,12 +228,13 @@ impl State {
         drawn: &[LocationId],
         here: Quantity,
     ) -> Result<Quantity, Overflow> {
+        let short = |place: &Place| place.stock.available().is_ok_and(|units| units < Quantity::ZERO);
+        if !row.stock.iter().any(short) {
+            return Ok(here);
+        }
         let mut heaps = Vec::with_capacity(row.stock.len() + row.moving.len());
         for place in &row.stock {
             heaps.push(Heap::at(&place.location, place.stock.available()?));
-        }
-        if heaps.iter().all(|heap| heap.units >= Quantity::ZERO) {
-            return Ok(here);
         }
         heaps.extend(row.moving.iter().map(|moving| Heap {
             from: &moving.from,

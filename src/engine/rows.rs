@@ -476,6 +476,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_oversold_and_why_requests_fail_outlive_a_restart() {
+        use crate::core::{
+            circuit::{Circuit, Failing},
+            oversold::Class,
+        };
+        let cause = Cause::Operator { note: "torn".to_owned() };
+        let last =
+            Oversell { since: Seq(3), units: crate::model::Quantity::new(2), class: Class::Physical, cause };
+        let failing = Some(Failing { since: Timestamp::from_millis(7), last: "503".to_owned() }.into());
+        let mut state = State::default();
+        state.oversold.insert(Sku::new("CAP").expect("valid"), last);
+        state.change_channel(&ChannelId::new("main").expect("valid"), |row| {
+            row.circuit = Circuit::Closed { failures: 1, alone: Vec::new(), since: None, failing };
+        });
+        let stored = all(&state).expect("encodes").into_iter();
+        let stored = stored.filter_map(|(key, value)| Some(Ok::<_, Error>((key, value?))));
+        let loaded = load(stored).expect("decodes");
+        assert_eq!((loaded.oversold, loaded.channels), (state.oversold, state.channels));
+    }
+
+    #[test]
     fn rows_that_are_loaded_share_the_names_that_very_many_have() {
         let listing = || Listing {
             channel: ChannelId::new("main").expect("valid"),

@@ -61,9 +61,6 @@ pub(crate) fn told(state: &State) -> String {
     for ((channel, ids), ignored) in &state.ignored {
         line(format!("ignored {channel} {ids} {}", json(ignored)));
     }
-    for (sku, last) in &state.oversold {
-        line(format!("oversold {sku} {}", json(last)));
-    }
     if let Some(held) = &state.held_config {
         line(format!("held configuration {}", json(held)));
     }

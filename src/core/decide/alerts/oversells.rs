@@ -12,7 +12,7 @@ use crate::{
         record::{AlertKind, Record},
         state::{AlertKey, State},
     },
-    model::{Policies, Quantity, Sku},
+    model::{LocationId, Policies, Quantity, Sku},
 };
 
 /// How many SKUs have an alert of their own: those that have been oversold for longest, so that none loses its own to
@@ -39,8 +39,9 @@ impl Draft<'_> {
 }
 
 /// Returns how many units are sold, or promised, that are not at any of these places.
-fn missing(state: &State, sku: &Sku, places: &[crate::model::LocationId]) -> Quantity {
-    let available = state.skus.get(sku).and_then(|row| row.available(places).ok().flatten());
+fn missing(state: &State, sku: &Sku, places: &[LocationId]) -> Quantity {
+    // What became part of another SKU is missing there.
+    let available = state.skus.get(state.canonical(sku)).and_then(|row| row.available(places).ok().flatten());
     available.and_then(|available| available.neg().ok()).map_or(Quantity::ZERO, Quantity::or_zero)
 }
 
