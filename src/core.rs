@@ -22,6 +22,7 @@ pub mod decide;
 pub mod drift;
 pub mod explain;
 pub mod exposure;
+pub mod fault;
 pub mod index;
 pub mod intent;
 pub mod ledger;

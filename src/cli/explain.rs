@@ -16,10 +16,10 @@ use crate::{
         Record,
         allocation::Pause,
         drift::Drifted,
-        explain::{Event, Fact, Late, Story, Subject},
+        explain::{Event, Fact, Late, Story, Subject, ToShow},
         ledger::Cause,
         oversold::moved,
-        posting::Step,
+        posting::{PostState, Step},
         record::PauseScope,
     },
     engine::disk,
@@ -222,8 +222,7 @@ fn row(event: &Event) -> Row {
         }
         Fact::Booked(entry) => ("booked", None, booked(entry)),
         Fact::Commit { sku, revision, event_at, legs } => {
-            let legs: Vec<String> =
-                legs.iter().map(|(channel, units)| format!("{channel} {units}")).collect();
+            let legs: Vec<String> = legs.iter().map(to_show).collect();
             let (event_at, legs) = (Time(*event_at), legs.join(", "));
             (
                 "commit",
@@ -257,7 +256,7 @@ fn row(event: &Event) -> Row {
         }
         Fact::Bound { .. } => ("bound", None, "listed".to_owned()),
         Fact::Paused { scope, pause } => ("paused", None, stood_still(scope, *pause)),
-        Fact::Posting(posting) => ("posting", Some(posting.channel.to_string()), posted(&posting.step)),
+        Fact::Posting(posting) => ("posting", Some(posting.channel.to_string()), posted(posting)),
     };
     let named = match &event.fact {
         Fact::Moved { channel, .. }
@@ -274,6 +273,14 @@ fn row(event: &Event) -> Row {
     };
     let available = if let Fact::Booked(entry) = &event.fact { entry.after.available().ok() } else { None };
     Row { seq: event.seq, at: event.at.into(), what, channel: named, text, available }
+}
+
+fn to_show(leg: &ToShow) -> String {
+    let ToShow { channel, quantity, owed } = leg;
+    if owed.is_zero() {
+        return format!("{channel} {quantity}");
+    }
+    format!("{channel} {quantity} ({owed} more lie there, owed to what was sold at another place)")
 }
 
 fn booked(entry: &crate::core::ledger::Entry) -> String {
@@ -328,12 +335,15 @@ fn interleaving(channel: Option<&str>, late: &Late) -> String {
     format!(". The change to {} of record {} ({}) {sent}", late.quantity, late.seq, Time(late.at))
 }
 
-fn posted(step: &Step) -> String {
-    match step {
+fn posted(posting: &PostState) -> String {
+    match &posting.step {
         Step::Done => "the ERP has taken it".to_owned(),
         Step::Pending => "to be posted".to_owned(),
         Step::InFlight { .. } => "is being posted".to_owned(),
-        Step::Retry { at } => format!("tried in vain, again at {}", Time(*at)),
+        Step::Retry { at } => {
+            let why = posting.fault.as_ref().map_or(String::new(), |fault| format!(" ({fault})"));
+            format!("tried in vain{why}, again at {}", Time(*at))
+        }
         Step::Parked { reason } => format!("refused: {reason}"),
         Step::Dropped => "given up by a person".to_owned(),
     }

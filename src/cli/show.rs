@@ -55,6 +55,13 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
             "dead",
         ];
         print::table(header, rows, "no channels are configured");
+        for c in &s.channels {
+            let (CircuitView::Open { failing_since, last_error, .. }
+            | CircuitView::Closed { failing_since, last_error, .. }) = &c.circuit;
+            if let (Some(since), Some(error)) = (failing_since, last_error) {
+                print::line(&format!("{}: requests fail since {since}, the last with: {error}", c.channel));
+            }
+        }
         let rows: Vec<[String; 6]> = s.channels.iter().flat_map(assumption_rows).collect();
         if !rows.is_empty() {
             let header = ["channel", "assumed", "stated", "most measured", "times", "broken"];
@@ -136,6 +143,13 @@ fn tell_sku(view: &SkuView) {
     let header =
         ["channel", "listing", "allotted", "desired", "expected", "seen", "exposure", "state", "waits for"];
     print::table(header, rows.collect(), "no listings");
+    for l in view.listings.iter().filter(|l| !l.owed.is_zero()) {
+        let ids = l.ids.iter().map(|(kind, id)| format!("{kind}={id}")).collect::<Vec<_>>().join(" ");
+        let (channel, owed) = (&l.channel, l.owed);
+        print::line(&format!(
+            "{channel} {ids} shows {owed} fewer than lie there: they are owed to what was sold at another place"
+        ));
+    }
     let slack = view.slack.map_or("not known".to_owned(), |slack| slack.to_string());
     print::line(&format!("available {}, exposure {}, slack {slack}", view.available, view.exposure));
     let rows = view.recent.iter().map(|e| {

@@ -154,6 +154,7 @@ pub(super) struct Alerts {
     pub after_tries: Option<i64>,
     pub after: Option<Span>,
     pub repeat: Option<Span>,
+    pub oversold_units: Option<i64>,
     pub webhook_url: Option<String>,
     pub webhook_secret: Option<Secret>,
     pub runbook_url: Option<String>,

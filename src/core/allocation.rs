@@ -1,4 +1,7 @@
-//! From what is available to what each listing should show. The policy is *shared*: every channel shows all.
+//! From what is available to what each listing should show. The policy is *shared*: every channel shows all, but for what
+//! is owed to sales that were booked at another place.
+
+pub mod owed;
 
 use crate::model::{ChannelId, Overflow, Policies, Quantity, policy::Override};
 

@@ -12,6 +12,7 @@ use crate::{
         leg::{self, Leg, Writes},
         moves::{LastCount, Moves, When, absent_until, effect},
         order::{Ignore, Order},
+        oversold::Oversell,
         posting::PostState,
         recipe::Made,
         record::{Envelope, HandCounted, HeldCount, PauseScope, Record},
@@ -69,8 +70,9 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             }
             book(state, seq, at, entries, None);
         }
-        Record::CountedByHand { measure, places, entries } => {
-            places.iter().for_each(|place| by_hand(state, *measure, place));
+        Record::CountedByHand { by, measure, places, entries } => {
+            let by = by.clone().map_or(Counter::Person, Counter::Channel);
+            places.iter().for_each(|place| by_hand(state, &by, *measure, place));
             book(state, seq, at, entries, None);
         }
         Record::Adjusted { entries } => {
@@ -91,7 +93,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             state.held.remove(id);
             state.dirty.insert(RowKey::Held(*id));
         }
-        Record::Commit { sku, revision, event_at, legs } => {
+        Record::Commit { sku, revision, event_at, legs, owed: _ } => {
             commit(
                 state,
                 sku,
@@ -111,7 +113,16 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         }
         Record::Drift { listing, found, edits, .. } => drifted(state, listing, found.as_deref(), *edits),
         Record::DriftEnded { listing, drifted: ended } => drifted(state, listing, Some(ended), None),
-        Record::Oversold { .. } => {}
+        Record::Oversold { sku, units, class, cause, .. } => {
+            let since = state.oversold.get(sku).map_or(seq, |held| held.since);
+            let last = Oversell { since, units: *units, class: *class, cause: cause.clone() };
+            state.oversold.insert(sku.clone(), last);
+            state.dirty.insert(RowKey::Oversold(sku.clone()));
+        }
+        Record::MadeGood { sku } => {
+            state.oversold.remove(sku);
+            state.dirty.insert(RowKey::Oversold(sku.clone()));
+        }
         Record::Measured { channel, assumption, stated_ms, measured_ms, .. } => {
             state.change_channel(channel, |row| {
                 row.measures.note(*assumption, *stated_ms, *measured_ms, at);
@@ -330,12 +341,12 @@ fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry], absent: O
     }
 }
 
-fn by_hand(state: &mut State, measure: Measure, counted: &HandCounted) {
+fn by_hand(state: &mut State, by: &Counter, measure: Measure, counted: &HandCounted) {
     let HandCounted { sku, location, as_of, opens } = counted;
     state.change_sku(sku, |row| {
         let place = row.place_mut(location);
         if *opens {
-            place.opened = Some(Opened { as_of: *as_of, counter: Counter::Person, measure });
+            place.opened = Some(Opened { as_of: *as_of, counter: by.clone(), measure });
         }
         place.by_hand = Some(LastCount::new(*as_of, measure));
     });

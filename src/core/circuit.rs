@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::state::ListingRef,
+    core::{fault::excerpt, state::ListingRef},
     model::{OrderKey, Retry, Timestamp},
 };
 
@@ -26,6 +26,8 @@ pub enum Circuit {
         /// When the channel answered again after it was open: what failed before was the channel's doing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failing: Option<Box<Failing>>,
     },
     /// Nothing is sent before `until`; then one write probes.
     Open {
@@ -35,12 +37,23 @@ pub enum Circuit {
         /// All that failed had failed by itself: it may be at fault, and not the channel.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         alone: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failing: Option<Box<Failing>>,
     },
+}
+
+/// A row of failures, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// When the first of them failed.
+    pub since: Timestamp,
+    /// What was said at the last one.
+    pub last: String,
 }
 
 impl Default for Circuit {
     fn default() -> Circuit {
-        Circuit::Closed { failures: 0, alone: Vec::new(), since: None }
+        Circuit::Closed { failures: 0, alone: Vec::new(), since: None, failing: None }
     }
 }
 
@@ -57,8 +70,8 @@ pub enum Subject {
 pub enum Health {
     /// It answered, whatever it said of the one write.
     Answered,
-    /// It did not answer.
-    Silent,
+    /// It did not answer, and why not.
+    Silent(String),
     Unauthorized(String),
 }
 
@@ -75,31 +88,39 @@ impl Circuit {
     /// Returns the circuit after an answer, or none. `alone`: what the request was about, if that was one thing.
     pub fn after(&self, health: &Health, alone: Option<&Subject>, retry: &Retry, now: Timestamp) -> Circuit {
         let until = now.plus_millis(retry.circuit_open_ms);
-        let open = |unauthorized, alone| Circuit::Open { until, unauthorized, alone };
+        let failing = self.fails(health, now);
+        let open =
+            |unauthorized, alone| Circuit::Open { until, unauthorized, alone, failing: failing.clone() };
         match (self, health) {
             (Circuit::Closed { since, .. }, Health::Answered) => {
-                Circuit::Closed { failures: 0, alone: Vec::new(), since: *since }
+                Circuit::Closed { failures: 0, alone: Vec::new(), since: *since, failing: None }
             }
-            (Circuit::Open { alone, .. }, Health::Answered) => {
-                Circuit::Closed { failures: 0, alone: Vec::new(), since: (!alone).then_some(now) }
-            }
+            (Circuit::Open { alone, .. }, Health::Answered) => Circuit::closed((!alone).then_some(now)),
             (_, Health::Unauthorized(reason)) => open(Some(reason.clone()), false),
-            (Circuit::Closed { alone: held, .. }, Health::Silent)
+            (Circuit::Closed { failures, alone: held, since, .. }, Health::Silent(_))
                 if alone.is_some_and(|alone| held.contains(alone)) =>
             {
-                self.clone()
+                let (failures, alone, since) = (*failures, held.clone(), *since);
+                Circuit::Closed { failures, alone, since, failing }
             }
-            (Circuit::Closed { failures, alone: held, since }, Health::Silent)
+            (Circuit::Closed { failures, alone: held, since, .. }, Health::Silent(_))
                 if failures + 1 < retry.circuit_failures =>
             {
                 let room = ALONE_MAX.saturating_sub(held.len());
                 let held = held.iter().chain(alone.into_iter().take(room)).cloned().collect();
-                Circuit::Closed { failures: failures + 1, alone: held, since: *since }
+                Circuit::Closed {
+                    failures: failures + 1,
+                    alone: held,
+                    since: *since,
+                    failing: failing.clone(),
+                }
             }
-            (Circuit::Closed { failures, alone: held, .. }, Health::Silent) => {
+            (Circuit::Closed { failures, alone: held, .. }, Health::Silent(_)) => {
                 open(None, alone.is_some() && usize::try_from(*failures).is_ok_and(|n| n == held.len()))
             }
-            (Circuit::Open { unauthorized, alone, .. }, Health::Silent) => open(unauthorized.clone(), *alone),
+            (Circuit::Open { unauthorized, alone, .. }, Health::Silent(_)) => {
+                open(unauthorized.clone(), *alone)
+            }
         }
     }
 
@@ -110,12 +131,46 @@ impl Circuit {
             (Circuit::Open { alone, .. }, Waiting::Nothing)
             | (Circuit::Open { unauthorized: None, alone, .. }, Waiting::Suspects) => {
                 // What failed by itself all along stays suspect.
-                Circuit::Closed { failures: 0, alone: Vec::new(), since: (!alone).then_some(now) }
+                Circuit::closed((!alone).then_some(now))
             }
-            (Circuit::Open { until, unauthorized: None, alone }, Waiting::Some) => {
-                Circuit::Open { until: now.min(*until), unauthorized: None, alone: *alone }
+            (Circuit::Open { until, unauthorized: None, alone, failing }, Waiting::Some) => {
+                let (until, failing) = (now.min(*until), failing.clone());
+                Circuit::Open { until, unauthorized: None, alone: *alone, failing }
             }
             (Circuit::Open { .. } | Circuit::Closed { .. }, _) => self.clone(),
+        }
+    }
+
+    fn closed(since: Option<Timestamp>) -> Circuit {
+        Circuit::Closed { failures: 0, alone: Vec::new(), since, failing: None }
+    }
+
+    /// Returns the row of failures with one more.
+    fn fails(&self, health: &Health, now: Timestamp) -> Option<Box<Failing>> {
+        let last = match health {
+            Health::Answered => return None,
+            Health::Silent(why) | Health::Unauthorized(why) => excerpt(why),
+        };
+        let since = self.failing().map_or(now, |failing| failing.since);
+        Some(Failing { since, last }.into())
+    }
+
+    /// Returns since when requests fail, and what was said last. `None`: the last one was answered.
+    pub fn failing(&self) -> Option<&Failing> {
+        match self {
+            Circuit::Closed { failing, .. } | Circuit::Open { failing, .. } => failing.as_deref(),
+        }
+    }
+
+    /// Returns what was said last of a listing, if nothing else has failed in this row.
+    pub fn said_of(&self, listing: &ListingRef) -> Option<&str> {
+        match self {
+            Circuit::Closed { failures: 1, alone, failing: Some(failing), .. }
+                if alone.as_slice() == [Subject::Listing(listing.clone())] =>
+            {
+                Some(failing.last.as_str())
+            }
+            Circuit::Closed { .. } | Circuit::Open { .. } => None,
         }
     }
 
@@ -152,7 +207,28 @@ mod tests {
     const RETRY: Retry = Retry { base_ms: 1, cap_ms: 1, circuit_failures: 3, circuit_open_ms: 100 };
 
     fn closed(failures: u32, alone: &[&str]) -> Circuit {
-        Circuit::Closed { failures, alone: alone.iter().map(|sku| subject(sku)).collect(), since: None }
+        Circuit::Closed {
+            failures,
+            alone: alone.iter().map(|sku| subject(sku)).collect(),
+            since: None,
+            failing: None,
+        }
+    }
+
+    /// Without what people are told.
+    fn bare(circuit: Circuit) -> Circuit {
+        match circuit {
+            Circuit::Closed { failures, alone, since, .. } => {
+                Circuit::Closed { failures, alone, since, failing: None }
+            }
+            Circuit::Open { until, unauthorized, alone, .. } => {
+                Circuit::Open { until, unauthorized, alone, failing: None }
+            }
+        }
+    }
+
+    fn silent() -> Health {
+        Health::Silent("no answer within 10s".to_owned())
     }
 
     fn subject(sku: &str) -> Subject {
@@ -165,10 +241,10 @@ mod tests {
         let mut circuit = Circuit::default();
         for of in of {
             let alone = (*of != "*").then(|| subject(of));
-            circuit = circuit.after(&Health::Silent, alone.as_ref(), &RETRY, Timestamp::ZERO);
+            circuit = circuit.after(&silent(), alone.as_ref(), &RETRY, Timestamp::ZERO);
         }
         match want {
-            Some(want) => assert_eq!(circuit, want, "{of:?}"),
+            Some(want) => assert_eq!(bare(circuit), want, "{of:?}"),
             None => assert!(circuit.is_open(), "{of:?}: {circuit:?}"),
         }
     }
@@ -188,22 +264,25 @@ mod tests {
         let at = Timestamp::from_millis;
         let mut circuit = Circuit::default();
         for _ in 0..2 {
-            circuit = circuit.after(&Health::Silent, None, &RETRY, at(0));
+            circuit = circuit.after(&silent(), None, &RETRY, at(0));
             assert_eq!(circuit.allows(at(0)), Allowed::All);
         }
-        circuit = circuit.after(&Health::Silent, None, &RETRY, at(0));
+        circuit = circuit.after(&silent(), None, &RETRY, at(0));
         assert_eq!((circuit.allows(at(99)), circuit.allows(at(100))), (Allowed::None, Allowed::Probe));
-        circuit = circuit.after(&Health::Silent, None, &RETRY, at(100));
+        circuit = circuit.after(&silent(), None, &RETRY, at(100));
         assert_eq!(circuit.allows(at(199)), Allowed::None);
         circuit = circuit.after(&Health::Answered, None, &RETRY, at(200));
-        assert_eq!(circuit, Circuit::Closed { failures: 0, alone: vec![], since: Some(at(200)) });
+        assert_eq!(
+            circuit,
+            Circuit::Closed { failures: 0, alone: vec![], since: Some(at(200)), failing: None }
+        );
     }
 
     #[test]
     fn an_answer_in_between_starts_the_count_again() {
         let mut circuit = closed(2, &[]);
         circuit = circuit.after(&Health::Answered, None, &RETRY, Timestamp::ZERO);
-        assert_eq!(circuit.after(&Health::Silent, None, &RETRY, Timestamp::ZERO), closed(1, &[]));
+        assert_eq!(bare(circuit.after(&silent(), None, &RETRY, Timestamp::ZERO)), closed(1, &[]));
     }
 
     #[test]
@@ -213,11 +292,12 @@ mod tests {
             until: at(until),
             unauthorized: unauthorized.map(str::to_owned),
             alone: false,
+            failing: None,
         };
         assert_eq!(open(100, None).heard(Waiting::Some, at(5)), open(5, None));
         assert_eq!(open(3, None).heard(Waiting::Some, at(5)), open(3, None));
         // That reads work says nothing of the right to write.
-        let again = Circuit::Closed { failures: 0, alone: vec![], since: Some(at(5)) };
+        let again = Circuit::Closed { failures: 0, alone: vec![], since: Some(at(5)), failing: None };
         assert_eq!(open(100, Some("403")).heard(Waiting::Some, at(5)), open(100, Some("403")));
         assert_eq!(open(100, Some("403")).heard(Waiting::Nothing, at(5)), again);
         assert_eq!(closed(2, &[]).heard(Waiting::Nothing, at(5)), closed(2, &[]));
@@ -230,7 +310,27 @@ mod tests {
     fn refused_credentials_open_at_once_and_stay_named() {
         let circuit =
             Circuit::default().after(&Health::Unauthorized("401".into()), None, &RETRY, Timestamp::ZERO);
-        let later = circuit.after(&Health::Silent, None, &RETRY, Timestamp::from_millis(100));
+        let later = circuit.after(&silent(), None, &RETRY, Timestamp::from_millis(100));
         assert!(matches!(later, Circuit::Open { unauthorized: Some(_), .. }));
+    }
+
+    #[test]
+    fn a_row_of_failures_tells_since_when_and_what_was_said_last() {
+        let at = Timestamp::from_millis;
+        let down = |circuit: Circuit, why: &str, when: i64| {
+            circuit.after(&Health::Silent(why.to_owned()), None, &RETRY, at(when))
+        };
+        let mut circuit = Circuit::default();
+        for (why, when) in [("timed out", 10), ("503", 20), ("502", 30), ("connection\nrefused", 140)] {
+            circuit = down(circuit, why, when);
+            let said = why.replace('\n', " ");
+            assert_eq!(circuit.failing(), Some(&Failing { since: at(10), last: said }));
+        }
+        assert!(circuit.is_open());
+        assert_eq!(circuit.heard(Waiting::Some, at(150)).failing(), circuit.failing(), "writes still fail");
+        circuit = circuit.after(&Health::Answered, None, &RETRY, at(300));
+        assert_eq!(circuit.failing(), None);
+        circuit = down(circuit, "503", 400);
+        assert_eq!(circuit.failing().map(|failing| failing.since), Some(at(400)));
     }
 }

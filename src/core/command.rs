@@ -16,9 +16,9 @@ use crate::{
         state::{AlertKey, Ignorable, ListingRef, Note, Quarantined},
     },
     model::{
-        CatalogueItem, ChannelId, CountLine, DeliveryId, IdempotencyKey, Identifiers, LocationId, Measure,
-        Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seen, Seq,
-        Sku, Timestamp, Totals,
+        CatalogueItem, ChannelId, CountLine, Counter, DeliveryId, IdempotencyKey, Identifiers, LocationId,
+        Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seen,
+        Seq, Sku, Timestamp, Totals,
         policy::{MappingRow, Part},
     },
 };
@@ -360,9 +360,10 @@ pub struct Count {
     pub set: BTreeSet<LocationId>,
 }
 
-/// A count by a person, who knows nothing of our orders.
+/// A count by a person, or of what lies in a channel's own warehouses: whoever counts there knows nothing of our orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ByHand {
+    pub by: Counter,
     pub measure: Measure,
     pub lines: Vec<HandLine>,
     /// Opens stock before there is any.

@@ -14,7 +14,7 @@ mod fence;
 mod ignore;
 pub mod intents;
 pub mod lane;
-mod listing;
+pub mod listing;
 mod looks;
 mod missing;
 mod once;

@@ -45,7 +45,7 @@ pub enum Fact {
         sku: Sku,
         revision: Revision,
         event_at: Timestamp,
-        legs: Vec<(ChannelId, Quantity)>,
+        legs: Vec<ToShow>,
     },
     Moved {
         sku: Sku,
@@ -86,6 +86,15 @@ pub enum Fact {
         pause: Option<Pause>,
     },
     Posting(PostState),
+}
+
+/// What a listing is to show from a commit on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToShow {
+    pub channel: ChannelId,
+    pub quantity: Quantity,
+    /// How many units fewer that is because they are owed to what was sold at other places.
+    pub owed: Quantity,
 }
 
 /// A change that was not there yet when the channel sold.
@@ -180,17 +189,15 @@ impl Story {
                 }
                 self.entries(seq, at, entries, mine);
             }
-            Record::Commit { sku, revision, event_at, legs } => {
+            Record::Commit { sku, revision, event_at, legs, owed } => {
                 let mine = self.is_sku(sku) || *of_order;
                 let place = |at: u16| ListingRef { sku: sku.clone(), at };
                 for (n, leg) in legs {
                     self.wait(seq, at, place(*n), *revision, leg, *of_order);
                 }
                 if mine {
-                    let legs =
-                        legs.iter().filter_map(|(n, leg)| Some((self.channel(&place(*n))?, leg.quantity)));
+                    let legs = self.to_show(sku, legs, owed);
                     let (sku, revision, event_at) = (sku.clone(), *revision, *event_at);
-                    let legs = legs.collect();
                     self.tell(seq, at, Fact::Commit { sku, revision, event_at, legs });
                 }
             }
@@ -244,6 +251,16 @@ impl Story {
 
     fn channel(&self, listing: &ListingRef) -> Option<ChannelId> {
         self.listings.get(listing).cloned()
+    }
+
+    fn to_show(&self, sku: &Sku, legs: &[(u16, Leg)], owed: &[(u16, Quantity)]) -> Vec<ToShow> {
+        let owed_of =
+            |n: u16| owed.iter().find(|(of, _)| *of == n).map_or(Quantity::ZERO, |(_, units)| *units);
+        let legs = legs.iter().filter_map(|(n, leg)| {
+            let channel = self.channel(&ListingRef { sku: sku.clone(), at: *n })?;
+            Some(ToShow { channel, quantity: leg.quantity, owed: owed_of(*n) })
+        });
+        legs.collect()
     }
 
     fn entries(&mut self, seq: Seq, at: Timestamp, entries: &[Entry], all: bool) {

@@ -3,9 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::ledger::{Entry, Stock, book},
-    model::{Overflow, Quantity},
+    core::ledger::{Cause, Entry, Stock, book},
+    model::{Overflow, Quantity, Seq},
 };
+
+/// The latest oversell of a SKU of which units are missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Oversell {
+    /// The position from which on some are.
+    pub since: Seq,
+    /// How many more were missing by it.
+    pub units: Quantity,
+    pub class: Class,
+    pub cause: Cause,
+}
 
 /// Whose doing an oversell is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -32,6 +32,9 @@ pub struct PostState {
     /// Whether an earlier posting has no definite answer: the ERP may hold more than it has acknowledged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsure: bool,
+    /// Why the last try did not go through; see [`excerpt`](crate::core::fault::excerpt). `None`: it did, or a person gave it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 impl PostState {
@@ -58,9 +61,10 @@ impl PostState {
         match &self.step {
             Step::Done | Step::Dropped if behind => {
                 (self.step, self.since, self.tries) = (Step::Pending, now, 0);
+                self.fault = None;
             }
             Step::Pending | Step::Retry { .. } if !behind && !self.unsure => {
-                (self.step, self.tries) = (Step::Done, 0);
+                (self.step, self.tries, self.fault) = (Step::Done, 0, None);
             }
             Step::Done
             | Step::Dropped

@@ -93,8 +93,12 @@ pub enum Record {
         opened: Vec<(Sku, LocationId)>,
         entries: Vec<Entry>,
     },
-    /// A person counted: what is on hand at each place follows from it, whether or not that is a difference.
+    /// A person counted, or a channel told what lies in its own warehouses: what is on hand at each place follows from it,
+    /// whether or not that is a difference.
     CountedByHand {
+        /// The channel. `None`: a person.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<ChannelId>,
         measure: Measure,
         places: Vec<HandCounted>,
         entries: Vec<Entry>,
@@ -123,6 +127,9 @@ pub enum Record {
         revision: Revision,
         event_at: Timestamp,
         legs: Vec<(u16, Leg)>,
+        /// How many units fewer some of them are to show because they are owed to what was sold at other places.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        owed: Vec<(u16, Quantity)>,
     },
     /// A leg, or what is known of its listing, moved.
     Moved {
@@ -168,6 +175,10 @@ pub enum Record {
         /// The channel that sold them, if one did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         channel: Option<ChannelId>,
+    },
+    /// A SKU is not oversold any more.
+    MadeGood {
+        sku: Sku,
     },
     /// What was assumed of a channel's delays was measured.
     Measured {
@@ -382,6 +393,8 @@ pub enum AlertKind {
     AssumptionBroken,
     /// A person's intent does not get on, or was rolled back.
     Intent,
+    /// Units are sold that are not there.
+    Oversold,
 }
 
 impl AlertKind {
@@ -399,6 +412,7 @@ impl AlertKind {
             AlertKind::Drift => "drift",
             AlertKind::AssumptionBroken => "assumption_broken",
             AlertKind::Intent => "intent",
+            AlertKind::Oversold => "oversold",
         }
     }
 }

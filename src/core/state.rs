@@ -23,6 +23,7 @@ use crate::{
         leg::{Leg, Writes},
         moves::{LastCount, Moves},
         order::Order,
+        oversold::Oversell,
         recipe::Made,
         record::{AlertKind, HeldCount},
         tombstone::Tombstone,
@@ -66,6 +67,8 @@ pub struct State {
     pub intents: BTreeMap<Seq, Intent>,
     /// What a person said that no SKU is to be waited for.
     pub ignored: BTreeMap<(ChannelId, Identifiers), Ignored>,
+    /// The SKUs of which units were sold that are not there, until they are.
+    pub oversold: BTreeMap<Sku, Oversell>,
     /// The configuration file would change too much to be believed, and is not in effect.
     pub held_config: Option<HeldConfig>,
     /// Derived; see [`Index`].
@@ -392,6 +395,7 @@ pub enum RowKey {
     Intent(Seq),
     Ignored(ChannelId, Identifiers),
     Tombstone(OrderKey),
+    Oversold(Sku),
 }
 
 impl State {

@@ -166,7 +166,8 @@ fn unpack_told<R>((at, told, rest, places): PackedTold<Rank>, rank: impl Fn(Rank
 }
 
 fn pack_posting(posting: &PostState) -> PackedPosting {
-    let PostState { channel, step, sequence, acked, sent, acked_at, tries, since, unsure } = posting.clone();
+    let PostState { channel, step, sequence, acked, sent, acked_at, tries, since, unsure, fault: _ } =
+        posting.clone();
     let items = |items: Vec<Item>| {
         let pack = |Item { sku, location, totals }| (sku, location, five(totals));
         items.into_iter().map(pack).collect()
@@ -181,7 +182,9 @@ fn unpack_posting(packed: PackedPosting) -> PostState {
         items.into_iter().map(unpack).collect()
     };
     let (acked, sent) = (items(acked), items(sent));
-    PostState { channel, step, sequence, acked, sent, acked_at, tries, since, unsure }
+    // Of what went through, or was given up, there is none.
+    let fault = None;
+    PostState { channel, step, sequence, acked, sent, acked_at, tries, since, unsure, fault }
 }
 
 fn of_push(Pushed { version, received }: Pushed) -> Rank {

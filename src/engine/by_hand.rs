@@ -103,11 +103,11 @@ fn all_known(told: &Tally) -> Result<(), Error> {
 }
 
 /// Cuts a count into parts of whole SKUs.
-pub(super) fn cut(count: ByHand) -> Vec<ByHand> {
-    let ByHand { mut lines, .. } = count;
+pub(super) fn cut(mut count: ByHand) -> Vec<ByHand> {
+    let mut lines = std::mem::take(&mut count.lines);
     lines.sort();
     let parts = portions(&lines, LINES, |a, b| a.sku == b.sku);
-    let part = |lines: &[HandLine]| ByHand { lines: lines.to_vec(), ..count };
+    let part = |lines: &[HandLine]| ByHand { lines: lines.to_vec(), ..count.clone() };
     if parts.is_empty() {
         vec![part(&[])]
     } else {

@@ -195,7 +195,9 @@ impl Pen {
 pub(super) fn health_of(fault: &Fault) -> Option<Health> {
     match fault {
         Fault::Unauthorized(reason) => Some(Health::Unauthorized(reason.clone())),
-        Fault::Timeout(_) | Fault::Disconnected(_) | Fault::Server { .. } => Some(Health::Silent),
+        Fault::Timeout(_) | Fault::Disconnected(_) | Fault::Server { .. } => {
+            Some(Health::Silent(fault.to_string()))
+        }
         Fault::Throttled { .. } | Fault::Refused(_) | Fault::Malformed(_) | Fault::NotOffered(_) => None,
     }
 }

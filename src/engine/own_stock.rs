@@ -2,8 +2,10 @@
 //!
 //! The channel tells what is there at this moment, and not which orders it has in it: such a count is brought up to date as
 //! one by a person is. What it does not name is not zero: its lists leave things out.
+//!
+//! Before the opening stock was taken over a count means nothing, so the first read waits for that, and for no tick more.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +15,7 @@ use crate::{
     clock::Clock,
     connectors::{Connector, CountLine, Scope},
     core::{
-        Command, Refused, Reply, State,
+        Command, Reply, State,
         command::{ByHand, HandLine},
         mapping::resolve,
     },
@@ -24,10 +26,12 @@ use crate::{
         intake::Quarantine,
         ledger::{self, Ledger},
     },
-    model::{ChannelId, LocationId, Measure, Quantity, Sku, Timestamp},
+    model::{ChannelId, Counter, LocationId, Measure, Quantity, Sku, Timestamp},
     telemetry::{Feed as FeedName, Metrics},
 };
 
+/// How often it is looked whether the opening stock was taken over.
+const LOOK: Duration = Duration::from_millis(500);
 /// What a line of such a count says of itself in the journal.
 const NOTE: &str = "told by the channel that keeps it";
 
@@ -45,9 +49,11 @@ impl OwnStock {
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
         let mut failures: u32 = 0;
         loop {
+            // What failed is due again when its pause is over.
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                Some(()) = self.ticks.recv() => {}
+                () = std::future::ready(()), if failures > 0 => {}
+                Some(()) = self.ticks.recv(), if failures == 0 => {}
             }
             let done = tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -56,8 +62,6 @@ impl OwnStock {
             match done {
                 Ok(()) => failures = 0,
                 Err(Error::Ledger(ledger::Error::Stopped)) => return,
-                // Before the opening stock was taken over, counts mean nothing.
-                Err(Error::Ledger(ledger::Error::Refused(Refused::NotInitialised))) => {}
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     warn!(channel = %self.channel, %error, failures, "could not read the channel's own stock");
@@ -73,8 +77,8 @@ impl OwnStock {
     }
 
     async fn read(&self) -> Result<(), Error> {
-        if self.ledger.read(|state| state.initialised).await?.is_none() {
-            return Ok(());
+        while self.ledger.read(|state| state.initialised).await?.is_none() {
+            tokio::time::sleep(LOOK).await;
         }
         let as_of = self.clock.now();
         let (lines, _) =
@@ -86,7 +90,8 @@ impl OwnStock {
             return Ok(());
         }
         // Nothing draws on it, so nothing can be emptied by it.
-        let count = ByHand { measure: Measure::OnHand, lines, opening: false, believed: true };
+        let by = Counter::Channel(self.channel.clone());
+        let count = ByHand { by, measure: Measure::OnHand, lines, opening: false, believed: true };
         for part in by_hand::cut(count) {
             if let Reply::CountedByHand(tally) = self.ledger.submit(Command::CountByHand(part)).await?
                 && tally.changed + tally.opened > 0

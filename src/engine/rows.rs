@@ -17,6 +17,7 @@ use crate::{
         intent::Intent,
         ledger::Cause,
         order::Order,
+        oversold::Oversell,
         record::HeldCount,
         state::{
             Alert, AlertKey, ChannelRow, HeldConfig, Ignored, Opened, Quarantined, RowKey, SkuRow, State,
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// The version of the rows: those of another version are built anew from the journal.
-pub const ROWS_VERSION: u32 = 3;
+pub const ROWS_VERSION: u32 = 4;
 /// The longest piece of a value.
 const PIECE: usize = 60 * 1024;
 
@@ -73,6 +74,7 @@ enum Row<'a> {
     Intent(Seq, Box<Intent>),
     Ignored(ChannelId, Identifiers, Ignored),
     Tombstone(OrderKey, Tombstone),
+    Oversold(Sku, Oversell),
 }
 
 /// Returns the changes that bring the stored rows named to what the state holds.
@@ -133,6 +135,7 @@ pub fn keys_after<'a>(state: &'a State, after: Option<&'a RowKey>) -> impl Itera
         .chain(rest!(intents, Intent(id)))
         .chain(rest!(ignored, Ignored(channel, ids)))
         .chain(rest!(tombstones, Tombstone(order)))
+        .chain(rest!(oversold, Oversold(sku)))
 }
 
 /// Returns the keys of one map that come after `after`. `held` takes a key of this map out of a row's key.
@@ -235,6 +238,7 @@ impl Loading {
             }
             Row::Intent(id, intent) => drop(state.intents.insert(id, *intent)),
             Row::Ignored(channel, ids, ignored) => drop(state.ignored.insert((channel, ids), ignored)),
+            Row::Oversold(sku, last) => drop(state.oversold.insert(sku, last)),
             Row::Tombstone(mut key, tombstone) => {
                 shared(&mut self.channels, &mut key.channel);
                 self.tombstones.push((key, tombstone));
@@ -344,6 +348,7 @@ fn id(key: &RowKey) -> Vec<u8> {
         RowKey::Unmatched(channel, ids) => text(b'u', &[channel.as_str(), &of_ids(channel, ids)]),
         RowKey::Ignored(channel, ids) => text(b'g', &[channel.as_str(), &of_ids(channel, ids)]),
         RowKey::Tombstone(key) => text(b'b', &[key.channel.as_str(), key.order.as_str()]),
+        RowKey::Oversold(sku) => text(b'x', &[sku.as_str()]),
     }
 }
 
@@ -387,6 +392,7 @@ fn row<'a>(state: &'a State, key: &RowKey) -> Option<Row<'a>> {
             Row::Ignored(channel.clone(), ids.clone(), ignored)
         }
         RowKey::Tombstone(key) => Row::Tombstone(key.clone(), state.tombstones.get(key)?.clone()),
+        RowKey::Oversold(sku) => Row::Oversold(sku.clone(), state.oversold.get(sku)?.clone()),
     })
 }
 
@@ -467,6 +473,27 @@ mod tests {
         let stored = stored.filter_map(|(key, value)| Some(Ok::<_, Error>((key, value?))));
         let loaded = load(stored).expect("decodes");
         assert_eq!((loaded.skus, loaded.intents), (state.skus, state.intents));
+    }
+
+    #[test]
+    fn what_is_oversold_and_why_requests_fail_outlive_a_restart() {
+        use crate::core::{
+            circuit::{Circuit, Failing},
+            oversold::Class,
+        };
+        let cause = Cause::Operator { note: "torn".to_owned() };
+        let last =
+            Oversell { since: Seq(3), units: crate::model::Quantity::new(2), class: Class::Physical, cause };
+        let failing = Some(Failing { since: Timestamp::from_millis(7), last: "503".to_owned() }.into());
+        let mut state = State::default();
+        state.oversold.insert(Sku::new("CAP").expect("valid"), last);
+        state.change_channel(&ChannelId::new("main").expect("valid"), |row| {
+            row.circuit = Circuit::Closed { failures: 1, alone: Vec::new(), since: None, failing };
+        });
+        let stored = all(&state).expect("encodes").into_iter();
+        let stored = stored.filter_map(|(key, value)| Some(Ok::<_, Error>((key, value?))));
+        let loaded = load(stored).expect("decodes");
+        assert_eq!((loaded.oversold, loaded.channels), (state.oversold, state.channels));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod feed;
 mod feeds;
 mod lane;
 mod opening;
+mod own_stock;
 mod parts;
 mod replay;
 mod room;

@@ -251,6 +251,20 @@ pub struct AlertPolicy {
     pub repeat_ms: i64,
     /// Whether there is anywhere to send alerts to.
     pub webhook: bool,
+    /// A SKU of which so many units are sold that are not there alerts; zero means never.
+    #[serde(default = "AlertPolicy::oversold_units", skip_serializing_if = "AlertPolicy::is_oversold_units")]
+    pub oversold_units: u32,
+}
+
+impl AlertPolicy {
+    pub const fn oversold_units() -> u32 {
+        1
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_oversold_units(units: &u32) -> bool {
+        *units == AlertPolicy::oversold_units()
+    }
 }
 
 /// What to do about differences that nothing explains.

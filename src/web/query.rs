@@ -15,14 +15,14 @@ use crate::{
     core::{
         State,
         allocation::Pause,
-        circuit::Allowed,
+        circuit::Failing,
         decide::{lane::waits_for, suspects::fails_alone},
         index::{Kind, Work},
         leg,
-        state::{Alert, AlertKey, Listing, ListingRef},
+        state::{Alert, AlertKey, ChannelRow, Listing, ListingRef},
     },
-    model::{ChannelId, Timestamp},
-    web::view::{AlertView, Alerts},
+    model::{ChannelId, Mode, Timestamp},
+    web::view::{AlertView, Alerts, Time},
 };
 
 /// Returns every alert: those that fire first, the oldest first.
@@ -131,12 +131,12 @@ fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> O
         paused(state, listing, held).or_else(|| waits_for(state, listing, now)).unwrap_or(otherwise)
     };
     let row = state.channels.get(&held.channel);
-    let open = row.is_some_and(|row| row.circuit.allows(now) == Allowed::None);
-    let once_closed = |why: &str| {
-        let rests = if open { "the channel's circuit is open, and nothing is looked at: " } else { "" };
-        format!("{rests}{why}")
+    let open = row.and_then(circuit_open);
+    let once_closed = |why: &str| match &open {
+        Some(open) => format!("{open}, and nothing is looked at: {why}"),
+        None => why.to_owned(),
     };
-    if let Some(why) = by_itself(state, held, leg) {
+    if let Some(why) = failing(state, listing, held, leg) {
         return Some(why);
     }
     Some(match &leg.state {
@@ -156,17 +156,60 @@ fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> O
     })
 }
 
-/// Says so where a listing is what makes requests fail.
-fn by_itself(state: &State, held: &Listing, leg: &leg::Leg) -> Option<String> {
-    let waits =
-        matches!(leg.state, leg::State::Pending | leg::State::Retry { .. } | leg::State::Probing { .. });
-    (waits && fails_alone(state, held)).then(|| {
+/// Says so where requests to the channel fail: it may be down, or this listing may be what makes them fail.
+fn failing(state: &State, listing: &ListingRef, held: &Listing, leg: &leg::Leg) -> Option<String> {
+    let row = state.channels.get(&held.channel)?;
+    let open = circuit_open(row);
+    let then = match &leg.state {
+        leg::State::Pending | leg::State::Retry { .. } => "it goes again",
+        leg::State::Probing { .. } => "it is looked at before it is sent again",
+        leg::State::InFlight(_)
+        | leg::State::Accepted { .. }
+        | leg::State::Looking { .. }
+        | leg::State::Confirmed
+        | leg::State::Parked { .. }
+        | leg::State::Dropped => return None,
+    };
+    if state.mode() != Some(Mode::Live) || paused(state, listing, held).is_some() {
+        return None;
+    }
+    if let Some(open) = open {
+        // What is looked at says so itself.
+        return (!matches!(leg.state, leg::State::Probing { .. })).then_some(open);
+    }
+    let down = row.circuit.failing().filter(|_| leg.tries > 0 && is_down(row, leg));
+    if let Some(down) = down {
+        return Some(format!("{}; {then}", fails_since(down)));
+    }
+    fails_alone(state, held).then(|| {
+        let said = row.circuit.said_of(listing);
+        let last = said.map_or(String::new(), |said| format!(" (the last: {said})"));
         format!(
-            "{} tries in a row failed, and those that went with it are through: it goes by itself, further and further \
+            "{} tries in a row failed{last}, while the channel answers otherwise: it goes by itself, further and further \
              apart, and no other waits for it",
             leg.tries
         )
     })
+}
+
+/// Says that nothing but a probe is sent to a channel, since when its requests fail, and with what. `None`: it is not so.
+pub(super) fn circuit_open(row: &ChannelRow) -> Option<String> {
+    if !row.circuit.is_open() {
+        return None;
+    }
+    let why = row.circuit.failing().map_or(String::new(), |failing| format!(" ({})", fails_since(failing)));
+    Some(format!("the channel's circuit is open{why}"))
+}
+
+fn fails_since(failing: &Failing) -> String {
+    format!("requests to it fail since {}, the last with: {}", Time(failing.since), failing.last)
+}
+
+/// Tells whether a channel seems to be down, and not only this listing to fail: nothing was heard of it since that failed.
+fn is_down(row: &ChannelRow, leg: &leg::Leg) -> bool {
+    let Some(failing) = row.circuit.failing() else { return false };
+    let failed = leg.suspect.as_deref().map_or(failing.since, |suspect| suspect.at);
+    row.fed.is_none_or(|fed| fed.begun_at <= failed)
 }
 
 fn paused(state: &State, listing: &ListingRef, held: &Listing) -> Option<String> {

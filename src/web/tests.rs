@@ -1,6 +1,7 @@
 //! The doors over real sockets, with a ledger that is a state behind a lock.
 
 mod admin;
+mod outages;
 mod public;
 mod socket;
 pub(crate) mod world;

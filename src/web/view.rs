@@ -209,12 +209,22 @@ pub enum CircuitView {
     Closed {
         /// Failures in a row so far.
         failures: u32,
+        /// Since when requests fail, and what was said last.
+        #[serde(default)]
+        failing_since: Option<Time>,
+        #[serde(default)]
+        last_error: Option<String>,
     },
     /// Nothing is sent before `until`, then one write probes.
     Open {
         until: Time,
         /// The channel refuses the credentials: a person must act.
         unauthorized: Option<String>,
+        /// Since when requests fail, and what was said last.
+        #[serde(default)]
+        failing_since: Option<Time>,
+        #[serde(default)]
+        last_error: Option<String>,
     },
 }
 
@@ -282,6 +292,9 @@ pub struct ListingView {
     /// The leg's state; `None`: nothing was ever to be shown.
     pub state: Option<String>,
     pub desired: Option<Quantity>,
+    /// How many units more lie where it draws from, owed to what was sold at another place.
+    #[serde(default)]
+    pub owed: Quantity,
     pub revision: Option<Revision>,
     /// What was last seen live, of what we wrote.
     pub shown: Option<Quantity>,
@@ -406,6 +419,7 @@ pub struct PostingView {
     /// Since when the ERP is behind, if it is.
     pub since: Option<Time>,
     pub next_at: Option<Time>,
+    /// Why it waits for a person, or did not go through when it was tried last.
     pub reason: Option<String>,
     /// What the ERP has acknowledged.
     pub acknowledged: Vec<ItemView>,

@@ -61,10 +61,11 @@ async fn disagreements(world: &World) -> Vec<String> {
                 left.push(format!("{} {what}: {got} and not {want}", sku["sku"]));
             }
         };
-        let mut sum = 0;
-        for (n, place) in sku["places"].as_array().expect("a list").iter().enumerate() {
-            let available = number(&place["available"]);
-            sum += available;
+        let places = sku["places"].as_array().expect("a list");
+        // Amazon ships from both: what it sold beyond the first place is not for sale at the other.
+        let sum: i64 = places.iter().map(|place| number(&place["available"])).sum();
+        for (n, place) in places.iter().enumerate() {
+            let available = number(&place["available"]).min(sum);
             check(&format!("shop at {}", PLACES[n]), &place["shopify"]["shown"], available.max(0));
             check(&format!("erp at {}", PLACES[n]), &place["erp"]["on_hand"], number(&place["physical"]));
         }
@@ -205,6 +206,59 @@ async fn orders_lie_where_the_shop_ships_them_from_and_move_with_their_lines() {
     let held = held.as_array().expect("a list").iter().find(|held| held["location"] == "fba").cloned();
     let held = held.expect("it is held");
     assert_eq!(number(&held["on_hand"]), number(&fba["fulfillable"]) + number(&fba["reserved"]), "{fba:#}");
+    live.stop().await;
+    home.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_amazon_sold_beyond_the_warehouse_is_not_for_sale_in_the_store_and_an_oversell_is_told() {
+    let (world, home, live, sku) = opened().await;
+    let places = world.get("books").await["skus"][0]["places"].clone();
+    let [warehouse, store] = [0, 1].map(|n| number(&places[n]["available"]));
+    order(&world, "amazon", &sku, warehouse + 2, None).await;
+    settled(&world, &home).await;
+    let shown = async || {
+        let books = world.get("books").await;
+        [0, 1].map(|n| number(&books["skus"][0]["places"][n]["shopify"]["shown"]))
+    };
+    until_empty("the store shows two fewer", async || {
+        let shown = shown().await;
+        if shown == [0, store - 2] { vec![] } else { vec![format!("{shown:?}, the store has {store}")] }
+    })
+    .await;
+    let listings = home.ask(&["sku", &sku]).await.json()["listings"].clone();
+    let owed: i64 = listings.as_array().expect("a list").iter().map(|of| number(&of["owed"])).sum();
+    assert_eq!(owed, 2, "{listings:#}");
+    let told = home.ask(&["explain", &sku, "--sku"]).await;
+    assert!(told.out.contains("2 more lie there, owed to what was sold at another place"), "{told:#?}");
+    let oversold = async || {
+        let alerts = home.ask(&["alerts"]).await.json();
+        let mut all = alerts["alerts"].as_array().expect("a list").iter();
+        all.find(|alert| alert["kind"] == "oversold" && alert["subject"] == sku.as_str()).cloned()
+    };
+    assert_eq!(oversold().await, None, "there is enough in all");
+
+    // Then more is sold than both have.
+    let last = order(&world, "amazon", &sku, store - 1, None).await;
+    until_empty("the oversell is told", async || match oversold().await {
+        Some(_) => vec![],
+        None => vec![home.ask(&["alerts"]).await.out],
+    })
+    .await;
+    let alert = oversold().await.expect("it was told just now");
+    let text = text(&alert["text"]);
+    for part in ["1 units are sold", &format!("by order market:{last}"), "class", "`evenkeel explain "] {
+        assert!(text.contains(part), "`{part}`: {text}");
+    }
+    until_empty("nothing is for sale at the shop", async || {
+        let shown = shown().await;
+        if shown == [0, 0] { vec![] } else { vec![format!("{shown:?}")] }
+    })
+    .await;
+    let count = json!([{"sku": sku, "quantity": number(&places[1]["physical"]) + 1}]);
+    world.post("erp/count", json!({"counts": count, "place": 1})).await;
+    until_empty("it is over", async || oversold().await.map(|alert| alert.to_string()).into_iter().collect())
+        .await;
     live.stop().await;
     home.verify().await;
 }

@@ -175,6 +175,12 @@ pub(super) fn alerts(raw: raw::Alerts, at: &Scope<'_>) -> Alerts {
             after_ms: millis(at.span("after", raw.after, 15 * MINUTE, SECOND..=7 * DAY)),
             repeat_ms: millis(repeat),
             webhook: target.is_some(),
+            oversold_units: at.whole(
+                "oversold_units",
+                raw.oversold_units,
+                AlertPolicy::oversold_units(),
+                0..=1_000_000,
+            ),
         },
         target,
         runbook_url: at.url("runbook_url", raw.runbook_url),

@@ -1,5 +1,7 @@
 //! Who is told of what: alerts follow conditions, one per kind and subject, and end when the condition ends.
 
+mod oversells;
+
 use std::collections::BTreeMap;
 
 use crate::{
@@ -37,6 +39,7 @@ const COUNT_MAX: usize = 1_000;
 impl Draft<'_> {
     pub(super) fn tick(&mut self) -> Result<Reply, Refused> {
         let policies = self.policies()?;
+        self.note_made_good(&policies);
         let wanted = conditions(self.state, &policies, self.now);
         for (key, condition) in &wanted {
             self.raise(&policies, key, condition);
@@ -75,7 +78,9 @@ impl Draft<'_> {
                 // A drift that shows another number by now is another question.
                 let other = key.kind == AlertKind::Drift && waiting == held.waiting && text != held.text;
                 let again = waiting > held.waiting || other || (repeats && held.send_at.is_none());
-                if !again && waiting == held.waiting {
+                // How many units are missing by now is in the text; people are told when they are many more.
+                let same = text == held.text || key.kind != AlertKind::Oversold;
+                if !again && waiting == held.waiting && same {
                     return;
                 }
                 let send_at = if again && policies.alerts.webhook { Some(self.now) } else { held.send_at };
@@ -213,6 +218,7 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
         let subject = String::from(Counter::Person);
         out.insert(AlertKey { kind: AlertKind::Brake, subject }, condition);
     }
+    out.extend(oversells::conditions(state, policies));
     for (id, intent) in &state.intents {
         if let Some(text) = stuck(state, policies, intent, now) {
             let text = format!("{text}; see `evenkeel commits --intent {id}`");
@@ -291,8 +297,13 @@ fn postings_late(state: &State, policies: &Policies, channel: &ChannelId, now: T
     }
     let limit = now.plus_millis(-policies.alerts.after_ms);
     let due = |work: &&Work| matches!(work, Work::PostLate { deadline, .. } if *deadline <= limit);
-    let late = state.index.of(Kind::PostLate, channel).take_while(due).take(COUNT_MAX).count();
-    (late > 0).then(|| format!("{} orders are not posted yet; see `evenkeel outbox`", spoken(late)))
+    let late = || state.index.of(Kind::PostLate, channel).take_while(due).take(COUNT_MAX);
+    let fault = late().find_map(|work| {
+        let Work::PostLate { order, .. } = work else { return None };
+        state.orders.get(order)?.posting(channel)?.fault.clone()
+    });
+    let (late, why) = (late().count(), fault.map_or(String::new(), |fault| format!(" ({fault})")));
+    (late > 0).then(|| format!("{} orders are not posted yet{why}; see `evenkeel outbox`", spoken(late)))
 }
 
 /// What waits because of a drift is told as that.
@@ -378,8 +389,9 @@ fn circuit(row: &ChannelRow) -> Option<(AlertKind, Option<Condition>)> {
         Circuit::Open { unauthorized: Some(reason), .. } => {
             Some((AlertKind::LaneStopped, Some(format!("credentials are refused: {reason}").into())))
         }
-        Circuit::Open { unauthorized: None, .. } => {
-            Some((AlertKind::CircuitOpen, Some("it does not answer; writes wait".to_owned().into())))
+        Circuit::Open { unauthorized: None, failing, .. } => {
+            let why = failing.as_ref().map_or(String::new(), |failing| format!(" ({})", failing.last));
+            Some((AlertKind::CircuitOpen, Some(format!("it does not answer{why}; writes wait").into())))
         }
         Circuit::Closed { .. } => None,
     }

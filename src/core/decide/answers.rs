@@ -196,7 +196,7 @@ pub(super) fn health_of(outcome: &Outcome) -> Health {
         | Outcome::Rejected { .. }
         | Outcome::Throttled { .. } => Health::Answered,
         Outcome::Unauthorized { reason } => Health::Unauthorized(reason.clone()),
-        Outcome::NotSent { .. } | Outcome::Unknown { .. } => Health::Silent,
+        Outcome::NotSent { reason: why } | Outcome::Unknown { fault: why } => Health::Silent(why.clone()),
     }
 }
 
@@ -205,6 +205,6 @@ fn worse(held: Health, new: Health) -> Health {
     match (held, new) {
         (Health::Unauthorized(reason), _) | (_, Health::Unauthorized(reason)) => Health::Unauthorized(reason),
         (Health::Answered, _) | (_, Health::Answered) => Health::Answered,
-        (Health::Silent, Health::Silent) => Health::Silent,
+        (Health::Silent(_), Health::Silent(why)) => Health::Silent(why),
     }
 }

@@ -34,7 +34,7 @@ pub fn judge(state: &State, count: &ByHand, now: Timestamp) -> Result<(Vec<Judge
     let mut seen: BTreeSet<(&Sku, &LocationId)> = BTreeSet::new();
     let (mut judged, mut left_out) = (Vec::new(), Vec::new());
     for line in &count.lines {
-        makes_sense(policies, line, now)?;
+        makes_sense(policies, &count.by, line, now)?;
         let (sku, location) = (state.canonical(&line.sku), &line.location);
         if !seen.insert((sku, location)) {
             return Err(Refused::NotSo(format!("SKU `{sku}` is counted twice at `{location}`")));
@@ -111,10 +111,17 @@ fn may_count(state: &State, opening: bool) -> Result<(), Refused> {
     }
 }
 
-fn makes_sense(policies: &Policies, line: &HandLine, now: Timestamp) -> Result<(), Refused> {
+fn makes_sense(policies: &Policies, by: &Counter, line: &HandLine, now: Timestamp) -> Result<(), Refused> {
     let HandLine { sku, location, quantity, as_of, .. } = line;
     if !policies.locations.contains(location) {
         return Err(Refused::Nothing(format!("location {location}")));
+    }
+    let keeps = policies.channels.iter().find(|(_, policy)| policy.own_location.as_ref() == Some(location));
+    if let Some((channel, _)) = keeps.filter(|(channel, _)| *by != **channel) {
+        return Err(Refused::NotSo(format!(
+            "`{channel}` keeps and ships what lies at location `{location}`, and tells by itself how much that is: it is \
+             only read, never counted here"
+        )));
     }
     if let Some(channel) = policies.counter_of(location) {
         return Err(Refused::NotSo(format!(
@@ -204,13 +211,20 @@ impl Draft<'_> {
             }
             places.push(HandCounted { sku: sku.clone(), location: location.clone(), as_of, opens });
             if !quantity.is_zero() {
-                let cause = Cause::Operator { note };
+                let cause = match &count.by {
+                    Counter::Person => Cause::Operator { note },
+                    Counter::Channel(counter) => Cause::Count { counter: counter.clone(), as_of },
+                };
                 let kind = Kind::Count;
                 entries.push(Entry { sku, location, kind, quantity, cause, event_at: as_of, after });
             }
         }
         if !places.is_empty() {
-            self.emit(Record::CountedByHand { measure: count.measure, places, entries });
+            let by = match &count.by {
+                Counter::Person => None,
+                Counter::Channel(channel) => Some(channel.clone()),
+            };
+            self.emit(Record::CountedByHand { by, measure: count.measure, places, entries });
         }
         for (as_of, places) in opened {
             self.place_before(as_of, &places);
@@ -262,7 +276,8 @@ impl Draft<'_> {
         let line =
             |((sku, location, quantity), (as_of, note))| HandLine { sku, location, quantity, as_of, note };
         let lines = lines.map(line).collect();
-        let count = ByHand { measure, lines, opening: false, believed: true };
+        let by = Counter::Person;
+        let count = ByHand { by, measure, lines, opening: false, believed: true };
         let (judged, left_out) = judge(self.state, &count, self.now)?;
         let tally = tally(&judged, left_out);
         self.take_over_by_hand(&count, judged)?;

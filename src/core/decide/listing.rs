@@ -29,10 +29,11 @@ impl Draft<'_> {
             return;
         };
         let revision = row.revision.next();
-        let mut legs = Vec::new();
+        let (mut legs, mut owed) = (Vec::new(), Vec::new());
         for (at, listing) in row.listings.iter().enumerate() {
             let wanted = wanted(self.state, &policies, sku, row, listing);
-            let Some(quantity) = wanted.filter(|quantity| changes(listing, *quantity)) else { continue };
+            let Some(wanted) = wanted.filter(|wanted| changes(listing, wanted.quantity)) else { continue };
+            let quantity = wanted.quantity;
             let leg = match &listing.leg {
                 None => Ok(Leg {
                     state: leg::State::Pending,
@@ -48,9 +49,12 @@ impl Draft<'_> {
             };
             let (Ok(leg), Ok(at)) = (leg, u16::try_from(at)) else { continue };
             legs.push((at, leg));
+            if wanted.owed > Quantity::ZERO {
+                owed.push((at, wanted.owed));
+            }
         }
         if !legs.is_empty() {
-            self.emit(Record::Commit { sku: sku.clone(), revision, event_at, legs });
+            self.emit(Record::Commit { sku: sku.clone(), revision, event_at, legs, owed });
         }
     }
 
@@ -106,6 +110,13 @@ fn changes(listing: &Listing, quantity: Quantity) -> bool {
     }
 }
 
+/// What a listing should show, and how many units fewer that is because they are owed to what was sold at other places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allocated {
+    pub(crate) quantity: Quantity,
+    pub(crate) owed: Quantity,
+}
+
 /// Returns what a listing should show. `None`: it is not written, or stays as it is.
 pub(crate) fn wanted(
     state: &State,
@@ -113,7 +124,7 @@ pub(crate) fn wanted(
     sku: &Sku,
     row: &SkuRow,
     listing: &Listing,
-) -> Option<Quantity> {
+) -> Option<Allocated> {
     if pause_of(state, row, listing) == Some(Pause::Frozen) {
         return None;
     }
@@ -127,7 +138,7 @@ pub(crate) fn should_show(
     sku: &Sku,
     row: &SkuRow,
     listing: &Listing,
-) -> Option<Quantity> {
+) -> Option<Allocated> {
     let channel = policies.channels.get(&listing.channel)?;
     if !channel.abilities.quantities || !listing.writable() {
         return None;
@@ -135,8 +146,11 @@ pub(crate) fn should_show(
     let bounds_of = |sku: &Sku| Bounds::of(policies, state.index.overrides(policies, sku), &listing.channel);
     let bounds = bounds_of(sku).at_most(listing.allotted);
     let keep = |of: &Sku| if of == sku { bounds.safety_stock } else { bounds_of(of).safety_stock };
-    let free = state.sellable(sku, row, channel.drawn(&listing.ids)?, keep).ok()??;
-    desired(free, bounds, pause_of(state, row, listing) == Some(Pause::Stopped)).ok()
+    let sellable = state.sellable(sku, row, channel.drawn(&listing.ids)?, keep).ok()??;
+    let stopped = pause_of(state, row, listing) == Some(Pause::Stopped);
+    let quantity = desired(sellable.free, bounds, stopped).ok()?;
+    let owed = desired(sellable.here, bounds, stopped).and_then(|alone| alone.sub(quantity)).ok()?;
+    Some(Allocated { quantity, owed })
 }
 
 /// Returns the pause that a listing is under.

@@ -81,7 +81,7 @@ impl Draft<'_> {
             Verdict::Retry => Step::Pending,
             Verdict::Discard => Step::Dropped,
         };
-        let posting = PostState { step, tries: 0, since: self.now, ..held };
+        let posting = PostState { step, tries: 0, since: self.now, fault: None, ..held };
         self.note(Record::Posting { key: order.clone(), posting })
     }
 }

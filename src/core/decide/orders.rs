@@ -429,6 +429,7 @@ impl Draft<'_> {
                     tries: 0,
                     since: self.now,
                     unsure: false,
+                    fault: None,
                 }),
                 None => {}
             }

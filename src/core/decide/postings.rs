@@ -6,6 +6,7 @@ use crate::{
         circuit::{Allowed, Subject},
         command::{Refused, Reply},
         decide::{Draft, answers::health_of},
+        fault::excerpt,
         index::{Kind, Work},
         posting::{Item, PostState, Step, behind, most, reference, target},
         record::Record,
@@ -64,7 +65,7 @@ impl Draft<'_> {
         let target = held.with_gone(target(order, policy.posts, &policy.locations).ok()?);
         let placed_at = order.placed_at;
         if !behind(&held.acked, &target) && !held.unsure {
-            let posting = PostState { step: Step::Done, tries: 0, ..held };
+            let posting = PostState { step: Step::Done, tries: 0, fault: None, ..held };
             self.emit(Record::Posting { key: key.clone(), posting });
             return None;
         }
@@ -81,7 +82,8 @@ impl Draft<'_> {
                 // It heals itself once the ERP has the item.
                 let seed = digest(&[key.order.as_str(), missing.as_str()]);
                 let at = backoff::next(&policies.retry, held.tries + 1, seed, self.now);
-                let posting = PostState { step: Step::Retry { at }, tries: held.tries + 1, ..held };
+                let fault = Some(excerpt(&format!("it does not have SKU {missing}")));
+                let posting = PostState { step: Step::Retry { at }, tries: held.tries + 1, fault, ..held };
                 self.emit(Record::Posting { key: key.clone(), posting });
                 None
             }
@@ -125,6 +127,7 @@ impl Draft<'_> {
         let Step::InFlight { target: told } = held.step.clone() else { return Ok(Reply::Duplicate) };
         let seed = digest(&[key.order.as_str()]);
         let again = backoff::next(&policies.retry, held.tries + 1, seed, self.now);
+        let held = PostState { fault: fault(&outcome), ..held };
         let failed =
             |at: Timestamp| PostState { step: Step::Retry { at }, tries: held.tries + 1, ..held.clone() };
         let waits = |at: Timestamp| PostState { step: Step::Retry { at }, ..held.clone() };
@@ -164,6 +167,7 @@ impl Draft<'_> {
             tries: 0,
             since: self.now,
             unsure: false,
+            fault: None,
             ..held.clone()
         }
     }
@@ -205,8 +209,23 @@ impl Draft<'_> {
             let Some(held) = held else { continue };
             let late_ms = self.channel(&channel).map_or(0, |policy| policy.abilities.late_ms);
             let step = Step::Retry { at: self.now.plus_millis(late_ms) };
-            let posting = PostState { step, tries: held.tries + 1, unsure: true, ..held };
+            let fault = Some("the daemon was stopped before the answer was in".to_owned());
+            let posting = PostState { step, tries: held.tries + 1, unsure: true, fault, ..held };
             self.emit(Record::Posting { key, posting });
         }
     }
+}
+
+/// Returns why a try did not go through.
+fn fault(outcome: &Outcome) -> Option<String> {
+    Some(match outcome {
+        Outcome::Applied | Outcome::Accepted { .. } => return None,
+        Outcome::Stale => "it was changed there meanwhile".to_owned(),
+        Outcome::Throttled { retry_after_ms } => {
+            format!("it asks to wait for {} ms", retry_after_ms.max(&0))
+        }
+        Outcome::Rejected { reason } | Outcome::NotSent { reason } => excerpt(reason),
+        Outcome::Unauthorized { reason } => excerpt(&format!("credentials are refused: {reason}")),
+        Outcome::Unknown { fault } => excerpt(fault),
+    })
 }

@@ -22,6 +22,7 @@ mod letters;
 mod made;
 mod missing;
 mod outlets;
+mod owed;
 mod portions;
 mod prune;
 mod quarantine;

@@ -15,7 +15,8 @@ fn row(sku: &str, on: &str, pairs: &[(IdKind, &str)]) -> MappingRow {
 
 fn policies(table: Vec<MappingRow>) -> Policies {
     let retry = policy::Retry { base_ms: 1, cap_ms: 1, circuit_failures: 1, circuit_open_ms: 1 };
-    let alerts = policy::AlertPolicy { after_tries: 1, after_ms: 1, repeat_ms: 0, webhook: false };
+    let alerts =
+        policy::AlertPolicy { after_tries: 1, after_ms: 1, repeat_ms: 0, webhook: false, oversold_units: 1 };
     Policies {
         instance: Instance::new("test").expect("a good name"),
         mode: policy::Mode::Live,

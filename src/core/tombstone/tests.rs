@@ -59,6 +59,7 @@ fn full() -> Order {
         tries: 2,
         since: ms(12),
         unsure: true,
+        fault: None,
     };
     Order {
         name: Some("#1001".to_owned()),

@@ -8,7 +8,7 @@ use crate::{
         command::{ByHand, HandLine, Tally},
     },
     engine::parts::LINES,
-    model::{DeliveryId, IdKind, LocationId, Measure, Quantity, Timestamp, policy::Brake},
+    model::{Counter, DeliveryId, IdKind, LocationId, Measure, Quantity, Timestamp, policy::Brake},
     web::{
         Counting, Desk, Failure,
         tests::world::{OPENED, channel, item, policies, sku},
@@ -36,7 +36,7 @@ fn line(n: usize, units: i64) -> HandLine {
 
 fn counting(lines: Vec<HandLine>, full: bool, believed: bool) -> Counting {
     let full: BTreeSet<_> = full.then(warehouse).into_iter().collect();
-    let count = ByHand { measure: Measure::OnHand, lines, opening: false, believed };
+    let count = ByHand { by: Counter::Person, measure: Measure::OnHand, lines, opening: false, believed };
     Counting { request: None, count, full, as_of: Timestamp::from_millis(OPENED + 1) }
 }
 

@@ -11,7 +11,7 @@ use tracing::info;
 
 use crate::{
     core::command::{ByHand, HandLine, LeftOut, Tally, WHOLE_MAX, Why},
-    model::{DeliveryId, Timestamp},
+    model::{Counter, DeliveryId, Timestamp},
     web::{
         Counting,
         admin::{Asked, NOTE_MAX, PreviewQuery, Told, read, shortened},
@@ -87,7 +87,7 @@ fn counting(asked: CountRequest, now: Timestamp) -> Result<Counting, Answer> {
         let as_of = line.as_of.map_or(as_of, |time| time.0);
         all.push(HandLine { sku, location, quantity, as_of, note });
     }
-    let count = ByHand { measure, lines: all, opening: false, believed };
+    let count = ByHand { by: Counter::Person, measure, lines: all, opening: false, believed };
     Ok(Counting { request: request(named)?, count, full: whole, as_of })
 }
 

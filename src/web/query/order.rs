@@ -85,7 +85,7 @@ fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
         tries: posting.tries,
         since: behind.then_some(posting.since.into()),
         next_at: next_at.map(Into::into),
-        reason,
+        reason: reason.or_else(|| posting.fault.clone()),
         acknowledged: posting
             .acked
             .iter()

@@ -2,12 +2,16 @@
 
 use crate::{
     core::{
-        State, allocation::Pause, circuit::Allowed, index::Kind, posting::Step, state::ListingRef,
+        State,
+        allocation::Pause,
+        index::Kind,
+        posting::{PostState, Step},
+        state::ListingRef,
         writes::shows,
     },
     model::{ChannelId, Mode, OrderKey, Quantity, Timestamp},
     web::{
-        query::{listings, next_at, order::step, orders, why},
+        query::{circuit_open, listings, next_at, order::step, orders, why},
         view::{Outbox, OutboxKind, OutboxRow},
     },
 };
@@ -96,17 +100,11 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey, now: Timestamp) -
         since: posting.since.into(),
         age_ms: now.since(posting.since),
         next_at: next_at.map(Into::into),
-        why: why_posting(state, channel, &posting.step, posting.tries, now),
+        why: why_posting(state, channel, posting),
     })
 }
 
-fn why_posting(
-    state: &State,
-    channel: &ChannelId,
-    step: &Step,
-    tries: u32,
-    now: Timestamp,
-) -> Option<String> {
+fn why_posting(state: &State, channel: &ChannelId, posting: &PostState) -> Option<String> {
     let row = state.channels.get(channel);
     let gate = if state.mode() == Some(Mode::Shadow) {
         Some("shadow mode posts nothing".to_owned())
@@ -116,17 +114,22 @@ fn why_posting(
             Pause::Stopped => "stopped",
         };
         Some(format!("the channel is paused ({name}); see `evenkeel resume`"))
-    } else if row.is_some_and(|row| row.circuit.allows(now) == Allowed::None) {
-        Some("the channel's circuit is open".to_owned())
     } else {
-        None
+        row.and_then(circuit_open)
     };
-    match step {
+    let last = posting.fault.as_ref().map_or(String::new(), |fault| format!("; the last try: {fault}"));
+    match &posting.step {
         Step::Pending => Some(gate.unwrap_or_else(|| "it is about to be posted".to_owned())),
         Step::Retry { .. } => {
-            Some(gate.unwrap_or_else(|| format!("{tries} tries in a row did not go through; it goes again")))
+            let tries = posting.tries;
+            let goes = gate.unwrap_or_else(|| match tries {
+                0 => "it goes again".to_owned(),
+                1 => "1 try did not go through; it goes again".to_owned(),
+                _ => format!("{tries} tries in a row did not go through; it goes again"),
+            });
+            Some(format!("{goes}{last}"))
         }
-        Step::InFlight { .. } => Some("the ERP's answer is awaited".to_owned()),
+        Step::InFlight { .. } => Some(format!("the ERP's answer is awaited{last}")),
         Step::Parked { reason } => Some(format!("waits for a person: {reason}")),
         Step::Done | Step::Dropped => None,
     }

@@ -2,7 +2,9 @@
 
 use crate::{
     core::{
-        State, exposure,
+        State,
+        decide::listing::should_show,
+        exposure,
         ledger::{Booked, Cause},
         leg,
         state::{Commit, Listing, ListingRef, Place},
@@ -74,6 +76,7 @@ fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> 
         allotted: held.allotted,
         state: leg.map(|leg| leg.name().to_owned()),
         desired: leg.map(|leg| leg.quantity),
+        owed: owed(state, sku, held).unwrap_or_default(),
         revision: leg.map(|leg| leg.revision),
         shown: held.writes.confirmed.map(|confirmed| confirmed.quantity),
         shown_revision: held.writes.confirmed.map(|confirmed| confirmed.revision),
@@ -93,6 +96,11 @@ fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> 
         drift: query::drift::drift(&place, held, now),
         dead_letter: parked.then(|| LetterId::Leg { channel: held.channel.clone(), sku: sku.clone(), n }),
     }
+}
+
+fn owed(state: &State, sku: &Sku, held: &Listing) -> Option<Quantity> {
+    let shown = should_show(state, state.policies()?, sku, state.skus.get(sku)?, held)?;
+    Some(shown.owed)
 }
 
 fn unsettled(write: &leg::Unsettled) -> UnsettledView {

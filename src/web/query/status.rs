@@ -186,10 +186,16 @@ fn channel(
 }
 
 fn circuit(circuit: &Circuit) -> CircuitView {
+    let failing = circuit.failing();
+    let failing_since = failing.map(|failing| failing.since.into());
+    let last_error = failing.map(|failing| failing.last.clone());
     match circuit {
-        Circuit::Closed { failures, .. } => CircuitView::Closed { failures: *failures },
+        Circuit::Closed { failures, .. } => {
+            CircuitView::Closed { failures: *failures, failing_since, last_error }
+        }
         Circuit::Open { until, unauthorized, .. } => {
-            CircuitView::Open { until: (*until).into(), unauthorized: unauthorized.clone() }
+            let (until, unauthorized) = ((*until).into(), unauthorized.clone());
+            CircuitView::Open { until, unauthorized, failing_since, last_error }
         }
     }
 }

@@ -152,7 +152,7 @@ async fn the_outbox_tells_that_a_circuit_is_open_also_of_what_is_looked_at() {
     run(&mut state, Command::Answer { channel: channel("main"), answers });
     let until = Timestamp::from_millis(OPENED).plus_millis(3_600_000);
     state.change_channel(&channel("main"), |row| {
-        row.circuit = Circuit::Open { until, unauthorized: None, alone: false };
+        row.circuit = Circuit::Open { until, unauthorized: None, alone: false, failing: None };
     });
     let served = serve(state, |_| {}).await;
     let outbox: Outbox = read(&served, "/v1/outbox?channel=main").await;

@@ -396,7 +396,13 @@ pub(crate) fn policies() -> Policies {
         mapping: MappingRules { master: Some(channel("erp")), table: vec![row], ..MappingRules::default() },
         brake: Brake { zero_percent: 20, move_percent: 50, min_skus: 2 },
         retry: Retry { base_ms: 1_000, cap_ms: 60_000, circuit_failures: 5, circuit_open_ms: 30_000 },
-        alerts: AlertPolicy { after_tries: 3, after_ms: 60_000, repeat_ms: 0, webhook: true },
+        alerts: AlertPolicy {
+            after_tries: 3,
+            after_ms: 60_000,
+            repeat_ms: 0,
+            webhook: true,
+            oversold_units: 1,
+        },
         drift: DriftPolicy::default(),
         keep_orders_ms: None,
     }

@@ -638,6 +638,7 @@ fn steps(now: i64) -> Vec<Record> {
             tries: 1,
             since: ms(now),
             unsure: n % 2 == 0,
+            fault: None,
         },
     };
     all.into_iter().enumerate().map(posting).collect()
@@ -722,7 +723,8 @@ fn oversells(now: i64) -> Vec<Record> {
         cause: cause.clone(),
         channel: Some(ch("shop")),
     };
-    Class::ALL.iter().map(oversold).collect()
+    let good = Record::MadeGood { sku: sku("CAP") };
+    Class::ALL.iter().map(oversold).chain([good]).collect()
 }
 
 fn measures() -> Vec<Record> {
@@ -754,7 +756,7 @@ fn counted_by_hand(state: &State, now: i64) -> Record {
     let (as_of, opens) = (ms(now - 1_000), true);
     let places = vec![HandCounted { sku: sku.clone(), location: location.clone(), as_of, opens }];
     let entries = vec![Entry { sku, location, kind, quantity, cause, event_at: as_of, after }];
-    Record::CountedByHand { measure: Measure::OnHand, places, entries }
+    Record::CountedByHand { by: None, measure: Measure::OnHand, places, entries }
 }
 
 /// A count by a person that is held; units that a person has taken off the shelf since do not come back with it.

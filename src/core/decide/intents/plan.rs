@@ -329,7 +329,7 @@ impl<'a> Planning<'a> {
             for (n, held) in row.listings.iter().enumerate() {
                 let shows = |row: &SkuRow| {
                     let held = row.listings.get(n)?;
-                    should_show(self.state, self.policies, sku, row, held)
+                    should_show(self.state, self.policies, sku, row, held).map(|shown| shown.quantity)
                 };
                 let Ok(at) = u16::try_from(n) else { continue };
                 let shown = Shown {

@@ -126,7 +126,8 @@ fn that_something_is_over_is_not_told_for_ever() {
 /// Amazon takes a lower and has not shown it: is that late, so long after the sale?
 #[track_caller]
 fn check_late(after_ms: i64, outcome: Outcome, want: bool) {
-    let alerts = AlertPolicy { after_tries: 4, after_ms: 15_000, repeat_ms: 0, webhook: true };
+    let alerts =
+        AlertPolicy { after_tries: 4, after_ms: 15_000, repeat_ms: 0, webhook: true, oversold_units: 1 };
     let mut world = World::open_with(Policies { alerts, ..policies() }, &[("A", 10)]);
     world.sell(SHOP, "1", "A", 1);
     let put = world.take(AMZ).puts.remove(0);
@@ -141,4 +142,69 @@ fn a_write_is_late_only_when_it_should_have_been_seen() {
     // Amazon shows what it takes within twenty seconds.
     check_late(20_000, Outcome::Accepted { submission: None }, false);
     check_late(35_000, Outcome::Accepted { submission: None }, true);
+}
+
+#[test]
+fn an_oversell_is_told_until_the_units_are_there() {
+    let mut world = World::open(&[("A", 2)]);
+    world.sell(SHOP, "1", "A", 3);
+    let first = told(&mut world);
+    let text = match &first[..] {
+        [(AlertKind::Oversold, true, text)] => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    for part in ["1 units are sold", "of late 1 by order shop:1", "class sync", "`evenkeel explain A`"] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    assert_eq!(told(&mut world), [], "once is enough");
+    assert!(world.state.alerts.contains_key(&key(AlertKind::Oversold, "A")));
+    // Each further unit is in the text, and people are told again when it is twice as many.
+    for (order, again) in [("2", true), ("3", false), ("4", true), ("5", false)] {
+        world.sell(AMZ, order, "A", 1);
+        assert_eq!(!told(&mut world).is_empty(), again, "after order {order}");
+    }
+    let held = &world.state.alerts[&key(AlertKind::Oversold, "A")];
+    assert!(held.text.starts_with("5 units"), "{}", held.text);
+    let count = world.count_of(super::world::ERP, &[("A", 8)]);
+    world.run(Command::Count(count)).expect("counted");
+    let over = told(&mut world);
+    assert!(matches!(&over[..], [(AlertKind::Oversold, false, _)]), "{over:?}");
+    assert!(world.state.oversold.is_empty());
+    assert_eq!(told(&mut world), []);
+}
+
+/// Sells one unit too many of so many SKUs -> how many of them have an alert of their own, and the text about the others.
+#[track_caller]
+fn check_many(skus: usize, own: usize, others: Option<&str>) {
+    let names: Vec<String> = (0..skus).map(|n| format!("S{n:02}")).collect();
+    let stock: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let mut world = World::open(&stock);
+    for (n, name) in names.iter().enumerate() {
+        world.sell(SHOP, &n.to_string(), name, 2);
+        world.run(Command::Tick).expect("ticks");
+    }
+    let firing = world.state.alerts.iter().filter(|(key, _)| key.kind == AlertKind::Oversold);
+    let (rest, of_one): (Vec<_>, Vec<_>) = firing.partition(|(key, _)| key.subject == "other SKUs");
+    assert_eq!(of_one.len(), own);
+    let text = rest.first().map(|(_, alert)| alert.text.as_str());
+    assert_eq!(text.is_some(), others.is_some(), "{text:?}");
+    assert!(text.unwrap_or_default().starts_with(others.unwrap_or_default()), "{text:?}");
+}
+
+#[test]
+fn many_oversold_skus_are_told_of_together() {
+    check_many(3, 3, None);
+    check_many(10, 10, None);
+    check_many(14, 10, Some("4 more SKUs are oversold, of late S13, S12, S11, S10;"));
+}
+
+#[test]
+fn how_many_missing_units_alert_is_configured() {
+    for (oversold_units, want) in [(0, false), (1, true), (2, false)] {
+        let mut policies = policies();
+        policies.alerts.oversold_units = oversold_units;
+        let mut world = World::open_with(policies, &[("A", 2)]);
+        world.sell(SHOP, "1", "A", 3);
+        assert_eq!(!told(&mut world).is_empty(), want, "from {oversold_units} units on");
+    }
 }

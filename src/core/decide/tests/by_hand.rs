@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::world::{AMZ, ERP, ERP_CAN, SHOP, World, ms, policies, q, sku, wh};
+use super::world::{AMZ, ERP, ERP_CAN, SHOP, World, ch, ms, policies, q, sku, wh};
 use crate::{
     core::{
         Command, Refused, Reply,
@@ -19,7 +19,7 @@ use crate::{
 /// An ERP that is told and does not count.
 fn uncounted() -> Policies {
     let mut policies = policies();
-    let erp = policies.channels.get_mut(&super::world::ch(ERP)).expect("configured");
+    let erp = policies.channels.get_mut(&ch(ERP)).expect("configured");
     erp.abilities = Abilities { counts: None, ..ERP_CAN };
     policies
 }
@@ -42,7 +42,7 @@ fn line(of: &str, units: i64, as_of: i64) -> HandLine {
 }
 
 fn by_hand(lines: Vec<HandLine>) -> ByHand {
-    ByHand { measure: Measure::OnHand, lines, opening: false, believed: false }
+    ByHand { by: Counter::Person, measure: Measure::OnHand, lines, opening: false, believed: false }
 }
 
 fn run(world: &mut World, count: ByHand) -> Tally {
@@ -239,6 +239,28 @@ fn what_makes_no_sense_is_refused_as_a_whole() {
     let now = world.now;
     let refused = world.run(Command::CountByHand(with(vec![line("A", 1, now)])));
     assert!(matches!(refused, Err(Refused::NotSo(why)) if why.contains("`erp` counts location")));
+}
+
+#[test]
+fn what_a_channel_keeps_by_itself_is_counted_by_it_alone() {
+    let fba = LocationId::new("fba").expect("a name");
+    let mut policies = uncounted();
+    policies.locations.push(fba.clone());
+    policies.channels.get_mut(&ch(AMZ)).expect("configured").own_location = Some(fba.clone());
+    let mut world = opened_with(policies, &["A"]);
+    let line = HandLine { location: fba.clone(), ..line("A", 5, world.now) };
+    let refused = world.run(Command::CountByHand(by_hand(vec![line.clone()])));
+    assert!(
+        matches!(&refused, Err(Refused::NotSo(why)) if why.contains("`amz` keeps and ships what lies at location `fba`")),
+        "{refused:?}"
+    );
+    let told = ByHand { by: Counter::Channel(ch(AMZ)), ..by_hand(vec![line]) };
+    run(&mut world, told);
+    let row = &world.state.skus[&sku("A")];
+    let place = row.place(&fba).expect("it is stocked");
+    assert_eq!(place.opened.as_ref().map(|opened| opened.counter.clone()), Some(Counter::Channel(ch(AMZ))));
+    let cause = row.recent.last().map(|booked| booked.entry.cause.clone());
+    assert!(matches!(cause, Some(Cause::Count { counter, .. }) if counter == ch(AMZ)));
 }
 
 #[test]

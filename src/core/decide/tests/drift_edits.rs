@@ -14,7 +14,7 @@ use crate::{
         record::AlertKind,
     },
     model::{
-        Abilities, CatalogueItem, Levels, LocationId, Measure, Observed, Seq,
+        Abilities, CatalogueItem, Counter, Levels, LocationId, Measure, Observed, Seq,
         policy::{DriftPolicy, Repair},
     },
 };
@@ -225,7 +225,13 @@ fn a_count_from_before_an_edit_was_seen_has_it_in_it() {
             as_of: ms(at),
             note: String::new(),
         };
-        Command::CountByHand(ByHand { measure: Measure::OnHand, lines: vec![line], opening, believed: false })
+        Command::CountByHand(ByHand {
+            by: Counter::Person,
+            measure: Measure::OnHand,
+            lines: vec![line],
+            opening,
+            believed: false,
+        })
     };
     let now = world.now;
     world.run(count(10, now, true)).expect("it opens");

@@ -154,7 +154,8 @@ fn after_an_outage_nothing_is_held_against_anyone() {
     let all: BTreeSet<String> = names.iter().cloned().collect();
     portion(&mut world, SHOP, &all);
     for _ in 0..2 {
-        let failed = Command::ReadFailed { channel: ch(SHOP), health: Health::Silent, alone: None };
+        let failed =
+            Command::ReadFailed { channel: ch(SHOP), health: Health::Silent("503".to_owned()), alone: None };
         world.run(failed).expect("noted");
     }
     assert!(!closed(&world, SHOP), "whole requests and whole reads fail: it is the channel");

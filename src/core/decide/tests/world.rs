@@ -144,7 +144,13 @@ pub(super) fn policies() -> Policies {
         mapping: policy::MappingRules { master: Some(ch(ERP)), ..policy::MappingRules::default() },
         brake: policy::Brake { zero_percent: 20, move_percent: 50, min_skus: 3 },
         retry: policy::Retry { base_ms: 1_000, cap_ms: 8_000, circuit_failures: 3, circuit_open_ms: 10_000 },
-        alerts: policy::AlertPolicy { after_tries: 4, after_ms: 60_000, repeat_ms: 0, webhook: true },
+        alerts: policy::AlertPolicy {
+            after_tries: 4,
+            after_ms: 60_000,
+            repeat_ms: 0,
+            webhook: true,
+            oversold_units: 1,
+        },
         drift: policy::DriftPolicy::default(),
         keep_orders_ms: None,
     }
@@ -282,7 +288,7 @@ impl World {
         assert_eq!(a.table, b.table);
         assert_eq!(a.alerts, b.alerts);
         assert_eq!((&a.held, &a.quarantine, &a.unmatched), (&b.held, &b.quarantine, &b.unmatched));
-        assert_eq!(a.intents, b.intents);
+        assert_eq!((&a.intents, &a.oversold), (&b.intents, &b.oversold));
         assert_eq!(a.index, b.index);
     }
 

@@ -1,0 +1,112 @@
+//! Several places that are drawn on together: what is short at one is not for sale at the others.
+
+use super::{
+    outlets::{fetch, opened, order, shown, store, two},
+    world::{AMZ, ERP, SHOP, World, ch, ids, placed, q, sku, wh},
+};
+use crate::{
+    core::{
+        Command, Record,
+        command::Count,
+        explain::{Fact, Story, Subject},
+    },
+    model::{CatalogueItem, CountLine, IdKind, Identifiers},
+};
+
+/// Amazon sells, and does not say where from: it is booked at the first place that it draws on.
+fn amazon_sells(world: &mut World, id: &str, of: &str, units: i64) {
+    let told = placed(id, world.now, &[(World::ids_of(AMZ, of), [units, 0, 0, 0, 0])]);
+    let begun = world.state.seq;
+    let command = Command::Orders { channel: ch(AMZ), begun, orders: vec![told] };
+    world.run(command).expect("taken in");
+    let listing = world.listing(of, AMZ);
+    *world.market(AMZ).shows.get_mut(&listing).expect("listed") -= units;
+}
+
+#[test]
+fn what_amazon_sold_beyond_the_first_place_is_not_for_sale_at_the_others() {
+    let mut world = opened();
+    assert_eq!(shown(&world), [10, 4, 14]);
+    amazon_sells(&mut world, "9", "A", 9);
+    world.quiesce();
+    assert_eq!(shown(&world), [1, 4, 5], "the warehouse has it all");
+    amazon_sells(&mut world, "10", "A", 3);
+    world.quiesce();
+    assert_eq!(shown(&world), [0, 2, 2], "two of the store's are owed");
+    assert_eq!(told(&world, "A"), ["shop 2 of 2 owed"]);
+    // What the store sells itself leaves as many owed.
+    let sold = order(&world, [2, 0, 0, 0, 0], &[(store(), [2, 0, 0, 0, 0])]);
+    let six = super::outlets::listing(&world, "6");
+    *world.market(SHOP).shows.get_mut(&six).expect("listed") -= 2;
+    fetch(&mut world, sold);
+    world.quiesce();
+    assert_eq!(shown(&world), [0, 0, 0]);
+    // Two come back to the warehouse: nothing is owed any more.
+    let lines = [(wh(), 12), (store(), 4)];
+    let lines = lines.map(|(location, units)| CountLine {
+        ids: World::ids_of(ERP, "A"),
+        location,
+        quantity: q(units),
+    });
+    world.run(Command::Count(Count { lines: lines.into(), ..world.count_of(ERP, &[]) })).expect("counted");
+    world.quiesce();
+    assert_eq!(shown(&world), [0, 2, 2]);
+    assert_eq!(told(&world, "A"), ["shop 2 of 2 owed", "shop 0 of 2 owed"]);
+}
+
+/// What is told of units that are owed, of the commits of a SKU.
+fn told(world: &World, of: &str) -> Vec<String> {
+    let mut story = Story::of(Subject::Sku(sku(of)));
+    for (n, envelope) in world.journal.iter().enumerate() {
+        story.add(crate::model::Seq(n as u64 + 1), envelope);
+    }
+    let events = story.events().expect("it has a story");
+    let legs = events
+        .filter_map(|event| if let Fact::Commit { legs, .. } = &event.fact { Some(legs) } else { None });
+    let owed = legs.flatten().filter(|leg| !leg.owed.is_zero());
+    owed.map(|leg| format!("{} {} of {} owed", leg.channel, leg.quantity, leg.owed)).collect()
+}
+
+#[test]
+fn bundles_are_made_of_what_is_not_owed() {
+    let mut world = opened();
+    world.list(SHOP, &["A"]);
+    let mut policies = two();
+    policies.bundles = vec![crate::model::policy::Recipe {
+        bundle: sku("B"),
+        parts: vec![crate::model::policy::Part { sku: sku("A"), units: q(2) }],
+    }];
+    world.run(Command::Configure(Box::new(policies))).expect("configures");
+    world.list(ERP, &["B"]);
+    let at = |outlet: &str| World::ids_of(SHOP, "B").and(&ids(&[(IdKind::Location, outlet)]));
+    let item = |ids: Identifiers| CatalogueItem { ids, ..World::item(SHOP, "B") };
+    world.catalogue(SHOP, vec![item(at("5")), item(at("6"))]);
+    world.list(AMZ, &["B"]);
+    world.run(Command::Tick).expect("ticks");
+    world.quiesce();
+    let wanted = |world: &World| -> Vec<i64> {
+        let row = &world.state.skus[&sku("B")];
+        row.listings.iter().filter_map(|held| held.leg.as_ref()).map(|leg| leg.quantity.units()).collect()
+    };
+    assert_eq!(wanted(&world), [5, 2, 7]);
+    // Six bundles take twelve, of which the warehouse has ten.
+    amazon_sells(&mut world, "9", "B", 6);
+    world.quiesce();
+    assert_eq!(wanted(&world), [0, 1, 1]);
+    assert_eq!(shown(&world), [0, 2, 2]);
+}
+
+#[test]
+fn what_nobody_sells_from_both_is_not_owed() {
+    let mut policies = two();
+    policies.channels.get_mut(&ch(AMZ)).expect("configured").locations = vec![wh()];
+    let mut world = opened();
+    world.run(Command::Configure(Box::new(policies))).expect("configures");
+    world.run(Command::Tick).expect("ticks");
+    world.quiesce();
+    amazon_sells(&mut world, "9", "A", 12);
+    world.quiesce();
+    assert_eq!(shown(&world)[..2], [0, 4]);
+    let owed = |record: &Record| matches!(record, Record::Commit { owed, .. } if !owed.is_empty());
+    assert!(!world.journal.iter().flat_map(|envelope| &envelope.records).any(owed));
+}
