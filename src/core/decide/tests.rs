@@ -22,6 +22,7 @@ mod letters;
 mod made;
 mod missing;
 mod outlets;
+mod places_gone;
 mod portions;
 mod prune;
 mod quarantine;

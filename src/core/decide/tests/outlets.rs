@@ -9,12 +9,12 @@ use crate::{
     },
 };
 
-fn store() -> LocationId {
+pub(super) fn store() -> LocationId {
     LocationId::new("store").expect("a good name")
 }
 
 /// The shop's location 5 draws on the warehouse, 6 on the store; Amazon on both.
-fn two() -> Policies {
+pub(super) fn two() -> Policies {
     let mut policies = policies();
     policies.locations = vec![wh(), store()];
     let shop = policies.channels.get_mut(&ch(SHOP)).expect("configured");
@@ -32,7 +32,7 @@ fn at(of: &str, outlet: &str) -> Identifiers {
 }
 
 /// Ten units in the warehouse and four in the store, shown at the shop's two locations and on Amazon.
-fn opened() -> World {
+pub(super) fn opened() -> World {
     let mut world = World::open_with(two(), &[("A", 10)]);
     let item = |outlet: &str| CatalogueItem { ids: at("A", outlet), ..World::item(SHOP, "A") };
     world.catalogue(SHOP, vec![item("5"), item("6")]);
@@ -44,7 +44,7 @@ fn opened() -> World {
 }
 
 /// The listing of A at one of the shop's locations.
-fn listing(world: &World, outlet: &str) -> ListingRef {
+pub(super) fn listing(world: &World, outlet: &str) -> ListingRef {
     let row = &world.state.skus[&sku("A")];
     let here = |ids: &Identifiers| ids.get(IdKind::Location) == Some(outlet);
     let found = row.listings.iter().position(|listing| here(&listing.ids)).expect("it is listed there");
@@ -58,13 +58,13 @@ fn shown(world: &World) -> [i64; 3] {
 }
 
 /// What the channel is believed to show at its two locations.
-fn bases(world: &World) -> [i64; 2] {
+pub(super) fn bases(world: &World) -> [i64; 2] {
     let base = |outlet: &str| world.state.listing(&listing(world, outlet)).and_then(|held| held.writes.base);
     ["5", "6"].map(|outlet| base(outlet).expect("it is known").units())
 }
 
 /// `on_hand committed` in the warehouse, and in the store.
-fn stock(world: &World) -> [[i64; 2]; 2] {
+pub(super) fn stock(world: &World) -> [[i64; 2]; 2] {
     let row = &world.state.skus[&sku("A")];
     [wh(), store()].map(|at| {
         let stock = row.place(&at).map(|place| place.stock).unwrap_or_default();
@@ -72,7 +72,7 @@ fn stock(world: &World) -> [[i64; 2]; 2] {
     })
 }
 
-fn order(world: &World, units: [i64; 5], places: &[(LocationId, [i64; 5])]) -> OrderSnapshot {
+pub(super) fn order(world: &World, units: [i64; 5], places: &[(LocationId, [i64; 5])]) -> OrderSnapshot {
     let mut order = placed("1", world.now, &[(World::ids_of(SHOP, "A"), units)]);
     let line = &mut order.lines[0];
     line.places = places.iter().map(|(place, units)| (place.clone(), totals(*units))).collect();
@@ -80,7 +80,7 @@ fn order(world: &World, units: [i64; 5], places: &[(LocationId, [i64; 5])]) -> O
     order
 }
 
-fn fetch(world: &mut World, order: OrderSnapshot) {
+pub(super) fn fetch(world: &mut World, order: OrderSnapshot) {
     let begun = world.state.seq;
     world.run(Command::Orders { channel: ch(SHOP), begun, orders: vec![order] }).expect("taken in");
 }
