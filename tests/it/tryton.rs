@@ -84,6 +84,7 @@ fn posting(order: &str, sequence: u32, lines: &[(&str, [i64; 5])]) -> Posting {
                 location: LocationId::new("main").expect("a name"),
                 target: totals(*target),
                 told: totals(*target),
+                acked: None,
             })
             .collect(),
     }
