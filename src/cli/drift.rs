@@ -147,10 +147,11 @@ fn one(global: &Global, client: &Client, channel: ChannelId, dry_run: bool) -> R
         unknown: 0,
         differ: Vec::new(),
     };
-    let mut after = None;
+    let (mut after, mut edits) = (None, None);
     for _ in 0..PAGES_MAX {
-        let request = ReconcileRequest { channel: channel.clone(), dry_run, after: after.clone() };
+        let request = ReconcileRequest { channel: channel.clone(), dry_run, after: after.clone(), edits };
         let page: ReconcilePage = client.post("/v1/reconcile", &request)?;
+        edits = page.edits;
         sum.items += page.items;
         sum.skipped += page.skipped;
         sum.agree += page.agree;

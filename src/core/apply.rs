@@ -535,13 +535,14 @@ fn forget_ended(state: &mut State) {
     }
 }
 
-/// Tells whether every leg of a commit is seen live, or a later one in its place, or given up by a person.
-pub fn ended(row: &SkuRow, commit: &Commit) -> bool {
+/// Tells whether every leg of a commit is seen live, or a later one in its place, or given up by a person. `gone`: listings
+/// that nothing can be written to any more.
+pub fn ended(row: &SkuRow, commit: &Commit, gone: impl Fn(&Listing) -> bool) -> bool {
     commit.legs.iter().all(|at| {
         row.listings.get(usize::from(*at)).is_none_or(|listing| {
             let seen = listing.writes.confirmed.map_or(Revision::ZERO, |c| c.revision);
             let dropped = matches!(listing.leg.as_ref().map(|leg| &leg.state), Some(leg::State::Dropped));
-            seen >= commit.revision || dropped
+            seen >= commit.revision || dropped || gone(listing)
         })
     })
 }

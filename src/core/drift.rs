@@ -115,6 +115,9 @@ pub struct Drifted {
     /// The latest repairs, oldest first; bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<Repaired>,
+    /// The latest ones that showed less than expected and that a lower of ours went over, oldest first; bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lowered: Vec<Repaired>,
     /// A lower of ours went over it: it ends only by a person, whatever is shown then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passed_over: bool,
@@ -198,10 +201,18 @@ pub fn repair(policy: &DriftPolicy, repairs: &mut Vec<Repaired>, repaired: Repai
     let from = repaired.at.plus_millis(-policy.loop_within_ms);
     repairs.retain(|held| held.at > from);
     repairs.push(repaired);
-    let most = usize::try_from(policy.loop_repairs.min(DriftPolicy::LOOP_REPAIRS_MAX)).unwrap_or(usize::MAX);
-    let surplus = repairs.len().saturating_sub(most);
+    let surplus = repairs.len().saturating_sub(most(policy));
     repairs.drain(..surplus);
-    repairs.len() >= most
+    is_loop(policy, repairs)
+}
+
+/// Tells whether so many are a loop.
+pub fn is_loop(policy: &DriftPolicy, repairs: &[Repaired]) -> bool {
+    repairs.len() >= most(policy)
+}
+
+fn most(policy: &DriftPolicy) -> usize {
+    usize::try_from(policy.loop_repairs.min(DriftPolicy::LOOP_REPAIRS_MAX)).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -44,6 +44,12 @@ impl PostState {
         of(&self.acked).most(of(&self.sent))
     }
 
+    /// Returns what the ERP has acknowledged of a SKU at a location, if it was ever told of it.
+    pub fn acked(&self, sku: &Sku, location: &LocationId) -> Option<Totals> {
+        let held = self.acked.iter().find(|item| item.sku == *sku && item.location == *location);
+        held.map(|item| item.totals)
+    }
+
     /// Returns a target with what the ERP was told to hold elsewhere, or of another SKU, and is not to hold there any more.
     pub fn with_gone(&self, mut target: Vec<Item>) -> Vec<Item> {
         for old in self.acked.iter().chain(&self.sent) {
@@ -185,7 +191,8 @@ impl crate::core::State {
             raises |= item.totals.ordered < acked.ordered;
             let told = held.told(&item.sku, &item.location);
             raises |= told.fulfilled > item.totals.fulfilled || told.written_off > item.totals.written_off;
-            lines.push(PostingLine { ids, location: item.location, target: item.totals, told });
+            let acked = held.acked(&item.sku, &item.location);
+            lines.push(PostingLine { ids, location: item.location, target: item.totals, told, acked });
         }
         let reference = reference(policies, key);
         let (sequence, placed_at) = (held.sequence, order.placed_at);

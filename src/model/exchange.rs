@@ -99,4 +99,6 @@ pub struct PostingLine {
     pub target: Totals,
     /// The most that the ERP was ever told to hold: what it has of a target that fell since.
     pub told: Totals,
+    /// What the ERP has acknowledged: what it was told to give up by then, nobody but us has cancelled. `None`: nothing yet.
+    pub acked: Option<Totals>,
 }

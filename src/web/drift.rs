@@ -66,13 +66,15 @@ async fn act(desk: &Arc<dyn Desk>, body: &Bytes, act: DriftAct, said: &str) -> T
 /// Compares one page. Without `dry_run` what was read is taken in as the regular comparison does, so that what differs
 /// is judged once the channel's orders are read.
 pub(super) async fn reconcile(State(desk): Asked, body: Bytes) -> Told<ReconcilePage> {
-    let ReconcileRequest { channel, dry_run, after } = read(&body)?;
+    let ReconcileRequest { channel, dry_run, after, edits } = read(&body)?;
+    // What is taken in is known to the brake by itself.
+    let edits = edits.filter(|_| dry_run);
     known(&desk, Some(&channel)).await?;
     let (read_at, page) = desk.catalogue(&channel, after).await?;
     let next = page.next.map(|cursor| cursor.0);
     let (of, now, items) = (channel.clone(), desk.vitals().now, page.items.clone());
     let compared = ask(desk.as_ref(), move |state: &crate::core::State| {
-        query::drift::page(state, &of, &items, read_at, now)
+        query::drift::page(state, &of, &items, [read_at, now], edits)
     });
     let compared = compared.await?;
     if !dry_run {

@@ -172,6 +172,11 @@ async fn orders_lie_where_the_shop_ships_them_from_and_move_with_their_lines() {
     };
     let first = order(&world, "shopify", &sku, 3, Some(1)).await;
     check([[0, 0], [0, 3], [0, 0]]).await;
+    // A person has all of it shipped from the warehouse, and then from the store after all.
+    for (to, [warehouse, store]) in [(0, [3, 0]), (1, [0, 3])] {
+        world.post("reroute", json!({"order": first, "sku": sku, "quantity": 3, "to": to})).await;
+        check([[0, warehouse], [0, store], [0, 0]]).await;
+    }
     order(&world, "shopify", &sku, 2, Some(0)).await;
     check([[0, 2], [0, 3], [0, 0]]).await;
 

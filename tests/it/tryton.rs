@@ -84,6 +84,7 @@ fn posting(order: &str, sequence: u32, lines: &[(&str, [i64; 5])]) -> Posting {
                 location: LocationId::new("main").expect("a name"),
                 target: totals(*target),
                 told: totals(*target),
+                acked: None,
             })
             .collect(),
     }
@@ -260,6 +261,25 @@ async fn a_written_off_unit_leaves_the_stock() {
     erp.see("SKU-0005", 98, 96).await;
     erp.post("1005", 3, "SKU-0005", [5, 1, 2, 2, 0]).await;
     erp.see("SKU-0005", 96, 96).await;
+}
+
+/// A line may be shipped from another warehouse for a while: here it is cancelled whole, and comes back whole.
+#[tokio::test]
+async fn what_went_to_another_warehouse_and_comes_back_is_sold_anew() {
+    let erp = tryton_or_skip!();
+    erp.post("1099", 1, "SKU-0020", [3, 0, 0, 0, 0]).await;
+    let before = (count(&erp.on_hand, "SKU-0020").await, count(&erp.free, "SKU-0020").await);
+    for (n, [acked, wanted]) in (2..).zip([[3, 0], [0, 3], [3, 0], [0, 3]]) {
+        let mut posting = posting("1099", n, &[("SKU-0020", [wanted, 0, 0, 0, 0])]);
+        let line = &mut posting.lines[0];
+        line.acked = Some(totals([acked, 0, 0, 0, 0]));
+        line.told = totals([acked.max(wanted), 0, 0, 0, 0]);
+        // Said again, as after an answer that was lost, it changes nothing.
+        for _ in 0..2 {
+            assert_eq!(erp.on_hand.post(&posting).await, Outcome::Applied, "{wanted}");
+            erp.see("SKU-0020", before.0, before.1 + 3 - wanted).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -135,10 +135,12 @@ pub(super) struct Want {
     pub returned: i64,
     /// The most that was ever told to be shipped.
     pub told: i64,
+    /// Units that were told to be sold since the last acknowledgement. 0 if there was none.
+    pub more: i64,
 }
 
 impl Want {
-    pub(super) fn new(code: &str, target: &Totals, told: &Totals) -> Want {
+    pub(super) fn new(code: &str, target: &Totals, told: &Totals, acked: Option<&Totals>) -> Want {
         Want {
             code: code.to_owned(),
             ordered: target.ordered.units(),
@@ -147,6 +149,7 @@ impl Want {
             fulfilled: target.fulfilled.units(),
             returned: target.returned.units(),
             told: told.fulfilled.units().max(target.fulfilled.units()),
+            more: acked.map_or(0, |acked| (target.ordered.units() - acked.ordered.units()).max(0)),
         }
     }
 
@@ -157,10 +160,15 @@ impl Want {
     }
 
     /// Returns how many units are still to be sold: also those that were cancelled here while they were booked at another
-    /// warehouse. Where the ERP has no more on sales than were ordered, a person has cancelled them, and that is kept.
+    /// warehouse. The ERP shows that by what it has on sales beyond the order, or by an acknowledgement that it holds
+    /// fewer than are wanted now. What else is cancelled there, a person has cancelled, and that is kept.
     fn to_sell(&self, sums: &Sums) -> i64 {
         let beyond = sums.sold - self.ordered;
-        if beyond <= 0 { -beyond } else { (sums.cancelled - self.cancelled - beyond).max(0) }
+        if beyond > 0 {
+            return (sums.cancelled - self.cancelled - beyond).max(0);
+        }
+        let given_up = (sums.cancelled - self.cancelled).clamp(0, (self.more + beyond).max(0));
+        given_up - beyond
     }
 
     /// Returns how many units are still to be cancelled: also those that Tryton has on sales beyond the order.

@@ -153,6 +153,9 @@ impl Draft<'_> {
         if done == Done::Released {
             drifted.repairs.clear();
         }
+        if done != Done::Gone {
+            drifted.lowered.clear();
+        }
         self.emit(Record::DriftEnded { listing: listing.clone(), drifted: Box::new(drifted) });
     }
 

@@ -85,10 +85,17 @@ impl Draft<'_> {
         }
     }
 
-    /// Ends the commits of a SKU that are now seen live everywhere, each with all before it.
+    /// Ends the commits of a SKU that are now seen live everywhere, each with all before it. A channel, or one of its outlets,
+    /// that is not configured any more keeps none of them open.
     pub(super) fn end_commits(&mut self, sku: &Sku) {
         let Some(row) = self.state.skus.get(sku) else { return };
-        let done = row.commits.iter().take_while(|commit| ended(row, commit)).map(|c| c.revision).last();
+        let policies = self.state.policies();
+        let gone = |held: &Listing| {
+            let channel = policies.and_then(|policies| policies.channels.get(&held.channel));
+            channel.is_none_or(|channel| channel.drawn(&held.ids).is_none())
+        };
+        let done = row.commits.iter().take_while(|commit| ended(row, commit, gone)).map(|c| c.revision);
+        let done = done.last();
         if let Some(revision) = done {
             self.emit(Record::Committed { sku: sku.clone(), revision });
         }

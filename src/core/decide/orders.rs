@@ -111,7 +111,7 @@ impl Draft<'_> {
 
     /// Tells whether a push is about an order of which it is known where its units lie. A push does not tell that, or not as
     /// surely: units would be booked at another place for a moment, and those that are gone from one would be sold there.
-    fn would_misplace(&self, channel: &ChannelId, told: &OrderSnapshot) -> bool {
+    pub(super) fn would_misplace(&self, channel: &ChannelId, told: &OrderSnapshot) -> bool {
         let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
         if policy.is_none_or(|policy| policy.outlets.len() < 2) {
             return false;
@@ -361,10 +361,10 @@ impl Draft<'_> {
             let old = held.iter().find(|old| same(old, new)).map(|old| old.booked).unwrap_or_default();
             // A count by a person tells by itself what it had of an order, however old that is.
             let counted = by_hand(self.state, &new.sku, &new.location).is_some();
-            let moves = if new.baseline && !counted && old == Totals::default() {
-                self.baseline(channel, new)?
-            } else {
-                movements(old, new.booked, returns)?
+            let moves = match (new.baseline && !counted, old == Totals::default()) {
+                (true, true) => self.baseline(channel, new)?,
+                (true, false) => movements(without_gone(old, new.booked)?, new.booked, returns)?,
+                (false, _) => movements(old, new.booked, returns)?,
             };
             all.push((new.clone(), moves));
         }
@@ -436,6 +436,18 @@ impl Draft<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns what a share of an order older than the opening count had booked, without what was shipped, cancelled or sent
+/// back and is told to lie elsewhere now: none of that was booked when the share was first seen, so none is taken back.
+fn without_gone(booked: Totals, wanted: Totals) -> Result<Totals, Overflow> {
+    if wanted.ordered >= booked.ordered {
+        return Ok(booked);
+    }
+    let stays = Totals { ordered: booked.ordered, ..booked.least(wanted) };
+    let closed = |totals: Totals| totals.released.add(totals.written_off)?.add(totals.fulfilled);
+    let gone = closed(booked)?.sub(closed(stays)?)?;
+    Ok(Totals { ordered: stays.ordered.sub(gone)?, ..stays })
 }
 
 /// Refuses quantities that no connector lets through, before anything is recorded.

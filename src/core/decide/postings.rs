@@ -105,7 +105,8 @@ impl Draft<'_> {
                 let ids = listing.map(|listing| listing.ids.clone());
                 let ids = ids.ok_or_else(|| item.sku.to_string())?;
                 let told = held.told(&item.sku, &item.location);
-                Ok(PostingLine { ids, location: item.location.clone(), target: item.totals, told })
+                let acked = held.acked(&item.sku, &item.location);
+                Ok(PostingLine { ids, location: item.location.clone(), target: item.totals, told, acked })
             })
             .collect()
     }

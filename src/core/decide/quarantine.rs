@@ -32,6 +32,10 @@ impl Draft<'_> {
         in_range(channel, orders)?;
         self.emit(Record::Replayed { id, why: None });
         for order in orders {
+            if seen == Seen::Pushed && self.would_misplace(channel, order) {
+                self.want_fetch(channel, order.order.clone());
+                continue;
+            }
             self.merge(channel, order, seen);
             // The body is as old as its entry. How the order stands by now, only the channel knows.
             if item.topic == READ && seen == Seen::Pushed {

@@ -78,6 +78,7 @@ impl Draft<'_> {
             self.state.recheck.skus = Todo::after(&keys[..now], cut);
             for sku in &keys[..now] {
                 self.refresh(sku, self.now);
+                self.end_commits(sku);
             }
         }
         if let Some(from) = self.state.recheck.items.from() {

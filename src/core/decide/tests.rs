@@ -23,6 +23,7 @@ mod made;
 mod missing;
 mod outlets;
 mod owed;
+mod places_gone;
 mod portions;
 mod prune;
 mod quarantine;

@@ -4,6 +4,7 @@ use crate::{
     core::{
         State,
         assumption::{Assumption, BOUNDS_MS, Measures},
+        count::Edits,
         decide::drift::{Compared, Means, compare},
         index::Kind,
         leg,
@@ -65,13 +66,14 @@ pub(in crate::web) fn drift(listing: &ListingRef, held: &Listing, now: Timestamp
     })
 }
 
-/// Compares one page of a catalogue with what the channel should show.
+/// Compares one page of a catalogue with what the channel should show. `edits`: what the brake would know of the pages
+/// before it.
 pub(in crate::web) fn page(
     state: &State,
     channel: &ChannelId,
     items: &[CatalogueItem],
-    read_at: Timestamp,
-    now: Timestamp,
+    [read_at, now]: [Timestamp; 2],
+    mut edits: Option<Edits>,
 ) -> ReconcilePage {
     let mut page = ReconcilePage {
         channel: channel.clone(),
@@ -82,8 +84,8 @@ pub(in crate::web) fn page(
         unknown: 0,
         differ: Vec::new(),
         next: None,
+        edits: None,
     };
-    let mut edits = None;
     for item in items {
         match compare(state, channel, item, read_at, now, &mut edits) {
             None => page.skipped += 1,
@@ -103,6 +105,7 @@ pub(in crate::web) fn page(
             }
         }
     }
+    page.edits = edits;
     page
 }
 

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::drift::{Done, Found},
+    core::{
+        count::Edits,
+        drift::{Done, Found},
+    },
     model::{ChannelId, Quantity, Seq, Sku},
     web::view::{LetterId, Time},
 };
@@ -64,6 +67,9 @@ pub struct ReconcileRequest {
     /// The `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// The `edits` of the page before, in a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<Edits>,
 }
 
 /// The answer to a [`ReconcileRequest`].
@@ -83,6 +89,9 @@ pub struct ReconcilePage {
     pub differ: Vec<ReconcileRow>,
     /// Pass this as `after` to go on; `None`: that was all.
     pub next: Option<String>,
+    /// What the brake would know of the edits so far. Pass this with `next`: it weighs all pages together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<Edits>,
 }
 
 /// A listing that shows something that nothing explains so far.

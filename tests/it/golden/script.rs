@@ -694,6 +694,7 @@ fn drifts(listing: &ListingRef, now: i64) -> Vec<Record> {
         observed: Quantity::new(9),
         done: *done,
         why: Some("units were sold meanwhile".to_owned()),
+        lowered: Vec::new(),
         repairs: vec![Repaired { at: ms(now), observed: Quantity::new(9) }],
         passed_over: n % 2 == 0,
         between: Some((ms(now), ms(now + 1))),

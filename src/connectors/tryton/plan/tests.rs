@@ -273,7 +273,7 @@ fn wants(units: [i64; 5]) -> BTreeMap<i64, Want> {
 
 /// The same, after another target was reached.
 fn wants_after(told: [i64; 5], units: [i64; 5]) -> BTreeMap<i64, Want> {
-    BTreeMap::from([(7, Want::new("TEE", &totals(units), &totals(told)))])
+    BTreeMap::from([(7, Want::new("TEE", &totals(units), &totals(told), Some(&totals(told))))])
 }
 
 fn totals(units: [i64; 5]) -> Totals {
@@ -363,6 +363,42 @@ fn what_went_elsewhere_and_comes_back_is_sold_anew() {
             assert_eq!((mini.books.sums(7).open, mini.shelf()), (open, -target[3]), "{target:?}");
             told = target;
         }
+    }
+}
+
+#[test]
+fn what_went_elsewhere_as_a_whole_and_comes_back_as_a_whole_is_sold_anew() {
+    for direct in [false, true] {
+        let mut mini = Mini { direct, ..Mini::default() };
+        let mut told = [0; 5];
+        let targets = [3, 0, 3, 1, 4, 0, 4].map(|ordered| [ordered, 0, 0, 0, 0]);
+        for (n, target) in (1..).zip(targets) {
+            follow(&mut mini, &wants_after(told, target), n);
+            assert_eq!(mini.books.sums(7).open, target[0], "{target:?}");
+            // What was answered and lost is planned anew from what is there, which is all.
+            let again = next(&mini.books, &wants_after(told, target), n + 1);
+            assert_eq!(again, Step::Done, "{target:?}");
+            told = target;
+        }
+        assert_eq!(mini.shelf(), 0);
+    }
+}
+
+#[test]
+fn what_a_person_cancels_of_a_sale_stays_cancelled() {
+    let mut mini = Mini::default();
+    let first = BTreeMap::from([(7, Want::new("TEE", &totals([3, 0, 0, 0, 0]), &totals([0; 5]), None))]);
+    follow(&mut mini, &first, 1);
+    let shipment = mini.books.sales[0].shipments[0].id;
+    mini.apply(&Call::Press(On::Shipment, shipment, Button::Cancel)).expect("it waits");
+    let line = mini.books.sales[0].lines[0].clone();
+    let moves = line.moves.iter().map(|m| m.id).collect();
+    mini.apply(&Call::Ignore { line: line.id, moves }).expect("they are cancelled");
+    let sale = mini.books.sales[0].id;
+    mini.apply(&Call::Press(On::Sale, sale, Button::Process)).expect("nothing awaits a decision");
+    // Whether or not the sale was acknowledged before.
+    for wants in [first, wants([3, 0, 0, 0, 0])] {
+        assert_eq!((next(&mini.books, &wants, 2), mini.books.sums(7).open), (Step::Done, 0));
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     core::{
         count::{Change, Edits},
         decide::drift::Difference,
-        drift::{Done, Drifted, Found, Repaired, found, repair},
+        drift::{Done, Drifted, Found, Repaired, found, is_loop, repair},
         ledger::{Cause, Entry, Kind},
         leg::{self, Leg},
         state::{ListingRef, State},
@@ -57,6 +57,7 @@ impl Judge<'_> {
             done: Done::Gone,
             why: None,
             repairs: before.map(|before| before.repairs.clone()).unwrap_or_default(),
+            lowered: before.map(|before| before.lowered.clone()).unwrap_or_default(),
             passed_over: difference.passed_over
                 || leg.is_some_and(|leg| lowers(leg, observed))
                 || asked.is_some_and(|asked| asked.passed_over),
@@ -110,10 +111,22 @@ impl Judge<'_> {
             }
             (Found::Edit | Found::Rival | Found::Unseen, Repair::Ours | Repair::Theirs) => {}
         }
-        // Of what a lower went over, less than expected is no quarrel: mostly a sale that was learnt too late.
+        // Of what a lower went over, less than expected is no quarrel: mostly a sale that was learnt too late. Again and
+        // again it may be another writer that only lowers, and a person should know.
         let quarrel = !difference.passed_over || observed > difference.expected;
-        let held = quarrel && self.loops(policies, drifted);
-        (if held { Done::Held } else { Done::Repaired }, None, None)
+        if quarrel && self.loops(policies, drifted) {
+            return (Done::Held, None, None);
+        }
+        let before = self.state.listing(listing).and_then(|held| held.drift.as_deref());
+        let asked = before.is_some_and(|before| before.done == Done::Asked);
+        let asked = asked && is_loop(&policies.drift, &drifted.lowered);
+        let lowered = Repaired { at: self.now, observed };
+        if asked || (!quarrel && repair(&policies.drift, &mut drifted.lowered, lowered)) {
+            let why = "it showed less than expected again and again while ours went lower: another app may write its own \
+                       number, or its sales are told late";
+            return (Done::Asked, Some(why.to_owned()), None);
+        }
+        (Done::Repaired, None, None)
     }
 
     /// Says what becomes of a difference on a listing that waits for a person, or that one gave up: it goes on so, whatever

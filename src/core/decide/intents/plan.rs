@@ -264,6 +264,20 @@ impl<'a> Planning<'a> {
         Ok(shown)
     }
 
+    /// Says who counts where units leave or arrive: a channel that does is not told of transfers.
+    fn note_counters(&mut self, from: &LocationId, to: &LocationId) {
+        for place in [from, to] {
+            let Some(counter) = self.policies.counter_of(place) else { continue };
+            let note = format!(
+                "`{counter}` counts `{place}` and is not told of this: book the same transfer there, or its next count takes \
+                 it back"
+            );
+            if !self.plan.notes.contains(&note) {
+                self.note(note);
+            }
+        }
+    }
+
     fn go(
         &mut self,
         sku: &Sku,
@@ -278,6 +292,7 @@ impl<'a> Planning<'a> {
         if let Some(place) = [from, to].into_iter().find(|place| !self.policies.locations.contains(place)) {
             return Err(format!("location `{place}` is not configured"));
         }
+        self.note_counters(from, to);
         let (force, travels) = (self.ask.force, self.ask.travels);
         let (low, high) = self.rows(sku)?;
         let opened = |place: &LocationId| low.place(place).is_some_and(|place| place.opened.is_some());

@@ -82,6 +82,34 @@ fn less_than_expected_that_a_lower_went_over_is_no_quarrel() {
 }
 
 #[test]
+fn a_writer_that_only_lowers_is_told_to_a_person_in_the_end_and_what_the_ledger_lowers_goes() {
+    let mut world = World::open_with(with(DriftPolicy::default()), &[("A", 50)]);
+    world.read("A", [50, 50, 0]);
+    for n in 1..=4 {
+        assert!(!world.alerts().contains(&AlertKind::Drift), "{n}");
+        let shown = world.shows("A", SHOP);
+        world.sell(AMZ, &n.to_string(), "A", 5);
+        world.set_shown("A", SHOP, shown - 2);
+        world.now += 3_000;
+        world.look("A", SHOP);
+        let lower = world.take(SHOP);
+        assert_eq!(lower.quantities(), [("A".to_owned(), shown - 5)], "the lower waits for nothing");
+        world.set_shown("A", SHOP, shown - 5);
+        world.answer(SHOP, &lower.puts[0], Outcome::Applied);
+        world.run_on();
+    }
+    let drift = world.drift("A");
+    assert_eq!((drift.done, drift.lowered.len(), drift.repairs.len()), (Done::Asked, 4, 0));
+    assert!(world.alerts().contains(&AlertKind::Drift));
+    world.sell(AMZ, "5", "A", 5);
+    world.run_on();
+    assert_eq!(world.shows("A", SHOP), 25, "what the ledger lowers goes");
+    world.act("A", DriftAct::Repair).expect("a person has stopped it");
+    assert!(!world.alerts().contains(&AlertKind::Drift));
+    assert_eq!(world.drift("A").lowered, []);
+}
+
+#[test]
 fn a_sale_that_a_lower_went_over_is_no_drift() {
     for (channel, other) in [(SHOP, AMZ), (AMZ, SHOP)] {
         let mut world = World::open_with(with(ask()), &[("A", 10)]);

@@ -594,3 +594,13 @@ proptest! {
         trial.end();
     }
 }
+
+#[test]
+fn whoever_moves_stock_is_told_of_an_erp_that_counts_there_and_is_not_told() {
+    let world = stocked(places(&[wh()]), [10, 5]);
+    let notes =
+        |rows| crate::core::decide::intents::judge(&world.state, &ask(rows)).expect("it can be done").notes;
+    let told = |notes: Vec<String>| notes.iter().filter(|note| note.contains("is not told of this")).count();
+    assert_eq!(told(notes(vec![go("A", 2), go("B", 1)])), 1, "once");
+    assert_eq!(told(notes(vec![set("A", SHOP, Some(3))])), 0);
+}

@@ -58,13 +58,13 @@ pub(super) fn shown(world: &World) -> [i64; 3] {
 }
 
 /// What the channel is believed to show at its two locations.
-fn bases(world: &World) -> [i64; 2] {
+pub(super) fn bases(world: &World) -> [i64; 2] {
     let base = |outlet: &str| world.state.listing(&listing(world, outlet)).and_then(|held| held.writes.base);
     ["5", "6"].map(|outlet| base(outlet).expect("it is known").units())
 }
 
 /// `on_hand committed` in the warehouse, and in the store.
-fn stock(world: &World) -> [[i64; 2]; 2] {
+pub(super) fn stock(world: &World) -> [[i64; 2]; 2] {
     let row = &world.state.skus[&sku("A")];
     [wh(), store()].map(|at| {
         let stock = row.place(&at).map(|place| place.stock).unwrap_or_default();

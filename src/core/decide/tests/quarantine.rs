@@ -86,3 +86,21 @@ fn who_gave_it_up_and_why_is_in_the_journal() {
     assert_eq!(records[0], Record::Unquarantined { id, note: Some(note) });
     assert_eq!(world.state.orders[&key(SHOP, "7")].fetch_due, None, "it need not be fetched any more");
 }
+
+#[test]
+fn of_an_order_whose_places_are_known_an_old_body_only_says_that_it_is_to_be_fetched() {
+    use super::outlets::{fetch, opened, order, stock, store};
+    let mut world = opened();
+    let told = order(&world, [3, 0, 0, 0, 0], &[(store(), [3, 0, 0, 0, 0])]);
+    fetch(&mut world, told);
+    let (channel, topic) = (ch(SHOP), "orders/updated".to_owned());
+    let (why, at) = ("unknown status".to_owned(), ms(world.now));
+    let item = Quarantined { channel, topic, id: Some("1".to_owned()), why, sha256: "ab".repeat(32), at };
+    world.run(Command::Quarantine(item)).expect("kept");
+    let id = *world.state.quarantine.keys().next().expect("one");
+    world.now += 1_000;
+    let (orders, fetch, look) = (vec![order(&world, [5, 0, 0, 2, 0], &[])], Vec::new(), Vec::new());
+    world.run(Command::Replay { id, orders, fetch, look, seen: Seen::Pushed }).expect("taken in");
+    assert_eq!(stock(&world), [[10, 0], [4, 3]], "nothing is booked where it does not lie");
+    assert!(world.state.orders[&key(SHOP, "1")].fetch_due.is_some() && world.state.quarantine.is_empty());
+}
