@@ -352,7 +352,7 @@ fn folded(events: &[Row]) -> Vec<Row> {
         match all.last_mut().filter(|_| again) {
             Some(last) => {
                 same += 1;
-                last.text = format!("{} {} more until {}", row.text, counted(same, "time"), row.at);
+                last.text = format!("{}, {} more until {}", row.text, counted(same, "time"), row.at);
             }
             None => {
                 same = 0;
@@ -423,12 +423,13 @@ mod tests {
         ];
         let told: Vec<String> =
             folded(&events).iter().map(|row| format!("{} {}", row.seq, row.text)).collect();
+        let until = Time(Timestamp::from_millis(300_000));
         let wanted = [
-            "1 order 1 was read",
-            "2 sale of 1",
-            "3 order 1 was read 2 times more until 1970-01-01T00:05:00Z",
-            "6 order 1 was pushed",
-            "7 order 1 was read",
+            "1 order 1 was read".to_owned(),
+            "2 sale of 1".to_owned(),
+            format!("3 order 1 was read, 2 times more until {until}"),
+            "6 order 1 was pushed".to_owned(),
+            "7 order 1 was read".to_owned(),
         ];
         assert_eq!(told, wanted);
     }
