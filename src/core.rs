@@ -38,6 +38,7 @@ pub mod share;
 pub mod state;
 pub mod tombstone;
 pub mod writes;
+pub mod wrong;
 
 pub use apply::apply;
 pub use command::{Command, Refused, Reply};

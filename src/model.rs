@@ -4,12 +4,14 @@
 
 pub mod channel;
 pub mod exchange;
+pub mod forms;
 pub mod ids;
 pub mod listing;
 pub mod order;
 pub mod policy;
 pub mod quantity;
 pub mod time;
+pub mod words;
 
 pub use channel::{Abilities, Measure, Visible};
 pub use exchange::{CatalogueItem, CountLine, Observed, Outcome, Posting, PostingLine, Put};
@@ -21,3 +23,4 @@ pub use order::{LineSnapshot, OrderSnapshot, Rest, Seen, Totals};
 pub use policy::{Mode, Policies, Retry, Returns};
 pub use quantity::{Overflow, Quantity};
 pub use time::{Revision, Seq, Timestamp};
+pub use words::{counted, which};

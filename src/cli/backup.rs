@@ -15,6 +15,7 @@ use crate::{
     },
     clock::{Clock, SystemClock},
     engine::{disk, rows::ROWS_VERSION},
+    model::counted,
     store::{
         self,
         backup::{self, Manifest, Source},
@@ -36,6 +37,9 @@ pub(super) struct Backup {
     /// Put the archived segments in too. Without them a backup names them, and the archive must be kept elsewhere.
     #[arg(long)]
     with_archive: bool,
+    /// Replace the file if there is one.
+    #[arg(long, visible_alias = "force")]
+    overwrite: bool,
 }
 
 #[derive(Debug, Args)]
@@ -65,13 +69,18 @@ struct Written {
 
 pub(super) fn backup(global: &Global, asked: &Backup) -> Result<(), Failure> {
     let (path, archive) = places(global, asked.store.as_ref(), asked.archive.as_ref())?;
-    let _lock = hold(global, &path)?;
     let file = if asked.target.is_dir() {
         let name = SystemClock.now().millis() / 1_000;
         asked.target.join(format!("evenkeel-{name}.tar.zst"))
     } else {
         asked.target.clone()
     };
+    if file.exists() && !asked.overwrite {
+        return Err(Failure::new(Kind::Refused, format!("`{}` is there already", file.display()))
+            .next("name a directory or another file, or replace it with --overwrite")
+            .as_json(global.json));
+    }
+    let _lock = hold(global, &path)?;
     let source = Source { store: path, archive, rows_version: ROWS_VERSION };
     let manifest = backup::write(&source, &file, asked.with_archive).map_err(|error| told(&error, global))?;
     let bytes = std::fs::metadata(&file).map_or(0, |about| about.len());
@@ -88,17 +97,17 @@ pub(super) fn backup(global: &Global, asked: &Backup) -> Result<(), Failure> {
     };
     print::answer(global.json, &written, |w| {
         print::line(&format!(
-            "good: `{}`, {} bytes, {} segments; head {} {}",
+            "good: `{}`, {}, {}; head {} {}",
             w.file.display(),
-            w.bytes,
-            w.segments,
+            counted(w.bytes, "byte"),
+            counted(w.segments, "segment"),
             w.seq,
             w.head
         ));
         if w.archived > 0 && !w.with_archive {
             print::line(&format!(
-                "{} archived segments are named in it and not held: keep the archive too",
-                w.archived
+                "named in it and not held: {}; keep the archive too",
+                counted(w.archived, "archived segment")
             ));
         }
     })
@@ -154,18 +163,18 @@ pub(super) fn restore(global: &Global, asked: &Restore) -> Result<(), Failure> {
             return;
         };
         print::line(&format!(
-            "restored into `{}`: {} SKUs, {} orders, head {} {}",
+            "restored into `{}`: {}, {}, head {} {}",
             store.display(),
-            r.skus,
-            r.orders,
+            counted(r.skus, "SKU"),
+            counted(r.orders, "order"),
             r.seq,
             r.head
         ));
         print::line("it writes to no channel until `evenkeel resume --live`");
         if r.archive_elsewhere > 0 {
             print::line(&format!(
-                "put its {} archived segments beside it, if you have them",
-                r.archive_elsewhere
+                "put its {} beside it, if you have the archive",
+                counted(r.archive_elsewhere, "archived segment")
             ));
         }
     })
@@ -188,6 +197,7 @@ fn told(error: &backup::Error, global: &Global) -> Failure {
         backup::Error::NotEmpty { .. } => {
             (Kind::Refused, "name a directory that is empty or missing; a store is never written over")
         }
+        backup::Error::NotOne { .. } => (Kind::Refused, "name a file that `evenkeel backup` has written"),
         backup::Error::Disk(_) => (
             Kind::Failed,
             "see that the path is right, that there is room, and that you may read and write there",

@@ -13,6 +13,7 @@ use crate::{
         print,
     },
     engine::registry,
+    model::counted,
     telemetry::causes,
 };
 
@@ -71,7 +72,7 @@ pub(super) fn run(global: &Global, check: &Check) -> Result<(), Failure> {
         wrong.push(format!("{unfit} of what the daemon needs of this machine is not as it must be"));
     }
     if refused > 0 {
-        wrong.push(format!("{refused} channels refused the check"));
+        wrong.push(format!("{} refused the check", counted(refused, "channel")));
     }
     if wrong.is_empty() {
         return Ok(());

@@ -22,9 +22,9 @@ pub(super) struct Commits {
     open: bool,
     #[arg(long)]
     sku: Option<Sku>,
-    /// One intent, with all of its legs.
+    /// One intent, by its id or the name that it was given with `--id`, with all of its legs.
     #[arg(long, value_name = "ID")]
-    intent: Option<u64>,
+    intent: Option<String>,
     #[arg(long, default_value_t = 200)]
     limit: usize,
 }
@@ -32,21 +32,25 @@ pub(super) struct Commits {
 #[derive(Debug, Subcommand)]
 enum Cancel {
     /// Roll back an intent that has not raised anything yet.
-    Cancel { id: u64 },
+    Cancel {
+        /// As it is listed, or the name that it was given with `--id`.
+        id: String,
+    },
 }
 
 pub(super) fn run(global: &Global, commits: &Commits) -> Result<(), Failure> {
     let client = Client::new(global)?;
-    if let Some(Cancel::Cancel { id }) = commits.command {
-        let intent: IntentView = client.post(&format!("/v1/intents/{id}/cancel"), &serde_json::json!({}))?;
+    if let Some(Cancel::Cancel { id }) = &commits.command {
+        let intent: IntentView =
+            client.post(&format!("/v1/intents/{}/cancel", part(id)), &serde_json::json!({}))?;
         return print::answer(global.json, &intent, tell_intent);
     }
     let mut path = format!("/v1/commits?open={}&limit={}", commits.open, commits.limit);
     if let Some(sku) = &commits.sku {
         path.push_str(&format!("&sku={}", part(sku.as_str())));
     }
-    if let Some(id) = commits.intent {
-        path.push_str(&format!("&intent={id}"));
+    if let Some(id) = &commits.intent {
+        path.push_str(&format!("&intent={}", part(id)));
     }
     let view: View = client.get(&path)?;
     print::answer(global.json, &view, |view| tell(view, commits.intent.is_some()))
@@ -62,7 +66,7 @@ fn tell(view: &View, whole: bool) {
                 if i.line_count > 1 { format!(" and {} more", i.line_count - 1) } else { String::new() };
             let waits = i.legs.iter().find_map(|leg| leg.waits_for.clone());
             [
-                i.id.to_string(),
+                named(i),
                 i.phase.name().to_owned(),
                 i.since.to_string(),
                 format!("{what}{more}"),
@@ -95,9 +99,17 @@ fn tell(view: &View, whole: bool) {
     }
 }
 
+/// Its id, and the name that its request gave it.
+fn named(intent: &IntentView) -> String {
+    match &intent.name {
+        Some(name) => format!("{} ({name})", intent.id),
+        None => intent.id.to_string(),
+    }
+}
+
 pub(super) fn tell_intent(intent: &IntentView) {
     let why = intent.undone.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-    print::line(&format!("intent {} is {} since {}{why}", intent.id, intent.phase.name(), intent.since));
+    print::line(&format!("intent {} is {} since {}{why}", named(intent), intent.phase.name(), intent.since));
     let rows = intent.lines.iter().map(|line| [line.sku.to_string(), line.what.clone()]);
     print::table(["sku", "what"], rows.collect(), "");
     let rows = intent.legs.iter().map(|leg| {

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::{
     cli::{Failure, Global, client::Client, failure::Kind, init, input, once::Once, print},
     clock::{Clock as _, SystemClock},
-    model::{LocationId, Measure, Quantity, Sku},
+    model::{LocationId, Measure, Quantity, Sku, counted, which},
     web::view::{CountRequest, CountTally, CountedLine, InitDone, InitPreview, Time},
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Count {
     #[arg(required = true)]
     location: Option<LocationId>,
     /// The units that were counted.
-    #[arg(required = true, value_parser = units)]
+    #[arg(required = true, value_parser = units, allow_negative_numbers = true)]
     quantity: Option<Quantity>,
     #[command(flatten)]
     how: How,
@@ -156,6 +156,7 @@ fn take_over(global: &Global, how: &How, mut asked: CountRequest, places: &Place
     let client = Client::new(global)?;
     if !how.yes {
         let preview: CountTally = client.post("/v1/count/preview", &asked)?;
+        is_known(global, &preview, places)?;
         print::answer(global.json, &preview, |tally| tell(tally, places, "would be"))?;
         all_known(global, &asked, &preview, places)?;
         if how.dry_run {
@@ -174,6 +175,7 @@ fn take_over(global: &Global, how: &How, mut asked: CountRequest, places: &Place
     let as_of = asked.as_of.map_or_else(String::new, |as_of| format!(" --as-of {as_of}"));
     let done: CountTally =
         client.post("/v1/count", &asked).map_err(|failed| how.once.lost(failed, &id, &as_of))?;
+    is_known(global, &done, places)?;
     print::answer(global.json, &done, |tally| tell(tally, places, "were"))?;
     match (&done.held, &done.brake) {
         (Some(held), why) => {
@@ -183,6 +185,16 @@ fn take_over(global: &Global, how: &How, mut asked: CountRequest, places: &Place
                 .as_json(global.json))
         }
         (None, _) => Ok(()),
+    }
+}
+
+/// Of a file, lines of SKUs that do not exist are left out and told; the one SKU that a person names must be there.
+fn is_known(global: &Global, tally: &CountTally, places: &Places) -> Result<(), Failure> {
+    match tally.left_out.iter().find(|line| line.reason == "no_sku").filter(|_| places.is_empty()) {
+        Some(line) => Err(Failure::new(Kind::NotFound, format!("there is no SKU `{}`", line.sku))
+            .next("write it as `evenkeel sku` takes it; nothing was taken over")
+            .as_json(global.json)),
+        None => Ok(()),
     }
 }
 
@@ -223,18 +235,18 @@ fn tell(tally: &CountTally, places: &Places, verb: &str) {
         return;
     }
     let verb = if tally.held.is_some() { "would be" } else { verb };
+    let verb = if verb == "were" { which(tally.changed, "was", "were") } else { verb };
     print::line(&format!(
-        "{} stocks {verb} changed: {} up by {} units, {} down by {}; {} of them to zero. {} opened, {} as they were, \
-         {} lines left out",
-        tally.changed,
+        "{} {verb} changed: {} up by {}, {} down by {}; {} of them to zero. {} opened, {} as before, {} left out",
+        counted(tally.changed, "stock"),
         tally.up,
-        tally.up_units,
+        counted(tally.up_units, "unit"),
         tally.down,
         tally.down_units.neg().unwrap_or(tally.down_units),
         tally.zeroed,
         tally.opened,
         tally.unchanged,
-        tally.left_out.len()
+        counted(tally.left_out.len(), "line")
     ));
     for change in &tally.some {
         let (sku, location) = (&change.sku, &change.location);

@@ -8,7 +8,7 @@ use crate::{
         client::{Client, part},
         print,
     },
-    model::ChannelId,
+    model::{self, ChannelId, counted},
     web::view::{self, Done, LetterId, LettersDone, LettersRequest},
 };
 
@@ -75,7 +75,9 @@ pub(super) fn run(global: &Global, command: &DeadLetters) -> Result<(), Failure>
                 if letters.unmapped_orders > 0 {
                     let orders = letters.unmapped_orders;
                     print::line(&format!(
-                        "{orders} orders have lines without a SKU: see `evenkeel map list --lines`"
+                        "{} {} lines without a SKU: see `evenkeel map list --lines`",
+                        counted(orders, "order"),
+                        model::which(orders, "has", "have")
                     ));
                 }
                 if letters.more {

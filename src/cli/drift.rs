@@ -10,7 +10,7 @@ use crate::{
         client::Client,
         print::{self, span},
     },
-    model::{ChannelId, Seq, Sku},
+    model::{ChannelId, Seq, Sku, counted},
     web::view::{
         Done, DriftRequest, DriftView, Drifts, ReconcilePage, ReconcileRequest, ReconcileRow, Status,
     },
@@ -159,7 +159,11 @@ fn one(global: &Global, client: &Client, channel: ChannelId, dry_run: bool) -> R
         sum.unknown += page.unknown;
         sum.differ.extend(page.differ);
         if !global.json {
-            print::progress(&format!("{channel}: {} items, {} differ", sum.items, sum.differ.len()));
+            print::progress(&format!(
+                "{channel}: {}, {} differ",
+                counted(sum.items, "item"),
+                sum.differ.len()
+            ));
         }
         if page.next.is_none() || page.next == after {
             return Ok(sum);

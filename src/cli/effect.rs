@@ -1,6 +1,10 @@
 //! What a change does to what listings show, for people.
 
-use crate::{cli::print, web::view::EffectView};
+use crate::{
+    cli::print,
+    model::{counted, which},
+    web::view::EffectView,
+};
 
 /// How many listings of a channel are named.
 const NAMED: usize = 10;
@@ -23,15 +27,21 @@ pub(super) fn tell(effect: &EffectView) {
         }
     }
     if effect.bound > 0 {
-        print::line(&format!("{} catalogue items find their SKU", effect.bound));
+        print::line(&format!("catalogue items that find their SKU: {}", effect.bound));
     }
     if effect.mapped_lines > 0 {
         let (lines, orders) = (effect.mapped_lines, effect.mapped_orders);
-        print::line(&format!("{lines} lines of {orders} orders find their SKU and are booked"));
+        print::line(&format!(
+            "{} of {} {} a SKU and {} booked",
+            counted(lines, "line"),
+            counted(orders, "order"),
+            which(lines, "finds", "find"),
+            which(lines, "is", "are")
+        ));
     }
     match effect.ignored_lines {
         0 => {}
-        lines @ 1.. => print::line(&format!("{lines} order lines are waited for no more")),
-        lines => print::line(&format!("{} order lines are waited for again", lines.unsigned_abs())),
+        lines @ 1.. => print::line(&format!("waited for no more: {}", counted(lines, "order line"))),
+        lines => print::line(&format!("waited for again: {}", counted(lines.unsigned_abs(), "order line"))),
     }
 }

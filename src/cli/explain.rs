@@ -23,7 +23,7 @@ use crate::{
         record::PauseScope,
     },
     engine::disk,
-    model::{OrderId, OrderKey, Quantity, Seq, Sku},
+    model::{OrderId, OrderKey, Quantity, Seq, Sku, counted},
     store,
     web::view::Time,
 };
@@ -349,6 +349,32 @@ fn posted(posting: &PostState) -> String {
     }
 }
 
+/// Folds what came and changed nothing: of such lines that follow each other and say the same, one is told, with how
+/// many there were and until when.
+fn folded(events: &[Row]) -> Vec<Row> {
+    let mut all: Vec<Row> = Vec::with_capacity(events.len());
+    let mut same = 0_u32;
+    for row in events {
+        let again = row.what == "came"
+            && all.last().is_some_and(|last| {
+                last.what == "came" && last.channel == row.channel && last.text.starts_with(&row.text)
+            });
+        match all.last_mut().filter(|_| again) {
+            Some(last) => {
+                same += 1;
+                last.text = format!("{}, {} more until {}", row.text, counted(same, "time"), row.at);
+            }
+            None => {
+                same = 0;
+                let Row { seq, at, what, channel, text, available } = row;
+                let (channel, text) = (channel.clone(), text.clone());
+                all.push(Row { seq: *seq, at: *at, what, channel, text, available: *available });
+            }
+        }
+    }
+    all
+}
+
 fn show(told: &Told) {
     let subject = match (&told.sku, &told.order) {
         (Some(sku), _) => format!("SKU {sku}"),
@@ -359,7 +385,8 @@ fn show(told: &Told) {
     if told.more {
         print::line("there was more before; see --limit");
     }
-    let rows = told.events.iter().map(|row| {
+    let rows = folded(&told.events);
+    let rows = rows.iter().map(|row| {
         [
             row.seq.to_string(),
             row.at.to_string(),
@@ -375,6 +402,45 @@ fn show(told: &Told) {
         "nothing happened",
     );
     for (class, units) in &told.oversold {
-        print::line(&format!("oversold {units} units, class {class}"));
+        print::line(&format!("oversold {}, class {class}", counted(units, "unit")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn reads_that_change_nothing_are_one_line_with_their_count() {
+        let row = |seq: u64, what: &'static str, text: &str| Row {
+            seq: Seq(seq),
+            at: Time(Timestamp::from_millis(i64::try_from(seq).expect("small") * 60_000)),
+            what,
+            channel: Some("shop".to_owned()),
+            text: text.to_owned(),
+            available: None,
+        };
+        let read = "order 1 was read";
+        let events = [
+            row(1, "came", read),
+            row(2, "booked", "sale of 1"),
+            row(3, "came", read),
+            row(4, "came", read),
+            row(5, "came", read),
+            row(6, "came", "order 1 was pushed"),
+            row(7, "came", read),
+        ];
+        let told: Vec<String> =
+            folded(&events).iter().map(|row| format!("{} {}", row.seq, row.text)).collect();
+        let until = Time(Timestamp::from_millis(300_000));
+        let wanted = [
+            "1 order 1 was read".to_owned(),
+            "2 sale of 1".to_owned(),
+            format!("3 order 1 was read, 2 times more until {until}"),
+            "6 order 1 was pushed".to_owned(),
+            "7 order 1 was read".to_owned(),
+        ];
+        assert_eq!(told, wanted);
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::{
     cli::{Failure, Global, client::Client, failure::Kind, input, print},
-    model::ChannelId,
+    model::{ChannelId, counted, which},
     web::view::{InitDone, InitPreview, InitRequest},
 };
 
@@ -47,7 +47,13 @@ pub(super) fn run(global: &Global, init: &Init) -> Result<(), Failure> {
 }
 
 pub(super) fn told(done: &InitDone) {
-    print::line(&format!("{} SKUs with {} units were taken over from {}", done.skus, done.units, done.from));
+    print::line(&format!(
+        "{} with {} {} taken over from {}",
+        counted(done.skus, "SKU"),
+        counted(done.units, "unit"),
+        which(done.skus, "was", "were"),
+        done.from
+    ));
 }
 
 /// How many differences of a channel are told where not all are asked for.
@@ -55,14 +61,14 @@ const SOME: usize = 10;
 
 pub(super) fn tell(preview: &InitPreview, all: bool) {
     print::line(&format!(
-        "{} SKUs with {} units from {} as of {} ({} empty, {} counted items match no SKU, {} SKUs are on no channel)",
-        preview.skus,
-        preview.units,
+        "{} with {} from {} as of {} ({} empty; counted, but no SKU: {}; on no channel: {})",
+        counted(preview.skus, "SKU"),
+        counted(preview.units, "unit"),
         preview.from,
         preview.as_of,
         preview.empty,
-        preview.unknown,
-        preview.unlisted
+        counted(preview.unknown, "item"),
+        counted(preview.unlisted, "SKU")
     ));
     let rows = preview.channels.iter().map(|c| {
         let figures = [c.bound, c.unmatched, c.unwritable, c.uncounted, c.differing].map(|n| n.to_string());

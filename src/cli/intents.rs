@@ -8,9 +8,15 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::{Failure, Global, client::Client, commits, failure::Kind, print},
+    cli::{
+        Failure, Global,
+        client::{Client, part},
+        commits,
+        failure::Kind,
+        print,
+    },
     core::intent::Phase,
-    model::{ChannelId, LocationId, Quantity, Seq, Sku},
+    model::{ChannelId, LocationId, Quantity, Seq, Sku, counted},
     web::view::intents::{
         Commits, IntentAnswer, IntentRequest, IntentRow, IntentView, ReceiveRequest, ShownView,
     },
@@ -35,7 +41,7 @@ pub(super) struct Set {
     #[arg(required = true)]
     channel: Option<ChannelId>,
     /// The most units that it may show; `none`: no limit but the configured one.
-    #[arg(required = true, value_parser = most)]
+    #[arg(required = true, value_parser = most, allow_negative_numbers = true)]
     quantity: Option<Most>,
     #[command(flatten)]
     how: How,
@@ -52,7 +58,7 @@ pub(super) struct Transfer {
     import: Option<TransferImport>,
     #[arg(required = true)]
     sku: Option<Sku>,
-    #[arg(required = true, value_parser = units)]
+    #[arg(required = true, value_parser = units, allow_negative_numbers = true)]
     quantity: Option<Quantity>,
     /// The location that the units leave.
     #[arg(long, requires = "to", conflicts_with_all = ["from_channel", "to_channel"], required_unless_present = "from_channel")]
@@ -133,10 +139,10 @@ struct How {
 
 #[derive(Debug, Args)]
 pub(super) struct Receive {
-    /// The transfer, as `evenkeel commits` lists it.
-    id: u64,
+    /// The transfer, as `evenkeel commits` lists it, or the name that it was given with `--id`.
+    id: String,
     /// How many units have come; all that are on the way, if not given.
-    #[arg(long, value_parser = units)]
+    #[arg(long, value_parser = units, allow_negative_numbers = true)]
     quantity: Option<Quantity>,
     /// Which SKU, if several are on the way.
     #[arg(long)]
@@ -237,7 +243,8 @@ fn wait(client: &Client, id: Seq, quiet: bool) -> Result<IntentView, Failure> {
         let intent = commits.intents.into_iter().next().ok_or_else(gone)?;
         let (phase, waiting) = (intent.phase, intent.waiting);
         if !quiet && told != Some((phase, waiting)) {
-            let rest = if waiting > 0 { format!(", {waiting} listings to go") } else { String::new() };
+            let rest =
+                if waiting > 0 { format!(", {} to go", counted(waiting, "listing")) } else { String::new() };
             print::line(&format!("{id} is {}{rest}", phase.name()));
             told = Some((phase, waiting));
         }
@@ -303,6 +310,7 @@ fn tell(answer: &IntentAnswer) {
 pub(super) fn receive(global: &Global, receive: Receive) -> Result<(), Failure> {
     let Receive { id, quantity, sku, to, lost, .. } = receive;
     let asked = ReceiveRequest { sku, to, quantity, lost };
-    let intent: IntentView = Client::new(global)?.post(&format!("/v1/intents/{id}/receive"), &asked)?;
+    let intent: IntentView =
+        Client::new(global)?.post(&format!("/v1/intents/{}/receive", part(&id)), &asked)?;
     print::answer(global.json, &intent, commits::tell_intent)
 }

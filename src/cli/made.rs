@@ -97,7 +97,7 @@ pub(super) fn bundles(global: &Global, command: &Command) -> Result<(), Failure>
         Command::List => list(global),
         Command::Import { file, dry_run, confirm } => import(global, file, *dry_run, *confirm),
         Command::Remove { sku, dry_run, confirm } => {
-            let rows = vec![RecipeRow { sku: sku.clone(), parts: Vec::new() }];
+            let rows = vec![RecipeRow { line: None, sku: sku.clone(), parts: Vec::new() }];
             put(global, &BundleImport { rows, dry_run: *dry_run, confirm: *confirm })
         }
     }
@@ -157,22 +157,31 @@ fn put(global: &Global, asked: &BundleImport) -> Result<(), Failure> {
 fn parse(text: &[u8]) -> Result<Vec<RecipeRow>, Vec<String>> {
     let columns = ["sku", "component", "units"];
     let sheet = Sheet { columns: &columns, needed: &columns, exact: false };
-    let mut recipes: BTreeMap<Sku, Vec<Part>> = BTreeMap::new();
-    let parts = sheet.read(text, |_, fields| part(fields).map(Some).map_err(|why| vec![why]))?;
-    for (sku, part) in parts {
-        recipes.entry(sku).or_default().push(part);
+    let mut recipes: BTreeMap<Sku, (u64, Vec<Part>)> = BTreeMap::new();
+    let parts = sheet.read(text, |line, fields| part(fields).map(|(sku, part)| Some((line, sku, part))))?;
+    for (line, sku, part) in parts {
+        recipes.entry(sku).or_insert((line, Vec::new())).1.push(part);
     }
-    Ok(recipes.into_iter().map(|(sku, parts)| RecipeRow { sku, parts }).collect())
+    let row = |(sku, (line, parts))| RecipeRow { line: Some(line), sku, parts };
+    Ok(recipes.into_iter().map(row).collect())
 }
 
-fn part(fields: &Fields<'_>) -> Result<(Sku, Part), String> {
+/// Reads one row, or tells all that is wrong with it.
+fn part(fields: &Fields<'_>) -> Result<(Sku, Part), Vec<String>> {
     let field = |name: &str| fields.get(name).copied().unwrap_or_default();
     let sku = |name: &str| -> Result<Sku, String> {
         field(name).parse().map_err(|bad: crate::model::ids::BadId| format!("{name}: {bad}"))
     };
     let units = field("units").parse::<i64>().ok().filter(|units| (1..=1_000_000).contains(units));
-    let units = units.ok_or_else(|| format!("units must be 1 to 1000000, is `{}`", field("units")))?;
-    Ok((sku("sku")?, Part { sku: sku("component")?, units: Quantity::new(units) }))
+    let units = units.ok_or_else(|| format!("units must be 1 to 1000000, is `{}`", field("units")));
+    match (sku("sku"), sku("component"), units) {
+        (Ok(sku), Ok(component), Ok(units)) => {
+            Ok((sku, Part { sku: component, units: Quantity::new(units) }))
+        }
+        (sku, component, units) => {
+            Err([sku.err(), component.err(), units.err()].into_iter().flatten().collect())
+        }
+    }
 }
 
 pub(super) fn merge(global: &Global, asked: Merge) -> Result<(), Failure> {

@@ -19,8 +19,11 @@ use crate::{
         quarantine::caller,
         sheet::{Fields, Sheet},
     },
-    model::{ChannelId, IdKind, LineId, OrderId, Sku},
-    web::view::{Ids, IgnoreDone, IgnoreRequest, MapImport, MapImported, MapRow, Mapping, ids_from},
+    model::{ChannelId, IdKind, LineId, OrderId, Sku, counted, ids::BadId, which},
+    web::view::{
+        Ids, IgnoreDone, IgnoreRequest, MapImport, MapImported, MapRemove, MapRemoved, MapRow, Mapping,
+        ids_from,
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +49,19 @@ pub(super) enum Map {
         sku: Sku,
         #[arg(long, conflicts_with = "confirm")]
         dry_run: bool,
+        #[arg(long, visible_alias = "yes")]
+        confirm: bool,
+    },
+    /// Take a row out of the table. What was bound by it stays so: `evenkeel rebind` gives a listing to another SKU.
+    Remove {
+        channel: ChannelId,
+        /// All that the row names, as for `set`.
+        #[arg(value_parser = identifiers)]
+        identifier: Ids,
+        /// Only tell what it would do.
+        #[arg(long, conflicts_with = "confirm")]
+        dry_run: bool,
+        /// Do it although it would change more than `[brake]` allows.
         #[arg(long, visible_alias = "yes")]
         confirm: bool,
     },
@@ -75,15 +91,45 @@ pub(super) struct Ignore {
     note: String,
 }
 
-/// Reads `kind=value,kind=value`. What names no kind is the channel's SKU, whole.
+/// Reads `kind=value,kind=value`. A text without `=` is the channel's SKU, whole.
 fn identifiers(text: &str) -> Result<Ids, String> {
-    let known = |name: &str| IdKind::ALL.iter().any(|kind| kind.name() == name);
-    let pair = |part: &str| {
-        let (kind, value) = part.split_once('=').filter(|(kind, _)| known(kind))?;
-        Some((kind.to_owned(), value.to_owned()))
-    };
-    let pairs: Option<Ids> = text.split(',').map(pair).collect();
-    let ids = pairs.unwrap_or_else(|| Ids::from([(IdKind::Sku.name().to_owned(), text.to_owned())]));
+    let sku = IdKind::Sku.name();
+    let mut ids = Ids::new();
+    let mut last: Option<&str> = None;
+    for part in if text.contains('=') { text.split(',').collect() } else { vec![text] } {
+        let named = part.split_once('=');
+        let known = named.and_then(|(name, value)| {
+            Some((IdKind::ALL.into_iter().find(|kind| kind.name() == name)?.name(), value))
+        });
+        match (known, last) {
+            (Some((kind, value)), _) => {
+                if value.is_empty() {
+                    return Err(format!("`{kind}` has no value"));
+                }
+                if ids.insert(kind.to_owned(), value.to_owned()).is_some() {
+                    return Err(format!("`{kind}` is named twice"));
+                }
+                last = Some(kind);
+            }
+            // A comma of the value before.
+            (None, Some(kind)) if named.is_none() => {
+                let value = ids.entry(kind.to_owned()).or_default();
+                value.push(',');
+                value.push_str(part);
+            }
+            (None, None) if named.is_none() && !text.contains('=') => {
+                ids.insert(sku.to_owned(), part.to_owned());
+            }
+            (None, _) => {
+                let name = named.map_or(part, |(name, _)| name);
+                let kinds = IdKind::ALL.map(IdKind::name).join(", ");
+                return Err(format!(
+                    "there is no kind of identifier `{name}`; the kinds are {kinds}; a channel's SKU that holds `=` is \
+                     written `{sku}=…`"
+                ));
+            }
+        }
+    }
     match ids_from(&ids) {
         Ok(_) => Ok(ids),
         Err(bad) => Err(bad.to_string()),
@@ -115,7 +161,11 @@ pub(super) fn run(global: &Global, command: &Map) -> Result<(), Failure> {
         Map::Import { file, dry_run, confirm } => import(global, file, *dry_run, *confirm),
         Map::Set { channel, identifier, sku, dry_run, confirm } => {
             let (channel, ids, sku) = (channel.clone(), identifier.clone(), sku.clone());
-            add(global, vec![MapRow { sku, channel, ids, from: None }], *dry_run, *confirm)
+            add(global, vec![MapRow { sku, channel, ids, from: None, line: None }], *dry_run, *confirm)
+        }
+        Map::Remove { channel, identifier, dry_run, confirm } => {
+            let (channel, ids) = (channel.clone(), identifier.clone());
+            remove(global, &MapRemove { channel, ids, dry_run: *dry_run, confirm: *confirm })
         }
         Map::Ignore(ignored) => ignore(global, ignored),
     }
@@ -237,10 +287,16 @@ fn add(global: &Global, rows: Vec<MapRow>, dry_run: bool, confirm: bool) -> Resu
         effect::tell(&i.effect);
         print::line(&match (&i.held, i.dry_run) {
             (Some(why), _) => format!("the brake holds it: {why}"),
-            (None, true) => format!("{} rows are good; nothing was imported", i.rows),
+            (None, true) => format!(
+                "{} {} good; nothing was imported",
+                counted(i.rows, "row"),
+                which(i.rows, "is", "are")
+            ),
             (None, false) => format!(
-                "{} rows imported; {} items found their SKU, {} still have none",
-                i.rows, i.bound, i.unmatched
+                "{} imported; {} found a SKU, {} still have none",
+                counted(i.rows, "row"),
+                counted(i.bound, "item"),
+                i.unmatched
             ),
         });
     })?;
@@ -248,6 +304,37 @@ fn add(global: &Global, rows: Vec<MapRow>, dry_run: bool, confirm: bool) -> Resu
         Some(why) if !dry_run => {
             Err(Failure::new(Kind::Refused, format!("held: {why}; nothing was imported"))
                 .next("if that is meant, run it with --confirm; otherwise mend the rows")
+                .as_json(global.json))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes a row out, or tells what that would do.
+fn remove(global: &Global, asked: &MapRemove) -> Result<(), Failure> {
+    let removed: MapRemoved = Client::new(global)?.post("/v1/map/remove", asked)?;
+    print::answer(global.json, &removed, |removed| {
+        let MapRow { sku, channel, ids, .. } = &removed.row;
+        for bound in &removed.listings {
+            print::line(&format!("stays bound to {sku}: {} on {channel}", names(&bound.ids)));
+        }
+        if removed.more {
+            print::line("and more listings");
+        }
+        if !removed.listings.is_empty() {
+            print::line("`evenkeel rebind` gives a listing to another SKU, with its order lines");
+        }
+        effect::tell(&removed.effect);
+        print::line(&match (&removed.held, removed.dry_run) {
+            (Some(why), _) => format!("the brake holds it: {why}"),
+            (None, true) => format!("the row of {sku} for {} on {channel} would be removed", names(ids)),
+            (None, false) => format!("the row of {sku} for {} on {channel} is removed", names(ids)),
+        });
+    })?;
+    match removed.held {
+        Some(why) if !asked.dry_run => {
+            Err(Failure::new(Kind::Refused, format!("held: {why}; nothing was removed"))
+                .next("if that is meant, run it with --confirm")
                 .as_json(global.json))
         }
         _ => Ok(()),
@@ -277,26 +364,28 @@ fn parse(text: &[u8]) -> Result<Vec<MapRow>, Vec<String>> {
     let kinds = IdKind::ALL.map(IdKind::name).into_iter();
     let columns: Vec<&str> = ["sku", "channel"].into_iter().chain(kinds).collect();
     let sheet = Sheet { columns: &columns, needed: &columns[..2], exact: true };
-    sheet.read(text, |_, fields| row(fields).map_err(|why| vec![why]))
+    sheet.read(text, row)
 }
 
-/// Reads one row. A row without a SKU is one that nobody has filled in yet: it is left out.
-fn row(fields: &Fields<'_>) -> Result<Option<MapRow>, String> {
+/// Reads one row, or tells all that is wrong with it. A row without a SKU is one that nobody has filled in yet: it is
+/// left out.
+fn row(line: u64, fields: &Fields<'_>) -> Result<Option<MapRow>, Vec<String>> {
     let field = |name: &str| fields.get(name).copied().unwrap_or_default();
     if field("sku").is_empty() {
         return Ok(None);
     }
-    let sku = field("sku").parse().map_err(|bad: crate::model::ids::BadId| bad.to_string())?;
-    let channel = field("channel").parse().map_err(|bad: crate::model::ids::BadId| bad.to_string())?;
     let kinds = IdKind::ALL.map(IdKind::name).into_iter();
     // A thing is the same SKU at all of a channel's locations.
     let kinds = kinds.filter(|kind| *kind != IdKind::Location.name());
     let ids: Ids =
         kinds.filter(|k| !field(k).is_empty()).map(|k| (k.to_owned(), field(k).to_owned())).collect();
-    if ids.is_empty() {
-        return Err("it names no identifier".to_owned());
+    let sku = field("sku").parse().map_err(|bad: BadId| bad.to_string());
+    let channel = field("channel").parse().map_err(|bad: BadId| bad.to_string());
+    let none = ids.is_empty().then(|| "it names no identifier".to_owned());
+    match (sku, channel, none) {
+        (Ok(sku), Ok(channel), None) => Ok(Some(MapRow { sku, channel, ids, from: None, line: Some(line) })),
+        (sku, channel, none) => Err([sku.err(), channel.err(), none].into_iter().flatten().collect()),
     }
-    Ok(Some(MapRow { sku, channel, ids, from: None }))
 }
 
 #[cfg(test)]
@@ -348,13 +437,27 @@ mod tests {
     }
 
     #[test]
+    fn identifiers_name_their_kind_or_are_the_channels_sku() {
+        let told = |text: &str| identifiers(text).map(|ids| names(&ids));
+        assert_eq!(told("ANY/Text, with a comma").as_deref(), Ok("channel_sku=ANY/Text, with a comma"));
+        assert_eq!(told("asin=B0XYZ12345,barcode=1").as_deref(), Ok("asin=B0XYZ12345 barcode=1"));
+        assert_eq!(told("channel_sku=A,B=C"), told("B=C"), "a kind that is none is not a part of a SKU");
+        assert_eq!(told("channel_sku=A,B,asin=X").as_deref(), Ok("asin=X channel_sku=A,B"));
+        for (bad, why) in
+            [("upc=1", "no kind of identifier `upc`"), ("asin=", "no value"), ("asin=A,asin=B", "twice")]
+        {
+            assert!(told(bad).is_err_and(|told| told.contains(why)), "{bad}");
+        }
+    }
+
+    #[test]
     fn every_problem_of_a_file_is_told_with_its_line() {
         let wrong = parse(b"sku,channel,upc\r\n A,us,1\r\n\r\nB,US,1\r\nC,us,1\r\n").expect_err("bad");
-        assert_eq!(wrong.len(), 4, "{wrong:?}");
+        assert_eq!(wrong.len(), 6, "{wrong:?}");
         assert!(
             wrong[0].contains("upc")
                 && wrong[1].starts_with("line 2")
-                && wrong[3].starts_with("line 5: it names no identifier")
+                && wrong[5].starts_with("line 5: it names no identifier")
         );
     }
 }

@@ -3,7 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use serde::Serialize;
 
-use crate::cli::Failure;
+use crate::{cli::Failure, model::counted};
 
 /// Prints a value as JSON, or has it told for people.
 pub(super) fn answer<T: Serialize>(json: bool, value: &T, tell: impl FnOnce(&T)) -> Result<(), Failure> {
@@ -19,16 +19,25 @@ pub(super) fn answer<T: Serialize>(json: bool, value: &T, tell: impl FnOnce(&T))
 /// Prints a table, or a sentence if it has no rows.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, none: &str) {
     if rows.is_empty() {
-        line(none);
+        if !none.is_empty() {
+            line(none);
+        }
         return;
     }
+    line(&drawn(header, rows));
+}
+
+/// Draws a table without the blanks that would fill its last column.
+fn drawn<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.map(str::to_uppercase));
     for row in rows {
         table.add_row(row);
     }
-    line(&table.to_string());
+    let text = table.to_string();
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines.join("\n").trim_end().to_owned()
 }
 
 pub(super) fn line(text: &str) {
@@ -65,7 +74,7 @@ pub(super) fn span(millis: i64) -> String {
 /// Returns a number of bytes as people say it.
 pub(super) fn bytes(bytes: u64) -> String {
     match bytes {
-        0..10_000 => format!("{bytes} bytes"),
+        0..10_000 => counted(bytes, "byte"),
         10_000..10_000_000 => format!("{} kB", bytes / 1_000),
         10_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
         _ => format!("{} GB", bytes / 1_000_000_000),
@@ -75,6 +84,15 @@ pub(super) fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_ends_its_lines_with_text() {
+        let row = |first: &str, last: &str| [first.to_owned(), last.to_owned()];
+        let text = drawn(["sku", "why"], vec![row("A", ""), row("LONGER", "it waits")]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text:?}");
+        assert!(lines.iter().all(|line| !line.ends_with(' ') && !line.is_empty()), "{text:?}");
+    }
 
     #[test]
     fn spans_are_told_in_the_largest_unit_that_keeps_them_apart() {

@@ -27,7 +27,7 @@ pub(super) enum Returns {
 pub(super) struct Units {
     sku: Sku,
     /// How many; all that are held back of this SKU, if not given.
-    #[arg(value_parser = units)]
+    #[arg(value_parser = units, allow_negative_numbers = true)]
     quantity: Option<Quantity>,
     /// Where they are; needed if they are in several places.
     #[arg(long)]

@@ -7,6 +7,9 @@ use crate::cli::lines::Lines;
 /// A row's fields by the names of their columns.
 pub(super) type Fields<'a> = BTreeMap<&'a str, &'a str>;
 
+/// How many problems of a file are told.
+const TOLD_MAX: usize = 50;
+
 /// What a file must be.
 pub(super) struct Sheet<'a> {
     pub(super) columns: &'a [&'a str],
@@ -62,7 +65,7 @@ impl Sheet<'_> {
         if !any && wrong.is_empty() {
             wrong.push("there are no rows below the line of column names".to_owned());
         }
-        if wrong.is_empty() { Ok(rows) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(rows) } else { Err(bounded(wrong)) }
     }
 
     /// Returns what is wrong with the columns; as a failure if no row can be understood.
@@ -98,6 +101,14 @@ impl Sheet<'_> {
         wrong.extend(lost);
         Err(wrong)
     }
+}
+
+/// Leaves the first problems of very many.
+fn bounded(mut wrong: Vec<String>) -> Vec<String> {
+    let more = wrong.len().saturating_sub(TOLD_MAX);
+    wrong.truncate(TOLD_MAX);
+    wrong.extend((more > 0).then(|| format!("and {more} more")));
+    wrong
 }
 
 /// Fails for what no spreadsheet reads as text either.
@@ -162,6 +173,9 @@ mod tests {
             let wrong = told(text.as_bytes()).expect_err(text);
             assert!(wrong[0].contains(wanted), "{text}: {wrong:?}");
         }
+        let many = format!("sku,channel\n{}", "?,us\n".repeat(53));
+        let wrong = told(many.as_bytes()).expect_err("all are odd");
+        assert_eq!((wrong.len(), wrong[50].as_str()), (51, "and 3 more"));
         let latin = told(b"sku,channel\nA,us\nGR\xdcN,us\n").expect_err("not UTF-8");
         assert_eq!(latin, ["line 3: this is not UTF-8 text; save the file as `CSV UTF-8`"]);
     }

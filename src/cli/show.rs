@@ -8,7 +8,7 @@ use crate::{
         client::{Client, part},
         print::{self, or_dash, span},
     },
-    model::{ChannelId, OrderId, Sku, Totals},
+    model::{ChannelId, OrderId, Sku, Totals, counted},
     web::view::{self, Alerts, Checkpoint, CircuitView, Done, OrderView, PollRequest, SkuView, Status},
 };
 
@@ -37,8 +37,14 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
             s.seq
         ));
         print::line(&format!(
-            "{} SKUs, {} orders ({} pruned), {} dead letters, {} alerts, {} unmatched, {} queued",
-            s.skus, s.orders, s.orders_pruned, s.dead_letters, s.alerts_firing, s.unmatched, s.queued
+            "{}, {} ({} pruned), {}, {}, {} unmatched, {} queued",
+            counted(s.skus, "SKU"),
+            counted(s.orders, "order"),
+            s.orders_pruned,
+            counted(s.dead_letters, "dead letter"),
+            counted(s.alerts_firing, "alert"),
+            s.unmatched,
+            s.queued
         ));
         let built = s.state_built_at.map_or("at a time that is not known".to_owned(), |at| at.to_string());
         print::line(&format!("state of {}, built {built}", print::bytes(s.state_bytes)));
@@ -72,7 +78,7 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
 
 fn assumption_rows(c: &view::ChannelStatus) -> Vec<[String; 6]> {
     let row = |a: &view::AssumptionView| {
-        let broken = if a.broken == 0 { String::new() } else { format!("{} times", a.broken) };
+        let broken = if a.broken == 0 { String::new() } else { counted(a.broken, "time") };
         let (stated, most) = (span(a.stated_ms), span(a.max_ms));
         [c.channel.to_string(), a.name.clone(), stated, most, a.measured.to_string(), broken]
     };
@@ -217,7 +223,15 @@ pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
                 r.why.clone().unwrap_or_default(),
             ]
         });
-        let (shown, to_show, none) = if view.shadow {
+        if view.unopened {
+            print::line(
+                "the opening stock was not taken over yet, so no listing is to show anything: run `evenkeel init --from \
+                 CHANNEL` (--dry-run shows first what it would do)",
+            );
+        }
+        let (shown, to_show, none) = if view.unopened {
+            ("shows", "would show", "nothing is wanted until then")
+        } else if view.shadow {
             print::line("shadow mode: nothing is written; this is what would be");
             ("shows", "would show", "every listing whose quantity is known shows what it should")
         } else {

@@ -16,7 +16,7 @@ use crate::{
         ledger::{Entry, Stock, book},
     },
     engine::disk,
-    model::{LocationId, Seq, Sku},
+    model::{LocationId, Seq, Sku, counted},
     store::{self, Head},
     telemetry::causes,
 };
@@ -296,15 +296,20 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
 
 fn tell(v: &Verified) {
     print::line(&format!(
-        "good: {} records, {} entries, {} SKUs, {} orders; head {} {}",
-        v.records, v.entries, v.skus, v.orders, v.seq, v.head
+        "good: {}, {}, {}, {}; head {} {}",
+        counted(v.records, "record"),
+        counted(v.entries, "entry"),
+        counted(v.skus, "SKU"),
+        counted(v.orders, "order"),
+        v.seq,
+        v.head
     ));
     if v.archived > 0 {
         print::line(&format!(
-            "records {} to {} are in {} archived segments, those from {} on in the journal",
+            "records {} to {} are in {}, those from {} on in the journal",
             v.first_seq,
             v.live_seq - 1,
-            v.archived,
+            counted(v.archived, "archived segment"),
             v.live_seq
         ));
     }
@@ -341,6 +346,11 @@ pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure>
     crate::engine::ledger::Durable::close(Box::new(store))
         .map_err(|error| Failure::of(Kind::Failed, &error).next(WHO).as_json(global.json))?;
     print::answer(global.json, &rebuilt, |r| {
-        print::line(&format!("rebuilt up to record {}: {} SKUs, {} orders", r.seq, r.skus, r.orders));
+        print::line(&format!(
+            "rebuilt up to record {}: {}, {}",
+            r.seq,
+            counted(r.skus, "SKU"),
+            counted(r.orders, "order")
+        ));
     })
 }

@@ -138,6 +138,11 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             state.dirty.insert(RowKey::Unmatched(channel.clone(), ids.clone()));
         }
         Record::Mapped { rows } => mapped(state, rows),
+        Record::MappingRemoved { channel, ids } => {
+            state.table.retain(|row| row.channel != *channel || row.ids != *ids);
+            state.index.map_tables(state.policies.as_deref(), &state.table);
+            state.dirty.insert(RowKey::Table);
+        }
         Record::Made { sku, made: new } => {
             if let Some(Made::Merged(into)) = new {
                 join_counts(state, at, sku, into);

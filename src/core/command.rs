@@ -203,6 +203,11 @@ pub enum Command {
     Map {
         rows: Vec<MappingRow>,
     },
+    /// Takes a row that a person has brought out of the mapping table.
+    Unmap {
+        channel: ChannelId,
+        ids: Identifiers,
+    },
     /// What bundles are made of, all or none; no parts: what was imported for it ends.
     Recipes {
         rows: Vec<(Sku, Vec<Part>)>,
@@ -333,6 +338,7 @@ impl Command {
             | Command::TakeAlerts { .. }
             | Command::AlertSent { .. }
             | Command::Pause { .. }
+            | Command::Unmap { .. }
             | Command::Merge { .. }
             | Command::Rebind { .. }
             | Command::Returned { .. }
@@ -539,6 +545,9 @@ pub enum Refused {
     OutOfRange(String),
     #[error("{0}")]
     NotSo(String),
+    /// What is asked names what does not exist, line by line.
+    #[error("{0}")]
+    Unknown(String),
     /// What is asked cannot be done, line by line.
     #[error("{0}")]
     Wrong(String),

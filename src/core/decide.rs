@@ -26,7 +26,7 @@ mod postings;
 pub mod prune;
 mod quarantine;
 mod recheck;
-mod recipes;
+pub mod recipes;
 mod returns;
 pub mod suspects;
 pub mod trial;
@@ -127,6 +127,7 @@ impl Draft<'_> {
             Command::AlertSent { key, firing, waiting, sent } => self.alert_sent(&key, firing, waiting, sent),
             Command::Pause { scope, pause } => self.pause(scope, pause),
             Command::Map { rows } => self.map(rows),
+            Command::Unmap { channel, ids } => self.unmap(&channel, &ids),
             Command::Recipes { rows } => self.recipes(rows),
             Command::Merge { from, into } => self.merge_sku(from, into),
             Command::Rebind { channel, ids, sku } => self.rebind_listing(&channel, &ids, &sku),

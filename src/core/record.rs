@@ -214,6 +214,11 @@ pub enum Record {
     Mapped {
         rows: Vec<MappingRow>,
     },
+    /// A row was taken out of the mapping table.
+    MappingRemoved {
+        channel: ChannelId,
+        ids: Identifiers,
+    },
     /// A channel's catalogue was read whole.
     Catalogued {
         channel: ChannelId,

@@ -403,6 +403,15 @@ impl State {
         self.skus.get(&listing.sku)?.listings.get(usize::from(listing.at))
     }
 
+    /// Tells whether a SKU is a thing that people can name. The row of a bundle whose recipe was taken back, and that was
+    /// never anything else, stays and is none.
+    pub fn is_thing(&self, sku: &Sku) -> bool {
+        let Some(row) = self.skus.get(sku) else { return false };
+        let known = !row.stock.is_empty() || !row.listings.is_empty() || row.made.is_some();
+        let told = !row.recent.is_empty() || !row.commits.is_empty() || row.pause.is_some();
+        known || told || row.posted > Seq::ZERO || self.index.recipes.direct(sku).is_some()
+    }
+
     pub fn policies(&self) -> Option<&Policies> {
         self.policies.as_deref()
     }

@@ -31,7 +31,9 @@ use crate::{
         reconcile::read_catalogue,
         wake::Wakes,
     },
-    model::{ChannelId, Counter, FulfilledBy, LocationId, Measure, Policies, Seq, Sku, Timestamp},
+    model::{
+        ChannelId, Counter, FulfilledBy, LocationId, Measure, Policies, Seq, Sku, Timestamp, counted, which,
+    },
     telemetry::Metrics,
     web::{
         Failure,
@@ -298,7 +300,9 @@ impl Opening {
                 None => {
                     if again > 0 {
                         warnings.push(format!(
-                            "{again} listings of `{from}` share a SKU with another one; the first one's stock is taken"
+                            "{} of `{from}` {} a SKU with another one; the first one's stock is taken",
+                            counted(again, "listing"),
+                            which(again, "shares", "share")
                         ));
                     }
                     return Ok(counts);

@@ -129,7 +129,7 @@ async fn mapped(ledger: &Ledger, rows: Vec<MappingRow>) -> Result<Reply, Error> 
     }
     for part in rows.chunks(ROWS) {
         let part = part.to_vec();
-        ledger.read(move |state| mappable(state, &part)).await??;
+        ledger.read(move |state| mappable(state, part.iter().map(|row| (None, row)))).await??;
     }
     let (mut all_bound, mut left) = (0, 0);
     for part in rows.chunks(ROWS) {

@@ -25,6 +25,8 @@ const FORMAT: u32 = 1;
 /// The largest manifest: some ten thousand files.
 const MANIFEST_MAX: u64 = 16 << 20;
 const LEVEL: i32 = 3;
+/// What every file compressed with zstd begins with.
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -32,6 +34,8 @@ pub enum Error {
     Disk(#[from] Fault),
     #[error(transparent)]
     Journal(#[from] journal::Error),
+    #[error("`{}` is not a backup: {what}", file.display())]
+    NotOne { file: PathBuf, what: String },
     #[error("the backup `{}` is damaged at about byte {at}: {what}", file.display())]
     Damaged { file: PathBuf, at: u64, what: String },
     #[error("`{}` has format {format}; use the newer evenkeel that wrote it", file.display())]
@@ -181,8 +185,22 @@ fn header(bytes: u64) -> tar::Header {
     header
 }
 
+/// Fails for a file that is surely no backup, before anything is made of it.
+fn is_one(path: &Path) -> Result<(), Error> {
+    let file = fs::File::open(path).named("open", path)?;
+    let mut begin = Vec::with_capacity(MAGIC.len());
+    file.take(MAGIC.len() as u64).read_to_end(&mut begin).named("read", path)?;
+    let what = match begin.as_slice() {
+        begin if begin == MAGIC => return Ok(()),
+        [] => "it is empty",
+        _ => "it does not begin like one, so it is something else, or its beginning was overwritten",
+    };
+    Err(Error::NotOne { file: path.to_path_buf(), what: what.to_owned() })
+}
+
 /// Proves a backup: unpacks it beside its place, proves what it holds like a store, and clears away.
 pub fn check(file: &Path, rows_version: u32) -> Result<Manifest, Error> {
+    is_one(file)?;
     let mut name = file.as_os_str().to_owned();
     name.push(".check");
     let dir = PathBuf::from(name);
@@ -202,6 +220,7 @@ fn remove(dir: &Path) -> Result<(), Fault> {
 /// Unpacks a backup into an empty or missing directory and proves it there. Until a daemon has taken note of it, the
 /// directory says that it was restored; while this is not done, that it must not be used.
 pub fn restore(file: &Path, to: &Path, rows_version: u32) -> Result<Manifest, Error> {
+    is_one(file)?;
     let disk = RealDisk;
     make_dir(&disk, to)?;
     let names = disk.list(to).named("list", to)?;
@@ -239,7 +258,9 @@ fn unpack(from: &Path, to: &Path) -> Result<Manifest, Error> {
         Broken::Read(error) => damaged(error.to_string()),
         Broken::What(what) => damaged(what),
     })?;
-    let manifest = manifest.ok_or_else(|| damaged("it has no manifest".to_owned()))?;
+    // It was read to its end, whole: it is what somebody else has packed.
+    let what = "it is a whole archive without a manifest".to_owned();
+    let manifest = manifest.ok_or_else(|| Error::NotOne { file: from.to_path_buf(), what })?;
     if manifest.format != FORMAT {
         return Err(Error::Format { file: from.to_path_buf(), format: manifest.format });
     }

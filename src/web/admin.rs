@@ -2,6 +2,7 @@
 
 mod change;
 mod count;
+mod map;
 mod quarantine;
 
 use std::sync::Arc;
@@ -22,11 +23,11 @@ use crate::{
         Command, Reply,
         allocation::Pause,
         command::{DeadLetter, Verdict},
-        decide::{catalogue::mappable, trial::Effect},
+        decide::trial::Effect,
         record::PauseScope,
         state::Note,
     },
-    model::{ChannelId, LocationId, Mode, OrderId, OrderKey, Quantity, Sku, policy::MappingRow},
+    model::{ChannelId, LocationId, Mode, OrderId, OrderKey, Quantity, Sku},
     web::{
         Desk,
         desk::ask,
@@ -36,8 +37,8 @@ use crate::{
         query::{self, letters::Wanted},
         view::{
             Alerts, Checkpoint, DeadLetters, Done, InitDone, InitPreview, InitRequest, LetterId, LettersDone,
-            LettersRequest, MapImport, MapImported, Mapping, OrderView, Outbox, PauseRequest, PollRequest,
-            ResumeRequest, ReturnedDone, ReturnedRequest, Returns, SkuView, Status, ids_from,
+            LettersRequest, Mapping, OrderView, Outbox, PauseRequest, PollRequest, ResumeRequest,
+            ReturnedDone, ReturnedRequest, Returns, SkuView, Status,
         },
     },
 };
@@ -51,8 +52,6 @@ const DIFFERENCES: usize = 20;
 const LIMIT_MAX: usize = 10_000;
 /// How many dead letters are dealt with at once.
 const AT_ONCE: usize = 32;
-/// How many mapping rows one command brings when they are tried out.
-const PART: usize = 5_000;
 /// The longest note that a person leaves in the journal, in bytes.
 pub(super) const NOTE_MAX: usize = 500;
 
@@ -76,8 +75,9 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/drift/release", post(drift::release))
         .route("/v1/reconcile", post(drift::reconcile))
         .route("/v1/alerts", get(alerts))
-        .route("/v1/map", get(mapping).post(import))
+        .route("/v1/map", get(mapping).post(map::import))
         .route("/v1/map/ignore", post(change::ignore))
+        .route("/v1/map/remove", post(map::remove))
         .route("/v1/reload", post(change::reload))
         .route("/v1/quarantine", get(quarantine::list))
         .route("/v1/quarantine/replay", post(quarantine::replay))
@@ -157,6 +157,7 @@ async fn sku(State(desk): Asked, Path(sku): Path<String>) -> Told<SkuView> {
 
 async fn order(State(desk): Asked, Path((channel, order)): Path<(String, String)>) -> Told<OrderView> {
     let key = OrderKey { channel: id::<ChannelId>(&channel)?, order: id::<OrderId>(&order)? };
+    known(&desk, Some(&key.channel)).await?;
     let wanted = key.clone();
     let view = ask(desk.as_ref(), move |state| query::order::order(state, &wanted)).await?;
     view.map(Json).ok_or_else(|| {
@@ -186,14 +187,20 @@ async fn outbox(State(desk): Asked, asked: Result<Query<OutboxQuery>, QueryRejec
 /// Fails if a channel that is named is not configured.
 pub(super) async fn known(desk: &Arc<dyn Desk>, channel: Option<&ChannelId>) -> Result<(), Answer> {
     let Some(channel) = channel.cloned() else { return Ok(()) };
-    let wanted = channel.clone();
-    let there = ask(desk.as_ref(), move |state| {
-        state.policies().is_some_and(|policies| policies.channels.contains_key(&wanted))
+    let there = ask(desk.as_ref(), |state| {
+        let policies = state.policies();
+        policies.map(|policies| policies.channels.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
     });
-    if there.await? {
+    let there = there.await?;
+    if there.contains(&channel) {
         return Ok(());
     }
-    Err(crate::web::Failure::Refused(crate::core::Refused::NoChannel(channel)).into())
+    let names: Vec<&str> = there.iter().map(ChannelId::as_str).collect();
+    let next = match names.as_slice() {
+        [] => "no channel is configured yet".to_owned(),
+        names => format!("the channels are: {}", names.join(", ")),
+    };
+    Err(Answer::missing(crate::core::Refused::NoChannel(channel), &next))
 }
 
 #[derive(Debug, Deserialize)]
@@ -358,43 +365,6 @@ async fn mapping(State(desk): Asked, asked: Result<Query<MapQuery>, QueryRejecti
         ask(desk.as_ref(), move |state| page(state, &wanted, from)).await?
     };
     Ok(Json(page))
-}
-
-async fn import(State(desk): Asked, body: Bytes) -> Told<MapImported> {
-    let asked: MapImport = read(&body)?;
-    let mut rows = Vec::with_capacity(asked.rows.len());
-    for (n, row) in asked.rows.into_iter().enumerate() {
-        let bad =
-            |error| Answer::bad(format!("row {}: {error}", n + 1), "mend the row; nothing was imported");
-        let ids = ids_from(&row.ids).map_err(bad)?;
-        rows.push(MappingRow { sku: row.sku, channel: row.channel, ids });
-    }
-    let count = rows.len();
-    if count == 0 {
-        return Err(Answer::bad("there are no rows", "name at least one"));
-    }
-    let bad = move |state: &crate::core::State, rows: &[MappingRow]| mappable(state, rows);
-    let checked = rows.clone();
-    ask(desk.as_ref(), move |state| bad(state, &checked)).await?.map_err(crate::web::Failure::Refused)?;
-    let commands = rows.chunks(PART).map(|part| Command::Map { rows: part.to_vec() });
-    let effect = desk.try_out(commands.collect()).await?;
-    let held = braked(&desk, &effect, asked.confirm).await?;
-    let mut told = MapImported {
-        rows: count,
-        bound: effect.bound,
-        unmatched: 0,
-        dry_run: asked.dry_run,
-        effect: (&effect).into(),
-        held,
-    };
-    if asked.dry_run || told.held.is_some() {
-        return Ok(Json(told));
-    }
-    if let Reply::Catalogue { bound, unmatched } = desk.submit(Command::Map { rows }).await? {
-        (told.bound, told.unmatched) = (bound, unmatched);
-    }
-    info!(rows = count, bound = told.bound, orders = told.effect.mapped_orders, "mapping rows imported");
-    Ok(Json(told))
 }
 
 /// Returns why the brake holds what was tried out, unless a person has seen it.

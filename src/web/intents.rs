@@ -14,13 +14,13 @@ use tracing::info;
 use crate::{
     core::{
         Command, Reply,
-        decide::intents::{asked_before, judge, plan::Plan},
+        decide::intents::{asked_before, judge, named, plan::Plan},
         intent::ask::{Ask, Receipt, Row, What},
     },
     model::{Seq, Sku},
     web::{
         Desk, Failure,
-        admin::{NOTE_MAX, id, query_of, read, rows},
+        admin::{NOTE_MAX, query_of, read, rows},
         desk::ask,
         problem::Answer,
         query::commits::{self, Wanted},
@@ -50,22 +50,39 @@ struct CommitsQuery {
     #[serde(default)]
     open: bool,
     sku: Option<Sku>,
-    intent: Option<u64>,
+    intent: Option<String>,
     limit: Option<usize>,
 }
 
 async fn list(State(desk): Asked, asked: Result<Query<CommitsQuery>, QueryRejection>) -> Told<Commits> {
     let (asked, now) = (query_of(asked)?, desk.vitals().now);
-    let intent = asked.intent.map(Seq);
+    let intent = match &asked.intent {
+        Some(text) => Some(which(&desk, text).await?),
+        None => None,
+    };
+    if let Some(sku) = asked.sku.clone() {
+        let wanted = sku.clone();
+        if !ask(desk.as_ref(), move |state| state.is_thing(&wanted)).await? {
+            let next = "write it as `evenkeel sku` takes it";
+            return Err(Answer::missing(format!("there is no SKU `{sku}`"), next));
+        }
+    }
     let wanted = Wanted { open: asked.open, sku: asked.sku, intent, limit: rows(asked.limit) };
     let told = ask(desk.as_ref(), move |state| commits::commits(state, &wanted, now)).await?;
     match intent.filter(|_| told.intents.is_empty() && told.commits.is_empty()) {
-        Some(id) => Err(missing(id)),
+        Some(id) => Err(missing(&id.to_string())),
         None => Ok(Json(told)),
     }
 }
 
-fn missing(id: Seq) -> Answer {
+/// Finds what a text means: an intent's id or name, or the id of an open commit.
+async fn which(desk: &Arc<dyn Desk>, text: &str) -> Result<Seq, Answer> {
+    let wanted = text.to_owned();
+    let found = ask(desk.as_ref(), move |state| named(state, &wanted)).await?.map_err(Failure::Refused)?;
+    found.or_else(|| text.parse().ok().map(Seq)).ok_or_else(|| missing(text))
+}
+
+fn missing(id: &str) -> Answer {
     Answer::missing(
         format!("there is no intent or open commit `{id}`"),
         "`evenkeel commits` lists them; of those that have ended, the latest are kept",
@@ -146,18 +163,20 @@ fn row_of(row: IntentRow) -> Result<Row, Answer> {
 
 async fn view(desk: &Arc<dyn Desk>, id: Seq) -> Result<IntentView, Answer> {
     let now = desk.vitals().now;
-    ask(desk.as_ref(), move |state| commits::find(state, id, now)).await?.ok_or_else(|| missing(id))
+    ask(desk.as_ref(), move |state| commits::find(state, id, now))
+        .await?
+        .ok_or_else(|| missing(&id.to_string()))
 }
 
 async fn cancel(State(desk): Asked, Path(text): Path<String>) -> Told<IntentView> {
-    let id = Seq(id(&text)?);
+    let id = which(&desk, &text).await?;
     desk.submit(Command::CancelIntent { id }).await?;
     info!(%id, "a person has cancelled an intent");
     Ok(Json(view(&desk, id).await?))
 }
 
 async fn receive(State(desk): Asked, Path(text): Path<String>, body: Bytes) -> Told<IntentView> {
-    let id = Seq(id(&text)?);
+    let id = which(&desk, &text).await?;
     let ReceiveRequest { sku, to, quantity, lost } = read(&body)?;
     let receipt = Receipt { sku, to, quantity, lost };
     desk.submit(Command::Receive { id, receipt }).await?;

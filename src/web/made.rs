@@ -16,7 +16,7 @@ use crate::{
     core::{self, Command, Reply, decide::trial::Effect, ledger::Entry, recipe::Made},
     model::Sku,
     web::{
-        Desk,
+        Desk, Failure,
         admin::{Asked, Told, braked, query_of, read, rows},
         desk::ask,
         problem::Answer,
@@ -70,7 +70,11 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<Corrected> {
     if asked.rows.is_empty() {
         return Err(Answer::bad("there are no recipes", "name at least one"));
     }
-    let rows = asked.rows.into_iter().map(|row| (row.sku, row.parts)).collect();
+    let lines: Vec<_> = asked.rows.iter().map(|row| row.line).collect();
+    let rows: Vec<_> = asked.rows.into_iter().map(|row| (row.sku, row.parts)).collect();
+    let checked = rows.clone();
+    let good = ask(desk.as_ref(), move |state| core::decide::recipes::judge(state, &checked, &lines));
+    good.await?.map_err(Failure::Refused)?;
     let command = Command::Recipes { rows };
     let effect = desk.try_out(vec![command.clone()]).await?;
     let held = braked(&desk, &effect, asked.confirm).await?;

@@ -72,6 +72,10 @@ fn of_refused(refused: &Refused) -> (StatusCode, &'static str) {
         Refused::Nothing(_) => {
             (StatusCode::NOT_FOUND, "see that the name is right; it may also have been dealt with")
         }
+        Refused::Unknown(_) => (
+            StatusCode::NOT_FOUND,
+            "nothing was changed; `evenkeel status` lists the channels, write a SKU as `evenkeel sku` takes it",
+        ),
         Refused::NotSo(_) => (StatusCode::CONFLICT, "`evenkeel sku SKU` shows how things stand"),
         Refused::Wrong(_) => (StatusCode::CONFLICT, "nothing was changed; mend what is named, and ask again"),
         Refused::Braked(_) => (

@@ -444,6 +444,9 @@ pub struct Outbox {
     /// Nothing is written: the rows are what would be, without what the channels show already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,
+    /// The opening stock was not taken over yet: no listing is wanted to show anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unopened: bool,
 }
 
 /// Something that has not arrived yet.
@@ -647,6 +650,9 @@ pub struct MapRow {
     /// Where it comes from; left out when it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<MapSource>,
+    /// Where it stands in a file, for messages; left out when it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -707,6 +713,33 @@ pub struct MapImported {
     #[serde(default)]
     pub effect: EffectView,
     /// Why the brake holds it. Nothing was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+}
+
+/// `POST /v1/map/remove`: a row goes by all of its identifiers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapRemove {
+    pub channel: ChannelId,
+    pub ids: Ids,
+    #[serde(default)]
+    pub dry_run: bool,
+    #[serde(default)]
+    pub confirm: bool,
+}
+
+/// The answer to [`MapRemove`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapRemoved {
+    pub dry_run: bool,
+    pub row: MapRow,
+    /// The listings that it names and that stay bound to its SKU; at most twenty are told.
+    pub listings: Vec<MapRow>,
+    pub more: bool,
+    /// What other rows, or the rules, do of what waits now.
+    pub effect: EffectView,
+    /// Why the brake holds it. Nothing was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
 }

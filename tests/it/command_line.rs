@@ -189,6 +189,21 @@ async fn the_mapping_goes_out_and_comes_in_as_csv() {
     let out = run(bare().arg("--socket").arg(home.path("evenkeel.sock")).args(["map", "export"])).await;
     assert!(out.out.starts_with("sku,channel,") && out.out.contains(&format!("{sku},market,")), "{out:#?}");
 
+    let set = |id: &'static str| ["map", "set", "market", id, "NONE", "--dry-run"];
+    home.ask(&set("asin=B0NEWASIN1")).await.fails(4, "there is no SKU `NONE`");
+    home.ask(&["map", "set", "market", "asin=B0", sku]).await.fails(5, "ten characters");
+    home.ask(&["map", "set", "shop", "asin=B0NEWASIN1", sku])
+        .await
+        .fails(5, "a thing goes by channel_sku, variant");
+    assert_eq!(home.ask(&["map", "set", "market", "upc=1", sku]).await.code, Some(2));
+    let would = home.ask(&["map", "remove", "market", "asin=B0NEWASIN1", "--dry-run"]).await.json();
+    assert_eq!((&would["dry_run"], &would["row"]["sku"]), (&json!(true), &json!(sku)), "{would:#}");
+    assert_eq!(home.ask(&["map", "export"]).await.json()["rows"], json!([row]), "nothing was removed");
+    home.ask(&["map", "remove", "market", "asin=B0NEWASIN1"]).await.json();
+    assert_eq!(home.ask(&["map", "list"]).await.json(), empty);
+    home.ask(&["map", "remove", "market", "asin=B0NEWASIN1"]).await.fails(4, "no row of the mapping table");
+    home.ask(&["commits", "--sku", "NOPE"]).await.fails(4, "there is no SKU `NOPE`");
+
     let bad = file(home.dir.path(), "bad.csv", "sku,channel,upc\nA,market,1\n");
     home.ask(&["map", "import", &bad]).await.fails(5, "line 1: there is no column `upc`");
     home.ask(&["map", "list", "--channel", "nope"]).await.fails(4, "channel `nope` is not configured");
@@ -422,7 +437,7 @@ async fn a_bundle_is_made_of_others_and_what_is_what_is_corrected() {
     home.ask(&["bundles", "import", &bad]).await.fails(5, "would hold itself");
     let bad = file(home.dir.path(), "bad.csv", "sku,part\nA,B\n");
     home.ask(&["bundles", "import", &bad]).await.fails(5, "line 1: there is no column `part`");
-    home.ask(&["bundles", "remove", &a_code]).await.fails(4, "an imported recipe");
+    home.ask(&["bundles", "remove", &a_code]).await.fails(4, "no imported recipe");
     assert_eq!(home.ask(&["bundles", "remove", &set_code]).await.json()["changed"], 1);
 
     home.ask(&["merge", "OLD-NAME", "NONE", "--yes"]).await.fails(4, "SKU NONE");

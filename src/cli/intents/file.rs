@@ -47,32 +47,46 @@ fn parse(text: &[u8], shape: Shape) -> Result<Vec<IntentRow>, Vec<String>> {
     };
     let sheet = Sheet { columns: shape.columns(), needed, exact: false };
     sheet.read(text, |line, fields| {
-        let row = one(fields, shape).map_err(|why| vec![why])?;
+        let row = one(fields, shape)?;
         Ok(Some(IntentRow { line: Some(line), ..row }))
     })
 }
 
-fn one(fields: &Fields<'_>, shape: Shape) -> Result<IntentRow, String> {
+/// Reads one row, or tells all that is wrong with it.
+fn one(fields: &Fields<'_>, shape: Shape) -> Result<IntentRow, Vec<String>> {
     let field = |name: &str| fields.get(name).copied().filter(|text| !text.is_empty());
-    fn id<T: std::str::FromStr<Err = BadId>>(text: Option<&str>) -> Result<Option<T>, String> {
-        text.map(str::parse).transpose().map_err(|bad: BadId| bad.to_string())
+    let mut wrong = Vec::new();
+    fn id<T: std::str::FromStr<Err = BadId>>(text: Option<&str>, wrong: &mut Vec<String>) -> Option<T> {
+        text?.parse().map_err(|bad: BadId| wrong.push(bad.to_string())).ok()
     }
-    let sku = id(field("sku"))?.ok_or("it names no `sku`")?;
-    let quantity = field("quantity").ok_or("it names no `quantity`")?;
-    let bad = |why: String| format!("quantity `{quantity}` {why}");
-    if shape == Shape::Set {
-        let channel = Some(id(field("channel"))?.ok_or("it names no `channel`")?);
-        return Ok(IntentRow { channel, quantity: most(quantity).map_err(bad)?.0, ..row(sku) });
+    for name in ["sku", "quantity", "channel"] {
+        if field(name).is_none() && (name != "channel" || shape == Shape::Set) {
+            wrong.push(format!("it names no `{name}`"));
+        }
     }
-    let quantity = Some(units(quantity).map_err(bad)?);
-    let (from, to) = (id(field("from"))?, id(field("to"))?);
-    let (from_channel, to_channel) = (id(field("from_channel"))?, id(field("to_channel"))?);
-    let places = from.is_some() && to.is_some() && from_channel.is_none() && to_channel.is_none();
-    let channels = from.is_none() && to.is_none() && from_channel.is_some() && to_channel.is_some();
-    if !places && !channels {
-        return Err("it must name `from` and `to`, or `from_channel` and `to_channel`".to_owned());
+    let sku = id(field("sku"), &mut wrong);
+    let (from, to) = (id(field("from"), &mut wrong), id(field("to"), &mut wrong));
+    let [channel, from_channel, to_channel] =
+        ["channel", "from_channel", "to_channel"].map(|name| id(field(name), &mut wrong));
+    let text = field("quantity").unwrap_or_default();
+    let quantity = match shape {
+        _ if text.is_empty() => Ok(None),
+        Shape::Set => most(text).map(|most| most.0),
+        Shape::Transfer => units(text).map(Some),
+    };
+    let quantity = quantity.unwrap_or_else(|why| {
+        wrong.push(format!("quantity `{text}` {why}"));
+        None
+    });
+    let named = ["from", "to", "from_channel", "to_channel"].map(|name| field(name).is_some());
+    let ends = named == [true, true, false, false] || named == [false, false, true, true];
+    if shape == Shape::Transfer && !ends {
+        wrong.push("it must name `from` and `to`, or `from_channel` and `to_channel`".to_owned());
     }
-    Ok(IntentRow { quantity, from, to, from_channel, to_channel, ..row(sku) })
+    match sku.filter(|_| wrong.is_empty()) {
+        Some(sku) => Ok(IntentRow { quantity, channel, from, to, from_channel, to_channel, ..row(sku) }),
+        None => Err(wrong),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     config::{check::Names, raw, scope::Scope},
     model::{
-        ChannelId, IdKind, Identifiers, Sku,
+        ChannelId, IdKind, Identifiers, Sku, forms,
         policy::{ChannelKind, MappingRow, MappingRules},
     },
 };
@@ -91,41 +91,12 @@ fn row(raw: raw::MappingRow, at: &Scope<'_>, names: &Names) -> Option<MappingRow
     for (kind, value) in &given {
         let Some(raw::TextOrWhole(value)) = value else { continue };
         let at = at.key(kind.name());
-        identifier(*kind, value, channel.as_ref().map(|(_, kind)| *kind), &at);
+        let of = channel.as_ref().map(|(_, kind)| *kind);
+        if let Some(why) = forms::refuse(of, *kind, value) {
+            at.problem(why);
+        }
         pairs.push((*kind, value.as_str()));
     }
     let ids = Identifiers::new(pairs).map_err(|why| at.problem(why.to_string())).ok()?;
     Some(MappingRow { sku: sku?, channel: channel?.0, ids })
-}
-
-/// Checks that a kind of channel knows such identifiers, and that this one can be one.
-fn identifier(kind: IdKind, value: &str, channel: Option<ChannelKind>, at: &Scope<'_>) {
-    let (only, form): (Option<ChannelKind>, fn(&str) -> bool) = match kind {
-        IdKind::Sku | IdKind::Barcode => (None, |value| !value.is_empty()),
-        IdKind::Variant | IdKind::InventoryItem | IdKind::Location => (Some(ChannelKind::Shopify), is_number),
-        IdKind::Asin | IdKind::Fnsku => (Some(ChannelKind::Amazon), is_asin),
-        IdKind::Record => (Some(ChannelKind::Tryton), is_number),
-    };
-    if let (Some(only), Some(channel)) = (only, channel)
-        && only != channel
-    {
-        at.problem(format!("`{}` channels have none, only `{}` ones have", channel.name(), only.name()));
-    } else if !form(value) {
-        let wanted = match kind {
-            IdKind::Sku | IdKind::Barcode => "must not be empty",
-            IdKind::Variant | IdKind::InventoryItem | IdKind::Record | IdKind::Location => {
-                "must be a number, digits only"
-            }
-            IdKind::Asin | IdKind::Fnsku => "must be ten characters of `A-Z` and `0-9`",
-        };
-        at.problem(format!("{wanted}, is `{}`", value.escape_debug()));
-    }
-}
-
-fn is_number(value: &str) -> bool {
-    value.parse::<u64>().is_ok_and(|id| id > 0 && id.to_string() == value)
-}
-
-fn is_asin(value: &str) -> bool {
-    value.len() == 10 && value.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
 }

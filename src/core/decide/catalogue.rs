@@ -10,8 +10,11 @@ use crate::{
         mapping::{Resolved, resolve},
         record::{Record, Why},
         state::{ListingRef, State, Unmatched},
+        wrong::{Why as Reason, Wrong, refused},
     },
-    model::{CatalogueItem, ChannelId, IdKind, Policies, Sku, Timestamp, policy::MappingRow},
+    model::{
+        CatalogueItem, ChannelId, IdKind, Identifiers, Policies, Sku, Timestamp, forms, policy::MappingRow,
+    },
 };
 
 /// The most listings that one SKU may have.
@@ -28,18 +31,64 @@ fn of_the_thing(row: MappingRow) -> Result<MappingRow, Refused> {
     Ok(MappingRow { ids, ..row })
 }
 
-/// Tells why rows cannot be added to the mapping table, if so.
-pub fn mappable(state: &State, rows: &[MappingRow]) -> Result<(), Refused> {
+/// Tells everything for which rows cannot be added to the mapping table, if anything. Each comes with its line in a file.
+pub fn mappable<'a>(
+    state: &State,
+    rows: impl IntoIterator<Item = (Option<u64>, &'a MappingRow)>,
+) -> Result<(), Refused> {
     let policies = state.policies().ok_or(Refused::NotConfigured)?;
-    for row in rows {
-        if !policies.channels.contains_key(&row.channel) {
-            return Err(Refused::NoChannel(row.channel.clone()));
+    let mut wrong = Vec::new();
+    for (line, row) in rows {
+        let mut say = |why| wrong.push(Wrong { line, why });
+        let kind = policies.channels.get(&row.channel).map(|policy| policy.kind);
+        if kind.is_none() {
+            say(Reason::Unknown(format!("channel `{}` is not configured", row.channel)));
+        }
+        if !state.is_thing(&row.sku) {
+            say(Reason::Unknown(format!("there is no SKU `{}`", row.sku)));
+        }
+        // Where it lies on the channel says nothing of what it is, and is left out.
+        for id in row.ids.without(IdKind::Location).iter() {
+            if let Some(why) = forms::refuse(kind, id.kind, id.value) {
+                let known = kind.map_or_else(String::new, |kind| {
+                    format!("; on `{}` a thing goes by {}", row.channel, forms::known(kind).join(", "))
+                });
+                say(Reason::Bad(format!("`{}`: {why}{known}", id.kind.name())));
+            }
         }
     }
-    match rows.iter().find(|row| !state.skus.contains_key(&row.sku)) {
-        Some(row) => Err(Refused::Nothing(format!("SKU {}", row.sku))),
-        None => Ok(()),
+    if wrong.is_empty() { Ok(()) } else { Err(refused(&wrong)) }
+}
+
+/// Finds the row of the mapping table that a person has brought, or tells why there is none to be taken out.
+pub fn removable<'a>(
+    state: &'a State,
+    channel: &ChannelId,
+    ids: &Identifiers,
+) -> Result<&'a MappingRow, Refused> {
+    let policies = state.policies().ok_or(Refused::NotConfigured)?;
+    if !policies.channels.contains_key(channel) && !state.table.iter().any(|row| row.channel == *channel) {
+        return Err(Refused::NoChannel(channel.clone()));
     }
+    let ids = ids.without(IdKind::Location);
+    let same = |row: &&MappingRow| row.channel == *channel && row.ids == ids;
+    if let Some(row) = state.table.iter().find(same) {
+        return Ok(row);
+    }
+    if policies.mapping.table.iter().any(|row| same(&row)) {
+        return Err(Refused::NotSo(format!(
+            "the row for {ids} on `{channel}` stands in the configuration: take it out of `[[mapping.table]]` and run \
+             `evenkeel reload`"
+        )));
+    }
+    let shares = |row: &&MappingRow| {
+        row.channel == *channel && ids.iter().any(|id| row.ids.get(id.kind) == Some(id.value))
+    };
+    let near = state.table.iter().find(shares).map_or_else(String::new, |row| {
+        let all = row.ids.iter().map(|id| format!("{}={}", id.kind.name(), id.value));
+        format!("; a row is named by all that it names, such as `{}`", all.collect::<Vec<_>>().join(","))
+    });
+    Err(Refused::Unknown(format!("no row of the mapping table is for {ids} on `{channel}`{near}")))
 }
 
 impl Draft<'_> {
@@ -245,7 +294,7 @@ impl Draft<'_> {
 
     /// Adds rows to the mapping table, and tries everything that waited for them.
     pub(super) fn map(&mut self, rows: Vec<MappingRow>) -> Result<Reply, Refused> {
-        mappable(self.state, &rows)?;
+        mappable(self.state, rows.iter().map(|row| (None, row)))?;
         let rows = rows.into_iter().map(of_the_thing).collect::<Result<Vec<_>, _>>()?;
         let channels: BTreeSet<ChannelId> = rows.iter().map(|row| row.channel.clone()).collect();
         self.emit(Record::Mapped { rows });
@@ -269,5 +318,15 @@ impl Draft<'_> {
         self.recheck_unmapped();
         self.recheck_ignored();
         Ok(Reply::Catalogue { bound, unmatched })
+    }
+
+    /// Takes a row out of the mapping table. What was bound by it stays so: that a listing is another SKU, or a line sold
+    /// something else, is a correction of its own.
+    pub(super) fn unmap(&mut self, channel: &ChannelId, ids: &Identifiers) -> Result<Reply, Refused> {
+        let MappingRow { channel, ids, .. } = removable(self.state, channel, ids)?.clone();
+        self.emit(Record::MappingRemoved { channel, ids });
+        self.recheck_unmapped();
+        self.recheck_ignored();
+        Ok(Reply::Changed { changed: 1 })
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         ledger::{Cause, Entry, Kind, book},
         record::Record,
         state::ListingRef,
+        wrong::refused,
     },
     model::{LocationId, Quantity, Seq, Sku},
 };
@@ -27,8 +28,6 @@ use plan::{Plan, falls, plan};
 const OPEN_MAX: usize = 1_000;
 /// How many listings one intent may change: all of them are in one record.
 const LISTINGS_MAX: usize = 20_000;
-/// How many of the problems of a request are told.
-const TOLD_MAX: usize = 50;
 
 /// One movement at one place.
 struct Booking {
@@ -47,12 +46,7 @@ pub fn judge(state: &State, ask: &Ask) -> Result<Plan, Refused> {
     if ask.rows.len() > ROWS_MAX {
         return Err(Refused::TooMany { rows: ask.rows.len(), most: ROWS_MAX });
     }
-    let plan = plan(state, policies, ask).map_err(|wrong| {
-        let more = wrong.len().saturating_sub(TOLD_MAX);
-        let told = wrong.iter().take(TOLD_MAX).map(ToString::to_string);
-        let more = (more > 0).then(|| format!("and {more} more"));
-        Refused::Wrong(told.chain(more).collect::<Vec<_>>().join("\n"))
-    })?;
+    let plan = plan(state, policies, ask).map_err(|wrong| refused(&wrong))?;
     if plan.lines.is_empty() {
         return Err(Refused::Wrong("there are no rows".to_owned()));
     }
@@ -93,6 +87,19 @@ fn wants(state: &State, what: &What, line: &Line) -> bool {
         ) => *canonical(sku) == *moved && (quantity, from, to) == (units, left, came),
         (What::Set { .. } | What::Shift { .. }, Line::Move { .. })
         | (What::Move { .. }, Line::Allot { .. }) => false,
+    }
+}
+
+/// Finds the intent that a text means: its id, or the name that its request gave it.
+pub fn named(state: &State, text: &str) -> Result<Option<Seq>, Refused> {
+    let id = text.parse().ok().map(Seq).filter(|id| state.intents.contains_key(id));
+    let same = |(_, held): &(&Seq, &Intent)| held.request.as_deref() == Some(text);
+    let by_name = state.intents.iter().find(same).map(|(id, _)| *id);
+    match (id, by_name) {
+        (Some(id), Some(other)) if id != other => Err(Refused::NotSo(format!(
+            "`{text}` is the id of one intent and the name of another one, which is intent {other}"
+        ))),
+        (id, by_name) => Ok(id.or(by_name)),
     }
 }
 

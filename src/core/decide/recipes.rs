@@ -22,8 +22,9 @@ use crate::{
         order::{Binding, Order},
         recipe::Made,
         record::{Record, Why},
-        state::{Listing, ListingRef, Opened},
+        state::{Listing, ListingRef, Opened, State},
         writes::Writes,
+        wrong::{Why as Reason, Wrong, refused},
     },
     model::{
         ChannelId, IdKind, Identifiers, LineId, LocationId, OrderKey, Overflow, Returns, Sku, Timestamp,
@@ -32,29 +33,42 @@ use crate::{
     },
 };
 
+/// Tells everything for which recipes cannot be taken in, if anything. `lines`: where each stands in a file.
+pub fn judge(state: &State, rows: &[(Sku, Vec<Part>)], lines: &[Option<u64>]) -> Result<(), Refused> {
+    let mut known = state.index.recipes.clone();
+    let named: BTreeSet<&Sku> = rows.iter().filter(|row| !row.1.is_empty()).map(|row| &row.0).collect();
+    let mut wrong = Vec::new();
+    for (n, (sku, parts)) in rows.iter().enumerate() {
+        let line = lines.get(n).copied().flatten();
+        let mut say = |why| wrong.push(Wrong { line, why });
+        let made = state.skus.get(sku).and_then(|row| row.made.as_deref());
+        if let Some(Made::Merged(into)) = made {
+            say(format!("{sku} was merged into {into} and cannot be a bundle").into());
+            continue;
+        }
+        if parts.is_empty() {
+            match made {
+                Some(_) => known.set(sku, state.configured_recipe(sku)),
+                None => say(Reason::Unknown(format!("there is no imported recipe for `{sku}`"))),
+            }
+            continue;
+        }
+        let missing = |part: &&Part| !state.is_thing(&part.sku) && !named.contains(&part.sku);
+        for part in parts.iter().filter(missing) {
+            say(Reason::Unknown(format!("there is no SKU `{}`, a component of `{sku}`", part.sku)));
+        }
+        match known.refuse(sku, parts) {
+            Some(why) => say(why.into()),
+            None => known.set(sku, Some(parts.clone())),
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(refused(&wrong)) }
+}
+
 impl Draft<'_> {
     /// Takes recipes in, all or none. One without parts ends what was imported for the SKU.
     pub(super) fn recipes(&mut self, rows: Vec<(Sku, Vec<Part>)>) -> Result<Reply, Refused> {
-        let mut known = self.state.index.recipes.clone();
-        for (sku, parts) in &rows {
-            if let Some(Made::Merged(into)) = self.made(sku) {
-                return Err(Refused::NotSo(format!("{sku} was merged into {into} and cannot be a bundle")));
-            }
-            if parts.is_empty() {
-                self.made(sku).ok_or_else(|| Refused::Nothing(format!("an imported recipe for {sku}")))?;
-                known.set(sku, self.state.configured_recipe(sku));
-                continue;
-            }
-            let missing =
-                parts.iter().find(|part| !self.is_sku(&part.sku) && !rows.iter().any(|r| r.0 == part.sku));
-            if let Some(part) = missing {
-                return Err(Refused::Nothing(format!("SKU {}, a component of {sku}", part.sku)));
-            }
-            if let Some(why) = known.refuse(sku, parts) {
-                return Err(Refused::NotSo(why));
-            }
-            known.set(sku, Some(parts.clone()));
-        }
+        judge(self.state, &rows, &[])?;
         let mut changed = 0;
         for (sku, parts) in rows {
             let made = (!parts.is_empty()).then_some(Made::Of(parts));

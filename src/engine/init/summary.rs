@@ -7,7 +7,7 @@ use crate::{
         State,
         state::{Listing, SkuRow},
     },
-    model::{ChannelId, Mode, Policies, Quantity, Sku, policy::ChannelPolicy},
+    model::{ChannelId, Mode, Policies, Quantity, Sku, counted, policy::ChannelPolicy, which},
     web::view::{Difference, InitChannel, InitPreview},
 };
 
@@ -132,24 +132,37 @@ fn warn(policies: &Policies, preview: &mut InitPreview, below_zero: usize) {
         warnings.push(format!("`{}` told no stock that fits a SKU", preview.from));
     }
     if below_zero > 0 {
-        warnings.push(format!("{below_zero} SKUs have less than nothing on hand; channels show 0 for them"));
+        warnings.push(format!(
+            "{} {} less than nothing on hand; channels show 0",
+            counted(below_zero, "SKU"),
+            which(below_zero, "has", "have")
+        ));
     }
     if preview.unknown > 0 {
         let unknown = preview.unknown;
-        warnings.push(format!("{unknown} counted items match no SKU; their stock is left out"));
+        warnings.push(format!(
+            "{} {} no SKU; {} stock is left out",
+            counted(unknown, "counted item"),
+            which(unknown, "matches", "match"),
+            which(unknown, "its", "their")
+        ));
     }
     for channel in &preview.channels {
         let id = &channel.channel;
         if channel.unmatched > 0 {
             warnings.push(format!(
-                "{} items of `{id}` match no SKU and are left alone; see `evenkeel map list --unmatched`",
-                channel.unmatched
+                "{} of `{id}` {} no SKU and {} left alone; see `evenkeel map list --unmatched`",
+                counted(channel.unmatched, "item"),
+                which(channel.unmatched, "matches", "match"),
+                which(channel.unmatched, "is", "are")
             ));
         }
         if channel.uncounted > 0 {
             warnings.push(format!(
-                "{} listings of `{id}` have no counted stock and are left alone",
-                channel.uncounted
+                "{} of `{id}` {} no counted stock and {} left alone",
+                counted(channel.uncounted, "listing"),
+                which(channel.uncounted, "has", "have"),
+                which(channel.uncounted, "is", "are")
             ));
         }
     }

@@ -127,7 +127,7 @@ async fn listings_that_share_a_sku_are_counted_once() {
         "14 mugs with those that are sold, 2 caps, no hat of another's"
     );
     assert!(
-        told.warnings.iter().any(|warning| warning.starts_with("1 listings of `main` share")),
+        told.warnings.iter().any(|warning| warning.starts_with("1 listing of `main` shares")),
         "{told:?}"
     );
 }

@@ -67,6 +67,25 @@ fn a_store_is_never_restored_over_and_an_unfinished_restore_is_not_used() {
 }
 
 #[test]
+fn what_is_no_backup_is_called_so_and_nothing_is_made_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("notes.txt");
+    let to = dir.path().join("new");
+    let whole = tar::Builder::new(Vec::new()).into_inner().unwrap();
+    let foreign = zstd::encode_all(whole.as_slice(), 1).unwrap();
+    for content in [b"".as_slice(), b"what I had for lunch", &foreign] {
+        fs::write(&file, content).unwrap();
+        let error = backup::check(&file, VERSION).unwrap_err();
+        assert!(matches!(error, backup::Error::NotOne { .. }), "{error}");
+        assert!(matches!(backup::restore(&file, &to, VERSION), Err(backup::Error::NotOne { .. })));
+    }
+    fs::remove_dir_all(&to).unwrap();
+    fs::write(&file, "something else").unwrap();
+    backup::restore(&file, &to, VERSION).unwrap_err();
+    assert!(!to.exists());
+}
+
+#[test]
 fn a_damaged_store_makes_no_backup() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("store");

@@ -72,6 +72,7 @@ fn intent(state: &State, id: Seq, held: &Intent, most: usize, now: Timestamp) ->
     };
     IntentView {
         id,
+        name: held.request.clone(),
         phase: held.phase,
         since: held.since.into(),
         opened_at: held.opened_at.into(),

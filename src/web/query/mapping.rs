@@ -5,6 +5,7 @@ use crate::{
         State,
         index::Kind,
         mapping::{Resolved, resolve},
+        state::Listing,
     },
     model::{ChannelId, FulfilledBy, Identifiers, Sku, policy::MappingRow},
     web::{
@@ -42,7 +43,29 @@ pub(in crate::web) fn table(state: &State, wanted: &Wanted, from: usize) -> Mapp
 }
 
 fn table_row(row: &MappingRow, source: MapSource) -> MapRow {
-    MapRow { sku: row.sku.clone(), channel: row.channel.clone(), ids: ids_of(&row.ids), from: Some(source) }
+    MapRow {
+        sku: row.sku.clone(),
+        channel: row.channel.clone(),
+        ids: ids_of(&row.ids),
+        from: Some(source),
+        line: None,
+    }
+}
+
+/// Returns a row that may be taken out, and the listings that it names and that are bound to its SKU.
+pub(in crate::web) fn row(row: &MappingRow, state: &State) -> (MapRow, Vec<MapRow>) {
+    let names = |held: &&Listing| {
+        held.channel == row.channel && row.ids.iter().all(|id| held.ids.get(id.kind) == Some(id.value))
+    };
+    let all = state.skus.get(state.canonical(&row.sku)).into_iter().flat_map(|held| held.listings.iter());
+    let bound = all.filter(names).map(|held| MapRow {
+        sku: row.sku.clone(),
+        channel: held.channel.clone(),
+        ids: ids_of(&held.ids),
+        from: Some(MapSource::Listing),
+        line: None,
+    });
+    (table_row(row, MapSource::Imported), bound.collect())
 }
 
 /// Returns the bound listings of the SKUs after `after`: all of a SKU, so slightly more than the limit.
@@ -53,7 +76,8 @@ pub(in crate::web) fn bound(state: &State, wanted: &Wanted, after: Option<&Sku>)
     for (looked_at, (sku, row)) in state.skus.range::<Sku, _>((from, Unbounded)).enumerate() {
         for listing in row.listings.iter().filter(|listing| wanted.is(&listing.channel)) {
             let (sku, channel) = (sku.clone(), listing.channel.clone());
-            rows.push(MapRow { sku, channel, ids: ids_of(&listing.ids), from: Some(MapSource::Listing) });
+            let (ids, from) = (ids_of(&listing.ids), Some(MapSource::Listing));
+            rows.push(MapRow { sku, channel, ids, from, line: None });
         }
         // SKUs that have none on the channel asked for cost time, too.
         if rows.len() >= wanted.limit || looked_at >= wanted.limit {

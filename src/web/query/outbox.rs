@@ -45,7 +45,8 @@ pub(in crate::web) fn outbox(
         let parked = [Kind::Parked, Kind::PostParked].into_iter();
         parked.map(|kind| state.index.of(kind, channel).count()).sum::<usize>()
     };
-    Outbox { rows, more, dead_letters: channels().map(waiting).sum(), shadow }
+    let opened = state.initialised.is_some();
+    Outbox { rows, more, dead_letters: channels().map(waiting).sum(), shadow, unopened: !opened }
 }
 
 fn leg(state: &State, listing: &ListingRef, shadow: bool, now: Timestamp) -> Option<OutboxRow> {

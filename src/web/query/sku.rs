@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<SkuView> {
-    let row = state.skus.get(sku)?;
+    let row = state.skus.get(sku).filter(|_| state.is_thing(sku))?;
     let exposed = exposure::of_sku(state, sku).ok().flatten();
     let numbered =
         row.listings.iter().enumerate().filter_map(|(n, held)| Some((u16::try_from(n).ok()?, held)));

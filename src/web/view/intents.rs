@@ -99,6 +99,9 @@ pub struct ShownView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntentView {
     pub id: Seq,
+    /// What its request went by, if it was given a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     pub phase: Phase,
     pub since: Time,
     pub opened_at: Time,

@@ -49,6 +49,9 @@ pub struct BundleImport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecipeRow {
+    /// Where it begins in a file, for messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
     pub sku: Sku,
     pub parts: Vec<Part>,
 }

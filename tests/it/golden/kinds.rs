@@ -36,7 +36,7 @@ macro_rules! kinds {
 kinds! {
     record, RECORDS: Record {
         Configured, Started, Restored, Live, Initialised, Delivered, Forgot, Order, Pruned, Posting, Counted, CountedByHand, Adjusted, Held, Outdated, Unheld, Commit, Moved,
-        Committed, Drift, DriftEnded, Oversold, MadeGood, Measured, Bound, Unmatched, Mapped, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
+        Committed, Drift, DriftEnded, Oversold, MadeGood, Measured, Bound, Unmatched, Mapped, MappingRemoved, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
         Quarantined, Unquarantined, Replayed, Ignored, ConfigHeld, Alert, Intent, Allotted,
     }
     ignorable, IGNORABLES: Ignorable { Item, Line }

@@ -296,6 +296,10 @@ impl Story {
             MappingRow { sku: sku("HAT"), channel: ch("market"), ids: ids(json!({"sku": "HAT-FBA"})) },
         ];
         self.run(Command::Map { rows: table });
+        let ids = ids(json!({"variant": "16"}));
+        let row = MappingRow { sku: sku("PEN"), channel: ch("shop"), ids: ids.clone() };
+        self.run(Command::Map { rows: vec![row] });
+        self.run(Command::Unmap { channel: ch("shop"), ids });
         self.calm();
     }
 

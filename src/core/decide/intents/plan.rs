@@ -13,6 +13,7 @@ use crate::{
             ask::{Ask, What},
         },
         state::{ListingRef, SkuRow},
+        wrong::{Why, Wrong},
     },
     model::{ChannelId, LocationId, Mode, Policies, Quantity, Seq, Sku, policy::ChannelPolicy},
 };
@@ -50,22 +51,6 @@ impl Shown {
     }
 }
 
-/// Why a row cannot be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
-    pub line: Option<u64>,
-    pub why: String,
-}
-
-impl std::fmt::Display for Wrong {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "line {line}: {}", self.why),
-            None => f.write_str(&self.why),
-        }
-    }
-}
-
 /// Works out what an intent would do, or everything that is wrong with it.
 pub fn plan(state: &State, policies: &Policies, ask: &Ask) -> Result<Plan, Vec<Wrong>> {
     let mut planning = Planning::new(state, policies, ask);
@@ -94,6 +79,14 @@ fn sku_of(what: &What) -> &Sku {
     match what {
         What::Set { sku, .. } | What::Shift { sku, .. } | What::Move { sku, .. } => sku,
     }
+}
+
+fn bad<T>(why: String) -> Result<T, Why> {
+    Err(Why::Bad(why))
+}
+
+fn no_sku(sku: &Sku) -> Why {
+    Why::Unknown(format!("there is no SKU `{sku}`"))
 }
 
 struct Planning<'a> {
@@ -133,12 +126,12 @@ impl<'a> Planning<'a> {
         self.plan
     }
 
-    fn rows(&mut self, sku: &Sku) -> Result<&mut (SkuRow, SkuRow), String> {
-        let held = self.state.skus.get(sku).ok_or_else(|| format!("there is no SKU `{sku}`"))?;
+    fn rows(&mut self, sku: &Sku) -> Result<&mut (SkuRow, SkuRow), Why> {
+        let held = self.state.skus.get(sku).ok_or_else(|| no_sku(sku))?;
         Ok(self.rows.entry(sku.clone()).or_insert_with(|| (held.clone(), held.clone())))
     }
 
-    fn row(&mut self, what: &What) -> Result<(), String> {
+    fn row(&mut self, what: &What) -> Result<(), Why> {
         match what {
             What::Set { sku, channel, most } => {
                 let listings = self.listings(sku, channel)?;
@@ -160,50 +153,50 @@ impl<'a> Planning<'a> {
         }
     }
 
-    fn channel(&self, channel: &ChannelId) -> Result<&'a ChannelPolicy, String> {
+    fn channel(&self, channel: &ChannelId) -> Result<&'a ChannelPolicy, Why> {
         let policy = self.policies.channels.get(channel);
-        let policy = policy.ok_or_else(|| format!("channel `{channel}` is not configured"))?;
+        let policy = policy.ok_or_else(|| Why::Unknown(format!("channel `{channel}` is not configured")))?;
         if !policy.abilities.quantities {
-            return Err(format!("no quantities are written to `{channel}`"));
+            return bad(format!("no quantities are written to `{channel}`"));
         }
         Ok(policy)
     }
 
     /// Finds the listings of a SKU on a channel that may be written.
-    fn listings(&self, sku: &Sku, channel: &ChannelId) -> Result<Vec<ListingRef>, String> {
+    fn listings(&self, sku: &Sku, channel: &ChannelId) -> Result<Vec<ListingRef>, Why> {
         self.channel(channel)?;
-        let row = self.state.skus.get(sku).ok_or_else(|| format!("there is no SKU `{sku}`"))?;
+        let row = self.state.skus.get(sku).ok_or_else(|| no_sku(sku))?;
         let on = row.listings.iter().zip(0..).filter(|(held, _)| held.channel == *channel);
-        let (good, bad): (Vec<_>, Vec<_>) = on.partition(|(held, _)| held.writable());
+        let (good, other): (Vec<_>, Vec<_>) = on.partition(|(held, _)| held.writable());
         if good.is_empty() {
-            let why = match bad.first() {
+            let why = match other.first() {
                 None => "is not listed there".to_owned(),
                 Some((held, _)) => {
                     let why = held.unwritable.as_deref().unwrap_or("the channel fulfils it");
                     format!("must not be written there: {why}")
                 }
             };
-            return Err(format!("`{sku}` cannot be set on `{channel}`: it {why}"));
+            return bad(format!("`{sku}` cannot be set on `{channel}`: it {why}"));
         }
         Ok(good.into_iter().map(|(_, at)| ListingRef { sku: sku.clone(), at }).collect())
     }
 
-    fn allot(&mut self, listing: ListingRef, after: Option<Quantity>) -> Result<(), String> {
+    fn allot(&mut self, listing: ListingRef, after: Option<Quantity>) -> Result<(), Why> {
         let Some(held) = self.state.listing(&listing) else { return Ok(()) };
         let (sku, channel, before) = (&listing.sku, &held.channel, held.allotted);
         if after.is_some_and(|most| most < Quantity::ZERO || most.units() > Quantity::LIMIT) {
-            return Err(format!("a listing can show from 0 to {} units", Quantity::LIMIT));
+            return bad(format!("a listing can show from 0 to {} units", Quantity::LIMIT));
         }
         if let Some(id) = self.taken.get(&listing) {
-            return Err(format!(
+            return bad(format!(
                 "`{sku}` on `{channel}` is being changed by {id}; wait for it, or `evenkeel commits cancel {id}`"
             ));
         }
         if !self.set.insert(listing.clone()) {
-            return Err(format!("`{sku}` on `{channel}` is named twice"));
+            return bad(format!("`{sku}` on `{channel}` is named twice"));
         }
         if pause_of(self.state, &self.state.skus[sku], held) == Some(Pause::Frozen) {
-            return Err(format!("`{sku}` on `{channel}` is frozen, so nothing is written; resume it first"));
+            return bad(format!("`{sku}` on `{channel}` is frozen, so nothing is written; resume it first"));
         }
         let at = usize::from(listing.at);
         let (low, high) = self.rows(&listing.sku)?;
@@ -215,21 +208,15 @@ impl<'a> Planning<'a> {
         Ok(())
     }
 
-    fn shift(
-        &mut self,
-        sku: &Sku,
-        quantity: Quantity,
-        from: &ChannelId,
-        to: &ChannelId,
-    ) -> Result<(), String> {
+    fn shift(&mut self, sku: &Sku, quantity: Quantity, from: &ChannelId, to: &ChannelId) -> Result<(), Why> {
         positive(quantity)?;
         if from == to {
-            return Err(format!("`{from}` is named as both ends"));
+            return bad(format!("`{from}` is named as both ends"));
         }
         let (source, target) = (self.one(sku, from)?, self.one(sku, to)?);
         let (has, gets) = (self.allotment(&source)?, self.allotment(&target)?);
         if quantity > has {
-            return Err(format!("`{sku}` may show only {has} units on `{from}`"));
+            return bad(format!("`{sku}` may show only {has} units on `{from}`"));
         }
         let out_of_range = |_| format!("quantity out of range for `{sku}`");
         self.allot(source, Some(has.sub(quantity).map_err(out_of_range)?))?;
@@ -237,18 +224,19 @@ impl<'a> Planning<'a> {
     }
 
     /// Finds the one listing of a SKU on a channel.
-    fn one(&self, sku: &Sku, channel: &ChannelId) -> Result<ListingRef, String> {
+    fn one(&self, sku: &Sku, channel: &ChannelId) -> Result<ListingRef, Why> {
         let mut all = self.listings(sku, channel)?;
         match (all.pop(), all.is_empty()) {
             (Some(one), true) => Ok(one),
-            _ => Err(format!(
-                "`{sku}` has several listings on `{channel}`; give each its quantity with `evenkeel set`"
+            _ => bad(format!(
+                "`{sku}` has several listings on `{channel}`, and units cannot be moved to or from one of several; \
+                 `evenkeel set {sku} {channel} UNITS` sets the same limit on each of them, on the other channel another one"
             )),
         }
     }
 
     /// Returns the most that a listing may show: its allotment, or what it shows if it has none.
-    fn allotment(&mut self, listing: &ListingRef) -> Result<Quantity, String> {
+    fn allotment(&mut self, listing: &ListingRef) -> Result<Quantity, Why> {
         let held = self.state.listing(listing);
         let (sku, channel) = (&listing.sku, held.map(|held| held.channel.to_string()).unwrap_or_default());
         if let Some(most) = held.and_then(|held| held.allotted) {
@@ -278,26 +266,20 @@ impl<'a> Planning<'a> {
         }
     }
 
-    fn go(
-        &mut self,
-        sku: &Sku,
-        quantity: Quantity,
-        from: &LocationId,
-        to: &LocationId,
-    ) -> Result<(), String> {
+    fn go(&mut self, sku: &Sku, quantity: Quantity, from: &LocationId, to: &LocationId) -> Result<(), Why> {
         positive(quantity)?;
         if from == to {
-            return Err(format!("`{from}` is named as both ends"));
+            return bad(format!("`{from}` is named as both ends"));
         }
         if let Some(place) = [from, to].into_iter().find(|place| !self.policies.locations.contains(place)) {
-            return Err(format!("location `{place}` is not configured"));
+            return Err(Why::Unknown(format!("location `{place}` is not configured")));
         }
         self.note_counters(from, to);
         let (force, travels) = (self.ask.force, self.ask.travels);
         let (low, high) = self.rows(sku)?;
         let opened = |place: &LocationId| low.place(place).is_some_and(|place| place.opened.is_some());
         if let Some(place) = [from, to].into_iter().find(|place| !opened(place)) {
-            return Err(format!(
+            return bad(format!(
                 "`{sku}` was never counted at `{place}`; count it there first, if only as 0"
             ));
         }
@@ -305,10 +287,10 @@ impl<'a> Planning<'a> {
         let held = low.place(from).map(|place| place.stock).unwrap_or_default();
         let available = held.available().map_err(out_of_range)?.or_zero();
         if quantity > held.on_hand {
-            return Err(format!("only {} units of `{sku}` are on hand at `{from}`", held.on_hand));
+            return bad(format!("only {} units of `{sku}` are on hand at `{from}`", held.on_hand));
         }
         if quantity > available && !force {
-            return Err(format!(
+            return bad(format!(
                 "only {available} units of `{sku}` are available at `{from}`, the others are sold or reserved; \
                  --force takes them all the same"
             ));
@@ -358,7 +340,7 @@ impl<'a> Planning<'a> {
                 if frozen && shown.lowers() {
                     let channel = &held.channel;
                     let why = format!("`{sku}` on `{channel}` is frozen and could not fall; resume it first");
-                    wrong.push(Wrong { line, why });
+                    wrong.push(Wrong { line, why: why.into() });
                 }
                 let set = self.set.contains(&shown.listing);
                 if !frozen && (set || shown.lowers() || shown.raises() || shown.before != shown.after) {
@@ -370,7 +352,7 @@ impl<'a> Planning<'a> {
         let lowers = self.plan.shown.iter().any(Shown::lowers) || self.plan.lines.iter().any(falls);
         if wrong.is_empty() && lowers && self.policies.mode == Mode::Shadow {
             let why = "shadow mode writes nothing, so nothing could be seen to fall".to_owned();
-            wrong.push(Wrong { line: None, why });
+            wrong.push(Wrong { line: None, why: why.into() });
         }
         self.wait_notes();
         self.plan.brake = self.brake();
@@ -414,9 +396,9 @@ impl<'a> Planning<'a> {
     }
 }
 
-fn positive(quantity: Quantity) -> Result<(), String> {
+fn positive(quantity: Quantity) -> Result<(), Why> {
     if quantity > Quantity::ZERO && quantity.units() <= Quantity::LIMIT {
         return Ok(());
     }
-    Err(format!("units must be from 1 to {}", Quantity::LIMIT))
+    bad(format!("units must be from 1 to {}", Quantity::LIMIT))
 }

@@ -2,10 +2,12 @@
 
 use super::world::{AMZ, ERP, SHOP, WH, World, ch, key, ms, placed, policies, q, sku, totals, wh};
 use crate::{
-    core::{Command, Refused, command::Count, ledger::Kind, state::ListingRef},
+    core::{
+        Command, Refused, Reply, command::Count, decide::recipes::judge, ledger::Kind, state::ListingRef,
+    },
     model::{
-        CountLine, FulfilledBy, LocationId, Measure, OrderSnapshot, Policies,
-        policy::{Override, Part, Recipe},
+        CountLine, FulfilledBy, IdKind, Identifiers, LocationId, Measure, OrderSnapshot, Policies,
+        policy::{MappingRow, Override, Part, Recipe},
     },
 };
 
@@ -148,14 +150,64 @@ fn recipes_that_make_no_sense_are_refused_whole() {
     };
     let good: (&str, &[(&str, i64)]) = ("DUO", &[("A", 2)]);
     assert!(
-        matches!(import(&[good, ("X", &[("NONE", 1)])]), Err(Refused::Nothing(why)) if why.contains("NONE"))
+        matches!(import(&[good, ("X", &[("NONE", 1)])]), Err(Refused::Unknown(why)) if why.contains("NONE"))
     );
     assert!(
-        matches!(import(&[good, ("A", &[("SET", 1)])]), Err(Refused::NotSo(why)) if why.contains("itself"))
+        matches!(import(&[good, ("A", &[("SET", 1)])]), Err(Refused::Wrong(why)) if why.contains("itself"))
     );
-    assert!(matches!(import(&[("B", &[])]), Err(Refused::Nothing(_))));
+    assert!(matches!(import(&[("B", &[])]), Err(Refused::Unknown(_))));
     assert!(import(&[good]).is_ok());
     assert_eq!(world.state.made_of(&sku("DUO")), Ok(parts(&[("A", 2)])));
+}
+
+#[test]
+fn every_problem_of_recipes_is_told_with_its_line() {
+    let world = bundled();
+    let rows = [("X", parts(&[("NONE", 1), ("NOT", 1)])), ("A", parts(&[("SET", 1)])), ("B", Vec::new())];
+    let rows = rows.map(|(of, parts)| (sku(of), parts));
+    let Err(Refused::Wrong(told)) = judge(&world.state, &rows, &[Some(2), Some(4), Some(5)]) else {
+        panic!("they make no sense")
+    };
+    let begins = [
+        "line 2: there is no SKU `NONE`",
+        "line 2: there is no SKU `NOT`",
+        "line 4: ",
+        "line 5: there is no",
+    ];
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), begins.len(), "{told}");
+    assert!(lines.iter().zip(begins).all(|(line, begin)| line.starts_with(begin)), "{told}");
+}
+
+#[test]
+fn a_bundle_that_was_never_anything_else_is_no_thing_once_its_recipe_is_gone() {
+    let mut world = bundled();
+    let mut say =
+        |parts: Vec<Part>| world.run(Command::Recipes { rows: vec![(sku("GHOST"), parts)] }).is_ok();
+    assert!(say(parts(&[("A", 1)])));
+    assert!(say(Vec::new()));
+    assert!(world.state.skus.contains_key(&sku("GHOST")), "records stay");
+    assert!(!world.state.is_thing(&sku("GHOST")) && world.state.is_thing(&sku("A")));
+}
+
+#[test]
+fn a_mapping_row_is_taken_out_and_what_was_bound_stays_bound() {
+    let mut world = bundled();
+    let ids = Identifiers::new([(IdKind::Asin, "B0XYZ12345")]).expect("good");
+    let row = MappingRow { sku: sku("A"), channel: ch(AMZ), ids: ids.clone() };
+    let remove = |world: &mut World| world.run(Command::Unmap { channel: ch(AMZ), ids: ids.clone() });
+    assert!(matches!(remove(&mut world), Err(Refused::Unknown(_))));
+    world.run(Command::Map { rows: vec![row] }).expect("it is good");
+    let listings = world.state.skus[&sku("A")].listings.clone();
+    assert_eq!(world.state.index.mapped(&world.state, &ch(AMZ), &ids), Some(sku("A")));
+    assert_eq!(remove(&mut world), Ok(Reply::Changed { changed: 1 }));
+    assert_eq!(world.state.index.mapped(&world.state, &ch(AMZ), &ids), None);
+    assert!(world.state.table.is_empty());
+    assert_eq!(world.state.skus[&sku("A")].listings, listings);
+    let bad = Identifiers::new([(IdKind::Asin, "b0"), (IdKind::Variant, "7")]).expect("texts");
+    let row = MappingRow { sku: sku("A"), channel: ch(AMZ), ids: bad };
+    let Err(Refused::Wrong(why)) = world.run(Command::Map { rows: vec![row] }) else { panic!("it is bad") };
+    assert!(why.contains("ten characters") && why.contains("`amazon` channels have none"), "{why}");
 }
 
 // ---- locations ------------------------------------------------------------------------------------------------------
