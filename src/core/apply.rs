@@ -523,13 +523,15 @@ fn forget_ended(state: &mut State) {
     }
 }
 
-/// Tells whether every leg of a commit is seen live, or a later one in its place, or given up by a person.
+/// Tells whether every leg of a commit is seen live, or a later one in its place, or given up by a person. Where many were
+/// open, a commit is told with a newer one, in which its leg has no part: then the leg's own newest revision is enough.
 pub fn ended(row: &SkuRow, commit: &Commit) -> bool {
     commit.legs.iter().all(|at| {
         row.listings.get(usize::from(*at)).is_none_or(|listing| {
             let seen = listing.writes.confirmed.map_or(Revision::ZERO, |c| c.revision);
-            let dropped = matches!(listing.leg.as_ref().map(|leg| &leg.state), Some(leg::State::Dropped));
-            seen >= commit.revision || dropped
+            listing.leg.as_ref().is_some_and(|leg| {
+                seen >= commit.revision.min(leg.revision) || matches!(leg.state, leg::State::Dropped)
+            })
         })
     })
 }

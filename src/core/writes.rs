@@ -296,8 +296,10 @@ impl Writes {
         if quantity.is_zero() {
             return;
         }
-        // A look that waits is still to be weighed against those from about its time.
-        let from = self.look.as_ref().map_or(now, |look| look.at.min(now)).plus_millis(-MOVES_MS);
+        // A look that waits is still to be weighed against those from about its time, and a write that may still land against
+        // those from about when it left.
+        let oldest = self.unsettled.iter().map(|write| write.at).min().map_or(now, |at| at.min(now));
+        let from = self.look.as_ref().map_or(oldest, |look| look.at.min(oldest)).plus_millis(-MOVES_MS);
         self.moves.retain(|held| held.at > from);
         self.moves.push(Move { quantity, at });
         let surplus = self.moves.len().saturating_sub(MOVES_MAX);
