@@ -592,6 +592,7 @@ mod tests {
         check_landed(&[(-1, 100_500)], 7, true);
         check_landed(&[(-1, 100_500), (-2, 100_600)], 6, true); // it landed between the two
         check_landed(&[(-1, 100_500), (-2, 100_600)], 5, true);
+        check_landed(&[(-1, 100_500), (-2, 400_000)], 5, true); // however slowly its orders are learnt
         check_landed(&[(-1, 100_500), (-2, 100_600)], 7, false); // the later sale came after it as well
     }
 

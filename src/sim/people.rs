@@ -324,7 +324,8 @@ impl World {
         self.level_changed(channel, n);
     }
 
-    /// What a listing may sell is never more than what the daemon counts as exposed, restocks that it was not told of aside.
+    /// What a listing may sell is never more than what the daemon counts as exposed, what the channel put back by itself aside:
+    /// of that it may not have been told, or have read a copy that lacked it.
     fn exposed(&mut self, channel: usize, n: usize) {
         let listed = &self.markets[channel].listed[n];
         let state = &self.daemon.durable;
@@ -332,11 +333,10 @@ impl World {
         let puzzling =
             !self.exact() || self.checks.puzzling.contains(&(plan::channel(channel), plan::sku(n)));
         let Some(counted) = counted.filter(|_| !listed.disturbed && !puzzling) else { return };
-        let unseen = (listed.restocked - self.booked(channel, n).restocked).max(0);
-        let shown = listed.now.shown;
-        if shown > counted + unseen {
+        let (shown, restocked) = (listed.now.shown, listed.restocked);
+        if shown > counted + restocked {
             self.fail(format!(
-                "exposure: listing {n} on {} may sell {shown} units; {counted} are counted, {unseen} restocked unseen",
+                "exposure: listing {n} on {} may sell {shown} units; {counted} are counted, {restocked} were put back",
                 plan::NAMES[channel]
             ));
         }
