@@ -253,7 +253,8 @@ fn forget_bases(state: &mut State) {
         state.change_sku(&sku, |row| {
             for listing in &mut row.listings {
                 let writes = &mut listing.writes;
-                (writes.base, writes.look, writes.known_at) = (None, None, Timestamp::ZERO);
+                (writes.base, writes.look) = (None, None);
+                (writes.known_at, writes.exact_from) = (Timestamp::ZERO, Timestamp::ZERO);
                 (writes.shown, writes.passed_over) = (None, None);
             }
         });

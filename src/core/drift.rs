@@ -14,6 +14,9 @@ pub enum Verdict {
     Explained,
     /// It shows what a write of ours that was not settled would make it show.
     Landed { shown: Quantity },
+    /// It shows what it should, if own sales from about the time as of which that is known are taken for in it, or for not
+    /// in it. `expected`: what that makes of it.
+    Corrected { expected: Quantity },
     /// It was not known before what it should show.
     Learnt { shown: Quantity },
     /// Nothing that is known explains the difference. Before the fence that may be an order that was not seen yet;
@@ -28,7 +31,10 @@ pub fn judge(writes: &Writes, look: &Look, stale_ms: i64) -> Result<Verdict, Ove
         Some(_) if writes.explains(look.seen, look.at, stale_ms) => Verdict::Explained,
         Some(base) if base == shown => Verdict::Explained,
         Some(_) if writes.may_have_landed(shown) => Verdict::Landed { shown },
-        Some(expected) => Verdict::Unexplained { expected, shown },
+        Some(base) => match writes.corrected(look.seen, look.at, stale_ms) {
+            Some(expected) => Verdict::Corrected { expected },
+            None => Verdict::Unexplained { expected: base, shown },
+        },
         None => Verdict::Learnt { shown },
     })
 }
@@ -45,6 +51,10 @@ pub fn observe(writes: &mut Writes, look: Look, stale_ms: i64) -> Option<Verdict
         }
         Verdict::Landed { shown } => {
             writes.believe(shown, look.at);
+            writes.heed(&look);
+        }
+        Verdict::Corrected { expected } => {
+            writes.correct(expected, look.at);
             writes.heed(&look);
         }
         Verdict::Learnt { shown } | Verdict::Unexplained { shown, .. } => {

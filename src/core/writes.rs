@@ -18,6 +18,8 @@ pub const SKEW_MS: i64 = 5_000;
 /// How long own sales are remembered one by one, to tell which of them a read has in it.
 const MOVES_MS: i64 = 120_000;
 const MOVES_MAX: usize = 16;
+/// How many ways to explain a read are weighed; what would take more is not explained.
+const EXPLANATIONS_MAX: usize = 4_096;
 /// How many unsettled writes are kept one by one; beyond it the oldest are kept as one.
 const UNSETTLED_MAX: usize = 16;
 
@@ -33,6 +35,10 @@ pub struct Writes {
     /// The time as of which `base` is known: the channel's own sales from before are in it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub known_at: Timestamp,
+    /// The time from which on own sales that are learnt yet are not in `base`, if that is not `known_at`: a write that
+    /// compared would have been refused if one had come between.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub exact_from: Timestamp,
     /// A read that is sent before this says nothing, unless it shows what was written: the last write may not show
     /// yet.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -269,6 +275,17 @@ impl Writes {
         self.base.map(|base| look.map_or(base, |look| look.min(base)))
     }
 
+    /// Returns the time from which on own sales that are learnt yet are not in `base`.
+    fn counts_from(&self) -> Timestamp {
+        if self.exact_from == Timestamp::ZERO { self.known_at } else { self.exact_from }
+    }
+
+    /// What can no longer land is settled: a raise waits for the orders up to here, and what is expected stays exact.
+    pub fn known_from(&mut self, now: Timestamp) {
+        self.exact_from = self.counts_from();
+        self.known_at = self.known_at.max(now);
+    }
+
     /// Takes in what the channel did to its own quantity. `overwritten`: a write of ours that is not seen yet may
     /// have undone it, so it does not count as done.
     pub fn own_move(&mut self, own: OwnMove, overwritten: bool, now: Timestamp) {
@@ -286,8 +303,8 @@ impl Writes {
             shown.quantity = shown.quantity.add(quantity).unwrap_or(shown.quantity);
         }
         // What is older than the fact that the base rests on is in it already. Where the clocks differ, the base may
-        // be left too high by this: a write that compares is then refused, and the look after it tells.
-        if !overwritten && at > self.known_at {
+        // be left too high by this: a write that compares is then refused, and the look after it corrects it.
+        if !overwritten && at > self.counts_from() {
             self.base = self.base.and_then(|base| base.add(quantity).ok());
         }
         if let Some(told) = self.told.as_mut() {
@@ -317,20 +334,62 @@ impl Writes {
     /// A sale is in it whole or not at all, so that somebody else's change by other units shows at once. Of what was
     /// restocked a part may be in it: several cancellations may have been learnt as one.
     pub fn explains(&self, seen: Quantity, at: Timestamp, stale_ms: i64) -> bool {
+        let Some(base) = self.base else { return false };
+        self.explanations(base, seen, at, stale_ms).is_ok_and(|mut found| found.any(|other| other == base))
+    }
+
+    /// Returns what the channel should show instead of what is expected, if own sales and restocks from about the time as of
+    /// which that is known explain such a read: a channel tells times by its own clock, and in whole seconds, so what was
+    /// taken to be in it already may have come after it, and the other way round.
+    ///
+    /// Where there are several answers, the least.
+    pub fn corrected(&self, seen: Quantity, at: Timestamp, stale_ms: i64) -> Option<Quantity> {
+        let base = self.base?;
+        self.explanations(base, seen, at, stale_ms).ok()?.filter(|other| *other != base).min()
+    }
+
+    /// Returns what the channel may have been meant to show, for it to have been read so.
+    fn explanations(
+        &self,
+        base: Quantity,
+        seen: Quantity,
+        at: Timestamp,
+        stale_ms: i64,
+    ) -> Result<impl Iterator<Item = Quantity>, Overflow> {
         let (least, most) = (at.plus_millis(-stale_ms - SKEW_MS), at.plus_millis(SKEW_MS));
-        let about = || self.moves.iter().filter(|m| m.at > least && m.at <= most).map(|m| m.quantity);
-        let explained = |base: Quantity| {
-            let rest = base.sub(seen.add(self.moved_since(most)?)?)?;
-            let mut up = about().filter(|units| *units > Quantity::ZERO);
-            let up = up.try_fold(Quantity::ZERO, |sum, units| sum.add(units))?;
-            let mut sums = BTreeSet::from([Quantity::ZERO]);
-            for sold in about().filter(|units| *units < Quantity::ZERO) {
-                let with: Vec<Quantity> = sums.iter().map(|sum| sum.add(sold)).collect::<Result<_, _>>()?;
-                sums.extend(with);
+        let from = self.counts_from();
+        let rest = base.sub(seen.add(self.moved_since(most)?)?)?;
+        let mut restocked = Quantity::ZERO;
+        // What the read differs by, and what the base is to be corrected by.
+        let mut found = BTreeSet::from([(Quantity::ZERO, Quantity::ZERO)]);
+        for Move { quantity, at } in self.moves.iter().copied() {
+            let mut ways = Vec::new();
+            let read_without = at > least && at <= most;
+            if read_without && quantity > Quantity::ZERO {
+                restocked = restocked.add(quantity)?;
+            } else if read_without {
+                ways.push((quantity, Quantity::ZERO));
             }
-            Ok::<_, Overflow>(sums.range(rest.sub(up)?..=rest).next().is_some())
-        };
-        self.base.is_some_and(|base| explained(base).unwrap_or(false))
+            let other = at.since(from).abs() <= SKEW_MS;
+            if other && at > from {
+                ways.push((quantity, quantity.neg()?));
+            } else if other {
+                ways.push((quantity.neg()?, quantity));
+                ways.extend(read_without.then_some((Quantity::ZERO, quantity)));
+            }
+            for (differs, corrects) in found.clone() {
+                for (more, by) in &ways {
+                    found.insert((differs.add(*more)?, corrects.add(*by)?));
+                }
+            }
+            if found.len() > EXPLANATIONS_MAX {
+                return Err(Overflow);
+            }
+        }
+        let least = rest.sub(restocked)?;
+        let fits = found.into_iter().filter(move |(differs, _)| (least..=rest).contains(differs));
+        let bases = fits.map(|(_, by)| base.add(by)).collect::<Result<BTreeSet<_>, _>>()?;
+        Ok(bases.into_iter())
     }
 
     /// Takes in what the channel told besides a quantity that is explained.
@@ -364,8 +423,18 @@ impl Writes {
     pub fn believe(&mut self, shown: Quantity, at: Timestamp) {
         self.base = Some(shown);
         self.known_at = self.known_at.max(at);
+        self.exact_from = Timestamp::ZERO;
         self.look = None;
         self.saw(at);
+    }
+
+    /// Expects what own sales from about the time of what was known make of it. Until it is seen it may be as it was thought.
+    pub fn correct(&mut self, expected: Quantity, at: Timestamp) {
+        let before = self.base;
+        self.believe(expected, at);
+        if let Some(before) = before.filter(|before| *before > expected) {
+            self.may_show(before, at);
+        }
     }
 
     /// What is expected was seen, by a read that was sent at `at`.
@@ -388,7 +457,7 @@ impl Writes {
     pub fn pass_over(&mut self, shown: Quantity, at: Timestamp) {
         if let (Some(look), Some(expected), None) = (self.look.as_deref(), self.base, &self.passed_over) {
             let told = self.told.as_deref().copied();
-            let known_at = self.known_at;
+            let known_at = self.counts_from();
             self.passed_over = Some(Box::new(PassedOver { expected, known_at, look: *look, told }));
         }
         self.believe(shown, at);
@@ -428,6 +497,7 @@ impl Writes {
             (None, _) | (_, None) => Quantity::ZERO,
         };
         self.base = Some(sent.quantity.add(moved).unwrap_or(sent.quantity));
+        self.exact_from = if sent.compare.is_some() { self.counts_from() } else { Timestamp::ZERO };
         self.known_at = self.known_at.max(sent.at);
         self.given_up(sent, now, trust_from);
     }

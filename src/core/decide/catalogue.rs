@@ -82,7 +82,8 @@ impl Draft<'_> {
                 Ok((listing, new)) => {
                     bound += 1;
                     grown |= new;
-                    if let Some(levels) = item.levels {
+                    // Where we write nothing, what is there is counted, and is not ours to compare.
+                    if let Some(levels) = item.levels.filter(|_| policy.abilities.quantities) {
                         self.seen(&policy, &listing, read_at, levels);
                     }
                 }

@@ -117,6 +117,13 @@ impl Draft<'_> {
                 self.believe(listing, shown, look);
                 self.go_on(listing);
             }
+            Verdict::Corrected { expected } => {
+                self.learn(listing, Why::Fenced, |writes| {
+                    writes.correct(expected, look.at);
+                    writes.heed(&look);
+                });
+                self.go_on(listing);
+            }
             Verdict::Unexplained { expected, shown }
                 if self.may_be_missing(listing, expected, shown, fed) =>
             {
@@ -172,7 +179,13 @@ impl Draft<'_> {
                     passed_over: true,
                 })
             }
-            Ok(Verdict::Explained | Verdict::Landed { .. } | Verdict::Learnt { .. }) | Err(_) => None,
+            Ok(
+                Verdict::Explained
+                | Verdict::Landed { .. }
+                | Verdict::Corrected { .. }
+                | Verdict::Learnt { .. },
+            )
+            | Err(_) => None,
         };
         self.learn(listing, Why::Fenced, |writes| writes.passed_over = None);
         if let Some(difference) = difference {

@@ -277,7 +277,7 @@ impl Draft<'_> {
                 let before = writes.unsettled.len();
                 writes.settle_older(limit, sent);
                 if abilities.compare_and_set && writes.unsettled.len() < before {
-                    writes.known_at = writes.known_at.max(now);
+                    writes.known_from(now);
                 }
             });
         }

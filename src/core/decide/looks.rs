@@ -9,7 +9,7 @@ use crate::{
         leg::{self, Confirmed, Event, Leg, Look, Sent},
         record::Why,
         state::ListingRef,
-        writes::shows,
+        writes::{Writes, shows},
     },
     model::{
         Abilities, ChannelId, Levels, Observed, Quantity, Revision, Timestamp, Visible, policy::ChannelPolicy,
@@ -193,16 +193,10 @@ impl Draft<'_> {
             return;
         };
         let mut writes = held.writes.clone();
-        // The channel itself said that it does not show this: a read that says so is an old copy, or it was only for
-        // a moment. Writing at once would be refused again.
+        // The channel itself said that it does not show what is expected: a read that says so is an old copy, or it was only
+        // for a moment. Writing the same at once would be refused again.
         if held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)) {
-            if let Ok(shown) = look.shown()
-                && writes.look.is_some()
-            {
-                writes.may_show(shown, look.at);
-            }
-            writes.look = writes.look.or_else(|| Some(Box::new(look)));
-            return self.learn(listing, Why::Looked, |held| *held = writes);
+            return self.look_refuted(policy, listing, writes, look);
         }
         let Some(verdict) = observe(&mut writes, look, policy.abilities.stale_ms) else { return };
         if let Verdict::Landed { shown } = verdict {
@@ -210,7 +204,7 @@ impl Draft<'_> {
         }
         self.learn(listing, Why::Looked, |held| *held = writes);
         match verdict {
-            Verdict::Explained | Verdict::Landed { .. } => self.go_on(listing),
+            Verdict::Explained | Verdict::Landed { .. } | Verdict::Corrected { .. } => self.go_on(listing),
             Verdict::Learnt { shown } | Verdict::Unexplained { shown, .. }
                 if self.lowers_to(listing, shown) =>
             {
@@ -219,6 +213,28 @@ impl Draft<'_> {
                 self.fence_at_once(policy, listing);
             }
             Verdict::Learnt { .. } | Verdict::Unexplained { .. } => self.fence_at_once(policy, listing),
+        }
+    }
+
+    /// Takes in a look after a write that was refused because the channel does not show what is expected.
+    fn look_refuted(&mut self, policy: &ChannelPolicy, listing: &ListingRef, mut writes: Writes, look: Look) {
+        if let Some(expected) = writes.corrected(look.seen, look.at, policy.abilities.stale_ms) {
+            writes.correct(expected, look.at);
+            writes.heed(&look);
+            self.learn(listing, Why::Looked, |held| *held = writes);
+            return self.go_on(listing);
+        }
+        let Ok(shown) = look.shown() else { return };
+        if writes.look.is_some() {
+            writes.may_show(shown, look.at);
+        }
+        let other = writes.base != Some(shown);
+        writes.look.get_or_insert_with(|| Box::new(look));
+        self.learn(listing, Why::Looked, |held| *held = writes);
+        if other && self.lowers_to(listing, shown) {
+            self.learn(listing, Why::Looked, |writes| writes.pass_over(shown, look.at));
+            self.go_on(listing);
+            self.fence_at_once(policy, listing);
         }
     }
 

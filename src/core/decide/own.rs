@@ -7,7 +7,8 @@
 use crate::{
     core::{
         decide::Draft,
-        leg::{Look, State as LegState},
+        drift::{Verdict, judge},
+        leg::State as LegState,
         mapping::{Resolved, resolve},
         order::Line,
         record::Why,
@@ -170,9 +171,12 @@ impl Draft<'_> {
         let (now, waited) = (self.now, held.writes.look.is_some());
         self.learn(&own.listing, Why::OwnSale, |writes| {
             writes.own_move(own.moved, overwritten, now);
-            let explained = |look: &Look| writes.explains(look.seen, look.at, policy.abilities.stale_ms);
-            if writes.look.as_deref().is_some_and(explained) {
-                writes.look = None;
+            let Some(look) = writes.look.as_deref().copied() else { return };
+            match judge(writes, &look, policy.abilities.stale_ms) {
+                Ok(Verdict::Explained) => writes.look = None,
+                Ok(Verdict::Corrected { expected }) => writes.correct(expected, look.at),
+                Ok(Verdict::Landed { .. } | Verdict::Learnt { .. } | Verdict::Unexplained { .. })
+                | Err(_) => {}
             }
         });
         if waited && self.state.listing(&own.listing).is_some_and(|held| held.writes.look.is_none()) {

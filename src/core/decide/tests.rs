@@ -30,6 +30,7 @@ mod simulated;
 mod suspects;
 mod trial;
 mod unread;
+mod whole_seconds;
 mod whose;
 #[allow(
     dead_code,

@@ -66,7 +66,7 @@ pub fn compare(
     let under_way = held.leg.as_ref().is_some_and(|leg| leg.look_at().is_some() || leg.sent().is_some());
     let means = match judge(&held.writes, &look, policy.abilities.stale_ms).ok()? {
         Verdict::Explained if agrees || wanted.is_none() => Means::Agrees,
-        Verdict::Explained | Verdict::Landed { .. } => Means::UnderWay,
+        Verdict::Explained | Verdict::Landed { .. } | Verdict::Corrected { .. } => Means::UnderWay,
         Verdict::Unexplained { .. } if under_way || agrees => Means::UnderWay,
         Verdict::Learnt { .. } => Means::Unknown,
         Verdict::Unexplained { expected, shown } => {
