@@ -1,7 +1,7 @@
 //! The command line. Each command has a file; most only ask the running daemon over its socket and print.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached, 4 there is no such thing, 5 refused as
-//! things stand, 65 the journal or the demo does not add up, 78 the configuration is wrong.
+//! things stand, 65 the journal, the demo or a simulation does not add up, 78 the configuration is wrong.
 
 mod backup;
 mod check;
@@ -30,6 +30,7 @@ mod run;
 mod sandbox;
 mod sheet;
 mod show;
+mod simulate;
 mod store;
 
 use std::path::PathBuf;
@@ -44,7 +45,7 @@ use crate::model::{ChannelId, OrderId, Sku};
 pub const CONFIG: &str = "/etc/evenkeel/evenkeel.toml";
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached, 4 there is no \
-    such thing, 5 refused as things stand, 65 the journal or the demo does not add up, 78 the configuration is wrong.";
+    such thing, 5 refused as things stand, 65 the journal, the demo or a simulation does not add up, 78 the configuration is wrong.";
 
 /// Keeps stock true on every sales channel.
 #[derive(Debug, Parser)]
@@ -168,6 +169,8 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Run the sandbox and the daemon together, sell, break things, and compare the books.
     Demo(demo::Demo),
+    /// Play the daemon's core against simulated channels, people, clocks and disks, and check that what it promises holds.
+    Simulate(simulate::Simulate),
     /// Print the completions of a shell.
     Completions {
         #[arg(value_enum)]
@@ -196,6 +199,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::BuildState(build) => store::build_state(&global, &build),
         Command::Sandbox(args) => sandbox::run(&global, &args),
         Command::Demo(demo) => demo::run(&global, demo),
+        Command::Simulate(args) => simulate::run(&global, &args),
         Command::Completions { shell } => {
             completions(shell);
             Ok(())

@@ -19,6 +19,8 @@ pub mod connectors;
 
 pub mod engine;
 
+pub mod sim;
+
 pub mod web;
 
 pub mod cli;

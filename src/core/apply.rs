@@ -540,14 +540,17 @@ fn forget_ended(state: &mut State) {
     }
 }
 
-/// Tells whether every leg of a commit is seen live, or a later one in its place, or given up by a person. `gone`: listings
-/// that nothing can be written to any more.
+/// Tells whether every leg of a commit is seen live, or a later one in its place, or given up by a person. Where many were
+/// open, a commit is told with a newer one, in which its leg has no part: then the leg's own newest revision is enough.
+/// `gone`: listings that nothing can be written to any more.
 pub fn ended(row: &SkuRow, commit: &Commit, gone: impl Fn(&Listing) -> bool) -> bool {
     commit.legs.iter().all(|at| {
         row.listings.get(usize::from(*at)).is_none_or(|listing| {
             let seen = listing.writes.confirmed.map_or(Revision::ZERO, |c| c.revision);
-            let dropped = matches!(listing.leg.as_ref().map(|leg| &leg.state), Some(leg::State::Dropped));
-            seen >= commit.revision || dropped || gone(listing)
+            let leg = listing.leg.as_ref();
+            let newest = leg.map_or(commit.revision, |leg| leg.revision.min(commit.revision));
+            let dropped = leg.is_some_and(|leg| matches!(leg.state, leg::State::Dropped));
+            seen >= newest || dropped || gone(listing)
         })
     })
 }

@@ -313,8 +313,10 @@ impl Writes {
         if quantity.is_zero() {
             return;
         }
-        // A look that waits is still to be weighed against those from about its time.
-        let from = self.look.as_ref().map_or(now, |look| look.at.min(now)).plus_millis(-MOVES_MS);
+        // A look that waits is still to be weighed against those from about its time, and a write that may still land against
+        // those from about when it left.
+        let oldest = self.unsettled.iter().map(|write| write.at).min().map_or(now, |at| at.min(now));
+        let from = self.look.as_ref().map_or(oldest, |look| look.at.min(oldest)).plus_millis(-MOVES_MS);
         self.moves.retain(|held| held.at > from);
         self.moves.push(Move { quantity, at });
         let surplus = self.moves.len().saturating_sub(MOVES_MAX);
@@ -660,6 +662,7 @@ mod tests {
         check_landed(&[(-1, 100_500)], 7, true);
         check_landed(&[(-1, 100_500), (-2, 100_600)], 6, true); // it landed between the two
         check_landed(&[(-1, 100_500), (-2, 100_600)], 5, true);
+        check_landed(&[(-1, 100_500), (-2, 400_000)], 5, true); // however slowly its orders are learnt
         check_landed(&[(-1, 100_500), (-2, 100_600)], 7, false); // the later sale came after it as well
     }
 

@@ -13,7 +13,11 @@ use tracing::{info, warn};
 use crate::{
     clock::Clock,
     connectors::{Connector, CountLine, Fault, Posting, Scope},
-    core::{Command, Refused, Reply, State, command::Count, mapping::resolve},
+    core::{
+        Command, Refused, Reply, State,
+        command::Count,
+        decide::counts::{lacks, raising},
+    },
     engine::{
         feed::{Error, pause_after, tell_failure},
         intake::Quarantine,
@@ -163,7 +167,7 @@ impl Counter {
         for lines in lines.chunks(parts::LINES) {
             let ids: Vec<Identifiers> = lines.iter().map(|line| line.ids.clone()).collect();
             let channel = self.channel.clone();
-            let some = self.ledger.read(move |state| raising(state, &channel, &ids)).await?;
+            let some = self.ledger.read(move |state| raising(state, &channel, &ids, LOOKUPS_MAX)).await?;
             open.extend(some.into_iter().map(|posting| (posting.order.clone(), posting)));
             if open.len() >= LOOKUPS_MAX {
                 break;
@@ -172,30 +176,12 @@ impl Counter {
         let mut absent = Vec::new();
         for posting in open.into_values().take(LOOKUPS_MAX) {
             let held = self.connector.posted(&posting).await?;
-            let lacks = posting.lines.iter().zip(&held).all(|(line, held)| {
-                let (target, told) = (line.target, line.told);
-                let taken_back = told.fulfilled > target.fulfilled || told.written_off > target.written_off;
-                held.released < target.released
-                    || held.returned < target.returned
-                    || held.fulfilled > target.fulfilled
-                    || held.written_off > target.written_off
-                    || (target.released.is_zero() && target.returned.is_zero() && !taken_back)
-            });
-            if lacks {
+            if lacks(&posting, &held) {
                 absent.push(posting.order);
             }
         }
         Ok(absent)
     }
-}
-
-/// Returns the orders with raising movements that the counter has not acknowledged, for the items named.
-fn raising(state: &State, counter: &ChannelId, ids: &[Identifiers]) -> Vec<Posting> {
-    let skus: BTreeSet<_> =
-        ids.iter().filter_map(|ids| resolve(state, counter, ids).sku().cloned()).collect();
-    let orders: BTreeSet<&OrderKey> = skus.iter().flat_map(|sku| state.index.unposted(sku)).collect();
-    let postings = orders.into_iter().filter_map(|key| state.posting(counter, key));
-    postings.filter(|(_, raises)| *raises).map(|(posting, _)| posting).take(LOOKUPS_MAX).collect()
 }
 
 /// Reads all pages of counts. Lines that cannot be read go to quarantine and do not hold up the others.

@@ -19,8 +19,8 @@ use crate::{
         state::{SkuRow, State},
     },
     model::{
-        ChannelId, Counter, Identifiers, LocationId, OrderKey, Overflow, Quantity, Seq, Sku, Timestamp,
-        Totals,
+        ChannelId, Counter, Identifiers, LocationId, OrderKey, Overflow, Posting, Quantity, Seq, Sku,
+        Timestamp, Totals,
     },
 };
 
@@ -55,6 +55,30 @@ pub fn changes(state: &State, count: &Count) -> Result<Vec<Change>, Refused> {
 /// Returns why the brake holds a count that would make these changes, if it does.
 pub fn braked(state: &State, changes: &[Change]) -> Option<String> {
     held_by(&state.policies()?.brake, changes, state.index.opened())
+}
+
+/// Returns the orders with raising movements that a counter has not acknowledged, for the items named: they are looked up
+/// there after its counts were read. At most `most` of them.
+pub fn raising(state: &State, counter: &ChannelId, ids: &[Identifiers], most: usize) -> Vec<Posting> {
+    let skus: BTreeSet<_> =
+        ids.iter().filter_map(|ids| resolve(state, counter, ids).sku().cloned()).collect();
+    let orders: BTreeSet<&OrderKey> = skus.iter().flat_map(|sku| state.index.unposted(sku)).collect();
+    let postings = orders.into_iter().filter_map(|key| state.posting(counter, key));
+    postings.filter(|(_, raises)| *raises).map(|(posting, _)| posting).take(most).collect()
+}
+
+/// Tells whether a counter that holds this of an order still lacks what raises its stock: cancellations, returns, and
+/// shipments taken back.
+pub fn lacks(posting: &Posting, held: &[Totals]) -> bool {
+    posting.lines.iter().zip(held).all(|(line, held)| {
+        let (target, told) = (line.target, line.told);
+        let taken_back = told.fulfilled > target.fulfilled || told.written_off > target.written_off;
+        held.released < target.released
+            || held.returned < target.returned
+            || held.fulfilled > target.fulfilled
+            || held.written_off > target.written_off
+            || (target.released.is_zero() && target.returned.is_zero() && !taken_back)
+    })
 }
 
 fn changes_of(lines: &[Line]) -> Vec<Change> {

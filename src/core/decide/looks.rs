@@ -135,7 +135,8 @@ impl Draft<'_> {
             if writes.confirmed.is_none_or(|held| held.revision <= revision) {
                 writes.confirmed = Some(Confirmed { quantity: look.seen, revision, at: now });
             }
-            writes.trust_from = writes.trust_from.min(look.at);
+            // It shows by now. A copy that a later read is answered from may still be that much behind.
+            writes.trust_from = writes.trust_from.min(look.at.plus_millis(stale_ms));
             match landed {
                 Some(shown) => writes.believe(shown, look.at),
                 None => drop(observe(writes, look, stale_ms)),

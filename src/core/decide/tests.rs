@@ -28,6 +28,7 @@ mod portions;
 mod prune;
 mod quarantine;
 mod returns;
+mod simulated;
 mod suspects;
 mod trial;
 mod unread;

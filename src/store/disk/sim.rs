@@ -101,6 +101,11 @@ impl SimDisk {
         self.lock().fail_reads = fail;
     }
 
+    /// Says whether the power is on.
+    pub fn has_power(&self) -> bool {
+        !self.lock().powerless
+    }
+
     /// Cuts the power and brings it back: what was not synced survives by the whim of `seed`.
     pub fn power_cut(&self, seed: u64) {
         let mut random = Random(seed);

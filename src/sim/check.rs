@@ -1,0 +1,250 @@
+//! What must hold after every record, and what a start must find again. The numbers are those of docs/ARCHITECTURE.md's
+//! invariants and of the design.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    core::{
+        Record, State, exposure,
+        ledger::{Cause, Entry, Stock, book},
+        leg,
+        order::Order,
+        oversold::Class,
+        record::Why,
+        state::{Listing, ListingRef},
+    },
+    model::{ChannelId, IdempotencyKey, LocationId, OrderKey, Quantity, Revision, Sku, Timestamp, Totals},
+    sim::{market, plan},
+};
+
+/// What a run does, which tells what must not come of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Causes {
+    /// Somebody else writes.
+    pub(super) rival: bool,
+    /// Somebody has something frozen.
+    pub(super) frozen: bool,
+    /// Units are found or lost.
+    pub(super) physical: bool,
+    /// The ERP has customers of its own.
+    pub(super) own_sales: bool,
+    /// Clocks differ, or what is said goes wrong on its way: what a channel shows may take the daemon by surprise.
+    pub(super) surprises: bool,
+}
+
+/// What orders did to a listing, as far as the daemon has booked it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Booked {
+    pub(super) sold: i64,
+    pub(super) restocked: i64,
+}
+
+#[derive(Default)]
+pub(super) struct Checks {
+    pub(super) causes: Causes,
+    ledger: BTreeMap<(Sku, LocationId), Stock>,
+    keys: BTreeSet<IdempotencyKey>,
+    /// What counts and what orders have put on hand, by goods.
+    pub(super) counted: BTreeMap<Sku, i64>,
+    /// Listings of which a channel has told less than it did: what it shows may surprise.
+    pub(super) puzzling: BTreeSet<(ChannelId, Sku)>,
+    /// Goods that were counted since it was last looked.
+    pub(super) touched: Vec<Sku>,
+    pub(super) booked: BTreeMap<(ChannelId, usize), Booked>,
+    /// Units that the daemon itself says were oversold.
+    pub(super) oversold: BTreeMap<Class, i64>,
+    /// The brake has held a count.
+    pub(super) held: bool,
+    pub(super) drifts: u64,
+    pub(super) writes: u64,
+}
+
+impl Checks {
+    pub(super) fn of(causes: Causes) -> Checks {
+        Checks { causes, ..Checks::default() }
+    }
+
+    /// Checks a record on the state before it.
+    pub(super) fn before(&mut self, state: &State, at: Timestamp, record: &Record) -> Result<(), String> {
+        for entry in record.entries() {
+            self.entry(entry)?;
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "nothing is checked of the others")]
+        match record {
+            Record::Order { key, order, .. } => self.order(state, key, order),
+            Record::Held { .. } => {
+                self.held = true;
+                Ok(())
+            }
+            Record::Commit { sku, revision, .. } => {
+                let before = state.skus.get(sku).map_or(Revision::ZERO, |row| row.revision);
+                sure(*revision > before, || format!("the revision of {sku} does not grow"))
+            }
+            Record::Moved { listing, why, leg, writes, .. } => {
+                let held = state.listing(listing).ok_or("a leg moved that is not there")?;
+                let revision = |of: &leg::Writes| of.confirmed.map_or(Revision::ZERO, |c| c.revision);
+                sure(revision(writes) >= revision(&held.writes), || {
+                    format!("I4: the confirmed revision of {listing:?} falls")
+                })?;
+                if let (Why::Sending, Some(leg::State::InFlight(sent))) =
+                    (why, leg.as_ref().map(|l| &l.state))
+                {
+                    self.writes += 1;
+                    self.sending(state, listing, held, sent, at)?;
+                }
+                Ok(())
+            }
+            Record::Drift { listing, expected, observed, .. } => {
+                self.drifts += 1;
+                let channel = state.listing(listing).map(|held| held.channel.clone());
+                let puzzling =
+                    channel.is_some_and(|channel| self.puzzling.contains(&(channel, listing.sku.clone())));
+                sure(self.causes.rival || self.causes.surprises || puzzling, || {
+                    format!(
+                        "nobody else writes, and yet {listing:?} drifts: {expected:?} expected, {observed} seen"
+                    )
+                })
+            }
+            Record::Oversold { class, units, sku, .. } => {
+                *self.oversold.entry(*class).or_default() += units.units();
+                let causes = self.causes;
+                let may = match class {
+                    Class::Sync => true,
+                    Class::Physical => causes.physical,
+                    Class::Override => causes.frozen,
+                    Class::RivalWriter => causes.rival || causes.surprises || !self.puzzling.is_empty(),
+                    Class::Uncontrolled => causes.own_sales,
+                };
+                sure(may, || {
+                    format!("{units} units of {sku} are said to be oversold as {class:?}, which nobody did")
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks a record on the state after it.
+    pub(super) fn after(&mut self, state: &State, record: &Record) -> Result<(), String> {
+        for entry in record.entries() {
+            let place = state.skus.get(&entry.sku).and_then(|row| row.place(&entry.location));
+            let stock = place.map(|place| place.stock).unwrap_or_default();
+            let known = self.ledger.get(&(entry.sku.clone(), entry.location.clone()));
+            sure(Some(&stock) == known, || {
+                format!("I2: the balances of {} are not its entries'", entry.sku)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// I2: every balance is the fold of its entries.
+    fn entry(&mut self, entry: &Entry) -> Result<(), String> {
+        let place = self.ledger.entry((entry.sku.clone(), entry.location.clone())).or_default();
+        *place = book(*place, entry.kind, entry.quantity).map_err(|e| e.to_string())?;
+        sure(*place == entry.after, || format!("I2: the balances after {entry:?} do not follow"))?;
+        if let Cause::Count { .. } = entry.cause {
+            *self.counted.entry(entry.sku.clone()).or_default() += entry.quantity.units();
+            self.touched.push(entry.sku.clone());
+        }
+        Ok(())
+    }
+
+    /// Notes what an order made the channel do to its listings, as it is booked by now.
+    fn order(&mut self, state: &State, key: &OrderKey, order: &Order) -> Result<(), String> {
+        let before = state.order(key);
+        let policy = state.policies().and_then(|p| p.channels.get(&key.channel));
+        let Some(abilities) = policy.map(|policy| policy.abilities) else { return Ok(()) };
+        for (id, line) in &order.lines {
+            let held = before.as_deref().and_then(|order| order.lines.get(id)).map(|line| line.booked);
+            let back = |t: Totals| {
+                let cancelled = if abilities.restocks_cancels { t.released.units() } else { 0 };
+                cancelled + if abilities.restocks_returns { t.returned.units() } else { 0 }
+            };
+            let held = held.unwrap_or_default();
+            let sold = line.booked.ordered.units() - held.ordered.units();
+            let restocked = back(line.booked) - back(held);
+            if sold == 0 && restocked == 0 {
+                continue;
+            }
+            let code = line.ids.get(crate::model::IdKind::Sku).and_then(market::number);
+            let n = code.ok_or("an order names a listing that is not there")?;
+            let booked = self.booked.entry((key.channel.clone(), n)).or_default();
+            (booked.sold, booked.restocked) = (booked.sold + sold, booked.restocked + restocked);
+        }
+        Ok(())
+    }
+
+    /// I4 and I5, for a write that is about to leave.
+    fn sending(
+        &mut self,
+        state: &State,
+        listing: &ListingRef,
+        held: &Listing,
+        sent: &leg::Sent,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        sure(self.keys.insert(sent.key.clone()), || format!("the key {} is used twice", sent.key))?;
+        let leg = held.leg.as_ref().ok_or("a write without a leg")?;
+        let waits = matches!(leg.state, leg::State::Pending | leg::State::Retry { .. });
+        sure(waits, || format!("I4: two writes of {listing:?} under way at {}", at.millis()))?;
+        sure(held.writable() && state.initialised.is_some(), || format!("{listing:?} must not be written"))?;
+        let policy = &state.policies().ok_or("not configured")?.channels[&held.channel];
+        let base =
+            held.writes.base.ok_or_else(|| format!("{listing:?} is written before it was ever seen"))?;
+        let compares = policy.abilities.compare_and_set.then_some(base);
+        sure(sent.compare == compares, || format!("{listing:?} compares with what is not believed"))?;
+        let look = held.writes.look.as_ref().and_then(|look| look.shown().ok());
+        let shown = look.map_or(base, |look| look.min(base));
+        if sent.quantity <= shown {
+            return Ok(());
+        }
+        sure(held.writes.look.is_none(), || {
+            format!("I5: {listing:?} is raised while it is found out what it shows")
+        })?;
+        let fed = state.channels[&held.channel].fed.ok_or("I5: a raise before any order was read")?;
+        sure(fed.begun >= leg.cause, || format!("I5: {listing:?} is raised before its cause was read past"))?;
+        let lag = policy.abilities.feed_lag_ms;
+        sure(fed.begun_at >= held.writes.known_at.plus_millis(lag), || {
+            format!("I5: {listing:?} is raised before the orders up to what is known were read")
+        })
+    }
+
+    /// Returns the most that a listing may sell, by all that the daemon knows. `None`: it does not know.
+    pub(super) fn exposure(state: &State, listing: &ListingRef) -> Option<i64> {
+        let held = state.listing(listing)?;
+        exposure::of(&held.writes).ok().flatten().map(Quantity::units)
+    }
+
+    /// I1 and I3: what a start finds is what was recorded.
+    pub(super) fn same(&self, found: &State, durable: &State) -> Result<(), String> {
+        Checks::identical(found, durable)
+    }
+
+    pub(super) fn identical(a: &State, b: &State) -> Result<(), String> {
+        let differ = [
+            ("position", (a.seq, a.epoch, a.initialised) != (b.seq, b.epoch, b.initialised)),
+            ("configuration", a.policies != b.policies),
+            ("SKUs", a.skus != b.skus),
+            ("orders", a.orders != b.orders),
+            ("tombstones", a.tombstones != b.tombstones),
+            ("channels", a.channels != b.channels),
+            ("deliveries", a.deliveries != b.deliveries),
+            ("alerts", a.alerts != b.alerts),
+            ("held counts", a.held != b.held),
+            ("index", a.index != b.index),
+        ];
+        let wrong: Vec<&str> = differ.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();
+        sure(wrong.is_empty(), || format!("what was replayed differs in {}", wrong.join(", ")))
+    }
+}
+
+/// Fails with what is told unless it holds.
+pub(super) fn sure(holds: bool, told: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(told()) }
+}
+
+/// Finds the listing of goods or bundle `n` on a channel.
+pub(super) fn listing(state: &State, n: usize, channel: &ChannelId) -> Option<ListingRef> {
+    let sku = plan::sku(n);
+    let at = state.skus.get(&sku)?.listings.iter().position(|l| l.channel == *channel)?;
+    Some(ListingRef { sku, at: u16::try_from(at).ok()? })
+}

@@ -1,0 +1,108 @@
+//! A simulated ERP: its books of what is on hand, the documents that it holds of orders, and its list of moves.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    model::{
+        CatalogueItem, CountLine, FulfilledBy, IdKind, Identifiers, LocationId, OrderKey, Posting,
+        PostingLine, Quantity, Timestamp, Totals,
+    },
+    sim::market::{code, number},
+};
+
+#[derive(Debug)]
+pub(super) struct Erp {
+    location: LocationId,
+    pub(super) skew: i64,
+    /// What its books say is on hand.
+    pub(super) books: Vec<i64>,
+    /// What it holds of each order, by item.
+    orders: BTreeMap<OrderKey, BTreeMap<usize, Totals>>,
+    /// What moved, and when.
+    moves: Vec<(i64, usize)>,
+}
+
+impl Erp {
+    pub(super) fn new(location: LocationId, books: Vec<i64>) -> Erp {
+        Erp { location, skew: 0, books, orders: BTreeMap::new(), moves: Vec::new() }
+    }
+
+    pub(super) fn clock(&self, now: i64) -> i64 {
+        now + self.skew
+    }
+
+    pub(super) fn ids(n: usize) -> Identifiers {
+        let (code, record) = (code(n), format!("{}", n + 1));
+        Identifiers::new([(IdKind::Sku, code.as_str()), (IdKind::Record, record.as_str())])
+            .expect("digits and letters are good ids")
+    }
+
+    /// Moves units in its books.
+    pub(super) fn move_by(&mut self, now: i64, of: usize, units: i64) {
+        self.books[of] += units;
+        self.moves.push((self.clock(now), of));
+    }
+
+    /// Brings its documents of an order to the targets of a posting: what is there already is not made again.
+    pub(super) fn post(&mut self, now: i64, posting: &Posting) {
+        for line in &posting.lines {
+            let Some(of) = item(line) else { continue };
+            let held = self.orders.entry(posting.order.clone()).or_default().entry(of).or_default();
+            let lying = |t: &Totals| t.returned.units() - t.fulfilled.units() - t.written_off.units();
+            let by = lying(&line.target) - lying(held);
+            *held = line.target;
+            if by != 0 {
+                self.move_by(now, of, by);
+            }
+        }
+    }
+
+    /// Returns what it holds of the lines of a posting.
+    pub(super) fn posted(&self, posting: &Posting) -> Vec<Totals> {
+        let held = self.orders.get(&posting.order);
+        let of = |line: &PostingLine| held?.get(&item(line)?).copied();
+        posting.lines.iter().map(|line| of(line).unwrap_or_default()).collect()
+    }
+
+    /// Returns what moved since, and up to when that was read.
+    pub(super) fn changed(&self, now: i64, since: i64) -> (Vec<Identifiers>, i64) {
+        let late = self.moves.iter().rev().take_while(|(at, _)| *at >= since);
+        let mut items: Vec<usize> = late.map(|(_, of)| *of).collect();
+        items.sort_unstable();
+        items.dedup();
+        (items.into_iter().map(Erp::ids).collect(), self.clock(now))
+    }
+
+    /// Counts the items named, or all.
+    pub(super) fn counts(&self, items: Option<&[Identifiers]>) -> Vec<CountLine> {
+        let line = |of: usize| CountLine {
+            ids: Erp::ids(of),
+            location: self.location.clone(),
+            quantity: Quantity::new(self.books[of]),
+        };
+        match items {
+            None => (0..self.books.len()).map(line).collect(),
+            Some(items) => items.iter().filter_map(|ids| number(ids.get(IdKind::Sku)?)).map(line).collect(),
+        }
+    }
+
+    pub(super) fn catalogue(&self, from: usize, size: usize, items: usize) -> (Vec<CatalogueItem>, bool) {
+        let to = (from + size).min(items);
+        let item = |n: usize| CatalogueItem {
+            ids: Erp::ids(n),
+            title: None,
+            by: FulfilledBy::Merchant,
+            levels: None,
+            unwritable: None,
+        };
+        ((from..to).map(item).collect(), to < items)
+    }
+
+    pub(super) fn as_of(&self, now: i64) -> Timestamp {
+        Timestamp::from_millis(self.clock(now))
+    }
+}
+
+fn item(line: &PostingLine) -> Option<usize> {
+    number(line.ids.get(IdKind::Sku)?)
+}

@@ -1,0 +1,300 @@
+//! What a seed draws: the shop, its people, and everything that goes wrong. Each seed draws a part of the faults only, so that
+//! runs in which much goes well are met as often as those in which nothing does.
+
+use crate::{
+    connectors::{amazon, shopify},
+    model::{
+        Abilities, ChannelId, Instance, LocationId, Measure, Policies, Quantity, Sku, Visible, policy,
+        policy::ChannelKind,
+    },
+    sim::{Workload, market::code, random::Random},
+};
+
+pub(super) const SHOP: usize = 0;
+pub(super) const AMAZON: usize = 1;
+pub(super) const ERP: usize = 2;
+pub(super) const NAMES: [&str; 3] = ["shop", "amazon", "erp"];
+
+/// How often what goes wrong, in a thousand; times in milliseconds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rates {
+    /// Requests that never arrive, whose answer is lost, or that are carried out after they were given up.
+    pub(super) lost: u32,
+    pub(super) unheard: u32,
+    pub(super) late: u32,
+    /// Requests that are refused for now, or by credentials.
+    pub(super) throttled: u32,
+    pub(super) unauthorized: u32,
+    /// Queued writes that are never applied.
+    pub(super) dropped: u32,
+    /// Webhooks that are lost, doubled, late, or tell only a part.
+    pub(super) push_lost: u32,
+    pub(super) push_doubled: u32,
+    pub(super) push_late: u32,
+    pub(super) push_partial: u32,
+    /// Wake-ups that are missed.
+    pub(super) unwoken: u32,
+    /// Of group commits: how many meet a power cut, a killed process, a full disk or another error of the disk.
+    pub(super) power: u32,
+    pub(super) killed: u32,
+    pub(super) full: u32,
+    pub(super) disk_error: u32,
+    /// Of starts: how many find the state gone or of no use.
+    pub(super) state_lost: u32,
+}
+
+/// Everything about a run that its seed draws before it begins.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) workload: Workload,
+    /// Nothing goes wrong.
+    pub(super) calm: bool,
+    /// What lies on the shelf, by goods. Listings beyond these are bundles.
+    pub(super) stock: Vec<i64>,
+    /// What each listing takes, by listing: goods and units.
+    pub(super) parts: Vec<Vec<(usize, i64)>>,
+    /// How long people are at work.
+    pub(super) span: i64,
+    /// From one to the next, on average; zero: never.
+    pub(super) shoppers: [i64; 2],
+    pub(super) staff: i64,
+    pub(super) operator: i64,
+    pub(super) rival: i64,
+    pub(super) own_sales: i64,
+    pub(super) rates: Rates,
+    /// Of the mishaps of disk and process, how many in a thousand are spared: long runs have enough of them all the same.
+    pub(super) spared: u32,
+    /// Every effect and every delivery happens twice.
+    pub(super) twice: bool,
+    pub(super) skew: [i64; 3],
+    pub(super) whole_seconds: bool,
+    pub(super) deduplicates: bool,
+    /// How often feeds, counts and catalogues are read.
+    pub(super) poll: i64,
+    pub(super) sweep: i64,
+    /// The shortest look-around of loops that nothing has woken.
+    pub(super) tick: i64,
+    /// How long an fsync takes at most.
+    pub(super) fsync: i64,
+    pub(super) checkpoint: i64,
+    pub(super) policies: Policies,
+}
+
+/// What all workloads have in common: how many goods, how long, and from one shopper to the next.
+struct Scale {
+    goods: usize,
+    span: i64,
+    shoppers: i64,
+    stock: i64,
+}
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+impl Plan {
+    pub(super) fn draw(random: &mut Random, workload: Workload, days: Option<i64>, calm: bool) -> Plan {
+        let Scale { goods, span, shoppers, stock } = scale(workload, random);
+        let span = days.map_or(span, |days| days.saturating_mul(DAY));
+        let bundles = if workload == Workload::Bundles { random.between(1, 3) } else { 0 };
+        let stock: Vec<i64> = (0..goods).map(|_| random.between(0, stock * 2)).collect();
+        let mut parts: Vec<Vec<(usize, i64)>> = (0..goods).map(|n| vec![(n, 1)]).collect();
+        for _ in 0..bundles {
+            let first = random.below(goods);
+            let second = (first + 1 + random.below(goods - 1)) % goods;
+            parts.push(vec![(first, random.between(1, 2)), (second, random.between(1, 3))]);
+        }
+        let months = workload == Workload::Months;
+        let real = months || random.chance(500);
+        let busy = workload == Workload::Returns;
+        let some =
+            |random: &mut Random, permille: u32, mean: i64| if random.chance(permille) { mean } else { 0 };
+        let people = shoppers * i64::from(u8::from(!busy)) * 2 + shoppers;
+        let rates = if calm { Rates::default() } else { Rates::draw(random) };
+        Plan {
+            workload,
+            calm,
+            policies: policies(random, real, &parts, months),
+            stock,
+            parts,
+            span,
+            shoppers: [shoppers * 2, shoppers * random.between(2, 6)],
+            staff: people,
+            operator: if calm { 0 } else { some(random, 400, span / 6) },
+            rival: if calm { 0 } else { some(random, 250, span / 6) },
+            own_sales: if calm { 0 } else { some(random, 300, shoppers * 8) },
+            rates,
+            spared: if months { 985 } else { 0 },
+            twice: !calm && random.chance(100),
+            skew: std::array::from_fn(|_| if random.chance(500) { random.between(-3_900, 3_900) } else { 0 }),
+            whole_seconds: random.chance(700),
+            deduplicates: random.chance(700),
+            poll: if months { 15 * MINUTE } else { *random.pick(&[20, 60, 180]).unwrap_or(&60) * SECOND },
+            sweep: if months { 12 * HOUR } else { random.between(5, 40) * MINUTE },
+            tick: if months { 5 * MINUTE } else { 5 * SECOND },
+            fsync: *random.pick(&[1, 5, 40, 400]).unwrap_or(&5),
+            checkpoint: if months { 2 * DAY } else { some(random, 600, span / 3) },
+        }
+    }
+}
+
+fn scale(workload: Workload, random: &mut Random) -> Scale {
+    let (goods, span, shoppers, stock) = match workload {
+        Workload::Steady => (random.between(2, 6), 30 * MINUTE, 30 * SECOND, 20),
+        Workload::Flash => (random.between(1, 3), 4 * MINUTE, 2 * SECOND, 40),
+        Workload::HotSku => (1, 15 * MINUTE, 12 * SECOND, 12),
+        Workload::ManySkus => (400, 20 * MINUTE, 10 * SECOND, 30),
+        Workload::Bundles => (random.between(2, 4), 30 * MINUTE, 30 * SECOND, 15),
+        Workload::Returns => (random.between(1, 4), 40 * MINUTE, 30 * SECOND, 15),
+        Workload::Months => (200, 30 * DAY, 2 * MINUTE, 3_000),
+    };
+    Scale { goods: usize::try_from(goods).expect("few"), span, shoppers, stock }
+}
+
+impl Rates {
+    fn draw(random: &mut Random) -> Rates {
+        let mut some = |most: i64| {
+            let drawn = random.chance(450);
+            let rate = random.between(1, most);
+            if drawn { u32::try_from(rate).unwrap_or(0) } else { 0 }
+        };
+        Rates {
+            lost: some(150),
+            unheard: some(150),
+            late: some(100),
+            throttled: some(100),
+            unauthorized: some(20),
+            dropped: some(100),
+            push_lost: some(400),
+            push_doubled: some(300),
+            push_late: some(300),
+            push_partial: some(300),
+            unwoken: some(300),
+            power: some(12),
+            killed: some(12),
+            full: some(8),
+            disk_error: some(8),
+            state_lost: some(500),
+        }
+    }
+}
+
+pub(super) fn location() -> LocationId {
+    LocationId::new("wh").expect("a good name")
+}
+
+pub(super) fn channel(n: usize) -> ChannelId {
+    ChannelId::new(NAMES[n]).expect("a good name")
+}
+
+pub(super) fn sku(n: usize) -> Sku {
+    Sku::new(&code(n)).expect("a good code")
+}
+
+/// Amazon as it is documented, or as quick as in a demonstration.
+fn amazon_can(real: bool) -> Abilities {
+    let timing = amazon::Timing::default();
+    let quick = Abilities {
+        quantities: true,
+        compare_and_set: false,
+        visible: Visible::Later,
+        sells: true,
+        restocks_cancels: true,
+        restocks_returns: false,
+        posts: false,
+        counts: None,
+        batch: 1,
+        late_ms: 10 * MINUTE,
+        stale_ms: 2 * SECOND,
+        feed_lag_ms: 3 * MINUTE,
+        visible_ms: 30 * SECOND,
+        look_ms: 2 * SECOND,
+    };
+    if !real {
+        return quick;
+    }
+    Abilities {
+        late_ms: timing.late_ms,
+        stale_ms: timing.stale_ms,
+        feed_lag_ms: timing.feed_lag_ms,
+        visible_ms: timing.visible_ms,
+        look_ms: timing.look_ms,
+        ..quick
+    }
+}
+
+fn erp_can() -> Abilities {
+    Abilities {
+        quantities: false,
+        sells: false,
+        restocks_cancels: false,
+        posts: true,
+        counts: Some(Measure::OnHand),
+        visible: Visible::AtOnce,
+        late_ms: 2 * MINUTE,
+        stale_ms: 0,
+        feed_lag_ms: 0,
+        visible_ms: 0,
+        look_ms: 0,
+        ..amazon_can(false)
+    }
+}
+
+fn policies(random: &mut Random, real: bool, parts: &[Vec<(usize, i64)>], months: bool) -> Policies {
+    let of = |n: usize| match n {
+        SHOP => (ChannelKind::Shopify, shopify::ABILITIES),
+        AMAZON => (ChannelKind::Amazon, amazon_can(real)),
+        _ => (ChannelKind::Tryton, erp_can()),
+    };
+    let buffer = [0, if random.chance(200) { random.between(1, 3) } else { 0 }, 0];
+    let channel_of = |n: usize| {
+        let (kind, abilities) = of(n);
+        policy::ChannelPolicy {
+            kind,
+            abilities,
+            locations: vec![location()],
+            own_location: None,
+            outlets: Vec::new(),
+            buffer: Quantity::new(buffer[n]),
+            min: Quantity::ZERO,
+            max: None,
+            posts: policy::Posts { sales: true, shipments: true, returns: true },
+            feed_late_ms: 10 * MINUTE,
+            drift: policy::ChannelDrift::default(),
+        }
+    };
+    let part = |(of, units): &(usize, i64)| policy::Part { sku: sku(*of), units: Quantity::new(*units) };
+    let bundles = parts.iter().enumerate().filter(|(_, parts)| parts.len() > 1);
+    let recipe = |(n, parts): (usize, &Vec<(usize, i64)>)| policy::Recipe {
+        bundle: sku(n),
+        parts: parts.iter().map(part).collect(),
+    };
+    Policies {
+        instance: Instance::new("sim").expect("a good name"),
+        mode: policy::Mode::Live,
+        locations: vec![location()],
+        channels: (0..NAMES.len()).map(|n| (channel(n), channel_of(n))).collect(),
+        allocation: policy::Allocation::default(),
+        overrides: Vec::new(),
+        returns: policy::Returns::Restock,
+        mapping: policy::MappingRules { master: Some(channel(ERP)), ..policy::MappingRules::default() },
+        bundles: bundles.map(recipe).collect(),
+        brake: policy::Brake { zero_percent: 20, move_percent: 50, min_skus: 10 },
+        retry: policy::Retry {
+            base_ms: SECOND,
+            cap_ms: MINUTE,
+            circuit_failures: 5,
+            circuit_open_ms: 30 * SECOND,
+        },
+        alerts: policy::AlertPolicy {
+            after_tries: 5,
+            after_ms: 15 * MINUTE,
+            repeat_ms: 0,
+            webhook: false,
+            oversold_units: 1,
+        },
+        drift: policy::DriftPolicy::default(),
+        keep_orders_ms: months.then_some(3 * DAY),
+    }
+}

@@ -1,0 +1,153 @@
+//! The reference model: what is physically there, what was promised to whom, and what each party was told.
+//!
+//! It is kept small enough to be read in one go, knows nothing of the daemon, and decides what an oversell is and whose
+//! doing that is.
+
+use std::collections::BTreeMap;
+
+use crate::core::oversold::Class;
+
+/// One kind of goods.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Goods {
+    /// What lies on the shelf.
+    pub(super) shelf: i64,
+    /// What was sold and is neither shipped nor cancelled.
+    pub(super) open: i64,
+    /// What people found or lost on the shelf, added up, and when that was so.
+    pub(super) found: Vec<(i64, i64)>,
+}
+
+impl Goods {
+    pub(super) fn available(&self) -> i64 {
+        self.shelf - self.open
+    }
+
+    /// Returns what people have found in all; less than nothing was lost.
+    pub(super) fn found(&self) -> i64 {
+        self.found.last().map_or(0, |(_, found)| *found)
+    }
+
+    /// Returns the most that people had found in all, at any moment since.
+    pub(super) fn most_found(&self, since: i64) -> i64 {
+        let before = self.found.iter().rfind(|(at, _)| *at <= since).map_or(0, |(_, found)| *found);
+        let after = self.found.iter().rev().take_while(|(at, _)| *at > since).map(|(_, found)| *found);
+        after.fold(before, i64::max)
+    }
+}
+
+/// Who sells, as far as that tells whose doing an oversell is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seller {
+    /// Nobody holds a quantity for it: the ERP's own customers.
+    pub(super) uncontrolled: bool,
+    /// A person has the listing frozen.
+    pub(super) frozen: bool,
+    /// Another writer has it show more than we had written.
+    pub(super) rival: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Truth {
+    pub(super) goods: Vec<Goods>,
+    /// Units that were sold, or promised, and are not there.
+    pub(super) oversold: BTreeMap<Class, i64>,
+    pub(super) sold: i64,
+}
+
+impl Truth {
+    /// Units of one kind are sold.
+    pub(super) fn sell(&mut self, of: usize, units: i64, seller: Seller) {
+        let goods = &mut self.goods[of];
+        let short = (units - goods.available().max(0)).clamp(0, units);
+        goods.open += units;
+        self.sold += units;
+        let class = match seller {
+            Seller { uncontrolled: true, .. } => Class::Uncontrolled,
+            Seller { frozen: true, .. } => Class::Override,
+            Seller { rival: true, .. } => Class::RivalWriter,
+            Seller { .. } => Class::Sync,
+        };
+        self.short(class, short);
+    }
+
+    fn short(&mut self, class: Class, units: i64) {
+        if units > 0 {
+            *self.oversold.entry(class).or_default() += units;
+        }
+    }
+
+    /// Promised units are free again.
+    pub(super) fn release(&mut self, of: usize, units: i64) {
+        self.goods[of].open -= units;
+    }
+
+    /// Promised units leave the shelf: they are shipped, or turn out not to be there.
+    pub(super) fn leave(&mut self, of: usize, units: i64) {
+        let goods = &mut self.goods[of];
+        (goods.open, goods.shelf) = (goods.open - units, goods.shelf - units);
+    }
+
+    /// Shipped units come back.
+    pub(super) fn come_back(&mut self, of: usize, units: i64) {
+        self.goods[of].shelf += units;
+    }
+
+    /// Units are sold and taken home at once, and only the ERP's count tells.
+    pub(super) fn take_home(&mut self, now: i64, of: usize, units: i64) {
+        self.sell(of, units, Seller { uncontrolled: true, frozen: false, rival: false });
+        self.leave(of, units);
+        let goods = &mut self.goods[of];
+        goods.found.push((now, goods.found() - units));
+    }
+
+    /// People find units on the shelf, or miss some.
+    pub(super) fn find(&mut self, now: i64, of: usize, units: i64) {
+        let goods = &mut self.goods[of];
+        let before = goods.available();
+        goods.shelf += units;
+        goods.found.push((now, goods.found() + units));
+        let missing = |available: i64| (-available).max(0);
+        let short = missing(goods.available()) - missing(before);
+        self.short(Class::Physical, short);
+    }
+
+    /// Returns how many units a listing may show that takes these parts for one of its own.
+    pub(super) fn may_show(&self, parts: &[(usize, i64)]) -> i64 {
+        let of = |(goods, units): &(usize, i64)| self.goods[*goods].available().max(0) / units;
+        parts.iter().map(of).min().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Seller = Seller { uncontrolled: false, frozen: false, rival: false };
+
+    #[test]
+    fn only_what_is_not_there_is_oversold_and_it_says_whose_doing_that_is() {
+        let mut truth = Truth { goods: vec![Goods { shelf: 5, ..Goods::default() }], ..Truth::default() };
+        truth.sell(0, 3, OURS);
+        assert_eq!((truth.goods[0].available(), truth.oversold.len()), (2, 0));
+        truth.sell(0, 3, OURS);
+        truth.sell(0, 1, Seller { rival: true, ..OURS });
+        truth.sell(0, 1, Seller { uncontrolled: true, ..OURS });
+        truth.find(1, 0, -2);
+        truth.find(9, 0, 7);
+        assert_eq!([0, 1, 8, 9].map(|since| truth.goods[0].most_found(since)), [5, 5, 5, 5]);
+        truth.find(20, 0, -4);
+        assert_eq!((truth.goods[0].most_found(25), truth.goods[0].most_found(10)), (1, 5));
+        truth.find(30, 0, 4);
+        let all: Vec<(Class, i64)> = truth.oversold.clone().into_iter().collect();
+        assert_eq!(
+            all,
+            [(Class::Sync, 1), (Class::Physical, 4), (Class::RivalWriter, 1), (Class::Uncontrolled, 1)]
+        );
+        truth.release(0, 3);
+        truth.leave(0, 2);
+        truth.come_back(0, 1);
+        assert_eq!((truth.goods[0].shelf, truth.goods[0].open), (9, 3));
+        assert_eq!(truth.may_show(&[(0, 4)]), 1);
+    }
+}
