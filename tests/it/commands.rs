@@ -88,7 +88,7 @@ const FAILURES: &[(&str, &[&str], i32, &str)] = &[
 ];
 
 /// Ends with a table of its own, or prints no JSON; tested elsewhere.
-const APART: [&str; 2] = ["completions", "demo"];
+const APART: [&str; 3] = ["completions", "demo", "simulate"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_command_is_without_a_failure_that_tells_what_to_do_next() {

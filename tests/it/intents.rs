@@ -71,7 +71,7 @@ async fn limits_are_tried_set_at_once_and_taken_away() {
     told.fails(5, "line 3: it names no `channel`");
     let unknown =
         file(home.dir.path(), "unknown.csv", &format!("sku,channel,quantity\n{a},shop,1\nNO,shop,1\n"));
-    home.ask(&["set", "import", &unknown]).await.fails(5, "line 3: there is no SKU `NO`");
+    home.ask(&["set", "import", &unknown]).await.fails(4, "line 3: there is no SKU `NO`");
     home.ask(&["set", a, "erp", "1"]).await.fails(5, "no quantities are written to `erp`");
     assert_eq!(shown(&world, 0).await, [7, *units]);
 

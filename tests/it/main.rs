@@ -24,6 +24,7 @@ mod readme;
 mod reload;
 mod shadow;
 mod shops;
+mod simulate;
 mod store;
 mod support;
 mod systemd;

@@ -105,7 +105,7 @@ async fn a_line_without_a_sku_is_mapped_by_hand_or_left_out() {
         if book["amazon"]["shown"] == units - 2 { vec![] } else { vec![book.to_string()] }
     })
     .await;
-    home.ask(&["map", "set", "shop", "OLD-CODE", "NO-SUCH-SKU"]).await.fails(4, "SKU NO-SUCH-SKU");
+    home.ask(&["map", "set", "shop", "OLD-CODE", "NO-SUCH-SKU"]).await.fails(4, "SKU `NO-SUCH-SKU`");
 
     let ignore = ["map", "ignore", "shop", "GIFT-CARD", "--note", "a gift card"];
     let dry = home.ask(&[&ignore[..], &["--dry-run"]].concat()).await.json();

@@ -55,6 +55,9 @@ pub(crate) fn told(state: &State) -> String {
     state.held.iter().for_each(|(id, held)| line(format!("held {id} {}", json(held))));
     state.quarantine.iter().for_each(|(id, item)| line(format!("quarantine {id} {}", json(item))));
     state.intents.iter().for_each(|(id, of)| line(format!("intent {id} {}", json(of))));
+    for (sku, last) in &state.oversold {
+        line(format!("oversold {sku} {}", json(last)));
+    }
     for ((channel, ids), unmatched) in &state.unmatched {
         line(format!("unmatched {channel} {ids} {}", json(unmatched)));
     }
