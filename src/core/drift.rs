@@ -31,12 +31,22 @@ pub fn judge(writes: &Writes, look: &Look, stale_ms: i64) -> Result<Verdict, Ove
         Some(_) if writes.explains(look.seen, look.at, stale_ms) => Verdict::Explained,
         Some(base) if base == shown => Verdict::Explained,
         Some(_) if writes.may_have_landed(shown) => Verdict::Landed { shown },
-        Some(base) => match writes.corrected(look.seen, look.at, stale_ms) {
+        Some(base) => match corrected(writes, look, stale_ms) {
             Some(expected) => Verdict::Corrected { expected },
             None => Verdict::Unexplained { expected: base, shown },
         },
         None => Verdict::Learnt { shown },
     })
+}
+
+/// Returns what the channel should show instead of what is expected, by own sales from about the time as of which that is
+/// known. Where it has promised more units than its orders tell, another sale is missing, of however many units.
+pub fn corrected(writes: &Writes, look: &Look, stale_ms: i64) -> Option<Quantity> {
+    let told = writes.told.as_deref().filter(|_| look.committed.is_some());
+    if told.is_some_and(|told| found(Some(told), look) == Found::Unseen) {
+        return None;
+    }
+    writes.corrected(look.seen, look.at, stale_ms)
 }
 
 /// Takes a look in: what it explains is believed, what nothing explains waits for its fence. A look that waits

@@ -5,7 +5,7 @@ use crate::{
     core::{
         command::{Refused, Reply},
         decide::Draft,
-        drift::{Verdict, observe},
+        drift::{Verdict, corrected, observe},
         leg::{self, Confirmed, Event, Leg, Look, Sent},
         record::Why,
         state::ListingRef,
@@ -218,7 +218,7 @@ impl Draft<'_> {
 
     /// Takes in a look after a write that was refused because the channel does not show what is expected.
     fn look_refuted(&mut self, policy: &ChannelPolicy, listing: &ListingRef, mut writes: Writes, look: Look) {
-        if let Some(expected) = writes.corrected(look.seen, look.at, policy.abilities.stale_ms) {
+        if let Some(expected) = corrected(&writes, &look, policy.abilities.stale_ms) {
             writes.correct(expected, look.at);
             writes.heed(&look);
             self.learn(listing, Why::Looked, |held| *held = writes);

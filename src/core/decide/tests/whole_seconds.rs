@@ -3,8 +3,12 @@
 
 use super::world::*;
 use crate::{
-    core::{Record, drift::Drifted, leg},
-    model::{Levels, OrderSnapshot},
+    core::{
+        Command, Record,
+        drift::{Done, Drifted, Found},
+        leg,
+    },
+    model::{Levels, Observed, OrderSnapshot},
 };
 
 /// The second that a moment falls in, as a channel tells it.
@@ -131,4 +135,51 @@ fn what_an_erp_holds_is_counted_and_never_a_drift() {
         world.catalogue(ERP, vec![crate::model::CatalogueItem { levels, ..World::item(ERP, "A") }]);
     }
     assert_eq!(world.drifts(ERP), []);
+}
+
+/// The units that a shop shows, and what was made of it, when long after a sale that was told about the time of a read it
+/// sells `units` more that its orders never tell. `after`: how long after, in milliseconds.
+fn sold_unseen(units: i64, after: i64) -> (i64, Vec<(Found, Done)>) {
+    let mut world = World::open(&[("A", 10)]);
+    world.now += 60_000;
+    world.set_shown("A", SHOP, 9);
+    world.look("A", SHOP);
+    world.now += 4_000;
+    world.feed(SHOP);
+    // It is in what was read already.
+    let known = world.held("A", SHOP).writes.known_at.millis();
+    let order = placed("o1", known - 1_000, &[(World::ids_of(SHOP, "A"), [3, 0, 0, 0, 0])]);
+    world.market(SHOP).place(order.clone());
+    world.push_snapshot(SHOP, order);
+    world.quiesce();
+    assert_eq!(world.shows("A", SHOP), 7);
+    let look = |world: &mut World, shown: i64, committed: i64| {
+        let (on_hand, committed) = (Some(q(shown + committed)), Some(q(committed)));
+        let levels = Levels { on_hand, committed, ..Levels::of(q(shown)) };
+        let seen = vec![(world.listing("A", SHOP), Observed::Seen(levels))];
+        world.run(Command::Looked { channel: ch(SHOP), read_at: ms(world.now), seen }).expect("a look");
+    };
+    world.now += after;
+    look(&mut world, 7, 3);
+    world.feed(SHOP);
+    world.quiesce();
+    world.set_shown("A", SHOP, 7 - units);
+    look(&mut world, 7 - units, 3 + units);
+    for _ in 0..10 {
+        world.now += 5_000;
+        world.feed(SHOP);
+        world.lane(SHOP, &mut || Luck::Fine);
+    }
+    let drifts = world.drifts(SHOP).into_iter().map(|drift| (drift.found, drift.done));
+    (world.shows("A", SHOP), drifts.collect())
+}
+
+#[test]
+fn a_sale_that_is_never_told_is_not_taken_for_one_that_was() {
+    for after in [20_000, 3_600_000] {
+        for units in [2, 3] {
+            let asked = vec![(Found::Unseen, Done::Asked)];
+            assert_eq!(sold_unseen(units, after), (7 - units, asked), "{units} units after {after} ms");
+        }
+    }
 }
