@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::lines::Lines;
+use crate::{cli::lines::Lines, core::wrong::bounded};
 
 /// A row's fields by the names of their columns.
 pub(super) type Fields<'a> = BTreeMap<&'a str, &'a str>;
-
-/// How many problems of a file are told.
-const TOLD_MAX: usize = 50;
 
 /// What a file must be.
 pub(super) struct Sheet<'a> {
@@ -65,7 +62,7 @@ impl Sheet<'_> {
         if !any && wrong.is_empty() {
             wrong.push("there are no rows below the line of column names".to_owned());
         }
-        if wrong.is_empty() { Ok(rows) } else { Err(bounded(wrong)) }
+        if wrong.is_empty() { Ok(rows) } else { Err(bounded(wrong.into_iter())) }
     }
 
     /// Returns what is wrong with the columns; as a failure if no row can be understood.
@@ -101,14 +98,6 @@ impl Sheet<'_> {
         wrong.extend(lost);
         Err(wrong)
     }
-}
-
-/// Leaves the first problems of very many.
-fn bounded(mut wrong: Vec<String>) -> Vec<String> {
-    let more = wrong.len().saturating_sub(TOLD_MAX);
-    wrong.truncate(TOLD_MAX);
-    wrong.extend((more > 0).then(|| format!("and {more} more")));
-    wrong
 }
 
 /// Fails for what no spreadsheet reads as text either.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -71,7 +72,7 @@ pub(super) fn run(global: &Global, args: &Simulate) -> Result<(), Failure> {
     // What panics in a run is told with its seed.
     panic::set_hook(Box::new(|_| {}));
     let begun = Instant::now();
-    let played = play(args);
+    let played = play(args, &progress(args.seeds, global.json));
     drop(panic::take_hook());
     let summary = played.into_summary(args, begun.elapsed());
     let broken: Vec<u64> = summary.broken.iter().map(|report| report.seed).collect();
@@ -96,8 +97,17 @@ fn options(args: &Simulate, seed: u64, story: usize) -> Options {
     Options { seed, workload, days, calm, exact_clocks, story }
 }
 
+/// A bar where there is more than one seed to wait for.
+fn progress(seeds: u64, json: bool) -> ProgressBar {
+    if json || seeds < 2 {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} seeds, {eta} left");
+    ProgressBar::new(seeds).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
 /// Plays all seeds, as many at once as there are cores.
-fn play(args: &Simulate) -> Played {
+fn play(args: &Simulate, bar: &ProgressBar) -> Played {
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let next = AtomicU64::new(0);
     let played = Mutex::new(Played::default());
@@ -109,6 +119,7 @@ fn play(args: &Simulate) -> Played {
                 return;
             }
             let report = sim::run(options(args, args.seed.wrapping_add(nth), args.story));
+            bar.inc(1);
             let mut all = lock();
             all.seeds += 1;
             all.figures.add(&report.figures);
@@ -124,6 +135,7 @@ fn play(args: &Simulate) -> Played {
             scope.spawn(work);
         }
     });
+    bar.finish_and_clear();
     played.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 

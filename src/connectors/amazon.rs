@@ -121,26 +121,30 @@ impl Amazon {
     }
 }
 
+/// What Amazon can, with these delays.
+pub fn abilities(timing: &options::Timing) -> Abilities {
+    Abilities {
+        quantities: true,
+        compare_and_set: false,
+        visible: Visible::Later,
+        sells: true,
+        restocks_cancels: true,
+        restocks_returns: false,
+        posts: false,
+        counts: None,
+        batch: BATCH,
+        late_ms: timing.late_ms,
+        stale_ms: timing.stale_ms,
+        feed_lag_ms: timing.feed_lag_ms,
+        visible_ms: timing.visible_ms,
+        look_ms: timing.look_ms,
+    }
+}
+
 #[async_trait]
 impl Connector for Amazon {
     fn abilities(&self) -> Abilities {
-        let timing = &self.options.timing;
-        Abilities {
-            quantities: true,
-            compare_and_set: false,
-            visible: Visible::Later,
-            sells: true,
-            restocks_cancels: true,
-            restocks_returns: false,
-            posts: false,
-            counts: None,
-            batch: BATCH,
-            late_ms: timing.late_ms,
-            stale_ms: timing.stale_ms,
-            feed_lag_ms: timing.feed_lag_ms,
-            visible_ms: timing.visible_ms,
-            look_ms: timing.look_ms,
-        }
+        abilities(&self.options.timing)
     }
 
     async fn write(&self, puts: &[Put]) -> Vec<Outcome> {

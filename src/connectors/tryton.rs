@@ -201,25 +201,31 @@ impl Tryton {
     }
 }
 
+/// What Tryton can. `measure`: what its counts tell. `late_ms`: until when what it was told may still take effect.
+pub fn abilities(measure: Measure, late_ms: i64) -> Abilities {
+    Abilities {
+        quantities: false,
+        compare_and_set: false,
+        visible: Visible::AtOnce,
+        sells: false,
+        restocks_cancels: false,
+        restocks_returns: false,
+        posts: true,
+        counts: Some(measure),
+        batch: 1,
+        late_ms,
+        stale_ms: 0,
+        feed_lag_ms: 0,
+        visible_ms: 0,
+        look_ms: 0,
+    }
+}
+
 #[async_trait]
 impl Connector for Tryton {
     fn abilities(&self) -> Abilities {
-        Abilities {
-            quantities: false,
-            compare_and_set: false,
-            visible: Visible::AtOnce,
-            sells: false,
-            restocks_cancels: false,
-            restocks_returns: false,
-            posts: true,
-            counts: Some(self.options.measure),
-            batch: 1,
-            late_ms: i64::try_from(self.options.late.as_millis()).unwrap_or(i64::MAX),
-            stale_ms: 0,
-            feed_lag_ms: 0,
-            visible_ms: 0,
-            look_ms: 0,
-        }
+        let late_ms = i64::try_from(self.options.late.as_millis()).unwrap_or(i64::MAX);
+        abilities(self.options.measure, late_ms)
     }
 
     async fn write(&self, puts: &[Put]) -> Vec<Outcome> {

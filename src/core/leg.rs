@@ -103,7 +103,7 @@ pub enum Event {
     },
     /// A request for the newest quantity is about to leave.
     Sending(Box<Sent>),
-    /// The channel should already show it: only look.
+    /// The channel should already show it, or was seen to, and it is not sure that it still does: only look.
     Expected {
         look_at: Timestamp,
     },
@@ -200,7 +200,7 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
 
         (S::Pending, E::Sending(sent)) => to(S::InFlight(sent)),
         (S::Retry { at }, E::Sending(sent)) if *at <= now => to(S::InFlight(sent)),
-        (S::Pending | S::Retry { .. }, E::Expected { look_at }) => {
+        (S::Pending | S::Retry { .. } | S::Confirmed, E::Expected { look_at }) => {
             to(S::Looking { look_at, looks: 0, refused: None })
         }
 

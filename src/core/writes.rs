@@ -342,8 +342,7 @@ impl Writes {
     /// which that is known explain such a read: a channel tells times by its own clock, and in whole seconds, so what was
     /// taken to be in it already may have come after it, and the other way round.
     ///
-    /// Where there are several answers, the least. A doubt that no read has raised for long is over: what is expected was
-    /// seen meanwhile, and another difference has another cause.
+    /// Where there are several answers, the least. Only so long after that time: what a later read shows has another cause.
     pub fn corrected(&self, seen: Quantity, at: Timestamp, stale_ms: i64) -> Option<Quantity> {
         let base = self.base.filter(|_| at.since(self.counts_from()) <= MOVES_MS)?;
         self.explanations(base, seen, at, stale_ms).ok()?.filter(|other| *other != base).min()

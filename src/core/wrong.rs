@@ -40,15 +40,18 @@ impl std::fmt::Display for Wrong {
 /// Refuses a request with what is wrong with it. Where nothing else is wrong than that something does not exist, that is
 /// what it is refused for.
 pub fn refused(wrong: &[Wrong]) -> Refused {
-    let more = wrong.len().saturating_sub(TOLD_MAX);
-    let told = wrong.iter().take(TOLD_MAX).map(ToString::to_string);
-    let more = (more > 0).then(|| format!("and {more} more"));
-    let text = told.chain(more).collect::<Vec<_>>().join("\n");
+    let text = bounded(wrong.iter().map(ToString::to_string)).join("\n");
     if wrong.iter().all(|one| matches!(one.why, Why::Unknown(_))) {
         Refused::Unknown(text)
     } else {
         Refused::Wrong(text)
     }
+}
+
+/// Returns the first of very many problems, and how many more there are.
+pub fn bounded(wrong: impl ExactSizeIterator<Item = String>) -> Vec<String> {
+    let more = wrong.len().saturating_sub(TOLD_MAX);
+    wrong.take(TOLD_MAX).chain((more > 0).then(|| format!("and {more} more"))).collect()
 }
 
 #[cfg(test)]

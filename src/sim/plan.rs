@@ -2,9 +2,9 @@
 //! runs in which much goes well are met as often as those in which nothing does.
 
 use crate::{
-    connectors::{amazon, shopify},
+    connectors::{amazon, shopify, tryton},
     model::{
-        Abilities, ChannelId, Instance, LocationId, Measure, Policies, Quantity, Sku, Visible, policy,
+        Abilities, ChannelId, Instance, LocationId, Measure, Policies, Quantity, Sku, policy,
         policy::ChannelKind,
     },
     sim::{Workload, market::code, random::Random},
@@ -194,58 +194,21 @@ pub(super) fn sku(n: usize) -> Sku {
 
 /// Amazon as it is documented, or as quick as in a demonstration.
 fn amazon_can(real: bool) -> Abilities {
-    let timing = amazon::Timing::default();
-    let quick = Abilities {
-        quantities: true,
-        compare_and_set: false,
-        visible: Visible::Later,
-        sells: true,
-        restocks_cancels: true,
-        restocks_returns: false,
-        posts: false,
-        counts: None,
-        batch: 1,
+    let quick = amazon::Timing {
         late_ms: 10 * MINUTE,
         stale_ms: 2 * SECOND,
         feed_lag_ms: 3 * MINUTE,
         visible_ms: 30 * SECOND,
         look_ms: 2 * SECOND,
     };
-    if !real {
-        return quick;
-    }
-    Abilities {
-        late_ms: timing.late_ms,
-        stale_ms: timing.stale_ms,
-        feed_lag_ms: timing.feed_lag_ms,
-        visible_ms: timing.visible_ms,
-        look_ms: timing.look_ms,
-        ..quick
-    }
-}
-
-fn erp_can() -> Abilities {
-    Abilities {
-        quantities: false,
-        sells: false,
-        restocks_cancels: false,
-        posts: true,
-        counts: Some(Measure::OnHand),
-        visible: Visible::AtOnce,
-        late_ms: 2 * MINUTE,
-        stale_ms: 0,
-        feed_lag_ms: 0,
-        visible_ms: 0,
-        look_ms: 0,
-        ..amazon_can(false)
-    }
+    amazon::abilities(&if real { amazon::Timing::default() } else { quick })
 }
 
 fn policies(random: &mut Random, real: bool, parts: &[Vec<(usize, i64)>], months: bool) -> Policies {
     let of = |n: usize| match n {
         SHOP => (ChannelKind::Shopify, shopify::ABILITIES),
         AMAZON => (ChannelKind::Amazon, amazon_can(real)),
-        _ => (ChannelKind::Tryton, erp_can()),
+        _ => (ChannelKind::Tryton, tryton::abilities(Measure::OnHand, 2 * MINUTE)),
     };
     let buffer = [0, if random.chance(200) { random.between(1, 3) } else { 0 }, 0];
     let channel_of = |n: usize| {

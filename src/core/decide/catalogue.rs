@@ -225,7 +225,7 @@ impl Draft<'_> {
             unwritable,
         });
         self.follow_writable(listing);
-        self.refresh(&listing.sku, self.now);
+        self.refresh_sellers(&listing.sku);
     }
 
     /// Returns why a listing must not be written whose SKU text names another SKU by now: a person has to say which
@@ -278,7 +278,7 @@ impl Draft<'_> {
             let (channel, ids) = (channel.clone(), item.ids.clone());
             self.emit(Record::Unmatched { channel, ids, unmatched: None });
         }
-        self.refresh(&sku, self.now);
+        self.refresh_sellers(&sku);
         Ok((ListingRef { sku, at }, true))
     }
 

@@ -24,6 +24,18 @@ impl Draft<'_> {
         }
     }
 
+    /// Like [`Draft::refresh`], where a listing of `sku` draws on other places than before: what is owed between places depends
+    /// on who draws on them, and so may what everything shows that the SKU is made of.
+    pub(super) fn refresh_sellers(&mut self, sku: &Sku) {
+        self.refresh(sku, self.now);
+        if self.state.index.recipes.direct(sku).is_none() {
+            return;
+        }
+        for part in self.state.made_of(sku).unwrap_or_default() {
+            self.refresh(&part.sku, self.now);
+        }
+    }
+
     fn refresh_one(&mut self, sku: &Sku, event_at: Timestamp) {
         let (Some(policies), Some(row)) = (self.state.policies.clone(), self.state.skus.get(sku)) else {
             return;

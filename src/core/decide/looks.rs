@@ -5,7 +5,7 @@ use crate::{
     core::{
         command::{Refused, Reply},
         decide::Draft,
-        drift::{Verdict, corrected, observe},
+        drift::{Verdict, corrected, judge, observe},
         leg::{self, Confirmed, Event, Leg, Look, Sent},
         record::Why,
         state::ListingRef,
@@ -189,9 +189,10 @@ impl Draft<'_> {
 
     /// Takes in a look that does not show what is wanted.
     fn take_look(&mut self, policy: &ChannelPolicy, listing: &ListingRef, look: Look) {
-        let Some(held) = self.state.listing(listing).filter(|held| look.at >= held.writes.trust_from) else {
-            return;
-        };
+        let Some(held) = self.state.listing(listing) else { return };
+        if look.at < held.writes.trust_from {
+            return self.look_too_soon(policy, listing, &look);
+        }
         let mut writes = held.writes.clone();
         // The channel itself said that it does not show what is expected: a read that says so is an old copy, or it was only
         // for a moment. Writing the same at once would be refused again.
@@ -213,6 +214,16 @@ impl Draft<'_> {
                 self.fence_at_once(policy, listing);
             }
             Verdict::Learnt { .. } | Verdict::Unexplained { .. } => self.fence_at_once(policy, listing),
+        }
+    }
+
+    /// What a look shows may be an old copy: it says nothing. Nobody would look again at what was seen live, so it becomes due
+    /// for when a read tells.
+    fn look_too_soon(&mut self, policy: &ChannelPolicy, listing: &ListingRef, look: &Look) {
+        let Some(writes) = self.state.listing(listing).map(|held| &held.writes) else { return };
+        if judge(writes, look, policy.abilities.stale_ms) != Ok(Verdict::Explained) {
+            let look_at = writes.trust_from;
+            self.advance(listing, Event::Expected { look_at }, Why::Looked, None, |_| {});
         }
     }
 

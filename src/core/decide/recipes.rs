@@ -75,7 +75,7 @@ impl Draft<'_> {
             if self.made(&sku) != made.as_ref() {
                 changed += 1;
                 self.emit(Record::Made { sku: sku.clone(), made });
-                self.refresh(&sku, self.now);
+                self.refresh_sellers(&sku);
             }
         }
         if changed > 0 {
@@ -244,9 +244,9 @@ impl Draft<'_> {
         for (key, lines) in moved {
             self.rebind_lines(key, &lines, &policy, returns, sku);
         }
-        self.refresh(&old.sku, self.now);
+        self.refresh_sellers(&old.sku);
         self.end_commits(&old.sku);
-        self.refresh(sku, self.now);
+        self.refresh_sellers(sku);
         Ok(Reply::Changed { changed: lines })
     }
 

@@ -23,7 +23,7 @@ looking     P L -       -        -       -        -     K        -        -     
 stale       S S -       -        -       -        -     K        -        -       -       C      -    S     S      R      P      P      K      -       -         -
 retry       R R I       L        -       -        -     -        -        -       -       C      -    -     -      -      -      R      K      P       -         -
 retry_later R R -       L        -       -        -     -        -        -       -       C      -    -     -      -      -      R      K      P       -         -
-confirmed   P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -
+confirmed   P P -       L        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -
 parked      P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      K      P       D         -
 dropped     P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -
 ";

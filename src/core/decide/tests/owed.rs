@@ -2,7 +2,7 @@
 
 use super::{
     outlets::{fetch, opened, order, shown, store, two},
-    world::{AMZ, ERP, SHOP, World, ch, ids, placed, q, sku, wh},
+    world::{AMZ, ERP, Market, SHOP, World, ch, ids, placed, q, sku, wh},
 };
 use crate::{
     core::{
@@ -10,7 +10,10 @@ use crate::{
         command::Count,
         explain::{Fact, Story, Subject},
     },
-    model::{CatalogueItem, CountLine, IdKind, Identifiers},
+    model::{
+        CatalogueItem, CountLine, IdKind, Identifiers,
+        policy::{Part, Recipe},
+    },
 };
 
 /// Amazon sells, and does not say where from: it is booked at the first place that it draws on.
@@ -52,6 +55,29 @@ fn what_amazon_sold_beyond_the_first_place_is_not_for_sale_at_the_others() {
     world.quiesce();
     assert_eq!(shown(&world), [0, 2, 2]);
     assert_eq!(told(&world, "A"), ["shop 2 of 2 owed", "shop 0 of 2 owed"]);
+}
+
+/// A listing of a bundle joins places that nobody drew on together before: what is short at one is owed by the other from
+/// then on, wherever the component itself is sold.
+#[test]
+fn a_new_listing_of_a_bundle_lowers_what_its_component_shows_elsewhere() {
+    let (web, mut policies) = (ch("web"), two());
+    policies.channels.insert(web.clone(), policies.channels[&ch(AMZ)].clone());
+    policies.channels.get_mut(&ch(AMZ)).expect("configured").locations = vec![wh()];
+    let parts = vec![Part { sku: sku("A"), units: q(1) }];
+    policies.bundles = vec![Recipe { bundle: sku("B"), parts }];
+    let mut world = opened();
+    world.markets.insert(web.clone(), Market::default());
+    world.run(Command::Configure(Box::new(policies))).expect("configures");
+    world.list(ERP, &["B"]);
+    world.run(Command::Tick).expect("ticks");
+    world.quiesce();
+    amazon_sells(&mut world, "9", "A", 12);
+    world.quiesce();
+    assert_eq!(shown(&world)[..2], [0, 4], "nobody draws on both");
+    world.list("web", &["B"]);
+    world.quiesce();
+    assert_eq!((shown(&world)[1], world.shows("B", "web")), (2, 2));
 }
 
 /// What is told of units that are owed, of the commits of a SKU.

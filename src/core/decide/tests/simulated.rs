@@ -21,7 +21,31 @@ fn an_old_copy_that_is_met_after_a_write_was_seen_is_no_drift() {
     assert_eq!((writes.look.as_deref(), writes.base), (None, Some(q(9))), "it may be the copy from before");
     let later = world.now + 2_000;
     world.look_at("A", SHOP, 10, later);
-    assert!(world.held("A", SHOP).writes.look.is_some(), "no copy is that old");
+    assert_eq!(world.held("A", SHOP).writes.waiting().count(), 1, "no copy is that old");
+}
+
+/// What a read shows too soon after ours was seen says nothing, and is not forgotten: it may be another writer's.
+#[test]
+fn what_was_read_too_soon_is_looked_at_again() {
+    for of in [SHOP, AMZ] {
+        let mut world = World::open(&[("A", 10)]);
+        world.now += 700_000;
+        world.sell(if of == SHOP { AMZ } else { SHOP }, "1", "A", 1);
+        world.quiesce();
+        let seen = world.held("A", of).writes.confirmed.expect("it was seen").at.millis();
+        world.now = seen + 300;
+        world.set_shown("A", of, 50);
+        world.look("A", of);
+        assert_eq!(world.held("A", of).writes.look, None, "{of}: it may be an old copy");
+        for _ in 0..20 {
+            world.now += 500;
+            world.lane(of, &mut || Luck::Fine);
+            world.feed(of);
+        }
+        world.quiesce();
+        assert_eq!(world.shows("A", of), 9, "{of}");
+        assert!(world.held("A", of).drift.is_some(), "{of}");
+    }
 }
 
 /// Where many commits are open, those in the middle are told with the newest, in which a leg may have no part.
