@@ -344,8 +344,10 @@ fn posted(posting: &PostState) -> String {
             let why = posting.fault.as_ref().map_or(String::new(), |fault| format!(" ({fault})"));
             format!("tried in vain{why}, again at {}", Time(*at))
         }
+        Step::Parked { reason } if posting.is_asked() => format!("a person is asked: {reason}"),
         Step::Parked { reason } => format!("refused: {reason}"),
         Step::Dropped => "given up by a person".to_owned(),
+        Step::Theirs => "left to whoever enters it there".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::{
     cli::{Failure, Global, client::Client, failure::Kind, input, print},
     model::{ChannelId, counted, which},
-    web::view::{InitDone, InitPreview, InitRequest},
+    web::view::{InitDone, InitPreview, InitRequest, OpenOrders},
 };
 
 #[derive(Debug, Args)]
@@ -54,6 +54,28 @@ pub(super) fn told(done: &InitDone) {
         which(done.skus, "was", "were"),
         done.from
     ));
+    done.open_orders.iter().for_each(open);
+}
+
+/// Tells of orders that an ERP may or may not have, and what a person is to say.
+fn open(of: &OpenOrders) {
+    let OpenOrders { channel, orders, units, some } = of;
+    let some: Vec<String> = some.iter().map(ToString::to_string).collect();
+    let more = orders.saturating_sub(some.len());
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    print::line(&format!(
+        "{} with {} {} open and older than this stock: {}{more}",
+        counted(*orders, "order"),
+        counted(*units, "unit"),
+        which(*orders, "is", "are"),
+        some.join(", ")
+    ));
+    print::line(&format!(
+        "  if `{channel}` lacks them: evenkeel dead-letters retry --channel {channel} --reason opening"
+    ));
+    print::line(&format!(
+        "  if others enter them there: evenkeel dead-letters discard --channel {channel} --reason opening"
+    ));
 }
 
 /// How many differences of a channel are told where not all are asked for.
@@ -91,6 +113,7 @@ pub(super) fn tell(preview: &InitPreview, all: bool) {
             print::line(&format!("  {}: and {more} more; --all names them", channel.channel));
         }
     }
+    preview.open_orders.iter().for_each(open);
     for warning in &preview.warnings {
         print::line(&format!("warning: {warning}"));
     }

@@ -89,7 +89,7 @@ pub struct Binding {
     pub sku: Sku,
     pub location: LocationId,
     /// The order is older than the opening count: what it had done by then is part of that count, and no ERP is
-    /// told of it.
+    /// told of that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub baseline: bool,
     /// Bound before there was an opening count, which will tell whether the order is older than it.
@@ -299,6 +299,15 @@ impl Order {
             [push.map(|told| told.rank.version), fetch.map(|told| told.rank.version)]
         });
         [push, fetch].into_iter().chain(lines).flatten().max().unwrap_or_default()
+    }
+
+    /// Returns the earliest position from which it is known that it was seen. `None`: it was not.
+    pub fn first_seen(&self) -> Option<Seq> {
+        let lines = self.lines.values().flat_map(|line| {
+            let (push, fetch) = (line.pushed.as_ref(), line.fetched.as_ref());
+            [push.map(|told| told.rank.received), fetch.map(|told| told.rank.begun)]
+        });
+        lines.flatten().min()
     }
 
     /// Returns the totals of one line that follow from all registers.

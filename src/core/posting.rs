@@ -35,9 +35,44 @@ pub struct PostState {
     /// Why the last try did not go through; see [`excerpt`](crate::core::fault::excerpt). `None`: it did, or a person gave it up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// Whether the order came in while the mode was `shadow`, and no person has said since whether the ERP has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
+/// Why a person is asked about an order that the ERP was never told of.
+pub const OLDER: &str = "placed before the opening stock, so this ERP may have it already";
+pub const IN_SHADOW: &str = "placed while the mode was `shadow`, so this ERP may have it already";
+
 impl PostState {
+    /// Returns what an ERP was told of an order so far: nothing.
+    pub fn new(channel: ChannelId, step: Step, now: Timestamp) -> PostState {
+        PostState {
+            channel,
+            step,
+            sequence: 0,
+            acked: Vec::new(),
+            sent: Vec::new(),
+            acked_at: Seq::ZERO,
+            tries: 0,
+            since: now,
+            unsure: false,
+            fault: None,
+            shadow: false,
+        }
+    }
+
+    /// Stops, and asks a person whether the ERP has the order already.
+    pub fn asked(self, why: &str) -> PostState {
+        let step = Step::Parked { reason: why.to_owned() };
+        PostState { step, tries: 0, fault: None, shadow: false, ..self }
+    }
+
+    /// Tells whether a person is asked whether the ERP has the order already: it was never told of it.
+    pub fn is_asked(&self) -> bool {
+        self.sequence == 0 && matches!(self.step, Step::Parked { .. })
+    }
+
     /// Returns the most that the ERP was told to hold of a SKU at a location.
     pub fn told(&self, sku: &Sku, location: &LocationId) -> Totals {
         let of = |items: &[Item]| crate::core::count::acked(items, sku, location);
@@ -74,6 +109,7 @@ impl PostState {
             }
             Step::Done
             | Step::Dropped
+            | Step::Theirs
             | Step::Pending
             | Step::Retry { .. }
             | Step::InFlight { .. }
@@ -102,6 +138,8 @@ pub enum Step {
     },
     /// A person gave it up.
     Dropped,
+    /// A person said that the ERP has the order by other hands: it is never told of it, and its counts stand as they are.
+    Theirs,
 }
 
 /// Totals of one SKU at one location.
@@ -114,18 +152,25 @@ pub struct Item {
 
 /// Returns what an ERP is to hold of an order: the booked totals of its lines, summed per SKU and location.
 ///
-/// Units of an order older than the opening count are left out: the ERP's own count has them.
+/// Of an order older than the opening count, what was over by then is left out: the ERP's own count has it.
 pub fn target(order: &Order, posts: Posts, locations: &[LocationId]) -> Result<Vec<Item>, Overflow> {
     let mut sums: BTreeMap<(Sku, LocationId), Totals> = BTreeMap::new();
     for line in order.lines.values() {
-        let ours = |share: &Share| !share.baseline && locations.contains(&share.location);
-        for share in line.shares().iter().filter(|share| ours(share)) {
-            let booked = told(share.units_booked()?, posts);
+        for share in line.shares().iter().filter(|share| locations.contains(&share.location)) {
+            let booked = told(share.news()?, posts);
             let sum = sums.entry((share.sku.clone(), share.location.clone())).or_default();
             *sum = sum.plus(booked)?;
         }
     }
     Ok(sums.into_iter().map(|((sku, location), totals)| Item { sku, location, totals }).collect())
+}
+
+/// Tells whether an ERP that counts at the opening may have an order by other hands: some of what it is to hold of it was
+/// placed before.
+pub fn is_older(order: &Order, posts: Posts, locations: &[LocationId]) -> bool {
+    let is_news = |share: &Share| share.news().is_ok_and(|news| told(news, posts) != Totals::default());
+    let older = |share: &Share| share.baseline && locations.contains(&share.location) && is_news(share);
+    order.lines.values().any(|line| line.shares().iter().any(older))
 }
 
 pub fn told(totals: Totals, posts: Posts) -> Totals {

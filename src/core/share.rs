@@ -27,6 +27,10 @@ pub struct Share {
     pub baseline: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub early: bool,
+    /// Of an order older than the opening count: what was over by then, and is part of that count. `None`: all that is
+    /// booked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Totals>,
 }
 
 const ONE: Quantity = Quantity::new(1);
@@ -43,6 +47,28 @@ impl Share {
     /// Returns what is booked, in units of its SKU.
     pub fn units_booked(&self) -> Result<Totals, Overflow> {
         self.booked.times(self.units)
+    }
+
+    /// Returns what the opening count holds of it: nothing, unless the order is older.
+    pub fn before(&self) -> Result<Totals, Overflow> {
+        match (self.baseline, self.before) {
+            (false, _) => Ok(Totals::default()),
+            (true, Some(before)) => Ok(before),
+            (true, None) => self.booked.closed(),
+        }
+    }
+
+    /// Returns what was booked on top of the opening count. A shipment from before it that is taken back is below zero.
+    pub fn since(&self) -> Result<Totals, Overflow> {
+        self.booked.minus(self.before()?)
+    }
+
+    /// Returns what of it is news to an ERP that counted at the opening, in units of its SKU. The return of what was
+    /// shipped before is not: the ERP would have to take back what it was never told to send.
+    pub fn news(&self) -> Result<Totals, Overflow> {
+        let before = self.before()?.least(self.booked);
+        let news = self.booked.minus(before.closed()?)?;
+        Totals { returned: news.returned.min(news.fulfilled), ..news }.times(self.units)
     }
 
     /// Tells whether an opening count of its SKU at its place concerns it: it was bound before, or is older and still
@@ -82,6 +108,7 @@ impl Line {
                 booked: self.booked,
                 baseline: bound.baseline,
                 early: bound.early,
+                before: None,
             }),
             Some(_) => Shares::Kept(&self.shares),
             None => Shares::Kept(&[]),
@@ -94,7 +121,7 @@ impl Line {
         let single = match shares.as_slice() {
             [share] if share.units == ONE && share.sku == bound.sku && share.location == bound.location => {
                 (bound.baseline, bound.early) = (share.baseline, share.early);
-                share.booked == self.booked
+                share.booked == self.booked && share.before.is_none()
             }
             _ => false,
         };
@@ -117,6 +144,31 @@ impl Line {
         }
         Some(parts)
     }
+}
+
+/// Spreads what was over by the opening count over the shares that a line has now of one SKU; `held` are those that it
+/// had. Each keeps its own, as far as it still has such units; the rest goes where such units are, and else to the first.
+pub fn keep_before(held: &[&Share], now: &mut [Share]) -> Result<(), Overflow> {
+    let zero = Totals::default();
+    let mut left = held.iter().try_fold(zero, |sum, old| sum.plus(old.before()?))?;
+    let mut older: Vec<&mut Share> = now.iter_mut().filter(|share| share.baseline).collect();
+    for share in &mut older {
+        let own = held.iter().find(|old| old.location == share.location);
+        let own = own.map_or(Ok(zero), |old| old.before())?.least(share.booked).closed()?;
+        (share.before, left) = (Some(own), left.minus(own)?);
+    }
+    for share in &mut older {
+        let own = share.before.unwrap_or_default();
+        let more = share.booked.minus(own)?.most(zero).least(left.most(zero)).closed()?;
+        (share.before, left) = (Some(own.plus(more)?), left.minus(more)?);
+    }
+    if let Some(first) = older.first_mut() {
+        first.before = Some(first.before.unwrap_or_default().plus(left)?);
+    }
+    for share in older {
+        share.before = share.before.filter(|before| share.booked.closed() != Ok(*before));
+    }
+    Ok(())
 }
 
 /// Joins two tellings of the same rank, by location: the larger of each.

@@ -28,9 +28,10 @@ pub struct Tombstone(Box<[u8]>);
 // rows grows.
 type PackedTold<R> = (R, Totals5, Rest, Vec<(LocationId, Totals5)>);
 type PackedBinding = (Sku, LocationId, bool, bool);
-type PackedShare = (Sku, LocationId, Quantity, Totals5, bool, bool);
+type PackedShare = (Sku, LocationId, Quantity, Totals5, bool, bool, Option<Totals5>);
 type PackedItem = (Sku, LocationId, Totals5);
-type PackedPosting = (ChannelId, Step, u32, Vec<PackedItem>, Vec<PackedItem>, Seq, u32, Timestamp, bool);
+type PackedPosting =
+    (ChannelId, Step, u32, Vec<PackedItem>, Vec<PackedItem>, Seq, u32, Timestamp, bool, bool);
 type Rank = (Timestamp, Seq);
 type Totals5 = [Quantity; 5];
 
@@ -116,8 +117,8 @@ fn pack_line(id: &LineId, line: &Line) -> PackedLine {
         (sku, location, baseline, early)
     });
     let share = |share: &Share| {
-        let Share { sku, location, units, booked, baseline, early } = share.clone();
-        (sku, location, units, five(booked), baseline, early)
+        let Share { sku, location, units, booked, baseline, early, before } = share.clone();
+        (sku, location, units, five(booked), baseline, early, before.map(five))
     };
     PackedLine(
         id.clone(),
@@ -135,9 +136,9 @@ fn pack_line(id: &LineId, line: &Line) -> PackedLine {
 fn unpack_line(packed: PackedLine) -> (LineId, Line) {
     let PackedLine(id, ids, whose, (pushed, fetched), ordered_most, bound, booked, shares, ignored) = packed;
     let (by, listed, location) = whose;
-    let share = |(sku, location, units, booked, baseline, early): PackedShare| {
-        let booked = totals(booked);
-        Share { sku, location, units, booked, baseline, early }
+    let share = |(sku, location, units, booked, baseline, early, before): PackedShare| {
+        let (booked, before) = (totals(booked), before.map(totals));
+        Share { sku, location, units, booked, baseline, early, before }
     };
     let line = Line {
         ids,
@@ -166,17 +167,17 @@ fn unpack_told<R>((at, told, rest, places): PackedTold<Rank>, rank: impl Fn(Rank
 }
 
 fn pack_posting(posting: &PostState) -> PackedPosting {
-    let PostState { channel, step, sequence, acked, sent, acked_at, tries, since, unsure, fault: _ } =
+    let PostState { channel, step, sequence, acked, sent, acked_at, tries, since, unsure, fault: _, shadow } =
         posting.clone();
     let items = |items: Vec<Item>| {
         let pack = |Item { sku, location, totals }| (sku, location, five(totals));
         items.into_iter().map(pack).collect()
     };
-    (channel, step, sequence, items(acked), items(sent), acked_at, tries, since, unsure)
+    (channel, step, sequence, items(acked), items(sent), acked_at, tries, since, unsure, shadow)
 }
 
 fn unpack_posting(packed: PackedPosting) -> PostState {
-    let (channel, step, sequence, acked, sent, acked_at, tries, since, unsure) = packed;
+    let (channel, step, sequence, acked, sent, acked_at, tries, since, unsure, shadow) = packed;
     let items = |items: Vec<PackedItem>| {
         let unpack = |(sku, location, of): PackedItem| Item { sku, location, totals: totals(of) };
         items.into_iter().map(unpack).collect()
@@ -184,7 +185,7 @@ fn unpack_posting(packed: PackedPosting) -> PostState {
     let (acked, sent) = (items(acked), items(sent));
     // Of what went through, or was given up, there is none.
     let fault = None;
-    PostState { channel, step, sequence, acked, sent, acked_at, tries, since, unsure, fault }
+    PostState { channel, step, sequence, acked, sent, acked_at, tries, since, unsure, fault, shadow }
 }
 
 fn of_push(Pushed { version, received }: Pushed) -> Rank {

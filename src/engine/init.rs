@@ -128,9 +128,10 @@ impl Opening {
             }
         }
         self.ledger.submit(Command::Initialise).await?;
-        let (skus, units) = self.ledger.read(summary::opened).await?;
+        let ((skus, units), open_orders) =
+            self.ledger.read(|state| (summary::opened(state), summary::open_orders(state))).await?;
         info!(%from, skus, %units, unknown, "opening stock taken over");
-        Ok(InitDone { from: stock.from, as_of: Time(stock.as_of), skus, units, unknown })
+        Ok(InitDone { from: stock.from, as_of: Time(stock.as_of), skus, units, unknown, open_orders })
     }
 
     fn turn(&self) -> Result<MutexGuard<'_, ()>, Failure> {
@@ -400,6 +401,7 @@ fn try_out(mut state: State, stock: Stock, now: Timestamp) -> Result<InitPreview
         channels: Vec::new(),
         unlisted: 0,
         unlisted_some: Vec::new(),
+        open_orders: summary::open_orders(&state),
         warnings: stock.warnings,
     };
     summary::tell(&state, &mut preview);

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// The version of the rows: those of another version are built anew from the journal.
-pub const ROWS_VERSION: u32 = 4;
+pub const ROWS_VERSION: u32 = 5;
 /// The longest piece of a value.
 const PIECE: usize = 60 * 1024;
 

@@ -44,6 +44,17 @@ impl Totals {
         })
     }
 
+    /// Returns the difference of each.
+    pub fn minus(self, other: Totals) -> Result<Totals, Overflow> {
+        Ok(Totals {
+            ordered: self.ordered.sub(other.ordered)?,
+            released: self.released.sub(other.released)?,
+            written_off: self.written_off.sub(other.written_off)?,
+            fulfilled: self.fulfilled.sub(other.fulfilled)?,
+            returned: self.returned.sub(other.returned)?,
+        })
+    }
+
     /// Returns each, `units` times.
     pub fn times(self, units: Quantity) -> Result<Totals, Overflow> {
         Ok(Totals {
@@ -58,6 +69,12 @@ impl Totals {
     /// Returns the units that are neither shipped nor cancelled.
     pub fn open(self) -> Result<Quantity, Overflow> {
         self.ordered.sub(self.released)?.sub(self.written_off)?.sub(self.fulfilled)
+    }
+
+    /// Returns what is over: without the units that are neither shipped nor cancelled.
+    pub fn closed(self) -> Result<Totals, Overflow> {
+        let ordered = self.released.add(self.written_off)?.add(self.fulfilled)?;
+        Ok(Totals { ordered, ..self })
     }
 
     /// Returns the larger of each.

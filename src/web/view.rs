@@ -963,8 +963,23 @@ pub struct InitPreview {
     /// Counted SKUs that are on no selling channel: how many, and some of them.
     pub unlisted: usize,
     pub unlisted_some: Vec<Sku>,
+    /// Of which orders a person will be asked whether an ERP has them: one for each ERP that is told of orders.
+    pub open_orders: Vec<OpenOrders>,
     /// What a person should look at before going on.
     pub warnings: Vec<String>,
+}
+
+/// Orders that were open when the stock was taken over, and that an ERP was never told of by Evenkeel: it may have them by
+/// other hands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenOrders {
+    /// The ERP.
+    pub channel: ChannelId,
+    pub orders: usize,
+    /// The units of them that are neither shipped nor cancelled.
+    pub units: Quantity,
+    /// Some of them.
+    pub some: Vec<OrderKey>,
 }
 
 /// One channel within [`InitPreview`].
@@ -1006,6 +1021,8 @@ pub struct InitDone {
     pub skus: usize,
     pub units: Quantity,
     pub unknown: usize,
+    /// Of which orders a person is asked whether an ERP has them.
+    pub open_orders: Vec<OpenOrders>,
 }
 
 fn is_none_of_them(count: &usize) -> bool {

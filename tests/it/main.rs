@@ -16,6 +16,7 @@ mod intents;
 mod isolation;
 mod live;
 mod mistakes;
+mod open_orders;
 mod pauses;
 mod places;
 mod poison;

@@ -227,7 +227,7 @@ impl Draft<'_> {
             self.emit(Record::CountedByHand { by, measure: count.measure, places, entries });
         }
         for (as_of, places) in opened {
-            self.place_before(as_of, &places);
+            self.place_before(as_of, None, &places);
         }
         self.refresh_all(touched, latest);
         Ok(())

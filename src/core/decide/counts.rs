@@ -13,7 +13,7 @@ use crate::{
         ledger::{Cause, Entry, Kind, Stock, book},
         mapping::resolve,
         order::Order,
-        posting::{self, Item, Step},
+        posting::{self, Item, OLDER, Step, is_older},
         record::{HeldCount, Record},
         share::Share,
         state::{SkuRow, State},
@@ -258,10 +258,18 @@ impl Judge<'_> {
     ) -> Result<Untold, Overflow> {
         let (mut booked, mut early, mut older) = (Totals::default(), Totals::default(), Quantity::ZERO);
         let here = |share: &Share| share.location == *location && self.state.canonical(&share.sku) == sku;
+        let posting = order.posting(&count.counter);
+        if posting.is_some_and(|posting| posting.step == Step::Theirs) {
+            return Ok(untold);
+        }
         for line in order.lines.values() {
             for share in line.shares().iter().filter(|share| here(share)) {
                 let units = share.units_booked()?;
-                if is_baseline(share, order, count.as_of) {
+                if share.baseline && posting.is_some() {
+                    booked = booked.plus(share.news()?)?;
+                    continue;
+                }
+                if is_baseline(share, order, count.as_of, Some(count.begun)) {
                     older = older.add(units.open()?.or_zero())?;
                     continue;
                 }
@@ -277,7 +285,7 @@ impl Judge<'_> {
         let untold = Untold { promised: untold.promised.add(promised)?, ..untold };
         let Some(policies) = self.state.policies() else { return Ok(untold) };
         let Some(policy) = policies.channels.get(&count.counter) else { return Ok(untold) };
-        match order.posting(&count.counter) {
+        match posting {
             Some(posting) => {
                 // What the counter is never told of, it learns by itself.
                 let told = posting::told(booked, policy.posts);
@@ -355,7 +363,7 @@ impl Draft<'_> {
             let places = opened.clone();
             let counter = counter.into();
             self.emit(Record::Counted { counter, as_of, measure, opened, entries });
-            self.place_before(as_of, &places);
+            self.place_before(as_of, Some(count.begun), &places);
         }
         self.outdate(count, &told);
         self.refresh_all(touched, as_of);
@@ -381,9 +389,14 @@ impl Draft<'_> {
         names.iter().flat_map(|name| self.state.index.older(name)).cloned().collect()
     }
 
-    /// Tells the orders that came before an opening count whether they are older than it. Those that are belong to
-    /// the count, and no ERP is told of them.
-    pub(super) fn place_before(&mut self, as_of: Timestamp, places: &[(Sku, LocationId)]) {
+    /// Tells the orders that came before an opening count whether they are older than it. What was over by then of those
+    /// that are belongs to the count. Of what is open, an ERP may have been told by others: a person is asked.
+    pub(super) fn place_before(
+        &mut self,
+        as_of: Timestamp,
+        begun: Option<Seq>,
+        places: &[(Sku, LocationId)],
+    ) {
         let keys: BTreeSet<OrderKey> = places.iter().flat_map(|(sku, _)| self.older(sku)).collect();
         let places: BTreeSet<&(Sku, LocationId)> = places.iter().collect();
         for key in keys {
@@ -394,11 +407,22 @@ impl Draft<'_> {
                 for share in shares.iter_mut().filter(|share| share.early) {
                     let place = (self.state.canonical(&share.sku).clone(), share.location.clone());
                     if places.contains(&place) {
-                        share.baseline = is_baseline(share, &before, as_of);
+                        share.baseline = is_baseline(share, &before, as_of, begun);
                         share.early = false;
                     }
                 }
                 line.set_shares(shares);
+            }
+            let Some(policies) = &self.state.policies else { continue };
+            for posting in
+                order.postings.iter().filter(|posting| posting.sequence == 0).cloned().collect::<Vec<_>>()
+            {
+                let policy = policies.channels.get(&posting.channel);
+                let older = policy.is_some_and(|policy| is_older(&order, policy.posts, &policy.locations));
+                let waits = matches!(posting.step, Step::Pending | Step::Retry { .. });
+                if let Some(held) = order.posting_mut(&posting.channel).filter(|_| older && waits) {
+                    *held = posting.asked(OLDER);
+                }
             }
             // The totals were booked, so summing them for the ERP cannot overflow.
             if order != before && self.note_postings(&key, &mut order).is_ok() {
@@ -491,8 +515,10 @@ fn partial(set: &BTreeSet<LocationId>, lines: &Sums) -> BTreeSet<Sku> {
 }
 
 /// Tells whether an order is older than the opening count of the place it is bound to, which may be the one of
-/// `as_of`. What an ERP was told of is not: its count has it.
-fn is_baseline(share: &Share, order: &Order, as_of: Timestamp) -> bool {
+/// `as_of`, read from `begun` on. What an ERP was told of is not: its count has it. What was known before the count was
+/// read is, whatever the clocks of the two say.
+fn is_baseline(share: &Share, order: &Order, as_of: Timestamp, begun: Option<Seq>) -> bool {
     let told = order.postings.iter().any(|posting| posting.sequence > 0);
-    share.baseline || (share.early && order.placed_at < as_of && !told)
+    let known = || begun.is_some_and(|begun| order.first_seen().is_some_and(|seen| seen <= begun));
+    share.baseline || (share.early && !told && (order.placed_at < as_of || known()))
 }

@@ -79,6 +79,7 @@ impl Draft<'_> {
         };
         let step = match verdict {
             Verdict::Retry => Step::Pending,
+            Verdict::Discard if held.is_asked() => Step::Theirs,
             Verdict::Discard => Step::Dropped,
         };
         let posting = PostState { step, tries: 0, since: self.now, fault: None, ..held };

@@ -17,13 +17,13 @@ use crate::{
         mapping::{Resolved, listed_by, resolve},
         moves::{When, absent_until},
         order::{Binding, Ignore, Line, Order},
-        posting::{PostState, Step, behind, target},
+        posting::{OLDER, PostState, Step, behind, is_older, target},
         record::Record,
-        share::{Share, spread as spread_over},
+        share::{Share, keep_before, spread as spread_over},
         state::{ChannelRow, FETCHED, Quarantined, READ, State},
     },
     model::{
-        ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderId, OrderKey,
+        ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, Mode, OrderId, OrderKey,
         OrderSnapshot, Overflow, Quantity, Returns, Seen, Seq, Sku, Timestamp, Totals, policy::ChannelPolicy,
     },
 };
@@ -325,8 +325,9 @@ impl Draft<'_> {
         let (held, first) = (line.shares(), line.booked == Totals::default());
         let spread = if line.by == FulfilledBy::Channel { Vec::new() } else { places.to_vec() };
         let spread = spread_over(totals, &spread, home)?;
-        let mut shares = Vec::new();
+        let mut shares: Vec<Share> = Vec::new();
         for part in parts {
+            let from = shares.len();
             for (location, booked) in &spread {
                 let old = held.iter().find(|s| s.sku == part.sku && s.location == *location);
                 let (baseline, early) = match old {
@@ -336,7 +337,12 @@ impl Draft<'_> {
                     None => (bound.baseline, false),
                 };
                 let (sku, location) = (part.sku.clone(), location.clone());
-                shares.push(Share { sku, location, units: part.units, booked: *booked, baseline, early });
+                let (units, booked, before) = (part.units, *booked, None);
+                shares.push(Share { sku, location, units, booked, baseline, early, before });
+            }
+            if !first {
+                let of_part: Vec<&Share> = held.iter().filter(|share| share.sku == part.sku).collect();
+                keep_before(&of_part, &mut shares[from..])?;
             }
         }
         Ok(shares)
@@ -352,19 +358,25 @@ impl Draft<'_> {
     ) -> Result<Vec<(Share, Moves)>, Overflow> {
         let held = line.shares();
         let same = |a: &Share, b: &Share| a.sku == b.sku && a.location == b.location && a.units == b.units;
+        let ordered =
+            |of: &[Share]| of.iter().try_fold(Quantity::ZERO, |sum, share| sum.add(share.since()?.ordered));
+        // What only lies elsewhere now is no sale.
+        let only_moved = ordered(&held)? == ordered(wanted)?;
         let mut all = Vec::new();
         for gone in held.iter().filter(|old| !wanted.iter().any(|new| same(old, new))) {
             let moves = self.taken_back(channel, gone, returns)?;
             all.push((gone.clone(), moves));
         }
         for new in wanted {
-            let old = held.iter().find(|old| same(old, new)).map(|old| old.booked).unwrap_or_default();
-            // A count by a person tells by itself what it had of an order, however old that is.
-            let counted = by_hand(self.state, &new.sku, &new.location).is_some();
-            let moves = match (new.baseline && !counted, old == Totals::default()) {
-                (true, true) => self.baseline(channel, new)?,
-                (true, false) => movements(without_gone(old, new.booked)?, new.booked, returns)?,
-                (false, _) => movements(old, new.booked, returns)?,
+            let old = held.iter().find(|old| same(old, new));
+            let booked = old.map(|old| old.booked).unwrap_or_default();
+            let moves = if !new.baseline || self.counted_by_hand(new) {
+                movements(booked, new.booked, returns)?
+            } else {
+                let since = old.map_or(Ok(Totals::default()), Share::since)?;
+                let moves = movements(since, new.since()?, returns)?;
+                let first = booked == Totals::default();
+                if first || only_moved { self.as_baseline(channel, new, moves) } else { moves }
             };
             all.push((new.clone(), moves));
         }
@@ -377,11 +389,15 @@ impl Draft<'_> {
         Ok(all)
     }
 
-    /// Returns what a share of an order older than the opening count adds when it is first seen: only its open units.
-    fn baseline(&self, channel: &ChannelId, share: &Share) -> Result<Moves, Overflow> {
-        let open = share.booked.open()?;
+    /// A count by a person tells by itself what it had of an order, however old that is.
+    fn counted_by_hand(&self, share: &Share) -> bool {
+        by_hand(self.state, &share.sku, &share.location).is_some()
+    }
+
+    /// Books the open units of an order older than the opening count as what they are.
+    fn as_baseline(&self, channel: &ChannelId, share: &Share, moves: Moves) -> Moves {
         let kind = self.baseline_kind(channel, share);
-        Ok(if open > Quantity::ZERO { vec![(kind, open)] } else { Vec::new() })
+        moves.into_iter().map(|(of, units)| (if of == Kind::Sale { kind } else { of }, units)).collect()
     }
 
     /// A free count told by the selling channel itself had left out the open units of its older orders, so they are put
@@ -393,14 +409,13 @@ impl Draft<'_> {
         if left_out { Kind::Baseline } else { Kind::Sale }
     }
 
-    /// Returns the movements that undo a share. Of one older than the opening count only what is open was booked.
+    /// Returns the movements that undo a share. Of one older than the opening count only what came after it was booked.
     fn taken_back(&self, channel: &ChannelId, share: &Share, returns: Returns) -> Result<Moves, Overflow> {
-        if !share.baseline || by_hand(self.state, &share.sku, &share.location).is_some() {
+        if !share.baseline || self.counted_by_hand(share) {
             return movements(share.booked, Totals::default(), returns);
         }
-        let open = share.booked.open()?;
-        let kind = self.baseline_kind(channel, share);
-        Ok(if open.is_zero() { Vec::new() } else { vec![(kind, open.neg()?)] })
+        let moves = movements(share.since()?, Totals::default(), returns)?;
+        Ok(self.as_baseline(channel, share, moves))
     }
 
     /// Notes for each ERP whether it is behind.
@@ -419,35 +434,18 @@ impl Draft<'_> {
             }
             match order.posting_mut(channel) {
                 Some(posting) => posting.retarget(&wanted, self.now),
-                None if behind(&[], &wanted) => order.postings.push(PostState {
-                    channel: channel.clone(),
-                    step: Step::Pending,
-                    sequence: 0,
-                    acked: Vec::new(),
-                    sent: Vec::new(),
-                    acked_at: Seq::ZERO,
-                    tries: 0,
-                    since: self.now,
-                    unsure: false,
-                    fault: None,
-                }),
+                None if behind(&[], &wanted) => {
+                    let fresh = PostState::new(channel.clone(), Step::Pending, self.now);
+                    let shadow = policies.mode == Mode::Shadow;
+                    let older = is_older(order, policy.posts, &policy.locations);
+                    let posting = if older { fresh.asked(OLDER) } else { PostState { shadow, ..fresh } };
+                    order.postings.push(posting);
+                }
                 None => {}
             }
         }
         Ok(())
     }
-}
-
-/// Returns what a share of an order older than the opening count had booked, without what was shipped, cancelled or sent
-/// back and is told to lie elsewhere now: none of that was booked when the share was first seen, so none is taken back.
-fn without_gone(booked: Totals, wanted: Totals) -> Result<Totals, Overflow> {
-    if wanted.ordered >= booked.ordered {
-        return Ok(booked);
-    }
-    let stays = Totals { ordered: booked.ordered, ..booked.least(wanted) };
-    let closed = |totals: Totals| totals.released.add(totals.written_off)?.add(totals.fulfilled);
-    let gone = closed(booked)?.sub(closed(stays)?)?;
-    Ok(Totals { ordered: stays.ordered.sub(gone)?, ..stays })
 }
 
 /// Refuses quantities that no connector lets through, before anything is recorded.

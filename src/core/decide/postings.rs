@@ -8,7 +8,7 @@ use crate::{
         decide::{Draft, answers::health_of},
         fault::excerpt,
         index::{Kind, Work},
-        posting::{Item, PostState, Step, behind, most, reference, target},
+        posting::{IN_SHADOW, Item, PostState, Step, behind, most, reference, target},
         record::Record,
     },
     model::{
@@ -64,6 +64,10 @@ impl Draft<'_> {
         let held = order.posting(channel)?.clone();
         let target = held.with_gone(target(order, policy.posts, &policy.locations).ok()?);
         let placed_at = order.placed_at;
+        if held.shadow && held.sequence == 0 {
+            self.emit(Record::Posting { key: key.clone(), posting: held.asked(IN_SHADOW) });
+            return None;
+        }
         if !behind(&held.acked, &target) && !held.unsure {
             let posting = PostState { step: Step::Done, tries: 0, fault: None, ..held };
             self.emit(Record::Posting { key: key.clone(), posting });

@@ -21,6 +21,7 @@ mod intents;
 mod letters;
 mod made;
 mod missing;
+mod open_orders;
 mod outlets;
 mod owed;
 mod places_gone;

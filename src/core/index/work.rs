@@ -292,7 +292,7 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
         let (channel, order_key) = (posting.channel.clone(), key.clone());
         let deadline = posting.since;
         match &posting.step {
-            Step::Done | Step::Dropped => continue,
+            Step::Done | Step::Dropped | Step::Theirs => continue,
             Step::Pending => out.push(Work::Post { channel, at: Timestamp::ZERO, order: order_key }),
             Step::Retry { at } => out.push(Work::Post { channel, at: *at, order: order_key }),
             Step::InFlight { .. } => out.push(Work::Posting { channel, order: order_key }),

@@ -30,6 +30,7 @@ fn full() -> Order {
         booked: all([2, 1, 0, 1, 1]),
         baseline,
         early,
+        before: baseline.then(|| all([2, 1, 0, 1, 0])),
     };
     let item = |units| Item { sku: sku.clone(), location: wh("store"), totals: all(units) };
     let (totals, rest, places) = told(Rest::WrittenOff);
@@ -60,6 +61,7 @@ fn full() -> Order {
         since: ms(12),
         unsure: true,
         fault: None,
+        shadow: true,
     };
     Order {
         name: Some("#1001".to_owned()),

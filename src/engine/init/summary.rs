@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use crate::{
     core::{
         State,
+        index::{Kind, Work},
+        posting::{PostState, target},
         state::{Listing, SkuRow},
     },
     model::{ChannelId, Mode, Policies, Quantity, Sku, counted, policy::ChannelPolicy, which},
-    web::view::{Difference, InitChannel, InitPreview},
+    web::view::{Difference, InitChannel, InitPreview, OpenOrders},
 };
 
 /// How many SKUs are named.
@@ -24,6 +26,30 @@ pub(super) fn opened(state: &State) -> (usize, Quantity) {
 fn opening_of(row: &SkuRow) -> Option<Quantity> {
     let mut places = row.stock.iter().filter(|place| place.opened.is_some()).map(|place| place.stock.on_hand);
     places.next().map(|first| places.fold(first, plus))
+}
+
+/// Returns, for each ERP, the orders of which a person is asked whether it has them.
+pub(super) fn open_orders(state: &State) -> Vec<OpenOrders> {
+    let Some(policies) = state.policies() else { return Vec::new() };
+    let of = |(id, policy): (&ChannelId, &ChannelPolicy)| {
+        let mut open = OpenOrders { channel: id.clone(), orders: 0, units: Quantity::ZERO, some: Vec::new() };
+        for work in state.index.of(Kind::PostParked, id) {
+            let Work::PostParked { order: key, .. } = work else { continue };
+            let Some(order) = state.orders.get(key) else { continue };
+            if !order.posting(id).is_some_and(PostState::is_asked) {
+                continue;
+            }
+            let items = target(order, policy.posts, &policy.locations).unwrap_or_default();
+            let units = items.iter().filter_map(|item| item.totals.open().ok());
+            open.orders += 1;
+            open.units = units.fold(open.units, plus);
+            if open.some.len() < SOME {
+                open.some.push(key.clone());
+            }
+        }
+        (open.orders > 0).then_some(open)
+    };
+    policies.channels.iter().filter_map(of).collect()
 }
 
 /// Adds for people: a sum out of range is told as the first summand.

@@ -95,12 +95,12 @@ async fn orders_from_before_are_part_of_the_opening_stock_and_no_erp_is_told_of_
 }
 
 #[tokio::test]
-async fn an_order_that_came_in_before_the_opening_and_was_placed_after_the_count_is_a_sale() {
+async fn an_order_that_was_known_before_the_count_was_read_is_older_although_its_clock_says_otherwise() {
     let world = world().await;
     world.lists["main"].orders.lock().expect("unpoisoned").push(order("3", "MUG", 1));
     world.handles.initialise(&channel("erp")).await.expect("opened");
     assert_eq!(stock(&world, "MUG").await, Stock { on_hand: q(10), committed: q(3), ..Stock::default() });
-    assert_eq!(to_post(&world).await, ["main:3"]);
+    assert_eq!(to_post(&world).await, Vec::<String>::new(), "the ERP may have it: a person is asked");
 }
 
 #[tokio::test]

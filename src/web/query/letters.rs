@@ -158,7 +158,10 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey) -> Option<DeadLet
         reason: reason.to_string(),
         since: posting.since.into(),
         retry: "looks up what the ERP holds and posts what is missing".to_owned(),
-        discard: "leaves the ERP as it is until the order changes".to_owned(),
+        discard: match posting.is_asked() {
+            true => "leaves the order to whoever enters it there, for good".to_owned(),
+            false => "leaves the ERP as it is until the order changes".to_owned(),
+        },
     })
 }
 

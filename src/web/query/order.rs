@@ -75,7 +75,7 @@ fn no_sku(state: &State, channel: &ChannelId, ids: &Identifiers) -> String {
 
 fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
     let (name, next_at, reason) = step(&posting.step);
-    let behind = !matches!(posting.step, Step::Done | Step::Dropped);
+    let behind = !matches!(posting.step, Step::Done | Step::Dropped | Step::Theirs);
     let parked = matches!(posting.step, Step::Parked { .. });
     PostingView {
         channel: posting.channel.clone(),
@@ -109,5 +109,6 @@ pub(super) fn step(step: &Step) -> (&'static str, Option<crate::model::Timestamp
         Step::Retry { at } => ("retry", Some(*at), None),
         Step::Parked { reason } => ("parked", None, Some(reason.clone())),
         Step::Dropped => ("dropped", None, None),
+        Step::Theirs => ("theirs", None, None),
     }
 }

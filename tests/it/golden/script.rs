@@ -629,6 +629,7 @@ fn steps(now: i64) -> Vec<Record> {
         Step::Retry { at: ms(now) },
         Step::Parked { reason: "it says no".into() },
         Step::Dropped,
+        Step::Theirs,
     ];
     let posting = |(n, step): (usize, Step)| Record::Posting {
         key: key("shop", &format!("11{n}")),
@@ -643,6 +644,7 @@ fn steps(now: i64) -> Vec<Record> {
             since: ms(now),
             unsure: n % 2 == 0,
             fault: None,
+            shadow: n % 2 == 0,
         },
     };
     all.into_iter().enumerate().map(posting).collect()

@@ -65,3 +65,19 @@ fn an_outlet_that_is_not_configured_any_more_keeps_no_commit_open() {
     }
     assert_eq!(world.state.skus[&sku("A")].commits, []);
 }
+
+#[test]
+fn what_was_shipped_after_an_old_order_was_first_seen_moves_with_it() {
+    let mut world = opened();
+    let first = old(&world, [3, 0, 0, 1, 0], &[]);
+    world.push_snapshot(SHOP, first);
+    world.now += 1_000;
+    let shipped = old(&world, [3, 0, 0, 2, 0], &[]);
+    world.push_snapshot(SHOP, shipped);
+    assert_eq!(stock(&world), [[9, 1], [4, 0]]);
+    // All of it turns out to lie at the store.
+    world.now += 1_000;
+    let told = old(&world, [3, 0, 0, 2, 0], &[(store(), [3, 0, 0, 2, 0])]);
+    fetch(&mut world, told);
+    assert_eq!(stock(&world), [[10, 0], [3, 1]]);
+}

@@ -1,0 +1,215 @@
+//! Orders that are open when the stock is opened, and those that came in while nothing was written: nobody knows whether
+//! an ERP has them already.
+
+use super::world::*;
+use crate::{
+    core::{
+        Command,
+        command::{Count, DeadLetter, Verdict},
+        posting::{IN_SHADOW, OLDER, Step},
+    },
+    model::{Measure, OrderSnapshot, Policies, policy::Mode},
+};
+
+/// One SKU of ten units in the ERP, and an order of the shop that nobody has told the ERP of, as it was before.
+fn opened(measure: Measure, units: [i64; 5], early: bool) -> World {
+    let mut policies = policies();
+    policies.channels.get_mut(&ch(ERP)).expect("configured").abilities.counts = Some(measure);
+    let mut world = World::bare(policies);
+    for channel in [ERP, SHOP, AMZ] {
+        world.list(channel, &["A"]);
+    }
+    let old = old(units, ms(world.now));
+    world.now += 1_000;
+    if early {
+        world.push_snapshot(SHOP, old.clone());
+    }
+    let count = Count { opening: true, measure, ..world.count_of(ERP, &[("A", 10)]) };
+    world.run(Command::Count(count)).expect("opens");
+    world.run(Command::Initialise).expect("initialises");
+    world.now += 1_000;
+    world.push_snapshot(SHOP, old);
+    world
+}
+
+fn old(units: [i64; 5], version: crate::model::Timestamp) -> OrderSnapshot {
+    let order = placed("1", 10, &[(World::ids_of(SHOP, "A"), units)]);
+    OrderSnapshot { version, ..order }
+}
+
+/// The shop tells what became of the order.
+fn tell(world: &mut World, units: [i64; 5]) {
+    world.now += 1_000;
+    let told = old(units, ms(world.now));
+    world.push_snapshot(SHOP, told);
+}
+
+/// The ERP is read, and tells this.
+fn count(world: &mut World, measure: Measure, units: i64) {
+    world.now += 1_000;
+    let count = Count { measure, ..world.count_of(ERP, &[("A", units)]) };
+    world.run(Command::Count(count)).expect("counted");
+}
+
+fn answer(world: &mut World, verdict: Verdict) {
+    let letter = DeadLetter::Posting { channel: ch(ERP), order: key(SHOP, "1") };
+    world.run(Command::Dead { letter, verdict }).expect("a person is asked");
+}
+
+fn step(world: &World) -> Step {
+    world.state.orders[&key(SHOP, "1")].posting(&ch(ERP)).expect("the ERP is told of it").step.clone()
+}
+
+fn asked(why: &str) -> Step {
+    Step::Parked { reason: why.to_owned() }
+}
+
+/// Whether the ERP tells what is on hand or what is free, and whether the order was read before it or after.
+const ALL: [(Measure, bool); 4] =
+    [(Measure::OnHand, true), (Measure::OnHand, false), (Measure::Free, true), (Measure::Free, false)];
+
+#[test]
+fn what_an_open_order_ships_does_not_come_back_with_the_next_count() {
+    for (measure, early) in ALL {
+        let mut world = opened(measure, [2, 0, 0, 0, 0], early);
+        assert_eq!(world.stock("A"), [10, 2, 0], "{measure:?} {early}");
+        assert_eq!(step(&world), asked(OLDER));
+        assert!(world.postings().is_empty(), "nothing is posted before a person has said so");
+        count(&mut world, measure, 10);
+        assert_eq!(world.available("A"), 8);
+        tell(&mut world, [2, 0, 0, 2, 0]);
+        assert_eq!(world.stock("A"), [8, 0, 0]);
+        // The ERP was not told: its ten are ours of before the shipment.
+        count(&mut world, measure, 10);
+        assert_eq!(world.stock("A"), [8, 0, 0], "{measure:?} {early}");
+    }
+}
+
+#[test]
+fn an_open_order_that_the_erp_lacks_is_posted_when_a_person_says_so() {
+    for (measure, early) in ALL {
+        let mut world = opened(measure, [5, 0, 0, 2, 1], early);
+        assert_eq!(world.stock("A"), [10, 3, 0], "what was over by the opening is in the count");
+        answer(&mut world, Verdict::Retry);
+        let posting = world.postings().remove(0);
+        assert_eq!(posting.lines[0].target, totals([3, 0, 0, 0, 0]), "only what is open");
+        world.posted(&posting, crate::model::Outcome::Applied);
+        // Of what was shipped before, the ERP was never told, so it is not told of its return either.
+        tell(&mut world, [5, 0, 0, 5, 2]);
+        assert_eq!(world.stock("A"), [8, 0, 0]);
+        let posting = world.postings().remove(0);
+        assert_eq!(posting.lines[0].target, totals([3, 0, 0, 3, 1]));
+        world.posted(&posting, crate::model::Outcome::Applied);
+        count(&mut world, measure, 8);
+        assert_eq!(world.stock("A"), [8, 0, 0], "{measure:?} {early}");
+    }
+}
+
+#[test]
+fn an_open_order_that_the_erp_has_by_other_hands_is_left_to_them() {
+    for (measure, early) in ALL {
+        let mut world = opened(measure, [2, 0, 0, 0, 0], early);
+        answer(&mut world, Verdict::Discard);
+        assert_eq!(step(&world), Step::Theirs);
+        // A free count is without it; the other one still holds it.
+        let open = if measure == Measure::Free { 8 } else { 10 };
+        count(&mut world, measure, open);
+        assert_eq!(world.available("A"), 8, "{measure:?} {early}");
+        // People have shipped it there by the time that the shop tells.
+        tell(&mut world, [2, 0, 0, 2, 0]);
+        count(&mut world, measure, 8);
+        assert_eq!(world.stock("A"), [8, 0, 0], "{measure:?} {early}");
+        assert!(world.postings().is_empty());
+        assert_eq!(step(&world), Step::Theirs, "whatever becomes of it");
+        let again = DeadLetter::Posting { channel: ch(ERP), order: key(SHOP, "1") };
+        assert!(world.run(Command::Dead { letter: again, verdict: Verdict::Retry }).is_err());
+    }
+}
+
+#[test]
+fn nobody_is_asked_about_an_order_that_was_over_by_the_opening() {
+    for (measure, early) in ALL {
+        let mut world = opened(measure, [3, 1, 0, 2, 0], early);
+        let posting = world.state.orders[&key(SHOP, "1")].posting(&ch(ERP)).cloned();
+        assert!(posting.is_none_or(|posting| posting.step == Step::Done), "{measure:?} {early}");
+        assert_eq!(world.stock("A"), [10, 0, 0]);
+        // A late return is ours; the ERP was never told what was shipped.
+        tell(&mut world, [3, 1, 0, 2, 1]);
+        assert_eq!(world.stock("A"), [11, 0, 0]);
+        assert!(world.postings().is_empty());
+    }
+}
+
+/// An order that came in while nothing was written, and is live now.
+fn shadowed() -> World {
+    let shadow = Policies { mode: Mode::Shadow, ..policies() };
+    let mut world = World::bare(shadow);
+    for channel in [ERP, SHOP, AMZ] {
+        world.list(channel, &["A"]);
+    }
+    let count = Count { opening: true, ..world.count_of(ERP, &[("A", 10)]) };
+    world.run(Command::Count(count)).expect("opens");
+    world.run(Command::Initialise).expect("initialises");
+    world.now += 1_000;
+    world.sell(SHOP, "1", "A", 2);
+    assert!(world.postings().is_empty());
+    assert_eq!(step(&world), Step::Pending, "in shadow nobody is asked");
+    world.run(Command::Configure(Box::new(policies()))).expect("goes live");
+    world
+}
+
+#[test]
+fn what_came_in_in_shadow_is_asked_about_when_it_is_over() {
+    let mut world = shadowed();
+    assert!(world.postings().is_empty());
+    assert_eq!(step(&world), asked(IN_SHADOW));
+    answer(&mut world, Verdict::Retry);
+    assert_eq!(world.postings().len(), 1);
+
+    let mut world = shadowed();
+    assert!(world.postings().is_empty());
+    answer(&mut world, Verdict::Discard);
+    count(&mut world, Measure::OnHand, 10);
+    assert_eq!(world.stock("A"), [10, 2, 0]);
+    world.change(SHOP, "1", [2, 0, 0, 2, 0], 0);
+    world.push(SHOP, "1");
+    count(&mut world, Measure::OnHand, 8);
+    assert_eq!(world.stock("A"), [8, 0, 0]);
+    assert_eq!(step(&world), Step::Theirs);
+    // One that comes in from here on is posted.
+    world.sell(SHOP, "2", "A", 1);
+    assert_eq!(world.postings().len(), 1);
+}
+
+#[test]
+fn what_was_known_before_the_count_was_read_is_older_whatever_the_clocks_say() {
+    let mut world = World::bare(policies());
+    for channel in [ERP, SHOP, AMZ] {
+        world.list(channel, &["A"]);
+    }
+    let sold = placed("1", world.now, &[(World::ids_of(SHOP, "A"), [2, 0, 0, 1, 0])]);
+    world.push_snapshot(SHOP, sold);
+    // The clock of the ERP is a minute slow.
+    let slow = ms(world.now - 60_000);
+    let count = Count { opening: true, as_of: slow, ..world.count_of(ERP, &[("A", 10)]) };
+    world.run(Command::Count(count)).expect("opens");
+    world.run(Command::Initialise).expect("initialises");
+    assert_eq!(world.stock("A"), [10, 1, 0]);
+    assert_eq!(step(&world), asked(OLDER));
+}
+
+#[test]
+fn an_order_that_came_in_while_the_count_was_read_and_was_placed_after_it_is_a_sale() {
+    let mut world = World::bare(policies());
+    for channel in [ERP, SHOP, AMZ] {
+        world.list(channel, &["A"]);
+    }
+    let read = Count { opening: true, ..world.count_of(ERP, &[("A", 10)]) };
+    world.now += 1_000;
+    let sold = placed("1", world.now, &[(World::ids_of(SHOP, "A"), [2, 0, 0, 0, 0])]);
+    world.push_snapshot(SHOP, sold);
+    world.run(Command::Count(read)).expect("opens");
+    world.run(Command::Initialise).expect("initialises");
+    assert_eq!(world.stock("A"), [10, 2, 0]);
+    assert_eq!(world.postings().len(), 1);
+}
