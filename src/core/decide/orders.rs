@@ -74,6 +74,11 @@ impl<'a> Booking<'a> {
     }
 }
 
+/// How far the clocks of a channel and of a counter may be apart.
+const CLOCKS_MS: i64 = 10_000;
+/// In how short a time before the opening count nothing of a new order was shipped, cancelled or sent back.
+const RECENT_MS: i64 = 15 * 60_000;
+
 impl Draft<'_> {
     pub(super) fn push(
         &mut self,
@@ -275,6 +280,7 @@ impl Draft<'_> {
             .map(|line| Ok((order.totals(line)?, order.places(line).to_vec())))
             .collect::<Result<_, Overflow>>()?;
         let (placed_at, changed_at) = (order.placed_at, told_at);
+        let times = [placed_at, order.changed_at()];
         for ((id, line), (totals, places)) in order.lines.iter_mut().zip(told) {
             let Some(bound) = line.bound.clone() else { continue };
             let home = self.home(policy, line, &bound);
@@ -283,7 +289,7 @@ impl Draft<'_> {
             let first = line.booked == Totals::default();
             let sold_at = if first { placed_at } else { changed_at };
             let wanted = match home {
-                Some(home) => self.shares(placed_at, line, &bound, (totals, &places), &home)?,
+                Some(home) => self.shares(times, line, &bound, (totals, &places), &home)?,
                 None => Vec::new(),
             };
             let known = Known { totals, places: &places, shares: &wanted };
@@ -309,10 +315,11 @@ impl Draft<'_> {
         }
     }
 
-    /// Returns the shares that a line should have: one for each SKU that it is made of, at each location.
+    /// Returns the shares that a line should have: one for each SKU that it is made of, at each location. `told_at`: when the
+    /// order last changed, as far as any source said.
     pub(super) fn shares(
         &self,
-        placed_at: Timestamp,
+        [placed_at, told_at]: [Timestamp; 2],
         line: &Line,
         bound: &Binding,
         (totals, places): (Totals, &[(LocationId, Totals)]),
@@ -344,8 +351,24 @@ impl Draft<'_> {
                 let of_part: Vec<&Share> = held.iter().filter(|share| share.sku == part.sku).collect();
                 keep_before(&of_part, &mut shares[from..])?;
             }
+            for share in shares[from..].iter_mut().filter(|share| share.baseline) {
+                self.place_in_time(share, first, [placed_at, told_at]);
+            }
         }
         Ok(shares)
+    }
+
+    /// Says what of a share of an order older than the opening count was over by that count, where the order's own times tell
+    /// so: all, if it has not changed since. Nothing, if it was placed so shortly before that nobody can have dealt with it by
+    /// then, although it is first heard of now.
+    fn place_in_time(&self, share: &mut Share, first: bool, [placed_at, told_at]: [Timestamp; 2]) {
+        let row = self.state.skus.get(self.state.canonical(&share.sku));
+        let Some(opened) = row.and_then(|row| row.place(&share.location)?.opened.as_ref()) else { return };
+        if told_at < opened.as_of.plus_millis(-CLOCKS_MS) {
+            share.before = None;
+        } else if first && placed_at >= opened.as_of.plus_millis(-RECENT_MS) {
+            share.before = Some(Totals::default());
+        }
     }
 
     /// Returns the movements from what a line has booked to what it should have, by share.

@@ -348,6 +348,7 @@ impl Draft<'_> {
         let when = When { told: order.changed_at(), absent: Timestamp::ZERO, recorded: self.now };
         let mut booking = Booking::new(self.state, when);
         let whole = order.clone();
+        let times = [whole.placed_at, whole.changed_at()];
         for (id, line) in order.lines.iter_mut().filter(|(id, _)| lines.contains(*id)) {
             let cause = Cause::Order { order: key.clone(), line: id.clone() };
             let booked = line.booked;
@@ -365,7 +366,7 @@ impl Draft<'_> {
             let home = bound.as_ref().and_then(|bound| self.home(policy, line, bound));
             if let (Some(bound), Some(home)) = (bound, home) {
                 let places = whole.places(line).to_vec();
-                let wanted = self.shares(whole.placed_at, line, &bound, (booked, &places), &home)?;
+                let wanted = self.shares(times, line, &bound, (booked, &places), &home)?;
                 for (share, moves) in self.rebooked(&key.channel, line, &wanted, returns)? {
                     booking.book(&share, moves, &cause, [self.now, self.now])?;
                 }

@@ -213,3 +213,46 @@ fn an_order_that_came_in_while_the_count_was_read_and_was_placed_after_it_is_a_s
     assert_eq!(world.stock("A"), [10, 2, 0]);
     assert_eq!(world.postings().len(), 1);
 }
+
+/// Ten units, counted now. Returns the moment.
+fn counted() -> (World, i64) {
+    let mut world = World::bare(policies());
+    for channel in [ERP, SHOP, AMZ] {
+        world.list(channel, &["A"]);
+    }
+    let count = Count { opening: true, ..world.count_of(ERP, &[("A", 10)]) };
+    world.run(Command::Count(count)).expect("opens");
+    world.run(Command::Initialise).expect("initialises");
+    let opened = world.now;
+    world.now += 1_000;
+    (world, opened)
+}
+
+/// The shop tells of an order that was placed so long before the opening, as it was at these moments, counted from it.
+#[track_caller]
+fn check_told(placed_at: i64, told: &[(i64, [i64; 5])], stock: [i64; 3], news: [i64; 5]) {
+    let (mut world, opened) = counted();
+    for (version, units) in told {
+        let order = placed("1", opened + placed_at, &[(World::ids_of(SHOP, "A"), *units)]);
+        world.push_snapshot(SHOP, OrderSnapshot { version: ms(opened + version), ..order });
+    }
+    assert_eq!(world.stock("A"), stock);
+    let posting = world.state.posting(&ch(ERP), &key(SHOP, "1"));
+    let target = posting.map(|(posting, _)| posting.lines[0].target).unwrap_or_default();
+    assert_eq!(target, totals(news), "what is news to the ERP");
+}
+
+#[test]
+fn what_was_over_by_the_opening_is_in_the_count_whenever_it_is_told() {
+    let (open, shipped) = ([2, 0, 0, 0, 0], [2, 0, 0, 2, 0]);
+    check_told(-100_000, &[(-100_000, open)], [10, 2, 0], open);
+    // A late webhook tells how it was before; the next one that it was shipped by then.
+    check_told(-100_000, &[(-100_000, open), (-50_000, shipped)], [10, 0, 0], [0; 5]);
+    check_told(-100_000, &[(-50_000, shipped)], [10, 0, 0], [0; 5]);
+    check_told(-100_000, &[(-100_000, open), (50_000, shipped)], [8, 0, 0], shipped);
+    // One that is first heard of when it is shipped, and was placed just before, was shipped since.
+    check_told(-100_000, &[(50_000, shipped)], [8, 0, 0], shipped);
+    // Of an old one that something becomes of now, that is not known: it was over.
+    check_told(-900_000_000, &[(50_000, [2, 0, 0, 2, 1])], [10, 0, 0], [0; 5]);
+    check_told(-900_000_000, &[(50_000, shipped), (60_000, [2, 0, 0, 2, 1])], [11, 0, 0], [0; 5]);
+}
