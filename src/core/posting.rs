@@ -97,7 +97,7 @@ impl PostState {
     }
 
     /// Takes in what the ERP is to hold from here on. What is under way or parked stays so.
-    pub fn retarget(&mut self, target: &[Item], now: Timestamp) {
+    pub fn retargeted(mut self, target: &[Item], now: Timestamp) -> PostState {
         let behind = behind(&self.acked, target);
         match &self.step {
             Step::Done | Step::Dropped if behind => {
@@ -115,6 +115,7 @@ impl PostState {
             | Step::InFlight { .. }
             | Step::Parked { .. } => {}
         }
+        self
     }
 }
 

@@ -63,12 +63,11 @@ impl Share {
         self.booked.minus(self.before()?)
     }
 
-    /// Returns what of it is news to an ERP that counted at the opening, in units of its SKU. The return of what was
-    /// shipped before is not: the ERP would have to take back what it was never told to send.
+    /// Returns what of it is news to an ERP that counted at the opening, in units of its SKU. More may have come back than was
+    /// shipped since.
     pub fn news(&self) -> Result<Totals, Overflow> {
         let before = self.before()?.least(self.booked);
-        let news = self.booked.minus(before.closed()?)?;
-        Totals { returned: news.returned.min(news.fulfilled), ..news }.times(self.units)
+        self.booked.minus(before.closed()?)?.times(self.units)
     }
 
     /// Tells whether an opening count of its SKU at its place concerns it: it was bound before, or is older and still

@@ -455,16 +455,24 @@ impl Draft<'_> {
             if given_up && self.state.order(key).as_deref().map(of).transpose()?.as_ref() == Some(&wanted) {
                 continue;
             }
-            match order.posting_mut(channel) {
-                Some(posting) => posting.retarget(&wanted, self.now),
-                None if behind(&[], &wanted) => {
-                    let fresh = PostState::new(channel.clone(), Step::Pending, self.now);
-                    let shadow = policies.mode == Mode::Shadow;
-                    let older = is_older(order, policy.posts, &policy.locations);
-                    let posting = if older { fresh.asked(OLDER) } else { PostState { shadow, ..fresh } };
-                    order.postings.push(posting);
+            let older = || is_older(order, policy.posts, &policy.locations);
+            let posting = match order.posting(channel) {
+                // It was told of nothing so far, because there was nothing to tell.
+                Some(held) if held.sequence == 0 && held.step == Step::Done && behind(&[], &wanted) => {
+                    let posting = PostState::new(channel.clone(), Step::Pending, self.now);
+                    if older() { posting.asked(OLDER) } else { posting }
                 }
-                None => {}
+                Some(held) => held.clone().retargeted(&wanted, self.now),
+                None if !behind(&[], &wanted) => continue,
+                None => {
+                    let shadow = policies.mode == Mode::Shadow;
+                    let posting = PostState::new(channel.clone(), Step::Pending, self.now);
+                    if older() { posting.asked(OLDER) } else { PostState { shadow, ..posting } }
+                }
+            };
+            match order.posting_mut(channel) {
+                Some(held) => *held = posting,
+                None => order.postings.push(posting),
             }
         }
         Ok(())

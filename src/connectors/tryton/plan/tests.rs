@@ -327,6 +327,8 @@ fn check(targets: &[[i64; 5]], requests: usize) {
 fn a_target_is_reached_with_the_fewest_requests() {
     check(&[[5, 0, 0, 0, 0]], 3);
     check(&[[5, 0, 0, 0, 0], [5, 0, 0, 0, 0]], 0);
+    // What comes back of a sale that Tryton was never told of.
+    check(&[[0, 0, 0, 0, 2]], 5);
     check(&[[5, 0, 0, 0, 0], [5, 0, 0, 5, 0]], 4);
     check(&[[5, 0, 0, 0, 0], [5, 0, 0, 2, 0]], 5);
     check(&[[5, 0, 0, 2, 0], [5, 0, 0, 5, 0]], 4);
