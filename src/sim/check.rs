@@ -230,6 +230,8 @@ impl Checks {
             ("deliveries", a.deliveries != b.deliveries),
             ("alerts", a.alerts != b.alerts),
             ("held counts", a.held != b.held),
+            ("intents", a.intents != b.intents),
+            ("what is oversold", a.oversold != b.oversold),
             ("index", a.index != b.index),
         ];
         let wrong: Vec<&str> = differ.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();

@@ -2,7 +2,12 @@
 //! shop's webhooks.
 
 use crate::{
-    core::{Command, Refused, Reply, allocation::Pause, record::PauseScope},
+    core::{
+        Command, Refused, Reply,
+        allocation::Pause,
+        intent::ask::{Ask, Row, What},
+        record::PauseScope,
+    },
     model::{DeliveryId, OrderSnapshot, Put, Quantity},
     sim::{
         Workload,
@@ -59,6 +64,11 @@ impl World {
             wanted.push((first + 1) % self.plan.parts.len());
             wanted.dedup();
         }
+        self.order(channel, wanted);
+    }
+
+    /// Somebody orders what is shown of some listings, one to three units of each.
+    fn order(&mut self, channel: usize, wanted: Vec<usize>) {
         let mut lines = Vec::new();
         for n in wanted {
             let shown = self.markets[channel].listed[n].now.shown;
@@ -70,6 +80,28 @@ impl World {
         if !lines.is_empty() {
             self.buy(channel, &lines);
         }
+    }
+
+    /// Orders come in before the stock is opened. Returns those that the daemon is to read before it, some of which are
+    /// shipped, cancelled or sent back by then. The ERP is not told of any, but its books are right.
+    pub(super) fn trade_before(&mut self) -> Vec<(usize, usize)> {
+        let mut read = Vec::new();
+        for _ in 0..self.plan.before {
+            let channel = if self.random.chance(500) { SHOP } else { AMAZON };
+            let n = self.random.below(self.plan.parts.len());
+            let order = self.markets[channel].sales();
+            self.order(channel, vec![n]);
+            if self.markets[channel].sales() > order && self.random.chance(500) {
+                read.push((channel, order));
+                if self.random.chance(500) {
+                    self.work_on(channel, order, 0);
+                }
+            }
+        }
+        for (n, goods) in self.truth.goods.iter().enumerate() {
+            self.erp.books[n] = goods.shelf;
+        }
+        read
     }
 
     fn buy(&mut self, channel: usize, lines: &[(usize, i64)]) {
@@ -118,6 +150,11 @@ impl World {
         if self.random.chance(100) {
             return self.find();
         }
+        self.work();
+    }
+
+    /// Something becomes of one of the latest orders.
+    fn work(&mut self) {
         let channel = if self.random.chance(600) { SHOP } else { AMAZON };
         let count = self.markets[channel].sales();
         if count == 0 {
@@ -218,6 +255,54 @@ impl World {
                 self.wake_at(channel, Loop::Poll, self.now);
                 self.wake_at(ERP, Loop::Sweep, self.now);
             }
+        }
+    }
+
+    /// A person limits what listings may show, by one or two rows at once, or lets one channel show what another one may not;
+    /// or takes such a wish back.
+    pub(super) fn limit(&mut self) {
+        if self.calm {
+            return;
+        }
+        let next = self.random.about(self.plan.limits);
+        self.after(next, Event::Limit);
+        let open = self.daemon.durable.intents.iter().find(|(_, intent)| !intent.phase.ended());
+        if let Some(id) = open.map(|(id, _)| *id).filter(|_| self.random.chance(200)) {
+            self.tell(|| format!("operator: takes intent {id} back"));
+            return self.submit(Command::CancelIntent { id }, Then::Nothing);
+        }
+        let rows = (0..self.random.between(1, 2)).map(|_| Row { line: None, what: self.wish() }).collect();
+        let ask = Ask { rows, seen_is_enough: self.random.chance(500), confirmed: true, ..Ask::default() };
+        self.tell(|| format!("operator: wants {:?}", ask.rows));
+        self.submit(Command::Intend(Box::new(ask)), Then::Nothing);
+    }
+
+    fn wish(&mut self) -> What {
+        let sku = plan::sku(self.random.below(self.plan.parts.len()));
+        let [channel, other] = if self.random.chance(500) { [SHOP, AMAZON] } else { [AMAZON, SHOP] };
+        let (from, to) = (plan::channel(channel), plan::channel(other));
+        let quantity = Quantity::new(self.random.between(1, 9));
+        match self.random.below(4) {
+            0 => What::Shift { sku, quantity, from, to },
+            1 => What::Set { sku, channel: from, most: None },
+            _ => What::Set { sku, channel: from, most: Some(quantity) },
+        }
+    }
+
+    /// Every limit that a person has set ends, but for what is still on its way.
+    pub(super) fn unlimit(&mut self) {
+        let limited = self.daemon.durable.skus.iter().flat_map(|(sku, row)| {
+            let listings = row.listings.iter().filter(|listing| listing.allotted.is_some());
+            listings.map(|listing| What::Set {
+                sku: sku.clone(),
+                channel: listing.channel.clone(),
+                most: None,
+            })
+        });
+        let rows: Vec<Row> = limited.map(|what| Row { line: None, what }).collect();
+        for row in rows {
+            let ask = Ask { rows: vec![row], confirmed: true, ..Ask::default() };
+            self.submit(Command::Intend(Box::new(ask)), Then::Nothing);
         }
     }
 

@@ -61,6 +61,10 @@ pub(super) struct Plan {
     pub(super) operator: i64,
     pub(super) rival: i64,
     pub(super) own_sales: i64,
+    /// How often a person limits what listings may show, on average; zero: never.
+    pub(super) limits: i64,
+    /// How many orders were placed before the stock is opened.
+    pub(super) before: i64,
     pub(super) rates: Rates,
     /// Of the mishaps of disk and process, how many in a thousand are spared: long runs have enough of them all the same.
     pub(super) spared: u32,
@@ -95,6 +99,7 @@ const DAY: i64 = 24 * HOUR;
 
 impl Plan {
     pub(super) fn draw(random: &mut Random, workload: Workload, days: Option<i64>, calm: bool) -> Plan {
+        let mut later = random.fork(1);
         let Scale { goods, span, shoppers, stock } = scale(workload, random);
         let span = days.map_or(span, |days| days.saturating_mul(DAY));
         let bundles = if workload == Workload::Bundles { random.between(1, 3) } else { 0 };
@@ -124,6 +129,8 @@ impl Plan {
             operator: if calm { 0 } else { some(random, 400, span / 6) },
             rival: if calm { 0 } else { some(random, 250, span / 6) },
             own_sales: if calm { 0 } else { some(random, 300, shoppers * 8) },
+            limits: some(&mut later, 250, span / 8),
+            before: if later.chance(300) { later.between(1, 8) } else { 0 },
             rates,
             spared: if months { 985 } else { 0 },
             twice: !calm && random.chance(100),

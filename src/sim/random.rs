@@ -17,6 +17,13 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    /// Returns another source for what was added later, so that what this one draws stays as it was.
+    pub(super) fn fork(&self, of: u64) -> Random {
+        let mut fork = Random(self.0 ^ of.wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        fork.next();
+        fork
+    }
+
     /// Draws a number below `most`; zero if there is none.
     pub(super) fn below(&mut self, most: usize) -> usize {
         let most = u64::try_from(most.max(1)).unwrap_or(u64::MAX);

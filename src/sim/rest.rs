@@ -42,9 +42,20 @@ impl World {
                 (shelf.shown, shelf.on_hand) = (shown, shown);
             }
         }
+        let mut read = Vec::new();
+        if self.plan.before > 0 {
+            read = self.trade_before();
+            // Longer than any two clocks are apart.
+            self.now += 60_000;
+        }
         self.happen_now(Event::Boot { power: false, whim: 0 });
         for channel in [ERP, SHOP, AMAZON] {
             self.list(channel);
+        }
+        for (channel, order) in read {
+            let orders = vec![self.markets[channel].snapshot(order, true)];
+            let (channel, begun) = (plan::channel(channel), self.daemon.durable.seq);
+            self.directly(Command::Orders { channel, begun, orders });
         }
         let count = Count {
             counter: plan::channel(ERP),
@@ -68,6 +79,7 @@ impl World {
             (plan.operator, Event::Operator),
             (plan.rival, Event::Rival),
             (plan.own_sales, Event::OwnSale),
+            (plan.limits, Event::Limit),
             (plan.checkpoint, Event::Checkpoint),
         ];
         for (mean, event) in people.into_iter().filter(|(mean, _)| *mean > 0) {
@@ -124,6 +136,7 @@ impl World {
         let mut wrong = Vec::new();
         for nth in 0..ROUNDS {
             self.unpause();
+            self.unlimit();
             self.attend();
             self.run_until(self.now + round);
             if self.broken.is_some() {
@@ -154,6 +167,13 @@ impl World {
         for work in state.index.all(Kind::Parked) {
             if let Work::Parked { listing, .. } = work {
                 let letter = DeadLetter::Leg(listing.clone());
+                commands.push(Command::Dead { letter, verdict: Verdict::Retry });
+            }
+        }
+        // Of what was sold before the opening, the ERP has nothing.
+        for work in state.index.all(Kind::PostParked) {
+            if let Work::PostParked { channel, order } = work {
+                let letter = DeadLetter::Posting { channel: channel.clone(), order: order.clone() };
                 commands.push(Command::Dead { letter, verdict: Verdict::Retry });
             }
         }
@@ -202,6 +222,8 @@ impl World {
                 ));
             }
         }
+        let open = state.intents.iter().filter(|(_, intent)| !intent.phase.ended());
+        wrong.extend(open.map(|(id, intent)| format!("intent {id} is still {}", intent.phase.name())));
         for (n, parts) in self.plan.parts.iter().enumerate() {
             for channel in [SHOP, AMAZON] {
                 wrong.extend(self.wrong_listing(channel, n, parts));

@@ -30,6 +30,8 @@ pub(super) enum Event {
     Operator,
     Rival,
     OwnSale,
+    /// A person limits what listings may show.
+    Limit,
     /// A loop of the daemon looks around.
     Wake(usize, Loop),
     /// What waits is decided together.
@@ -201,6 +203,7 @@ impl World {
             Event::Operator => self.operator(),
             Event::Rival => self.rival(),
             Event::OwnSale => self.own_sale(),
+            Event::Limit => self.limit(),
             Event::Wake(channel, of) => {
                 if self.wakes.get(&(channel, of)) == Some(&self.now) {
                     self.wakes.remove(&(channel, of));

@@ -55,6 +55,21 @@ async fn told(home: &Home, sku: &str, stock: i64) {
     assert_eq!(row("main"), None, "{outbox:#}");
 }
 
+/// Says of all that was sold in shadow that the ERP lacks it.
+async fn answered(home: &Home) {
+    until_empty("a person is asked about each order", async || {
+        let letters =
+            home.ask(&["dead-letters", "list", "--channel", "erp", "--reason", "`shadow`"]).await.json();
+        if letters["letters"].as_array().is_some_and(|all| all.len() == 2) {
+            vec![]
+        } else {
+            vec![letters.to_string()]
+        }
+    })
+    .await;
+    home.ask(&["dead-letters", "retry", "--channel", "erp", "--reason", "`shadow`"]).await.json();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shadow_tells_what_it_would_write_and_writes_nothing_until_it_goes_live() {
     let world = World::start(|options| {
@@ -111,18 +126,7 @@ async fn shadow_tells_what_it_would_write_and_writes_nothing_until_it_goes_live(
     live.stop().await;
     home.configure("mode = \"shadow\"", "mode = \"live\"");
     let live = home.serve().await;
-    // Whether the ERP has what was sold meanwhile, a person says.
-    until_empty("a person is asked about each order", async || {
-        let letters =
-            home.ask(&["dead-letters", "list", "--channel", "erp", "--reason", "`shadow`"]).await.json();
-        if letters["letters"].as_array().is_some_and(|all| all.len() == 2) {
-            vec![]
-        } else {
-            vec![letters.to_string()]
-        }
-    })
-    .await;
-    home.ask(&["dead-letters", "retry", "--channel", "erp", "--reason", "`shadow`"]).await.json();
+    answered(&home).await;
     home.rest(&world).await;
     until_empty("all agree once it is live", async || wrong(&world).await).await;
     assert!(!writes(&world).await.is_empty(), "writes are told apart from what others do");
