@@ -27,6 +27,7 @@ use crate::{
 pub use change::*;
 pub use drift::{
     AssumptionView, DriftRequest, DriftView, Drifts, ReconcilePage, ReconcileRequest, ReconcileRow,
+    TooSoonRow,
 };
 
 /// Identifiers by the name of their column in the mapping CSV.
@@ -447,6 +448,29 @@ pub struct Outbox {
     /// The opening stock was not taken over yet: no listing is wanted to show anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unopened: bool,
+    /// What persons have given up, and shows something else than it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<GivenUp>,
+}
+
+/// Listings that persons have given up, within [`Outbox`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    pub count: usize,
+    /// The first of them.
+    pub some: Vec<GivenUpView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUpView {
+    pub channel: ChannelId,
+    pub sku: Sku,
+    /// What the channel shows, as far as is known.
+    pub shown: Option<Quantity>,
+    /// What it should show.
+    pub quantity: Quantity,
+    /// The command that takes it up again.
+    pub command: String,
 }
 
 /// Something that has not arrived yet.

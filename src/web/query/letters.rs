@@ -69,8 +69,9 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
         LetterId::Leg { channel, sku, n } => {
             let listing = ListingRef { sku: sku.clone(), at: *n };
             let held = state.listing(&listing).filter(|held| held.channel == *channel)?;
-            let parked = held.leg.as_ref().is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. }));
-            parked.then_some(Letter::Leg(listing))
+            // What was given up is no dead letter any more, and may be taken up again.
+            let stands = |leg: &leg::Leg| matches!(leg.state, leg::State::Parked { .. } | leg::State::Dropped);
+            held.leg.as_ref().is_some_and(stands).then_some(Letter::Leg(listing))
         }
         LetterId::Posting { channel, order } => {
             let posting = state.orders.get(order)?.posting(channel)?;
@@ -83,7 +84,7 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
 }
 
 /// Returns a command that can be given to a shell.
-fn command(verb: &str, id: &LetterId) -> String {
+pub(in crate::web) fn command(verb: &str, id: &LetterId) -> String {
     let id = id.to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "_:./@%+=,-".contains(c);
     let quoted = if id.chars().all(plain) { id } else { format!("'{}'", id.replace('\'', r"'\''")) };
