@@ -383,12 +383,12 @@ pub struct ByHand {
 pub struct HandLine {
     pub sku: Sku,
     pub location: LocationId,
+    /// Where it stands in a file, for messages.
+    pub line: Option<u64>,
     pub quantity: Quantity,
     pub as_of: Timestamp,
     /// Why, or by whom, for the journal.
     pub note: String,
-    /// Where it stands in a file, for messages.
-    pub line: Option<u64>,
 }
 
 /// How many of its changes a tally names.

@@ -739,6 +739,9 @@ pub struct MapImported {
     /// Why the brake holds it. Nothing was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+    /// Rows of the table that said something else of the same, the first of them: these take their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<MapRow>,
 }
 
 /// `POST /v1/map/remove`: a row goes by all of its identifiers.
@@ -866,6 +869,9 @@ fn on_hand() -> Measure {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountedLine {
+    /// Where it stands in a file, for messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
     pub sku: Sku,
     pub location: LocationId,
     pub quantity: Quantity,
@@ -912,6 +918,9 @@ pub struct StockChange {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOutLine {
+    /// Where it stands in the file, if it came in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
     pub sku: Sku,
     pub location: LocationId,
     /// `no_sku`, `bundle`, `counted_later` or `not_known`: what moved there since its as-of is not known.

@@ -192,7 +192,7 @@ async fn everything_that_is_wrong_with_mapping_rows_is_told_at_once() {
     let served = serve(opened(), |_| {}).await;
     let rows = json!({"rows": [
         {"line": 2, "sku": "NOPE", "channel": "main", "ids": {"channel_sku": "A"}},
-        {"line": 3, "sku": "MUG", "channel": "main", "ids": {"channel_sku": " "}},
+        {"line": 3, "sku": "MUG", "channel": "main", "ids": {"upc": "1"}},
         {"line": 4, "sku": "MUG", "channel": "nowhere", "ids": {"channel_sku": "A"}},
     ]});
     let [told, _] = served.told("/v1/map", &rows, 409).await;
