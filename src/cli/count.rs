@@ -7,15 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
-    cli::{
-        Failure, Global,
-        client::Client,
-        failure::Kind,
-        init, input,
-        once::Once,
-        print,
-        sheet::lines_of,
-    },
+    cli::{Failure, Global, client::Client, failure::Kind, init, input, once::Once, print, sheet::lines_of},
     clock::{Clock as _, SystemClock},
     core::wrong::bounded,
     model::{LocationId, Measure, Quantity, Sku, counted, which},

@@ -52,26 +52,29 @@ pub(super) struct Set {
 #[command(
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    override_usage = "evenkeel transfer SKU UNITS --from LOCATION --to LOCATION [OPTIONS]\n       \
+                      evenkeel transfer SKU UNITS --from-channel CHANNEL --to-channel CHANNEL [OPTIONS]\n       \
+                      evenkeel transfer import FILE [OPTIONS]"
 )]
 pub(super) struct Transfer {
     #[command(subcommand)]
     import: Option<TransferImport>,
     #[arg(required = true)]
     sku: Option<Sku>,
-    #[arg(required = true, value_parser = units, allow_negative_numbers = true)]
+    #[arg(required = true, value_name = "UNITS", value_parser = units, allow_negative_numbers = true)]
     quantity: Option<Quantity>,
     /// The location that the units leave.
-    #[arg(long, requires = "to", conflicts_with_all = ["from_channel", "to_channel"], required_unless_present = "from_channel")]
+    #[arg(long, value_name = "LOCATION", requires = "to", conflicts_with_all = ["from_channel", "to_channel"], required_unless_present = "from_channel")]
     from: Option<LocationId>,
     /// The location that they go to.
-    #[arg(long, requires = "from")]
+    #[arg(long, value_name = "LOCATION", requires = "from")]
     to: Option<LocationId>,
     /// The channel that may show less.
-    #[arg(long, requires = "to_channel")]
+    #[arg(long, value_name = "CHANNEL", requires = "to_channel")]
     from_channel: Option<ChannelId>,
     /// The channel that may show more.
-    #[arg(long, requires = "from_channel")]
+    #[arg(long, value_name = "CHANNEL", requires = "from_channel")]
     to_channel: Option<ChannelId>,
     #[command(flatten)]
     places: Places,

@@ -72,7 +72,10 @@ impl Sheet<'_> {
         let delimiter = delimiter(text);
         let open = unclosed(text, delimiter);
         let never = open.map(|open| {
-            format!("line {}: a quote is opened there and never closed, so that the rest cannot be read", open.line)
+            format!(
+                "line {}: a quote is opened there and never closed, so that the rest cannot be read",
+                open.line
+            )
         });
         let text = match open {
             Some(open) if open.row == 0 => return Err(Bad::of(never.into_iter().collect())),
@@ -80,7 +83,8 @@ impl Sheet<'_> {
             None => text,
         };
         let trim = if self.exact { csv::Trim::Headers } else { csv::Trim::All };
-        let mut csv = csv::ReaderBuilder::new().trim(trim).delimiter(delimiter).flexible(true).from_reader(text);
+        let mut csv =
+            csv::ReaderBuilder::new().trim(trim).delimiter(delimiter).flexible(true).from_reader(text);
         let header = csv.headers().map_err(|error| Bad::of(vec![error.to_string()]))?.clone();
         let mut wrong = self.problems_of(&header).map_err(Bad::of)?;
         let (mut rows, mut any) = (Vec::new(), never.is_some());
@@ -221,7 +225,10 @@ mod tests {
         assert_eq!((wrong.len(), wrong[50].as_str()), (51, "and 3 more"));
         let wrong = told(b"sku,channel\nA,us\n?,us\nB,\"us\nC,us\n?,us\n").expect_err("a quote is open");
         assert_eq!(wrong.len(), 2, "{wrong:?}");
-        assert!(wrong[0] == "line 3: it is odd" && wrong[1].starts_with("line 4: a quote is opened"), "{wrong:?}");
+        assert!(
+            wrong[0] == "line 3: it is odd" && wrong[1].starts_with("line 4: a quote is opened"),
+            "{wrong:?}"
+        );
         let wrong = told(b"\"sku,channel\nA,us\n").expect_err("a quote is open");
         assert!(wrong.len() == 1 && wrong[0].starts_with("line 1: a quote is opened"), "{wrong:?}");
         let latin = told(b"sku,channel\nA,us\nGR\xdcN,us\n").expect_err("not UTF-8");

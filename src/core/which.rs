@@ -76,7 +76,8 @@ mod tests {
     fn check(text: &str, want: &[&str]) {
         let called = Called::read(text);
         let all = [("main:7001", "#1001"), ("main:1002", "#1001x"), ("us:7002", "1002"), ("us:7001", "#5")];
-        let fits = all.iter().map(|(of, name)| (key(of), *name)).filter(|(of, name)| called.fits(of, Some(name)));
+        let fits =
+            all.iter().map(|(of, name)| (key(of), *name)).filter(|(of, name)| called.fits(of, Some(name)));
         let found = called.meant(fits.map(|(of, _)| of).collect());
         assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), want, "{text}");
         assert_eq!(called.to_string(), text);

@@ -59,7 +59,8 @@ pub fn bounded(wrong: impl ExactSizeIterator<Item = String>) -> Vec<String> {
 pub fn merged(one: Vec<String>, other: Vec<String>) -> Vec<String> {
     let more = |text: &str| text.strip_prefix("and ")?.strip_suffix(" more")?.parse::<usize>().ok();
     let line = |text: &str| text.strip_prefix("line ")?.split_once(':')?.0.parse::<u64>().ok();
-    let (rest, mut all): (Vec<_>, Vec<_>) = one.into_iter().chain(other).partition(|text| more(text).is_some());
+    let (rest, mut all): (Vec<_>, Vec<_>) =
+        one.into_iter().chain(other).partition(|text| more(text).is_some());
     all.sort_by_key(|text| line(text));
     all.dedup();
     first(all.into_iter(), rest.iter().filter_map(|text| more(text)).sum())
@@ -88,9 +89,10 @@ mod tests {
     #[test]
     fn what_two_have_found_is_told_by_line() {
         let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let told = merged(texts(&["line 2: a", "line 10: b"]), texts(&["it is odd", "line 9: c", "line 2: a"]));
+        let told =
+            merged(texts(&["line 2: a", "line 10: b"]), texts(&["it is odd", "line 9: c", "line 2: a"]));
         assert_eq!(told, ["it is odd", "line 2: a", "line 9: c", "line 10: b"]);
-        let many = |from: u64| bounded((from..from + 52).map(|n| format!("line {n}: bad")));
+        let many = |from: u32| bounded((from..from + 52).map(|n| format!("line {n}: bad")));
         let told = merged(many(1), many(100));
         assert_eq!((told.len(), told[49].as_str(), told[50].as_str()), (51, "line 50: bad", "and 54 more"));
     }

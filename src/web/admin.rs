@@ -457,7 +457,10 @@ fn no_subject(failure: crate::web::Failure) -> Answer {
 
 async fn live(State(desk): Asked) -> Told<Done> {
     let written = |failure| {
-        helped(failure, "nothing is to be done; `evenkeel status` tells the mode, `evenkeel outbox` what is under way")
+        helped(
+            failure,
+            "nothing is to be done; `evenkeel status` tells the mode, `evenkeel outbox` what is under way",
+        )
     };
     desk.submit(Command::Live).await.map_err(written)?;
     info!("a person lets the restored store write");

@@ -59,7 +59,8 @@ pub(super) async fn release(State(desk): Asked, body: Bytes) -> Told<Done> {
 async fn act(desk: &Arc<dyn Desk>, body: &Bytes, act: DriftAct, said: &str) -> Told<Done> {
     let DriftRequest { sku, channel, seq } = read(body)?;
     let command = Command::Drift { sku: sku.clone(), channel: channel.clone(), seq, act };
-    let open = |failure| helped(failure, "`evenkeel drift` lists what is open, and what was done about the others");
+    let open =
+        |failure| helped(failure, "`evenkeel drift` lists what is open, and what was done about the others");
     desk.submit(command).await.map_err(open)?;
     info!(%sku, %channel, ?act, "a person has dealt with a drift");
     Ok(Json(Done { done: format!("SKU `{sku}` on `{channel}` {said}") }))

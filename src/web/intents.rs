@@ -79,7 +79,8 @@ async fn list(State(desk): Asked, asked: Result<Query<CommitsQuery>, QueryReject
 async fn which(desk: &Arc<dyn Desk>, text: &str) -> Result<Seq, Answer> {
     let wanted = text.to_owned();
     let found = ask(desk.as_ref(), move |state| named(state, &wanted)).await?;
-    let both = |refused| helped(Failure::Refused(refused), "name it by its id; `evenkeel commits` lists both");
+    let both =
+        |refused| helped(Failure::Refused(refused), "name it by its id; `evenkeel commits` lists both");
     let found = found.map_err(both)?;
     found.or_else(|| text.parse().ok().map(Seq)).ok_or_else(|| missing(text))
 }
@@ -117,7 +118,10 @@ async fn intend(State(desk): Asked, body: Bytes) -> Told<IntentAnswer> {
 fn asked_wrong(failure: Failure) -> Answer {
     // What names something that does not exist says so itself.
     if let Failure::Refused(Refused::NotSo(_)) = &failure {
-        return helped(failure, "`evenkeel commits` lists what was asked before; say a new request with another --id");
+        return helped(
+            failure,
+            "`evenkeel commits` lists what was asked before; say a new request with another --id",
+        );
     }
     failure.into()
 }
@@ -185,7 +189,8 @@ fn stands(failure: Failure, text: &str) -> Answer {
             helped(failure, "`evenkeel commits` lists them; of those that have ended, the latest are kept")
         }
         failure => {
-            let shows = format!("`evenkeel commits --intent {text}` shows how far it is, and what is on the way");
+            let shows =
+                format!("`evenkeel commits --intent {text}` shows how far it is, and what is on the way");
             helped(failure, &shows)
         }
     }

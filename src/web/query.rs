@@ -21,7 +21,7 @@ use crate::{
         leg,
         state::{Alert, AlertKey, ChannelRow, Listing, ListingRef},
     },
-    model::{ChannelId, Mode, Timestamp},
+    model::{ChannelId, Mode, Timestamp, counted},
     web::view::{AlertView, Alerts, LetterId, Time},
 };
 
@@ -144,9 +144,11 @@ fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> O
     Some(match &leg.state {
         leg::State::Confirmed => return None,
         leg::State::Pending => before_sending("it is about to be sent".to_owned()),
-        leg::State::Retry { .. } => {
-            before_sending(format!("{} tries in a row did not go through; it goes again", leg.tries))
-        }
+        leg::State::Retry { .. } => before_sending(match leg.tries {
+            0 => "it goes again".to_owned(),
+            1 => "1 try did not go through; it goes again".to_owned(),
+            tries => format!("{tries} tries in a row did not go through; it goes again"),
+        }),
         leg::State::InFlight(_) => "the channel's answer is awaited".to_owned(),
         leg::State::Accepted { .. } => once_closed("the channel took it; it counts when it is seen live"),
         leg::State::Probing { .. } => {
@@ -191,9 +193,9 @@ fn failing(state: &State, listing: &ListingRef, held: &Listing, leg: &leg::Leg) 
         let said = row.circuit.said_of(listing);
         let last = said.map_or(String::new(), |said| format!(" (the last: {said})"));
         format!(
-            "{} tries in a row failed{last}, while the channel answers otherwise: it goes by itself, further and further \
+            "{} in a row failed{last}, while the channel answers otherwise: it goes by itself, further and further \
              apart, and no other waits for it",
-            leg.tries
+            counted(leg.tries, "try")
         )
     })
 }

@@ -187,9 +187,10 @@ pub struct ChannelStatus {
     /// Listings whose drift waits for a person.
     #[serde(default)]
     pub drifts: usize,
-    /// The most that it may still sell unseen, over all listings of which that is known. For a channel that sells.
+    /// The most that it may still sell unseen, over all listings of which that is known. `None`: it is known of none of
+    /// them, or it does not sell.
     #[serde(default)]
-    pub exposure: i64,
+    pub exposure: Option<i64>,
     /// What is assumed of its delays, and what was measured. For a channel that sells.
     #[serde(default)]
     pub assumptions: Vec<AssumptionView>,
@@ -248,8 +249,10 @@ pub struct SkuView {
     pub recent: Vec<EntryView>,
     /// Available over all places that were counted.
     pub available: Quantity,
-    /// The most that its listings may still sell unseen, those left out of which that is not known.
-    pub exposure: Quantity,
+    /// The most that its listings may still sell unseen, those left out of which that is not known. `None`: it is known of
+    /// none of them.
+    #[serde(default)]
+    pub exposure: Option<Quantity>,
     /// Available less exposure: what may still be raised. `None`: it is not known what all listings show.
     pub slack: Option<Quantity>,
 }

@@ -38,11 +38,7 @@ pub fn judge(state: &State, count: &ByHand, now: Timestamp) -> Result<Outcome, R
 }
 
 /// Like [`judge`], with everything that makes no sense: a count that comes in parts is refused for that of all of them.
-pub fn look_over(
-    state: &State,
-    count: &ByHand,
-    now: Timestamp,
-) -> Result<(Outcome, Vec<Wrong>), Refused> {
+pub fn look_over(state: &State, count: &ByHand, now: Timestamp) -> Result<(Outcome, Vec<Wrong>), Refused> {
     let policies = state.policies().ok_or(Refused::NotConfigured)?;
     may_count(state, count.opening)?;
     let mut seen: BTreeMap<(&Sku, &LocationId), Option<u64>> = BTreeMap::new();
@@ -59,7 +55,8 @@ pub fn look_over(
             }
         }
         if !why.is_empty() {
-            wrong.extend(unknown_first(state, sku, why).into_iter().map(|why| Wrong { line: line.line, why }));
+            wrong
+                .extend(unknown_first(state, sku, why).into_iter().map(|why| Wrong { line: line.line, why }));
             continue;
         }
         match one(state, count.measure, &line) {
@@ -310,8 +307,13 @@ impl Draft<'_> {
         let last = part.end == held.lines.len();
         let HeldCount { measure, lines, by_hand, .. } = held;
         let lines = lines.into_iter().zip(by_hand).skip(part.start).take(part.len());
-        let line = |((sku, location, quantity), (as_of, note))| {
-            HandLine { sku, location, quantity, as_of, note, line: None }
+        let line = |((sku, location, quantity), (as_of, note))| HandLine {
+            sku,
+            location,
+            quantity,
+            as_of,
+            note,
+            line: None,
         };
         let lines = lines.map(line).collect();
         let by = Counter::Person;

@@ -51,6 +51,9 @@ pub(super) async fn import(extract::State(desk): Asked, body: Bytes) -> Told<Map
         Ok((more, replaced(state, &checked)))
     });
     let (more, replaced) = looked.await?.map_err(Failure::Refused)?;
+    if more.is_empty() && !wrong.is_empty() {
+        return Err(Answer::bad(refused(&wrong), "mend the rows; nothing was imported"));
+    }
     wrong.extend(more);
     if !wrong.is_empty() {
         return Err(Failure::Refused(refused(&wrong)).into());
@@ -79,10 +82,8 @@ pub(super) async fn import(extract::State(desk): Asked, body: Bytes) -> Told<Map
 
 /// Returns rows of the table that say something else of what these rows say, the first of them.
 fn replaced(state: &State, rows: &[MappingRow]) -> Vec<MapRow> {
-    let new: BTreeMap<(&ChannelId, Identifiers), &Sku> = rows
-        .iter()
-        .map(|row| ((&row.channel, row.ids.without(IdKind::Location)), &row.sku))
-        .collect();
+    let new: BTreeMap<(&ChannelId, Identifiers), &Sku> =
+        rows.iter().map(|row| ((&row.channel, row.ids.without(IdKind::Location)), &row.sku)).collect();
     let other = |(row, _): &(&MappingRow, MapSource)| {
         new.get(&(&row.channel, row.ids.clone())).is_some_and(|sku| **sku != row.sku)
     };
@@ -104,7 +105,10 @@ pub(super) async fn remove(extract::State(desk): Asked, body: Bytes) -> Told<Map
     let found =
         ask(desk.as_ref(), move |state| removable(state, &of, &by).map(|row| mapping::row(row, state)));
     let helps = |refused| {
-        helped(Failure::Refused(refused), "nothing was changed; `evenkeel map list` shows the rows of the table")
+        helped(
+            Failure::Refused(refused),
+            "nothing was changed; `evenkeel map list` shows the rows of the table",
+        )
     };
     let (row, mut listings) = found.await?.map_err(helps)?;
     let more = listings.len() > NAMED;

@@ -10,7 +10,7 @@ use crate::{
         record::HeldCount,
         state::{ListingRef, Quarantined},
     },
-    model::{ChannelId, OrderKey, Seq, Sku},
+    model::{ChannelId, OrderKey, Seq, Sku, counted},
     web::{
         query::{listings, orders},
         view::{DeadLetter, DeadLetters, LetterId},
@@ -70,7 +70,8 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
             let listing = ListingRef { sku: sku.clone(), at: *n };
             let held = state.listing(&listing).filter(|held| held.channel == *channel)?;
             // What was given up is no dead letter any more, and may be taken up again.
-            let stands = |leg: &leg::Leg| matches!(leg.state, leg::State::Parked { .. } | leg::State::Dropped);
+            let stands =
+                |leg: &leg::Leg| matches!(leg.state, leg::State::Parked { .. } | leg::State::Dropped);
             held.leg.as_ref().is_some_and(stands).then_some(Letter::Leg(listing))
         }
         LetterId::Posting { channel, order } => {
@@ -98,7 +99,7 @@ fn count(id: Seq, held: &HeldCount) -> DeadLetter {
         id: LetterId::Count(id),
         kind: "count".to_owned(),
         channel: held.counter.clone(),
-        subject: format!("a count of {} SKUs", held.lines.len()),
+        subject: format!("a count of {}", counted(held.lines.len(), "SKU")),
         reason: held.why.clone(),
         since: held.as_of.into(),
         retry: "takes the count over, less what was sold since".to_owned(),

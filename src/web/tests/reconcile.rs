@@ -36,16 +36,20 @@ fn agreed() -> State {
     let mut state = opened();
     let drift = DriftPolicy { on_hand: Some(Repair::Theirs), ..DriftPolicy::default() };
     let items = vec![mug(5), shirt(10)];
-    let (main, read_at, through) = (channel("main"), at(10), at(20));
-    for command in [
-        Command::Configure(Box::new(Policies { drift, ..policies() })),
-        Command::Catalogue { channel: main.clone(), read_at, items, unread: Vec::new() },
-    ] {
-        decide(&mut state, command, at(10)).1.expect("taken");
-    }
-    let begun = state.seq;
-    let fed = Command::Fed { channel: main, begun, begun_at: through, through };
-    decide(&mut state, fed, through).1.expect("taken");
+    let then = |state: &mut State, seconds: i64, command: Command| {
+        decide(state, command, at(seconds)).1.expect("taken");
+    };
+    let fed = |state: &State, seconds: i64| {
+        let (begun, begun_at, through) = (state.seq, at(seconds), at(seconds));
+        Command::Fed { channel: channel("main"), begun, begun_at, through }
+    };
+    then(&mut state, 0, Command::Configure(Box::new(Policies { drift, ..policies() })));
+    let read = fed(&state, 5);
+    then(&mut state, 5, read);
+    let (read_at, unread) = (at(10), Vec::new());
+    then(&mut state, 10, Command::Catalogue { channel: channel("main"), read_at, items, unread });
+    let read = fed(&state, 20);
+    then(&mut state, 20, read);
     state
 }
 

@@ -125,7 +125,12 @@ async fn a_refusal_names_the_command_that_helps() {
         ("/v1/merge", json!({"from": "MUG", "into": "MUG"}), 409, "`evenkeel sku MUG`"),
         ("/v1/returns", json!({"sku": "MUG", "fate": "restock"}), 409, "`evenkeel returns list`"),
         ("/v1/drift/accept", json!({"sku": "MUG", "channel": "main"}), 404, "`evenkeel drift`"),
-        ("/v1/map/ignore", json!({"channel": "main", "ids": {"channel_sku": "X"}, "undo": true}), 404, "--ignored"),
+        (
+            "/v1/map/ignore",
+            json!({"channel": "main", "ids": {"channel_sku": "X"}, "undo": true}),
+            404,
+            "--ignored",
+        ),
         ("/v1/pause", json!({"sku": "NOPE", "mode": "frozen"}), 404, "`evenkeel sku`"),
     ] {
         let [error, next] = served.told(path, &body, status).await;
@@ -230,7 +235,8 @@ async fn the_outbox_says_that_a_channel_refuses_the_credentials() {
     let until = Timestamp::from_millis(OPENED).plus_millis(3_600_000);
     state.change_channel(&channel("main"), |row| {
         let unauthorized = Some("token expired".to_owned());
-        row.circuit = crate::core::circuit::Circuit::Open { until, unauthorized, alone: false, failing: None };
+        row.circuit =
+            crate::core::circuit::Circuit::Open { until, unauthorized, alone: false, failing: None };
     });
     let served = serve(state, |_| {}).await;
     let outbox = served.get("/v1/outbox?channel=main").await;
