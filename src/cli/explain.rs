@@ -152,13 +152,13 @@ fn read(explain: &Explain, places: &Places) -> Result<(Vec<(Subject, Story)>, Ra
         return Ok((stories, range));
     }
     let named = orders(&called, places)?.into_iter().map(|order| begin(Subject::Order(order)));
-    let mut stories = named.collect();
+    let mut stories: Vec<_> = named.collect();
     let range = told_by(places, &mut stories)?;
     Ok((stories, range))
 }
 
 /// Has the whole journal told to stories.
-fn told_by(places: &Places, stories: &mut Vec<(Subject, Story)>) -> Result<Range, Failure> {
+fn told_by(places: &Places, stories: &mut [(Subject, Story)]) -> Result<Range, Failure> {
     walk(places, &mut |seq, envelope| {
         for (_, story) in stories.iter_mut() {
             story.add(seq, envelope);

@@ -32,11 +32,10 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
         info!(version = env!("CARGO_PKG_VERSION"), config = %global.config.display(), "starting");
         engine::run(config, secrets, source, shutdown).await.map_err(|failed| {
             error!(error = %telemetry::causes(&failed), "the daemon ends");
-            let (kind, next) = match &failed {
-                engine::Error::Store(error) if in_use(error) => {
-                    (Kind::Refused, "a daemon runs there already: `evenkeel status` asks it how it is")
-                }
-                _ => (Kind::Failed, "see docs/OPERATIONS.md#when-it-does-not-start"),
+            let (kind, next) = if matches!(&failed, engine::Error::Store(error) if in_use(error)) {
+                (Kind::Refused, "a daemon runs there already: `evenkeel status` asks it how it is")
+            } else {
+                (Kind::Failed, "see docs/OPERATIONS.md#when-it-does-not-start")
             };
             Failure::of(kind, &failed).next(next).as_json(global.json)
         })

@@ -184,16 +184,14 @@ async fn view(desk: &Arc<dyn Desk>, id: Seq) -> Result<IntentView, Answer> {
 
 /// Says what shows how an intent stands that was not cancelled or received.
 fn stands(failure: Failure, text: &str) -> Answer {
-    match failure {
-        Failure::Refused(Refused::Nothing(_)) => {
-            helped(failure, "`evenkeel commits` lists them; of those that have ended, the latest are kept")
-        }
-        failure => {
-            let shows =
-                format!("`evenkeel commits --intent {text}` shows how far it is, and what is on the way");
-            helped(failure, &shows)
-        }
+    if matches!(failure, Failure::Refused(Refused::Nothing(_))) {
+        return helped(
+            failure,
+            "`evenkeel commits` lists them; of those that have ended, the latest are kept",
+        );
     }
+    let shows = format!("`evenkeel commits --intent {text}` shows how far it is, and what is on the way");
+    helped(failure, &shows)
 }
 
 async fn cancel(State(desk): Asked, Path(text): Path<String>) -> Told<IntentView> {

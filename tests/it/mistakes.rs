@@ -231,7 +231,8 @@ async fn a_file_is_judged_in_one_go_by_the_command_and_the_daemon() {
     let world = World::start(|_| {}).await;
     let home = Home::new(&world).await;
     home.configure("sweep_every = \"10s\"", "sweep_every = \"10s\"\ncounts = \"none\"");
-    let live = home.open(&world).await;
+    let live = home.serve().await;
+    home.ask(&["init", "--from", "shop", "--yes"]).await.json();
     let sku = world.get("books").await["skus"][0]["sku"].as_str().expect("a code").to_owned();
     let check = async |words: &[&str], csv: &str, begins: &[&str]| {
         let path = file(home.dir.path(), "rows.csv", &csv.replace("SKU", &sku));
