@@ -315,7 +315,14 @@ async fn deal_with(desk: &Arc<dyn Desk>, peer: Peer, text: &str, verdict: Verdic
             "`evenkeel dead-letters list` shows those that there are; it may have been dealt with",
         ));
     };
-    if let Some(what) = deal(desk, peer, found, verdict).await? {
+    let helps = |failure| {
+        let next = format!(
+            "`evenkeel dead-letters list` shows what waits; `evenkeel dead-letters retry {letter}` takes up again what was \
+             given up"
+        );
+        helped(failure, &next)
+    };
+    if let Some(what) = deal(desk, peer, found, verdict).await.map_err(helps)? {
         let next = "`evenkeel quarantine show` prints what was kept".to_owned();
         return Err(crate::web::Failure::Conflict { what, next }.into());
     }

@@ -5,7 +5,7 @@ use crate::{
         count::Edits,
         decide::drift::{Difference, judge::Judge},
         drift::{Drifted, Verdict, judge},
-        leg::Look,
+        leg::{self, Leg, Look},
         mapping::{Resolved, resolve},
         state::{ListingRef, State},
         writes::shows,
@@ -72,9 +72,13 @@ pub fn compare(
         | Verdict::Corrected { .. }
         | Verdict::Learnt { .. }
         | Verdict::Unexplained { .. }
-            if read_at < held.writes.trust_from && !under_way =>
+            if read_at < held.writes.trust_from =>
         {
-            Means::TooSoon
+            if held.leg.as_ref().is_some_and(looked_at_again) {
+                Means::TooSoon
+            } else {
+                Means::UnderWay
+            }
         }
         Verdict::Explained | Verdict::Landed { .. } | Verdict::Corrected { .. } => Means::UnderWay,
         Verdict::Unexplained { .. } if under_way || agrees => Means::UnderWay,
@@ -90,4 +94,10 @@ pub fn compare(
         }
     };
     Some(Compared { listing, shown: levels.available, expected: held.writes.base, wanted, means })
+}
+
+/// Tells whether a listing that was read too soon becomes due to be looked at for that: what is looked at anyhow, or waits for
+/// a person, does not.
+fn looked_at_again(leg: &Leg) -> bool {
+    matches!(leg.state, leg::State::Pending | leg::State::Retry { .. } | leg::State::Confirmed)
 }
