@@ -39,7 +39,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use failure::Failure;
 
-use crate::model::{ChannelId, OrderId, Sku};
+use crate::model::{ChannelId, Sku};
 
 /// Where the configuration is looked for if nothing else is said.
 pub const CONFIG: &str = "/etc/evenkeel/evenkeel.toml";
@@ -88,11 +88,7 @@ enum Command {
         sku: Sku,
     },
     /// Show an order: its lines, what is booked, and what the ERP was told.
-    Order {
-        channel: ChannelId,
-        /// The channel's own id of it, which is not the number that people see.
-        order: OrderId,
-    },
+    Order(show::Order),
     /// Show what has not arrived yet; in shadow mode, what would be written.
     Outbox(show::Outbox),
     /// Show the alerts that fire.
@@ -207,7 +203,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Init(init) => init::run(&global, &init),
         Command::Status => show::status(&global),
         Command::Sku { sku } => show::sku(&global, &sku),
-        Command::Order { channel, order } => show::order(&global, &channel, &order),
+        Command::Order(order) => show::order(&global, &order),
         Command::Outbox(outbox) => show::outbox(&global, &outbox),
         Command::Alerts => show::alerts(&global),
         Command::DeadLetters { command } => dead_letters::run(&global, &command),

@@ -37,6 +37,7 @@ pub mod record;
 pub mod share;
 pub mod state;
 pub mod tombstone;
+pub mod which;
 pub mod writes;
 pub mod wrong;
 

@@ -43,6 +43,8 @@ pub(super) struct Backup {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "evenkeel restore FILE --to DIR      makes a store of the backup there\n       \
+                            evenkeel restore FILE --dry-run     only proves the backup")]
 pub(super) struct Restore {
     /// The backup.
     file: PathBuf,

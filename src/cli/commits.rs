@@ -77,6 +77,8 @@ fn tell(view: &View, whole: bool) {
         let header = ["intent", "phase", "since", "what", "waiting", "why"];
         print::table(header, rows.collect(), "nobody has wanted stock moved or limited lately");
     }
+    let reasons = view.commits.iter().flat_map(|c| &c.legs).filter_map(|leg| leg.waits_for.as_deref());
+    let notes = print::Notes::of(reasons);
     let rows = view.commits.iter().flat_map(|c| {
         c.legs.iter().map(|leg| {
             let state = if leg.ended { "seen" } else { leg.state.as_deref().unwrap_or("-") };
@@ -88,12 +90,14 @@ fn tell(view: &View, whole: bool) {
                 leg.channel.to_string(),
                 print::or_dash(leg.desired),
                 state.to_owned(),
-                leg.waits_for.clone().unwrap_or_default(),
+                notes.short(leg.waits_for.as_deref()),
             ]
         })
     });
+    let rows: Vec<_> = rows.collect();
     let header = ["commit", "sku", "revision", "age", "channel", "desired", "state", "waits for"];
-    print::table(header, rows.collect(), "every stock change is seen live everywhere");
+    print::table(header, rows, "every stock change is seen live everywhere");
+    notes.tell();
     if view.more {
         print::line("there are more; see --limit");
     }

@@ -2,18 +2,19 @@
 
 mod file;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
-    cli::{Failure, Global, client::Client, failure::Kind, init, input, once::Once, print},
+    cli::{Failure, Global, client::Client, failure::Kind, init, input, once::Once, print, sheet::lines_of},
     clock::{Clock as _, SystemClock},
+    core::wrong::bounded,
     model::{LocationId, Measure, Quantity, Sku, counted, which},
-    web::view::{CountRequest, CountTally, CountedLine, InitDone, InitPreview, Time},
+    web::view::{CountRequest, CountTally, CountedLine, InitDone, InitPreview, LeftOutLine, Time},
 };
 
-/// How many lines of a file a message names.
+/// How many lines of a file that are left out are named.
 const SOME: usize = 20;
 
 #[derive(Debug, Args)]
@@ -90,9 +91,6 @@ fn units(text: &str) -> Result<Quantity, String> {
     bounded.ok_or_else(|| format!("must be a whole number from 0 to {}", Quantity::LIMIT))
 }
 
-/// Where each line stands in the file.
-type Places = BTreeMap<(Sku, LocationId), u64>;
-
 pub(super) fn run(global: &Global, count: Count) -> Result<(), Failure> {
     if let Some(Import::Import(file)) = count.command {
         return import(global, file);
@@ -101,8 +99,8 @@ pub(super) fn run(global: &Global, count: Count) -> Result<(), Failure> {
         return Err(Failure::new(Kind::Failed, "name a SKU, a location and the units"));
     };
     let (as_of, note) = (None, count.how.note.clone());
-    let asked = request(&count.how, vec![CountedLine { sku, location, quantity, as_of, note }], false)?;
-    take_over(global, &count.how, asked, &Places::new())
+    let line = CountedLine { line: None, sku, location, quantity, as_of, note };
+    take_over(global, &count.how, request(&count.how, vec![line], false)?)
 }
 
 /// The as-of is fixed here: a repeat after a lost answer must not claim to have counted later.
@@ -118,19 +116,20 @@ fn request(how: &How, lines: Vec<CountedLine>, full: bool) -> Result<CountReques
 
 fn import(global: &Global, file: File) -> Result<(), Failure> {
     let text = input::file(global, &file.file)?;
-    let rows = file::parse(&text, file.location.as_ref(), &file.how.note).map_err(|wrong| {
-        Failure::new(Kind::Refused, wrong.join("\n"))
-            .next("mend the lines named; nothing was taken over")
-            .as_json(global.json)
+    let lines = file::parse(&text, file.location.as_ref(), &file.how.note).map_err(|bad| {
+        bad.told(global, "mend the lines named; nothing was taken over", |client, lines| {
+            let Ok(asked) = request(&file.how, lines, false) else { return Vec::new() };
+            match client.post("/v1/count/preview", &asked) {
+                Ok(tally) => unknown(&tally),
+                refused => lines_of::<CountTally>(refused),
+            }
+        })
     })?;
-    let place = |row: &file::Row| ((row.counted.sku.clone(), row.counted.location.clone()), row.line);
-    let places: Places = rows.iter().map(place).collect();
-    let lines = rows.into_iter().map(|row| row.counted).collect();
     let asked = request(&file.how, lines, file.full)?;
     if file.opening {
         return open(global, &file.how, &asked, file.all);
     }
-    take_over(global, &file.how, asked, &places)
+    take_over(global, &file.how, asked)
 }
 
 fn open(global: &Global, how: &How, asked: &CountRequest, all: bool) -> Result<(), Failure> {
@@ -152,13 +151,14 @@ fn open(global: &Global, how: &How, asked: &CountRequest, all: bool) -> Result<(
     print::answer(global.json, &done, init::told)
 }
 
-fn take_over(global: &Global, how: &How, mut asked: CountRequest, places: &Places) -> Result<(), Failure> {
+fn take_over(global: &Global, how: &How, mut asked: CountRequest) -> Result<(), Failure> {
     let client = Client::new(global)?;
+    let of_file = asked.lines.iter().any(|line| line.line.is_some());
     if !how.yes {
         let preview: CountTally = client.post("/v1/count/preview", &asked)?;
-        is_known(global, &preview, places)?;
-        print::answer(global.json, &preview, |tally| tell(tally, places, "would be"))?;
-        all_known(global, &asked, &preview, places)?;
+        is_known(global, &preview, of_file)?;
+        print::answer(global.json, &preview, |tally| tell(tally, "would be"))?;
+        all_known(global, &asked, &preview)?;
         if how.dry_run {
             return Ok(());
         }
@@ -175,8 +175,8 @@ fn take_over(global: &Global, how: &How, mut asked: CountRequest, places: &Place
     let as_of = asked.as_of.map_or_else(String::new, |as_of| format!(" --as-of {as_of}"));
     let done: CountTally =
         client.post("/v1/count", &asked).map_err(|failed| how.once.lost(failed, &id, &as_of))?;
-    is_known(global, &done, places)?;
-    print::answer(global.json, &done, |tally| tell(tally, places, "were"))?;
+    is_known(global, &done, of_file)?;
+    print::answer(global.json, &done, |tally| tell(tally, "were"))?;
     match (&done.held, &done.brake) {
         (Some(held), why) => {
             let why = why.as_deref().unwrap_or("it moves too much");
@@ -189,8 +189,8 @@ fn take_over(global: &Global, how: &How, mut asked: CountRequest, places: &Place
 }
 
 /// Of a file, lines of SKUs that do not exist are left out and told; the one SKU that a person names must be there.
-fn is_known(global: &Global, tally: &CountTally, places: &Places) -> Result<(), Failure> {
-    match tally.left_out.iter().find(|line| line.reason == "no_sku").filter(|_| places.is_empty()) {
+fn is_known(global: &Global, tally: &CountTally, of_file: bool) -> Result<(), Failure> {
+    match tally.left_out.iter().find(|line| line.reason == "no_sku").filter(|_| !of_file) {
         Some(line) => Err(Failure::new(Kind::NotFound, format!("there is no SKU `{}`", line.sku))
             .next("write it as `evenkeel sku` takes it; nothing was taken over")
             .as_json(global.json)),
@@ -199,25 +199,25 @@ fn is_known(global: &Global, tally: &CountTally, places: &Places) -> Result<(), 
 }
 
 /// A full count with a SKU that nobody knows is refused by the daemon; here its lines are named.
-fn all_known(
-    global: &Global,
-    asked: &CountRequest,
-    tally: &CountTally,
-    places: &Places,
-) -> Result<(), Failure> {
-    let unknown = tally.left_out.iter().filter(|line| line.reason == "no_sku");
-    let named: Vec<String> = unknown.take(SOME).map(|line| at(line, places)).collect();
-    if !asked.full || named.is_empty() {
+fn all_known(global: &Global, asked: &CountRequest, tally: &CountTally) -> Result<(), Failure> {
+    let unknown = unknown(tally);
+    if !asked.full || unknown.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(Kind::Refused, named.join("\n"))
+    Err(Failure::new(Kind::Refused, unknown.join("\n"))
         .next("mend these SKUs: in a full count, the SKU that was meant would be set to zero")
         .as_json(global.json))
 }
 
-fn at(line: &crate::web::view::LeftOutLine, places: &Places) -> String {
+/// Returns the lines of SKUs that do not exist.
+fn unknown(tally: &CountTally) -> Vec<String> {
+    let lines: Vec<String> = tally.left_out.iter().filter(|line| line.reason == "no_sku").map(at).collect();
+    bounded(lines.into_iter())
+}
+
+fn at(line: &LeftOutLine) -> String {
     let told = format!("SKU `{}` at `{}`: {}", line.sku, line.location, line.why);
-    match places.get(&(line.sku.clone(), line.location.clone())) {
+    match line.line {
         Some(n) => format!("line {n}: {told}"),
         None => told,
     }
@@ -229,7 +229,7 @@ fn nothing(global: &Global) -> Failure {
         .as_json(global.json)
 }
 
-fn tell(tally: &CountTally, places: &Places, verb: &str) {
+fn tell(tally: &CountTally, verb: &str) {
     if tally.again {
         print::line("this was done before; nothing was changed");
         return;
@@ -256,7 +256,7 @@ fn tell(tally: &CountTally, places: &Places, verb: &str) {
         print::line(&format!("  and {} more", tally.changed - tally.some.len()));
     }
     for line in tally.left_out.iter().take(SOME) {
-        print::line(&format!("left out: {}", at(line, places)));
+        print::line(&format!("left out: {}", at(line)));
     }
     if tally.left_out.len() > SOME {
         print::line(&format!("left out: {} more; --json names all", tally.left_out.len() - SOME));

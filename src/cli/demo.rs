@@ -25,16 +25,19 @@ use crate::{
 use books::Books;
 use parts::{Parts, Setup};
 
+/// The most SKUs that the sandbox has.
+const SKUS_MAX: usize = 1_000_000;
+
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     /// How many SKUs are sold.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 40, value_parser = skus)]
     skus: usize,
     /// How many orders are placed.
     #[arg(long, default_value_t = 200)]
     orders: u64,
     /// Orders per second.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 20.0, value_parser = rate, allow_negative_numbers = true)]
     rate: f64,
     /// Drives catalogue, shoppers, delays and faults.
     #[arg(long, default_value_t = 1)]
@@ -52,6 +55,16 @@ pub(super) struct Demo {
     /// Keep the directory with the configuration, the logs and the journal.
     #[arg(long)]
     keep: bool,
+}
+
+fn skus(text: &str) -> Result<usize, String> {
+    let skus = text.parse::<usize>().ok().filter(|skus| (1..=SKUS_MAX).contains(skus));
+    skus.ok_or_else(|| format!("must be a whole number from 1 to {SKUS_MAX}"))
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && rate.is_finite());
+    rate.ok_or_else(|| "must be a number above 0".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -13,6 +13,7 @@ use crate::{
     model::{ChannelId, Seq, Sku, counted},
     web::view::{
         Done, DriftRequest, DriftView, Drifts, ReconcilePage, ReconcileRequest, ReconcileRow, Status,
+        TooSoonRow,
     },
 };
 
@@ -117,6 +118,7 @@ struct OfChannel {
     agree: usize,
     under_way: usize,
     unknown: usize,
+    too_soon: Vec<TooSoonRow>,
     differ: Vec<ReconcileRow>,
 }
 
@@ -145,6 +147,7 @@ fn one(global: &Global, client: &Client, channel: ChannelId, dry_run: bool) -> R
         agree: 0,
         under_way: 0,
         unknown: 0,
+        too_soon: Vec::new(),
         differ: Vec::new(),
     };
     let (mut after, mut edits) = (None, None);
@@ -157,6 +160,7 @@ fn one(global: &Global, client: &Client, channel: ChannelId, dry_run: bool) -> R
         sum.agree += page.agree;
         sum.under_way += page.under_way;
         sum.unknown += page.unknown;
+        sum.too_soon.extend(page.too_soon);
         sum.differ.extend(page.differ);
         if !global.json {
             print::progress(&format!(
@@ -173,14 +177,36 @@ fn one(global: &Global, client: &Client, channel: ChannelId, dry_run: bool) -> R
     Ok(sum)
 }
 
+/// Names what was read so soon after a change that it says nothing.
+fn tell_too_soon(compared: &Compared) {
+    let all = || compared.channels.iter().flat_map(|of| of.too_soon.iter().map(move |row| (of, row)));
+    let verb = if compared.dry_run { "would be" } else { "is" };
+    let rows = all().take(SHOWN_MAX).map(|(of, row)| {
+        let why = format!("{verb} looked at again: an old copy may have answered, so soon after a change");
+        let expected = print::or_dash(row.expected);
+        [of.channel.to_string(), row.sku.to_string(), expected, row.shown.to_string(), why]
+    });
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        print::table(["channel", "sku", "expected", "shown", "what"], rows, "");
+    }
+    if all().count() > SHOWN_MAX {
+        print::line("there are more; see --json");
+    }
+}
+
 fn tell(compared: &Compared) {
     let rows = compared.channels.iter().map(|of| {
-        let figures = [of.items, of.agree, of.under_way, of.unknown, of.differ.len(), of.skipped];
-        let [items, agree, under_way, unknown, differ, skipped] = figures.map(|figure| figure.to_string());
-        [of.channel.to_string(), items, agree, under_way, unknown, differ, skipped]
+        let (again, differ) = (of.too_soon.len(), of.differ.len());
+        let figures = [of.items, of.agree, of.under_way, of.unknown, again, differ, of.skipped];
+        let [items, agree, under_way, unknown, again, differ, skipped] =
+            figures.map(|figure| figure.to_string());
+        [of.channel.to_string(), items, agree, under_way, unknown, again, differ, skipped]
     });
-    let header = ["channel", "items", "agree", "under way", "not known before", "differ", "not compared"];
+    let header =
+        ["channel", "items", "agree", "under way", "not known before", "too soon", "differ", "not compared"];
     print::table(header, rows.collect(), "no channels are configured");
+    tell_too_soon(compared);
     let all = || compared.channels.iter().flat_map(|of| of.differ.iter().map(move |row| (of, row)));
     let rows: Vec<[String; 8]> = all()
         .take(SHOWN_MAX)

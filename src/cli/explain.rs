@@ -21,19 +21,21 @@ use crate::{
         oversold::moved,
         posting::{PostState, Step},
         record::PauseScope,
+        which::Called,
     },
     engine::disk,
-    model::{OrderId, OrderKey, Quantity, Seq, Sku, counted},
+    model::{OrderKey, Quantity, Seq, Sku, counted},
     store,
     web::view::Time,
 };
 
-/// The most orders that one id may mean.
+/// The most orders that one text may mean.
 const ORDERS_MAX: usize = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct Explain {
-    /// A SKU, or an order: `CHANNEL:ORDER`, or the order's id alone where no other channel has the same.
+    /// A SKU, or an order: `CHANNEL:ORDER`, or `ORDER` alone where no other channel has the same. An order goes by its
+    /// channel's own id of it, or by the number that people see, such as `#1001`.
     what: String,
     /// It is an order, also if a SKU is called the same.
     #[arg(long, conflicts_with = "sku")]
@@ -87,6 +89,9 @@ struct Row {
     at: Time,
     /// `came`, `booked`, `commit`, `moved`, `seen`, `everywhere`, `drift`, `oversold`, `bound`, `paused`, `posting`.
     what: &'static str,
+    /// The SKU that it is about, in the story of an order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sku: Option<Sku>,
     channel: Option<String>,
     text: String,
     /// What was available at the place of an entry after it.
@@ -114,7 +119,7 @@ fn unclear(explain: &Explain, others: &[(Subject, Story)]) -> Failure {
             Kind::NotFound,
             format!("the journal knows neither a SKU nor an order `{what}`"),
         )
-        .next("write a SKU as `evenkeel sku` takes it, an order as CHANNEL:ORDER with the channel's own id");
+        .next("write a SKU as `evenkeel sku` takes it, an order as `evenkeel order` does: CHANNEL:ORDER, or its number");
     }
     Failure::new(Kind::Refused, format!("`{what}` may mean several things"))
         .next("add --sku or --order, or name the order's channel: CHANNEL:ORDER")
@@ -132,36 +137,49 @@ fn read(explain: &Explain, places: &Places) -> Result<(Vec<(Subject, Story)>, Ra
     {
         stories.push(begin(Subject::Sku(sku)));
     }
-    let orders = if explain.sku { Vec::new() } else { orders(&explain.what, places)? };
-    stories.extend(orders.into_iter().map(|order| begin(Subject::Order(order))));
-    let range = walk(places, &mut |seq, envelope| {
-        for (_, story) in &mut stories {
-            story.add(seq, envelope);
-        }
-    })?;
+    let called = Called::read(&explain.what);
+    let exact = called.channel().and_then(|channel| called.by_id(channel));
+    // Most are named by channel and id: that takes one walk.
+    let meant = match (explain.sku, exact) {
+        (true, _) => Vec::new(),
+        (false, Some(exact)) => vec![exact],
+        (false, None) => orders(&called, places)?,
+    };
+    stories.extend(meant.into_iter().map(|order| begin(Subject::Order(order))));
+    let range = told_by(places, &mut stories)?;
+    let found = stories.iter().any(|(_, story)| story.events().is_some());
+    if found || explain.sku || called.channel().is_none() {
+        return Ok((stories, range));
+    }
+    let named = orders(&called, places)?.into_iter().map(|order| begin(Subject::Order(order)));
+    let mut stories: Vec<_> = named.collect();
+    let range = told_by(places, &mut stories)?;
     Ok((stories, range))
 }
 
-/// Returns the orders that a text may mean.
-fn orders(what: &str, places: &Places) -> Result<Vec<OrderKey>, Failure> {
-    if let Some((channel, order)) = what.split_once(':')
-        && let (Ok(channel), Ok(order)) = (channel.parse(), order.parse())
-    {
-        return Ok(vec![OrderKey { channel, order }]);
-    }
-    let Ok(id) = what.parse::<OrderId>() else { return Ok(Vec::new()) };
+/// Has the whole journal told to stories.
+fn told_by(places: &Places, stories: &mut [(Subject, Story)]) -> Result<Range, Failure> {
+    walk(places, &mut |seq, envelope| {
+        for (_, story) in stories.iter_mut() {
+            story.add(seq, envelope);
+        }
+    })
+}
+
+/// Returns the orders that are called so.
+fn orders(called: &Called, places: &Places) -> Result<Vec<OrderKey>, Failure> {
     let mut found: Vec<OrderKey> = Vec::new();
     walk(places, &mut |_, envelope| {
         for record in &envelope.records {
             if let Record::Order { key, order, .. } = record {
-                let named = order.name.as_deref() == Some(what);
-                if (key.order == id || named) && !found.contains(key) && found.len() < ORDERS_MAX {
+                let fits = called.fits(key, order.name.as_deref());
+                if fits && !found.contains(key) && found.len() < ORDERS_MAX {
                     found.push(key.clone());
                 }
             }
         }
     })?;
-    Ok(found)
+    Ok(called.meant(found))
 }
 
 /// Reads the journal record by record, its archive included. Returns what it held.
@@ -195,7 +213,7 @@ fn tell(subject: Subject, story: &Story, range: Range, limit: usize) -> Told {
         if let Fact::Oversold { units, class, .. } = &event.fact {
             *oversold.entry(class.name()).or_insert(0) += units.units();
         }
-        events.push(row(event));
+        events.push(row(event, &subject));
     }
     let surplus = events.len().saturating_sub(limit);
     events.drain(..surplus);
@@ -214,7 +232,7 @@ fn tell(subject: Subject, story: &Story, range: Range, limit: usize) -> Told {
     }
 }
 
-fn row(event: &Event) -> Row {
+fn row(event: &Event, subject: &Subject) -> Row {
     let (what, channel, text) = match &event.fact {
         Fact::Came { order, pushed } => {
             let how = if *pushed { "was pushed" } else { "was read" };
@@ -247,7 +265,7 @@ fn row(event: &Event) -> Row {
             ("everywhere", None, format!("revision {revision} is live everywhere"))
         }
         Fact::Drift { drifted, ended, .. } => ("drift", None, differed(drifted, *ended)),
-        Fact::Oversold { units, class, late, channel } => {
+        Fact::Oversold { units, class, late, channel, .. } => {
             let late = late.as_ref().map_or(String::new(), |late| {
                 interleaving(channel.as_ref().map(crate::model::ChannelId::as_str), late)
             });
@@ -272,7 +290,25 @@ fn row(event: &Event) -> Row {
         | Fact::Posting(_) => channel,
     };
     let available = if let Fact::Booked(entry) = &event.fact { entry.after.available().ok() } else { None };
-    Row { seq: event.seq, at: event.at.into(), what, channel: named, text, available }
+    let sku = of(&event.fact).filter(|_| matches!(subject, Subject::Order(_))).cloned();
+    Row { seq: event.seq, at: event.at.into(), what, sku, channel: named, text, available }
+}
+
+/// Returns the SKU that a fact is about, if it is about one.
+fn of(fact: &Fact) -> Option<&Sku> {
+    match fact {
+        Fact::Booked(entry) => Some(&entry.sku),
+        Fact::Commit { sku, .. }
+        | Fact::Moved { sku, .. }
+        | Fact::Seen { sku, .. }
+        | Fact::Everywhere { sku, .. }
+        | Fact::Oversold { sku, .. } => Some(sku),
+        Fact::Came { .. }
+        | Fact::Drift { .. }
+        | Fact::Bound { .. }
+        | Fact::Paused { .. }
+        | Fact::Posting(_) => None,
+    }
 }
 
 fn to_show(leg: &ToShow) -> String {
@@ -368,9 +404,9 @@ fn folded(events: &[Row]) -> Vec<Row> {
             }
             None => {
                 same = 0;
-                let Row { seq, at, what, channel, text, available } = row;
-                let (channel, text) = (channel.clone(), text.clone());
-                all.push(Row { seq: *seq, at: *at, what, channel, text, available: *available });
+                let Row { seq, at, what, sku, channel, text, available } = row;
+                let (sku, channel, text) = (sku.clone(), channel.clone(), text.clone());
+                all.push(Row { seq: *seq, at: *at, what, sku, channel, text, available: *available });
             }
         }
     }
@@ -395,7 +431,7 @@ fn show(told: &Told) {
             row.what.to_owned(),
             row.channel.clone().unwrap_or_default(),
             row.available.map_or(String::new(), |units| units.to_string()),
-            row.text.clone(),
+            about(row),
         ]
     });
     print::table(
@@ -405,6 +441,14 @@ fn show(told: &Told) {
     );
     for (class, units) in &told.oversold {
         print::line(&format!("oversold {}, class {class}", counted(units, "unit")));
+    }
+}
+
+/// Returns what is told, with the SKU that it is about where the text does not name it.
+fn about(row: &Row) -> String {
+    match &row.sku {
+        Some(sku) if !matches!(row.what, "booked" | "commit") => format!("{sku}: {}", row.text),
+        Some(_) | None => row.text.clone(),
     }
 }
 
@@ -419,6 +463,7 @@ mod tests {
             seq: Seq(seq),
             at: Time(Timestamp::from_millis(i64::try_from(seq).expect("small") * 60_000)),
             what,
+            sku: None,
             channel: Some("shop".to_owned()),
             text: text.to_owned(),
             available: None,

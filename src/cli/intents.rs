@@ -14,6 +14,7 @@ use crate::{
         commits,
         failure::Kind,
         print,
+        sheet::lines_of,
     },
     core::intent::Phase,
     model::{ChannelId, LocationId, Quantity, Seq, Sku, counted},
@@ -51,26 +52,29 @@ pub(super) struct Set {
 #[command(
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    override_usage = "evenkeel transfer SKU UNITS --from LOCATION --to LOCATION [OPTIONS]\n       \
+                      evenkeel transfer SKU UNITS --from-channel CHANNEL --to-channel CHANNEL [OPTIONS]\n       \
+                      evenkeel transfer import FILE [OPTIONS]"
 )]
 pub(super) struct Transfer {
     #[command(subcommand)]
     import: Option<TransferImport>,
     #[arg(required = true)]
     sku: Option<Sku>,
-    #[arg(required = true, value_parser = units, allow_negative_numbers = true)]
+    #[arg(required = true, value_name = "UNITS", value_parser = units, allow_negative_numbers = true)]
     quantity: Option<Quantity>,
     /// The location that the units leave.
-    #[arg(long, requires = "to", conflicts_with_all = ["from_channel", "to_channel"], required_unless_present = "from_channel")]
+    #[arg(long, value_name = "LOCATION", requires = "to", conflicts_with_all = ["from_channel", "to_channel"], required_unless_present = "from_channel")]
     from: Option<LocationId>,
     /// The location that they go to.
-    #[arg(long, requires = "from")]
+    #[arg(long, value_name = "LOCATION", requires = "from")]
     to: Option<LocationId>,
     /// The channel that may show less.
-    #[arg(long, requires = "to_channel")]
+    #[arg(long, value_name = "CHANNEL", requires = "to_channel")]
     from_channel: Option<ChannelId>,
     /// The channel that may show more.
-    #[arg(long, requires = "from_channel")]
+    #[arg(long, value_name = "CHANNEL", requires = "from_channel")]
     to_channel: Option<ChannelId>,
     #[command(flatten)]
     places: Places,
@@ -188,7 +192,7 @@ fn row(sku: Sku) -> IntentRow {
 
 pub(super) fn set(global: &Global, set: Set) -> Result<(), Failure> {
     if let Some(Import::Import { file, how }) = set.import {
-        let rows = file::read(global, &file, file::Shape::Set)?;
+        let rows = file::read(global, &file, file::Shape::Set, look(None, &how))?;
         return intend(global, rows, None, how);
     }
     let (Some(sku), Some(quantity)) = (set.sku, set.quantity) else { unreachable!("clap requires them") };
@@ -198,7 +202,7 @@ pub(super) fn set(global: &Global, set: Set) -> Result<(), Failure> {
 
 pub(super) fn transfer(global: &Global, transfer: Transfer) -> Result<(), Failure> {
     if let Some(TransferImport::Import { file, places, how }) = transfer.import {
-        let rows = file::read(global, &file, file::Shape::Transfer)?;
+        let rows = file::read(global, &file, file::Shape::Transfer, look(Some(places), &how))?;
         return intend(global, rows, Some(places), how);
     }
     let Transfer { sku, quantity, from, to, from_channel, to_channel, places, how, .. } = transfer;
@@ -207,18 +211,30 @@ pub(super) fn transfer(global: &Global, transfer: Transfer) -> Result<(), Failur
     intend(global, vec![row], Some(places), how)
 }
 
-fn intend(global: &Global, rows: Vec<IntentRow>, places: Option<Places>, how: How) -> Result<(), Failure> {
-    let asked = IntentRequest {
-        id: how.id,
+fn request(rows: Vec<IntentRow>, places: Option<Places>, how: &How) -> IntentRequest {
+    IntentRequest {
+        id: how.id.clone(),
         rows,
         in_transit: places.is_some_and(|places| places.in_transit),
         force: places.is_some_and(|places| places.force),
         seen: how.seen,
         within_ms: how.within,
-        note: how.note,
+        note: how.note.clone(),
         yes: how.yes,
         dry_run: how.dry_run,
-    };
+    }
+}
+
+/// Has the daemon say what it would refuse of rows.
+fn look(places: Option<Places>, how: &How) -> impl FnOnce(&Client, Vec<IntentRow>) -> Vec<String> {
+    move |client, rows| {
+        let asked = IntentRequest { dry_run: true, ..request(rows, places, how) };
+        lines_of::<IntentAnswer>(client.post("/v1/intents", &asked))
+    }
+}
+
+fn intend(global: &Global, rows: Vec<IntentRow>, places: Option<Places>, how: How) -> Result<(), Failure> {
+    let asked = request(rows, places, &how);
     let client = Client::new(global)?;
     let answer: IntentAnswer = client.post("/v1/intents", &asked)?;
     let Some(intent) = answer.intent.as_ref().filter(|_| how.wait) else {

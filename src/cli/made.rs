@@ -14,7 +14,7 @@ use crate::{
         effect,
         failure::Kind,
         input, print,
-        sheet::{Fields, Sheet},
+        sheet::{Bad, Fields, Sheet, lines_of},
     },
     model::{ChannelId, IdKind, Quantity, Sku, policy::Part},
     web::view::{
@@ -131,10 +131,11 @@ fn list(global: &Global) -> Result<(), Failure> {
 
 fn import(global: &Global, file: &Path, dry_run: bool, confirm: bool) -> Result<(), Failure> {
     let text = input::file(global, file)?;
-    let rows = parse(&text).map_err(|wrong| {
-        Failure::new(Kind::Refused, wrong.join("\n"))
-            .next("mend the lines named; nothing was imported")
-            .as_json(global.json)
+    let rows = parse(&text).map_err(|bad| {
+        bad.told(global, "mend the lines named; nothing was imported", |client, rows| {
+            let asked = BundleImport { rows, dry_run: true, confirm: false };
+            lines_of::<Corrected>(client.post("/v1/bundles", &asked))
+        })
     })?;
     put(global, &BundleImport { rows, dry_run, confirm })
 }
@@ -154,16 +155,21 @@ fn put(global: &Global, asked: &BundleImport) -> Result<(), Failure> {
 }
 
 /// Reads the CSV. Returns every problem of the file at once, with its line.
-fn parse(text: &[u8]) -> Result<Vec<RecipeRow>, Vec<String>> {
+fn parse(text: &[u8]) -> Result<Vec<RecipeRow>, Bad<RecipeRow>> {
     let columns = ["sku", "component", "units"];
     let sheet = Sheet { columns: &columns, needed: &columns, exact: false };
+    let read = sheet.read(text, |line, fields| part(fields).map(|(sku, part)| Some((line, sku, part))));
+    read.map(collected).map_err(|Bad { rows, wrong }| Bad { rows: collected(rows), wrong })
+}
+
+/// Puts the components of each bundle together.
+fn collected(parts: Vec<(u64, Sku, Part)>) -> Vec<RecipeRow> {
     let mut recipes: BTreeMap<Sku, (u64, Vec<Part>)> = BTreeMap::new();
-    let parts = sheet.read(text, |line, fields| part(fields).map(|(sku, part)| Some((line, sku, part))))?;
     for (line, sku, part) in parts {
         recipes.entry(sku).or_insert((line, Vec::new())).1.push(part);
     }
     let row = |(sku, (line, parts))| RecipeRow { line: Some(line), sku, parts };
-    Ok(recipes.into_iter().map(row).collect())
+    recipes.into_iter().map(row).collect()
 }
 
 /// Reads one row, or tells all that is wrong with it.
@@ -251,16 +257,16 @@ mod tests {
             parse(b"\xef\xbb\xbfsku,component,units\r\nSET,A,1\r\nDUO, A ,2\r\nSET,B,2\r\n").expect("good");
         let told: Vec<_> = good.iter().map(|row| (row.sku.as_str(), row.parts.len())).collect();
         assert_eq!(told, [("DUO", 1), ("SET", 2)]);
-        let wrong = parse(b"sku,component,units\nSET,A,0\nSET,,1\nSET,B,x\n").expect_err("bad");
+        let wrong = parse(b"sku,component,units\nSET,A,0\nSET,,1\nSET,B,x\n").expect_err("bad").wrong;
         assert_eq!(wrong.len(), 3, "{wrong:?}");
         assert!(
             wrong[0].starts_with("line 2: units") && wrong[1].starts_with("line 3: component"),
             "{wrong:?}"
         );
-        let wrong = parse(b"sku,component,units\r\nSET,A,1\r\n\r\nSET,B,x\r\n").expect_err("bad");
+        let wrong = parse(b"sku,component,units\r\nSET,A,1\r\n\r\nSET,B,x\r\n").expect_err("bad").wrong;
         assert!(wrong[0].starts_with("line 4: "), "{wrong:?}");
-        assert!(parse(b"bundle,component\n").expect_err("bad")[0].contains("no column `bundle`"));
-        assert!(parse(b"sku,component,units\n").expect_err("bad")[0].starts_with("there are no rows"));
+        assert!(parse(b"bundle,component\n").expect_err("bad").wrong[0].contains("no column `bundle`"));
+        assert!(parse(b"sku,component,units\n").expect_err("bad").wrong[0].starts_with("there are no rows"));
     }
 
     #[test]

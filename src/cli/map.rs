@@ -17,12 +17,12 @@ use crate::{
         failure::Kind,
         input, print,
         quarantine::caller,
-        sheet::{Fields, Sheet},
+        sheet::{Bad, Fields, Sheet, lines_of},
     },
     model::{ChannelId, IdKind, LineId, OrderId, Sku, counted, ids::BadId, which},
     web::view::{
-        Ids, IgnoreDone, IgnoreRequest, MapImport, MapImported, MapRemove, MapRemoved, MapRow, Mapping,
-        ids_from,
+        Ids, IgnoreDone, IgnoreRequest, MapImport, MapImported, MapRemove, MapRemoved, MapRow, MapSource,
+        Mapping, ids_from,
     },
 };
 
@@ -271,10 +271,11 @@ fn written(mapping: &Mapping) -> Result<String, Failure> {
 
 fn import(global: &Global, file: &Path, dry_run: bool, confirm: bool) -> Result<(), Failure> {
     let text = input::file(global, file)?;
-    let rows = parse(&text).map_err(|wrong| {
-        Failure::new(Kind::Refused, wrong.join("\n"))
-            .next("mend the lines named; nothing was imported")
-            .as_json(global.json)
+    let rows = parse(&text).map_err(|bad| {
+        bad.told(global, "mend the lines named; nothing was imported", |client, rows| {
+            let asked = MapImport { rows, dry_run: true, confirm: false };
+            lines_of::<MapImported>(client.post("/v1/map", &asked))
+        })
     })?;
     add(global, rows, dry_run, confirm)
 }
@@ -285,6 +286,7 @@ fn add(global: &Global, rows: Vec<MapRow>, dry_run: bool, confirm: bool) -> Resu
         Client::new(global)?.post("/v1/map", &MapImport { rows, dry_run, confirm })?;
     print::answer(global.json, &imported, |i| {
         effect::tell(&i.effect);
+        replaced(i);
         print::line(&match (&i.held, i.dry_run) {
             (Some(why), _) => format!("the brake holds it: {why}"),
             (None, true) => format!(
@@ -307,6 +309,23 @@ fn add(global: &Global, rows: Vec<MapRow>, dry_run: bool, confirm: bool) -> Resu
                 .as_json(global.json))
         }
         _ => Ok(()),
+    }
+}
+
+/// Says of which rows these take the place.
+fn replaced(imported: &MapImported) {
+    let kept = imported.dry_run || imported.held.is_some();
+    for MapRow { sku, channel, ids, from, .. } in &imported.replaced {
+        let place = match (from, kept) {
+            (Some(MapSource::Config), true) => "would count no more, and stays in the configuration",
+            (Some(MapSource::Config), false) => "counts no more, and stays in the configuration",
+            (_, true) => "would be replaced",
+            (_, false) => "is replaced",
+        };
+        print::line(&format!("the row of SKU `{sku}` for {} on `{channel}` {place}", names(ids)));
+    }
+    if !imported.replaced.is_empty() {
+        print::line("what was bound by it stays so: `evenkeel rebind` gives a listing to another SKU");
     }
 }
 
@@ -360,7 +379,7 @@ fn ignore(global: &Global, ignored: &Ignore) -> Result<(), Failure> {
 }
 
 /// Reads the CSV. Returns every problem of the file at once, with its line.
-fn parse(text: &[u8]) -> Result<Vec<MapRow>, Vec<String>> {
+fn parse(text: &[u8]) -> Result<Vec<MapRow>, Bad<MapRow>> {
     let kinds = IdKind::ALL.map(IdKind::name).into_iter();
     let columns: Vec<&str> = ["sku", "channel"].into_iter().chain(kinds).collect();
     let sheet = Sheet { columns: &columns, needed: &columns[..2], exact: true };
@@ -452,7 +471,7 @@ mod tests {
 
     #[test]
     fn every_problem_of_a_file_is_told_with_its_line() {
-        let wrong = parse(b"sku,channel,upc\r\n A,us,1\r\n\r\nB,US,1\r\nC,us,1\r\n").expect_err("bad");
+        let wrong = parse(b"sku,channel,upc\r\n A,us,1\r\n\r\nB,US,1\r\nC,us,1\r\n").expect_err("bad").wrong;
         assert_eq!(wrong.len(), 6, "{wrong:?}");
         assert!(
             wrong[0].contains("upc")

@@ -1,5 +1,7 @@
 //! How answers look: tables for people, JSON on request.
 
+use std::collections::BTreeMap;
+
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use serde::Serialize;
 
@@ -38,6 +40,46 @@ fn drawn<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
     let text = table.to_string();
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     lines.join("\n").trim_end().to_owned()
+}
+
+/// From how many characters on a text that several rows say is told once, below them.
+const LONG: usize = 40;
+
+/// Long texts that several rows of a table say: each is told once, below the table.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    texts: Vec<String>,
+}
+
+impl Notes {
+    /// Finds those that are long and are said more than once.
+    pub(super) fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Notes {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut notes = Notes::default();
+        for text in texts.filter(|text| text.chars().count() > LONG) {
+            let times = seen.entry(text).or_default();
+            *times += 1;
+            if *times == 2 {
+                notes.texts.push(text.to_owned());
+            }
+        }
+        notes
+    }
+
+    /// Returns what a row says: the text, or the number of its note.
+    pub(super) fn short(&self, text: Option<&str>) -> String {
+        let text = text.unwrap_or_default();
+        match self.texts.iter().position(|note| note == text) {
+            Some(n) => format!("[{}]", n + 1),
+            None => text.to_owned(),
+        }
+    }
+
+    pub(super) fn tell(&self) {
+        for (n, text) in self.texts.iter().enumerate() {
+            line(&format!("[{}] {text}", n + 1));
+        }
+    }
 }
 
 pub(super) fn line(text: &str) {
@@ -92,6 +134,17 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text:?}");
         assert!(lines.iter().all(|line| !line.ends_with(' ') && !line.is_empty()), "{text:?}");
+    }
+
+    #[test]
+    fn a_long_text_that_several_rows_say_is_a_note() {
+        let (outage, other) = (
+            "the channel's circuit is open, and nothing is looked at",
+            "another text that is as long as the first",
+        );
+        let notes = Notes::of([outage, "short", other, "short", outage, outage].into_iter());
+        let told = [Some(outage), Some("short"), Some(other), None].map(|text| notes.short(text));
+        assert_eq!(told, ["[1]", "short", other, ""]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
         Failure, Global,
         client::{load, secrets},
         failure::Kind,
+        store::in_use,
     },
     config::{Config, Env, Problems, Secrets, process_env},
     engine, telemetry,
@@ -31,9 +32,12 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
         info!(version = env!("CARGO_PKG_VERSION"), config = %global.config.display(), "starting");
         engine::run(config, secrets, source, shutdown).await.map_err(|failed| {
             error!(error = %telemetry::causes(&failed), "the daemon ends");
-            Failure::of(Kind::Failed, &failed)
-                .next("see docs/OPERATIONS.md#when-it-does-not-start")
-                .as_json(global.json)
+            let (kind, next) = if matches!(&failed, engine::Error::Store(error) if in_use(error)) {
+                (Kind::Refused, "a daemon runs there already: `evenkeel status` asks it how it is")
+            } else {
+                (Kind::Failed, "see docs/OPERATIONS.md#when-it-does-not-start")
+            };
+            Failure::of(kind, &failed).next(next).as_json(global.json)
         })
     })
 }

@@ -2,7 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::{cli::lines::Lines, core::wrong::bounded};
+use crate::{
+    cli::{
+        Failure, Global,
+        client::Client,
+        failure::Kind,
+        lines::{Lines, unclosed},
+    },
+    core::wrong::{bounded, merged},
+};
 
 /// A row's fields by the names of their columns.
 pub(super) type Fields<'a> = BTreeMap<&'a str, &'a str>;
@@ -16,6 +24,41 @@ pub(super) struct Sheet<'a> {
     pub(super) exact: bool,
 }
 
+/// A file that cannot be used: the rows that can be read, and all that is wrong with the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bad<R> {
+    pub(super) rows: Vec<R>,
+    pub(super) wrong: Vec<String>,
+}
+
+impl<R> Bad<R> {
+    fn of(wrong: Vec<String>) -> Bad<R> {
+        Bad { rows: Vec::new(), wrong }
+    }
+
+    /// Fails with everything that is wrong: also with what `look` finds, who has the daemon look at the rows that can be read.
+    pub(super) fn told(
+        self,
+        global: &Global,
+        next: &str,
+        look: impl FnOnce(&Client, Vec<R>) -> Vec<String>,
+    ) -> Failure {
+        let Bad { rows, mut wrong } = self;
+        // Without a daemon, what the file itself shows is told.
+        if let Some(client) = Client::new(global).ok().filter(|_| !rows.is_empty()) {
+            wrong = merged(wrong, look(&client, rows));
+        }
+        Failure::new(Kind::Refused, wrong.join("\n")).next(next).as_json(global.json)
+    }
+}
+
+/// Returns what the daemon says of single lines, if it refuses a request.
+pub(super) fn lines_of<A>(answer: Result<A, Failure>) -> Vec<String> {
+    let text = answer.err().map(|failure| failure.to_string()).unwrap_or_default();
+    let of_line = |line: &&str| line.starts_with("line ") || line.starts_with("and ");
+    text.lines().filter(of_line).map(str::to_owned).collect()
+}
+
 impl Sheet<'_> {
     /// Reads every row with `one`, which may leave it out. Returns every problem of the file at once. Rows that are
     /// shorter than the header lack their last fields; rows without any text are none.
@@ -23,15 +66,28 @@ impl Sheet<'_> {
         &self,
         text: &[u8],
         mut one: impl FnMut(u64, &Fields<'_>) -> Result<Option<R>, Vec<String>>,
-    ) -> Result<Vec<R>, Vec<String>> {
+    ) -> Result<Vec<R>, Bad<R>> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        readable(text)?;
+        readable(text).map_err(Bad::of)?;
+        let delimiter = delimiter(text);
+        let open = unclosed(text, delimiter);
+        let never = open.map(|open| {
+            format!(
+                "line {}: a quote is opened there and never closed, so that the rest cannot be read",
+                open.line
+            )
+        });
+        let text = match open {
+            Some(open) if open.row == 0 => return Err(Bad::of(never.into_iter().collect())),
+            Some(open) => text.get(..open.row).unwrap_or(text),
+            None => text,
+        };
         let trim = if self.exact { csv::Trim::Headers } else { csv::Trim::All };
         let mut csv =
-            csv::ReaderBuilder::new().trim(trim).delimiter(delimiter(text)).flexible(true).from_reader(text);
-        let header = csv.headers().map_err(|error| vec![error.to_string()])?.clone();
-        let mut wrong = self.problems_of(&header)?;
-        let (mut rows, mut any) = (Vec::new(), false);
+            csv::ReaderBuilder::new().trim(trim).delimiter(delimiter).flexible(true).from_reader(text);
+        let header = csv.headers().map_err(|error| Bad::of(vec![error.to_string()]))?.clone();
+        let mut wrong = self.problems_of(&header).map_err(Bad::of)?;
+        let (mut rows, mut any) = (Vec::new(), never.is_some());
         let mut lines = Lines::of(text);
         for record in csv.records() {
             let record = match record {
@@ -62,7 +118,8 @@ impl Sheet<'_> {
         if !any && wrong.is_empty() {
             wrong.push("there are no rows below the line of column names".to_owned());
         }
-        if wrong.is_empty() { Ok(rows) } else { Err(bounded(wrong.into_iter())) }
+        wrong.extend(never);
+        if wrong.is_empty() { Ok(rows) } else { Err(Bad { rows, wrong: bounded(wrong.into_iter()) }) }
     }
 
     /// Returns what is wrong with the columns; as a failure if no row can be understood.
@@ -123,14 +180,15 @@ mod tests {
         Sheet { columns: &["sku", "channel", "note"], needed: &["sku", "channel"], exact: false };
 
     fn told(text: &[u8]) -> Result<Vec<String>, Vec<String>> {
-        SHEET.read(text, |line, fields| {
+        let read = SHEET.read(text, |line, fields| {
             let field = |name: &str| fields.get(name).copied().unwrap_or_default();
             if field("sku") == "?" {
                 return Err(vec!["it is odd".to_owned()]);
             }
             let row = format!("{line}: {} {} {}", field("sku"), field("channel"), field("note"));
             Ok(Some(row).filter(|_| !field("sku").is_empty()))
-        })
+        });
+        read.map_err(|bad| bad.wrong)
     }
 
     #[test]
@@ -165,6 +223,14 @@ mod tests {
         let many = format!("sku,channel\n{}", "?,us\n".repeat(53));
         let wrong = told(many.as_bytes()).expect_err("all are odd");
         assert_eq!((wrong.len(), wrong[50].as_str()), (51, "and 3 more"));
+        let wrong = told(b"sku,channel\nA,us\n?,us\nB,\"us\nC,us\n?,us\n").expect_err("a quote is open");
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        assert!(
+            wrong[0] == "line 3: it is odd" && wrong[1].starts_with("line 4: a quote is opened"),
+            "{wrong:?}"
+        );
+        let wrong = told(b"\"sku,channel\nA,us\n").expect_err("a quote is open");
+        assert!(wrong.len() == 1 && wrong[0].starts_with("line 1: a quote is opened"), "{wrong:?}");
         let latin = told(b"sku,channel\nA,us\nGR\xdcN,us\n").expect_err("not UTF-8");
         assert_eq!(latin, ["line 3: this is not UTF-8 text; save the file as `CSV UTF-8`"]);
     }

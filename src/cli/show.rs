@@ -8,9 +8,14 @@ use crate::{
         client::{Client, part},
         print::{self, or_dash, span},
     },
-    model::{ChannelId, OrderId, Sku, Totals, counted},
+    model::{ChannelId, Sku, Totals, counted, which},
     web::view::{self, Alerts, Checkpoint, CircuitView, Done, OrderView, PollRequest, SkuView, Status},
 };
+
+/// What is said of a figure that nobody knows.
+const UNKNOWN: &str = "unknown";
+/// How many listings that were given up are named.
+const GIVEN_UP: usize = 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Outbox {
@@ -20,6 +25,19 @@ pub(super) struct Outbox {
     /// At most so many rows, up to 10000.
     #[arg(long, default_value_t = 100)]
     limit: usize,
+}
+
+/// An order goes by its channel's own id of it, or by the number that people see, such as `#1001`.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "evenkeel order CHANNEL ORDER\n       evenkeel order CHANNEL:ORDER\n       evenkeel order ORDER"
+)]
+pub(super) struct Order {
+    /// The channel. Or all in one: `CHANNEL:ORDER`, or `ORDER` alone where no other channel has the same.
+    #[arg(value_name = "CHANNEL")]
+    first: String,
+    /// The channel's own id of it, or the number that people see.
+    order: Option<String>,
 }
 
 pub(super) fn status(global: &Global) -> Result<(), Failure> {
@@ -87,7 +105,7 @@ fn assumption_rows(c: &view::ChannelStatus) -> Vec<[String; 6]> {
 
 fn channel_row(c: &view::ChannelStatus) -> [String; 9] {
     let circuit = match (&c.circuit, c.paused) {
-        (CircuitView::Open { unauthorized: Some(_), .. }, _) => "stopped: credentials".to_owned(),
+        (CircuitView::Open { unauthorized: Some(_), .. }, _) => "open: credentials".to_owned(),
         (CircuitView::Open { .. }, _) => "open".to_owned(),
         (CircuitView::Closed { .. }, Some(pause)) => format!("paused ({pause:?})").to_lowercase(),
         (CircuitView::Closed { .. }, None) => "closed".to_owned(),
@@ -156,8 +174,12 @@ fn tell_sku(view: &SkuView) {
             "{channel} {ids} shows {owed} fewer than lie there: they are owed to what was sold at another place"
         ));
     }
-    let slack = view.slack.map_or("not known".to_owned(), |slack| slack.to_string());
-    print::line(&format!("available {}, exposure {}, slack {slack}", view.available, view.exposure));
+    let (exposure, slack) = match (view.exposure, view.slack) {
+        (Some(exposure), Some(slack)) => (exposure.to_string(), slack.to_string()),
+        (Some(exposure), None) => (format!("at least {exposure}"), UNKNOWN.to_owned()),
+        (None, _) => (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
+    };
+    print::line(&format!("available {}, exposure {exposure}, slack {slack}", view.available));
     let rows = view.recent.iter().map(|e| {
         let figures = [e.quantity, e.on_hand, e.committed].map(|q| q.to_string());
         let [quantity, on_hand, committed] = figures;
@@ -175,8 +197,9 @@ fn tell_sku(view: &SkuView) {
     print::table(header, rows.collect(), "no movements");
 }
 
-pub(super) fn order(global: &Global, channel: &ChannelId, order: &OrderId) -> Result<(), Failure> {
-    let path = format!("/v1/orders/{}/{}", part(channel.as_str()), part(order.as_str()));
+pub(super) fn order(global: &Global, asked: &Order) -> Result<(), Failure> {
+    let of = asked.order.as_ref().map_or(String::new(), |order| format!("/{}", part(order)));
+    let path = format!("/v1/orders/{}{of}", part(&asked.first));
     let view: OrderView = Client::new(global)?.get(&path)?;
     print::answer(global.json, &view, tell_order)
 }
@@ -211,18 +234,23 @@ pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
     let view: view::Outbox =
         Client::new(global)?.get(&format!("/v1/outbox?limit={}{channel}", outbox.limit))?;
     print::answer(global.json, &view, |view| {
-        let rows = view.rows.iter().map(|r| {
-            [
-                r.channel.to_string(),
-                r.subject.clone(),
-                r.state.clone(),
-                or_dash(r.shown),
-                or_dash(r.quantity),
-                r.tries.to_string(),
-                span(r.age_ms),
-                r.why.clone().unwrap_or_default(),
-            ]
-        });
+        let notes = print::Notes::of(view.rows.iter().filter_map(|row| row.why.as_deref()));
+        let rows: Vec<_> = view
+            .rows
+            .iter()
+            .map(|r| {
+                [
+                    r.channel.to_string(),
+                    r.subject.clone(),
+                    r.state.clone(),
+                    or_dash(r.shown),
+                    or_dash(r.quantity),
+                    r.tries.to_string(),
+                    span(r.age_ms),
+                    notes.short(r.why.as_deref()),
+                ]
+            })
+            .collect();
         if view.unopened {
             print::line(
                 "the opening stock was not taken over yet, so no listing is to show anything: run `evenkeel init --from \
@@ -242,16 +270,41 @@ pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
             1 => Some("1 waits for a person: see `evenkeel dead-letters list`".to_owned()),
             n => Some(format!("{n} wait for a person: see `evenkeel dead-letters list`")),
         };
-        let none = if letters.is_some() { "nothing else is under way" } else { none };
+        let rest = letters.is_some() || view.given_up.is_some();
+        let none = if rest { "nothing else is under way" } else { none };
         let header = ["channel", "subject", "state", shown, to_show, "tries", "age", "why"];
-        print::table(header, rows.collect(), none);
+        print::table(header, rows, none);
+        notes.tell();
         if view.more {
             print::line("there are more; see --limit");
         }
         if let Some(letters) = letters {
             print::line(&letters);
         }
+        if let Some(given_up) = &view.given_up {
+            tell_given_up(given_up);
+        }
     })
+}
+
+fn tell_given_up(given_up: &view::GivenUp) {
+    let count = given_up.count;
+    print::line(&format!(
+        "{} {} given up and {} something else than {} should:",
+        counted(count, "listing"),
+        which(count, "was", "were"),
+        which(count, "shows", "show"),
+        which(count, "it", "they")
+    ));
+    let some = given_up.some.iter().take(GIVEN_UP);
+    let rows = some.map(|of| {
+        let (channel, sku) = (of.channel.to_string(), of.sku.to_string());
+        [channel, sku, or_dash(of.shown), of.quantity.to_string(), of.command.clone()]
+    });
+    print::table(["channel", "sku", "shows", "should show", "takes it up again"], rows.collect(), "");
+    if count > GIVEN_UP {
+        print::line(&format!("and {} more", count - GIVEN_UP));
+    }
 }
 
 pub(super) fn alerts(global: &Global) -> Result<(), Failure> {

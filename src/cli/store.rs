@@ -144,6 +144,11 @@ pub(super) fn judge(error: &store::journal::Error) -> (Kind, &'static str) {
     }
 }
 
+/// Tells whether a store cannot be opened because a process has it, mostly the daemon.
+pub(super) fn in_use(error: &disk::Error) -> bool {
+    matches!(error, disk::Error::Store(store::Error::Lock(store::lock::Error::Held { .. })))
+}
+
 const DAMAGE: &str = "keep the directory as it is, and see docs/OPERATIONS.md#damage; `evenkeel verify --live` proves \
                       what the daemon needs";
 
@@ -337,9 +342,12 @@ pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure>
     let (path, archive) = places(global, rebuild.store.as_ref(), rebuild.archive.as_ref())?;
     let options = store::Options { force_rebuild: true, archive: Some(archive), ..store::Options::default() };
     let (state, store) = disk::open(&path, options, SystemClock.now()).map_err(|error| {
-        Failure::of(Kind::Failed, &error)
-            .next("stop the daemon first; if the journal is damaged, run `evenkeel verify`")
-            .as_json(global.json)
+        let (kind, next) = if in_use(&error) {
+            (Kind::Refused, "stop the daemon first (`systemctl stop evenkeel`)")
+        } else {
+            (Kind::Failed, "if the journal is damaged, run `evenkeel verify`")
+        };
+        Failure::of(kind, &error).next(next).as_json(global.json)
     })?;
     let rebuilt =
         Rebuilt { seq: state.seq.0, skus: state.skus.len(), orders: state.orders_known(), store: path };

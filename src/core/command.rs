@@ -383,6 +383,8 @@ pub struct ByHand {
 pub struct HandLine {
     pub sku: Sku,
     pub location: LocationId,
+    /// Where it stands in a file, for messages.
+    pub line: Option<u64>,
     pub quantity: Quantity,
     pub as_of: Timestamp,
     /// Why, or by whom, for the journal.
@@ -419,6 +421,7 @@ pub struct Tally {
 /// A counted line that nothing comes of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
+    pub line: Option<u64>,
     pub sku: Sku,
     pub location: LocationId,
     pub why: Why,
@@ -539,7 +542,8 @@ pub enum Refused {
     NoChannel(ChannelId),
     #[error("the opening stock was not taken over yet; run `evenkeel init`")]
     NotInitialised,
-    #[error("`{0}` does not exist")]
+    /// What it is, and its name in backticks.
+    #[error("{0} does not exist")]
     Nothing(String),
     #[error("quantity out of range in `{0}`")]
     OutOfRange(String),

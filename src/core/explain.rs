@@ -73,6 +73,7 @@ pub enum Fact {
         ended: bool,
     },
     Oversold {
+        sku: Sku,
         units: Quantity,
         class: Class,
         channel: Option<ChannelId>,
@@ -215,8 +216,8 @@ impl Story {
             }
             Record::Oversold { sku, units, class, channel, .. } if self.is_sku(sku) || *of_order => {
                 let late = channel.as_ref().and_then(|channel| self.late(sku, channel, seq));
-                let (units, class, channel) = (*units, *class, channel.clone());
-                self.tell(seq, at, Fact::Oversold { units, class, channel, late });
+                let (sku, units, class, channel) = (sku.clone(), *units, *class, channel.clone());
+                self.tell(seq, at, Fact::Oversold { sku, units, class, channel, late });
             }
             Record::Bound { sku, channel, .. } if self.is_sku(sku) => {
                 self.tell(seq, at, Fact::Bound { channel: channel.clone() });

@@ -10,9 +10,10 @@ use crate::{
         command::{ByHand, HandLine, Tally, Why},
         count::Change,
         decide::{
-            by_hand::{changes, judge, tally},
+            by_hand::{changes, look_over, tally},
             counts::braked,
         },
+        wrong::{Why as Reason, Wrong, refused},
     },
     engine::{
         ledger::{Error, Ledger},
@@ -24,8 +25,6 @@ use crate::{
 
 /// How many SKUs one read of the state walks over.
 const WALK: usize = 5_000;
-/// How many SKUs an error names.
-const SOME: usize = 5;
 
 /// Tells what a count would do.
 pub async fn preview(ledger: &Ledger, now: Timestamp, asked: Counting) -> Result<Tally, Error> {
@@ -88,18 +87,17 @@ fn of_part(request: &DeliveryId, part: &ByHand) -> Result<DeliveryId, Error> {
 
 /// A SKU that is not known is perhaps one that was mistyped, and then the one that was meant would be set to zero.
 fn all_known(told: &Tally) -> Result<(), Error> {
-    let unknown: Vec<String> = told
-        .left_out
-        .iter()
-        .filter(|line| line.why == Why::NoSku)
-        .map(|line| format!("`{}`", line.sku))
+    let unknown = told.left_out.iter().filter(|line| line.why == Why::NoSku);
+    let wrong: Vec<Wrong> = unknown
+        .map(|of| {
+            let why = format!(
+                "SKU `{}`: no SKU is called so; in a full count, the SKU that was meant would be set to zero",
+                of.sku
+            );
+            Wrong { line: of.line, why: Reason::Bad(why) }
+        })
         .collect();
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    let some = unknown.iter().take(SOME).cloned().collect::<Vec<_>>().join(", ");
-    let count = unknown.len();
-    Err(Refused::NotSo(format!("{count} of the SKUs of a full count are not known, such as {some}")).into())
+    if wrong.is_empty() { Ok(()) } else { Err(refused(&wrong).into()) }
 }
 
 /// Cuts a count into parts of whole SKUs.
@@ -116,17 +114,19 @@ pub(super) fn cut(mut count: ByHand) -> Vec<ByHand> {
 }
 
 async fn judged(ledger: &Ledger, now: Timestamp, parts: &[ByHand]) -> Result<(Tally, Vec<Change>), Error> {
-    let (mut told, mut all) = (Tally::default(), Vec::new());
+    let (mut told, mut all, mut wrong) = (Tally::default(), Vec::new(), Vec::new());
     for part in parts {
         let part = part.clone();
         let judged = ledger.read(move |state| {
-            judge(state, &part, now).map(|(lines, left_out)| (tally(&lines, left_out), changes(&lines)))
+            let ((lines, left_out), wrong) = look_over(state, &part, now)?;
+            Ok::<_, Refused>((tally(&lines, left_out), changes(&lines), wrong))
         });
-        let (more, changes) = judged.await??;
+        let (more, changes, bad) = judged.await??;
         told = told.plus(more);
         all.extend(changes);
+        wrong.extend(bad);
     }
-    Ok((told, all))
+    if wrong.is_empty() { Ok((told, all)) } else { Err(refused(&wrong).into()) }
 }
 
 /// Adds what a full count does not name: it is not there.
@@ -158,6 +158,7 @@ async fn whole(ledger: &Ledger, asked: Counting) -> Result<ByHand, Error> {
             quantity: Quantity::ZERO,
             as_of,
             note: "not in a full count".to_owned(),
+            line: None,
         }));
         match last {
             Some(last) => after = Some(last),

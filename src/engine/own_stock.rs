@@ -119,7 +119,7 @@ fn news(state: &State, channel: &ChannelId, lines: Vec<CountLine>, as_of: Timest
         let place = state.skus.get(&sku).and_then(|row| row.place(&location));
         let known = place.is_some_and(|place| place.opened.is_some() && place.stock.on_hand == quantity);
         let note = NOTE.to_owned();
-        (!known).then_some(HandLine { sku, location, quantity, as_of, note })
+        (!known).then_some(HandLine { sku, location, quantity, as_of, note, line: None })
     };
     sums.into_iter().filter_map(told).collect()
 }

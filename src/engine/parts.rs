@@ -144,7 +144,7 @@ async fn mapped(ledger: &Ledger, rows: Vec<MappingRow>) -> Result<Reply, Error> 
 /// Releases a held count. It stays held until its last part is taken over.
 async fn released(ledger: &Ledger, id: Seq) -> Result<Reply, Error> {
     let parts = ledger.read(move |state| state.held.get(&id).map(held_parts)).await?;
-    let parts = parts.ok_or_else(|| Refused::Nothing(format!("held count {id}")))?;
+    let parts = parts.ok_or_else(|| Refused::Nothing(format!("held count `{id}`")))?;
     let (mut changed, mut deferred) = (0, 0);
     for lines in parts {
         let reply = ledger.submit(Command::ReleasePart { id, lines }).await?;

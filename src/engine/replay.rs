@@ -39,7 +39,7 @@ impl Handles {
     pub(super) async fn reread(&self, id: Seq, dry_run: bool) -> Result<ReplayedItem, Failure> {
         let item = self.ledger.read(move |state| state.quarantine.get(&id).cloned()).await?;
         let item = item.ok_or_else(|| {
-            Failure::Refused(crate::core::Refused::Nothing(format!("quarantined item {id}")))
+            Failure::Refused(crate::core::Refused::Nothing(format!("quarantined item `{id}`")))
         })?;
         let read = self.read_again(&item).await?;
         let told = |done: bool, told: String| ReplayedItem {

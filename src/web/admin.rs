@@ -26,14 +26,15 @@ use crate::{
         decide::trial::Effect,
         record::PauseScope,
         state::Note,
+        which::Called,
     },
-    model::{ChannelId, LocationId, Mode, OrderId, OrderKey, Quantity, Sku},
+    model::{ChannelId, LocationId, Mode, OrderKey, Quantity, Sku},
     web::{
         Desk,
         desk::ask,
         drift, made,
         peer::Peer,
-        problem::Answer,
+        problem::{Answer, helped},
         query::{self, letters::Wanted},
         view::{
             Alerts, Checkpoint, DeadLetters, Done, InitDone, InitPreview, InitRequest, LetterId, LettersDone,
@@ -63,6 +64,7 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/skus/{sku}", get(sku))
         .route("/v1/orders/{channel}/{order}", get(order))
+        .route("/v1/orders/{order}", get(called))
         .route("/v1/outbox", get(outbox))
         .route("/v1/dead-letters", get(dead_letters))
         .route("/v1/dead-letters/retry", post(retry_all))
@@ -156,16 +158,32 @@ async fn sku(State(desk): Asked, Path(sku): Path<String>) -> Told<SkuView> {
 }
 
 async fn order(State(desk): Asked, Path((channel, order)): Path<(String, String)>) -> Told<OrderView> {
-    let key = OrderKey { channel: id::<ChannelId>(&channel)?, order: id::<OrderId>(&order)? };
-    known(&desk, Some(&key.channel)).await?;
-    let wanted = key.clone();
-    let view = ask(desk.as_ref(), move |state| query::order::order(state, &wanted)).await?;
-    view.map(Json).ok_or_else(|| {
-        Answer::missing(
-            format!("there is no order `{key}`"),
-            "give the channel's own id of the order, not its number; `evenkeel poll` reads the latest ones",
-        )
-    })
+    the_order(&desk, Called::on(id(&channel)?, &order)).await
+}
+
+async fn called(State(desk): Asked, Path(order): Path<String>) -> Told<OrderView> {
+    the_order(&desk, Called::read(&order)).await
+}
+
+/// Finds the one order that is called so.
+async fn the_order(desk: &Arc<dyn Desk>, called: Called) -> Told<OrderView> {
+    known(desk, called.channel()).await?;
+    let found = query::order::find(desk.as_ref(), &called).await?;
+    let [key] = &found[..] else { return Err(none_or_many(&called, &found)) };
+    let key = key.clone();
+    let view = ask(desk.as_ref(), move |state| query::order::order(state, &key)).await?;
+    view.map(Json).ok_or_else(|| none_or_many(&called, &[]))
+}
+
+fn none_or_many(called: &Called, found: &[OrderKey]) -> Answer {
+    if found.is_empty() {
+        let next = "give the channel's own id of the order, or the number that people see; `evenkeel poll` reads the \
+                    latest ones, `evenkeel explain` knows the pruned ones by their number too";
+        return Answer::missing(format!("there is no order `{called}`"), next);
+    }
+    let names: Vec<String> = found.iter().map(|key| format!("`{key}`")).collect();
+    let what = format!("`{called}` may be several orders: {}", names.join(", "));
+    crate::web::Failure::Conflict { what, next: "name one of them, with its channel".to_owned() }.into()
 }
 
 #[derive(Debug, Deserialize)]
@@ -297,7 +315,14 @@ async fn deal_with(desk: &Arc<dyn Desk>, peer: Peer, text: &str, verdict: Verdic
             "`evenkeel dead-letters list` shows those that there are; it may have been dealt with",
         ));
     };
-    if let Some(what) = deal(desk, peer, found, verdict).await? {
+    let helps = |failure| {
+        let next = format!(
+            "`evenkeel dead-letters list` shows what waits; `evenkeel dead-letters retry {letter}` takes up again what was \
+             given up"
+        );
+        helped(failure, &next)
+    };
+    if let Some(what) = deal(desk, peer, found, verdict).await.map_err(helps)? {
         let next = "`evenkeel quarantine show` prints what was kept".to_owned();
         return Err(crate::web::Failure::Conflict { what, next }.into());
     }
@@ -398,7 +423,7 @@ async fn pause(State(desk): Asked, body: Bytes) -> Told<Done> {
     let asked: PauseRequest = read(&body)?;
     let (scope, name) = scope(asked.channel, asked.sku)?;
     let means = means(&desk, &scope, asked.mode).await?;
-    desk.submit(Command::Pause { scope, pause: Some(asked.mode) }).await?;
+    desk.submit(Command::Pause { scope, pause: Some(asked.mode) }).await.map_err(no_subject)?;
     info!(subject = %name, mode = ?asked.mode, "paused by a person");
     Ok(Json(Done { done: format!("{name} is {means}") }))
 }
@@ -428,13 +453,23 @@ async fn means(desk: &Arc<dyn Desk>, scope: &PauseScope, pause: Pause) -> Result
 async fn resume(State(desk): Asked, body: Bytes) -> Told<Done> {
     let asked: ResumeRequest = read(&body)?;
     let (scope, name) = scope(asked.channel, asked.sku)?;
-    desk.submit(Command::Pause { scope, pause: None }).await?;
+    desk.submit(Command::Pause { scope, pause: None }).await.map_err(no_subject)?;
     info!(subject = %name, "resumed by a person");
     Ok(Json(Done { done: format!("{name} goes on") }))
 }
 
+fn no_subject(failure: crate::web::Failure) -> Answer {
+    helped(failure, "write the SKU as `evenkeel sku` takes it")
+}
+
 async fn live(State(desk): Asked) -> Told<Done> {
-    desk.submit(Command::Live).await?;
+    let written = |failure| {
+        helped(
+            failure,
+            "nothing is to be done; `evenkeel status` tells the mode, `evenkeel outbox` what is under way",
+        )
+    };
+    desk.submit(Command::Live).await.map_err(written)?;
     info!("a person lets the restored store write");
     let configured = ask(desk.as_ref(), |state| state.policies().map(|policies| policies.mode)).await?;
     let done = match configured {
@@ -467,7 +502,8 @@ async fn returned(State(desk): Asked, body: Bytes) -> Told<ReturnedDone> {
     if let Some(request) = count::request(request)? {
         command = Command::Once { request, command: command.into() };
     }
-    let Reply::Returned { location, quantity, left } = desk.submit(command).await? else {
+    let held = |failure| helped(failure, "`evenkeel returns list` shows what is held back, and where");
+    let Reply::Returned { location, quantity, left } = desk.submit(command).await.map_err(held)? else {
         return returned_before(&desk, sku, named).await;
     };
     info!(%sku, %location, %quantity, ?fate, "a person has dealt with returned units");

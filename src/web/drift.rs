@@ -17,6 +17,7 @@ use crate::{
         Desk,
         admin::{Told, known, query_of, read, rows},
         desk::ask,
+        problem::helped,
         query,
         view::{Done, DriftRequest, Drifts, ReconcilePage, ReconcileRequest},
     },
@@ -58,7 +59,9 @@ pub(super) async fn release(State(desk): Asked, body: Bytes) -> Told<Done> {
 async fn act(desk: &Arc<dyn Desk>, body: &Bytes, act: DriftAct, said: &str) -> Told<Done> {
     let DriftRequest { sku, channel, seq } = read(body)?;
     let command = Command::Drift { sku: sku.clone(), channel: channel.clone(), seq, act };
-    desk.submit(command).await?;
+    let open =
+        |failure| helped(failure, "`evenkeel drift` lists what is open, and what was done about the others");
+    desk.submit(command).await.map_err(open)?;
     info!(%sku, %channel, ?act, "a person has dealt with a drift");
     Ok(Json(Done { done: format!("SKU `{sku}` on `{channel}` {said}") }))
 }

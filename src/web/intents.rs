@@ -13,7 +13,7 @@ use tracing::info;
 
 use crate::{
     core::{
-        Command, Reply,
+        Command, Refused, Reply,
         decide::intents::{asked_before, judge, named, plan::Plan},
         intent::ask::{Ask, Receipt, Row, What},
     },
@@ -22,7 +22,7 @@ use crate::{
         Desk, Failure,
         admin::{NOTE_MAX, query_of, read, rows},
         desk::ask,
-        problem::Answer,
+        problem::{Answer, helped},
         query::commits::{self, Wanted},
         view::intents::{Commits, IntentAnswer, IntentRequest, IntentRow, IntentView, ReceiveRequest},
     },
@@ -78,7 +78,10 @@ async fn list(State(desk): Asked, asked: Result<Query<CommitsQuery>, QueryReject
 /// Finds what a text means: an intent's id or name, or the id of an open commit.
 async fn which(desk: &Arc<dyn Desk>, text: &str) -> Result<Seq, Answer> {
     let wanted = text.to_owned();
-    let found = ask(desk.as_ref(), move |state| named(state, &wanted)).await?.map_err(Failure::Refused)?;
+    let found = ask(desk.as_ref(), move |state| named(state, &wanted)).await?;
+    let both =
+        |refused| helped(Failure::Refused(refused), "name it by its id; `evenkeel commits` lists both");
+    let found = found.map_err(both)?;
     found.or_else(|| text.parse().ok().map(Seq)).ok_or_else(|| missing(text))
 }
 
@@ -100,16 +103,27 @@ async fn intend(State(desk): Asked, body: Bytes) -> Told<IntentAnswer> {
         Ok(None) => judge(state, &tried),
         Err(refused) => Err(refused),
     });
-    let plan = plan.await?.map_err(Failure::Refused)?;
+    let plan = plan.await?.map_err(|refused| asked_wrong(Failure::Refused(refused)))?;
     let told = commits::preview(&plan, SHOWN_MAX);
     if dry_run {
         return Ok(Json(told));
     }
     let rows = wanted.rows.len();
-    let reply = desk.submit(Command::Intend(Box::new(wanted))).await?;
+    let reply = desk.submit(Command::Intend(Box::new(wanted))).await.map_err(asked_wrong)?;
     let Reply::Intent { id, phase, again } = reply else { unreachable!("an intent is answered with its id") };
     info!(%id, rows, phase = phase.name(), again, "a person wants stock moved or limited");
     Ok(Json(IntentAnswer { dry_run: false, intent: Some(view(&desk, id).await?), ..told }))
+}
+
+fn asked_wrong(failure: Failure) -> Answer {
+    // What names something that does not exist says so itself.
+    if let Failure::Refused(Refused::NotSo(_)) = &failure {
+        return helped(
+            failure,
+            "`evenkeel commits` lists what was asked before; say a new request with another --id",
+        );
+    }
+    failure.into()
 }
 
 /// Reads what is asked.
@@ -168,9 +182,21 @@ async fn view(desk: &Arc<dyn Desk>, id: Seq) -> Result<IntentView, Answer> {
         .ok_or_else(|| missing(&id.to_string()))
 }
 
+/// Says what shows how an intent stands that was not cancelled or received.
+fn stands(failure: Failure, text: &str) -> Answer {
+    if matches!(failure, Failure::Refused(Refused::Nothing(_))) {
+        return helped(
+            failure,
+            "`evenkeel commits` lists them; of those that have ended, the latest are kept",
+        );
+    }
+    let shows = format!("`evenkeel commits --intent {text}` shows how far it is, and what is on the way");
+    helped(failure, &shows)
+}
+
 async fn cancel(State(desk): Asked, Path(text): Path<String>) -> Told<IntentView> {
     let id = which(&desk, &text).await?;
-    desk.submit(Command::CancelIntent { id }).await?;
+    desk.submit(Command::CancelIntent { id }).await.map_err(|failure| stands(failure, &text))?;
     info!(%id, "a person has cancelled an intent");
     Ok(Json(view(&desk, id).await?))
 }
@@ -179,7 +205,7 @@ async fn receive(State(desk): Asked, Path(text): Path<String>, body: Bytes) -> T
     let id = which(&desk, &text).await?;
     let ReceiveRequest { sku, to, quantity, lost } = read(&body)?;
     let receipt = Receipt { sku, to, quantity, lost };
-    desk.submit(Command::Receive { id, receipt }).await?;
+    desk.submit(Command::Receive { id, receipt }).await.map_err(|failure| stands(failure, &text))?;
     info!(%id, lost, "a person has received units of a transfer");
     Ok(Json(view(&desk, id).await?))
 }

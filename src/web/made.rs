@@ -19,7 +19,7 @@ use crate::{
         Desk, Failure,
         admin::{Asked, Told, braked, query_of, read, rows},
         desk::ask,
-        problem::Answer,
+        problem::{Answer, helped},
         view::{
             ids_from,
             made::{
@@ -74,7 +74,9 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<Corrected> {
     let rows: Vec<_> = asked.rows.into_iter().map(|row| (row.sku, row.parts)).collect();
     let checked = rows.clone();
     let good = ask(desk.as_ref(), move |state| core::decide::recipes::judge(state, &checked, &lines));
-    good.await?.map_err(Failure::Refused)?;
+    let known = "nothing was changed; `evenkeel bundles list` shows what SKUs are made of; write a SKU as `evenkeel sku` \
+                 takes it";
+    good.await?.map_err(|refused| helped(Failure::Refused(refused), known))?;
     let command = Command::Recipes { rows };
     let effect = desk.try_out(vec![command.clone()]).await?;
     let held = braked(&desk, &effect, asked.confirm).await?;
@@ -87,27 +89,30 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<Corrected> {
 
 async fn merge(State(desk): Asked, body: Bytes) -> Told<Corrected> {
     let MergeRequest { from, into, dry_run } = read(&body)?;
-    correct(&desk, Command::Merge { from, into }, dry_run).await
+    let next = format!("`evenkeel sku {from}` and `evenkeel sku {into}` show how the two stand");
+    correct(&desk, Command::Merge { from, into }, dry_run, &next).await
 }
 
 async fn rebind(State(desk): Asked, body: Bytes) -> Told<Corrected> {
     let asked: RebindRequest = read(&body)?;
     let ids = ids_from(&asked.ids)
         .map_err(|bad| Answer::bad(bad, "name the listing, such as `asin=B0XYZ12345`"))?;
-    correct(&desk, Command::Rebind { channel: asked.channel, ids, sku: asked.sku }, asked.dry_run).await
+    let next = "`evenkeel map list --listings` shows what every listing goes by, and which SKU it is";
+    correct(&desk, Command::Rebind { channel: asked.channel, ids, sku: asked.sku }, asked.dry_run, next).await
 }
 
-/// Has a command done, or only tells what it would do.
-async fn correct(desk: &Arc<dyn Desk>, command: Command, dry_run: bool) -> Told<Corrected> {
+/// Has a command done, or only tells what it would do. `next`: what helps if it is refused.
+async fn correct(desk: &Arc<dyn Desk>, command: Command, dry_run: bool, next: &str) -> Told<Corrected> {
+    let refused = |failure| helped(failure, next);
     if dry_run {
-        let effect = desk.try_out(vec![command]).await?;
+        let effect = desk.try_out(vec![command]).await.map_err(refused)?;
         return Ok(Json(tried(&effect, true)));
     }
-    let changed = done(desk, command).await?;
+    let changed = done(desk, command).await.map_err(refused)?;
     Ok(Json(Corrected { changed, ..Corrected::default() }))
 }
 
-async fn done(desk: &Arc<dyn Desk>, command: Command) -> Result<usize, Answer> {
+async fn done(desk: &Arc<dyn Desk>, command: Command) -> Result<usize, Failure> {
     let what = format!("{command:?}");
     let reply = desk.submit(command).await?;
     let changed = if let Reply::Changed { changed } = reply { changed } else { 0 };

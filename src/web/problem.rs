@@ -62,6 +62,15 @@ impl From<Failure> for Answer {
     }
 }
 
+/// Says what helps where a command was refused as things stand, or because something does not exist, if nothing better is
+/// known.
+pub(super) fn helped(failure: Failure, next: &str) -> Answer {
+    use Refused::{NotSo, Nothing, Unknown};
+    let own = matches!(failure, Failure::Refused(Nothing(_) | NotSo(_) | Unknown(_)));
+    let answer = Answer::from(failure);
+    if own { Answer::new(answer.status, answer.problem.error, next) } else { answer }
+}
+
 fn of_refused(refused: &Refused) -> (StatusCode, &'static str) {
     match refused {
         Refused::NotConfigured => {

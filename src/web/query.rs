@@ -15,14 +15,14 @@ use crate::{
     core::{
         State,
         allocation::Pause,
-        circuit::Failing,
+        circuit::{Circuit, Failing},
         decide::{lane::waits_for, suspects::fails_alone},
         index::{Kind, Work},
         leg,
         state::{Alert, AlertKey, ChannelRow, Listing, ListingRef},
     },
-    model::{ChannelId, Mode, Timestamp},
-    web::view::{AlertView, Alerts, Time},
+    model::{ChannelId, Mode, Timestamp, counted},
+    web::view::{AlertView, Alerts, LetterId, Time},
 };
 
 /// Returns every alert: those that fire first, the oldest first.
@@ -62,6 +62,7 @@ fn listings<'a>(
         | Work::InFlight { listing, .. }
         | Work::Unseen { listing, .. }
         | Work::Parked { listing, .. }
+        | Work::Dropped { listing, .. }
         | Work::Suspect { listing, .. }
         | Work::Drifts { listing, .. }
         | Work::Drifted { listing, .. } => Some(listing),
@@ -103,6 +104,7 @@ fn orders<'a>(
         | Work::InFlight { .. }
         | Work::Unseen { .. }
         | Work::Parked { .. }
+        | Work::Dropped { .. }
         | Work::Suspect { .. }
         | Work::Drifts { .. }
         | Work::Drifted { .. } => None,
@@ -142,9 +144,11 @@ fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> O
     Some(match &leg.state {
         leg::State::Confirmed => return None,
         leg::State::Pending => before_sending("it is about to be sent".to_owned()),
-        leg::State::Retry { .. } => {
-            before_sending(format!("{} tries in a row did not go through; it goes again", leg.tries))
-        }
+        leg::State::Retry { .. } => before_sending(match leg.tries {
+            0 => "it goes again".to_owned(),
+            1 => "1 try did not go through; it goes again".to_owned(),
+            tries => format!("{tries} tries in a row did not go through; it goes again"),
+        }),
         leg::State::InFlight(_) => "the channel's answer is awaited".to_owned(),
         leg::State::Accepted { .. } => once_closed("the channel took it; it counts when it is seen live"),
         leg::State::Probing { .. } => {
@@ -152,7 +156,11 @@ fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> O
         }
         leg::State::Looking { .. } => once_closed("what the channel shows is looked at first"),
         leg::State::Parked { reason, .. } => format!("waits for a person: {reason}"),
-        leg::State::Dropped => "a person gave it up; the next change starts again".to_owned(),
+        leg::State::Dropped => {
+            let (channel, sku) = (held.channel.clone(), listing.sku.clone());
+            let again = letters::command("retry", &LetterId::Leg { channel, sku, n: listing.at });
+            format!("a person gave it up; the next change starts it again, and so does `{again}`")
+        }
     })
 }
 
@@ -185,9 +193,9 @@ fn failing(state: &State, listing: &ListingRef, held: &Listing, leg: &leg::Leg) 
         let said = row.circuit.said_of(listing);
         let last = said.map_or(String::new(), |said| format!(" (the last: {said})"));
         format!(
-            "{} tries in a row failed{last}, while the channel answers otherwise: it goes by itself, further and further \
+            "{} in a row failed{last}, while the channel answers otherwise: it goes by itself, further and further \
              apart, and no other waits for it",
-            leg.tries
+            counted(leg.tries, "try")
         )
     })
 }
@@ -198,7 +206,14 @@ pub(super) fn circuit_open(row: &ChannelRow) -> Option<String> {
         return None;
     }
     let why = row.circuit.failing().map_or(String::new(), |failing| format!(" ({})", fails_since(failing)));
-    Some(format!("the channel's circuit is open{why}"))
+    Some(match &row.circuit {
+        Circuit::Open { unauthorized: Some(said), .. } => {
+            format!("the channel's circuit is open: it refuses the credentials ({said})")
+        }
+        Circuit::Open { unauthorized: None, .. } | Circuit::Closed { .. } => {
+            format!("the channel's circuit is open{why}")
+        }
+    })
 }
 
 fn fails_since(failing: &Failing) -> String {

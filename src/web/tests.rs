@@ -3,5 +3,7 @@
 mod admin;
 mod outages;
 mod public;
+mod reconcile;
+mod refusals;
 mod socket;
 pub(crate) mod world;

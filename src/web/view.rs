@@ -27,6 +27,7 @@ use crate::{
 pub use change::*;
 pub use drift::{
     AssumptionView, DriftRequest, DriftView, Drifts, ReconcilePage, ReconcileRequest, ReconcileRow,
+    TooSoonRow,
 };
 
 /// Identifiers by the name of their column in the mapping CSV.
@@ -186,9 +187,10 @@ pub struct ChannelStatus {
     /// Listings whose drift waits for a person.
     #[serde(default)]
     pub drifts: usize,
-    /// The most that it may still sell unseen, over all listings of which that is known. For a channel that sells.
+    /// The most that it may still sell unseen, over all listings of which that is known. `None`: it is known of none of
+    /// them, or it does not sell.
     #[serde(default)]
-    pub exposure: i64,
+    pub exposure: Option<i64>,
     /// What is assumed of its delays, and what was measured. For a channel that sells.
     #[serde(default)]
     pub assumptions: Vec<AssumptionView>,
@@ -247,8 +249,10 @@ pub struct SkuView {
     pub recent: Vec<EntryView>,
     /// Available over all places that were counted.
     pub available: Quantity,
-    /// The most that its listings may still sell unseen, those left out of which that is not known.
-    pub exposure: Quantity,
+    /// The most that its listings may still sell unseen, those left out of which that is not known. `None`: it is known of
+    /// none of them.
+    #[serde(default)]
+    pub exposure: Option<Quantity>,
     /// Available less exposure: what may still be raised. `None`: it is not known what all listings show.
     pub slack: Option<Quantity>,
 }
@@ -447,6 +451,29 @@ pub struct Outbox {
     /// The opening stock was not taken over yet: no listing is wanted to show anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unopened: bool,
+    /// What persons have given up, and shows something else than it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<GivenUp>,
+}
+
+/// Listings that persons have given up, within [`Outbox`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    pub count: usize,
+    /// The first of them.
+    pub some: Vec<GivenUpView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUpView {
+    pub channel: ChannelId,
+    pub sku: Sku,
+    /// What the channel shows, as far as is known.
+    pub shown: Option<Quantity>,
+    /// What it should show.
+    pub quantity: Quantity,
+    /// The command that takes it up again.
+    pub command: String,
 }
 
 /// Something that has not arrived yet.
@@ -715,6 +742,9 @@ pub struct MapImported {
     /// Why the brake holds it. Nothing was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+    /// Rows of the table that said something else of the same, the first of them: these take their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<MapRow>,
 }
 
 /// `POST /v1/map/remove`: a row goes by all of its identifiers.
@@ -842,6 +872,9 @@ fn on_hand() -> Measure {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountedLine {
+    /// Where it stands in a file, for messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
     pub sku: Sku,
     pub location: LocationId,
     pub quantity: Quantity,
@@ -888,6 +921,9 @@ pub struct StockChange {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOutLine {
+    /// Where it stands in the file, if it came in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
     pub sku: Sku,
     pub location: LocationId,
     /// `no_sku`, `bundle`, `counted_later` or `not_known`: what moved there since its as-of is not known.

@@ -84,6 +84,17 @@ async fn a_sku_and_an_order_are_told_with_what_is_booked() {
 
     let name = text(&sale["order"]["order"]);
     let told = home.ask(&["order", "shop", name]).await.json();
+    // The number that people see means the same to both commands, with the channel or without.
+    let number = text(&told["name"]);
+    assert!(number.starts_with('#'), "{told:#}");
+    for called in [number, &format!("shop:{number}"), &format!("shop:{name}")] {
+        assert_eq!(home.ask(&["order", called]).await.json(), told, "{called}");
+        let story = home.ask(&["explain", called]).await.json();
+        assert_eq!(story["order"], json!({"channel": "shop", "order": name}), "{called}");
+        let mut rows = story["events"].as_array().expect("a list").iter();
+        assert!(rows.any(|row| row["what"] == "seen" && row["sku"] == sku), "{story:#}");
+    }
+    assert_eq!(home.ask(&["order", "shop", number]).await.json(), told);
     let line = &told["lines"][0];
     assert_eq!((&line["bound"]["sku"], &line["open"]), (&json!(sku), &json!(2)), "order {id}: {told:#}");
     assert_eq!((&line["totals"]["ordered"], &line["booked"]["ordered"]), (&json!(2), &json!(2)), "{told:#}");
@@ -153,7 +164,7 @@ async fn returned_units_are_listed_and_put_on_sale_again_or_taken_off_the_books(
     .await;
 
     home.ask(&["returns", "restock", sku, "3"]).await.fails(5, "only 2 units");
-    home.ask(&["returns", "discard", "NO-SUCH-SKU"]).await.fails(4, "SKU NO-SUCH-SKU");
+    home.ask(&["returns", "discard", "NO-SUCH-SKU"]).await.fails(4, "SKU `NO-SUCH-SKU`");
     assert_eq!(home.ask(&["returns", "restock", sku, "0"]).await.code, Some(2));
     let done = home.ask(&["returns", "restock", sku, "1", "--note", "as new"]).await.json();
     assert_eq!((&done["quantity"], &done["left"]), (&json!(1), &json!(1)), "{done:#}");
@@ -310,6 +321,17 @@ async fn commands_without_a_daemon_say_what_is_wrong() {
         wrong_use(&[command, "--fault", "shopify-errors=5"], "the share must be a percentage").await;
         wrong_use(&[command, "--fault", "erp-rival=2s"], "the faults are outage, errors").await;
     }
+    wrong_use(&["demo", "--skus", "0"], "must be a whole number from 1 to 1000000").await;
+    wrong_use(&["demo", "--rate", "-1"], "must be a number above 0").await;
+    for (command, usage) in [
+        ("transfer", "evenkeel transfer SKU UNITS --from LOCATION --to LOCATION [OPTIONS]\n"),
+        ("transfer", "evenkeel transfer SKU UNITS --from-channel CHANNEL --to-channel CHANNEL [OPTIONS]\n"),
+        ("restore", "evenkeel restore FILE --to DIR  "),
+        ("order", "evenkeel order CHANNEL:ORDER\n"),
+    ] {
+        let args: &[&str] = if command == "order" { &[command] } else { &[command, "A"] };
+        wrong_use(args, usage).await;
+    }
     let dir = tempfile::tempdir().expect("a directory");
     let unknown = file(dir.path(), "unknown.toml", "sku_count = 3\n");
     let sandbox = async |args: &[&str]| run(bare().args(["--json", "sandbox"]).args(args)).await;
@@ -327,7 +349,7 @@ async fn the_store_is_proved_and_rebuilt_offline() {
     home.settle(&world).await;
     let written = home.ask(&["checkpoint"]).await.json();
     assert!(written["seq"].as_u64() > Some(0) && text(&written["head"]).len() == 64, "{written:#}");
-    home.ask(&["rebuild"]).await.fails(1, "is in use");
+    home.ask(&["rebuild"]).await.fails(5, "is in use");
     live.stop().await;
     home.ask(&["checkpoint"]).await.fails(3, "no daemon answers");
 
@@ -440,7 +462,7 @@ async fn a_bundle_is_made_of_others_and_what_is_what_is_corrected() {
     home.ask(&["bundles", "remove", &a_code]).await.fails(4, "no imported recipe");
     assert_eq!(home.ask(&["bundles", "remove", &set_code]).await.json()["changed"], 1);
 
-    home.ask(&["merge", "OLD-NAME", "NONE", "--yes"]).await.fails(4, "SKU NONE");
+    home.ask(&["merge", "OLD-NAME", "NONE", "--yes"]).await.fails(4, "SKU `NONE`");
     assert_eq!(home.ask(&["merge", "OLD-NAME", &a_code, "--dry-run"]).await.json()["entries"], json!([]));
     assert_eq!(home.ask(&["merge", "OLD-NAME", &a_code, "--yes"]).await.json()["changed"], 1);
     let old = home.ask(&["sku", "OLD-NAME"]).await.json();

@@ -79,7 +79,7 @@ async fn limits_are_tried_set_at_once_and_taken_away() {
         home.ask(&["set", sku, "shop", "none", "--wait"]).await.json();
     }
     home.settle(&world).await;
-    home.ask(&["commits", "cancel", "999999"]).await.fails(4, "intent 999999");
+    home.ask(&["commits", "cancel", "999999"]).await.fails(4, "intent `999999` does not exist");
     let id = home.ask(&["commits"]).await.json()["intents"][0]["id"].to_string();
     home.ask(&["commits", "cancel", &id]).await.fails(5, "cannot be cancelled any more");
     live.stop().await;

@@ -225,6 +225,67 @@ async fn who_may_not_use_the_socket_is_told_so() {
     live.stop().await;
 }
 
+/// Every problem of a file is told at once, whoever finds it: the command, which reads it, or the daemon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_judged_in_one_go_by_the_command_and_the_daemon() {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    home.configure("sweep_every = \"10s\"", "sweep_every = \"10s\"\ncounts = \"none\"");
+    let live = home.serve().await;
+    home.ask(&["init", "--from", "shop", "--yes"]).await.json();
+    let sku = world.get("books").await["skus"][0]["sku"].as_str().expect("a code").to_owned();
+    let check = async |words: &[&str], csv: &str, begins: &[&str]| {
+        let path = file(home.dir.path(), "rows.csv", &csv.replace("SKU", &sku));
+        let told = home.ask(&[words, &["import", &path]].concat()).await;
+        told.fails(5, "line 2: ");
+        let failure: Value = serde_json::from_str(&told.err).expect("JSON");
+        let lines: Vec<&str> = failure["error"].as_str().expect("a text").lines().collect();
+        assert_eq!(lines.len(), begins.len(), "{words:?}: {lines:#?}");
+        for (line, begin) in lines.iter().zip(begins) {
+            assert!(line.starts_with(begin), "{words:?}: {lines:#?}");
+        }
+    };
+    let set = "sku,channel,quantity\nNONE,shop,1\nSKU,shop,x\nSKU,nowhere,1\n";
+    check(
+        &["set"],
+        set,
+        &["line 2: there is no SKU `NONE`", "line 3: quantity `x`", "line 4: channel `nowhere`"],
+    )
+    .await;
+    let moves = "sku,quantity,from,to\nNONE,1,warehouse,store\nSKU,0,warehouse,store\nSKU,1,warehouse,moon\n";
+    let wrong = ["line 2: ", "line 3: quantity `0`", "line 4: location `moon`"];
+    check(&["transfer"], moves, &wrong).await;
+    let counts = "sku,location,quantity\nNONE,warehouse,1\nSKU,warehouse,-1\nSKU,moon,1\nSKU,\"warehouse,2\n";
+    let wrong = [
+        "line 2: SKU `NONE` at `warehouse`",
+        "line 3: `quantity` must be",
+        "line 4: there is no location `moon`",
+        "line 5: a quote is opened there and never closed",
+    ];
+    let moonless = counts.replace("SKU,moon,1\n", "SKU,WH,1\n");
+    let bad = [wrong[0], wrong[1], "line 4: ", wrong[3]];
+    check(&["count"], &moonless, &bad).await;
+    check(
+        &["count"],
+        &counts.replace("NONE,warehouse", "NONE,moon"),
+        &[
+            "line 2: there is no SKU `NONE`",
+            "line 2: there is no location `moon`",
+            wrong[1],
+            wrong[2],
+            wrong[3],
+        ],
+    )
+    .await;
+    let rows = "sku,channel,asin,channel_sku\nNONE,shop,,A\nSKU,shop,,\nSKU,market,B0,\n";
+    let wrong = ["line 2: there is no SKU `NONE`", "line 3: it names no identifier", "line 4: `asin`: "];
+    check(&["map"], rows, &wrong).await;
+    let bundles = "sku,component,units\nSET,NONE,1\nDUO,SKU,0\nSKU,SKU,1\n";
+    let wrong = ["line 2: there is no SKU `NONE`", "line 3: units must be", "line 4: "];
+    check(&["bundles"], bundles, &wrong).await;
+    live.stop().await;
+}
+
 #[track_caller]
 fn text(path: &Path) -> &str {
     path.to_str().expect("text")

@@ -252,7 +252,12 @@ async fn what_amazon_sold_beyond_the_warehouse_is_not_for_sale_in_the_store_and_
     .await;
     let alert = oversold().await.expect("it was told just now");
     let text = text(&alert["text"]);
-    for part in ["1 units are sold", &format!("by order market:{last}"), "class", "`evenkeel explain "] {
+    for part in [
+        "1 unit is sold that is not there",
+        &format!("by order market:{last}"),
+        "class",
+        "`evenkeel explain ",
+    ] {
         assert!(text.contains(part), "`{part}`: {text}");
     }
     until_empty("nothing is for sale at the shop", async || {

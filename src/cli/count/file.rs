@@ -3,28 +3,25 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use crate::{
-    cli::sheet::{Fields, Sheet},
+    cli::sheet::{Bad, Fields, Sheet},
     model::{LocationId, ids::BadId},
     web::view::{CountedLine, Time},
 };
 
 const COLUMNS: [&str; 5] = ["sku", "location", "quantity", "as_of", "note"];
 
-/// A row, and the line of the file on which it begins.
-#[derive(Debug)]
-pub(super) struct Row {
-    pub counted: CountedLine,
-    pub line: u64,
-}
-
 /// Reads the rows. `location` and `note` are those of rows that name none. Returns every problem of the file at once,
 /// with its line.
-pub(super) fn parse(text: &[u8], location: Option<&LocationId>, note: &str) -> Result<Vec<Row>, Vec<String>> {
+pub(super) fn parse(
+    text: &[u8],
+    location: Option<&LocationId>,
+    note: &str,
+) -> Result<Vec<CountedLine>, Bad<CountedLine>> {
     let needed: &[&str] = if location.is_some() { &["sku", "quantity"] } else { &COLUMNS[..3] };
     let sheet = Sheet { columns: &COLUMNS, needed, exact: false };
     let mut seen = BTreeMap::new();
     sheet.read(text, |line, fields| {
-        let counted = row(fields, location, note)?;
+        let counted = CountedLine { line: Some(line), ..row(fields, location, note)? };
         match seen.entry((counted.sku.clone(), counted.location.clone())) {
             Entry::Vacant(free) => drop(free.insert(line)),
             Entry::Occupied(first) => {
@@ -36,7 +33,7 @@ pub(super) fn parse(text: &[u8], location: Option<&LocationId>, note: &str) -> R
                 )]);
             }
         }
-        Ok(Some(Row { counted, line }))
+        Ok(Some(counted))
     })
 }
 
@@ -57,7 +54,7 @@ fn row(fields: &Fields<'_>, location: Option<&LocationId>, note: &str) -> Result
     let note = if field("note").is_empty() { note } else { field("note") }.to_owned();
     match (sku, location, quantity, as_of) {
         (Ok(sku), Ok(location), Ok(quantity), Ok(as_of)) => {
-            Ok(CountedLine { sku, location, quantity, as_of, note })
+            Ok(CountedLine { line: None, sku, location, quantity, as_of, note })
         }
         (sku, location, quantity, as_of) => {
             Err([sku.err(), location.err(), quantity.err(), as_of.err()].into_iter().flatten().collect())
@@ -71,9 +68,10 @@ mod tests {
 
     fn told(text: &[u8], location: Option<&str>) -> Result<Vec<String>, Vec<String>> {
         let location = location.map(|name| LocationId::new(name).expect("a name"));
-        let rows = parse(text, location.as_ref(), "by hand")?;
-        let row = |Row { counted: c, line }: &Row| {
+        let rows = parse(text, location.as_ref(), "by hand").map_err(|bad| bad.wrong)?;
+        let row = |c: &CountedLine| {
             let as_of = c.as_of.map_or(String::new(), |as_of| format!(" {as_of}"));
+            let line = c.line.expect("it has a line");
             format!("{line}: {} {} {}{as_of} {}", c.sku, c.location, c.quantity, c.note)
         };
         Ok(rows.iter().map(row).collect())

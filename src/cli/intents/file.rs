@@ -6,9 +6,9 @@ use super::{most, row, units};
 use crate::{
     cli::{
         Failure, Global,
-        failure::Kind,
+        client::Client,
         input,
-        sheet::{Fields, Sheet},
+        sheet::{Bad, Fields, Sheet},
     },
     model::ids::BadId,
     web::view::intents::IntentRow,
@@ -30,17 +30,18 @@ impl Shape {
     }
 }
 
-/// Reads a file, or standard input. Every problem of it is told at once.
-pub(super) fn read(global: &Global, file: &Path, shape: Shape) -> Result<Vec<IntentRow>, Failure> {
+/// Reads a file, or standard input. Every problem of it is told at once; `look` has the daemon look at rows.
+pub(super) fn read(
+    global: &Global,
+    file: &Path,
+    shape: Shape,
+    look: impl FnOnce(&Client, Vec<IntentRow>) -> Vec<String>,
+) -> Result<Vec<IntentRow>, Failure> {
     let text = input::file(global, file)?;
-    parse(&text, shape).map_err(|wrong| {
-        Failure::new(Kind::Refused, wrong.join("\n"))
-            .next("mend the lines named; nothing was changed")
-            .as_json(global.json)
-    })
+    parse(&text, shape).map_err(|bad| bad.told(global, "mend the lines named; nothing was changed", look))
 }
 
-fn parse(text: &[u8], shape: Shape) -> Result<Vec<IntentRow>, Vec<String>> {
+fn parse(text: &[u8], shape: Shape) -> Result<Vec<IntentRow>, Bad<IntentRow>> {
     let needed: &[&str] = match shape {
         Shape::Set => shape.columns(),
         Shape::Transfer => &["sku", "quantity"],
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn every_problem_of_a_file_is_told_with_its_line() {
         let text = b"sku,quantity,from,to,colour\nA,0,wh,store,\nB,1,wh,,\n,1,wh,store,\nC,1,wh,store,\n";
-        let wrong = parse(text, Shape::Transfer).expect_err("bad");
+        let wrong = parse(text, Shape::Transfer).expect_err("bad").wrong;
         let starts = [
             "line 1: there is no column `colour`",
             "line 2: quantity `0`",
@@ -113,7 +114,7 @@ mod tests {
             "line 4: it names",
         ];
         assert!(wrong.len() == 4 && wrong.iter().zip(starts).all(|(w, s)| w.starts_with(s)), "{wrong:#?}");
-        let wrong = parse(b"sku,channel,quantity\n", Shape::Set).expect_err("bad");
+        let wrong = parse(b"sku,channel,quantity\n", Shape::Set).expect_err("bad").wrong;
         assert!(wrong[0].starts_with("there are no rows"), "{wrong:?}");
     }
 }

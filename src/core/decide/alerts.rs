@@ -18,7 +18,7 @@ use crate::{
         record::{AlertKind, Record},
         state::{Alert, AlertKey, ChannelRow, Listing, State},
     },
-    model::{ChannelId, Counter, Mode, Policies, Timestamp, policy::ChannelPolicy},
+    model::{self, ChannelId, Counter, Mode, Policies, Timestamp, policy::ChannelPolicy, which},
 };
 
 /// How long a push is remembered. Shopify repeats one for four hours.
@@ -260,14 +260,17 @@ fn stuck(state: &State, policies: &Policies, intent: &Intent, now: Timestamp) ->
 }
 
 /// Counts work of a kind, up to [`COUNT_MAX`], and says how many there are.
-fn counted<'a>(work: impl Iterator<Item = &'a Work>, say: impl Fn(&str) -> String) -> Option<Condition> {
+fn counted<'a>(work: impl Iterator<Item = &'a Work>, say: impl Fn(usize) -> String) -> Option<Condition> {
     let waiting = work.take(COUNT_MAX).count();
-    (waiting > 0).then(|| Condition { text: say(&spoken(waiting)), waiting })
+    (waiting > 0).then(|| Condition { text: say(waiting), waiting })
 }
 
-/// Returns a count as people read it.
-fn spoken(count: usize) -> String {
-    if count < COUNT_MAX { count.to_string() } else { format!("{COUNT_MAX} or more") }
+/// Returns a count as people read it, with the words that go with one and with many.
+fn spoken(count: usize, one: &str, many: &str) -> String {
+    if count < COUNT_MAX {
+        return format!("{count} {}", which(count, one, many));
+    }
+    format!("{COUNT_MAX} or more {many}")
 }
 
 /// Tells whether nothing is meant to leave for a channel, so that nothing can be late.
@@ -284,11 +287,10 @@ fn late(state: &State, channel: &ChannelId, now: Timestamp) -> Option<String> {
     let Some(Work::Unseen { listing, .. }) = state.index.of(Kind::Unseen, channel).find(due) else {
         return None;
     };
-    let count = spoken(state.index.of(Kind::Unseen, channel).take_while(due).take(COUNT_MAX).count());
-    let sku = &listing.sku;
-    Some(format!(
-        "{count} stock changes are not seen live yet, the oldest for SKU {sku}; see `evenkeel outbox`"
-    ))
+    let count = state.index.of(Kind::Unseen, channel).take_while(due).take(COUNT_MAX).count();
+    let (late, sku) = (spoken(count, "stock change is", "stock changes are"), &listing.sku);
+    let oldest = if count == 1 { "it is" } else { "the oldest" };
+    Some(format!("{late} not seen live yet, {oldest} for SKU {sku}; see `evenkeel outbox`"))
 }
 
 fn postings_late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp) -> Option<String> {
@@ -303,7 +305,8 @@ fn postings_late(state: &State, policies: &Policies, channel: &ChannelId, now: T
         state.orders.get(order)?.posting(channel)?.fault.clone()
     });
     let (late, why) = (late().count(), fault.map_or(String::new(), |fault| format!(" ({fault})")));
-    (late > 0).then(|| format!("{} orders are not posted yet{why}; see `evenkeel outbox`", spoken(late)))
+    let say = || spoken(late, "order is", "orders are");
+    (late > 0).then(|| format!("{} not posted yet{why}; see `evenkeel outbox`", say()))
 }
 
 /// What waits because of a drift is told as that.
@@ -311,7 +314,9 @@ fn dead_letters(state: &State, channel: &ChannelId) -> Option<Condition> {
     let drifts = |work: &&Work| matches!(work, Work::Parked { listing, .. } if state.listing(listing).is_some_and(Listing::drifts));
     let legs = state.index.of(Kind::Parked, channel).filter(move |work| !drifts(work));
     let all = legs.chain(state.index.of(Kind::PostParked, channel));
-    counted(all, |count| format!("{count} dead letters; see `evenkeel dead-letters list`"))
+    counted(all, |count| {
+        format!("{}; see `evenkeel dead-letters list`", spoken(count, "dead letter", "dead letters"))
+    })
 }
 
 fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
@@ -329,8 +334,9 @@ fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
         }
     };
     let text = format!(
-        "{} listings were changed by another writer and wait for a person, of late: {last}; see `evenkeel drift`",
-        spoken(waiting)
+        "{} changed by another writer and {} for a person, of late: {last}; see `evenkeel drift`",
+        spoken(waiting, "listing was", "listings were"),
+        which(waiting, "waits", "wait")
     );
     Some(Condition { text, waiting })
 }
@@ -350,9 +356,10 @@ fn broken(row: Option<&ChannelRow>, policy: &ChannelPolicy, now: Timestamp) -> O
     };
     let (measured, name) = (seconds(measured), assumption.name());
     Some(format!(
-        "{what} {measured} s, assumed are {} s ({times} times so far); set `assume.{name}` of the channel higher, and \
+        "{what} {measured} s, assumed are {} s ({} so far); set `assume.{name}` of the channel higher, and \
          look through its oversells",
-        seconds(stated)
+        seconds(stated),
+        model::counted(times, "time")
     ))
 }
 
@@ -364,7 +371,8 @@ fn seconds(millis: i64) -> i64 {
 fn unmapped(state: &State, channel: &ChannelId) -> Option<Condition> {
     counted(state.index.of(Kind::Unmapped, channel), |count| {
         format!(
-            "{count} orders have lines of which it is not known what, or whose stock, they sell; see `evenkeel map list --unmatched`"
+            "{} lines of which it is not known what, or whose stock, they sell; see `evenkeel map list --unmatched`",
+            spoken(count, "order has", "orders have")
         )
     })
 }
@@ -372,7 +380,10 @@ fn unmapped(state: &State, channel: &ChannelId) -> Option<Condition> {
 fn quarantined(state: &State, channel: &ChannelId) -> Option<Condition> {
     let waiting = state.quarantine.values().filter(|item| item.channel == *channel).count();
     (waiting > 0).then(|| Condition {
-        text: format!("{waiting} messages could not be read; see `evenkeel quarantine list`"),
+        text: format!(
+            "{} could not be read; see `evenkeel quarantine list`",
+            model::counted(waiting, "message")
+        ),
         waiting,
     })
 }

@@ -1,7 +1,7 @@
 //! Counts by people: brought from their as-of up to now, held by the brake as any other.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry as Slot},
     ops::Range,
 };
 
@@ -14,6 +14,7 @@ use crate::{
         moves::{LastCount, REACH_MS, When, in_count},
         record::{HandCounted, HeldCount, Record},
         state::State,
+        wrong::{Why as Reason, Wrong, refused},
     },
     model::{Counter, LocationId, Measure, Overflow, Policies, Quantity, Seq, Sku, Timestamp},
 };
@@ -27,27 +28,57 @@ pub struct Judged {
     opens: bool,
 }
 
+/// What a count by a person would do, line by line, and what is left out of it.
+pub type Outcome = (Vec<Judged>, Vec<LeftOut>);
+
 /// Works out what a count by a person would do. Refused as a whole if a line makes no sense.
-pub fn judge(state: &State, count: &ByHand, now: Timestamp) -> Result<(Vec<Judged>, Vec<LeftOut>), Refused> {
+pub fn judge(state: &State, count: &ByHand, now: Timestamp) -> Result<Outcome, Refused> {
+    let (outcome, wrong) = look_over(state, count, now)?;
+    if wrong.is_empty() { Ok(outcome) } else { Err(refused(&wrong)) }
+}
+
+/// Like [`judge`], with everything that makes no sense: a count that comes in parts is refused for that of all of them.
+pub fn look_over(state: &State, count: &ByHand, now: Timestamp) -> Result<(Outcome, Vec<Wrong>), Refused> {
     let policies = state.policies().ok_or(Refused::NotConfigured)?;
     may_count(state, count.opening)?;
-    let mut seen: BTreeSet<(&Sku, &LocationId)> = BTreeSet::new();
-    let (mut judged, mut left_out) = (Vec::new(), Vec::new());
-    for line in &count.lines {
-        makes_sense(policies, &count.by, line, now)?;
-        let (sku, location) = (state.canonical(&line.sku), &line.location);
-        if !seen.insert((sku, location)) {
-            return Err(Refused::NotSo(format!("SKU `{sku}` is counted twice at `{location}`")));
-        }
-        let line = HandLine { sku: sku.clone(), ..line.clone() };
-        match one(state, count.measure, &line)? {
-            Ok(line) => judged.push(line),
-            Err(why) => {
-                left_out.push(LeftOut { sku: line.sku, location: line.location, why });
+    let mut seen: BTreeMap<(&Sku, &LocationId), Option<u64>> = BTreeMap::new();
+    let (mut judged, mut left_out, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    for held in &count.lines {
+        let (sku, location) = (state.canonical(&held.sku), &held.location);
+        let line = HandLine { sku: sku.clone(), ..held.clone() };
+        let mut why = senseless(policies, &count.by, &line, now);
+        match seen.entry((sku, location)) {
+            Slot::Vacant(free) => drop(free.insert(line.line)),
+            Slot::Occupied(first) => {
+                let first = first.get().map_or(String::new(), |first| format!(", first on line {first}"));
+                why.push(format!("SKU `{sku}` is counted twice at `{location}`{first}").into());
             }
         }
+        if !why.is_empty() {
+            wrong
+                .extend(unknown_first(state, sku, why).into_iter().map(|why| Wrong { line: line.line, why }));
+            continue;
+        }
+        match one(state, count.measure, &line) {
+            Ok(Ok(line)) => judged.push(line),
+            Ok(Err(why)) => {
+                let HandLine { sku, location, line, .. } = line;
+                left_out.push(LeftOut { line, sku, location, why });
+            }
+            Err(why) => wrong.push(Wrong { line: line.line, why }),
+        }
     }
-    Ok((judged, left_out))
+    Ok(((judged, left_out), wrong))
+}
+
+/// Leaves of what is wrong with a line only what does not exist, if anything: nothing else can be said of that.
+fn unknown_first(state: &State, sku: &Sku, why: Vec<Reason>) -> Vec<Reason> {
+    let no_sku = (!state.skus.contains_key(sku)).then(|| Reason::Unknown(format!("there is no SKU `{sku}`")));
+    let unknown = |why: &Reason| matches!(why, Reason::Unknown(_));
+    if no_sku.is_none() && !why.iter().any(unknown) {
+        return why;
+    }
+    no_sku.into_iter().chain(why.into_iter().filter(unknown)).collect()
 }
 
 /// Returns the figures of what was worked out.
@@ -111,39 +142,42 @@ fn may_count(state: &State, opening: bool) -> Result<(), Refused> {
     }
 }
 
-fn makes_sense(policies: &Policies, by: &Counter, line: &HandLine, now: Timestamp) -> Result<(), Refused> {
+/// Returns everything for which a line makes no sense.
+fn senseless(policies: &Policies, by: &Counter, line: &HandLine, now: Timestamp) -> Vec<Reason> {
     let HandLine { sku, location, quantity, as_of, .. } = line;
+    let mut why = Vec::new();
     if !policies.locations.contains(location) {
-        return Err(Refused::Nothing(format!("location {location}")));
+        why.push(Reason::Unknown(format!("there is no location `{location}`")));
     }
     let keeps = policies.channels.iter().find(|(_, policy)| policy.own_location.as_ref() == Some(location));
     if let Some((channel, _)) = keeps.filter(|(channel, _)| *by != **channel) {
-        return Err(Refused::NotSo(format!(
+        why.push(Reason::Bad(format!(
             "`{channel}` keeps and ships what lies at location `{location}`, and tells by itself how much that is: it is \
              only read, never counted here"
         )));
-    }
-    if let Some(channel) = policies.counter_of(location) {
-        return Err(Refused::NotSo(format!(
+    } else if let Some(channel) = policies.counter_of(location) {
+        why.push(Reason::Bad(format!(
             "`{channel}` counts location `{location}`, and its next count would take this one back: count there"
         )));
     }
     if *quantity < Quantity::ZERO || Quantity::bounded(quantity.units()).is_err() {
-        return Err(Refused::OutOfRange(format!("count of {sku}")));
+        why.push(out_of_range(sku));
     }
     if *as_of > now {
-        return Err(Refused::NotSo(format!("the as-of of SKU `{sku}` lies in the future")));
+        why.push(Reason::Bad(format!("the as-of of SKU `{sku}` lies in the future")));
     }
     if *as_of < now.plus_millis(-REACH_MS) {
         let days = REACH_MS / 86_400_000;
-        return Err(Refused::NotSo(format!(
-            "the as-of of SKU `{sku}` is older than {days} days: count again"
-        )));
+        why.push(Reason::Bad(format!("the as-of of SKU `{sku}` is older than {days} days: count again")));
     }
-    Ok(())
+    why
 }
 
-fn one(state: &State, measure: Measure, line: &HandLine) -> Result<Result<Judged, Why>, Refused> {
+fn out_of_range(sku: &Sku) -> Reason {
+    Reason::Bad(format!("the quantity of SKU `{sku}` is out of range"))
+}
+
+fn one(state: &State, measure: Measure, line: &HandLine) -> Result<Result<Judged, Why>, Reason> {
     let Some(row) = state.skus.get(&line.sku) else { return Ok(Err(Why::NoSku)) };
     if state.index.recipes.direct(&line.sku).is_some() {
         return Ok(Err(Why::Bundle));
@@ -156,12 +190,12 @@ fn one(state: &State, measure: Measure, line: &HandLine) -> Result<Result<Judged
     if line.as_of < from {
         return Ok(Err(Why::NotKnown(from)));
     }
-    let out_of_range = || Refused::OutOfRange(format!("count of {}", line.sku));
+    let big = || out_of_range(&line.sku);
     let before = place.map(|place| place.stock).unwrap_or_default();
     let moves = place.and_then(|place| place.moves.as_deref());
     let moved = moves.map_or(Some(Quantity::ZERO), |moves| moves.after(measure, line.as_of));
-    let on_hand = now_on_hand(measure, line.quantity, moved.ok_or_else(out_of_range)?, before);
-    let on_hand = on_hand.map_err(|_| out_of_range())?;
+    let on_hand = now_on_hand(measure, line.quantity, moved.ok_or_else(big)?, before);
+    let on_hand = on_hand.map_err(|_| big())?;
     let opens = place.is_none_or(|place| place.opened.is_none());
     Ok(Ok(Judged { line: line.clone(), before, on_hand, opens }))
 }
@@ -273,8 +307,14 @@ impl Draft<'_> {
         let last = part.end == held.lines.len();
         let HeldCount { measure, lines, by_hand, .. } = held;
         let lines = lines.into_iter().zip(by_hand).skip(part.start).take(part.len());
-        let line =
-            |((sku, location, quantity), (as_of, note))| HandLine { sku, location, quantity, as_of, note };
+        let line = |((sku, location, quantity), (as_of, note))| HandLine {
+            sku,
+            location,
+            quantity,
+            as_of,
+            note,
+            line: None,
+        };
         let lines = lines.map(line).collect();
         let by = Counter::Person;
         let count = ByHand { by, measure, lines, opening: false, believed: true };

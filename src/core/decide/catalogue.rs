@@ -31,11 +31,20 @@ fn of_the_thing(row: MappingRow) -> Result<MappingRow, Refused> {
     Ok(MappingRow { ids, ..row })
 }
 
-/// Tells everything for which rows cannot be added to the mapping table, if anything. Each comes with its line in a file.
+/// Refuses rows that cannot be added to the mapping table. Each comes with its line in a file.
 pub fn mappable<'a>(
     state: &State,
     rows: impl IntoIterator<Item = (Option<u64>, &'a MappingRow)>,
 ) -> Result<(), Refused> {
+    let wrong = unmappable(state, rows)?;
+    if wrong.is_empty() { Ok(()) } else { Err(refused(&wrong)) }
+}
+
+/// Returns everything for which rows cannot be added to the mapping table.
+pub fn unmappable<'a>(
+    state: &State,
+    rows: impl IntoIterator<Item = (Option<u64>, &'a MappingRow)>,
+) -> Result<Vec<Wrong>, Refused> {
     let policies = state.policies().ok_or(Refused::NotConfigured)?;
     let mut wrong = Vec::new();
     for (line, row) in rows {
@@ -57,7 +66,7 @@ pub fn mappable<'a>(
             }
         }
     }
-    if wrong.is_empty() { Ok(()) } else { Err(refused(&wrong)) }
+    Ok(wrong)
 }
 
 /// Finds the row of the mapping table that a person has brought, or tells why there is none to be taken out.

@@ -168,7 +168,7 @@ impl Draft<'_> {
         act: DriftAct,
     ) -> Result<Reply, Refused> {
         let policy = self.channel(channel)?;
-        let row = self.state.skus.get(sku).ok_or_else(|| Refused::Nothing(format!("SKU {sku}")))?;
+        let row = self.state.skus.get(sku).ok_or_else(|| Refused::Nothing(format!("SKU `{sku}`")))?;
         let here = (0_u16..).zip(&row.listings).filter(|(_, held)| held.channel == *channel);
         let open: Vec<(ListingRef, Drifted)> = here
             .filter(|(_, held)| held.drifts())
@@ -215,7 +215,7 @@ impl Draft<'_> {
         }
         if act == DriftAct::Accept && self.is_stock(policy, listing, drift) {
             let held = self.state.listing(listing);
-            let held = held.ok_or_else(|| Refused::Nothing(format!("SKU {sku}")))?;
+            let held = held.ok_or_else(|| Refused::Nothing(format!("SKU `{sku}`")))?;
             let location = policy.drawn(&held.ids).and_then(<[_]>::first).cloned();
             let location =
                 location.ok_or_else(|| Refused::NotSo("the listing has no location".to_owned()))?;

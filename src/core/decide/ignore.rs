@@ -33,7 +33,7 @@ impl Draft<'_> {
             }
             Ignorable::Line { order, line } => {
                 let held = self.state.orders.get(order).and_then(|order| order.lines.get(line));
-                let nothing = || Refused::Nothing(format!("line {line} of order {order}"));
+                let nothing = || Refused::Nothing(format!("line `{line}` of order `{order}`"));
                 let held = held.ok_or_else(nothing)?;
                 if !held.lacks_sku() {
                     return Err(Refused::NotSo(format!("line {line} of order {order} waits for no SKU")));
@@ -43,7 +43,7 @@ impl Draft<'_> {
         };
         match (held, ignored) {
             (true, true) => return Ok(Reply::Duplicate),
-            (false, false) => return Err(Refused::Nothing(format!("ignored {what}"))),
+            (false, false) => return Err(Refused::Nothing(format!("an ignored entry for {what}"))),
             (false, true) if self.state.ignored.len() >= IGNORED_MAX => {
                 return Err(Refused::NotSo(format!(
                     "{IGNORED_MAX} entries are ignored already; no more are taken"

@@ -266,7 +266,7 @@ impl Draft<'_> {
     }
 
     fn intent(&self, id: Seq) -> Result<&Intent, Refused> {
-        self.state.intents.get(&id).ok_or_else(|| Refused::Nothing(format!("intent {id}")))
+        self.state.intents.get(&id).ok_or_else(|| Refused::Nothing(format!("intent `{id}`")))
     }
 }
 

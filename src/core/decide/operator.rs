@@ -26,7 +26,7 @@ impl Draft<'_> {
     pub(super) fn pause(&mut self, scope: PauseScope, pause: Option<Pause>) -> Result<Reply, Refused> {
         match &scope {
             PauseScope::Sku(sku) if !self.state.skus.contains_key(sku) => {
-                return Err(Refused::Nothing(format!("SKU {sku}")));
+                return Err(Refused::Nothing(format!("SKU `{sku}`")));
             }
             PauseScope::Sku(_) => {}
             PauseScope::Channel(channel) => self.known(channel)?,
@@ -52,13 +52,18 @@ impl Draft<'_> {
     }
 
     fn dead_leg(&mut self, listing: &ListingRef, verdict: Verdict) -> Result<Reply, Refused> {
-        let held = self.state.listing(listing).and_then(|l| l.leg.as_ref());
-        if !held.is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. })) {
-            return Err(Refused::Nothing(format!("dead letter of {}", listing.sku)));
-        }
-        let (event, why) = match verdict {
-            Verdict::Retry => (Event::Retried, Why::Retried),
-            Verdict::Discard => (Event::Discarded, Why::Discarded),
+        let held = self.state.listing(listing);
+        let state = held.and_then(|held| held.leg.as_ref()).map(|leg| &leg.state);
+        let (event, why) = match (state, verdict) {
+            (Some(leg::State::Parked { .. }), Verdict::Retry) => (Event::Retried, Why::Retried),
+            (Some(leg::State::Parked { .. }), Verdict::Discard) => (Event::Discarded, Why::Discarded),
+            // A person has thought better of it.
+            (Some(leg::State::Dropped), Verdict::Retry) => (Event::Repair { cause: self.seq }, Why::Retried),
+            (Some(leg::State::Dropped), Verdict::Discard) => {
+                let on = held.map_or("", |held| held.channel.as_str());
+                return Err(Refused::NotSo(format!("SKU `{}` is given up on `{on}` already", listing.sku)));
+            }
+            _ => return Err(Refused::Nothing(format!("dead letter of SKU `{}`", listing.sku))),
         };
         self.advance(listing, event, why, None, |_| {});
         self.drift_answered(listing, verdict == Verdict::Retry);
@@ -75,7 +80,7 @@ impl Draft<'_> {
     ) -> Result<Reply, Refused> {
         let held = self.state.orders.get(order).and_then(|o| o.posting(channel)).cloned();
         let Some(held) = held.filter(|posting| matches!(posting.step, Step::Parked { .. })) else {
-            return Err(Refused::Nothing(format!("dead letter of {order}")));
+            return Err(Refused::Nothing(format!("dead letter of order `{order}`")));
         };
         let step = match verdict {
             Verdict::Retry => Step::Pending,

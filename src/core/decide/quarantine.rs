@@ -14,7 +14,7 @@ use crate::{
 impl Draft<'_> {
     fn quarantined(&self, id: Seq) -> Result<Quarantined, Refused> {
         let held = self.state.quarantine.get(&id).cloned();
-        held.ok_or_else(|| Refused::Nothing(format!("quarantined item {id}")))
+        held.ok_or_else(|| Refused::Nothing(format!("quarantined item `{id}`")))
     }
 
     /// Takes in what it tells, and ends it, all in one record.

@@ -95,7 +95,7 @@ impl Draft<'_> {
     /// Makes one SKU part of another. One that does not exist yet becomes another name of it.
     pub(super) fn merge_sku(&mut self, from: Sku, into: Sku) -> Result<Reply, Refused> {
         if !self.is_sku(&into) {
-            return Err(Refused::Nothing(format!("SKU {into}")));
+            return Err(Refused::Nothing(format!("SKU `{into}`")));
         }
         if self.made(&from) == Some(&Made::Merged(into.clone())) {
             return Ok(Reply::Duplicate);
@@ -217,7 +217,7 @@ impl Draft<'_> {
             return Err(Refused::NotSo(format!("{sku} was merged into {}", self.state.canonical(sku))));
         }
         let count = self.state.skus.get(sku).map(|row| row.listings.len());
-        let count = count.ok_or_else(|| Refused::Nothing(format!("SKU {sku}")))?;
+        let count = count.ok_or_else(|| Refused::Nothing(format!("SKU `{sku}`")))?;
         let siblings = self.siblings(&old, &held);
         let in_flight = |listing: &ListingRef| {
             let leg = self.state.listing(listing).and_then(|held| held.leg.as_ref());

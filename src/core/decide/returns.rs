@@ -50,7 +50,7 @@ impl Draft<'_> {
 
     /// Finds where units of a SKU are reserved; it must be named if that is in several places.
     fn reserved_at(&self, sku: &Sku, location: Option<&LocationId>) -> Result<Place, Refused> {
-        let row = self.state.skus.get(sku).ok_or_else(|| Refused::Nothing(format!("SKU {sku}")))?;
+        let row = self.state.skus.get(sku).ok_or_else(|| Refused::Nothing(format!("SKU `{sku}`")))?;
         let here = |place: &&Place| location.is_none_or(|location| place.location == *location);
         let mut places = row.stock.iter().filter(here).filter(|place| place.stock.reserved > Quantity::ZERO);
         match (places.next(), places.next()) {

@@ -64,6 +64,11 @@ pub enum Work {
         channel: ChannelId,
         listing: ListingRef,
     },
+    /// A leg that a person gave up.
+    Dropped {
+        channel: ChannelId,
+        listing: ListingRef,
+    },
     /// A leg that may be why requests fail, or was.
     Suspect {
         channel: ChannelId,
@@ -144,6 +149,7 @@ pub enum Kind {
     InFlight,
     Unseen,
     Parked,
+    Dropped,
     Suspect,
     Drifts,
     Drifted,
@@ -177,6 +183,7 @@ impl Kind {
             Kind::InFlight => Work::InFlight { channel, listing },
             Kind::Unseen => Work::Unseen { channel, deadline, listing },
             Kind::Parked => Work::Parked { channel, listing },
+            Kind::Dropped => Work::Dropped { channel, listing },
             Kind::Suspect => Work::Suspect { channel, listing },
             Kind::Drifts => Work::Drifts { channel, listing },
             Kind::Drifted => {
@@ -233,7 +240,11 @@ pub(super) fn of_listing(
     let waits_for_person = listing.drifts() && raise;
     let barred = frozen || !listing.writable() || waits_for_person;
     match &leg.state {
-        leg::State::Confirmed | leg::State::Dropped => return,
+        leg::State::Confirmed => return,
+        leg::State::Dropped => {
+            out.push(Work::Dropped { channel: channel(), listing: place() });
+            return;
+        }
         leg::State::Pending if barred => {}
         leg::State::Pending => {
             let waits = listing.writes.look.is_some()
@@ -328,6 +339,7 @@ impl Work {
             | Work::InFlight { channel, .. }
             | Work::Unseen { channel, .. }
             | Work::Parked { channel, .. }
+            | Work::Dropped { channel, .. }
             | Work::Suspect { channel, .. }
             | Work::Drifts { channel, .. }
             | Work::Drifted { channel, .. }

@@ -31,7 +31,7 @@ fn warehouse() -> LocationId {
 fn line(n: usize, units: i64) -> HandLine {
     let as_of = Timestamp::from_millis(OPENED + 1);
     let (location, quantity) = (warehouse(), Quantity::new(units));
-    HandLine { sku: sku(&code(n)), location, quantity, as_of, note: String::new() }
+    HandLine { sku: sku(&code(n)), location, quantity, as_of, note: String::new(), line: None }
 }
 
 fn counting(lines: Vec<HandLine>, full: bool, believed: bool) -> Counting {

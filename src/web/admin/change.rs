@@ -12,7 +12,7 @@ use crate::{
     model::OrderKey,
     web::{
         peer::Peer,
-        problem::Answer,
+        problem::{Answer, helped},
         view::{IgnoreDone, IgnoreRequest, ReloadRequest, Reloaded, ids_from},
     },
 };
@@ -51,7 +51,11 @@ pub(super) async fn ignore(
         _ => return Err(Answer::bad("name identifiers, or an order and its line", "give one of the two")),
     };
     let command = Command::Ignore { what: what.clone(), ignored: !asked.undo, note: note.clone() };
-    let effect = desk.try_out(vec![command.clone()]).await?;
+    let waits = |failure| {
+        let next = "`evenkeel map list --lines` shows the lines that wait, `evenkeel map list --ignored` what is left out";
+        helped(failure, next)
+    };
+    let effect = desk.try_out(vec![command.clone()]).await.map_err(waits)?;
     if !asked.dry_run {
         desk.submit(command).await?;
         info!(?what, undone = asked.undo, by = note.by, "a person has said what no SKU is waited for");

@@ -1,6 +1,6 @@
 //! Counts by people, and the opening stock that they count.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json,
@@ -10,13 +10,20 @@ use axum::{
 use tracing::info;
 
 use crate::{
-    core::command::{ByHand, HandLine, LeftOut, Tally, WHOLE_MAX, Why},
-    model::{Counter, DeliveryId, Timestamp},
+    core::{
+        command::{ByHand, HandLine, LeftOut, Tally, WHOLE_MAX, Why},
+        decide::by_hand::look_over,
+        wrong::{Wrong, refused},
+    },
+    model::{Counter, DeliveryId},
     web::{
-        Counting,
+        Counting, Desk, Failure,
         admin::{Asked, NOTE_MAX, PreviewQuery, Told, read, shortened},
-        problem::Answer,
-        view::{CountRequest, CountTally, InitDone, InitPreview, LeftOutLine, LetterId, StockChange},
+        desk::ask,
+        problem::{Answer, helped},
+        view::{
+            CountRequest, CountTally, CountedLine, InitDone, InitPreview, LeftOutLine, LetterId, StockChange,
+        },
     },
 };
 
@@ -25,14 +32,14 @@ const REQUEST_MAX: usize = 128;
 
 /// `POST /v1/count/preview`
 pub(super) async fn preview(State(desk): Asked, body: Bytes) -> Told<CountTally> {
-    let asked = counting(read(&body)?, desk.vitals().now)?;
-    Ok(Json(told(desk.try_count(asked).await?)))
+    let asked = counting(&desk, read(&body)?, false).await?;
+    Ok(Json(told(desk.try_count(asked).await.map_err(helps)?)))
 }
 
 /// `POST /v1/count`
 pub(super) async fn count(State(desk): Asked, body: Bytes) -> Told<CountTally> {
-    let asked = counting(read(&body)?, desk.vitals().now)?;
-    let Some(tally) = desk.count(asked).await? else {
+    let asked = counting(&desk, read(&body)?, false).await?;
+    let Some(tally) = desk.count(asked).await.map_err(helps)? else {
         return Ok(Json(CountTally { again: true, ..CountTally::default() }));
     };
     let (changed, left_out) = (tally.changed, tally.left_out.len());
@@ -46,14 +53,14 @@ pub(super) async fn preview_opening(
     wanted: Result<Query<PreviewQuery>, QueryRejection>,
     body: Bytes,
 ) -> Told<InitPreview> {
-    let asked = counting(read(&body)?, desk.vitals().now)?;
-    shortened(wanted, desk.preview_counted(ByHand { opening: true, ..asked.count }).await?)
+    let asked = counting(&desk, read(&body)?, true).await?;
+    shortened(wanted, desk.preview_counted(asked.count).await.map_err(helps)?)
 }
 
 /// `POST /v1/count/opening`
 pub(super) async fn open(State(desk): Asked, body: Bytes) -> Told<InitDone> {
-    let asked = counting(read(&body)?, desk.vitals().now)?;
-    let done = desk.initialise_counted(ByHand { opening: true, ..asked.count }).await?;
+    let asked = counting(&desk, read(&body)?, true).await?;
+    let done = desk.initialise_counted(asked.count).await.map_err(helps)?;
     info!(skus = done.skus, units = %done.units, "the opening stock was taken over from a person's count");
     Ok(Json(done))
 }
@@ -67,7 +74,9 @@ pub(super) fn request(request: Option<DeliveryId>) -> Result<Option<DeliveryId>,
     Ok(request)
 }
 
-fn counting(asked: CountRequest, now: Timestamp) -> Result<Counting, Answer> {
+/// Reads what was counted. What is wrong with the lines by themselves is told together with what the ledger says of them.
+async fn counting(desk: &Arc<dyn Desk>, asked: CountRequest, opening: bool) -> Result<Counting, Answer> {
+    let now = desk.vitals().now;
     let CountRequest { lines, measure, as_of, full, believed, request: named } = asked;
     if lines.is_empty() {
         return Err(Answer::bad("nothing was counted", "name at least one SKU"));
@@ -78,20 +87,33 @@ fn counting(asked: CountRequest, now: Timestamp) -> Result<Counting, Answer> {
     }
     let as_of = as_of.map_or(now, |time| time.0);
     let whole: BTreeSet<_> = lines.iter().map(|line| line.location.clone()).filter(|_| full).collect();
-    let mut all = Vec::with_capacity(lines.len());
-    for line in lines {
-        if line.note.len() > NOTE_MAX {
-            return Err(Answer::bad(format!("a note has at most {NOTE_MAX} bytes"), "shorten it"));
+    let (mut all, mut wrong) = (Vec::with_capacity(lines.len()), Vec::new());
+    for of in lines {
+        let CountedLine { line, sku, location, quantity, as_of: own, note } = of;
+        if note.len() > NOTE_MAX {
+            let why = format!("a note has at most {NOTE_MAX} bytes");
+            wrong.push(Wrong { line, why: why.into() });
         }
-        let (sku, location, quantity, note) = (line.sku, line.location, line.quantity, line.note);
-        let as_of = line.as_of.map_or(as_of, |time| time.0);
-        all.push(HandLine { sku, location, quantity, as_of, note });
+        let as_of = own.map_or(as_of, |time| time.0);
+        all.push(HandLine { sku, location, line, quantity, as_of, note });
     }
-    let count = ByHand { by: Counter::Person, measure, lines: all, opening: false, believed };
+    let count = ByHand { by: Counter::Person, measure, lines: all, opening, believed };
+    if !wrong.is_empty() {
+        let looked = count.clone();
+        let more = ask(desk.as_ref(), move |state| look_over(state, &looked, now).map(|(_, wrong)| wrong));
+        wrong.extend(more.await?.map_err(Failure::Refused)?);
+        return Err(Failure::Refused(refused(&wrong)).into());
+    }
     Ok(Counting { request: request(named)?, count, full: whole, as_of })
 }
 
-fn told(tally: Tally) -> CountTally {
+/// Says what helps where a count is refused.
+fn helps(failure: Failure) -> Answer {
+    helped(failure, "`evenkeel status` says whether the stock is open; `evenkeel count` counts what is")
+}
+
+fn told(mut tally: Tally) -> CountTally {
+    tally.left_out.sort_by_key(|line| line.line);
     let change = |(sku, location, before, after)| StockChange { sku, location, before, after };
     CountTally {
         changed: tally.changed,
@@ -111,12 +133,12 @@ fn told(tally: Tally) -> CountTally {
 }
 
 fn left_out(line: LeftOut) -> LeftOutLine {
-    let LeftOut { sku, location, why } = line;
+    let LeftOut { line, sku, location, why } = line;
     let reason = match why {
         Why::NoSku => "no_sku",
         Why::Bundle => "bundle",
         Why::CountedLater(_) => "counted_later",
         Why::NotKnown(_) => "not_known",
     };
-    LeftOutLine { sku, location, reason: reason.to_owned(), why: why.to_string() }
+    LeftOutLine { line, sku, location, reason: reason.to_owned(), why: why.to_string() }
 }

@@ -1,21 +1,24 @@
 //! Rows of the mapping table, brought and taken out by people.
 
-use axum::{Json, body::Bytes, extract::State};
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::{Json, body::Bytes, extract};
 use tracing::info;
 
 use super::{Asked, Told, braked, read};
 use crate::{
     core::{
-        Command, Reply,
-        decide::catalogue::{mappable, removable},
+        Command, Reply, State,
+        decide::catalogue::{removable, unmappable},
+        wrong::{Wrong, refused},
     },
-    model::policy::MappingRow,
+    model::{ChannelId, IdKind, Identifiers, Sku, policy::MappingRow},
     web::{
         Failure,
         desk::ask,
-        problem::Answer,
+        problem::{Answer, helped},
         query::mapping,
-        view::{MapImport, MapImported, MapRemove, MapRemoved, ids_from},
+        view::{MapImport, MapImported, MapRemove, MapRemoved, MapRow, MapSource, ids_from},
     },
 };
 
@@ -25,24 +28,36 @@ const PART: usize = 5_000;
 const NAMED: usize = 20;
 
 /// `POST /v1/map`
-pub(super) async fn import(State(desk): Asked, body: Bytes) -> Told<MapImported> {
+pub(super) async fn import(extract::State(desk): Asked, body: Bytes) -> Told<MapImported> {
     let asked: MapImport = read(&body)?;
-    let mut rows = Vec::with_capacity(asked.rows.len());
-    let mut lines = Vec::with_capacity(asked.rows.len());
-    for (n, row) in asked.rows.into_iter().enumerate() {
-        let place = row.line.map_or_else(|| format!("row {}", n + 1), |line| format!("line {line}"));
-        let bad = |error| Answer::bad(format!("{place}: {error}"), "mend the row; nothing was imported");
-        let ids = ids_from(&row.ids).map_err(bad)?;
-        lines.push(row.line);
-        rows.push(MappingRow { sku: row.sku, channel: row.channel, ids });
+    let (mut rows, mut lines, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    for (n, MapRow { sku, channel, ids, line, .. }) in asked.rows.into_iter().enumerate() {
+        // What is wrong with its identifiers is told with all else that is.
+        let ids = ids_from(&ids).unwrap_or_else(|bad| {
+            let place = if line.is_some() { String::new() } else { format!("row {}: ", n + 1) };
+            wrong.push(Wrong { line, why: format!("{place}{bad}").into() });
+            Identifiers::default()
+        });
+        lines.push(line);
+        rows.push(MappingRow { sku, channel, ids });
     }
     let count = rows.len();
     if count == 0 {
         return Err(Answer::bad("there are no rows", "name at least one"));
     }
     let checked = rows.clone();
-    let good = ask(desk.as_ref(), move |state| mappable(state, lines.into_iter().zip(&checked)));
-    good.await?.map_err(Failure::Refused)?;
+    let looked = ask(desk.as_ref(), move |state| {
+        let more = unmappable(state, lines.into_iter().zip(&checked))?;
+        Ok((more, replaced(state, &checked)))
+    });
+    let (more, replaced) = looked.await?.map_err(Failure::Refused)?;
+    if more.is_empty() && !wrong.is_empty() {
+        return Err(Answer::bad(refused(&wrong), "mend the rows; nothing was imported"));
+    }
+    wrong.extend(more);
+    if !wrong.is_empty() {
+        return Err(Failure::Refused(refused(&wrong)).into());
+    }
     let commands = rows.chunks(PART).map(|part| Command::Map { rows: part.to_vec() });
     let effect = desk.try_out(commands.collect()).await?;
     let held = braked(&desk, &effect, asked.confirm).await?;
@@ -53,6 +68,7 @@ pub(super) async fn import(State(desk): Asked, body: Bytes) -> Told<MapImported>
         dry_run: asked.dry_run,
         effect: (&effect).into(),
         held,
+        replaced,
     };
     if asked.dry_run || told.held.is_some() {
         return Ok(Json(told));
@@ -64,14 +80,37 @@ pub(super) async fn import(State(desk): Asked, body: Bytes) -> Told<MapImported>
     Ok(Json(told))
 }
 
+/// Returns rows of the table that say something else of what these rows say, the first of them.
+fn replaced(state: &State, rows: &[MappingRow]) -> Vec<MapRow> {
+    let new: BTreeMap<(&ChannelId, Identifiers), &Sku> =
+        rows.iter().map(|row| ((&row.channel, row.ids.without(IdKind::Location)), &row.sku)).collect();
+    let other = |(row, _): &(&MappingRow, MapSource)| {
+        new.get(&(&row.channel, row.ids.clone())).is_some_and(|sku| **sku != row.sku)
+    };
+    let imported = state.table.iter().map(|row| (row, MapSource::Imported));
+    let known: BTreeSet<(&ChannelId, &Identifiers)> =
+        state.table.iter().map(|row| (&row.channel, &row.ids)).collect();
+    // What an imported row has taken the place of says nothing already.
+    let table = state.policies().into_iter().flat_map(|policies| policies.mapping.table.iter());
+    let counts = table.filter(|row| !known.contains(&(&row.channel, &row.ids)));
+    let all = imported.chain(counts.map(|row| (row, MapSource::Config)));
+    all.filter(other).take(NAMED).map(|(row, from)| mapping::table_row(row, from)).collect()
+}
+
 /// `POST /v1/map/remove`
-pub(super) async fn remove(State(desk): Asked, body: Bytes) -> Told<MapRemoved> {
+pub(super) async fn remove(extract::State(desk): Asked, body: Bytes) -> Told<MapRemoved> {
     let MapRemove { channel, ids, dry_run, confirm } = read(&body)?;
     let ids = ids_from(&ids).map_err(|bad| Answer::bad(bad, "name the row as `evenkeel map list` does"))?;
     let (of, by) = (channel.clone(), ids.clone());
     let found =
         ask(desk.as_ref(), move |state| removable(state, &of, &by).map(|row| mapping::row(row, state)));
-    let (row, mut listings) = found.await?.map_err(Failure::Refused)?;
+    let helps = |refused| {
+        helped(
+            Failure::Refused(refused),
+            "nothing was changed; `evenkeel map list` shows the rows of the table",
+        )
+    };
+    let (row, mut listings) = found.await?.map_err(helps)?;
     let more = listings.len() > NAMED;
     listings.truncate(NAMED);
     let command = Command::Unmap { channel, ids };

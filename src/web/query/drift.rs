@@ -13,7 +13,7 @@ use crate::{
     model::{Abilities, CatalogueItem, ChannelId, Timestamp},
     web::{
         query::listings,
-        view::{AssumptionView, DriftView, Drifts, LetterId, ReconcilePage, ReconcileRow},
+        view::{AssumptionView, DriftView, Drifts, LetterId, ReconcilePage, ReconcileRow, TooSoonRow},
     },
 };
 
@@ -82,6 +82,7 @@ pub(in crate::web) fn page(
         agree: 0,
         under_way: 0,
         unknown: 0,
+        too_soon: Vec::new(),
         differ: Vec::new(),
         next: None,
         edits: None,
@@ -92,6 +93,9 @@ pub(in crate::web) fn page(
             Some(Compared { means: Means::Agrees, .. }) => page.agree += 1,
             Some(Compared { means: Means::UnderWay, .. }) => page.under_way += 1,
             Some(Compared { means: Means::Unknown, .. }) => page.unknown += 1,
+            Some(Compared { listing, shown, expected, means: Means::TooSoon, .. }) => {
+                page.too_soon.push(TooSoonRow { sku: listing.sku, shown, expected });
+            }
             Some(Compared { listing, shown, wanted, means: Means::Differs(drift), .. }) => {
                 page.differ.push(ReconcileRow {
                     sku: listing.sku,

@@ -10,7 +10,7 @@ use crate::{
         record::HeldCount,
         state::{ListingRef, Quarantined},
     },
-    model::{ChannelId, OrderKey, Seq, Sku},
+    model::{ChannelId, OrderKey, Seq, Sku, counted},
     web::{
         query::{listings, orders},
         view::{DeadLetter, DeadLetters, LetterId},
@@ -69,8 +69,10 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
         LetterId::Leg { channel, sku, n } => {
             let listing = ListingRef { sku: sku.clone(), at: *n };
             let held = state.listing(&listing).filter(|held| held.channel == *channel)?;
-            let parked = held.leg.as_ref().is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. }));
-            parked.then_some(Letter::Leg(listing))
+            // What was given up is no dead letter any more, and may be taken up again.
+            let stands =
+                |leg: &leg::Leg| matches!(leg.state, leg::State::Parked { .. } | leg::State::Dropped);
+            held.leg.as_ref().is_some_and(stands).then_some(Letter::Leg(listing))
         }
         LetterId::Posting { channel, order } => {
             let posting = state.orders.get(order)?.posting(channel)?;
@@ -83,7 +85,7 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
 }
 
 /// Returns a command that can be given to a shell.
-fn command(verb: &str, id: &LetterId) -> String {
+pub(in crate::web) fn command(verb: &str, id: &LetterId) -> String {
     let id = id.to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "_:./@%+=,-".contains(c);
     let quoted = if id.chars().all(plain) { id } else { format!("'{}'", id.replace('\'', r"'\''")) };
@@ -97,7 +99,7 @@ fn count(id: Seq, held: &HeldCount) -> DeadLetter {
         id: LetterId::Count(id),
         kind: "count".to_owned(),
         channel: held.counter.clone(),
-        subject: format!("a count of {} SKUs", held.lines.len()),
+        subject: format!("a count of {}", counted(held.lines.len(), "SKU")),
         reason: held.why.clone(),
         since: held.as_of.into(),
         retry: "takes the count over, less what was sold since".to_owned(),

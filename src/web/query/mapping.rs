@@ -42,7 +42,8 @@ pub(in crate::web) fn table(state: &State, wanted: &Wanted, from: usize) -> Mapp
     Mapping { rows, next, ..Mapping::default() }
 }
 
-fn table_row(row: &MappingRow, source: MapSource) -> MapRow {
+/// Returns a row of the table as people are shown it.
+pub(in crate::web) fn table_row(row: &MappingRow, source: MapSource) -> MapRow {
     MapRow {
         sku: row.sku.clone(),
         channel: row.channel.clone(),

@@ -6,10 +6,55 @@ use crate::{
         mapping::{Resolved, resolve},
         order::{Line, Order},
         posting::{PostState, Step, reference},
+        which::Called,
     },
     model::{ChannelId, FulfilledBy, Identifiers, LineId, OrderKey, Overflow, Sku},
-    web::view::{BindingView, ItemView, LetterId, LineView, OrderView, PostingView, ids_of},
+    web::{
+        Desk, Failure,
+        desk::ask,
+        view::{BindingView, ItemView, LetterId, LineView, OrderView, PostingView, ids_of},
+    },
 };
+
+/// How many orders are looked at in one go; between two goes the ledger does its work.
+const PORTION: usize = 5_000;
+/// The most orders that one text may mean.
+const FOUND_MAX: usize = 10;
+
+/// Finds the orders that are called so. Those that were pruned go by their id alone.
+pub(in crate::web) async fn find(desk: &dyn Desk, called: &Called) -> Result<Vec<OrderKey>, Failure> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let of = called.clone();
+    let by_id = ask(desk, move |state| {
+        let channels = state.policies().into_iter().flat_map(|policies| policies.channels.keys());
+        let keys = channels.filter_map(|channel| of.by_id(channel));
+        keys.filter(|key| state.order(key).is_some()).collect::<Vec<OrderKey>>()
+    });
+    let mut found = called.meant(by_id.await?);
+    if called.channel().is_some() && !found.is_empty() {
+        return Ok(found);
+    }
+    let mut after: Option<OrderKey> = None;
+    loop {
+        let (of, from) = (called.clone(), after.take());
+        let portion = ask(desk, move |state| {
+            let rows = state.orders.range((from.map_or(Unbounded, Excluded), Unbounded)).take(PORTION);
+            let (mut fits, mut last, mut seen) = (Vec::new(), None, 0);
+            for (key, order) in rows {
+                (last, seen) = (Some(key), seen + 1);
+                fits.extend(of.fits(key, order.name.as_deref()).then(|| key.clone()));
+            }
+            (fits, last.filter(|_| seen == PORTION).cloned())
+        });
+        let fits;
+        (fits, after) = portion.await?;
+        found.extend(fits.into_iter().filter(|key| !found.contains(key)).collect::<Vec<_>>());
+        found.truncate(FOUND_MAX);
+        if after.is_none() || found.len() == FOUND_MAX {
+            return Ok(found);
+        }
+    }
+}
 
 pub(in crate::web) fn order(state: &State, key: &OrderKey) -> Option<OrderView> {
     let order = state.order(key)?;

@@ -6,13 +6,13 @@ use crate::{
         allocation::Pause,
         index::Kind,
         posting::{PostState, Step},
-        state::ListingRef,
+        state::{Listing, ListingRef},
         writes::shows,
     },
     model::{ChannelId, Mode, OrderKey, Quantity, Timestamp},
     web::{
-        query::{circuit_open, listings, next_at, order::step, orders, why},
-        view::{Outbox, OutboxKind, OutboxRow},
+        query::{circuit_open, letters::command, listings, next_at, order::step, orders, why},
+        view::{GivenUp, GivenUpView, LetterId, Outbox, OutboxKind, OutboxRow},
     },
 };
 
@@ -46,13 +46,52 @@ pub(in crate::web) fn outbox(
         parked.map(|kind| state.index.of(kind, channel).count()).sum::<usize>()
     };
     let opened = state.initialised.is_some();
-    Outbox { rows, more, dead_letters: channels().map(waiting).sum(), shadow, unopened: !opened }
+    Outbox {
+        rows,
+        more,
+        dead_letters: channels().map(waiting).sum(),
+        shadow,
+        unopened: !opened,
+        given_up: given_up(state, channels(), limit),
+    }
+}
+
+/// Returns what persons have given up and shows something else than it should.
+fn given_up<'a>(
+    state: &State,
+    channels: impl Iterator<Item = &'a ChannelId>,
+    limit: usize,
+) -> Option<GivenUp> {
+    let (mut count, mut some) = (0, Vec::new());
+    for channel in channels {
+        for listing in listings(state, Kind::Dropped, channel) {
+            let Some(held) = state.listing(listing).filter(|held| held.writable()) else { continue };
+            let Some(leg) = &held.leg else { continue };
+            let shown = shown(held);
+            if shown.is_some_and(|shown| shows(shown, leg.quantity)) {
+                continue;
+            }
+            count += 1;
+            if some.len() < limit {
+                let (channel, sku, n) = (channel.clone(), listing.sku.clone(), listing.at);
+                let id = LetterId::Leg { channel: channel.clone(), sku: sku.clone(), n };
+                let (quantity, command) = (leg.quantity, command("retry", &id));
+                some.push(GivenUpView { channel, sku, shown, quantity, command });
+            }
+        }
+    }
+    (count > 0).then_some(GivenUp { count, some })
+}
+
+/// Returns what a listing shows, as far as is known: by the latest read, or else what is expected.
+fn shown(held: &Listing) -> Option<Quantity> {
+    held.writes.look.as_ref().and_then(|look| look.shown().ok()).or(held.writes.base)
 }
 
 fn leg(state: &State, listing: &ListingRef, shadow: bool, now: Timestamp) -> Option<OutboxRow> {
     let held = state.listing(listing)?;
     let leg = held.leg.as_ref()?;
-    let shown = held.writes.look.as_ref().and_then(|look| look.shown().ok()).or(held.writes.base);
+    let shown = shown(held);
     // In shadow nothing goes out that would end the leg of what is as it should be.
     if shadow && shown.is_some_and(|shown| shows(shown, leg.quantity)) {
         return None;

@@ -38,7 +38,7 @@ pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<Sk
         commits: row.commits.iter().map(|held| commit(held, now)).collect(),
         recent: row.recent.iter().map(entry).collect(),
         available: exposed.map_or(Quantity::ZERO, |exposed| exposed.available),
-        exposure: exposed.map_or(Quantity::ZERO, |exposed| exposed.exposure),
+        exposure: exposed.filter(|of| of.unknown == 0 || !of.exposure.is_zero()).map(|of| of.exposure),
         slack: exposed.and_then(|exposed| exposed.slack()),
     })
 }

@@ -32,7 +32,7 @@ struct Tally {
     legs: BTreeMap<&'static str, usize>,
     unconfirmed: usize,
     oldest: Option<(Timestamp, Sku)>,
-    exposure: i64,
+    exposure: Option<i64>,
 }
 
 type Tallies = BTreeMap<ChannelId, Tally>;
@@ -85,8 +85,9 @@ impl Tally {
         self.listings += 1;
         self.unwritable += usize::from(!listing.writable());
         if sells && listing.by == FulfilledBy::Merchant {
-            let units = exposure::of(&listing.writes).ok().flatten().map_or(0, Quantity::units);
-            self.exposure = self.exposure.saturating_add(units);
+            let units = exposure::of(&listing.writes).ok().flatten().map(Quantity::units);
+            self.exposure =
+                units.map(|units| units.saturating_add(self.exposure.unwrap_or(0))).or(self.exposure);
         }
         let Some(leg) = &listing.leg else { return };
         *self.legs.entry(leg.name()).or_default() += 1;

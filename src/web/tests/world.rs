@@ -54,6 +54,8 @@ pub(crate) struct FakeDesk {
     now: AtomicI64,
     pub stopping: Mutex<bool>,
     pub polled: Mutex<Vec<ChannelId>>,
+    /// The catalogue of every channel; without any, none can be read.
+    pub pages: Mutex<Vec<CataloguePage>>,
 }
 
 impl FakeDesk {
@@ -63,6 +65,7 @@ impl FakeDesk {
             now: AtomicI64::new(OPENED + 60_000),
             stopping: Mutex::new(false),
             polled: Mutex::default(),
+            pages: Mutex::default(),
         })
     }
 
@@ -117,9 +120,12 @@ impl Desk for FakeDesk {
     async fn catalogue(
         &self,
         channel: &ChannelId,
-        _after: Option<String>,
+        after: Option<String>,
     ) -> Result<(Timestamp, CataloguePage), Failure> {
-        Err(Failure::Channel { channel: channel.clone(), why: "no answer".to_owned() })
+        let n = after.map_or(0, |after| after.parse().expect("a number"));
+        let page = self.pages.lock().expect("unpoisoned").get(n).cloned();
+        let none = || Failure::Channel { channel: channel.clone(), why: "no answer".to_owned() };
+        page.map(|page| (self.vitals().now, page)).ok_or_else(none)
     }
 
     async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure> {

@@ -85,6 +85,9 @@ pub struct ReconcilePage {
     pub under_way: usize,
     /// It was not known before what they show.
     pub unknown: usize,
+    /// They were read so soon after a change that an old copy may have answered: they are looked at again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub too_soon: Vec<TooSoonRow>,
     /// Nothing explains them so far. They are judged once the channel's orders are read past this.
     pub differ: Vec<ReconcileRow>,
     /// Pass this as `after` to go on; `None`: that was all.
@@ -92,6 +95,14 @@ pub struct ReconcilePage {
     /// What the brake would know of the edits so far. Pass this with `next`: it weighs all pages together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edits: Option<Edits>,
+}
+
+/// A listing whose quantity was read too soon to say anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TooSoonRow {
+    pub sku: Sku,
+    pub shown: Quantity,
+    pub expected: Option<Quantity>,
 }
 
 /// A listing that shows something that nothing explains so far.

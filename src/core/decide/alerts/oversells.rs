@@ -12,7 +12,7 @@ use crate::{
         record::{AlertKind, Record},
         state::{AlertKey, State},
     },
-    model::{LocationId, Policies, Quantity, Sku},
+    model::{LocationId, Policies, Quantity, Sku, which},
 };
 
 /// How many SKUs have an alert of their own: those that have been oversold for longest, so that none loses its own to
@@ -63,8 +63,9 @@ pub(super) fn conditions(state: &State, policies: &Policies) -> BTreeMap<AlertKe
     let others = (!others.is_empty()).then(|| {
         let names = others.iter().rev().take(NAMED).map(|(sku, ..)| sku.as_str());
         let text = format!(
-            "{} more SKUs are oversold, of late {}; see `evenkeel explain SKU` of each",
+            "{} more {} oversold, of late {}; see `evenkeel explain SKU` of each",
             others.len(),
+            which(others.len(), "SKU is", "SKUs are"),
             names.collect::<Vec<_>>().join(", ")
         );
         (OTHERS.to_owned(), Condition { text, waiting: grown(others.len()) })
@@ -89,7 +90,9 @@ fn text(sku: &Sku, last: &Oversell, missing: i64) -> String {
         Cause::Intent { intent } => format!("transfer {intent}"),
     };
     format!(
-        "{missing} units are sold that are not there, of late {units} by {by}, class {}: {}; see `evenkeel explain {sku}`",
+        "{missing} {} sold that {} not there, of late {units} by {by}, class {}: {}; see `evenkeel explain {sku}`",
+        which(missing, "unit is", "units are"),
+        which(missing, "is", "are"),
         class.name(),
         class.meaning()
     )

@@ -5,7 +5,7 @@ use crate::{
         count::Edits,
         decide::drift::{Difference, judge::Judge},
         drift::{Drifted, Verdict, judge},
-        leg::Look,
+        leg::{self, Leg, Look},
         mapping::{Resolved, resolve},
         state::{ListingRef, State},
         writes::shows,
@@ -32,6 +32,8 @@ pub enum Means {
     UnderWay,
     /// It was not known before what it shows.
     Unknown,
+    /// What was read may be an old copy, and says nothing: it would be looked at again.
+    TooSoon,
     /// Nothing explains it so far. Once the channel's orders are read past this, this would be recorded of it.
     Differs(Box<Drifted>),
 }
@@ -66,6 +68,18 @@ pub fn compare(
     let under_way = held.leg.as_ref().is_some_and(|leg| leg.look_at().is_some() || leg.sent().is_some());
     let means = match judge(&held.writes, &look, policy.abilities.stale_ms).ok()? {
         Verdict::Explained if agrees || wanted.is_none() => Means::Agrees,
+        Verdict::Landed { .. }
+        | Verdict::Corrected { .. }
+        | Verdict::Learnt { .. }
+        | Verdict::Unexplained { .. }
+            if read_at < held.writes.trust_from =>
+        {
+            if held.leg.as_ref().is_some_and(looked_at_again) {
+                Means::TooSoon
+            } else {
+                Means::UnderWay
+            }
+        }
         Verdict::Explained | Verdict::Landed { .. } | Verdict::Corrected { .. } => Means::UnderWay,
         Verdict::Unexplained { .. } if under_way || agrees => Means::UnderWay,
         Verdict::Learnt { .. } => Means::Unknown,
@@ -80,4 +94,10 @@ pub fn compare(
         }
     };
     Some(Compared { listing, shown: levels.available, expected: held.writes.base, wanted, means })
+}
+
+/// Tells whether a listing that was read too soon becomes due to be looked at for that: what is looked at anyhow, or waits for
+/// a person, does not.
+fn looked_at_again(leg: &Leg) -> bool {
+    matches!(leg.state, leg::State::Pending | leg::State::Retry { .. } | leg::State::Confirmed)
 }

@@ -153,7 +153,12 @@ fn an_oversell_is_told_until_the_units_are_there() {
         [(AlertKind::Oversold, true, text)] => text.clone(),
         other => panic!("{other:?}"),
     };
-    for part in ["1 units are sold", "of late 1 by order shop:1", "class sync", "`evenkeel explain A`"] {
+    for part in [
+        "1 unit is sold that is not there",
+        "of late 1 by order shop:1",
+        "class sync",
+        "`evenkeel explain A`",
+    ] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
     assert_eq!(told(&mut world), [], "once is enough");

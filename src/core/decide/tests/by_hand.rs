@@ -38,7 +38,8 @@ fn listed(policies: Policies, skus: &[&str]) -> World {
 }
 
 fn line(of: &str, units: i64, as_of: i64) -> HandLine {
-    HandLine { sku: sku(of), location: wh(), quantity: q(units), as_of: ms(as_of), note: "by hand".into() }
+    let (quantity, as_of, note) = (q(units), ms(as_of), "by hand".to_owned());
+    HandLine { sku: sku(of), location: wh(), quantity, as_of, note, line: None }
 }
 
 fn by_hand(lines: Vec<HandLine>) -> ByHand {
@@ -233,12 +234,12 @@ fn what_makes_no_sense_is_refused_as_a_whole() {
     check_refused(with(vec![line("A", 1, now - REACH_MS - 1)]), "older than 7 days");
     check_refused(with(vec![line("A", 1, now), line("A", 2, now)]), "twice");
     let moon = LocationId::new("moon").expect("a name");
-    check_refused(with(vec![HandLine { location: moon, ..line("A", 1, now) }]), "location moon");
+    check_refused(with(vec![HandLine { location: moon, ..line("A", 1, now) }]), "location `moon`");
     check_refused(ByHand { opening: true, ..with(vec![line("A", 1, now)]) }, "already");
     let mut world = World::open(&[("A", 10)]);
     let now = world.now;
     let refused = world.run(Command::CountByHand(with(vec![line("A", 1, now)])));
-    assert!(matches!(refused, Err(Refused::NotSo(why)) if why.contains("`erp` counts location")));
+    assert!(matches!(refused, Err(Refused::Wrong(why)) if why.contains("`erp` counts location")));
 }
 
 #[test]
@@ -251,7 +252,7 @@ fn what_a_channel_keeps_by_itself_is_counted_by_it_alone() {
     let line = HandLine { location: fba.clone(), ..line("A", 5, world.now) };
     let refused = world.run(Command::CountByHand(by_hand(vec![line.clone()])));
     assert!(
-        matches!(&refused, Err(Refused::NotSo(why)) if why.contains("`amz` keeps and ships what lies at location `fba`")),
+        matches!(&refused, Err(Refused::Wrong(why)) if why.contains("`amz` keeps and ships what lies at location `fba`")),
         "{refused:?}"
     );
     let told = ByHand { by: Counter::Channel(ch(AMZ)), ..by_hand(vec![line]) };

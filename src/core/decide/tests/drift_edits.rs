@@ -224,6 +224,7 @@ fn a_count_from_before_an_edit_was_seen_has_it_in_it() {
             quantity: q(units),
             as_of: ms(at),
             note: String::new(),
+            line: None,
         };
         Command::CountByHand(ByHand {
             by: Counter::Person,
@@ -322,4 +323,26 @@ fn a_dry_run_says_of_all_together_what_the_brake_would_hold() {
     });
     assert_eq!(&done[..2], [Done::Accepted, Done::Accepted]);
     assert!(done[3..].iter().all(|done| *done == Done::Asked), "{done:?}");
+}
+
+#[test]
+fn a_dry_run_says_of_a_look_too_soon_what_the_real_one_does() {
+    let mut world = World::open_with(with(theirs()), &[("A", 10)]);
+    world.read("A", [10, 10, 0]);
+    world.sell(AMZ, "1", "A", 2);
+    world.quiesce();
+    let trusted = world.held("A", SHOP).writes.trust_from;
+    let levels = Levels { on_hand: Some(q(10)), committed: Some(q(0)), ..Levels::of(q(10)) };
+    let item = CatalogueItem { levels: Some(levels), ..World::item(SHOP, "A") };
+    let means = |world: &World, at: i64| {
+        let compared = compare(&world.state, &ch(SHOP), &item, ms(at), ms(world.now), &mut None);
+        compared.expect("compared").means
+    };
+    assert_eq!(means(&world, trusted.millis() - 1), Means::TooSoon);
+    assert!(matches!(means(&world, trusted.millis()), Means::Differs(_)));
+    let (read_at, items) = (trusted.plus_millis(-1), vec![item.clone()]);
+    let read = Command::Catalogue { channel: ch(SHOP), read_at, items, unread: Vec::new() };
+    world.run(read).expect("taken in");
+    assert!(matches!(world.leg("A", SHOP).state, leg::State::Looking { .. }), "{:?}", world.leg("A", SHOP));
+    assert_eq!(world.held("A", SHOP).drift, None);
 }
