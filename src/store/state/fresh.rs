@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{
-    Broken, Error, Held, Mark, Opener, Position, Run, State, Sum, check_row, position_row, read_position, weigh,
+    Broken, Error, Held, Mark, Opener, Position, Run, State, Sum, check_row, position_row, read_position,
+    weigh,
 };
 use crate::store::crash::crash_point;
 use crate::store::rows::{Row, RowChange};

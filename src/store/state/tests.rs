@@ -213,7 +213,8 @@ fn rows_that_are_missing_or_older_than_the_last_are_noticed() {
         state.tree.apply(std::iter::once((b"s000001".to_vec(), lost))).unwrap();
         drop(state);
         let opened = opener(dir.path(), BOOT).open(false).unwrap();
-        let tells = |reason: &Reason| matches!(reason, Reason::Damaged(what) if what.contains("not all the ones"));
+        let tells =
+            |reason: &Reason| matches!(reason, Reason::Damaged(what) if what.contains("not all the ones"));
         check_rejected(dir.path(), opened, tells);
     }
 }
