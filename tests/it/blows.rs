@@ -5,6 +5,7 @@
 
 mod flips;
 mod history;
+mod power;
 
 use std::process::Command;
 

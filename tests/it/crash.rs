@@ -1,6 +1,6 @@
 //! The daemon dies, at named points and at any moment, and nothing is lost or counted twice.
 
-mod witness;
+pub(crate) mod witness;
 
 use std::{collections::BTreeMap, os::unix::process::ExitStatusExt, path::Path, time::Duration};
 
