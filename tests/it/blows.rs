@@ -9,10 +9,18 @@ mod power;
 
 use std::process::Command;
 
+use tempfile::TempDir;
+
 /// Returns how many rounds are to be played where CI plays `few`.
 fn rounds(few: u64) -> u64 {
     let times = std::env::var("EVENKEEL_BLOWS").ok();
     few * times.map_or(1, |text| text.parse().expect("EVENKEEL_BLOWS is a number"))
+}
+
+/// Returns a directory in memory, if there is such a file system: what is made there ends with the test, and no sync
+/// waits for a drive.
+fn quick_dir() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
 }
 
 /// Returns the first seed: the one asked for, or one drawn from the commit, so that whoever commits can play the same

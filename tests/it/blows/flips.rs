@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use super::{
     first_seed,
     history::{Ended, History, options},
-    rounds,
+    quick_dir, rounds,
 };
 use crate::{
     golden::{copy, told::told},
@@ -65,7 +65,7 @@ impl Hit {
         let files: Vec<PathBuf> =
             history.files().into_iter().filter(|file| Kind::of(file) == Some(kind)).collect();
         let file = files[dice.random_range(0..files.len())].clone();
-        let dir = tempfile::tempdir().expect("a directory");
+        let dir = quick_dir();
         copy(history.dir.path(), dir.path());
         let path = dir.path().join(&file);
         let mut content = fs::read(&path).expect("readable");
@@ -141,7 +141,7 @@ fn check(history: &History, seed: u64) {
     let what = format!("EVENKEEL_BLOWS_SEED={seed} {}", hit.name());
     proves(&hit, &what);
     names_checkpoint(&hit, &what);
-    let alone = tempfile::tempdir().expect("a directory");
+    let alone = quick_dir();
     copy(hit.dir.path(), alone.path());
     fs::remove_dir_all(alone.path().join("state")).expect("there is one");
     let as_it_is = opens(hit.dir.path(), history, &hit, &what);

@@ -14,6 +14,7 @@ use evenkeel::{
 };
 use tempfile::TempDir;
 
+use super::quick_dir;
 use crate::golden::told::told;
 
 /// Groups between two checkpoints.
@@ -54,7 +55,7 @@ pub(super) fn payloads() -> Vec<Vec<u8>> {
 
 impl History {
     pub(super) fn write(ended: Ended) -> History {
-        let dir = tempfile::tempdir().expect("a directory");
+        let dir = quick_dir();
         let (mut store, _) = Store::open(dir.path(), options()).expect("a new store");
         let mut state = State::default();
         store.load(std::iter::empty::<Result<_, store::state::Error>>(), 0).expect("an empty state");

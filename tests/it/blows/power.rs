@@ -17,7 +17,7 @@ use evenkeel::{engine, engine::ledger::Durable, model::Timestamp, store, telemet
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 
-use super::{first_seed, rounds};
+use super::{first_seed, quick_dir, rounds};
 use crate::{
     crash::witness::Witness,
     golden::told::told,
@@ -171,7 +171,7 @@ async fn the_power_goes_at_any_moment_and_what_was_answered_is_there() {
     for (n, cut) in (0_u64..).zip(cuts(&life, first..first + rounds(CUTS))) {
         life.notes[done..cut.after].iter().for_each(|note| disk.change(&note.change));
         done = cut.after;
-        let dir = tempfile::tempdir().expect("a directory");
+        let dir = quick_dir();
         let mut dice = StdRng::seed_from_u64(cut.seed ^ u64::MAX);
         let store = dir.path().join("store");
         disk.cut(&store, cut.keeps, &mut dice);
