@@ -5,7 +5,7 @@
 
 mod flips;
 mod history;
-mod power;
+pub(crate) mod power;
 
 use std::process::Command;
 

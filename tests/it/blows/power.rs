@@ -7,6 +7,7 @@ mod disk;
 mod log;
 
 use std::{
+    ffi::OsString,
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -45,6 +46,15 @@ fn shim(dir: &Path) -> PathBuf {
     built
 }
 
+/// Has what a daemon does to its store noted in `power.log`. The store's directory must be there.
+pub(crate) fn watched(home: &Home) -> Vec<(&'static str, OsString)> {
+    vec![
+        ("LD_PRELOAD", shim(home.dir.path()).into()),
+        ("EVENKEEL_POWER_DIR", home.path("store").into()),
+        ("EVENKEEL_POWER_LOG", home.path("power.log").into()),
+    ]
+}
+
 /// A life of the daemon: its log, and who was told what when.
 struct Life {
     home: Home,
@@ -64,11 +74,7 @@ impl Life {
         let room = "stop_bytes = 268435456";
         home.configure(room, &format!("{room}\nswap_every = \"2s\"\nsegment_bytes = 1048576"));
         let log = home.path("power.log");
-        let under = [
-            ("LD_PRELOAD", shim(home.dir.path()).into_os_string()),
-            ("EVENKEEL_POWER_DIR", store.clone().into_os_string()),
-            ("EVENKEEL_POWER_LOG", log.clone().into_os_string()),
-        ];
+        let under = watched(&home);
         let live = home.start_under(&under);
         home.ready().await;
         home.ask(&["init", "--from", "erp", "--yes"]).await.json();

@@ -1,5 +1,8 @@
 /* Notes every change of files below EVENKEEL_POWER_DIR in EVENKEEL_POWER_LOG, in the order in which they happen: loaded
- * into a process by LD_PRELOAD, in front of the C library. A change and its note are made under one lock. */
+ * into a process by LD_PRELOAD, in front of the C library. A change and its note are made under one lock.
+ *
+ * While the file exists that EVENKEEL_POWER_BARRED names, every change fails as on a file system that has become read-only
+ * under a process: also of what is open. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -33,6 +36,7 @@ static dev_t device;
 static char dir[PATH_MAX];
 static size_t dir_len;
 static int log_fd = -1;
+static const char *bar;
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
@@ -41,9 +45,17 @@ __attribute__((constructor)) static void start(void) {
     struct stat about;
     if (!root || !log || stat(root, &about) != 0)
         return;
+    bar = getenv("EVENKEEL_POWER_BARRED");
     device = about.st_dev;
     dir_len = (size_t)snprintf(dir, sizeof dir, "%s", root);
     log_fd = REAL(open)(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
+static int barred(void) {
+    if (!bar || access(bar, F_OK) != 0)
+        return 0;
+    errno = EROFS;
+    return 1;
 }
 
 static void tell(char what, uint64_t inode, uint64_t offset, const struct iovec *parts, int count, const char *second) {
@@ -106,6 +118,9 @@ static int opened(int at, const char *path, int flags, mode_t mode) {
     const char *full = whole(at, path, room);
     if (!watched_path(full))
         return REAL(openat)(at, path, flags, mode);
+    int changes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+    if ((changes || ((flags & O_CREAT) && access(full, F_OK) != 0)) && barred())
+        return -1;
     pthread_mutex_lock(&lock);
     struct stat before, after;
     int was = stat(full, &before) == 0;
@@ -143,6 +158,8 @@ int creat(const char *path, mode_t mode) { return opened(AT_FDCWD, path, O_CREAT
     struct stat about;                                                  \
     if (!watched_fd(fd, &about))                                        \
         return call;                                                    \
+    if (barred())                                                       \
+        return -1;                                                      \
     pthread_mutex_lock(&lock);                                          \
     uint64_t from = (uint64_t)(at);                                     \
     ssize_t done = call;                                                \
@@ -203,8 +220,15 @@ ssize_t pwrite64(int fd, const void *data, size_t len, off_t at) {
     errno = saved;                              \
     return done;
 
-int ftruncate(int fd, off_t len) { NOTES(fd, REAL(ftruncate)(fd, len), 'T', (uint64_t)len) }
-int ftruncate64(int fd, off_t len) { NOTES(fd, REAL(ftruncate)(fd, len), 'T', (uint64_t)len) }
+static int cut(int fd, off_t len) {
+    struct stat there;
+    if (watched_fd(fd, &there) && barred())
+        return -1;
+    NOTES(fd, REAL(ftruncate)(fd, len), 'T', (uint64_t)len)
+}
+
+int ftruncate(int fd, off_t len) { return cut(fd, len); }
+int ftruncate64(int fd, off_t len) { return cut(fd, len); }
 int fsync(int fd) { NOTES(fd, REAL(fsync)(fd), 'S', 0) }
 int fdatasync(int fd) { NOTES(fd, REAL(fdatasync)(fd), 'S', 0) }
 
@@ -212,6 +236,8 @@ int fdatasync(int fd) { NOTES(fd, REAL(fdatasync)(fd), 'S', 0) }
 #define NAMES(watched, call, note)              \
     if (!(watched))                             \
         return call;                            \
+    if (barred())                               \
+        return -1;                              \
     pthread_mutex_lock(&lock);                  \
     int done = call, saved = errno;             \
     if (done == 0)                              \
