@@ -127,7 +127,8 @@ fn path(drawn: &mut Drawn<'_>, value: &Value) -> String {
                 let n = drawn.below(items.len());
                 (n.to_string(), &items[n])
             }
-            _ => break,
+            Value::Object(_) | Value::Array(_) => break,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => break,
         };
         path = format!("{path}/{step}");
         at = next;
