@@ -168,7 +168,7 @@ fn fuzzed() {
         bytes
     };
     crate::fuzz::drawn(bolero::check!(), draw, |bytes: &Vec<u8>| {
-        let disk = SimDisk::new();
+        let disk = disk.clone_content();
         disk.tamper(&file(7), bytes.clone());
         match newest(&disk) {
             (Some(found), skipped) => assert_eq!((found, skipped), ((info, rows(200)), vec![])),
