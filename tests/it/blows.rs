@@ -1,7 +1,7 @@
 //! Blows that a store must take: flipped bits, and power cuts at any moment.
 //!
-//! `EVENKEEL_BLOWS=10` plays ten times as many; `EVENKEEL_BLOWS_SEED` is the first seed. A failure names the seed that
-//! plays it again, alone.
+//! `EVENKEEL_BLOWS=10` plays ten times as many; `EVENKEEL_BLOWS_SEED` is the first seed. A failure names the seed
+//! that meets it first when it is given.
 
 mod flips;
 mod history;
