@@ -26,3 +26,6 @@ pub mod web;
 pub mod cli;
 
 pub mod sandbox;
+
+#[cfg(test)]
+mod fuzz;

@@ -428,6 +428,11 @@ pub fn verify_journal(
     journal::verify(&disk, &path.join("journal"), archive, visit)
 }
 
+/// Proves every checkpoint of a store, oldest first, and names those that are of no use.
+pub fn survey_checkpoints(path: &Path, rows_version: u32) -> Result<Vec<Result<Head, Skipped>>, Fault> {
+    Checkpoints::new(Arc::new(RealDisk), &path.join("checkpoints"), rows_version).survey()
+}
+
 /// Returns the rows of the oldest whole checkpoint of a store to which a journal that begins with `first_seq` reaches
 /// back, and the position that they reflect.
 pub fn oldest_base(path: &Path, rows_version: u32, first_seq: u64) -> Result<Option<(Head, Rows)>, Error> {

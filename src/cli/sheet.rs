@@ -153,7 +153,7 @@ impl Sheet<'_> {
             return Ok(wrong);
         }
         wrong.extend(lost);
-        Err(wrong)
+        Err(bounded(wrong.into_iter()))
     }
 }
 
@@ -220,6 +220,8 @@ mod tests {
             let wrong = told(text.as_bytes()).expect_err(text);
             assert!(wrong[0].contains(wanted), "{text}: {wrong:?}");
         }
+        let wide = told(format!("sku{}\n", ",odd".repeat(500)).as_bytes()).expect_err("it is wide");
+        assert_eq!(wide.len(), 51, "{wide:?}");
         let many = format!("sku,channel\n{}", "?,us\n".repeat(53));
         let wrong = told(many.as_bytes()).expect_err("all are odd");
         assert_eq!((wrong.len(), wrong[50].as_str()), (51, "and 3 more"));

@@ -15,7 +15,7 @@ use crate::{
         State, apply,
         ledger::{Entry, Stock, book},
     },
-    engine::disk,
+    engine::{disk, rows},
     model::{LocationId, Seq, Sku, counted},
     store::{self, Head},
     telemetry::causes,
@@ -74,6 +74,9 @@ struct Verified {
     /// The first record that is not in the archive, and how many segments are.
     live_seq: u64,
     archived: usize,
+    /// How many checkpoints are whole, and those that are not: a start passes them over.
+    checkpoints: usize,
+    checkpoints_unused: Vec<String>,
     /// The record from which on the balances were proven; those of before are a checkpoint's.
     balances_from: u64,
     /// The last record and the hash of the chain there. Kept elsewhere, they prove later that nothing was cut off.
@@ -282,8 +285,15 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
             }
         }
     }
+    let checkpoints = store::survey_checkpoints(&path, rows::ROWS_VERSION)
+        .map_err(|fault| Failure::of(Kind::Failed, &fault).next(WHO).as_json(global.json))?;
     let verified = Verified {
         store: path,
+        checkpoints: checkpoints.iter().flatten().count(),
+        checkpoints_unused: checkpoints
+            .iter()
+            .filter_map(|found| Some(found.as_ref().err()?.to_string()))
+            .collect(),
         records: report.records,
         first_seq: report.first_seq,
         live_seq: report.live_seq,
@@ -324,6 +334,9 @@ fn tell(v: &Verified) {
             v.first_seq - 1,
             v.balances_from
         ));
+    }
+    for unused in &v.checkpoints_unused {
+        print::line(&format!("{unused}; `evenkeel checkpoint` writes another"));
     }
     if let Some(tail) = &v.unfinished {
         print::line(&format!("an unfinished end that nobody was promised: {tail}"));

@@ -3,6 +3,7 @@
 mod cross;
 mod environment;
 mod example;
+mod fuzz;
 mod secrets;
 mod single;
 mod text;

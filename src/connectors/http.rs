@@ -299,7 +299,11 @@ pub fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
 
 /// Reads a body as JSON. The error says where it does not fit and why, but quotes nothing of it: it may be a person's.
 pub fn json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, String> {
-    fit(&mut serde_json::Deserializer::from_slice(body))
+    let mut parser = serde_json::Deserializer::from_slice(body);
+    let read = fit(&mut parser)?;
+    // What comes behind would be lost without a word.
+    parser.end().map_err(|_| "something follows its end".to_owned())?;
+    Ok(read)
 }
 
 /// Reads a part of a JSON document, as [`json`] does.

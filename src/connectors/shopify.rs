@@ -152,4 +152,6 @@ impl Connector for Shopify {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -11,6 +11,8 @@ mod books;
 mod client;
 mod decode;
 mod encode;
+#[cfg(test)]
+mod fuzz;
 mod plan;
 mod post;
 mod stock;

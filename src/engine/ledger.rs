@@ -539,7 +539,7 @@ impl Writer {
         self.owed = payloads.to_vec();
         self.tried.done();
         if self.room.failed(&failure.0) {
-            error!(%failure, "the disk is full: nothing is acknowledged until there is room; nothing that was is lost");
+            error!(%failure, "the disk is full or read-only: nothing is acknowledged until it takes more; nothing that was is lost");
         }
         // It would have to be of the journal's end, which the state is ahead of. Its thread ends by itself: it may wait
         // for this one.

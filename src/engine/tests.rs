@@ -9,6 +9,7 @@ mod doors;
 mod epoch;
 mod feed;
 mod feeds;
+mod fuzz;
 mod lane;
 mod opening;
 mod own_stock;

@@ -180,6 +180,19 @@ impl Checkpoints {
         Ok((None, skipped))
     }
 
+    /// Proves every checkpoint, oldest first.
+    pub(super) fn survey(&self) -> Result<Vec<Result<Head, Skipped>>, Fault> {
+        let mut found = Vec::new();
+        for file in self.list()? {
+            match self.prove(&file) {
+                Ok(info) => found.push(Ok(info.head)),
+                Err(Trouble::Disk(fault)) => return Err(fault),
+                Err(Trouble::Flaw(flaw)) => found.push(Err(Skipped { file, flaw })),
+            }
+        }
+        Ok(found)
+    }
+
     /// Returns the position of the oldest checkpoint that is whole, having read it again.
     pub(super) fn oldest(&self) -> Result<Option<Head>, Fault> {
         for file in self.list()? {

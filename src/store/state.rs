@@ -9,7 +9,9 @@
 //! one takes its place (see [`fresh`]), the latter lies in `state.old`.
 //!
 //! One row is the store's own: its key is a single zero byte, its value the journal position that the rows
-//! reflect. Every batch writes it, and the last batch of a rebuild: without it no state is whole.
+//! reflect, and the sum of all other rows. Every batch writes it, and the last batch of a rebuild: without it no state is
+//! whole. Where something is damaged, sled may leave rows out, or give back older ones: each is whole, and the sum alone
+//! shows that they are not the rows that were written.
 
 mod fresh;
 mod mark;
@@ -19,6 +21,7 @@ pub(in crate::store) mod tests;
 mod tree;
 mod value;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +39,7 @@ use super::crash::crash_point;
 use super::disk::{self, Disk, make_dir};
 use super::journal::ChainHash;
 use super::rows::{PackedRows, Row, RowChange};
+use value::Sum;
 
 /// Most bytes of a value: sled puts larger ones into files that it never syncs.
 pub const VALUE_MAX: usize = 64 * 1024;
@@ -159,7 +163,9 @@ impl Opener {
         self.place.write_mark(&live, &self.open_mark())?;
         self.place.remove_torn_snapshots()?;
         match self.open_tree(&live, read_rows) {
-            Ok((tree, (at, rows))) => Ok(Opened::Trusted { state: self.state(tree), at, rows }),
+            Ok((tree, (Held { at, sum }, rows))) => {
+                Ok(Opened::Trusted { state: self.state(tree, sum), at, rows })
+            }
             Err(Broken::Tree(source @ Fault::Hung(_))) => {
                 Err(Error::Hung { aside: self.place.set_aside()?, source })
             }
@@ -205,8 +211,8 @@ impl Opener {
         }
         self.place.put_in_place()?;
         let reopened = self.open_tree(&self.place.live(), read_position);
-        let (tree, _) = reopened.map_err(|broken| self.unusable(broken))?;
-        Ok(self.state(tree))
+        let (tree, held) = reopened.map_err(|broken| self.unusable(broken))?;
+        Ok(self.state(tree, held.sum))
     }
 
     /// Writes all rows in batches; the last one carries the position.
@@ -220,19 +226,20 @@ impl Opener {
             tree.apply(batch.into_iter()).map_err(|fault| self.unusable(fault.into()))
         };
         let mut batch = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut sum) = (0, Sum::default());
         for row in rows {
             let (key, value) = row?;
             check_row(&key, &value)?;
             bytes += key.len() + value.len();
             let wrapped = value::wrap(&key, &value);
+            sum.add(&wrapped);
             batch.push((key, Some(wrapped)));
             if batch.len() >= LOAD_ROWS || bytes >= LOAD_BYTES {
                 apply(std::mem::take(&mut batch))?;
                 bytes = 0;
             }
         }
-        batch.push(position_row(at));
+        batch.push(position_row(at, sum));
         Ok(apply(batch)?)
     }
 
@@ -260,8 +267,8 @@ impl Opener {
         Error::Unusable { dir: self.place.live(), source }
     }
 
-    fn state(&self, tree: Tree) -> State {
-        State { opener: self.clone(), tree, dead: None }
+    fn state(&self, tree: Tree, sum: Sum) -> State {
+        State { opener: self.clone(), tree, sum, dead: None }
     }
 }
 
@@ -271,6 +278,8 @@ impl Opener {
 pub(super) struct State {
     opener: Opener,
     tree: Tree,
+    /// Of all rows but the store's own.
+    sum: Sum,
     dead: Option<Arc<Broken>>,
 }
 
@@ -290,18 +299,18 @@ impl State {
 
     /// Writes checked changes, many of them in several batches: sled keeps every page that a batch has replaced until
     /// the batch has ended. Until the last one is in, the state does not say what it reflects, and is not trusted.
-    fn write(&self, changes: &[RowChange], at: Position) -> Result<(), Fault> {
-        let wrap =
-            |(key, value): &RowChange| (key.clone(), value.as_ref().map(|value| value::wrap(key, value)));
+    fn write(&mut self, changes: &[RowChange], at: Position) -> Result<(), Fault> {
         let (most, last) = changes.split_at((changes.len().saturating_sub(1)) / LOAD_ROWS * LOAD_ROWS);
         if !most.is_empty() {
             self.tree.apply(std::iter::once((POSITION_KEY.to_vec(), None)))?;
         }
         for batch in most.chunks(LOAD_ROWS) {
-            self.tree.apply(batch.iter().map(wrap))?;
+            let wrapped = weigh(&self.tree, &mut self.sum, batch)?;
+            self.tree.apply(wrapped.into_iter())?;
             crash_point("within_batches");
         }
-        self.tree.apply(last.iter().map(wrap).chain(std::iter::once(position_row(at))))
+        let wrapped = weigh(&self.tree, &mut self.sum, last)?;
+        self.tree.apply(wrapped.into_iter().chain(std::iter::once(position_row(at, self.sum))))
     }
 
     /// Reads one row.
@@ -388,31 +397,58 @@ impl Iterator for RowScan<'_> {
     }
 }
 
+/// Wraps the values of changes, the last one of each key, and keeps the sum: what they replace goes out of it.
+fn weigh(tree: &Tree, sum: &mut Sum, changes: &[RowChange]) -> Result<Vec<RowChange>, Fault> {
+    let last: BTreeMap<&[u8], Option<&[u8]>> =
+        changes.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
+    let mut wrapped = Vec::with_capacity(last.len());
+    for (key, value) in last {
+        if let Some(held) = tree.get(key)? {
+            sum.take(&held);
+        }
+        let value = value.map(|value| value::wrap(key, value));
+        value.iter().for_each(|value| sum.add(value));
+        wrapped.push((key.to_vec(), value));
+    }
+    Ok(wrapped)
+}
+
+/// What the store's own row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    at: Position,
+    sum: Sum,
+}
+
 fn checked<B: AsRef<[u8]>>(row: Result<(B, B), Fault>) -> Result<Row, Broken> {
     let (key, wrapped) = row?;
     let value = value::unwrap(key.as_ref(), wrapped.as_ref()).map_err(Broken::Damaged)?;
     Ok((key.as_ref().to_vec(), value.to_vec()))
 }
 
-/// Reads every row and checks it: opening alone misses damage.
-fn read_rows(tree: &Tree) -> Result<(Position, PackedRows), Broken> {
+/// Reads every row and checks it, and that all are there: opening alone misses damage.
+fn read_rows(tree: &Tree) -> Result<(Held, PackedRows), Broken> {
     let mut rows = PackedRows::default();
-    let mut position = None;
+    let (mut held, mut sum) = (None, Sum::default());
     for row in tree.scan(&[]) {
         let (key, wrapped) = row?;
         tree.touch(&key)?;
         let value = value::unwrap(&key, &wrapped).map_err(Broken::Damaged)?;
         if key == POSITION_KEY {
-            position = decode_position(value);
+            held = decode_position(value);
         } else {
+            sum.add(&wrapped);
             rows.push(&key, value);
         }
     }
-    let position = position.ok_or_else(no_position)?;
-    Ok((position, rows))
+    let held = held.ok_or_else(no_position)?;
+    if held.sum != sum {
+        return Err(Broken::Damaged("its rows are not all the ones that were written last".to_owned()));
+    }
+    Ok((held, rows))
 }
 
-fn read_position(tree: &Tree) -> Result<Position, Broken> {
+fn read_position(tree: &Tree) -> Result<Held, Broken> {
     let wrapped = tree.get(POSITION_KEY)?.ok_or_else(no_position)?;
     let value = value::unwrap(POSITION_KEY, &wrapped).map_err(Broken::Damaged)?;
     decode_position(value).ok_or_else(no_position)
@@ -434,17 +470,20 @@ fn check_row(key: &[u8], value: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-fn position_row(at: Position) -> RowChange {
+fn position_row(at: Position, sum: Sum) -> RowChange {
     let mut value = at.seq.to_le_bytes().to_vec();
+    value.extend_from_slice(&sum.to_bytes());
     value.extend_from_slice(at.hash.as_ref().map_or(&[], |hash| hash.as_bytes().as_slice()));
     (POSITION_KEY.to_vec(), Some(value::wrap(POSITION_KEY, &value)))
 }
 
-fn decode_position(value: &[u8]) -> Option<Position> {
-    let (seq, hash) = value.split_first_chunk::<8>()?;
+fn decode_position(value: &[u8]) -> Option<Held> {
+    let (seq, rest) = value.split_first_chunk::<8>()?;
+    let (sum, hash) = rest.split_first_chunk::<8>()?;
     let hash = match hash {
         [] => None,
         hash => Some(ChainHash::from_bytes(hash.try_into().ok()?)),
     };
-    Some(Position { seq: u64::from_le_bytes(*seq), hash })
+    let at = Position { seq: u64::from_le_bytes(*seq), hash };
+    Some(Held { at, sum: Sum::from_bytes(*sum) })
 }

@@ -97,7 +97,7 @@ impl Swapper {
 
 impl Fresh {
     /// Writes rows that have changed since the checkpoint.
-    pub fn put(&self, changes: &[RowChange]) -> Result<(), Error> {
+    pub fn put(&mut self, changes: &[RowChange]) -> Result<(), Error> {
         Ok(self.0.put(changes)?)
     }
 

@@ -117,9 +117,12 @@ async fn nothing(method: Method, uri: Uri) -> Answer {
 pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Answer> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
     let mut json = serde_json::Deserializer::from_slice(text);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let bad = |error: String| {
         Answer::bad(format!("the request cannot be read: {error}"), "mend the value that is named")
-    })
+    };
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| bad(error.to_string()))?;
+    json.end().map_err(|error| bad(error.to_string()))?;
+    Ok(read)
 }
 
 /// Reads a part of a path.

@@ -1,6 +1,7 @@
 //! The real `evenkeel` binary as a child: the daemon, and the commands that ask it.
 
 use std::{
+    ffi::OsString,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -119,12 +120,16 @@ impl Home {
 
     /// Starts the daemon, which may die at a named point.
     pub(crate) fn start(&self, crash_at: Option<&str>) -> Live {
+        let crash_at = crash_at.map(|point| ("EVENKEEL_CRASH_AT", point.into()));
+        self.start_under(crash_at.as_slice())
+    }
+
+    /// Starts the daemon in an environment.
+    pub(crate) fn start_under(&self, variables: &[(&str, OsString)]) -> Live {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("daemon.log"));
         let log = log.expect("a log");
         let mut command = self.command();
-        if let Some(point) = crash_at {
-            command.env("EVENKEEL_CRASH_AT", point);
-        }
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         let out = log.try_clone().expect("a log");
         let child = command.arg("run").stdin(Stdio::null()).stdout(out).stderr(log).spawn();
         Live { child: child.expect("the daemon starts") }

@@ -3,6 +3,7 @@
 mod afterthoughts;
 mod alerts;
 mod amazon;
+mod blows;
 mod brake;
 mod command_line;
 mod commands;

@@ -5,6 +5,7 @@ use std::{fs, path::Path, process::Stdio};
 use serde_json::{Value, json};
 
 use crate::{
+    blows::power::watched,
     live::{Home, bare, run},
     support::{World, order, text, until_empty},
 };
@@ -235,4 +236,48 @@ async fn a_disk_that_fills_up_while_it_runs_is_waited_out() {
     assert_eq!(world.disagreements().await, Vec::<String>::new());
     home.ask(&["checkpoint"]).await.json();
     child.start_kill().expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_system_that_becomes_read_only_while_it_runs_is_waited_out() {
+    let (world, home) = open().await;
+    fs::create_dir_all(home.path("store")).expect("made");
+    let barred = home.path("barred");
+    let mut under = watched(&home);
+    under.push(("EVENKEEL_POWER_BARRED", barred.clone().into()));
+    let mut live = home.start_under(&under);
+    home.ready().await;
+    home.ask(&["init", "--from", "erp", "--yes"]).await.json();
+    world.post("webhooks", json!({"url": home.hooks()})).await;
+    let sku = first(&world).await;
+    order(&world, "amazon", &sku, 1).await;
+    home.settle(&world).await;
+
+    fs::write(&barred, "").expect("written");
+    order(&world, "shopify", &sku, 1).await;
+    until_empty("nothing can be recorded", async || {
+        home.ask(&["pause", "--sku", &sku]).await;
+        let (status, told) = ready(&home).await;
+        if status == 503 { vec![] } else { vec![told.to_string()] }
+    })
+    .await;
+    home.ask(&["pause", "--sku", &sku]).await.fails(3, "there is no room");
+    home.ask(&["checkpoint"]).await.fails(1, "no room");
+    assert!(live.has_ended().is_none(), "it lives: {}", home.log());
+
+    fs::remove_file(&barred).expect("it was there");
+    until_empty("it goes on by itself", async || {
+        let (status, told) = ready(&home).await;
+        if status == 200 { vec![] } else { vec![told.to_string()] }
+    })
+    .await;
+    // A pause that was refused may have been recorded since.
+    home.ask(&["resume", "--sku", &sku]).await.json();
+    home.settle(&world).await;
+    assert_eq!(world.disagreements().await, Vec::<String>::new());
+    live.kill().await;
+    let live = home.serve().await;
+    home.settle(&world).await;
+    live.stop().await;
+    home.verify().await;
 }

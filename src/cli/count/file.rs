@@ -102,4 +102,25 @@ mod tests {
         let lacks = told(b"sku,quantity\nA,1\n", None).expect_err("bad");
         assert!(lacks[0].contains("`location` is missing"), "{lacks:?}");
     }
+
+    #[test]
+    fn fuzzed() {
+        let samples = [
+            "sku,location,quantity\nA,wh,3\n\"B,1\",wh,0\n",
+            "quantity;sku;note;as_of\r\n 3 ; A ;found;2026-11-23T08:00:00+01:00\r\n",
+        ];
+        let words = ["\"", "\n", "\r\n", ";", ",,", "\u{feff}", "-1", "99999999999999999999", "=1+1", "\t"];
+        crate::fuzz::bytes(bolero::check!(), &samples, &words, |text| {
+            match parse(text, LocationId::new("wh").ok().as_ref(), "by hand") {
+                // Without quotes and odd ends of lines, each line is a row, or blank.
+                Ok(rows) if !text.contains(&b'"') && !text.contains(&b'\r') => {
+                    let lines = text.split(|byte| *byte == b'\n').skip(1);
+                    let filled = lines.filter(|line| line.iter().any(|b| b.is_ascii_alphanumeric())).count();
+                    assert!(rows.len() <= filled, "{} rows of {filled} lines", rows.len());
+                }
+                Ok(_) => {}
+                Err(wrong) => assert!(!wrong.is_empty() && wrong.len() < 100, "{} problems", wrong.len()),
+            }
+        });
+    }
 }

@@ -117,4 +117,23 @@ mod tests {
         let wrong = parse(b"sku,channel,quantity\n", Shape::Set).expect_err("bad").wrong;
         assert!(wrong[0].starts_with("there are no rows"), "{wrong:?}");
     }
+
+    #[test]
+    fn fuzzed() {
+        let samples =
+            ["sku,channel,quantity\nA,shop,3\n\nB,amz,none\n", "sku,quantity,from,to\nA,3,wh,store\n"];
+        let words = ["\"", "\n", "\r\n", ";", ",,", "\u{feff}", "-1", "99999999999999999999", "=1+1", "\t"];
+        crate::fuzz::bytes(bolero::check!(), &samples, &words, |text| {
+            match parse(text, Shape::Set).or_else(|_| parse(text, Shape::Transfer)) {
+                // Without quotes and odd ends of lines, each line is a row, or blank.
+                Ok(rows) if !text.contains(&b'"') && !text.contains(&b'\r') => {
+                    let lines = text.split(|byte| *byte == b'\n').skip(1);
+                    let filled = lines.filter(|line| line.iter().any(|b| b.is_ascii_alphanumeric())).count();
+                    assert!(rows.len() <= filled, "{} rows of {filled} lines", rows.len());
+                }
+                Ok(_) => {}
+                Err(wrong) => assert!(!wrong.is_empty() && wrong.len() < 100, "{} problems", wrong.len()),
+            }
+        });
+    }
 }

@@ -99,6 +99,9 @@ fn a_json_error_says_where_and_quotes_nothing() {
     check(r#"{"lines": [{}]}"#, "`lines[0]`: missing field `id` at line 1 column 13");
     check(r#"{"lines": [{"id": 1}"#, "`lines`: ends too early");
     check("<html>", "is not JSON at line 1 column 1");
+    let two = json::<Vec<u8>>(b"[1] [2]");
+    assert_eq!(two, Err("something follows its end".to_owned()));
+    assert_eq!(json::<Vec<u8>>(b"[1] \n"), Ok(vec![1]));
     let part = serde_json::json!({"lines": [{"id": "jon@example.com"}]});
     let error = json_part::<Order>(&part).expect_err("it does not fit");
     assert_eq!(error, "`lines[0].id`: is of an unexpected type or size");

@@ -96,8 +96,11 @@ pub(super) fn begun(answer: &Answer, took: Duration) -> Result<Timestamp, Malfor
 /// Parses an answer's body.
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
     let mut parser = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut parser)
-        .map_err(|e| Malformed::Shape { path: e.path().to_string(), why: e.inner().to_string() })
+    let read = serde_path_to_error::deserialize(&mut parser)
+        .map_err(|e| Malformed::Shape { path: e.path().to_string(), why: e.inner().to_string() })?;
+    // What comes behind would be lost without a word.
+    parser.end().map_err(|e| Malformed::Shape { path: ".".to_owned(), why: e.to_string() })?;
+    Ok(read)
 }
 
 /// Returns a quantity as whole units.

@@ -150,3 +150,29 @@ fn a_checkpoint_that_does_not_fit_the_disk_leaves_nothing_behind() {
     let error = checkpoints(&disk).write(head(6), [(b"key", vec![0; 600_000])]).unwrap_err();
     assert!(matches!(error, Error::RowTooLarge { .. }));
 }
+
+/// Whatever a file holds, with right checksums or wrong ones: it is passed over, or gives what was written.
+#[test]
+fn fuzzed() {
+    let disk = SimDisk::new();
+    let info = checkpoints(&disk).write(head(7), rows(200)).unwrap();
+    let content = disk.content(&file(7)).unwrap();
+    let draw = |drawn: &mut crate::fuzz::Drawn<'_>| {
+        let mut bytes = crate::fuzz::changed(drawn, &[&content], &["EvkChkp\n"]);
+        let trailer = bytes.len().saturating_sub(48);
+        for (from, to, at) in [(0, 64, 8), (64, trailer, 0), (trailer, bytes.len(), 0)] {
+            if drawn.below(3) == 1 && from + 48 <= to && to <= bytes.len() {
+                crate::store::bytes::seal(&mut bytes[from..to], at);
+            }
+        }
+        bytes
+    };
+    crate::fuzz::drawn(bolero::check!(), draw, |bytes: &Vec<u8>| {
+        let disk = disk.clone_content();
+        disk.tamper(&file(7), bytes.clone());
+        match newest(&disk) {
+            (Some(found), skipped) => assert_eq!((found, skipped), ((info, rows(200)), vec![])),
+            (None, skipped) => assert_eq!(skipped.len(), 1),
+        }
+    });
+}

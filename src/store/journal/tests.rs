@@ -2,6 +2,7 @@
 
 mod archive;
 mod crashes;
+mod fuzz;
 
 use std::io::ErrorKind;
 

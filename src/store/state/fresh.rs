@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{
-    Broken, Error, Mark, Opener, Position, Run, State, check_row, position_row, read_position, value,
+    Broken, Error, Held, Mark, Opener, Position, Run, State, Sum, check_row, position_row, read_position,
+    weigh,
 };
 use crate::store::crash::crash_point;
 use crate::store::rows::{Row, RowChange};
@@ -27,6 +28,7 @@ const SAID_MAX: usize = 2_000;
 pub(in crate::store) struct Fresh {
     opener: Opener,
     tree: Option<Tree>,
+    sum: Sum,
 }
 
 impl Opener {
@@ -71,27 +73,25 @@ impl Opener {
     /// Opens what was built, to catch up with what has changed since.
     pub(in crate::store) fn open_built(&self, at: Position) -> Result<Fresh, Error> {
         let opened = self.open_tree(&self.place.building(), read_position);
-        let (tree, held) = opened.map_err(|broken| self.unusable(broken))?;
+        let (tree, Held { at: held, sum }) = opened.map_err(|broken| self.unusable(broken))?;
         if held != at {
             let why = format!("it reflects record {} and not record {}", held.seq, at.seq);
             return Err(self.unusable(Broken::NotBuilt(why)));
         }
-        Ok(Fresh { opener: self.clone(), tree: Some(tree) })
+        Ok(Fresh { opener: self.clone(), tree: Some(tree), sum })
     }
 }
 
 impl Fresh {
     /// Writes rows that have changed.
-    pub(in crate::store) fn put(&self, changes: &[RowChange]) -> Result<(), Error> {
+    pub(in crate::store) fn put(&mut self, changes: &[RowChange]) -> Result<(), Error> {
         for (key, value) in changes {
             check_row(key, value.as_deref().unwrap_or_default())?;
         }
-        let wrapped = changes.iter().map(|(key, value)| {
-            let value = value.as_ref().map(|value| value::wrap(key, value));
-            (key.clone(), value)
-        });
         let Some(tree) = &self.tree else { return Err(Error::Missing) };
-        tree.apply(wrapped).map_err(|fault| self.opener.unusable(fault.into()))
+        let wrapped = weigh(tree, &mut self.sum, changes);
+        let put = wrapped.and_then(|wrapped| tree.apply(wrapped.into_iter()));
+        put.map_err(|fault| self.opener.unusable(fault.into()))
     }
 
     /// Ends it: it reflects the record at `at`, every byte of it is durable, and only then is it marked so.
@@ -100,7 +100,7 @@ impl Fresh {
         let Opener { place, options, .. } = &self.opener;
         let building = place.building();
         let closed = tree
-            .apply(std::iter::once(position_row(at)))
+            .apply(std::iter::once(position_row(at, self.sum)))
             .and_then(|()| tree.flush())
             .and_then(|()| tree.close(&sled_dir(&building)));
         closed.map_err(|fault| self.opener.unusable(fault.into()))?;
@@ -143,10 +143,10 @@ impl Opener {
         self.place.write_mark(&live, &self.open_mark())?;
         self.place.remove_torn_snapshots()?;
         let opened = self.open_tree(&live, read_position);
-        let (tree, at) = opened.map_err(|broken| self.unusable(broken))?;
+        let (tree, Held { at, sum }) = opened.map_err(|broken| self.unusable(broken))?;
         crash_point("swap_opened");
         self.place.remove_old()?;
-        Ok((self.state(tree), at))
+        Ok((self.state(tree, sum), at))
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) enum Run {
 }
 
 /// First words of the mark: what it is, and the version of what lies beside it.
-const HEAD: &str = "evenkeel-state 1 rows";
+const HEAD: &str = "evenkeel-state 2 rows";
 
 impl Mark {
     pub(super) fn encode(&self) -> String {
@@ -121,17 +121,17 @@ mod tests {
     #[test]
     fn a_state_is_trusted_by_the_table_only() {
         let (then, now) = (Some("1f3a-then"), Some("77c0-now"));
-        check("evenkeel-state 1 rows 3 clean\n", now, Ok(()));
-        check("evenkeel-state 1 rows 3 clean\n", None, Ok(()));
-        check("evenkeel-state 1 rows 3 open 1f3a-then\n", then, Ok(()));
-        check("evenkeel-state 1 rows 3 open 1f3a-then\n", now, Err(Reason::PowerCut));
-        check("evenkeel-state 1 rows 3 open 1f3a-then\n", None, Err(Reason::PowerCut));
-        check("evenkeel-state 1 rows 3 open unknown\n", None, Err(Reason::PowerCut));
-        check("evenkeel-state 1 rows 3 open unknown\n", Some("unknown"), Err(Reason::PowerCut));
-        check("evenkeel-state 1 rows 3 broken\n", then, Err(Reason::Broken));
-        check("evenkeel-state 1 rows 4 clean\n", now, Err(Reason::OtherVersion));
+        check("evenkeel-state 2 rows 3 clean\n", now, Ok(()));
+        check("evenkeel-state 2 rows 3 clean\n", None, Ok(()));
+        check("evenkeel-state 2 rows 3 open 1f3a-then\n", then, Ok(()));
+        check("evenkeel-state 2 rows 3 open 1f3a-then\n", now, Err(Reason::PowerCut));
+        check("evenkeel-state 2 rows 3 open 1f3a-then\n", None, Err(Reason::PowerCut));
+        check("evenkeel-state 2 rows 3 open unknown\n", None, Err(Reason::PowerCut));
+        check("evenkeel-state 2 rows 3 open unknown\n", Some("unknown"), Err(Reason::PowerCut));
+        check("evenkeel-state 2 rows 3 broken\n", then, Err(Reason::Broken));
+        check("evenkeel-state 2 rows 4 clean\n", now, Err(Reason::OtherVersion));
         for unreadable in
-            ["", "\n", "clean", "evenkeel-state 1 rows 3 clean", "evenkeel-state 2 rows 3 clean\n"]
+            ["", "\n", "clean", "evenkeel-state 2 rows 3 clean", "evenkeel-state 9 rows 3 clean\n"]
         {
             check(unreadable, now, Err(Reason::NoMark));
         }

@@ -124,14 +124,14 @@ fn owned((key, value): (&Vec<u8>, &Vec<u8>)) -> Row {
 /// The table of trust, with a state that is whole in every case.
 #[test]
 fn what_the_mark_says_decides() {
-    let mark = |run: &str| format!("evenkeel-state 1 rows 3 {run}\n");
+    let mark = |run: &str| format!("evenkeel-state 2 rows 3 {run}\n");
     let cases = [
         (Some(mark("clean")), None),
         (Some(mark("open boot-1")), None),
         (Some(mark("open boot-0")), Some(Reason::PowerCut)),
         (Some(mark("open unknown")), Some(Reason::PowerCut)),
         (Some(mark("broken")), Some(Reason::Broken)),
-        (Some("evenkeel-state 1 rows 2 clean\n".into()), Some(Reason::OtherVersion)),
+        (Some("evenkeel-state 2 rows 2 clean\n".into()), Some(Reason::OtherVersion)),
         (Some("clean".into()), Some(Reason::NoMark)),
         (Some("x".repeat(1000)), Some(Reason::NoMark)),
         (None, Some(Reason::NoMark)),
@@ -200,6 +200,34 @@ fn a_half_built_state_is_never_taken_for_a_whole_one() {
     assert!(!building.exists());
     let lacks_position = |reason: &Reason| matches!(reason, Reason::Damaged(what) if what.contains("record"));
     check_rejected(dir.path(), opened, lacks_position);
+}
+
+/// What sled makes of a damaged file of its own: rows that are missing, and rows as they once were. Each is whole.
+#[test]
+fn rows_that_are_missing_or_older_than_the_last_are_noticed() {
+    let older = value::wrap(b"s000001", b"as it once was");
+    for lost in [None, Some(older)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut state = load(dir.path(), &rows(50), 5);
+        state.apply(&[(b"s000001".to_vec(), Some(vec![7; 30]))], at(6)).unwrap();
+        state.tree.apply(std::iter::once((b"s000001".to_vec(), lost))).unwrap();
+        drop(state);
+        let opened = opener(dir.path(), BOOT).open(false).unwrap();
+        let tells =
+            |reason: &Reason| matches!(reason, Reason::Damaged(what) if what.contains("not all the ones"));
+        check_rejected(dir.path(), opened, tells);
+    }
+}
+
+#[test]
+fn a_row_that_is_changed_twice_in_a_batch_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = load(dir.path(), &rows(5), 5);
+    let change = |value: u8| (b"twice".to_vec(), Some(vec![value]));
+    state.apply(&[change(1), change(2), (b"gone".to_vec(), None)], at(6)).unwrap();
+    drop(state);
+    let want = rows(5).into_iter().chain([(b"twice".to_vec(), vec![2])]).collect();
+    check_trusted(opener(dir.path(), BOOT).open(false).unwrap(), &want, 6);
 }
 
 /// One flipped bit in sled's log, many places: either every row is as it was written, or a rebuild.

@@ -20,7 +20,7 @@ fn built(root: &Path) -> (Store, Caller, Fresh) {
 }
 
 /// Writes a group to the live state, and what it changed to the fresh one.
-fn both(store: &mut Store, caller: &mut Caller, fresh: &Fresh) {
+fn both(store: &mut Store, caller: &mut Caller, fresh: &mut Fresh) {
     let before = caller.rows.clone();
     caller.groups(store, 5);
     let gone = before.keys().filter(|key| !caller.rows.contains_key(*key)).map(|key| (key.clone(), None));
@@ -44,7 +44,7 @@ fn starts_with(root: &Path, boot_id: Option<&str>, caller: &Caller) {
 fn a_fresh_state_has_all_rows_and_goes_on_as_the_one_before() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, mut caller, mut fresh) = built(dir.path());
-    both(&mut store, &mut caller, &fresh);
+    both(&mut store, &mut caller, &mut fresh);
     fresh.finish(store.head()).unwrap();
     let caught_up = caller.seq;
     let leaving = store.let_go().unwrap();
@@ -73,7 +73,7 @@ fn a_swap_that_is_cut_short_leaves_the_state_in_use_or_a_fresh_one_that_is_whole
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let (mut store, mut caller, mut fresh) = built(root);
-        both(&mut store, &mut caller, &fresh);
+        both(&mut store, &mut caller, &mut fresh);
         if whole {
             fresh.finish(store.head()).unwrap();
         }

@@ -342,6 +342,7 @@ async fn rows_that_cannot_be_are_refused_and_nothing_is_imported() {
         (r#"{"rows": [{"sku": " ", "channel": "main", "ids": {}}]}"#, 400, "rows[0].sku"),
         (r#"{"row": []}"#, 400, "row"),
         ("no json", 400, "cannot be read"),
+        (r#"{"rows": []} {"rows": []}"#, 400, "trailing characters"),
     ] {
         served.refused(Method::POST, "/v1/map", body, status, says).await;
     }

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -32,17 +32,20 @@ struct Acked {
     order: String,
     /// Units ordered, where the body is an order's.
     ordered: i64,
+    /// How long the log beside the daemon was by then.
+    at: u64,
 }
 
 struct Way {
     to: String,
+    beside: Option<PathBuf>,
     client: reqwest::Client,
     acked: Arc<Mutex<Vec<Acked>>>,
 }
 
 /// The list, and the address that webhooks are to be sent to. It ends with the runtime of its test.
-pub(super) struct Witness {
-    pub(super) url: String,
+pub(crate) struct Witness {
+    pub(crate) url: String,
     acked: Arc<Mutex<Vec<Acked>>>,
 }
 
@@ -55,10 +58,19 @@ struct Booked {
 }
 
 impl Witness {
-    pub(super) async fn start(web: &str) -> Witness {
+    pub(crate) async fn start(web: &str) -> Witness {
+        Witness::noting(web, None).await
+    }
+
+    /// Notes how long a log is that is written beside the daemon, whenever something is acknowledged.
+    pub(crate) async fn beside(web: &str, log: &Path) -> Witness {
+        Witness::noting(web, Some(log.to_path_buf())).await
+    }
+
+    async fn noting(web: &str, beside: Option<PathBuf>) -> Witness {
         let acked = Arc::default();
         let to = format!("http://{web}/webhooks/shopify/shop");
-        let way = Way { to, client: reqwest::Client::new(), acked: Arc::clone(&acked) };
+        let way = Way { to, beside, client: reqwest::Client::new(), acked: Arc::clone(&acked) };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback can be bound");
         let url = format!("http://{}/", listener.local_addr().expect("it is bound"));
         let app = Router::new().route("/", post(pass)).with_state(Arc::new(way));
@@ -70,12 +82,20 @@ impl Witness {
         self.acked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.list().len()
     }
 
+    /// Of what was acknowledged while the log beside it was no longer than `end`, all is in the journal.
+    pub(crate) fn check_promised(&self, store: &Path, end: u64, what: &str) {
+        let promised: Vec<Acked> = self.list().into_iter().filter(|ack| ack.at <= end).collect();
+        let (deliveries, orders) = read(store);
+        let lost = lost(&promised, &deliveries, &orders);
+        assert!(lost.is_empty(), "{what}: acknowledged and lost: {lost:#?}");
+    }
+
     /// Reads the journal of a dead daemon: all that was acknowledged is in it, and no unit is booked twice.
-    pub(super) fn check(&self, store: &Path) {
+    pub(crate) fn check(&self, store: &Path) {
         let (deliveries, orders) = read(store);
         let lost = lost(&self.list(), &deliveries, &orders);
         assert!(lost.is_empty(), "acknowledged and lost: {lost:#?}");
@@ -89,8 +109,10 @@ impl Witness {
 fn lost(acked: &[Acked], deliveries: &BTreeSet<String>, orders: &BTreeMap<String, Booked>) -> Vec<String> {
     let known = |ack: &Acked| orders.get(&ack.order).is_some_and(|held| held.ordered_most >= ack.ordered);
     let gone = acked.iter().filter(|ack| !deliveries.contains(&ack.id) && !known(ack));
-    gone.map(|Acked { id, topic, order, ordered }| format!("{topic} {id}: {ordered} units in order {order}"))
-        .collect()
+    gone.map(|Acked { id, topic, order, ordered, .. }| {
+        format!("{topic} {id}: {ordered} units in order {order}")
+    })
+    .collect()
 }
 
 async fn pass(State(way): State<Arc<Way>>, headers: HeaderMap, body: Bytes) -> StatusCode {
@@ -104,7 +126,8 @@ async fn pass(State(way): State<Arc<Way>>, headers: HeaderMap, body: Bytes) -> S
         let text = |name: &str| headers[name].to_str().expect("plain text").to_owned();
         let (id, topic) = (text("x-shopify-webhook-id"), text("x-shopify-topic"));
         let body: Value = serde_json::from_slice(&body).expect("the sandbox sends JSON");
-        if let Some(ack) = acked(id, topic, &body) {
+        let beside = way.beside.as_ref().map(|log| std::fs::metadata(log).expect("it is written").len());
+        if let Some(ack) = acked(id, topic, &body, beside.unwrap_or(0)) {
             way.acked.lock().unwrap_or_else(PoisonError::into_inner).push(ack);
         }
     }
@@ -112,12 +135,12 @@ async fn pass(State(way): State<Arc<Way>>, headers: HeaderMap, body: Bytes) -> S
 }
 
 /// Takes down what concerns an order. A quantity is only a reason to look.
-fn acked(id: String, topic: String, body: &Value) -> Option<Acked> {
+fn acked(id: String, topic: String, body: &Value, at: u64) -> Option<Acked> {
     let order = if topic.starts_with("orders/") { &body["id"] } else { &body["order_id"] };
     let order = order.as_u64()?.to_string();
     let lines = body["line_items"].as_array().filter(|_| topic.starts_with("orders/"));
     let ordered = lines.into_iter().flatten().filter_map(|line| line["quantity"].as_i64()).sum();
-    Some(Acked { id, topic, order, ordered })
+    Some(Acked { id, topic, order, ordered, at })
 }
 
 /// Returns the deliveries and the shop's orders that a journal holds.
@@ -154,7 +177,7 @@ fn a_webhook_that_is_not_in_the_journal_is_missed() {
     let orders = BTreeMap::from([("7".to_owned(), Booked { ordered_most: 2, booked: 2, sold: 2 })]);
     let missed = |id: &str, order: &str, ordered: i64| {
         let topic = "orders/updated".to_owned();
-        let ack = Acked { id: id.to_owned(), topic, order: order.to_owned(), ordered };
+        let ack = Acked { id: id.to_owned(), topic, order: order.to_owned(), ordered, at: 0 };
         !lost(&[ack], &deliveries, &orders).is_empty()
     };
     assert!(!missed("known", "7", 2) && !missed("known", "8", 1), "it left its own record");

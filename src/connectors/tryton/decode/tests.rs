@@ -201,6 +201,8 @@ fn what_is_not_understood_is_named() {
     let odd =
         sales(br#"[{"id":1,"reference":"evk-test:shop:1001/s1","state":"teleported"}]"#, REFERENCE, None);
     assert!(odd.is_err_and(|e| e.to_string().starts_with("`[0].state`: unknown variant `teleported`")));
+    let more = products(b"[] [1]").map_err(|e| e.to_string());
+    assert_eq!(more, Err("`.`: trailing characters at line 1 column 4".to_owned()));
     let half = br#"[{"id":1,"reference":"evk-test:shop:1001/w1","state":"done","moves":[{"id":4,"product":1,"quantity":0.5}]}]"#;
     let told = "move 4 has the quantity 0.5, which is not a whole number of units";
     assert_eq!(write_offs(half, REFERENCE, None).map_err(|e| e.to_string()), Err(told.to_owned()));

@@ -1,0 +1,61 @@
+//! Whatever Amazon may answer.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{
+    decode::{self, errors, fault, written},
+    orders::{self, Place},
+    testing::spec,
+};
+use crate::{fuzz, model::Timestamp};
+
+const HOLD: Duration = Duration::from_millis(1500);
+
+/// Returns the recorded answers of the static sandbox to requests of these APIs.
+fn recorded(apis: &[&str]) -> Vec<Value> {
+    let Some(pairs) = spec("samples/static-sandbox-pairs.json") else { return vec![Value::Null] };
+    let all = pairs.as_object().expect("pairs by operation").iter();
+    let ours = all.filter(|(operation, _)| apis.iter().any(|api| operation.starts_with(api)));
+    let answers = ours.flat_map(|(_, pairs)| pairs.as_array().into_iter().flatten());
+    answers.map(|pair| pair["response"].clone()).collect()
+}
+
+/// Returns how many there are in a list of a body that is read at all.
+fn listed(body: &[u8], key: &str) -> usize {
+    let body: Value = serde_json::from_slice(body).expect("it was read");
+    body[key].as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn pages_of_orders() {
+    let place = Place::of(None).expect("the first");
+    fuzz::json(bolero::check!(), &recorded(&["orders_2026"]), |body| {
+        if let Ok(page) = orders::page(body, Timestamp::from_millis(1_000), &place) {
+            let told = page.orders.len() + page.unreadable.len() + page.unread.len();
+            assert_eq!(told, listed(body, "orders"), "an order vanished");
+            assert!(page.next.is_some() || page.read_through.is_some());
+        }
+        drop(orders::one(body));
+        drop(orders::reread(body));
+    });
+}
+
+#[test]
+fn listings_and_submissions() {
+    let markets = ["ATVPDKIKX0DER".to_owned()];
+    fuzz::json(bolero::check!(), &recorded(&["listingsItems", "fbaInventory"]), |body| {
+        if let Ok(page) = decode::page(body, &markets) {
+            assert_eq!(page.listings.len(), listed(body, "items"), "a listing vanished");
+            for listing in page.listings.into_iter().flatten() {
+                drop((listing.observed(), listing.row()));
+            }
+        }
+        for status in [200, 207, 400, 401, 403, 404, 413, 429, 500, 503] {
+            drop(written(status, body, HOLD));
+            drop(fault(status, body, HOLD));
+        }
+        assert!(errors(body).len() < 10_000, "what is told of an answer is bounded");
+    });
+}
