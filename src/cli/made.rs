@@ -289,7 +289,9 @@ mod tests {
                 assert!(rows.len() <= filled, "{} rows of {filled} lines", rows.len());
             }
             Ok(_) => {}
-            Err(wrong) => assert!(!wrong.is_empty() && wrong.len() < 100, "{} problems", wrong.len()),
+            Err(Bad { wrong, .. }) => {
+                assert!(!wrong.is_empty() && wrong.len() < 100, "{} problems", wrong.len());
+            }
         });
     }
 }

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use axum::{
     Extension, Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, Query, State, rejection::QueryRejection},
-    http::{Method, Uri},
+    extract::{DefaultBodyLimit, Path, Query, Request, State, rejection::QueryRejection},
+    http::{Method, StatusCode, Uri},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -103,7 +105,17 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .method_not_allowed_fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::new())
+        .layer(from_fn(to_its_end))
         .with_state(desk)
+}
+
+/// Who asks may go: what changes something is carried out to its end, so that nothing of several steps stays half done.
+pub(super) async fn to_its_end(request: Request, next: Next) -> Response {
+    if request.method() == Method::GET {
+        return next.run(request).await;
+    }
+    let ended = tokio::spawn(next.run(request)).await;
+    ended.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 async fn nothing(method: Method, uri: Uri) -> Answer {

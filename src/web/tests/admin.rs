@@ -1,5 +1,10 @@
+use std::sync::Arc;
+
+use axum::{Router, body::Body, extract::Request, middleware::from_fn, routing::post};
 use hyper::Method;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tower::ServiceExt;
 
 use super::world::{OPENED, Served, channel, configured, count, item, opened, order, run, serve, sku};
 use crate::{
@@ -7,6 +12,7 @@ use crate::{
     model::{
         DeliveryId, IdKind, Mode, Outcome, Policies, Quantity, Returns::Quarantine, Seq, Timestamp, Totals,
     },
+    web::admin::to_its_end,
     web::view::{
         DeadLetters, LettersDone, Mapping, OrderView, Outbox, Returns, SkuView, Status,
         made::{Bundles, Corrected},
@@ -41,6 +47,26 @@ fn refuse(state: &mut State, name: &str) {
 
 async fn read<T: serde::de::DeserializeOwned>(served: &Served, path: &str) -> T {
     serde_json::from_value(served.get(path).await).expect("the shape of the view")
+}
+
+#[tokio::test]
+async fn what_was_begun_is_ended_although_who_asked_has_gone() {
+    let (begun, go, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait, over) = (begun.clone(), go.clone(), done.clone());
+    let slow = async move || {
+        tell.notify_one();
+        wait.notified().await;
+        over.notify_one();
+    };
+    let router = Router::new().route("/", post(slow)).layer(from_fn(to_its_end));
+    let request = Request::post("/").body(Body::empty()).expect("a request");
+    let asked = router.oneshot(request);
+    tokio::select! {
+        _ = asked => panic!("it waits"),
+        () = begun.notified() => {}
+    }
+    go.notify_one();
+    done.notified().await;
 }
 
 #[tokio::test]
