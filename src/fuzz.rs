@@ -1,8 +1,8 @@
 //! Fuzzing, for the tests beside the code: samples of what really comes in, changed in many ways.
 //!
-//! bolero draws bytes, which are read as a list of decisions: which sample, what is changed in it, and where. So a test is
-//! a plain one that takes a second, `EVENKEEL_FUZZ_MS` makes it longer, and `cargo bolero test NAME` lets a fuzzer that
-//! watches the code's branches make the decisions. Whatever comes in must not make anything panic, hang, or take memory
+//! Drawn bytes are read as a list of decisions: which sample, what is changed in it, and where. A plain test plays the same
+//! thousand cases every time, so that it fails for everybody or for nobody. `EVENKEEL_FUZZ_MS` has bolero draw fresh ones
+//! for as long, and `cargo bolero test NAME` lets a fuzzer that watches the code's branches make the decisions. Whatever comes in must not make anything panic, hang, or take memory
 //! without bound; what else must hold the test says.
 
 mod json;
@@ -19,19 +19,20 @@ use std::{
 };
 
 use bolero::{BorrowedInput, ByteSliceGenerator, DefaultEngine, TestTarget};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
 /// What `bolero::check!()` makes, in the test itself, so that it is known by its name.
 pub(crate) type Target = TestTarget<ByteSliceGenerator, DefaultEngine, BorrowedInput>;
 
-/// How long a test goes on, in milliseconds, unless `EVENKEEL_FUZZ_MS` says otherwise.
-const MILLIS: u64 = 1_000;
+/// How many cases a plain test plays.
+const CASES: u64 = 1_000;
 /// The most bytes of decisions.
 const DRAWN_MAX: usize = 320;
 /// A case that takes this long hangs: no case takes a hundredth of it.
 const HANGS: Duration = Duration::from_secs(60);
 /// The most memory that a test may add to the peak of its process.
-const MEMORY_MAX: u64 = 1 << 30;
+const MEMORY_MAX: u64 = 3 << 30;
 /// The most of a case that is told when it fails.
 const TOLD_MAX: usize = 6_000;
 
@@ -77,23 +78,41 @@ pub(crate) fn bytes<S: AsRef<[u8]>>(target: Target, samples: &[S], words: &[&str
 const JSON_WORDS: &[&str] =
     &["{", "}", "[", "]", ",", ":", "\"", "null", "1e999", "-", "\\u0000", "\\ud800", "\u{feff}", "[[[[[[[["];
 
-/// Plays what `draw` makes of the decisions, for as long as it is asked for.
+/// Plays what `draw` makes of the decisions.
 pub(crate) fn drawn<T: AsRef<[u8]>>(target: Target, draw: impl Fn(&mut Drawn<'_>) -> T, check: impl Fn(&T)) {
     let millis = std::env::var("EVENKEEL_FUZZ_MS").ok().and_then(|text| text.parse().ok());
+    let driven = std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("BOLERO_"));
     let before = peak();
     // A panic ends the test: nothing is looked at afterwards.
     let parts = AssertUnwindSafe((draw, check, Watch::start()));
-    let time = Duration::from_millis(millis.unwrap_or(MILLIS));
-    target.with_test_time(time).with_max_len(DRAWN_MAX).for_each(|input: &[u8]| {
+    let play = |input: &[u8]| {
         let (draw, check, watch) = &*parts;
         let case = draw(&mut Drawn(input));
         let told = Told(case.as_ref());
         check(&case);
         drop(told);
         watch.beat();
-    });
+    };
+    if millis.is_none() && !driven {
+        (0..CASES).for_each(|case| play(&decisions(case)));
+    } else {
+        let target = target.with_max_len(DRAWN_MAX);
+        match millis {
+            Some(millis) => target.with_test_time(Duration::from_millis(millis)).for_each(play),
+            None => target.for_each(play),
+        }
+    }
     let grown = peak().saturating_sub(before);
     assert!(grown < MEMORY_MAX, "the peak of memory has grown by {grown} bytes");
+}
+
+/// Returns the decisions of a plain test's case, few or many.
+fn decisions(case: u64) -> Vec<u8> {
+    let mut random = StdRng::seed_from_u64(case);
+    let mut bytes = vec![0; DRAWN_MAX];
+    random.fill_bytes(&mut bytes);
+    bytes.truncate(usize::try_from(random.next_u32()).expect("it fits") % (DRAWN_MAX + 1));
+    bytes
 }
 
 /// Changes a sample as bytes, up to four times.

@@ -295,7 +295,11 @@ impl World {
                 let wait = self.random.between(1_000, 120_000);
                 self.after(wait, Event::Room);
             }
-            Ok(Fate::Died(why)) => self.died(&why, matches!(mishap, Mishap::Power(_))),
+            Ok(Fate::Died(why)) => {
+                // What it has counted may be durable, and is judged as of now.
+                self.counts_are_true();
+                self.died(&why, matches!(mishap, Mishap::Power(_)));
+            }
             Err(why) => self.fail(why),
         }
     }

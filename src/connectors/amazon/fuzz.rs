@@ -23,9 +23,10 @@ fn recorded(apis: &[&str]) -> Vec<Value> {
 }
 
 /// Returns how many there are in a list of a body that is read at all.
-fn listed(body: &[u8], key: &str) -> usize {
-    let body: Value = serde_json::from_slice(body).expect("it was read");
-    body[key].as_array().map_or(0, Vec::len)
+fn listed(body: &[u8], key: &str) -> Option<usize> {
+    // What nobody asks for may lie deeper than a reader of all goes.
+    let body: Value = serde_json::from_slice(body).ok()?;
+    Some(body[key].as_array().map_or(0, Vec::len))
 }
 
 #[test]
@@ -34,7 +35,7 @@ fn pages_of_orders() {
     fuzz::json(bolero::check!(), &recorded(&["orders_2026"]), |body| {
         if let Ok(page) = orders::page(body, Timestamp::from_millis(1_000), &place) {
             let told = page.orders.len() + page.unreadable.len() + page.unread.len();
-            assert_eq!(told, listed(body, "orders"), "an order vanished");
+            assert_eq!(told, listed(body, "orders").unwrap_or(told), "an order vanished");
             assert!(page.next.is_some() || page.read_through.is_some());
         }
         drop(orders::one(body));
@@ -47,7 +48,8 @@ fn listings_and_submissions() {
     let markets = ["ATVPDKIKX0DER".to_owned()];
     fuzz::json(bolero::check!(), &recorded(&["listingsItems", "fbaInventory"]), |body| {
         if let Ok(page) = decode::page(body, &markets) {
-            assert_eq!(page.listings.len(), listed(body, "items"), "a listing vanished");
+            let told = page.listings.len();
+            assert_eq!(told, listed(body, "items").unwrap_or(told), "a listing vanished");
             for listing in page.listings.into_iter().flatten() {
                 drop((listing.observed(), listing.row()));
             }
