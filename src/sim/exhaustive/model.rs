@@ -212,6 +212,8 @@ impl Model {
         model.rest().expect("it comes to rest");
         model.pass(channels.iter().map(|can| can.late_ms).max().unwrap_or(0));
         model.rest().expect("what can no longer land is looked at");
+        // What was before is so long ago that it makes no difference when it was.
+        model.pass(1_000_000);
         model.began = vec![model.now];
         Model { left, ..model }
     }

@@ -13,10 +13,11 @@ use serde::Serialize;
 
 use crate::{
     core::{
+        circuit::Circuit,
         drift::Drifted,
         leg::{Leg, Writes},
         order::Order,
-        state::Fed,
+        state::{ChannelRow, Fed},
     },
     model::{IdempotencyKey, OrderKey, Revision, Seq, Timestamp},
 };
@@ -49,6 +50,7 @@ struct One<'a> {
     mistaken: bool,
     orders: Vec<(&'a OrderKey, Order)>,
     fed: Option<Fed>,
+    circuit: Circuit,
     leg: Option<Leg>,
     writes: Writes,
     drift: Option<Box<Drifted>>,
@@ -80,6 +82,7 @@ impl Model {
                 mistaken: market.mistaken,
                 orders: orders.map(|(key, order)| (key, order.clone())).collect(),
                 fed: self.state.channels.get(&market.id).and_then(|row| row.fed),
+                circuit: circuit(self.state.channels.get(&market.id)),
                 leg: held.leg.clone().map(|leg| Leg { since: Timestamp::ZERO, ..leg }),
                 writes: Writes { lapsed: None, ..held.writes.clone() },
                 drift: held.drift.clone(),
@@ -88,6 +91,14 @@ impl Model {
         let markets = markets.collect();
         Whole { began: &self.began, left: &self.left, stock: self.available(), markets }
     }
+}
+
+/// How the circuit stands, without what only people are told.
+fn circuit(row: Option<&ChannelRow>) -> Circuit {
+    let mut circuit = row.map(|row| row.circuit.clone()).unwrap_or_default();
+    let (Circuit::Closed { failing, .. } | Circuit::Open { failing, .. }) = &mut circuit;
+    *failing = None;
+    circuit
 }
 
 impl Whole<'_> {
@@ -186,6 +197,10 @@ impl One<'_> {
         };
         if let Some(Fed { begun_at, through, at, .. }) = &mut self.fed {
             [begun_at, through, at].into_iter().for_each(&mut each);
+        }
+        match &mut self.circuit {
+            Circuit::Closed { since, .. } => since.iter_mut().for_each(&mut each),
+            Circuit::Open { until, .. } => each(until),
         }
         self.leg.iter_mut().for_each(|leg| of_leg(leg, &mut each));
         of_writes(&mut self.writes, &mut each);
