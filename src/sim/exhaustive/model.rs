@@ -403,7 +403,14 @@ impl Model {
         let at = usize::from(listing.at);
         let in_flight = self.state.listing(listing).and_then(|held| match &held.leg.as_ref()?.state {
             leg::State::InFlight(sent) => Some(sent.key.clone()),
-            _ => None,
+            leg::State::Pending
+            | leg::State::Accepted { .. }
+            | leg::State::Probing { .. }
+            | leg::State::Looking { .. }
+            | leg::State::Retry { .. }
+            | leg::State::Confirmed
+            | leg::State::Parked { .. }
+            | leg::State::Dropped => None,
         });
         self.state.change_sku(&listing.sku, |row| {
             let writes = &mut row.listings[at].writes;

@@ -144,7 +144,9 @@ impl Whole<'_> {
 
     /// Names writes by the order in which they are met.
     fn name(&mut self) {
-        use crate::core::leg::State::{Accepted, InFlight, Probing};
+        use crate::core::leg::State::{
+            Accepted, Confirmed, Dropped, InFlight, Looking, Parked, Pending, Probing, Retry,
+        };
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
         let mut name = |key: &str| {
             let next = names.len();
@@ -155,7 +157,7 @@ impl Whole<'_> {
             under_way.chain(&mut one.applied).for_each(|key| *key = name(key));
             let sent = one.leg.as_mut().and_then(|leg| match &mut leg.state {
                 InFlight(sent) | Accepted { sent, .. } | Probing { sent, .. } => Some(&mut sent.key),
-                _ => None,
+                Pending | Looking { .. } | Retry { .. } | Confirmed | Parked { .. } | Dropped => None,
             });
             let unsettled = one.writes.unsettled.iter_mut().map(|write| &mut write.key);
             for key in sent.into_iter().chain(unsettled) {

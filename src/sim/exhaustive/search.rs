@@ -1,6 +1,6 @@
 //! Goes through all states that can be reached, each once, and cuts a way to a fault down to what it takes.
 
-use std::{collections::HashSet, fmt::Write as _};
+use std::collections::HashSet;
 
 use super::{
     model::{Model, Step},
@@ -134,21 +134,20 @@ pub(super) fn story(start: &Model, counter: &Counter) -> String {
     let (mut model, mut story) = (start.clone(), String::new());
     for step in &counter.steps {
         let held = model.step(*step);
-        let _ = write!(story, "{step:?}{}", held.err().map(|why| format!(" ({why})")).unwrap_or_default());
+        story += &format!("{step:?}{}", held.err().map(|why| format!(" ({why})")).unwrap_or_default());
         for market in &model.markets {
             let held = model.held(market);
             let (leg, writes) = (held.leg.as_ref().expect("it has a leg"), &held.writes);
             let (id, shown, unseen) = (&market.id, market.shown, market.unseen(&model.state));
             let believed = writes.base.map_or(0, Quantity::units);
-            let _ = write!(
-                story,
+            story += &format!(
                 "\n    {id} shows {shown} ({unseen} unseen), believed {believed}, {} of {}",
                 leg.name(),
                 leg.quantity
             );
             for write in &writes.unsettled {
                 let from = write.compare.map_or(String::new(), |from| format!("from {from} "));
-                let _ = write!(story, ", may land: {from}to {}", write.quantity);
+                story += &format!(", may land: {from}to {}", write.quantity);
             }
         }
         story.push('\n');
