@@ -25,7 +25,7 @@ const MOMENT_MS: i64 = 6_000;
 /// So long that nothing given up before it can land any more.
 const LATE_MS: i64 = 61_000;
 /// How many states of a world that is too large for every commit are met; `EVENKEEL_MODEL_STATES` says otherwise.
-const STATES: usize = 15_000;
+const STATES: usize = 4_000;
 /// From one state of so many everything is let come to rest.
 const RESTS: u128 = 128;
 
