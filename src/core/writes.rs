@@ -304,7 +304,14 @@ impl Writes {
         }
         // What is older than the fact that the base rests on is in it already. Where the clocks differ, the base may
         // be left too high by this: a write that compares is then refused, and the look after it corrects it.
-        if !overwritten && at > self.counts_from() {
+        if overwritten {
+            // Until the write has landed, what was put back may be bought.
+            let restocked = self.base.filter(|_| quantity > Quantity::ZERO && self.shown.is_none());
+            restocked
+                .and_then(|base| base.add(quantity).ok())
+                .into_iter()
+                .for_each(|most| self.may_show(most, at));
+        } else if at > self.counts_from() {
             self.base = self.base.and_then(|base| base.add(quantity).ok());
         }
         if let Some(told) = self.told.as_mut() {
@@ -516,14 +523,26 @@ impl Writes {
         self.unsettled.retain(|write| write.key != sent.key);
     }
 
-    /// Settles by age what was given up before `limit`, except what still awaits its answer.
-    pub fn settle_older(&mut self, limit: Timestamp, in_flight: Option<&Sent>) {
+    /// Settles by age what was given up before `limit`, except what still awaits its answer. It cannot land any more, and may
+    /// have landed: until a look tells, that counts. Returns whether a look would tell anything.
+    pub fn settle_older(&mut self, limit: Timestamp, in_flight: Option<&Sent>, now: Timestamp) -> bool {
         let stays =
             |write: &Unsettled| write.at > limit || in_flight.is_some_and(|sent| sent.key == write.key);
         if let Some(write) = self.unsettled.iter().rfind(|write| !stays(write)) {
             self.lapsed = Some(Box::new(Lapsed { quantity: write.quantity, at: write.at }));
         }
+        let lapsed = self.unsettled.iter().filter(|write| !stays(write));
+        let more = lapsed.map(|write| write.exposure().units()).fold(0, i64::saturating_add);
         self.unsettled.retain(stays);
+        if more > 0
+            && let Some(base) = self.base
+        {
+            let look = self.look.as_ref().and_then(|look| look.shown().ok());
+            let shown = self.shown.as_ref().map(|shown| shown.quantity);
+            let most = base.max(look.unwrap_or(base)).max(shown.unwrap_or(base)).or_zero();
+            self.may_show(most.add(Quantity::new(more)).unwrap_or(most), now);
+        }
+        more > 0
     }
 }
 
@@ -640,7 +659,7 @@ mod tests {
         assert_eq!(writes.unsettled.len(), UNSETTLED_MAX);
         let kept: i64 = writes.unsettled.iter().map(|w| w.exposure().units()).sum();
         assert!(kept >= exposure, "{kept} must cover {exposure}");
-        writes.settle_older(at(100), Some(&sent(4, None, "k39", 39)));
+        writes.settle_older(at(100), Some(&sent(4, None, "k39", 39)), at(100));
         assert_eq!(writes.unsettled.len(), 1, "what is in flight does not settle by age");
     }
 

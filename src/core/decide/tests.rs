@@ -29,6 +29,7 @@ mod portions;
 mod prune;
 mod quarantine;
 mod returns;
+mod settled;
 mod simulated;
 mod suspects;
 mod trial;

@@ -116,8 +116,10 @@ fn what_a_blind_channel_showed_counts_until_it_shows_what_it_took() {
     world.now += AMZ_CAN.late_ms + 60_000;
     world.feed(SHOP);
     world.feed(AMZ);
-    world.take(AMZ);
     let exposed = |world: &World| exposure::of(&world.held("A", AMZ).writes).expect("small");
+    assert_eq!(world.take(AMZ).looks.len(), 1, "the first write may have landed again since it was seen");
+    assert_eq!(exposed(&world), Some(q(20)));
+    world.look("A", AMZ);
     world.sell(SHOP, "1", "A", 10);
     world.lane(AMZ, &mut || Luck::Fine);
     assert_eq!((world.shows("A", AMZ), exposed(&world)), (10, Some(q(10))));
@@ -128,6 +130,27 @@ fn what_a_blind_channel_showed_counts_until_it_shows_what_it_took() {
     world.land(AMZ);
     world.look("A", AMZ);
     assert_eq!((world.shows("A", AMZ), exposed(&world)), (0, Some(q(0))));
+}
+
+#[test]
+fn a_raise_without_an_answer_counts_until_a_look_tells_whether_it_has_landed() {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(AMZ, "1", "A", 3);
+    world.quiesce();
+    world.change(AMZ, "1", [3, 3, 0, 0, 0], 3);
+    world.push(AMZ, "1");
+    world.now += 8_000;
+    world.feed(SHOP);
+    world.lane(SHOP, &mut || Luck::Unheard); // it has landed, and nobody has looked
+    let exposed = |world: &World| exposure::of(&world.held("A", SHOP).writes).expect("small");
+    assert_eq!((world.shows("A", SHOP), exposed(&world)), (10, Some(q(10))));
+    world.now += SHOP_CAN.late_ms;
+    assert_eq!(world.take(SHOP).looks.len(), 1);
+    assert!(world.held("A", SHOP).writes.unsettled.is_empty(), "it cannot land any more");
+    assert_eq!(exposed(&world), Some(q(10)), "and may have");
+    world.look("A", SHOP);
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), exposed(&world)), (10, Some(q(10))));
 }
 
 #[test]
