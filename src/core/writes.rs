@@ -8,6 +8,8 @@ mod reads;
 use serde::{Deserialize, Serialize};
 use thin_vec::ThinVec;
 
+pub use reads::Reading;
+
 use crate::{
     core::leg::Sent,
     model::{IdempotencyKey, Overflow, Quantity, Revision, Seq, Timestamp},
@@ -37,6 +39,11 @@ pub struct Writes {
     /// compared would have been refused if one had come between.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub exact_from: Timestamp,
+    /// Of own sales that were learnt up to this, by our clock, it is known whether they are in `base`: they are if they were
+    /// taken for it. Of those that are learnt later and were sold about the time as of which it is known, it is not; see
+    /// [`Reading`]. [`Timestamp::MAX`]: of all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sure_to: Timestamp,
     /// A read that is sent before this says nothing, unless it shows what was written: the last write may not show
     /// yet.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -149,6 +156,8 @@ pub struct PassedOver {
     pub expected: Quantity,
     /// The time as of which that was known.
     pub known_at: Timestamp,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sure_to: Timestamp,
     pub look: Look,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Told>,
@@ -226,6 +235,20 @@ pub struct Move {
     pub quantity: Quantity,
     /// When, by the channel's clock.
     pub at: Timestamp,
+    /// When it was learnt, by our clock; after every write that had left by then. Zero: not known.
+    #[serde(rename = "l", default, skip_serializing_if = "is_zero")]
+    pub learnt: Timestamp,
+}
+
+impl Move {
+    /// Tells whether it was sold about the time as of which something is known.
+    fn is_about(&self, known_at: Timestamp) -> bool {
+        self.at.since(known_at).abs() <= SKEW_MS
+    }
+
+    fn learnt_by(&self, limit: Timestamp) -> bool {
+        limit == Timestamp::MAX || (self.learnt != Timestamp::ZERO && self.learnt <= limit)
+    }
 }
 
 /// What an order made the channel do to its own books of a listing.
@@ -261,8 +284,9 @@ impl PassedOver {
 
     /// Returns what was known of the channel when it was read, with what was learnt since.
     pub fn writes(&self, now: &Writes) -> Writes {
-        let (base, known_at) = (Some(self.expected), self.known_at);
-        Writes { base, known_at, moves: now.moves.clone(), ..Writes::default() }
+        let (base, known_at, sure_to) = (Some(self.expected), self.known_at, self.sure_to);
+        let (moves, told) = (now.moves.clone(), self.told.map(Box::new));
+        Writes { base, known_at, sure_to, moves, told, ..Writes::default() }
     }
 }
 
@@ -315,15 +339,16 @@ impl Writes {
         // those from about when it left.
         let oldest = self.unsettled.iter().map(|write| write.at).min().map_or(now, |at| at.min(now));
         let from = self.look.as_ref().map_or(oldest, |look| look.at.min(oldest)).plus_millis(-MOVES_MS);
-        self.moves.retain(|held| held.at > from);
-        self.moves.push(Move { quantity, at });
+        // So is what may or may not be in what is known.
+        let (known_at, sure_to) = (self.counts_from(), self.sure_to);
+        let doubted = |held: &Move| held.is_about(known_at) && !held.learnt_by(sure_to);
+        self.moves.retain(|held| held.at > from || doubted(held));
+        // Our clock may stand still, or go back.
+        let left = self.unsettled.iter().map(|write| write.at.plus_millis(1)).max();
+        let learnt = left.map_or(now, |left| left.max(now));
+        self.moves.push(Move { quantity, at, learnt });
         let surplus = self.moves.len().saturating_sub(MOVES_MAX);
         self.moves.drain(..surplus);
-    }
-
-    /// Returns what the own sales and restocks after `at` add up to.
-    pub fn moved_since(&self, at: Timestamp) -> Result<Quantity, Overflow> {
-        self.moves.iter().filter(|m| m.at > at).try_fold(Quantity::ZERO, |sum, m| sum.add(m.quantity))
     }
 
     /// Takes in what the channel told besides a quantity that is explained.
@@ -333,19 +358,21 @@ impl Writes {
         }
     }
 
-    /// Believes that the channel showed `shown` as of `at`.
-    pub fn believe(&mut self, shown: Quantity, at: Timestamp) {
+    /// Believes that the channel showed `shown`, by a read that was sent at `at` and may be `stale_ms` old.
+    pub fn believe(&mut self, shown: Quantity, at: Timestamp, stale_ms: i64) {
         self.base = Some(shown);
         self.known_at = self.known_at.max(at);
         self.exact_from = Timestamp::ZERO;
+        // What was learnt before it was sent had happened.
+        self.sure_to = at.plus_millis(-stale_ms - 1);
         self.look = None;
         self.saw(at);
     }
 
     /// Expects what own sales from about the time of what was known make of it. Until it is seen it may be as it was thought.
-    pub fn correct(&mut self, expected: Quantity, at: Timestamp) {
+    pub fn correct(&mut self, expected: Quantity, at: Timestamp, stale_ms: i64) {
         let before = self.base;
-        self.believe(expected, at);
+        self.believe(expected, at, stale_ms);
         if let Some(before) = before.filter(|before| *before > expected) {
             self.may_show(before, at);
         }
@@ -368,13 +395,13 @@ impl Writes {
 
     /// Believes what a look shows although nothing explains it yet, so that a lower need not wait. What it was is still
     /// to be told.
-    pub fn pass_over(&mut self, shown: Quantity, at: Timestamp) {
+    pub fn pass_over(&mut self, shown: Quantity, at: Timestamp, stale_ms: i64) {
         if let (Some(look), Some(expected), None) = (self.look.as_deref(), self.base, &self.passed_over) {
             let told = self.told.as_deref().copied();
-            let known_at = self.counts_from();
-            self.passed_over = Some(Box::new(PassedOver { expected, known_at, look: *look, told }));
+            let (known_at, sure_to) = (self.counts_from(), self.sure_to);
+            self.passed_over = Some(Box::new(PassedOver { expected, known_at, sure_to, look: *look, told }));
         }
-        self.believe(shown, at);
+        self.believe(shown, at, stale_ms);
     }
 
     /// Returns the looks that wait for their fence.
@@ -411,7 +438,12 @@ impl Writes {
             (None, _) | (_, None) => Quantity::ZERO,
         };
         self.base = Some(sent.quantity.add(moved).unwrap_or(sent.quantity));
-        self.exact_from = if sent.compare.is_some() { self.counts_from() } else { Timestamp::ZERO };
+        if sent.compare.is_some() {
+            self.bear_out(sent, at_once);
+        } else {
+            // It lands over all that came before it left.
+            (self.exact_from, self.sure_to) = (Timestamp::ZERO, sent.at);
+        }
         self.known_at = self.known_at.max(sent.at);
         self.given_up(sent, now, trust_from);
     }
