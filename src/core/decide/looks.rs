@@ -126,6 +126,9 @@ impl Draft<'_> {
         let (now, stale_ms) = (self.now, policy.abilities.stale_ms);
         let reading = self.reading(policy, listing);
         let landed = self.landed_blind(policy, listing, look);
+        let held = self.state.listing(listing);
+        let refuted =
+            held.is_some_and(|held| held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)));
         let waited = self.state.listing(listing).and_then(|held| held.writes.look.as_deref().copied());
         if let Some(waited) = waited.filter(|waited| waited.at < look.at) {
             self.note_stale(policy, listing, waited, true);
@@ -140,6 +143,8 @@ impl Draft<'_> {
             writes.trust_from = writes.trust_from.min(look.at.plus_millis(stale_ms));
             match landed {
                 Some(shown) => writes.believe(shown, look.at, stale_ms),
+                // What is wanted shows, but not because what was expected did.
+                None if refuted => believe_refuted(writes, look, reading),
                 None => drop(observe(writes, look, reading)),
             }
         });
@@ -317,4 +322,16 @@ fn lowers(policy: &ChannelPolicy, leg: &Leg, look: Look) -> bool {
 /// Tells whether the channel refused a write because it does not show what is believed.
 fn refuted(leg: &Leg, base: Option<Quantity>) -> bool {
     matches!(leg.state, leg::State::Looking { refused: Some(compared), .. } if Some(compared) == base)
+}
+
+/// Takes in a look after a write that was refused because the channel does not show what is expected. What it was, if no sale
+/// that is in doubt, is told after its fence.
+fn believe_refuted(writes: &mut Writes, look: Look, reading: Reading) {
+    if let Some(expected) = corrected(writes, &look, reading) {
+        writes.correct(expected, look.at, reading.stale_ms);
+        writes.heed(&look);
+    } else if let Ok(shown) = look.shown() {
+        writes.look.get_or_insert_with(|| Box::new(look));
+        writes.pass_over(shown, look.at, reading.stale_ms);
+    }
 }
