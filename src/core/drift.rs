@@ -48,20 +48,29 @@ pub fn corrected(writes: &Writes, look: &Look, reading: Reading) -> Option<Quant
     }
     let base = writes.base?;
     let agrees = |expected: Quantity| {
-        told.is_none_or(|told| is_committed(told, look, base.sub(expected)).unwrap_or_default())
+        told.is_none_or(|told| {
+            let as_known = told.at >= writes.counts_from();
+            is_committed(told, as_known, look, base.sub(expected)).unwrap_or_default()
+        })
     };
     writes.corrected(look.seen, look.at, reading, agrees)
 }
 
 /// Tells whether what a channel has committed fits that `sold` units more of the own sales came after what is known of it
-/// (below zero: fewer). An edit of the stock, or another app, moves what is shown and not what is committed.
-fn is_committed(told: &Told, look: &Look, sold: Result<Quantity, Overflow>) -> Result<bool, Overflow> {
+/// (below zero: fewer). An edit of the stock, or another app, moves what is shown and not what is committed. `as_known`: it told
+/// that no earlier than the quantity that is known.
+fn is_committed(
+    told: &Told,
+    as_known: bool,
+    look: &Look,
+    sold: Result<Quantity, Overflow>,
+) -> Result<bool, Overflow> {
     let (sold, Some(committed)) = (sold?, look.committed) else { return Ok(true) };
     if sold > Quantity::ZERO {
         return Ok(committed.add(told.gone)? >= told.committed.add(sold)?);
     }
     // What was learnt before the channel told is in what it told.
-    let learnt_since = told.sold.add(sold)? >= Quantity::ZERO;
+    let learnt_since = as_known && told.sold.add(sold)? >= Quantity::ZERO;
     Ok(!learnt_since || committed <= told.explained()?.add(sold)?)
 }
 
@@ -247,7 +256,7 @@ fn most(policy: &DriftPolicy) -> usize {
 mod tests {
     use super::*;
     use crate::{
-        core::writes::Unsettled,
+        core::writes::{Move, Unsettled},
         model::{IdempotencyKey, Seq, Timestamp},
     };
 
@@ -313,6 +322,30 @@ mod tests {
         assert_eq!(found(None, &look([5, 7, 2])), Found::Rival);
         let told = Told::of(&look([8, 10, 2]));
         assert_eq!(found(told.as_ref(), &Look { on_hand: None, ..look([5, 7, 2]) }), Found::Rival);
+    }
+
+    /// What is committed there rose by the three that were sold about when 7 became known, and 10 show: were they in it?
+    #[track_caller]
+    fn check_in_it(told_at: i64, want: Option<i64>) {
+        let (q, at) = (Quantity::new, |seconds: i64| Timestamp::from_millis(seconds * 1_000));
+        let told = Told { at: at(told_at), sold: q(3), ..Told::of(&look([10, 10, 0])).expect("all is told") };
+        let sold = Move { quantity: q(-3), at: at(101), learnt: at(120) };
+        let writes = Writes {
+            base: Some(q(7)),
+            known_at: at(100),
+            moves: [sold].into_iter().collect(),
+            told: Some(Box::new(told)),
+            ..Writes::default()
+        };
+        let look = Look { at: at(150), ..look([10, 13, 3]) };
+        let reading = Reading { compares: true, wanted: Some(q(7)), ..Reading::default() };
+        assert_eq!(corrected(&writes, &look, reading), want.map(q));
+    }
+
+    #[test]
+    fn what_a_channel_told_of_before_the_quantity_that_is_known_tells_no_edit_from_a_sale() {
+        check_in_it(100, None); // they are committed since then, so they were not in it: three were put there
+        check_in_it(50, Some(10)); // they may have been sold in between
     }
 
     /// Seconds at which ours was written again -> whether the last is one too many.

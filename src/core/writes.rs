@@ -298,7 +298,7 @@ impl Writes {
     }
 
     /// Returns the time from which on own sales that are learnt yet are not in `base`.
-    fn counts_from(&self) -> Timestamp {
+    pub(in crate::core) fn counts_from(&self) -> Timestamp {
         if self.exact_from == Timestamp::ZERO { self.known_at } else { self.exact_from }
     }
 
