@@ -83,7 +83,10 @@ pub fn observe(writes: &mut Writes, look: Look, reading: Reading) -> Option<Verd
         Verdict::Explained => {
             writes.look = None;
             writes.look_bears_out(look.seen, look.at, stale_ms);
-            writes.saw(look.at);
+            // Explained by what may not be in it, it may show as much as it did.
+            if look.shown().is_ok_and(|shown| writes.base.is_some_and(|base| shown <= base)) {
+                writes.saw(look.at);
+            }
             writes.heed(&look);
         }
         Verdict::Landed { shown } => {
