@@ -132,6 +132,29 @@ fn what_a_blind_channel_showed_counts_until_it_shows_what_it_took() {
     assert_eq!((world.shows("A", AMZ), exposed(&world)), (0, Some(q(0))));
 }
 
+/// A correction expects the least that explains a look. A second look by which that may be, and need not, makes nothing of the
+/// exposure go.
+#[test]
+fn what_was_shown_counts_until_no_more_than_is_expected_shows() {
+    let mut world = World::open(&[("A", 12)]);
+    world.now += AMZ_CAN.late_ms + 60_000;
+    for of in [SHOP, AMZ] {
+        world.feed(of);
+        world.take(of);
+    }
+    world.sell(AMZ, "0", "A", 2);
+    world.buy(SHOP, "1", "A", 3);
+    world.buy(AMZ, "2", "A", 1);
+    world.push(SHOP, "1");
+    world.look("A", AMZ);
+    world.feed(AMZ);
+    world.buy(AMZ, "3", "A", 1);
+    for _ in 0..2 {
+        world.look("A", AMZ);
+        covers(&mut world);
+    }
+}
+
 #[test]
 fn a_raise_without_an_answer_counts_until_a_look_tells_whether_it_has_landed() {
     let mut world = World::open(&[("A", 10)]);
