@@ -92,7 +92,7 @@ fn check_broken(broken: Broken, channels: [Abilities; 2], times: [u8; 6], want: 
 fn a_broken_rule_is_found() {
     check_broken(Broken::ReadBackSettles, BOTH_BLIND, [2, 0, 1, 0, 1, 0], "exposure");
     check_broken(Broken::UnknownSettles, BOTH_COMPARE, [1, 1, 1, 0, 0, 1], "exposure");
-    check_broken(Broken::FeedUnread, ONE_OF_EACH, [2, 0, 1, 0, 1, 0], "exposure");
+    check_broken(Broken::FeedUnread, ONE_OF_EACH, [2, 0, 0, 1, 1, 0], "exposure");
 }
 
 /// Open: on a channel that compares, a read that shows what was written without an answer is taken for the write although a shopper

@@ -25,6 +25,7 @@ use crate::{
             },
         },
     },
+    core::fault::excerpt,
     model::{DeliveryId, IdKind, Identifiers, OrderId},
 };
 
@@ -79,7 +80,7 @@ pub(super) fn read(push: &Push, locations: &Locations) -> Result<Received, Refus
     };
     match facts(&topic, &push.body, locations) {
         Some(Ok(facts)) => Ok(Received { delivery, topic, facts }),
-        Some(Err(why)) => Err(Refusal::Unparsable { delivery: Some(delivery), topic, why }),
+        Some(Err(why)) => Err(Refusal::Unparsable { delivery: Some(delivery), topic, why: excerpt(&why) }),
         None => Err(Refusal::NotFollowed { delivery: Some(delivery), topic }),
     }
 }

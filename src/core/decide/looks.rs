@@ -332,6 +332,11 @@ fn believe_refuted(writes: &mut Writes, look: Look, reading: Reading) {
         writes.heed(&look);
     } else if let Ok(shown) = look.shown() {
         writes.look.get_or_insert_with(|| Box::new(look));
+        let before = writes.base;
         writes.pass_over(shown, look.at, reading.stale_ms);
+        // What made it so is still to be told: it may be sales, of which the units count until then.
+        if let Some(before) = before.filter(|before| *before > shown) {
+            writes.may_show(before, look.at);
+        }
     }
 }
