@@ -101,7 +101,7 @@ impl Checks {
                 self.drifts += 1;
                 let channel = state.listing(listing).map(|held| held.channel.clone());
                 let of = channel.map(|channel| (channel, listing.sku.clone()));
-                let puzzling = of.is_some_and(|of| self.puzzling.contains(&of) || self.retold.contains(&of));
+                let puzzling = of.is_some_and(|of| self.puzzling.contains(&of));
                 sure(self.causes.rival || self.causes.surprises || puzzling, || {
                     format!(
                         "nobody else writes, and yet {listing:?} drifts: {expected:?} expected, {observed} seen"
@@ -119,7 +119,6 @@ impl Checks {
                         causes.rival
                             || causes.surprises
                             || !self.puzzling.is_empty()
-                            || !self.retold.is_empty()
                     }
                     Class::Uncontrolled => causes.own_sales,
                 };

@@ -33,7 +33,7 @@ fn listed(body: &[u8], key: &str) -> Option<usize> {
 fn pages_of_orders() {
     let place = Place::of(None).expect("the first");
     fuzz::json(bolero::check!(), &recorded(&["orders_2026"]), |body| {
-        if let Ok(page) = orders::page(body, Timestamp::from_millis(1_000), &place) {
+        if let Ok(page) = orders::page(body, By::Change, Timestamp::from_millis(1_000), &place) {
             let told = page.orders.len() + page.unreadable.len() + page.unread.len();
             assert_eq!(told, listed(body, "orders").unwrap_or(told), "an order vanished");
             assert!(page.next.is_some() || page.read_through.is_some());

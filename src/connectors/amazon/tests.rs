@@ -382,8 +382,8 @@ async fn orders_are_paged_with_every_parameter() {
     .await;
     // 2024-12-25T02:30:00Z
     let since = Timestamp::from_millis(1_735_093_800_000);
-    let first = amazon.orders(since, None).await.expect("a page");
-    let last = amazon.orders(since, first.next.as_ref()).await.expect("a page");
+    let first = amazon.orders(By::Change, since, None).await.expect("a page");
+    let last = amazon.orders(By::Change, since, first.next.as_ref()).await.expect("a page");
     assert_eq!((first.read_through, last.next), (None, None));
     assert_eq!(last.read_through, Some(Timestamp::from_millis(1_735_095_600_000)));
     let requests = fake.seen();
@@ -404,13 +404,13 @@ async fn a_passing_fault_of_a_later_page_does_not_throw_away_the_pages_before_it
         (200, json!({"orders": [], "pagination": next, "lastUpdatedBefore": "2024-12-25T03:00:00Z"}))
     })
     .await;
-    let first = amazon.orders(Timestamp::ZERO, None).await.expect("a page");
-    let last = amazon.orders(Timestamp::ZERO, first.next.as_ref()).await.expect("tried again");
+    let first = amazon.orders(By::Change, Timestamp::ZERO, None).await.expect("a page");
+    let last = amazon.orders(By::Change, Timestamp::ZERO, first.next.as_ref()).await.expect("tried again");
     assert!(last.read_through.is_some());
     assert_eq!(fake.seen().len(), 4);
 
     let (fake, amazon) = Fake::start(|_, _| (503, json!({}))).await;
-    assert!(amazon.orders(Timestamp::ZERO, None).await.is_err());
+    assert!(amazon.orders(By::Change, Timestamp::ZERO, None).await.is_err());
     assert_eq!(fake.seen().len(), 1, "the first page is the caller's to repeat");
 }
 

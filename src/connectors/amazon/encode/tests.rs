@@ -81,20 +81,20 @@ fn values_of_a_list_are_joined_with_commas() {
 #[test]
 fn a_later_page_of_orders_repeats_every_parameter() {
     let since = Timestamp::from_millis(1_735_093_800_123);
-    let first = search_orders(&options(BASE), since, 100, None).path;
+    let first = search_orders(&options(BASE), By::Change, since, 100, None).path;
     assert_eq!(
         first,
         "orders/2026-01-01/orders?lastUpdatedAfter=2024-12-25T02%3A30%3A00.123Z&marketplaceIds=ATVPDKIKX0DER\
          &includedData=FULFILLMENT,CANCELLATION&maxResultsPerPage=100"
     );
-    let later = search_orders(&options(BASE), since, 100, Some("a+b=")).path;
+    let later = search_orders(&options(BASE), By::Change, since, 100, Some("a+b=")).path;
     assert_eq!(later, format!("{first}&paginationToken=a%2Bb%3D"));
 }
 
 #[test]
 fn any_time_can_be_asked_for() {
     for millis in [i64::MIN, -1, 0, i64::MAX] {
-        let path = search_orders(&options(BASE), Timestamp::from_millis(millis), 1, None).path;
+        let path = search_orders(&options(BASE), By::Change, Timestamp::from_millis(millis), 1, None).path;
         assert!(path.contains("lastUpdatedAfter="), "{path}");
     }
 }
