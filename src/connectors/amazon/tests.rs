@@ -392,6 +392,34 @@ async fn orders_are_paged_with_every_parameter() {
 }
 
 #[tokio::test]
+async fn an_order_that_the_search_by_change_leaves_out_is_in_the_search_by_placement() {
+    // As of 03:02, of an order that was placed at 02:00 and changed at 03:01.
+    let (fake, amazon) = Fake::start(|request, _| {
+        if request.contains("lastUpdatedAfter=") {
+            return (200, json!({"orders": [], "lastUpdatedBefore": "2024-12-25T03:00:00Z"}));
+        }
+        let order = json!({
+            "orderId": "250-1234567-8901234",
+            "createdTime": "2024-12-25T02:00:00Z",
+            "lastUpdatedTime": "2024-12-25T03:01:00Z",
+            "fulfillment": {"fulfillmentStatus": "SHIPPED", "fulfilledBy": "MERCHANT"},
+            "orderItems": [],
+        });
+        (200, json!({"orders": [order], "createdBefore": "2024-12-25T03:00:00Z"}))
+    })
+    .await;
+    let since = Timestamp::from_millis(1_735_088_400_000);
+    let mut told = Vec::new();
+    for by in amazon.order_lists() {
+        let page = amazon.orders(*by, since, None).await.expect("a page");
+        assert_eq!(page.read_through, Some(Timestamp::from_millis(1_735_095_600_000)), "{by:?}");
+        told.extend(page.orders.into_iter().map(|order| (*by, order.version.millis())));
+    }
+    assert_eq!(told, [(By::Placement, 1_735_095_660_000)]);
+    assert_eq!(fake.seen().iter().filter(|request| request.contains("/orders?")).count(), 2);
+}
+
+#[tokio::test]
 async fn a_passing_fault_of_a_later_page_does_not_throw_away_the_pages_before_it() {
     let failures = Arc::new(Mutex::new(2));
     let (fake, amazon) = Fake::start(move |request, _| {

@@ -180,8 +180,21 @@ fn the_feed_is_read_through_the_earliest_bound_and_only_at_its_end() {
 
 #[test]
 fn a_feed_that_names_no_bound_has_been_read_no_further() {
-    let page = page(br#"{"orders":[]}"#, By::Change, SINCE, &Place::default()).expect("readable");
-    assert_eq!(page.read_through, Some(SINCE));
+    let check = |by: By, bounds: Value, want: i64| {
+        let mut body = json!({"orders": []});
+        for (name, seconds) in bounds.as_object().into_iter().flatten() {
+            body[name] = json!(format!("1970-01-01T00:00:0{seconds}Z"));
+        }
+        let page = page(body.to_string().as_bytes(), by, SINCE, &Place::default()).expect("readable");
+        assert_eq!(page.read_through, Some(Timestamp::from_millis(want)), "{by:?} {body}");
+    };
+    check(By::Change, json!({}), 1_000);
+    check(By::Placement, json!({}), 1_000);
+    // A search by one has nothing to say of the other.
+    check(By::Change, json!({"lastUpdatedBefore": 5, "createdBefore": 9}), 5_000);
+    check(By::Change, json!({"createdBefore": 9}), 1_000);
+    check(By::Placement, json!({"lastUpdatedBefore": 5, "createdBefore": 9}), 9_000);
+    check(By::Placement, json!({"lastUpdatedBefore": 5}), 1_000);
 }
 
 #[test]
