@@ -239,12 +239,7 @@ impl Connector for Tryton {
         self.look(listings).await
     }
 
-    async fn orders(
-        &self,
-        _by: By,
-        _since: Timestamp,
-        _after: Option<&Cursor>,
-    ) -> Result<OrderPage, Fault> {
+    async fn orders(&self, _by: By, _since: Timestamp, _after: Option<&Cursor>) -> Result<OrderPage, Fault> {
         Err(Fault::NotOffered("orders"))
     }
 

@@ -225,7 +225,9 @@ impl Feed {
                 None => continue,
             };
             let List { begun, begun_at, through, .. } = whole;
-            self.ledger.submit(Command::Fed { channel: self.channel.clone(), begun, begun_at, through }).await?;
+            self.ledger
+                .submit(Command::Fed { channel: self.channel.clone(), begun, begun_at, through })
+                .await?;
             self.metrics.feed_read(&self.channel, FeedName::Orders);
             return Ok(Ended::Whole);
         }

@@ -169,12 +169,13 @@ fn the_feed_is_read_through_the_earliest_bound_and_only_at_its_end() {
     let body = |token: &str, before: &str| {
         json!({"orders": [], "pagination": {"nextToken": token}, "lastUpdatedBefore": before}).to_string()
     };
-    let first =
-        page(body("t1", "1970-01-01T00:00:05Z").as_bytes(), By::Change, SINCE, &Place::default()).expect("readable");
+    let first = page(body("t1", "1970-01-01T00:00:05Z").as_bytes(), By::Change, SINCE, &Place::default())
+        .expect("readable");
     assert_eq!(first.read_through, None);
     let place = Place::of(first.next.as_ref()).expect("our own cursor");
     assert_eq!(place.token.as_deref(), Some("t1"));
-    let last = page(body("", "1970-01-01T00:00:09Z").as_bytes(), By::Change, SINCE, &place).expect("readable");
+    let last =
+        page(body("", "1970-01-01T00:00:09Z").as_bytes(), By::Change, SINCE, &place).expect("readable");
     assert_eq!((last.next, last.read_through), (None, Some(Timestamp::from_millis(5_000))));
 }
 
