@@ -48,8 +48,8 @@ pub(super) struct Checks {
     pub(super) counted: BTreeMap<Sku, i64>,
     /// Listings of which a channel has told less than it did: what it shows may surprise.
     pub(super) puzzling: BTreeSet<(ChannelId, Sku)>,
-    /// Listings of which Amazon has an order that changed again. It tells of the latest change alone, and two minutes later, so
-    /// the order may be missing in a read that ends before that, and nobody knows when the changes before it came.
+    /// Listings of which Amazon put units back on sale for an order that changed again. It tells of the latest change alone, and
+    /// two minutes later, so nobody knows when it put them back.
     pub(super) retold: BTreeSet<(ChannelId, Sku)>,
     /// Goods that were counted since it was last looked.
     pub(super) touched: Vec<Sku>,
