@@ -50,7 +50,12 @@ pub fn corrected(writes: &Writes, look: &Look, reading: Reading) -> Option<Quant
     let agrees = |expected: Quantity| {
         told.is_none_or(|told| {
             let as_known = told.at >= writes.counts_from();
-            is_committed(told, as_known, look, base.sub(expected)).unwrap_or_default()
+            // Units that were put back before what is known came from no sale that is missing.
+            let sold = base.sub(expected).and_then(|sold| {
+                let more = sold > Quantity::ZERO;
+                if more { Ok(sold.sub(writes.put_back_in_doubt()?)?.or_zero()) } else { Ok(sold) }
+            });
+            is_committed(told, as_known, look, sold).unwrap_or_default()
         })
     };
     writes.corrected(look.seen, look.at, reading, agrees)
@@ -66,7 +71,7 @@ fn is_committed(
     sold: Result<Quantity, Overflow>,
 ) -> Result<bool, Overflow> {
     let (sold, Some(committed)) = (sold?, look.committed) else { return Ok(true) };
-    if sold > Quantity::ZERO {
+    if sold >= Quantity::ZERO {
         return Ok(committed.add(told.gone)? >= told.committed.add(sold)?);
     }
     // What was learnt before the channel told is in what it told.
@@ -343,6 +348,32 @@ mod tests {
         let look = Look { at: at(150), ..look([10, 13, 3]) };
         let reading = Reading { compares: true, wanted: Some(q(7)), ..Reading::default() };
         assert_eq!(corrected(&writes, &look, reading), want.map(q));
+    }
+
+    /// 9 are expected with the units (if any) that were put back about when 6 became known, and these show now: available, on hand,
+    /// committed. Before, 10 were committed.
+    #[track_caller]
+    fn check_put_back(back: i64, now: [i64; 3], want: Option<i64>) {
+        let (q, at) = (Quantity::new, |seconds: i64| Timestamp::from_millis(seconds * 1_000));
+        let told = Told { at: at(130), ..Told::of(&look([6, 16, 10])).expect("all is told") };
+        let put_back = Move { quantity: q(back), at: at(101), learnt: at(120) };
+        let writes = Writes {
+            base: Some(q(9)),
+            known_at: at(100),
+            moves: [put_back].into_iter().filter(|held| held.quantity > q(0)).collect(),
+            told: Some(Box::new(told)),
+            ..Writes::default()
+        };
+        let reading = Reading { compares: true, wanted: Some(q(9)), ..Reading::default() };
+        assert_eq!(corrected(&writes, &Look { at: at(150), ..look(now) }, reading), want.map(q));
+    }
+
+    #[test]
+    fn units_that_were_put_back_before_the_quantity_that_is_known_commit_nothing_more() {
+        check_put_back(3, [6, 16, 10], Some(6)); // they were in it
+        check_put_back(3, [5, 15, 10], None);
+        check_put_back(2, [6, 16, 10], None);
+        check_put_back(0, [6, 16, 10], None); // somebody took three
     }
 
     #[test]

@@ -136,6 +136,18 @@ impl Writes {
         Ok(bases.into_iter())
     }
 
+    /// Returns how many units that count as put back after the time as of which something is known may have been in it.
+    pub(in crate::core) fn put_back_in_doubt(&self) -> Result<Quantity, Overflow> {
+        let from = self.counts_from();
+        let doubted = |held: &&Move| {
+            held.quantity > Quantity::ZERO
+                && held.at > from
+                && held.is_about(from)
+                && !held.learnt_by(self.sure_to)
+        };
+        self.moves.iter().filter(doubted).try_fold(Quantity::ZERO, |sum, held| sum.add(held.quantity))
+    }
+
     fn moved_after(&self, at: Timestamp) -> Result<Quantity, Overflow> {
         let mut after = self.moves.iter().filter(|held| held.at > at);
         after.try_fold(Quantity::ZERO, |sum, held| sum.add(held.quantity))
