@@ -77,21 +77,25 @@ fn larger_worlds_hold_as_far_as_they_are_searched() {
     }
 }
 
-/// Breaks a rule on purpose: the search must find what comes of it.
+/// Breaks a rule on purpose: the search must find what comes of it, on channels of one kind or another.
 #[track_caller]
-fn check_broken(broken: Broken, channels: [Abilities; 2], times: [u8; 6], want: &str) {
-    let start = Model { broken, ..Model::new(&channels, 2, left(times)) };
-    let found = search(&start, 500_000, u128::MAX);
-    let counter = found.broken.expect("a broken rule shows");
-    println!("{broken:?}: {} states\n{}", found.states, story(&start, &counter));
-    assert_eq!(kind(&counter.why), want, "{}", story(&start, &counter));
+fn check_broken(broken: Broken, times: [u8; 6], want: &str) {
+    let found = [ONE_OF_EACH, BOTH_BLIND, BOTH_COMPARE].into_iter().find_map(|channels| {
+        let start = Model { broken, ..Model::new(&channels, 2, left(times)) };
+        let found = search(&start, 20_000, u128::MAX);
+        let counter = found.broken?;
+        Some((story(&start, &counter), counter.why, found.states))
+    });
+    let (story, why, states) = found.expect("a broken rule shows");
+    println!("{broken:?}: {states} states\n{story}");
+    assert_eq!(kind(&why), want, "{story}");
 }
 
 #[test]
 fn a_broken_rule_is_found() {
-    check_broken(Broken::ReadBackSettles, BOTH_BLIND, [2, 0, 1, 0, 1, 0], "exposure");
-    check_broken(Broken::UnknownSettles, ONE_OF_EACH, [1, 1, 1, 0, 0, 1], "exposure");
-    check_broken(Broken::FeedUnread, ONE_OF_EACH, [2, 0, 0, 1, 1, 0], "exposure");
+    check_broken(Broken::ReadBackSettles, [2, 0, 1, 0, 1, 0], "exposure");
+    check_broken(Broken::UnknownSettles, [1, 1, 1, 0, 0, 1], "exposure");
+    check_broken(Broken::FeedUnread, [2, 0, 1, 0, 0, 1], "exposure");
 }
 
 /// Open: on a channel that compares, a read that shows what was written without an answer is taken for the write although a shopper
