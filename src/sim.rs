@@ -12,8 +12,6 @@
 mod check;
 mod daemon;
 mod erp;
-#[cfg(test)]
-mod exhaustive;
 mod loops;
 mod market;
 mod people;

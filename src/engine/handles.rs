@@ -99,7 +99,6 @@ impl web::Desk for Handles {
         let Some(wakes) = self.wakes.channel(channel) else { return false };
         wakes.feed.notify_one();
         wakes.counter.notify_one();
-        wakes.sweep.notify_one();
         wakes.poster.notify_one();
         wakes.lane.notify_one();
         true

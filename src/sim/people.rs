@@ -91,9 +91,7 @@ impl World {
             let n = self.random.below(self.plan.parts.len());
             let order = self.markets[channel].sales();
             self.order(channel, vec![n]);
-            // Before the opening the orders are read; Amazon's list leaves out the latest.
-            let hidden = channel == AMAZON && self.random.chance(500);
-            if self.markets[channel].sales() > order && !hidden {
+            if self.markets[channel].sales() > order && self.random.chance(500) {
                 read.push((channel, order));
                 if self.random.chance(500) {
                     self.work_on(channel, order, 0);
@@ -207,12 +205,6 @@ impl World {
             }
         }
         let lag = self.lag(channel);
-        if channel == AMAZON {
-            let lines = self.markets[channel].sale(order).lines.iter();
-            let back = lines.filter(|line| line.units[1] > 0);
-            let retold = back.map(|line| (plan::channel(channel), plan::sku(line.listing)));
-            self.checks.retold.extend(retold);
-        }
         self.markets[channel].move_on(self.now, order, line, to, units, lag);
         let what = ["", "cancelled", "lost", "shipped", "returned"][to];
         self.tell(|| format!("{}: {units} of line {line} of order o{order} {what}", plan::NAMES[channel]));

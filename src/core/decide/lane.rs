@@ -272,18 +272,14 @@ impl Draft<'_> {
         for listing in old.take(SETTLED_MAX).collect::<Vec<_>>() {
             let leg = self.state.listing(&listing).and_then(|held| held.leg.clone());
             let sent = leg.as_ref().filter(|leg| matches!(leg.state, State::InFlight(_))).and_then(Leg::sent);
-            let (now, mut look) = (self.now, false);
+            let now = self.now;
             self.learn(&listing, Why::Settled, |writes| {
                 let before = writes.unsettled.len();
-                look = writes.settle_older(limit, sent, now);
+                writes.settle_older(limit, sent);
                 if abilities.compare_and_set && writes.unsettled.len() < before {
                     writes.known_from(now);
                 }
             });
-            // Nobody would look again at what was seen live before it may have landed.
-            if look && leg.is_some_and(|leg| matches!(leg.state, State::Confirmed)) {
-                self.advance(&listing, Event::Expected { look_at: now }, Why::Expected, None, |_| {});
-            }
         }
     }
 }

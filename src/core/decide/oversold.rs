@@ -36,39 +36,29 @@ impl Draft<'_> {
             }
         }
         let lowered = moves.into_iter().filter_map(|(sku, (by, last))| Some((sku, by, last?)));
-        let found: Vec<[Option<Record>; 2]> =
+        let found: Vec<Record> =
             lowered.filter_map(|(sku, by, last)| self.oversold(sku, by, last, &places)).collect();
-        for record in found.into_iter().flatten().flatten() {
+        for record in found {
             self.emit(record);
         }
     }
 
-    /// Returns what is recorded of a SKU of which units are missing by the changes of a command: that it was made good before
-    /// it, where nobody has noticed yet, and the oversell.
-    fn oversold(
-        &self,
-        sku: &Sku,
-        by: Quantity,
-        last: &Entry,
-        places: &[LocationId],
-    ) -> Option<[Option<Record>; 2]> {
+    fn oversold(&self, sku: &Sku, by: Quantity, last: &Entry, places: &[LocationId]) -> Option<Record> {
         let row = self.state.skus.get(sku)?;
         let available = row.available(places).ok()??;
         let units = more_missing(available, by).ok()?;
         if units.is_zero() {
             return None;
         }
-        let anew = self.state.oversold.contains_key(sku) && available.sub(by).ok()? >= Quantity::ZERO;
         let (class, channel) = self.class(row, last);
-        let oversold = Record::Oversold {
+        Some(Record::Oversold {
             sku: sku.clone(),
             location: last.location.clone(),
             units,
             class,
             cause: last.cause.clone(),
             channel,
-        };
-        Some([anew.then(|| Record::MadeGood { sku: sku.clone() }), Some(oversold)])
+        })
     }
 
     /// Tells whose doing it is that the stock fell below zero by this entry.
