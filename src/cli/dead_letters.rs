@@ -44,13 +44,14 @@ pub(super) struct Those {
     /// As `evenkeel dead-letters list` shows it.
     #[arg(group = "those", conflicts_with_all = ["channel", "reason", "all", "dry_run"])]
     id: Option<LetterId>,
-    /// Those of this channel. Held counts are left out: each is dealt with by its id.
+    /// Those of this channel. Held counts are left out: each is dealt with by its id. So are, unless --reason is given, orders
+    /// that the ERP may have already.
     #[arg(long, value_name = "CHANNEL", group = "those")]
     channel: Option<ChannelId>,
     /// Those whose reason has this text in it; upper and lower case are the same.
     #[arg(long, value_name = "TEXT", group = "those")]
     reason: Option<String>,
-    /// All but held counts.
+    /// All but held counts, and orders that an ERP may have already.
     #[arg(long, group = "those", conflicts_with_all = ["channel", "reason"])]
     all: bool,
     /// Only show which they are.

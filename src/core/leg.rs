@@ -200,9 +200,11 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
 
         (S::Pending, E::Sending(sent)) => to(S::InFlight(sent)),
         (S::Retry { at }, E::Sending(sent)) if *at <= now => to(S::InFlight(sent)),
-        (S::Pending | S::Retry { .. } | S::Confirmed, E::Expected { look_at }) => {
+        (S::Pending | S::Retry { .. }, E::Expected { look_at }) => {
             to(S::Looking { look_at, looks: 0, refused: None })
         }
+        // It was seen live: that it is looked at again is not late.
+        (S::Confirmed, E::Expected { look_at }) => anew(S::Looking { look_at, looks: 0, refused: None }),
 
         // A "200 OK" proves nothing. It counts when it is seen live; a newer lower goes out first.
         (S::InFlight(sent), E::Applied { .. } | E::Accepted { .. }) if leg.quantity < sent.quantity => {

@@ -42,6 +42,22 @@ pub struct Order {
     /// How far each ERP has been told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub postings: Vec<PostState>,
+    /// When it was first heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<First>,
+}
+
+/// How things stood when an order was first heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct First {
+    /// The position of the record that told of it.
+    pub seq: Seq,
+    /// The stock was opened by then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opened: bool,
+    /// Nothing was written by then, and no ERP was told of anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// One line with its registers.
@@ -299,15 +315,6 @@ impl Order {
             [push.map(|told| told.rank.version), fetch.map(|told| told.rank.version)]
         });
         [push, fetch].into_iter().chain(lines).flatten().max().unwrap_or_default()
-    }
-
-    /// Returns the earliest position from which it is known that it was seen. `None`: it was not.
-    pub fn first_seen(&self) -> Option<Seq> {
-        let lines = self.lines.values().flat_map(|line| {
-            let (push, fetch) = (line.pushed.as_ref(), line.fetched.as_ref());
-            [push.map(|told| told.rank.received), fetch.map(|told| told.rank.begun)]
-        });
-        lines.flatten().min()
     }
 
     /// Returns the totals of one line that follow from all registers.

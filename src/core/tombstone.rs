@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::Deserializ
 
 use crate::{
     core::{
-        order::{Binding, Fetched, Ignore, Line, Order, Pushed, Told},
+        order::{Binding, Fetched, First, Ignore, Line, Order, Pushed, Told},
         posting::{Item, PostState, Step},
         share::Share,
     },
@@ -56,6 +56,7 @@ struct PackedOrder(
     Vec<PackedLine>,
     (Option<Seq>, Option<Seq>),
     Vec<PackedPosting>,
+    Option<(Seq, bool, bool)>,
 );
 
 impl Tombstone {
@@ -84,7 +85,8 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, rmp_serde::decode::Error
 }
 
 fn pack(order: &Order) -> PackedOrder {
-    let Order { name, placed_at, whole_push, whole_fetch, lines, fetch_due, fetch_since, postings } = order;
+    let Order { name, placed_at, whole_push, whole_fetch, lines, fetch_due, fetch_since, postings, first } =
+        order;
     PackedOrder(
         name.clone(),
         *placed_at,
@@ -92,11 +94,13 @@ fn pack(order: &Order) -> PackedOrder {
         lines.iter().map(|(id, line)| pack_line(id, line)).collect(),
         (*fetch_due, *fetch_since),
         postings.iter().map(pack_posting).collect(),
+        first.map(|First { seq, opened, shadow }| (seq, opened, shadow)),
     )
 }
 
 fn unpack(packed: PackedOrder) -> Order {
-    let PackedOrder(name, placed_at, (push, fetch), lines, (fetch_due, fetch_since), postings) = packed;
+    let PackedOrder(name, placed_at, (push, fetch), lines, (fetch_due, fetch_since), postings, first) =
+        packed;
     Order {
         name,
         placed_at,
@@ -106,6 +110,7 @@ fn unpack(packed: PackedOrder) -> Order {
         fetch_due,
         fetch_since,
         postings: postings.into_iter().map(unpack_posting).collect(),
+        first: first.map(|(seq, opened, shadow)| First { seq, opened, shadow }),
     }
 }
 

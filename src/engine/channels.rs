@@ -254,6 +254,7 @@ impl Tasks {
             channel: id.clone(),
             connector: connector.clone(),
             ledger: self.shared.ledger.clone(),
+            clock: self.shared.clock.clone(),
             wakes,
             metrics: self.shared.metrics.clone(),
         };

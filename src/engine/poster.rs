@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    clock::Clock,
     connectors::{Connector, Outcome, Posting},
     core::{Command, Reply},
     engine::{
@@ -20,11 +21,14 @@ use crate::{
 /// How many orders are posted at once.
 const AT_ONCE: usize = 4;
 const TICK: Duration = Duration::from_millis(500);
+/// How long after an order was placed its first posting is a late one.
+const LATE_MS: i64 = 600_000;
 
 pub struct Poster {
     pub channel: ChannelId,
     pub connector: Arc<dyn Connector>,
     pub ledger: Ledger,
+    pub clock: Arc<dyn Clock>,
     pub wakes: Arc<ChannelWakes>,
     pub metrics: Arc<Metrics>,
 }
@@ -83,9 +87,16 @@ impl Poster {
         }
         self.metrics.write(channel, &outcome);
         let found = self.found(&posting, &outcome).await;
+        // What it holds of an order that was kept back until now may be its own, and in what it has counted.
+        let late = self.clock.now().since(posting.placed_at) > LATE_MS;
+        let counted_before = outcome == Outcome::Applied && sequence == 1 && late;
         let (channel, order) = (channel.clone(), posting.order);
         let posted = Command::Posted { channel, order, sequence, outcome, found };
-        self.ledger.submit(posted).await.map(drop)
+        self.ledger.submit(posted).await?;
+        if counted_before {
+            self.wakes.sweep.notify_one();
+        }
+        Ok(())
     }
 
     /// Looks what the ERP holds after it refused a posting, which may stand half made.

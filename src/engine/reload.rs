@@ -125,7 +125,9 @@ impl Reloader {
         if !fixed.is_empty() {
             return Err(Failure::Conflict {
                 what: format!("not while it runs: {}; nothing was changed", fixed.join("; ")),
-                next: "restart the daemon for these (`systemctl restart evenkeel`), or undo them".to_owned(),
+                next: "undo what needs a name of its own; restart the daemon for the others (`systemctl restart evenkeel`), or \
+                       undo them"
+                    .to_owned(),
             });
         }
         let connectors =

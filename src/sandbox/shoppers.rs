@@ -128,7 +128,8 @@ pub(super) fn next_step(world: &mut World, channel: Channel, order: usize, now_m
     let (cancelled, fulfilled) = (options.cancelled_share, options.fulfilled_share);
     let returned = options.returned_share;
     if open && shipped.is_empty() && draw < cancelled {
-        let restock = !world.shoppers.dice.chance(0.2);
+        // What lies on no shelf cannot be found broken there: nothing is written off of what was oversold.
+        let restock = !world.shoppers.dice.chance(0.2) || is_oversold(world, channel, order);
         let reason = if restock { CancelReason::Customer } else { CancelReason::Inventory };
         drop(people::cancel(world, channel, &id, restock, reason, now_ms));
     } else if open && (!shipped.is_empty() || draw < cancelled + fulfilled) {
@@ -144,6 +145,15 @@ pub(super) fn next_step(world: &mut World, channel: Channel, order: usize, now_m
         let restock = if world.shoppers.dice.chance(0.8) { Restock::Return } else { Restock::NoRestock };
         drop(people::refund(world, channel, &id, &[(*sku, 1)], (restock, None), now_ms));
     }
+}
+
+/// Tells whether units of an order were sold that are not there.
+fn is_oversold(world: &World, channel: Channel, order: usize) -> bool {
+    let items = match channel {
+        Channel::Amazon => world.amazon.open_items(order),
+        Channel::Shopify | Channel::Erp => world.shopify.open_items(order),
+    };
+    items.iter().any(|sku| world.books.skus()[*sku].available() < 0)
 }
 
 /// One unit of an order's first open line.

@@ -91,7 +91,9 @@ impl World {
             let n = self.random.below(self.plan.parts.len());
             let order = self.markets[channel].sales();
             self.order(channel, vec![n]);
-            if self.markets[channel].sales() > order && self.random.chance(500) {
+            // Before the opening the orders are read; Amazon's list leaves out the latest.
+            let hidden = channel == AMAZON && self.random.chance(500);
+            if self.markets[channel].sales() > order && !hidden {
                 read.push((channel, order));
                 if self.random.chance(500) {
                     self.work_on(channel, order, 0);

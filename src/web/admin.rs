@@ -278,7 +278,8 @@ async fn deal_with_all(
         ));
     }
     known(desk, channel.as_ref()).await?;
-    let wanted = Wanted { but_counts: true, ..Wanted::new(channel, reason.as_deref()) };
+    let but_asked = reason.is_none();
+    let wanted = Wanted { but_counts: true, but_asked, ..Wanted::new(channel, reason.as_deref()) };
     let find = move |state: &crate::core::State| {
         let found = query::letters::letters(state, &wanted, LIMIT);
         let letters: Vec<_> = found
@@ -362,7 +363,18 @@ async fn deal(
             desk.give_up(id, Note { by: peer.named(None), reason }).await?;
             Ok(None)
         }
-        (letter, verdict) => desk.submit(Command::Dead { letter, verdict }).await.map(|_| None),
+        (letter, verdict) => {
+            let erp = match &letter {
+                DeadLetter::Posting { channel, .. } => Some(channel.clone()),
+                DeadLetter::Leg(_) | DeadLetter::Count(_) | DeadLetter::Quarantine(_) => None,
+            };
+            desk.submit(Command::Dead { letter, verdict }).await?;
+            // What it has counted may mean something else from here on.
+            if let Some(erp) = erp {
+                let _polled = desk.poll(&erp);
+            }
+            Ok(None)
+        }
     }
 }
 

@@ -515,10 +515,13 @@ fn partial(set: &BTreeSet<LocationId>, lines: &Sums) -> BTreeSet<Sku> {
 }
 
 /// Tells whether an order is older than the opening count of the place it is bound to, which may be the one of
-/// `as_of`, read from `begun` on. What an ERP was told of is not: its count has it. What was known before the count was
+/// `as_of`, read from `begun` on. What an ERP was told of, or is still to be told of, is not: its count has it, or will. What was known before the count was
 /// read is, whatever the clocks of the two say.
 fn is_baseline(share: &Share, order: &Order, as_of: Timestamp, begun: Option<Seq>) -> bool {
     let told = order.postings.iter().any(|posting| posting.sequence > 0);
-    let known = || begun.is_some_and(|begun| order.first_seen().is_some_and(|seen| seen <= begun));
-    share.baseline || (share.early && !told && (order.placed_at < as_of || known()))
+    // Of what comes in while the shop is open, the ERP is told by us.
+    let to_tell =
+        order.first.is_some_and(|first| first.opened && !first.shadow) && !order.postings.is_empty();
+    let known = || begun.is_some_and(|begun| order.first.is_some_and(|first| first.seq <= begun));
+    share.baseline || (share.early && !told && !to_tell && (order.placed_at < as_of || known()))
 }

@@ -8,7 +8,7 @@ use crate::{
         leg::{self, Event},
         posting::{PostState, Step},
         record::{PauseScope, Record, Why},
-        state::ListingRef,
+        state::{Listing, ListingRef},
     },
     model::{ChannelId, OrderKey},
 };
@@ -58,7 +58,9 @@ impl Draft<'_> {
             (Some(leg::State::Parked { .. }), Verdict::Retry) => (Event::Retried, Why::Retried),
             (Some(leg::State::Parked { .. }), Verdict::Discard) => (Event::Discarded, Why::Discarded),
             // A person has thought better of it.
-            (Some(leg::State::Dropped), Verdict::Retry) => (Event::Repair { cause: self.seq }, Why::Retried),
+            (Some(leg::State::Dropped), Verdict::Retry) if held.is_some_and(Listing::writable) => {
+                (Event::Repair { cause: self.seq }, Why::Retried)
+            }
             (Some(leg::State::Dropped), Verdict::Discard) => {
                 let on = held.map_or("", |held| held.channel.as_str());
                 return Err(Refused::NotSo(format!("SKU `{}` is given up on `{on}` already", listing.sku)));

@@ -16,15 +16,16 @@ use crate::{
         ledger::{Cause, Entry, Kind, Stock, book, movements, settled_returns},
         mapping::{Resolved, listed_by, resolve},
         moves::{When, absent_until},
-        order::{Binding, Ignore, Line, Order},
+        order::{Binding, First, Ignore, Line, Order},
         posting::{OLDER, PostState, Step, behind, is_older, target},
         record::Record,
         share::{Share, keep_before, spread as spread_over},
         state::{ChannelRow, FETCHED, Quarantined, READ, State},
     },
     model::{
-        ChannelId, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, Mode, OrderId, OrderKey,
-        OrderSnapshot, Overflow, Quantity, Returns, Seen, Seq, Sku, Timestamp, Totals, policy::ChannelPolicy,
+        ChannelId, DeliveryId, FulfilledBy, Identifiers, LineId, LocationId, Measure, Mode, OrderId,
+        OrderKey, OrderSnapshot, Overflow, Quantity, Returns, Seen, Seq, Sku, Timestamp, Totals,
+        policy::ChannelPolicy,
     },
 };
 
@@ -76,8 +77,29 @@ impl<'a> Booking<'a> {
 
 /// How far the clocks of a channel and of a counter may be apart.
 const CLOCKS_MS: i64 = 10_000;
-/// In how short a time before the opening count nothing of a new order was shipped, cancelled or sent back.
-const RECENT_MS: i64 = 15 * 60_000;
+
+/// When what an order tells has happened, as far as that is known.
+#[derive(Clone, Copy)]
+pub(super) struct Happened {
+    pub(super) placed_at: Timestamp,
+    /// When the order last changed, as far as any source said; zero if none did.
+    pub(super) told_at: Timestamp,
+    /// It was read from the channel before, and not only told by webhooks.
+    pub(super) was_read: bool,
+    /// How far the channel's list of orders may be behind.
+    pub(super) feed_lag_ms: i64,
+}
+
+impl Happened {
+    pub(super) fn of(order: &Order, before: Option<&Order>, policy: &ChannelPolicy) -> Happened {
+        Happened {
+            placed_at: order.placed_at,
+            told_at: order.changed_at(),
+            was_read: before.is_some_and(|before| before.whole_fetch.is_some()),
+            feed_lag_ms: policy.abilities.feed_lag_ms,
+        }
+    }
+}
 
 impl Draft<'_> {
     pub(super) fn push(
@@ -189,6 +211,11 @@ impl Draft<'_> {
         let key = OrderKey { channel: channel.clone(), order: snapshot.order.clone() };
         let before = self.state.order(&key);
         let mut order = before.as_deref().cloned().unwrap_or_default();
+        if before.as_deref().is_none_or(|before| before.lines.is_empty() && before.first.is_none()) {
+            let (opened, shadow) =
+                (self.state.initialised.is_some(), self.state.mode() == Some(Mode::Shadow));
+            order.first = Some(First { seq: self.seq, opened, shadow });
+        }
         order.merge(snapshot, seen, self.seq);
         if before.is_some_and(|before| *before == order) {
             return;
@@ -208,7 +235,8 @@ impl Draft<'_> {
         let Some(policy) = policies.channels.get(&key.channel) else { return Ok(()) };
         let first = order.lines.values().all(|line| line.booked == Totals::default());
         let event_at = if first { order.placed_at } else { order.changed_at() };
-        self.bind(&key.channel, policy, &mut order);
+        let before = self.state.order(&key);
+        self.bind(&key.channel, policy, &mut order, before.as_deref());
         let mut own = Vec::new();
         let entries = self.entries(&key, policy, &mut order, policies.returns, &mut own)?;
         self.note_postings(&key, &mut order)?;
@@ -227,8 +255,9 @@ impl Draft<'_> {
     }
 
     /// Binds lines to SKUs and places, where that is possible and not done.
-    fn bind(&self, channel: &ChannelId, policy: &ChannelPolicy, order: &mut Order) {
-        for line in order.lines.values_mut().filter(|line| line.bound.is_none()) {
+    fn bind(&self, channel: &ChannelId, policy: &ChannelPolicy, order: &mut Order, before: Option<&Order>) {
+        let placed_at = placed(order, before);
+        for (id, line) in order.lines.iter_mut().filter(|(_, line)| line.bound.is_none()) {
             line.listed = match line.by {
                 FulfilledBy::Unknown => listed_by(self.state, channel, &line.ids),
                 FulfilledBy::Merchant | FulfilledBy::Channel => None,
@@ -247,7 +276,7 @@ impl Draft<'_> {
             else {
                 continue;
             };
-            let (baseline, early) = self.opening(order.placed_at, &sku, &location);
+            let (baseline, early) = self.opening(placed_at(id), &sku, &location);
             line.bound = Some(Binding { sku, location, baseline, early });
             line.ignored = None;
         }
@@ -280,7 +309,9 @@ impl Draft<'_> {
             .map(|line| Ok((order.totals(line)?, order.places(line).to_vec())))
             .collect::<Result<_, Overflow>>()?;
         let (placed_at, changed_at) = (order.placed_at, told_at);
-        let times = [placed_at, order.changed_at()];
+        let before = self.state.order(key);
+        let when = Happened::of(order, before.as_deref(), policy);
+        let line_placed = placed(order, before.as_deref());
         for ((id, line), (totals, places)) in order.lines.iter_mut().zip(told) {
             let Some(bound) = line.bound.clone() else { continue };
             let home = self.home(policy, line, &bound);
@@ -289,7 +320,10 @@ impl Draft<'_> {
             let first = line.booked == Totals::default();
             let sold_at = if first { placed_at } else { changed_at };
             let wanted = match home {
-                Some(home) => self.shares(times, line, &bound, (totals, &places), &home)?,
+                Some(home) => {
+                    let when = Happened { placed_at: line_placed(id), ..when };
+                    self.shares(&when, line, &bound, (totals, &places), &home)?
+                }
                 None => Vec::new(),
             };
             let known = Known { totals, places: &places, shares: &wanted };
@@ -315,11 +349,10 @@ impl Draft<'_> {
         }
     }
 
-    /// Returns the shares that a line should have: one for each SKU that it is made of, at each location. `told_at`: when the
-    /// order last changed, as far as any source said.
+    /// Returns the shares that a line should have: one for each SKU that it is made of, at each location.
     pub(super) fn shares(
         &self,
-        [placed_at, told_at]: [Timestamp; 2],
+        when: &Happened,
         line: &Line,
         bound: &Binding,
         (totals, places): (Totals, &[(LocationId, Totals)]),
@@ -330,18 +363,20 @@ impl Draft<'_> {
             None => self.state.made_of(&bound.sku)?,
         };
         let (held, first) = (line.shares(), line.booked == Totals::default());
+        let placed_at = when.placed_at;
         let spread = if line.by == FulfilledBy::Channel { Vec::new() } else { places.to_vec() };
         let spread = spread_over(totals, &spread, home)?;
         let mut shares: Vec<Share> = Vec::new();
         for part in parts {
             let from = shares.len();
             for (location, booked) in &spread {
-                let old = held.iter().find(|s| s.sku == part.sku && s.location == *location);
-                let (baseline, early) = match old {
-                    Some(old) => (old.baseline, old.early),
-                    None if first => self.opening(placed_at, &part.sku, location),
-                    // It was older than the opening count where it lay before, or it was not.
-                    None => (bound.baseline, false),
+                let of_part = || held.iter().filter(|share| share.sku == part.sku);
+                let old = of_part().find(|share| share.location == *location);
+                // It was older than the opening count where it lay before, or it was not.
+                let (baseline, early) = match old.or_else(|| of_part().next()) {
+                    Some(old) if !first => (old.baseline, old.early),
+                    Some(_) | None if first => self.opening(placed_at, &part.sku, location),
+                    Some(_) | None => (bound.baseline, false),
                 };
                 let (sku, location) = (part.sku.clone(), location.clone());
                 let (units, booked, before) = (part.units, *booked, None);
@@ -352,21 +387,26 @@ impl Draft<'_> {
                 keep_before(&of_part, &mut shares[from..])?;
             }
             for share in shares[from..].iter_mut().filter(|share| share.baseline) {
-                self.place_in_time(share, first, [placed_at, told_at]);
+                self.place_in_time(share, line, when);
             }
         }
         Ok(shares)
     }
 
     /// Says what of a share of an order older than the opening count was over by that count, where the order's own times tell
-    /// so: all, if it has not changed since. Nothing, if it was placed so shortly before that nobody can have dealt with it by
-    /// then, although it is first heard of now.
-    fn place_in_time(&self, share: &mut Share, first: bool, [placed_at, told_at]: [Timestamp; 2]) {
-        let row = self.state.skus.get(self.state.canonical(&share.sku));
+    /// so: all, if it has not changed since and only late webhooks said otherwise. Nothing, if it was placed so shortly before
+    /// that no read can have told of it, and it is first heard of now.
+    fn place_in_time(&self, share: &mut Share, line: &Line, when: &Happened) {
+        // Of one that became part of another SKU, the opening is another one.
+        let row = self.state.skus.get(&share.sku).filter(|_| *self.state.canonical(&share.sku) == share.sku);
         let Some(opened) = row.and_then(|row| row.place(&share.location)?.opened.as_ref()) else { return };
-        if told_at < opened.as_of.plus_millis(-CLOCKS_MS) {
+        // A clock that is fast does not make later what was recorded by then.
+        let as_of = self.state.initialised.map_or(opened.as_of, |at| at.min(opened.as_of));
+        if when.told_at < as_of.plus_millis(-CLOCKS_MS) && !when.was_read {
             share.before = None;
-        } else if first && placed_at >= opened.as_of.plus_millis(-RECENT_MS) {
+        } else if line.booked == Totals::default()
+            && when.placed_at >= as_of.plus_millis(-when.feed_lag_ms - CLOCKS_MS)
+        {
             share.before = Some(Totals::default());
         }
     }
@@ -444,6 +484,7 @@ impl Draft<'_> {
     /// Notes for each ERP whether it is behind.
     pub(super) fn note_postings(&self, key: &OrderKey, order: &mut Order) -> Result<(), Overflow> {
         let Some(policies) = self.state.policies.clone() else { return Ok(()) };
+        let shadow = order.first.map_or(self.state.mode() == Some(Mode::Shadow), |first| first.shadow);
         for (channel, policy) in &policies.channels {
             if !policy.abilities.posts || *channel == key.channel {
                 continue;
@@ -460,12 +501,11 @@ impl Draft<'_> {
                 // It was told of nothing so far, because there was nothing to tell.
                 Some(held) if held.sequence == 0 && held.step == Step::Done && behind(&[], &wanted) => {
                     let posting = PostState::new(channel.clone(), Step::Pending, self.now);
-                    if older() { posting.asked(OLDER) } else { posting }
+                    if older() { posting.asked(OLDER) } else { PostState { shadow, ..posting } }
                 }
                 Some(held) => held.clone().retargeted(&wanted, self.now),
                 None if !behind(&[], &wanted) => continue,
                 None => {
-                    let shadow = policies.mode == Mode::Shadow;
                     let posting = PostState::new(channel.clone(), Step::Pending, self.now);
                     if older() { posting.asked(OLDER) } else { PostState { shadow, ..posting } }
                 }
@@ -477,6 +517,14 @@ impl Draft<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns when the lines of an order were placed: with it, unless the whole of it was told before and lacked the line.
+fn placed(order: &Order, before: Option<&Order>) -> impl Fn(&LineId) -> Timestamp + use<> {
+    let (at, later) = (order.placed_at, order.changed_at().max(order.placed_at));
+    let whole = before.filter(|before| before.whole_push.is_some() || before.whole_fetch.is_some());
+    let told: Option<BTreeSet<LineId>> = whole.map(|before| before.lines.keys().cloned().collect());
+    move |id| if told.as_ref().is_none_or(|told| told.contains(id)) { at } else { later }
 }
 
 /// Refuses quantities that no connector lets through, before anything is recorded.

@@ -12,7 +12,11 @@ use std::{
 use crate::{
     core::{
         command::{ROWS_MAX, Refused, Reply},
-        decide::{Draft, catalogue::LISTINGS_MAX, orders::Booking},
+        decide::{
+            Draft,
+            catalogue::LISTINGS_MAX,
+            orders::{Booking, Happened},
+        },
         drift::{Done, Drifted},
         intent::{Intent, Line},
         ledger::{Cause, Entry, Kind, Stock, book},
@@ -126,7 +130,9 @@ impl Draft<'_> {
             .collect();
         for (location, Opened { as_of, counter, measure }) in opened {
             let (opened, entries) = (vec![(into.clone(), location)], Vec::new());
+            let places = opened.clone();
             self.emit(Record::Counted { counter, as_of, measure, opened, entries });
+            self.place_before(as_of, None, &places);
         }
         if !entries.is_empty() {
             self.emit(Record::Adjusted { entries });
@@ -348,11 +354,11 @@ impl Draft<'_> {
         let when = When { told: order.changed_at(), absent: Timestamp::ZERO, recorded: self.now };
         let mut booking = Booking::new(self.state, when);
         let whole = order.clone();
-        let times = [whole.placed_at, whole.changed_at()];
+        let when = Happened::of(&whole, Some(&whole), policy);
         for (id, line) in order.lines.iter_mut().filter(|(id, _)| lines.contains(*id)) {
             let cause = Cause::Order { order: key.clone(), line: id.clone() };
-            let booked = line.booked;
-            for share in line.shares().iter() {
+            let (booked, old) = (line.booked, line.shares().to_vec());
+            for share in &old {
                 let open = share.booked.open()?.times(share.units)?;
                 let kind = self.baseline_kind(&key.channel, share);
                 let moves = if open.is_zero() { Vec::new() } else { vec![(kind, open.neg()?)] };
@@ -366,7 +372,14 @@ impl Draft<'_> {
             let home = bound.as_ref().and_then(|bound| self.home(policy, line, bound));
             if let (Some(bound), Some(home)) = (bound, home) {
                 let places = whole.places(line).to_vec();
-                let wanted = self.shares(times, line, &bound, (booked, &places), &home)?;
+                let mut wanted = self.shares(&when, line, &bound, (booked, &places), &home)?;
+                // What was over by the opening of the one is over by that of the other.
+                for share in wanted.iter_mut().filter(|share| share.baseline) {
+                    let same = old.iter().find(|old| old.baseline && old.location == share.location);
+                    if let Some(same) = same {
+                        share.before = Some(same.before()?);
+                    }
+                }
                 for (share, moves) in self.rebooked(&key.channel, line, &wanted, returns)? {
                     booking.book(&share, moves, &cause, [self.now, self.now])?;
                 }

@@ -21,6 +21,7 @@ mod intents;
 mod letters;
 mod made;
 mod missing;
+mod older_orders;
 mod open_orders;
 mod outlets;
 mod owed;

@@ -230,6 +230,12 @@ impl Store {
         Some(self.listings[open.listing].sku)
     }
 
+    /// The SKUs of its lines with open units.
+    pub(in crate::sandbox) fn open_items(&self, order: usize) -> Vec<usize> {
+        let open = self.orders[order].lines.iter().filter(|line| line.open() > 0);
+        open.map(|line| self.listings[line.listing].sku).collect()
+    }
+
     pub(in crate::sandbox) fn is_open(&self, order: usize) -> bool {
         self.orders[order].lines.iter().any(|line| line.open() > 0)
     }

@@ -528,6 +528,12 @@ impl Store {
         self.orders[order].lines.iter().find(|line| line.unfulfilled() > 0).map(|line| line.item)
     }
 
+    /// The items of its lines with unfulfilled units.
+    pub(in crate::sandbox) fn open_items(&self, order: usize) -> Vec<usize> {
+        let open = self.orders[order].lines.iter().filter(|line| line.unfulfilled() > 0);
+        open.map(|line| line.item).collect()
+    }
+
     pub(in crate::sandbox) fn is_open(&self, order: usize) -> bool {
         self.orders[order].cancelled.is_none() && self.orders[order].unfulfilled() > 0
     }

@@ -6,7 +6,7 @@ use crate::{
         command::DeadLetter as Letter,
         index::Kind,
         leg,
-        posting::Step,
+        posting::{IN_SHADOW, OLDER, Step},
         record::HeldCount,
         state::{ListingRef, Quarantined},
     },
@@ -28,11 +28,13 @@ pub(in crate::web) struct Wanted {
     pub(in crate::web) reason: Option<String>,
     /// Not the held counts: each of them is judged by itself.
     pub(in crate::web) but_counts: bool,
+    /// Not the orders that an ERP may have already: a person answers for them.
+    pub(in crate::web) but_asked: bool,
 }
 
 impl Wanted {
     pub(in crate::web) fn new(channel: Option<ChannelId>, reason: Option<&str>) -> Wanted {
-        Wanted { channel, reason: reason.map(str::to_lowercase), but_counts: false }
+        Wanted { channel, reason: reason.map(str::to_lowercase), but_counts: false, but_asked: false }
     }
 
     fn fits(&self, letter: &DeadLetter) -> bool {
@@ -41,6 +43,7 @@ impl Wanted {
         of_channel
             && self.reason.as_ref().is_none_or(|part| reason().contains(part))
             && !(self.but_counts && matches!(letter.id, LetterId::Count(_)))
+            && !(self.but_asked && [OLDER, IN_SHADOW].contains(&letter.reason.as_str()))
     }
 }
 
@@ -70,8 +73,11 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
             let listing = ListingRef { sku: sku.clone(), at: *n };
             let held = state.listing(&listing).filter(|held| held.channel == *channel)?;
             // What was given up is no dead letter any more, and may be taken up again.
-            let stands =
-                |leg: &leg::Leg| matches!(leg.state, leg::State::Parked { .. } | leg::State::Dropped);
+            let stands = |leg: &leg::Leg| match leg.state {
+                leg::State::Parked { .. } => true,
+                leg::State::Dropped => held.writable(),
+                _ => false,
+            };
             held.leg.as_ref().is_some_and(stands).then_some(Letter::Leg(listing))
         }
         LetterId::Posting { channel, order } => {

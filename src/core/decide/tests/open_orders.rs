@@ -255,8 +255,11 @@ fn what_was_over_by_the_opening_is_in_the_count_whenever_it_is_told() {
     check_told(-100_000, &[(-100_000, open), (-50_000, shipped)], [10, 0, 0], [0; 5]);
     check_told(-100_000, &[(-50_000, shipped)], [10, 0, 0], [0; 5]);
     check_told(-100_000, &[(-100_000, open), (50_000, shipped)], [8, 0, 0], shipped);
-    // One that is first heard of when it is shipped, and was placed just before, was shipped since.
-    check_told(-100_000, &[(50_000, shipped)], [8, 0, 0], shipped);
+    // One that is first heard of when it is shipped, and was placed so shortly before that no read can have told of it, was
+    // shipped since.
+    check_told(-10_000, &[(50_000, shipped)], [8, 0, 0], shipped);
+    // A till sells and hands over at once; a tag is added later.
+    check_told(-300_000, &[(30_000, shipped)], [10, 0, 0], [0; 5]);
     // Of an old one that something becomes of now, that is not known: it was over.
     check_told(-900_000_000, &[(50_000, [2, 0, 0, 2, 1])], [10, 0, 0], [0; 5]);
     check_told(-900_000_000, &[(50_000, shipped), (60_000, [2, 0, 0, 2, 1])], [11, 0, 0], [0, 0, 0, 0, 1]);
