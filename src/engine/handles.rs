@@ -98,6 +98,7 @@ impl web::Desk for Handles {
     fn poll(&self, channel: &ChannelId) -> bool {
         let Some(wakes) = self.wakes.channel(channel) else { return false };
         wakes.feed.notify_one();
+        wakes.counter.notify_one();
         wakes.sweep.notify_one();
         wakes.poster.notify_one();
         wakes.lane.notify_one();
