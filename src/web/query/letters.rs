@@ -76,7 +76,13 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
             let stands = |leg: &leg::Leg| match leg.state {
                 leg::State::Parked { .. } => true,
                 leg::State::Dropped => held.writable(),
-                _ => false,
+                leg::State::Pending
+                | leg::State::InFlight(_)
+                | leg::State::Accepted { .. }
+                | leg::State::Probing { .. }
+                | leg::State::Looking { .. }
+                | leg::State::Retry { .. }
+                | leg::State::Confirmed => false,
             };
             held.leg.as_ref().is_some_and(stands).then_some(Letter::Leg(listing))
         }
