@@ -43,7 +43,7 @@ pub fn judge(writes: &Writes, look: &Look, reading: Reading) -> Result<Verdict, 
 /// known. Where it has promised more units than its orders tell, another sale is missing, of however many units.
 pub fn corrected(writes: &Writes, look: &Look, reading: Reading) -> Option<Quantity> {
     let told = writes.told.as_deref().filter(|_| look.committed.is_some());
-    if told.is_some_and(|told| found(Some(told), look) == Found::Unseen) {
+    if told.is_some_and(|told| promises_more(told, look)) {
         return None;
     }
     let base = writes.base?;
@@ -72,11 +72,18 @@ fn is_committed(
 ) -> Result<bool, Overflow> {
     let (sold, Some(committed)) = (sold?, look.committed) else { return Ok(true) };
     if sold >= Quantity::ZERO {
-        return Ok(committed.add(told.gone)? >= told.committed.add(sold)?);
+        return Ok(committed >= told.left()?.add(sold)?);
     }
     // What was learnt before the channel told is in what it told.
-    let learnt_since = as_known && told.sold.add(sold)? >= Quantity::ZERO;
-    Ok(!learnt_since || committed <= told.explained()?.add(sold)?)
+    let learnt = told.since.sold.add(told.since.sold_about)?;
+    let learnt_since = as_known && learnt.add(sold)? >= Quantity::ZERO;
+    Ok(!learnt_since || committed <= told.explained()?.1.add(sold)?)
+}
+
+/// Tells whether a channel has promised more units than all orders that it may have counted by then.
+fn promises_more(told: &Told, look: &Look) -> bool {
+    let most = told.explained().map(|(_, most)| most);
+    look.committed.zip(most.ok()).is_some_and(|(committed, most)| committed > most)
 }
 
 /// Takes a look in: what it explains is believed, what nothing explains waits for its fence. A look that waits
@@ -235,7 +242,9 @@ pub fn found(told: Option<&Told>, look: &Look) -> Found {
     let (Some(told), Some(now), Some(committed)) = (told, Told::of(look), look.committed) else {
         return Found::Rival;
     };
-    if told.explained().is_ok_and(|explained| committed > explained) {
+    // Where it may or may not have more, that is not taken for an edit: what is taken over would be counted again when its order
+    // comes.
+    if told.explained().is_ok_and(|(least, _)| committed > least) {
         return Found::Unseen;
     }
     if now.other == told.other { Found::Edit } else { Found::Rival }
@@ -264,7 +273,7 @@ fn most(policy: &DriftPolicy) -> usize {
 mod tests {
     use super::*;
     use crate::{
-        core::writes::{Move, Unsettled},
+        core::writes::{Move, Turnover, Unsettled},
         model::{IdempotencyKey, Seq, Timestamp},
     };
 
@@ -302,7 +311,8 @@ mod tests {
     #[track_caller]
     fn check_since(then: [i64; 3], [sold, gone]: [i64; 2], now: [i64; 3], want: Found) {
         let (sold, gone) = (Quantity::new(sold), Quantity::new(gone));
-        let told = Told { sold, gone, ..Told::of(&look(then)).expect("all is told") };
+        let since = Turnover { sold, gone, ..Turnover::default() };
+        let told = Told { since, ..Told::of(&look(then)).expect("all is told") };
         assert_eq!(found(Some(&told), &look(now)), want);
     }
 
@@ -336,7 +346,8 @@ mod tests {
     #[track_caller]
     fn check_in_it(told_at: i64, want: Option<i64>) {
         let (q, at) = (Quantity::new, |seconds: i64| Timestamp::from_millis(seconds * 1_000));
-        let told = Told { at: at(told_at), sold: q(3), ..Told::of(&look([10, 10, 0])).expect("all is told") };
+        let since = Turnover { sold: q(3), ..Turnover::default() };
+        let told = Told { at: at(told_at), since, ..Told::of(&look([10, 10, 0])).expect("all is told") };
         let sold = Move { quantity: q(-3), at: at(101), learnt: at(120) };
         let writes = Writes {
             base: Some(q(7)),

@@ -136,9 +136,9 @@ pub struct Look {
     pub on_hand: Option<Quantity>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed: Option<Quantity>,
-    /// What it has shipped, or was cancelled, after the read.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero")]
-    pub gone: Quantity,
+    /// What moved what it has committed and may not be in that.
+    #[serde(default, skip_serializing_if = "Turnover::is_none")]
+    pub turnover: Turnover,
 }
 
 /// The most that a listing was known to show before a write that does not show yet, or since a look that waits.
@@ -166,13 +166,53 @@ pub struct PassedOver {
 impl Look {
     /// Returns a look of a channel that tells no more than what it shows.
     pub fn bare(seen: Quantity, at: Timestamp, seq: Seq) -> Look {
-        let none = Quantity::ZERO;
-        Look { seen, at, seq, since: none, on_hand: None, committed: None, gone: none }
+        let (since, turnover) = (Quantity::ZERO, Turnover::default());
+        Look { seen, at, seq, since, on_hand: None, committed: None, turnover }
     }
 
     /// Returns what the channel shows by this look and the own sales after it.
     pub fn shown(&self) -> Result<Quantity, Overflow> {
         self.seen.add(self.since)
+    }
+
+    /// Takes in an own move that was learnt while this waits.
+    fn moved(&mut self, own: &OwnMove) {
+        if own.at > self.at {
+            self.since = self.since.add(own.quantity).unwrap_or(self.since);
+        }
+        self.turnover.note(own, own.is_after(self.at));
+    }
+}
+
+/// What orders that were learnt after a read made of what a channel has committed. The times that they tell are by the channel's
+/// clock, and in whole seconds: of what happened about when it was read nobody can say whether it is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Turnover {
+    /// Sold after it.
+    #[serde(rename = "s", default, skip_serializing_if = "Quantity::is_zero")]
+    pub sold: Quantity,
+    /// Sold about then.
+    #[serde(rename = "t", default, skip_serializing_if = "Quantity::is_zero")]
+    pub sold_about: Quantity,
+    /// Shipped or cancelled after it.
+    #[serde(rename = "g", default, skip_serializing_if = "Quantity::is_zero")]
+    pub gone: Quantity,
+    /// Shipped or cancelled about then.
+    #[serde(rename = "h", default, skip_serializing_if = "Quantity::is_zero")]
+    pub gone_about: Quantity,
+}
+
+impl Turnover {
+    pub fn is_none(&self) -> bool {
+        *self == Turnover::default()
+    }
+
+    /// `surely`: it came after the read, whatever the clocks say.
+    fn note(&mut self, own: &OwnMove, surely: bool) {
+        let Turnover { sold, sold_about, gone, gone_about } = self;
+        let (sold, gone) = if surely { (sold, gone) } else { (sold_about, gone_about) };
+        *sold = own.quantity.neg().and_then(|units| sold.add(units.or_zero())).unwrap_or(*sold);
+        *gone = gone.add(own.gone).unwrap_or(*gone);
     }
 }
 
@@ -188,12 +228,9 @@ pub struct Told {
     /// ours moves it.
     #[serde(rename = "o", default, skip_serializing_if = "Quantity::is_zero")]
     pub other: Quantity,
-    /// Own sales that were learnt since.
-    #[serde(rename = "s", default, skip_serializing_if = "Quantity::is_zero")]
-    pub sold: Quantity,
-    /// Of what was committed there, what was shipped or cancelled since.
-    #[serde(rename = "g", default, skip_serializing_if = "Quantity::is_zero")]
-    pub gone: Quantity,
+    /// What moved it since.
+    #[serde(rename = "t", default, skip_serializing_if = "Turnover::is_none")]
+    pub since: Turnover,
 }
 
 impl Told {
@@ -201,21 +238,31 @@ impl Told {
     pub fn of(look: &Look) -> Option<Told> {
         let (on_hand, committed) = (look.on_hand?, look.committed?);
         let other = on_hand.sub(look.seen).and_then(|rest| rest.sub(committed)).ok()?;
-        let committed = committed.sub(look.gone).ok()?;
-        let sold = look.since.neg().map(Quantity::or_zero).ok()?;
-        Some(Told { at: look.at, committed, other, sold, gone: Quantity::ZERO })
+        Some(Told { at: look.at, committed, other, since: look.turnover })
     }
 
-    /// Returns the most that the channel may have committed by what is known.
-    pub fn explained(&self) -> Result<Quantity, Overflow> {
-        self.committed.add(self.sold)?.sub(self.gone)
+    /// Returns the least and the most that the channel has committed by what is known.
+    pub fn explained(&self) -> Result<(Quantity, Quantity), Overflow> {
+        let Turnover { sold, sold_about, gone, gone_about } = self.since;
+        let sure = self.committed.add(sold)?.sub(gone)?;
+        // What is more than it had committed was not in that.
+        let after = sold_about.sub(self.committed)?.or_zero();
+        Ok((sure.add(after)?.sub(gone_about)?.or_zero(), sure.add(sold_about)?))
     }
 
-    fn moved(&mut self, own: &OwnMove) {
-        if own.quantity < Quantity::ZERO {
-            self.sold = self.sold.sub(own.quantity).unwrap_or(self.sold);
+    /// Returns the least that it has committed of what it had.
+    pub fn left(&self) -> Result<Quantity, Overflow> {
+        Ok(self.committed.sub(self.since.gone)?.sub(self.since.gone_about)?.or_zero())
+    }
+
+    /// Takes in an own move. `look`: between which times, by the channel's clock, a look was read that waits to be weighed
+    /// against this.
+    fn moved(&mut self, own: &OwnMove, look: Option<(Timestamp, Timestamp)>) {
+        // What came after the look is not in it.
+        if look.is_none_or(|(_, most)| own.at <= most) {
+            let in_it = look.is_none_or(|(least, _)| own.at <= least);
+            self.since.note(own, in_it && own.is_after(self.at));
         }
-        self.gone = self.gone.add(own.gone).unwrap_or(self.gone);
     }
 }
 
@@ -262,6 +309,13 @@ pub struct OwnMove {
     pub at: Timestamp,
 }
 
+impl OwnMove {
+    /// Tells whether it came after a read that was sent at `at`, however far the channel's clock is ahead.
+    fn is_after(&self, at: Timestamp) -> bool {
+        self.at > at.plus_millis(SKEW_MS)
+    }
+}
+
 /// Tells whether a channel that shows `shown` shows what is wanted. Below zero it sells as little as at zero, and the
 /// units that it owes must not be forgiven by writing zero over them.
 pub fn shows(shown: Quantity, wanted: Quantity) -> bool {
@@ -270,15 +324,13 @@ pub fn shows(shown: Quantity, wanted: Quantity) -> bool {
 
 impl PassedOver {
     /// What was written since undoes nothing of what was there when it was read.
-    fn own_move(&mut self, own: &OwnMove) {
-        if own.at > self.look.at {
-            self.look.since = self.look.since.add(own.quantity).unwrap_or(self.look.since);
-        }
+    fn own_move(&mut self, own: &OwnMove, stale_ms: i64) {
+        self.look.moved(own);
         if own.at > self.known_at {
             self.expected = self.expected.add(own.quantity).unwrap_or(self.expected);
         }
         if let Some(told) = &mut self.told {
-            told.moved(own);
+            told.moved(own, Some(reads::about(self.look.at, stale_ms)));
         }
     }
 
@@ -309,17 +361,15 @@ impl Writes {
     }
 
     /// Takes in what the channel did to its own quantity. `overwritten`: a write of ours that is not seen yet may
-    /// have undone it, so it does not count as done.
-    pub fn own_move(&mut self, own: OwnMove, overwritten: bool, now: Timestamp) {
-        let OwnMove { quantity, at, gone } = own;
+    /// have undone it, so it does not count as done. `stale_ms`: how old a read may be.
+    pub fn own_move(&mut self, own: OwnMove, overwritten: bool, now: Timestamp, stale_ms: i64) {
+        let OwnMove { quantity, at, .. } = own;
         if let Some(passed) = self.passed_over.as_deref_mut() {
-            passed.own_move(&own);
+            passed.own_move(&own, stale_ms);
         }
-        let after = self.look.as_deref_mut().filter(|look| at > look.at);
-        let before = after.is_none();
-        if let Some(look) = after {
-            look.since = look.since.add(quantity).unwrap_or(look.since);
-            look.gone = look.gone.add(gone).unwrap_or(look.gone);
+        let read = self.look.as_deref().map(|look| reads::about(look.at, stale_ms));
+        if let Some(look) = self.look.as_deref_mut() {
+            look.moved(&own);
         }
         if let Some(shown) = self.shown.as_mut().filter(|shown| quantity > Quantity::ZERO || at > shown.at) {
             shown.quantity = shown.quantity.add(quantity).unwrap_or(shown.quantity);
@@ -337,7 +387,7 @@ impl Writes {
             self.base = self.base.and_then(|base| base.add(quantity).ok());
         }
         if let Some(told) = self.told.as_mut() {
-            told.moved(&if before { own } else { OwnMove { gone: Quantity::ZERO, ..own } });
+            told.moved(&own, read);
         }
         if quantity.is_zero() {
             return;
@@ -518,7 +568,7 @@ mod tests {
     fn check_moves(known_at: i64, moves: &[(i64, i64)], want: i64) {
         let mut writes = Writes { base: Some(q(10)), known_at: at(known_at), ..Writes::default() };
         for (units, when) in moves {
-            writes.own_move(own(*units, *when), false, at(*when));
+            writes.own_move(own(*units, *when), false, at(*when), 0);
         }
         assert_eq!(writes.base, Some(q(want)));
     }
@@ -535,7 +585,7 @@ mod tests {
         let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
         let write = sent(8, Some(10), "k", 100_000);
         writes.sending(&write);
-        writes.own_move(own(-1, 100_100), false, at(100_200));
+        writes.own_move(own(-1, 100_100), false, at(100_200), 0);
         writes.acknowledged(&write, at(100_300), at(105_300), true);
         writes.settle(&write);
         assert_eq!((writes.base, writes.unsettled.len()), (Some(q(7)), 0));

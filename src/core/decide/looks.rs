@@ -55,7 +55,7 @@ impl Draft<'_> {
             since: held.writes.since_read(read_at, policy.abilities.stale_ms).unwrap_or_default(),
             on_hand: levels.on_hand,
             committed: levels.committed,
-            gone: Quantity::ZERO,
+            turnover: held.writes.turnover_since(read_at, policy.abilities.stale_ms),
         };
         let Some(leg) = held.leg.clone() else { return self.take_look(policy, listing, look) };
         let trusted = read_at >= held.writes.trust_from;

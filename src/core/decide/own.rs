@@ -171,7 +171,7 @@ impl Draft<'_> {
         let (now, waited) = (self.now, held.writes.look.is_some());
         let reading = self.reading(policy, &own.listing);
         self.learn(&own.listing, Why::OwnSale, |writes| {
-            writes.own_move(own.moved, overwritten, now);
+            writes.own_move(own.moved, overwritten, now, reading.stale_ms);
             let Some(look) = writes.look.as_deref().copied() else { return };
             match judge(writes, &look, reading) {
                 Ok(Verdict::Explained) => writes.look = None,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     core::{
         leg::{Leg, Sent},
-        writes::{MOVES_MS, Move, SKEW_MS, Unsettled, Writes, shows},
+        writes::{MOVES_MS, Move, OwnMove, SKEW_MS, Turnover, Unsettled, Writes, shows},
     },
     model::{Abilities, Overflow, Quantity, Timestamp},
 };
@@ -48,7 +48,7 @@ impl Reading {
 }
 
 /// Returns between which times, by a channel's clock, an own sale may or may not be in a read.
-fn about(at: Timestamp, stale_ms: i64) -> (Timestamp, Timestamp) {
+pub(super) fn about(at: Timestamp, stale_ms: i64) -> (Timestamp, Timestamp) {
     (at.plus_millis(-stale_ms - SKEW_MS), at.plus_millis(SKEW_MS))
 }
 
@@ -59,6 +59,17 @@ impl Writes {
         let before = at.plus_millis(-stale_ms - 1);
         let mut after = self.moves.iter().filter(|held| held.at > at && !held.learnt_by(before));
         after.try_fold(Quantity::ZERO, |sum, held| sum.add(held.quantity))
+    }
+
+    /// Returns what may not be in a read, because it was not learnt before that was sent.
+    pub fn turnover_since(&self, at: Timestamp, stale_ms: i64) -> Turnover {
+        let before = at.plus_millis(-stale_ms - 1);
+        let mut turnover = Turnover::default();
+        for held in self.moves.iter().filter(|held| !held.learnt_by(before)) {
+            let own = OwnMove { quantity: held.quantity, gone: Quantity::ZERO, at: held.at };
+            turnover.note(&own, own.is_after(at));
+        }
+        turnover
     }
 
     /// Tells whether the channel shows what it should, by a read that was sent at `at` and may be `stale_ms` old:
@@ -100,6 +111,8 @@ impl Writes {
         stale_ms: i64,
     ) -> Result<impl Iterator<Item = Quantity>, Overflow> {
         let (least, most) = about(at, stale_ms);
+        // What was learnt by then is in the read, whatever the channel's clock says.
+        let read_from = at.plus_millis(-stale_ms - 1);
         let from = self.counts_from();
         let rest = base.sub(seen.add(self.moved_after(most)?)?)?;
         let mut restocked = Quantity::ZERO;
@@ -108,7 +121,7 @@ impl Writes {
         for held in self.moves.iter().copied() {
             let Move { quantity, at, .. } = held;
             let mut ways = Vec::new();
-            let read_without = at > least && at <= most;
+            let read_without = at > least && at <= most && !held.learnt_by(read_from);
             if read_without && quantity > Quantity::ZERO {
                 restocked = restocked.add(quantity)?;
             } else if read_without {
@@ -222,7 +235,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        core::{leg::Sent, writes::OwnMove},
+        core::leg::Sent,
         model::{IdempotencyKey, Revision},
     };
 
@@ -248,7 +261,7 @@ mod tests {
     fn check_explained(sold_at: &[i64], seen: i64, stale_ms: i64, want: bool) {
         let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
         for when in sold_at {
-            writes.own_move(own(-1, *when), false, at(120_000));
+            writes.own_move(own(-1, *when), false, at(120_000), 0);
         }
         assert_eq!(writes.explains(q(seen), at(100_000), stale_ms), want, "{writes:?}");
     }
@@ -275,7 +288,7 @@ mod tests {
     fn check_whole(moves: &[i64], seen: i64, want: bool) {
         let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
         for units in moves {
-            writes.own_move(own(*units, 100_000), true, at(120_000));
+            writes.own_move(own(*units, 100_000), true, at(120_000), 0);
         }
         assert_eq!(writes.explains(q(seen), at(100_000), 0), want, "{writes:?}");
     }
@@ -302,7 +315,7 @@ mod tests {
         let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
         writes.sending(&sent(8, Some(10), "k", 100_000));
         for (units, when) in moves {
-            writes.own_move(own(*units, *when), false, at(*when));
+            writes.own_move(own(*units, *when), false, at(*when), 0);
         }
         assert_eq!(writes.may_have_landed(q(shown), Reading::default()), want, "{writes:?}");
     }
@@ -325,7 +338,7 @@ mod tests {
         let mut writes =
             Writes { base: Some(q(10)), known_at: at(100_000), sure_to: at(100_000), ..Writes::default() };
         for (units, when, learnt) in sold {
-            writes.own_move(own(*units, *when), false, at(*learnt));
+            writes.own_move(own(*units, *when), false, at(*learnt), 0);
         }
         let reading = Reading { stale_ms: 0, compares, wanted: Some(q(wanted)) };
         assert_eq!(writes.corrected(q(seen), at(160_000), reading, |_| true), want.map(q), "{writes:?}");
@@ -360,7 +373,7 @@ mod tests {
         ) {
             let mut writes = Writes { base: Some(q(7)), known_at: at(100_000), ..Writes::default() };
             for (units, when, learnt) in sold {
-                writes.own_move(own(units, when), false, at(learnt));
+                writes.own_move(own(units, when), false, at(learnt), 0);
             }
             let before = writes.base.expect("known");
             let reading = Reading { stale_ms, compares: false, wanted: Some(q(wanted)) };

@@ -61,7 +61,7 @@ pub fn compare(
         since: held.writes.since_read(read_at, policy.abilities.stale_ms).ok()?,
         on_hand: levels.on_hand,
         committed: levels.committed,
-        gone: Quantity::ZERO,
+        turnover: held.writes.turnover_since(read_at, policy.abilities.stale_ms),
     };
     let wanted = held.leg.as_ref().map(|leg| leg.quantity);
     let agrees = wanted.is_some_and(|wanted| shows(levels.available, wanted));

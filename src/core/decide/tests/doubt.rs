@@ -220,3 +220,89 @@ fn an_edit_by_as_many_units_is_an_edit() {
     world.look_told(SHOP, 2, 3);
     assert_eq!(world.outcome(SHOP), (2, Some((Found::Edit, Done::Asked))), "three were taken");
 }
+
+impl World {
+    /// The merchant edits the stock after a while, and it is read; nothing else is committed.
+    fn edited(&mut self, shown: i64, committed: i64) -> Option<(Found, Done)> {
+        self.now += 20_000;
+        self.look_told(SHOP, shown, committed);
+        self.outcome(SHOP).1
+    }
+}
+
+const EDITED: Option<(Found, Done)> = Some((Found::Edit, Done::Asked));
+
+/// A channel tells of a shipment by the second: what it had committed when it was read may be less by that already.
+#[test]
+fn what_was_shipped_about_a_read_hides_no_edit() {
+    for shipped in [-300, 300] {
+        let mut world = asking(None);
+        world.now += 10_000;
+        world.sell(SHOP, "1", "A", 3);
+        world.now += 10_000;
+        let read = world.now;
+        world.look_told(SHOP, 7, 0);
+        world.now = read + shipped;
+        world.change(SHOP, "1", [3, 0, 0, 3, 0], 0);
+        world.now = read + 500;
+        world.push(SHOP, "1");
+        assert_eq!(world.edited(6, 0), EDITED, "one was taken");
+    }
+}
+
+/// The order came while the read was under way, so that it may not be in what was read.
+#[test]
+fn what_was_sold_while_a_read_was_under_way_hides_no_edit() {
+    for told in [-300, 300] {
+        let mut world = asking(None);
+        world.now += 10_000;
+        world.look_told(SHOP, 10, 0);
+        world.now += 10_000;
+        let read = world.now;
+        world.learn_sale(SHOP, "1", read + told, 3);
+        world.now += 500;
+        let levels = Levels { on_hand: Some(q(10)), committed: Some(q(0)), ..Levels::of(q(10)) };
+        let seen = vec![(world.listing("A", SHOP), Observed::Seen(levels))];
+        world.run(Command::Looked { channel: ch(SHOP), read_at: ms(read), seen }).expect("a look");
+        world.set_shown("A", SHOP, 7);
+        assert_eq!(world.edited(6, 3), EDITED, "one was taken");
+    }
+}
+
+/// Met by the kill test: an order that was placed, cancelled and told of while nobody listened, and one that was placed after
+/// our write and shipped before the look after the next, all in two seconds.
+#[test]
+fn what_happens_within_two_seconds_of_a_restart_is_found_out() {
+    let mut world = asking(None);
+    world.now = world.now / 1_000 * 1_000 + 100_000;
+    let second = world.now;
+    let ids = World::ids_of(SHOP, "A");
+    let order = |order: &str, version: i64, totals: [i64; 5]| {
+        let mut told = placed(order, second, &[(ids.clone(), totals)]);
+        told.version = ms(version);
+        told
+    };
+    world.now = second + 560;
+    world.push_snapshot(SHOP, order("1", second, [1, 0, 0, 0, 0]));
+    world.now = second + 575;
+    world.look_told(SHOP, 10, 0);
+    world.feed(SHOP);
+    world.now = second + 580;
+    world.sell(AMZ, "0", "A", 1);
+    assert!(world.lane(SHOP, &mut || Luck::Fine));
+    world.now = second + 711;
+    world.push_snapshot(SHOP, order("1", second, [1, 1, 0, 0, 0]));
+    let bought = world.shows("A", SHOP) - 3;
+    world.set_shown("A", SHOP, bought);
+    world.now = second + 930;
+    world.push_snapshot(SHOP, order("2", second, [3, 0, 0, 0, 0]));
+    assert!(world.lane(SHOP, &mut || Luck::Fine), "refused");
+    world.now = second + 1_060;
+    world.look_told(SHOP, bought, 0);
+    world.now = second + 1_090;
+    world.push_snapshot(SHOP, order("2", second + 1_000, [3, 0, 0, 3, 0]));
+    world.now += 9_000;
+    world.look_told(SHOP, world.shows("A", SHOP), 0);
+    let (shown, drift) = world.outcome(SHOP);
+    assert_eq!((shown, drift), (world.available("A"), None));
+}
