@@ -172,6 +172,28 @@ fn delimiter(text: &[u8]) -> u8 {
     parts.unwrap_or(b',')
 }
 
+/// Reads changed files: a file is told what is wrong with it in few words, and no row comes out of nothing.
+#[cfg(test)]
+pub(super) fn fuzzed<R>(
+    target: crate::fuzz::Target,
+    samples: &[&str],
+    parse: impl Fn(&[u8]) -> Result<Vec<R>, Bad<R>>,
+) {
+    let words = ["\"", "\n", "\r\n", ";", ",,", "\u{feff}", "-1", "99999999999999999999", "=1+1", "\t"];
+    crate::fuzz::bytes(target, samples, &words, |text| match parse(text) {
+        // Without quotes and odd ends of lines, each line is a row, or blank.
+        Ok(rows) if !text.contains(&b'"') && !text.contains(&b'\r') => {
+            let lines = text.split(|byte| *byte == b'\n').skip(1);
+            let filled = lines.filter(|line| line.iter().any(|b| b.is_ascii_alphanumeric())).count();
+            assert!(rows.len() <= filled, "{} rows of {filled} lines", rows.len());
+        }
+        Ok(_) => {}
+        Err(Bad { wrong, .. }) => {
+            assert!(!wrong.is_empty() && wrong.len() < 100, "{} problems", wrong.len());
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

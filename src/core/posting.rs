@@ -97,7 +97,7 @@ impl PostState {
     }
 
     /// Takes in what the ERP is to hold from here on. What is under way or parked stays so.
-    pub fn retargeted(mut self, target: &[Item], now: Timestamp) -> PostState {
+    pub fn retarget(&mut self, target: &[Item], now: Timestamp) {
         let behind = behind(&self.acked, target);
         match &self.step {
             Step::Done | Step::Dropped if behind => {
@@ -115,7 +115,6 @@ impl PostState {
             | Step::InFlight { .. }
             | Step::Parked { .. } => {}
         }
-        self
     }
 }
 

@@ -93,6 +93,7 @@ fn one(fields: &Fields<'_>, shape: Shape) -> Result<IntentRow, Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::sheet;
 
     #[test]
     fn rows_keep_their_lines_and_none_is_no_limit() {
@@ -122,20 +123,7 @@ mod tests {
     fn fuzzed() {
         let samples =
             ["sku,channel,quantity\nA,shop,3\n\nB,amz,none\n", "sku,quantity,from,to\nA,3,wh,store\n"];
-        let words = ["\"", "\n", "\r\n", ";", ",,", "\u{feff}", "-1", "99999999999999999999", "=1+1", "\t"];
-        crate::fuzz::bytes(bolero::check!(), &samples, &words, |text| {
-            match parse(text, Shape::Set).or_else(|_| parse(text, Shape::Transfer)) {
-                // Without quotes and odd ends of lines, each line is a row, or blank.
-                Ok(rows) if !text.contains(&b'"') && !text.contains(&b'\r') => {
-                    let lines = text.split(|byte| *byte == b'\n').skip(1);
-                    let filled = lines.filter(|line| line.iter().any(|b| b.is_ascii_alphanumeric())).count();
-                    assert!(rows.len() <= filled, "{} rows of {filled} lines", rows.len());
-                }
-                Ok(_) => {}
-                Err(Bad { wrong, .. }) => {
-                    assert!(!wrong.is_empty() && wrong.len() < 100, "{} problems", wrong.len());
-                }
-            }
-        });
+        let either = |text: &[u8]| parse(text, Shape::Set).or_else(|_| parse(text, Shape::Transfer));
+        sheet::fuzzed(bolero::check!(), &samples, either);
     }
 }

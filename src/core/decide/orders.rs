@@ -496,20 +496,20 @@ impl Draft<'_> {
             if given_up && self.state.order(key).as_deref().map(of).transpose()?.as_ref() == Some(&wanted) {
                 continue;
             }
-            let older = || is_older(order, policy.posts, &policy.locations);
-            let posting = match order.posting(channel) {
-                // It was told of nothing so far, because there was nothing to tell.
-                Some(held) if held.sequence == 0 && held.step == Step::Done && behind(&[], &wanted) => {
-                    let posting = PostState::new(channel.clone(), Step::Pending, self.now);
-                    if older() { posting.asked(OLDER) } else { PostState { shadow, ..posting } }
+            // It was told of nothing so far, because there was nothing to tell.
+            let untold = |held: &PostState| held.sequence == 0 && held.step == Step::Done;
+            if !order.posting(channel).is_none_or(untold) {
+                if let Some(held) = order.posting_mut(channel) {
+                    held.retarget(&wanted, self.now);
                 }
-                Some(held) => held.clone().retargeted(&wanted, self.now),
-                None if !behind(&[], &wanted) => continue,
-                None => {
-                    let posting = PostState::new(channel.clone(), Step::Pending, self.now);
-                    if older() { posting.asked(OLDER) } else { PostState { shadow, ..posting } }
-                }
-            };
+                continue;
+            }
+            if !behind(&[], &wanted) {
+                continue;
+            }
+            let posting = PostState::new(channel.clone(), Step::Pending, self.now);
+            let older = is_older(order, policy.posts, &policy.locations);
+            let posting = if older { posting.asked(OLDER) } else { PostState { shadow, ..posting } };
             match order.posting_mut(channel) {
                 Some(held) => *held = posting,
                 None => order.postings.push(posting),
@@ -520,11 +520,10 @@ impl Draft<'_> {
 }
 
 /// Returns when the lines of an order were placed: with it, unless the whole of it was told before and lacked the line.
-fn placed(order: &Order, before: Option<&Order>) -> impl Fn(&LineId) -> Timestamp + use<> {
+fn placed<'a>(order: &Order, before: Option<&'a Order>) -> impl Fn(&LineId) -> Timestamp + use<'a> {
     let (at, later) = (order.placed_at, order.changed_at().max(order.placed_at));
     let whole = before.filter(|before| before.whole_push.is_some() || before.whole_fetch.is_some());
-    let told: Option<BTreeSet<LineId>> = whole.map(|before| before.lines.keys().cloned().collect());
-    move |id| if told.as_ref().is_none_or(|told| told.contains(id)) { at } else { later }
+    move |id| if whole.is_none_or(|whole| whole.lines.contains_key(id)) { at } else { later }
 }
 
 /// Refuses quantities that no connector lets through, before anything is recorded.
