@@ -31,8 +31,15 @@ pub trait Connector: Send + Sync {
     /// Reads what the channel shows. Returns one answer for each listing, in the same order.
     async fn read_back(&self, listings: &[Identifiers]) -> Result<Vec<Observed>, Fault>;
 
-    /// Reads one page of the orders changed since `since` (the channel's clock), oldest change first.
-    async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault>;
+    /// Returns what the channel's lists of orders go by. Orders count as read once all of the lists were; they are read in
+    /// turn.
+    fn order_lists(&self) -> &'static [By] {
+        &[By::Change]
+    }
+
+    /// Reads one page of a list of orders: those changed, or placed, since `since` (the channel's clock), in the order of
+    /// their changes. A list that `order_lists` does not name is not asked for.
+    async fn orders(&self, by: By, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault>;
 
     /// Returns how far apart reads of the order feed must begin so that they do not use up what is saved for feeds of
     /// many pages.
@@ -65,6 +72,16 @@ pub trait Connector: Send + Sync {
 
     /// Asks whether credentials, scopes and the pinned version are good; reads only.
     async fn check(&self) -> Result<Checked, Fault>;
+}
+
+/// What a list of orders goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The latest change. Where the list leaves out the latest changes, an order that changes again is in no read that ends
+    /// before that change, however long ago it was placed.
+    Change,
+    /// When the order was placed, which never changes.
+    Placement,
 }
 
 /// What a check found.
@@ -110,7 +127,7 @@ pub struct OrderPage {
     /// Orders of the page that the channel failed to tell whole: each must be fetched by itself.
     pub unread: Vec<OrderId>,
     pub next: Option<Cursor>,
-    /// Channel time up to which every change has been read. On the last page (`next` is `None`) it must be there: the
+    /// Channel time up to which all of the list has been read. On the last page (`next` is `None`) it must be there: the
     /// next `since`. On a page before it only where the channel's order of changes proves it: a read that breaks off
     /// need not go back beyond it.
     pub read_through: Option<Timestamp>,

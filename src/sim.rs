@@ -12,6 +12,8 @@
 mod check;
 mod daemon;
 mod erp;
+#[cfg(test)]
+mod exhaustive;
 mod loops;
 mod market;
 mod people;

@@ -43,7 +43,7 @@ use self::{
 use crate::{
     clock::SystemClock,
     connectors::{
-        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
+        By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
         Outcome, Posting, Push, Put, Received, Refusal, Scope,
         http::{self, Client},
     },
@@ -163,9 +163,15 @@ impl Connector for Amazon {
         Ok(listings.iter().map(one).collect())
     }
 
-    async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
+    /// A search leaves out the latest two minutes: one by change leaves out an order that changed in them, whenever it was
+    /// placed; one by placement does not tell of changes.
+    fn order_lists(&self) -> &'static [By] {
+        &[By::Change, By::Placement]
+    }
+
+    async fn orders(&self, by: By, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
         let place = orders::Place::of(after)?;
-        let request = encode::search_orders(&self.options, since, ORDERS_MAX, place.token.as_deref());
+        let request = encode::search_orders(&self.options, by, since, ORDERS_MAX, place.token.as_deref());
         // A fault of the first page is the caller's; one of a later page would throw away all pages before it.
         let delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(250))
@@ -173,7 +179,7 @@ impl Connector for Amazon {
             .with_jitter();
         let answer = (|| self.caller.read(&request)).retry(delays).when(passing).await?;
         self.orders_work.store(true, Ordering::Relaxed);
-        orders::page(&answer.body, since, &place)
+        orders::page(&answer.body, by, since, &place)
     }
 
     fn orders_gap(&self) -> Duration {

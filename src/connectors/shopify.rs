@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     connectors::{
-        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
+        By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
         Outcome, Posting, Push, Put, Received, Refusal, Scope, http::BadSetting,
     },
     core::state::READ,
@@ -96,7 +96,7 @@ impl Connector for Shopify {
         items::read_back(&self.caller, &self.options.locations, listings).await
     }
 
-    async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
+    async fn orders(&self, _: By, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
         feed::orders(&self.caller, &self.options.locations, since, after).await
     }
 

@@ -27,7 +27,7 @@ use url::Url;
 
 use crate::{
     connectors::{
-        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
+        By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
         Outcome, Posting, Push, Put, Received, Refusal, Scope,
         http::{self, BadSetting},
         tryton::{
@@ -239,7 +239,7 @@ impl Connector for Tryton {
         self.look(listings).await
     }
 
-    async fn orders(&self, _since: Timestamp, _after: Option<&Cursor>) -> Result<OrderPage, Fault> {
+    async fn orders(&self, _by: By, _since: Timestamp, _after: Option<&Cursor>) -> Result<OrderPage, Fault> {
         Err(Fault::NotOffered("orders"))
     }
 

@@ -2,6 +2,7 @@
 //! is owed to sales that were booked at another place.
 
 pub mod owed;
+pub mod shelves;
 
 use crate::model::{ChannelId, Overflow, Policies, Quantity, policy::Override};
 

@@ -117,10 +117,12 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             let since = state.oversold.get(sku).map_or(seq, |held| held.since);
             let last = Oversell { since, units: *units, class: *class, cause: cause.clone() };
             state.oversold.insert(sku.clone(), last);
+            state.note_short(sku);
             state.dirty.insert(RowKey::Oversold(sku.clone()));
         }
         Record::MadeGood { sku } => {
             state.oversold.remove(sku);
+            state.index.short.forget(sku);
             state.dirty.insert(RowKey::Oversold(sku.clone()));
         }
         Record::Measured { channel, assumption, stated_ms, measured_ms, .. } => {
@@ -271,6 +273,7 @@ fn forget_bases(state: &mut State) {
                 let writes = &mut listing.writes;
                 (writes.base, writes.look) = (None, None);
                 (writes.known_at, writes.exact_from) = (Timestamp::ZERO, Timestamp::ZERO);
+                writes.sure_to = Timestamp::ZERO;
                 (writes.shown, writes.passed_over) = (None, None);
             }
         });
@@ -293,6 +296,11 @@ fn made(state: &mut State, sku: &Sku, made: Option<&Made>) {
     state.change_sku(sku, |row| row.made = made.cloned().map(Box::new));
     let parts = made.map(Made::parts).or_else(|| state.configured_recipe(sku));
     state.index.recipes.set(sku, parts);
+    // What it is made of tells where it is missing.
+    state.note_short(sku);
+    if let Some(Made::Merged(into)) = made {
+        state.note_short(into);
+    }
 }
 
 /// What people have counted of a SKU holds for the one that it becomes part of; what moved before is not known of both.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::writes::{Look, Told, Writes},
+    core::writes::{Look, Reading, Told, Writes},
     model::{Overflow, Quantity, Seq, Timestamp, policy::DriftPolicy},
 };
 
@@ -24,14 +24,14 @@ pub enum Verdict {
     Unexplained { expected: Quantity, shown: Quantity },
 }
 
-/// Judges a look against what the channel should show. `stale_ms`: how old the read may be.
-pub fn judge(writes: &Writes, look: &Look, stale_ms: i64) -> Result<Verdict, Overflow> {
+/// Judges a look against what the channel should show.
+pub fn judge(writes: &Writes, look: &Look, reading: Reading) -> Result<Verdict, Overflow> {
     let shown = look.shown()?;
     Ok(match writes.base {
-        Some(_) if writes.explains(look.seen, look.at, stale_ms) => Verdict::Explained,
+        Some(_) if writes.explains(look.seen, look.at, reading.stale_ms) => Verdict::Explained,
         Some(base) if base == shown => Verdict::Explained,
-        Some(_) if writes.may_have_landed(shown) => Verdict::Landed { shown },
-        Some(base) => match corrected(writes, look, stale_ms) {
+        Some(_) if writes.may_have_landed(shown, reading) => Verdict::Landed { shown },
+        Some(base) => match corrected(writes, look, reading) {
             Some(expected) => Verdict::Corrected { expected },
             None => Verdict::Unexplained { expected: base, shown },
         },
@@ -41,30 +41,72 @@ pub fn judge(writes: &Writes, look: &Look, stale_ms: i64) -> Result<Verdict, Ove
 
 /// Returns what the channel should show instead of what is expected, by own sales from about the time as of which that is
 /// known. Where it has promised more units than its orders tell, another sale is missing, of however many units.
-pub fn corrected(writes: &Writes, look: &Look, stale_ms: i64) -> Option<Quantity> {
+pub fn corrected(writes: &Writes, look: &Look, reading: Reading) -> Option<Quantity> {
     let told = writes.told.as_deref().filter(|_| look.committed.is_some());
-    if told.is_some_and(|told| found(Some(told), look) == Found::Unseen) {
+    if told.is_some_and(|told| promises_more(told, look)) {
         return None;
     }
-    writes.corrected(look.seen, look.at, stale_ms)
+    let base = writes.base?;
+    let agrees = |expected: Quantity| {
+        told.is_none_or(|told| {
+            let as_known = told.at >= writes.counts_from();
+            // Units that were put back before what is known came from no sale that is missing.
+            let sold = base.sub(expected).and_then(|sold| {
+                let more = sold > Quantity::ZERO;
+                if more { Ok(sold.sub(writes.put_back_in_doubt()?)?.or_zero()) } else { Ok(sold) }
+            });
+            is_committed(told, as_known, look, sold).unwrap_or_default()
+        })
+    };
+    writes.corrected(look.seen, look.at, reading, agrees)
+}
+
+/// Tells whether what a channel has committed fits that `sold` units more of the own sales came after what is known of it
+/// (below zero: fewer). An edit of the stock, or another app, moves what is shown and not what is committed. `as_known`: it told
+/// that no earlier than the quantity that is known.
+fn is_committed(
+    told: &Told,
+    as_known: bool,
+    look: &Look,
+    sold: Result<Quantity, Overflow>,
+) -> Result<bool, Overflow> {
+    let (sold, Some(committed)) = (sold?, look.committed) else { return Ok(true) };
+    if sold >= Quantity::ZERO {
+        return Ok(committed >= told.left()?.add(sold)?);
+    }
+    // What was learnt before the channel told is in what it told.
+    let learnt = told.since.sold.add(told.since.sold_about)?;
+    let learnt_since = as_known && learnt.add(sold)? >= Quantity::ZERO;
+    Ok(!learnt_since || committed <= told.explained()?.1.add(sold)?)
+}
+
+/// Tells whether a channel has promised more units than all orders that it may have counted by then.
+fn promises_more(told: &Told, look: &Look) -> bool {
+    let most = told.explained().map(|(_, most)| most);
+    look.committed.zip(most.ok()).is_some_and(|(committed, most)| committed > most)
 }
 
 /// Takes a look in: what it explains is believed, what nothing explains waits for its fence. A look that waits
 /// already stays: later sights move with the own sales that are learnt, and would push the fence away for ever.
-pub fn observe(writes: &mut Writes, look: Look, stale_ms: i64) -> Option<Verdict> {
-    let verdict = judge(writes, &look, stale_ms).ok()?;
+pub fn observe(writes: &mut Writes, look: Look, reading: Reading) -> Option<Verdict> {
+    let stale_ms = reading.stale_ms;
+    let verdict = judge(writes, &look, reading).ok()?;
     match verdict {
         Verdict::Explained => {
             writes.look = None;
-            writes.saw(look.at);
+            writes.look_bears_out(look.seen, look.at, stale_ms);
+            // Explained by what may not be in it, it may show as much as it did.
+            if look.shown().is_ok_and(|shown| writes.base.is_some_and(|base| shown <= base)) {
+                writes.saw(look.at);
+            }
             writes.heed(&look);
         }
         Verdict::Landed { shown } => {
-            writes.believe(shown, look.at);
+            writes.believe(shown, look.at, stale_ms);
             writes.heed(&look);
         }
         Verdict::Corrected { expected } => {
-            writes.correct(expected, look.at);
+            writes.correct(expected, look.at, stale_ms);
             writes.heed(&look);
         }
         Verdict::Learnt { shown } | Verdict::Unexplained { shown, .. } => {
@@ -200,7 +242,9 @@ pub fn found(told: Option<&Told>, look: &Look) -> Found {
     let (Some(told), Some(now), Some(committed)) = (told, Told::of(look), look.committed) else {
         return Found::Rival;
     };
-    if told.explained().is_ok_and(|explained| committed > explained) {
+    // Where it may or may not have more, that is not taken for an edit: what is taken over would be counted again when its order
+    // comes.
+    if told.explained().is_ok_and(|(least, _)| committed > least) {
         return Found::Unseen;
     }
     if now.other == told.other { Found::Edit } else { Found::Rival }
@@ -229,7 +273,7 @@ fn most(policy: &DriftPolicy) -> usize {
 mod tests {
     use super::*;
     use crate::{
-        core::writes::Unsettled,
+        core::writes::{Move, Turnover, Unsettled},
         model::{IdempotencyKey, Seq, Timestamp},
     };
 
@@ -243,7 +287,7 @@ mod tests {
         let write = |n: &i64| Unsettled { quantity: q(*n), compare: None, key: key.clone(), at, times: 1 };
         let unsettled = unsettled.iter().map(write).collect();
         let writes = Writes { base: expected.map(q), unsettled, ..Writes::default() };
-        assert_eq!(judge(&writes, &look, 0), Ok(want));
+        assert_eq!(judge(&writes, &look, Reading::default()), Ok(want));
     }
 
     #[test]
@@ -267,7 +311,8 @@ mod tests {
     #[track_caller]
     fn check_since(then: [i64; 3], [sold, gone]: [i64; 2], now: [i64; 3], want: Found) {
         let (sold, gone) = (Quantity::new(sold), Quantity::new(gone));
-        let told = Told { sold, gone, ..Told::of(&look(then)).expect("all is told") };
+        let since = Turnover { sold, gone, ..Turnover::default() };
+        let told = Told { since, ..Told::of(&look(then)).expect("all is told") };
         assert_eq!(found(Some(&told), &look(now)), want);
     }
 
@@ -295,6 +340,57 @@ mod tests {
         assert_eq!(found(None, &look([5, 7, 2])), Found::Rival);
         let told = Told::of(&look([8, 10, 2]));
         assert_eq!(found(told.as_ref(), &Look { on_hand: None, ..look([5, 7, 2]) }), Found::Rival);
+    }
+
+    /// What is committed there rose by the three that were sold about when 7 became known, and 10 show: were they in it?
+    #[track_caller]
+    fn check_in_it(told_at: i64, want: Option<i64>) {
+        let (q, at) = (Quantity::new, |seconds: i64| Timestamp::from_millis(seconds * 1_000));
+        let since = Turnover { sold: q(3), ..Turnover::default() };
+        let told = Told { at: at(told_at), since, ..Told::of(&look([10, 10, 0])).expect("all is told") };
+        let sold = Move { quantity: q(-3), at: at(101), learnt: at(120) };
+        let writes = Writes {
+            base: Some(q(7)),
+            known_at: at(100),
+            moves: [sold].into_iter().collect(),
+            told: Some(Box::new(told)),
+            ..Writes::default()
+        };
+        let look = Look { at: at(150), ..look([10, 13, 3]) };
+        let reading = Reading { compares: true, wanted: Some(q(7)), ..Reading::default() };
+        assert_eq!(corrected(&writes, &look, reading), want.map(q));
+    }
+
+    /// 9 are expected with the units (if any) that were put back about when 6 became known, and these show now: available, on hand,
+    /// committed. Before, 10 were committed.
+    #[track_caller]
+    fn check_put_back(back: i64, now: [i64; 3], want: Option<i64>) {
+        let (q, at) = (Quantity::new, |seconds: i64| Timestamp::from_millis(seconds * 1_000));
+        let told = Told { at: at(130), ..Told::of(&look([6, 16, 10])).expect("all is told") };
+        let put_back = Move { quantity: q(back), at: at(101), learnt: at(120) };
+        let writes = Writes {
+            base: Some(q(9)),
+            known_at: at(100),
+            moves: [put_back].into_iter().filter(|held| held.quantity > q(0)).collect(),
+            told: Some(Box::new(told)),
+            ..Writes::default()
+        };
+        let reading = Reading { compares: true, wanted: Some(q(9)), ..Reading::default() };
+        assert_eq!(corrected(&writes, &Look { at: at(150), ..look(now) }, reading), want.map(q));
+    }
+
+    #[test]
+    fn units_that_were_put_back_before_the_quantity_that_is_known_commit_nothing_more() {
+        check_put_back(3, [6, 16, 10], Some(6)); // they were in it
+        check_put_back(3, [5, 15, 10], None);
+        check_put_back(2, [6, 16, 10], None);
+        check_put_back(0, [6, 16, 10], None); // somebody took three
+    }
+
+    #[test]
+    fn what_a_channel_told_of_before_the_quantity_that_is_known_tells_no_edit_from_a_sale() {
+        check_in_it(100, None); // they are committed since then, so they were not in it: three were put there
+        check_in_it(50, Some(10)); // they may have been sold in between
     }
 
     /// Seconds at which ours was written again -> whether the last is one too many.

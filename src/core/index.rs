@@ -4,6 +4,7 @@
 //! what it does keeps the index true.
 
 mod intents;
+mod short;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use crate::{
     },
 };
 
+pub use short::Short;
 pub use work::{Kind, Work};
 use work::{first_order, of_listing, of_order};
 
@@ -40,6 +42,8 @@ pub struct Index {
     /// What SKUs are made of, by the configuration and by their rows.
     pub recipes: Recipes,
     awaited: intents::Awaited,
+    /// What is missing of oversold SKUs.
+    pub short: Short,
 }
 
 /// Which row of the mapping tables, by how much it counts: the configured ones from the last to the first, then the
@@ -324,6 +328,7 @@ impl Index {
             index.awaited.put(*id, intent);
         }
         state.index = index;
+        state.note_all_short();
     }
 }
 

@@ -5,11 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::{
-        allocation::owed::{Heap, unowed},
-        state::{Place, SkuRow, State},
-    },
-    model::{FulfilledBy, LocationId, Overflow, Policies, Quantity, Sku, policy::Part},
+    core::state::State,
+    model::{Overflow, Policies, Quantity, Sku, policy::Part},
 };
 
 /// The most components that a bundle may have.
@@ -190,81 +187,6 @@ impl State {
     pub fn made_of(&self, sku: &Sku) -> Result<Vec<Part>, Overflow> {
         self.index.recipes.flat(sku)
     }
-
-    /// Returns how many units of a SKU can be sold from these locations: of a bundle, as many as its scarcest component
-    /// makes. `None`: not known yet. `row`: the SKU's, as it is or as it would be. `keep` tells what is kept back of a component.
-    pub fn sellable(
-        &self,
-        sku: &Sku,
-        row: &SkuRow,
-        locations: &[LocationId],
-        keep: impl Fn(&Sku) -> Quantity,
-    ) -> Result<Option<Sellable>, Overflow> {
-        if self.index.recipes.direct(sku).is_none() {
-            let Some(here) = row.available(locations)? else { return Ok(None) };
-            let unowed = self.unowed(sku, row, locations, here)?;
-            let (here, free) = (here.sub(keep(sku))?, unowed.sub(keep(sku))?);
-            return Ok(Some(Sellable { here, free }));
-        }
-        let mut least: Option<Sellable> = None;
-        for part in self.made_of(sku)? {
-            let Some(row) = self.skus.get(&part.sku) else { return Ok(None) };
-            let Some(here) = row.available(locations)? else { return Ok(None) };
-            let unowed = self.unowed(&part.sku, row, locations, here)?;
-            let whole = |units: Quantity| Ok(units.sub(keep(&part.sku))?.whole(part.units));
-            let (Some(here), Some(free)) = (whole(here)?, whole(unowed)?) else { return Ok(None) };
-            let held = least.unwrap_or(Sellable { here, free });
-            least = Some(Sellable { here: held.here.min(here), free: held.free.min(free) });
-        }
-        Ok(least)
-    }
-
-    /// Returns what of the units at some places is not owed to what was sold at others. `row`: the SKU's, as in
-    /// [`State::sellable`].
-    fn unowed(
-        &self,
-        sku: &Sku,
-        row: &SkuRow,
-        drawn: &[LocationId],
-        here: Quantity,
-    ) -> Result<Quantity, Overflow> {
-        let short = |place: &Place| place.stock.available().is_ok_and(|units| units < Quantity::ZERO);
-        if !row.stock.iter().any(short) {
-            return Ok(here);
-        }
-        let mut heaps = Vec::with_capacity(row.stock.len() + row.moving.len());
-        for place in &row.stock {
-            heaps.push(Heap::at(&place.location, place.stock.available()?));
-        }
-        heaps.extend(row.moving.iter().map(|moving| Heap {
-            from: &moving.from,
-            to: &moving.to,
-            units: moving.quantity,
-        }));
-        let users = self.index.recipes.users(sku);
-        let users = users.iter().filter_map(|user| self.skus.get(user));
-        let sellers: BTreeSet<&[LocationId]> =
-            std::iter::once(row).chain(users).flat_map(|row| self.sold_from_places(row)).collect();
-        let sellers: Vec<&[LocationId]> = sellers.into_iter().collect();
-        Ok(unowed(&heaps, &sellers, drawn, here))
-    }
-
-    /// Returns the places that each listing of ours that sells draws on.
-    fn sold_from_places<'a>(&'a self, row: &'a SkuRow) -> impl Iterator<Item = &'a [LocationId]> {
-        row.listings.iter().filter(|listing| listing.by != FulfilledBy::Channel).filter_map(|listing| {
-            let channel = self.policies()?.channels.get(&listing.channel)?;
-            channel.drawn(&listing.ids).filter(|_| channel.abilities.sells)
-        })
-    }
-}
-
-/// What can be sold from some places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sellable {
-    /// What lies there.
-    pub here: Quantity,
-    /// What of it is not owed to what was sold at other places.
-    pub free: Quantity,
 }
 
 #[cfg(test)]

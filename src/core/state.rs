@@ -455,6 +455,7 @@ impl State {
         let out = change(row);
         self.index.replace(&before, Index::of_row(policies, sku, row));
         self.dirty.insert(RowKey::Sku(sku.clone()));
+        self.note_short(sku);
         out
     }
 

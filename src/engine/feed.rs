@@ -1,5 +1,8 @@
 //! A channel's order feed: read since the watermark, page by page, each page durable before the next.
 //!
+//! A channel may have two lists of orders, neither of which tells all (`By`). They are read in turn, one in each read, and
+//! orders count as read as of the earlier of the last two.
+//!
 //! A read that breaks off goes on where it was: in this process at its page, after a restart at the last time of which
 //! the connector said that everything before it has been read. Only a read that came to the feed's end is told as one.
 
@@ -11,7 +14,7 @@ use tracing::{debug, warn};
 
 use crate::{
     clock::Clock,
-    connectors::{Connector, Cursor, Fault},
+    connectors::{By, Connector, Cursor, Fault},
     core::{
         Command,
         state::{ChannelRow, READ},
@@ -87,11 +90,36 @@ pub struct Memory {
     pub(super) unread: Unread,
     /// Where a read that broke off goes on.
     place: Option<Place>,
+    /// The list that was read last.
+    last: Option<List>,
+}
+
+/// A list of orders that was read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct List {
+    by: By,
+    /// The journal's position, and our clock, when its read began.
+    begun: Seq,
+    begun_at: Timestamp,
+    through: Timestamp,
+}
+
+impl List {
+    /// Returns as of when orders were read, of which this list and the other one before it told.
+    fn and(self, earlier: List) -> List {
+        List {
+            by: self.by,
+            begun: self.begun.min(earlier.begun),
+            begun_at: self.begun_at.min(earlier.begun_at),
+            through: self.through.min(earlier.through),
+        }
+    }
 }
 
 /// A read that is under way.
 #[derive(Debug)]
 struct Place {
+    by: By,
     since: Timestamp,
     /// The journal's position, and our clock, when it began: it is a complete read as of then, once it has ended.
     begun: Seq,
@@ -188,22 +216,39 @@ impl Feed {
     /// Dropping it between two pages loses nothing: what is durable stays, and no watermark moves past what is.
     pub async fn read(&self, memory: &mut Memory) -> Result<Ended, Error> {
         self.fetch_due(&mut memory.unread).await?;
+        loop {
+            let Some(list) = self.list(memory).await? else { return Ok(Ended::Part) };
+            let whole = match memory.last.replace(list) {
+                _ if self.connector.order_lists().len() == 1 => list,
+                Some(earlier) => list.and(earlier),
+                // Of the first read after a start, one list says little.
+                None => continue,
+            };
+            let List { begun, begun_at, through, .. } = whole;
+            self.ledger
+                .submit(Command::Fed { channel: self.channel.clone(), begun, begun_at, through })
+                .await?;
+            self.metrics.feed_read(&self.channel, FeedName::Orders);
+            return Ok(Ended::Whole);
+        }
+    }
+
+    /// Reads the list whose turn it is. Returns nothing if it is not at its end yet.
+    async fn list(&self, memory: &mut Memory) -> Result<Option<List>, Error> {
         let mut place = match memory.place.take() {
             Some(place) => place,
-            None => self.begin().await?,
+            None => self.begin(memory.last.map(|list| list.by)).await?,
         };
         let ended = self.pages(&mut place).await;
         self.note(&mut place).await?;
         match ended {
             Ok(Some(through)) => {
-                let (channel, begun, begun_at) = (self.channel.clone(), place.begun, place.begun_at);
-                self.ledger.submit(Command::Fed { channel, begun, begun_at, through }).await?;
-                self.metrics.feed_read(&self.channel, FeedName::Orders);
-                Ok(Ended::Whole)
+                let Place { by, begun, begun_at, .. } = place;
+                Ok(Some(List { by, begun, begun_at, through }))
             }
             Ok(None) => {
                 memory.place = Some(place);
-                Ok(Ended::Part)
+                Ok(None)
             }
             Err(error) => {
                 place.failures += 1;
@@ -213,8 +258,10 @@ impl Feed {
         }
     }
 
-    /// Returns where a read begins that goes on from nowhere.
-    async fn begin(&self) -> Result<Place, Error> {
+    /// Returns where a read begins that goes on from nowhere. `last`: the list that was read before.
+    async fn begin(&self, last: Option<By>) -> Result<Place, Error> {
+        let lists = self.connector.order_lists();
+        let by = lists.iter().copied().find(|by| last != Some(*by)).or(last).unwrap_or(By::Change);
         let (begun, begun_at) = (self.ledger.seq(), self.clock.now());
         let channel = self.channel.clone();
         let held =
@@ -224,14 +271,14 @@ impl Feed {
             Some(held) => held.plus_millis(-millis(self.overlap)),
             None => begun_at.plus_millis(-millis(self.lookback)),
         };
-        Ok(Place { since, begun, begun_at, after: None, failures: 0, through: None })
+        Ok(Place { by, since, begun, begun_at, after: None, failures: 0, through: None })
     }
 
     /// Reads pages. Returns up to when the feed was read, once it is at its end.
     async fn pages(&self, place: &mut Place) -> Result<Option<Timestamp>, Error> {
         for nth in 1..=PAGES_MAX {
             let begun = self.ledger.seq();
-            let page = self.connector.orders(place.since, place.after.as_ref()).await?;
+            let page = self.connector.orders(place.by, place.since, place.after.as_ref()).await?;
             debug!(channel = %self.channel, orders = page.orders.len(), "orders read");
             for entry in page.unreadable {
                 self.quarantine.keep(&self.channel, READ, entry.id, &entry.why, &entry.body).await?;
@@ -248,7 +295,10 @@ impl Feed {
                 Some(next) if place.after.as_ref() == Some(&next) => return Err(Error::Loops),
                 Some(next) => (place.after, place.failures) = (Some(next), 0),
             }
-            place.through = page.read_through.or(place.through);
+            // What one of two lists was read up to says nothing of the other.
+            if self.connector.order_lists().len() == 1 {
+                place.through = page.read_through.or(place.through);
+            }
             if nth % NOTED_EVERY == 0 {
                 self.note(place).await?;
             }

@@ -28,7 +28,7 @@ pub(super) struct Causes {
     pub(super) physical: bool,
     /// The ERP has customers of its own.
     pub(super) own_sales: bool,
-    /// Clocks differ, or what is said goes wrong on its way: what a channel shows may take the daemon by surprise.
+    /// What is said goes wrong on its way: what a channel shows may take the daemon by surprise.
     pub(super) surprises: bool,
 }
 
@@ -48,6 +48,9 @@ pub(super) struct Checks {
     pub(super) counted: BTreeMap<Sku, i64>,
     /// Listings of which a channel has told less than it did: what it shows may surprise.
     pub(super) puzzling: BTreeSet<(ChannelId, Sku)>,
+    /// Listings of which Amazon put units back on sale for an order that changed again. It tells of the latest change alone, and
+    /// two minutes later, so nobody knows when it put them back.
+    pub(super) retold: BTreeSet<(ChannelId, Sku)>,
     /// Goods that were counted since it was last looked.
     pub(super) touched: Vec<Sku>,
     pub(super) booked: BTreeMap<(ChannelId, usize), Booked>,
@@ -97,8 +100,8 @@ impl Checks {
             Record::Drift { listing, expected, observed, .. } => {
                 self.drifts += 1;
                 let channel = state.listing(listing).map(|held| held.channel.clone());
-                let puzzling =
-                    channel.is_some_and(|channel| self.puzzling.contains(&(channel, listing.sku.clone())));
+                let of = channel.map(|channel| (channel, listing.sku.clone()));
+                let puzzling = of.is_some_and(|of| self.puzzling.contains(&of) || self.retold.contains(&of));
                 sure(self.causes.rival || self.causes.surprises || puzzling, || {
                     format!(
                         "nobody else writes, and yet {listing:?} drifts: {expected:?} expected, {observed} seen"
@@ -112,7 +115,12 @@ impl Checks {
                     Class::Sync => true,
                     Class::Physical => causes.physical,
                     Class::Override => causes.frozen,
-                    Class::RivalWriter => causes.rival || causes.surprises || !self.puzzling.is_empty(),
+                    Class::RivalWriter => {
+                        causes.rival
+                            || causes.surprises
+                            || !self.puzzling.is_empty()
+                            || !self.retold.is_empty()
+                    }
                     Class::Uncontrolled => causes.own_sales,
                 };
                 sure(may, || {

@@ -8,6 +8,7 @@ mod lanes;
 use std::collections::BTreeMap;
 
 use crate::{
+    connectors::By,
     core::state::ListingRef,
     core::{
         Command,
@@ -47,6 +48,8 @@ pub(super) struct Desk {
     reading: bool,
     owed: bool,
     place: Option<Place>,
+    /// The list of orders that was read last.
+    last: Option<List>,
     last_read: i64,
     /// Orders that could not be read, and from when on they are worth another try.
     unread: BTreeMap<OrderId, i64>,
@@ -58,11 +61,21 @@ pub(super) struct Desk {
 /// Where a read of a feed is.
 #[derive(Debug, Clone, Copy)]
 struct Place {
+    by: By,
     since: i64,
     begun: Seq,
     begun_at: i64,
     after: Option<(i64, usize)>,
     failures: u32,
+}
+
+/// A list of orders that was read to its end.
+#[derive(Debug, Clone, Copy)]
+struct List {
+    by: By,
+    begun: Seq,
+    begun_at: i64,
+    through: i64,
 }
 
 impl Desk {

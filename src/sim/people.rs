@@ -207,6 +207,12 @@ impl World {
             }
         }
         let lag = self.lag(channel);
+        if channel == AMAZON {
+            let lines = self.markets[channel].sale(order).lines.iter();
+            let back = lines.filter(|line| line.units[1] > 0);
+            let retold = back.map(|line| (plan::channel(channel), plan::sku(line.listing)));
+            self.checks.retold.extend(retold);
+        }
         self.markets[channel].move_on(self.now, order, line, to, units, lag);
         let what = ["", "cancelled", "lost", "shipped", "returned"][to];
         self.tell(|| format!("{}: {units} of line {line} of order o{order} {what}", plan::NAMES[channel]));

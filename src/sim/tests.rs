@@ -76,6 +76,14 @@ fn what_once_broke_breaks_no_more() {
     check(&lines.map(options).collect::<Vec<_>>());
 }
 
+/// An order that changed in the two minutes that Amazon leaves out was missing, and its sale was named a drift; so were units
+/// that a shop put back while a look was under way (167).
+#[test]
+fn where_nothing_goes_wrong_no_drift_is_named() {
+    let calm = |seed| Options { seed, calm: true, ..Options::default() };
+    check(&[147, 149, 167, 1136, 1138, 1987, 2104].map(calm));
+}
+
 #[test]
 fn every_workload_comes_to_rest() {
     let of = |workload| Options { seed: 7, workload: Some(workload), ..Options::default() };

@@ -1,6 +1,7 @@
 //! Requests on their way between the daemon and its channels, and what may become of them there and back.
 
 use crate::{
+    connectors::By,
     core::{command::Count, state::ListingRef},
     model::{
         CatalogueItem, CountLine, IdempotencyKey, Identifiers, Observed, OrderId, OrderSnapshot, Outcome,
@@ -26,6 +27,7 @@ pub(super) enum Ask {
         apart: bool,
     },
     Orders {
+        by: By,
         since: i64,
         after: Option<(i64, usize)>,
         begun: Seq,
@@ -175,8 +177,8 @@ impl World {
                 };
                 Answer::Seen(listings.iter().map(seen).collect())
             }
-            Ask::Orders { since, after, .. } => {
-                let page = self.markets[channel].orders(now, *since, *after, PAGE);
+            Ask::Orders { by, since, after, .. } => {
+                let page = self.markets[channel].orders(now, *by, *since, *after, PAGE);
                 for n in self.markets[channel].unheard_of() {
                     self.puzzle(channel, n);
                 }
@@ -323,7 +325,7 @@ fn told(ask: &Ask) -> String {
                 listings.iter().map(|(l, _)| l.sku.to_string()).collect::<Vec<_>>().join(", ")
             )
         }
-        Ask::Orders { since, begun, .. } => format!("orders since {since}, begun at {begun}"),
+        Ask::Orders { by, since, begun, .. } => format!("orders by {by:?} since {since}, begun at {begun}"),
         Ask::Order { order, .. } => format!("order {order}"),
         Ask::Catalogue { from } => format!("catalogue from {from}"),
         Ask::Changed { since } => format!("what moved since {since}"),

@@ -120,7 +120,7 @@ impl World {
             frozen: plan.operator > 0,
             physical: plan.staff > 0,
             own_sales: plan.own_sales > 0,
-            surprises: !plan.calm || plan.skew != [0; 3] || plan.whole_seconds,
+            surprises: !plan.calm,
         };
         World {
             now: began,

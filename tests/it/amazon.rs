@@ -2,7 +2,7 @@
 
 use evenkeel::{
     connectors::{
-        Connector, Observed, Outcome, Put,
+        By, Connector, Observed, Outcome, Put,
         amazon::{Amazon, Options, Rates, Timing},
         http,
     },
@@ -117,7 +117,7 @@ async fn an_order_is_told_from_placement_to_its_end() {
     let name = |order: &str| json!({"channel": "amazon", "order": order});
     let (kept, shipped, cancelled) = (order(1).await, order(2).await, order(1).await);
     until_empty("no order is pending", async || {
-        let page = amazon.orders(Timestamp::ZERO, None).await.expect("a page");
+        let page = amazon.orders(By::Change, Timestamp::ZERO, None).await.expect("a page");
         if page.orders.len() == 3 { vec![] } else { vec![format!("{} orders", page.orders.len())] }
     })
     .await;
@@ -132,7 +132,7 @@ async fn an_order_is_told_from_placement_to_its_end() {
     ask("fulfil", name(&shipped)).await;
     assert_eq!(told(&amazon, &cancelled).await.2, Rest::Released);
     assert_eq!(told(&amazon, &shipped).await, (FulfilledBy::Merchant, [2, 2], Rest::Released));
-    let page = amazon.orders(Timestamp::ZERO, None).await.expect("a page");
+    let page = amazon.orders(By::Change, Timestamp::ZERO, None).await.expect("a page");
     assert_eq!(page.unreadable, []);
     let line = page.orders.iter().flat_map(|order| &order.lines).next().expect("a line");
     assert_eq!(

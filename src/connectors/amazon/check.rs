@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::{Amazon, decode, encode, write::role_missing};
 use crate::{
     clock::Clock,
-    connectors::{Checked, Fault},
+    connectors::{By, Checked, Fault},
 };
 
 /// How far back the orders are asked for. Only whether they are answered counts.
@@ -50,7 +50,8 @@ impl Amazon {
     async fn look_over_orders(&self, checked: &mut Checked) -> Result<(), Fault> {
         if !self.orders_work.load(Ordering::Relaxed) {
             let recently = self.clock.now().plus_millis(-BACK_MS);
-            match self.caller.read(&encode::search_orders(&self.options, recently, 1, None)).await {
+            let search = encode::search_orders(&self.options, By::Change, recently, 1, None);
+            match self.caller.read(&search).await {
                 Ok(_) => self.orders_work.store(true, Ordering::Relaxed),
                 Err(Fault::Unauthorized(why)) => {
                     checked.problems.push(format!("orders cannot be read: {why}"));

@@ -10,7 +10,10 @@ use reqwest::Method;
 use serde::Serialize;
 
 use super::options::Options;
-use crate::model::{OrderId, Quantity, Timestamp};
+use crate::{
+    connectors::By,
+    model::{OrderId, Quantity, Timestamp},
+};
 
 #[cfg(test)]
 mod tests;
@@ -208,16 +211,21 @@ pub(super) fn search_all(options: &Options, since: Option<&str>, token: Option<&
     Request::get(Operation::SearchListings, path)
 }
 
-/// Reads a page of the orders updated at or after `after`. Everything but the token stays the same on later pages,
+/// Reads a page of the orders updated, or placed, at or after `after`. Everything but the token stays the same on later pages,
 /// as Amazon demands.
 pub(super) fn search_orders(
     options: &Options,
+    by: By,
     after: Timestamp,
     page_max: u8,
     token: Option<&str>,
 ) -> Request {
+    let since = match by {
+        By::Change => "lastUpdatedAfter",
+        By::Placement => "createdAfter",
+    };
     let mut path = format!(
-        "orders/2026-01-01/orders?lastUpdatedAfter={}&marketplaceIds={}&includedData={ORDER_DATA}\
+        "orders/2026-01-01/orders?{since}={}&marketplaceIds={}&includedData={ORDER_DATA}\
          &maxResultsPerPage={page_max}",
         encoded(&iso_8601(after)),
         list(&options.marketplace_ids),

@@ -9,7 +9,7 @@ use super::{
     orders::{self, Place},
     testing::spec,
 };
-use crate::{fuzz, model::Timestamp};
+use crate::{connectors::By, fuzz, model::Timestamp};
 
 const HOLD: Duration = Duration::from_millis(1500);
 
@@ -33,7 +33,8 @@ fn listed(body: &[u8], key: &str) -> Option<usize> {
 fn pages_of_orders() {
     let place = Place::of(None).expect("the first");
     fuzz::json(bolero::check!(), &recorded(&["orders_2026"]), |body| {
-        if let Ok(page) = orders::page(body, Timestamp::from_millis(1_000), &place) {
+        for by in [By::Change, By::Placement] {
+            let Ok(page) = orders::page(body, by, Timestamp::from_millis(1_000), &place) else { continue };
             let told = page.orders.len() + page.unreadable.len() + page.unread.len();
             assert_eq!(told, listed(body, "orders").unwrap_or(told), "an order vanished");
             assert!(page.next.is_some() || page.read_through.is_some());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    connectors::{Cursor, Fault, OrderPage, Unreadable, http},
+    connectors::{By, Cursor, Fault, OrderPage, Unreadable, http},
     model::{
         FulfilledBy, IdKind, Identifiers, LineId, LineSnapshot, OrderId, OrderSnapshot, Quantity, Rest,
         Timestamp, Totals,
@@ -44,6 +44,7 @@ struct RawPage {
     orders: Vec<Value>,
     pagination: Option<RawPagination>,
     last_updated_before: Option<jiff::Timestamp>,
+    created_before: Option<jiff::Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -52,14 +53,18 @@ struct RawPagination {
     next_token: Option<String>,
 }
 
-/// Reads one page of the search that began at `since` and has come to `place`.
+/// Reads one page of the search by `by` that began at `since` and has come to `place`.
 ///
 /// Amazon promises no order among pages; within one the oldest change comes first.
-/// The feed has been read up to the `lastUpdatedBefore` that Amazon names. Where it names none, it has been read no
-/// further than `since`: the orders count, and are read again.
-pub(super) fn page(body: &[u8], since: Timestamp, place: &Place) -> Result<OrderPage, Fault> {
+/// The list has been read up to the `lastUpdatedBefore`, or `createdBefore`, that Amazon names. Where it names none, it has been
+/// read no further than `since`: the orders count, and are read again.
+pub(super) fn page(body: &[u8], by: By, since: Timestamp, place: &Place) -> Result<OrderPage, Fault> {
     let raw: RawPage = http::json(body).map_err(Fault::Malformed)?;
-    let bound = raw.last_updated_before.map(jiff::Timestamp::as_millisecond);
+    let bound = match by {
+        By::Change => raw.last_updated_before,
+        By::Placement => raw.created_before,
+    };
+    let bound = bound.map(jiff::Timestamp::as_millisecond);
     let through = [place.through, bound].into_iter().flatten().min();
     let mut page = OrderPage::default();
     for value in raw.orders {

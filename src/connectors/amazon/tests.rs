@@ -382,13 +382,41 @@ async fn orders_are_paged_with_every_parameter() {
     .await;
     // 2024-12-25T02:30:00Z
     let since = Timestamp::from_millis(1_735_093_800_000);
-    let first = amazon.orders(since, None).await.expect("a page");
-    let last = amazon.orders(since, first.next.as_ref()).await.expect("a page");
+    let first = amazon.orders(By::Change, since, None).await.expect("a page");
+    let last = amazon.orders(By::Change, since, first.next.as_ref()).await.expect("a page");
     assert_eq!((first.read_through, last.next), (None, None));
     assert_eq!(last.read_through, Some(Timestamp::from_millis(1_735_095_600_000)));
     let requests = fake.seen();
     assert!(requests[0].contains("lastUpdatedAfter=2024-12-25T02%3A30%3A00Z&"), "{requests:?}");
     assert_eq!(requests[1], format!("{}&paginationToken=t%2F1", requests[0]));
+}
+
+#[tokio::test]
+async fn an_order_that_the_search_by_change_leaves_out_is_in_the_search_by_placement() {
+    // As of 03:02, of an order that was placed at 02:00 and changed at 03:01.
+    let (fake, amazon) = Fake::start(|request, _| {
+        if request.contains("lastUpdatedAfter=") {
+            return (200, json!({"orders": [], "lastUpdatedBefore": "2024-12-25T03:00:00Z"}));
+        }
+        let order = json!({
+            "orderId": "250-1234567-8901234",
+            "createdTime": "2024-12-25T02:00:00Z",
+            "lastUpdatedTime": "2024-12-25T03:01:00Z",
+            "fulfillment": {"fulfillmentStatus": "SHIPPED", "fulfilledBy": "MERCHANT"},
+            "orderItems": [],
+        });
+        (200, json!({"orders": [order], "createdBefore": "2024-12-25T03:00:00Z"}))
+    })
+    .await;
+    let since = Timestamp::from_millis(1_735_088_400_000);
+    let mut told = Vec::new();
+    for by in amazon.order_lists() {
+        let page = amazon.orders(*by, since, None).await.expect("a page");
+        assert_eq!(page.read_through, Some(Timestamp::from_millis(1_735_095_600_000)), "{by:?}");
+        told.extend(page.orders.into_iter().map(|order| (*by, order.version.millis())));
+    }
+    assert_eq!(told, [(By::Placement, 1_735_095_660_000)]);
+    assert_eq!(fake.seen().iter().filter(|request| request.contains("/orders?")).count(), 2);
 }
 
 #[tokio::test]
@@ -404,13 +432,13 @@ async fn a_passing_fault_of_a_later_page_does_not_throw_away_the_pages_before_it
         (200, json!({"orders": [], "pagination": next, "lastUpdatedBefore": "2024-12-25T03:00:00Z"}))
     })
     .await;
-    let first = amazon.orders(Timestamp::ZERO, None).await.expect("a page");
-    let last = amazon.orders(Timestamp::ZERO, first.next.as_ref()).await.expect("tried again");
+    let first = amazon.orders(By::Change, Timestamp::ZERO, None).await.expect("a page");
+    let last = amazon.orders(By::Change, Timestamp::ZERO, first.next.as_ref()).await.expect("tried again");
     assert!(last.read_through.is_some());
     assert_eq!(fake.seen().len(), 4);
 
     let (fake, amazon) = Fake::start(|_, _| (503, json!({}))).await;
-    assert!(amazon.orders(Timestamp::ZERO, None).await.is_err());
+    assert!(amazon.orders(By::Change, Timestamp::ZERO, None).await.is_err());
     assert_eq!(fake.seen().len(), 1, "the first page is the caller's to repeat");
 }
 

@@ -347,7 +347,7 @@ async fn the_order_feed_is_read_page_by_page_and_a_poisoned_order_holds_nothing_
     })
     .await;
     let since = Timestamp::from_millis(1_782_351_235_999);
-    let page = shop.orders(since, None).await.expect("it answers");
+    let page = shop.orders(By::Change, since, None).await.expect("it answers");
     assert_eq!(page.orders.iter().map(|o| o.order.as_str()).collect::<Vec<_>>(), ["9407199254740993"]);
     assert_eq!(page.unreadable.len(), 1);
     assert_eq!(page.unreadable[0].id.as_deref(), Some("66"));
@@ -355,7 +355,7 @@ async fn the_order_feed_is_read_page_by_page_and_a_poisoned_order_holds_nothing_
     let change = page.orders[0].version;
     assert_eq!(page.read_through, Some(change), "there is more to read, and nothing older than this");
 
-    let page = shop.orders(since, page.next.as_ref()).await.expect("it answers");
+    let page = shop.orders(By::Change, since, page.next.as_ref()).await.expect("it answers");
     assert_eq!((page.orders, page.next), (Vec::new(), None));
     // The shop's own clock: 2026-06-26T02:00:00Z.
     assert_eq!(page.read_through, Some(Timestamp::from_millis(1_782_439_200_000)));
@@ -374,7 +374,7 @@ async fn an_order_that_has_just_changed_proves_nothing_of_those_around_it() {
         (headers, json!({"data": {"orders": page}}).to_string()).into_response()
     })
     .await;
-    let page = shop.orders(Timestamp::from_millis(0), None).await.expect("it answers");
+    let page = shop.orders(By::Change, Timestamp::from_millis(0), None).await.expect("it answers");
     assert_eq!(page.read_through, Some(page.orders[0].version));
 }
 
@@ -425,7 +425,7 @@ async fn an_order_whose_further_pages_fail_holds_up_no_page_of_the_feed() {
         said(&json!({"data": {"orders": {"nodes": nodes, "pageInfo": {"hasNextPage": false, "endCursor": null}}}}))
     })
     .await;
-    let page = shop.orders(Timestamp::from_millis(0), None).await.expect("the page is there");
+    let page = shop.orders(By::Change, Timestamp::from_millis(0), None).await.expect("the page is there");
     let names = |orders: &[OrderId]| orders.iter().map(ToString::to_string).collect::<Vec<_>>();
     let read: Vec<OrderId> = page.orders.iter().map(|order| order.order.clone()).collect();
     assert_eq!(

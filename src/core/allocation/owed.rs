@@ -6,7 +6,7 @@
 //! may show is what is left of its own places then. What no place can make good is lost, and takes nothing from places
 //! that have no part in it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{LocationId, Quantity};
 
@@ -27,46 +27,81 @@ impl<'a> Heap<'a> {
     fn is_short(&self) -> bool {
         self.units < Quantity::ZERO
     }
+}
 
-    fn within(&self, drawn: &[LocationId]) -> bool {
-        drawn.contains(self.from) && drawn.contains(self.to)
+/// The stock of one SKU, ready to tell of any of its listings what is not owed elsewhere. What is short is met once, whoever
+/// asks.
+#[derive(Debug)]
+pub struct Owed<'a> {
+    short: Vec<Heap<'a>>,
+    lying: Lying<'a>,
+    /// With all that is short met, as far as it can be.
+    flow: Flow,
+}
+
+impl<'a> Owed<'a> {
+    /// `sellers`: the places that each listing of the same stock draws on.
+    pub fn new(heaps: &[Heap<'a>], sellers: &[&[LocationId]]) -> Owed<'a> {
+        let short: Vec<Heap<'a>> = heaps.iter().filter(|heap| heap.is_short()).copied().collect();
+        let there: Vec<Heap<'a>> = heaps.iter().filter(|heap| heap.units > Quantity::ZERO).copied().collect();
+        let mut flow = Flow::new(there.iter().map(|heap| heap.units.units()));
+        let lying = Lying::new(&there);
+        let sellers: Vec<Drawn<'_>> = sellers.iter().map(|places| places.iter().collect()).collect();
+        let mut at: BTreeMap<&LocationId, Vec<&Drawn<'_>>> = BTreeMap::new();
+        for seller in &sellers {
+            seller.iter().for_each(|place| at.entry(place).or_default().push(seller));
+        }
+        for heap in &short {
+            let here = at.get(heap.from).into_iter().flatten().filter(|seller| seller.contains(heap.to));
+            let reach: BTreeSet<usize> = here.flat_map(|seller| lying.within(seller)).collect();
+            flow.meet(reach.into_iter().collect(), heap.units.units().saturating_neg());
+        }
+        Owed { short, lying, flow }
+    }
+
+    /// Returns what of `sum`, the units at the places that a listing draws on, is not owed to what was sold at other places.
+    pub fn unowed(&self, drawn: &[LocationId], sum: Quantity) -> Quantity {
+        let drawn: Drawn<'_> = drawn.iter().collect();
+        let here = |heap: &Heap<'_>| drawn.contains(heap.from) && drawn.contains(heap.to);
+        if sum <= Quantity::ZERO || self.short.iter().all(here) {
+            return sum;
+        }
+        let reach: BTreeSet<usize> = self.lying.within(&drawn).collect();
+        Quantity::new(self.flow.clone().meet(reach.into_iter().collect(), sum.units()))
     }
 }
 
-/// Returns what of `sum`, the units at the places that a listing draws on, is not owed to what was sold at other places.
-/// `sellers`: the places that each listing of the same stock draws on.
-pub fn unowed(
-    heaps: &[Heap<'_>],
-    sellers: &[&[LocationId]],
-    drawn: &[LocationId],
-    sum: Quantity,
-) -> Quantity {
-    let elsewhere = |heap: &&Heap<'_>| heap.is_short() && !heap.within(drawn);
-    if sum <= Quantity::ZERO || heaps.iter().all(|heap| !elsewhere(&heap)) {
-        return sum;
+/// The places that a listing draws on.
+type Drawn<'p> = BTreeSet<&'p LocationId>;
+
+/// Which heaps are where: their number and other end, by the place that they are from.
+#[derive(Debug)]
+struct Lying<'a>(BTreeMap<&'a LocationId, Vec<(usize, &'a LocationId)>>);
+
+impl<'a> Lying<'a> {
+    fn new(heaps: &[Heap<'a>]) -> Lying<'a> {
+        let mut from: BTreeMap<&LocationId, Vec<(usize, &LocationId)>> = BTreeMap::new();
+        for (n, heap) in heaps.iter().enumerate() {
+            from.entry(heap.from).or_default().push((n, heap.to));
+        }
+        Lying(from)
     }
-    let lying: Vec<&Heap<'_>> = heaps.iter().filter(|heap| heap.units > Quantity::ZERO).collect();
-    let reach = |places: &[&[LocationId]]| -> Vec<usize> {
-        let reached = |heap: &Heap<'_>| places.iter().any(|places| heap.within(places));
-        (0..lying.len()).filter(|n| reached(lying[*n])).collect()
-    };
-    let mut flow = Flow::new(lying.iter().map(|heap| heap.units.units()));
-    for short in heaps.iter().filter(|heap| heap.is_short()) {
-        let here: Vec<&[LocationId]> =
-            sellers.iter().filter(|places| short.within(places)).copied().collect();
-        flow.meet(reach(&here), short.units.units().saturating_neg());
+
+    /// Returns the numbers of those that lie wholly at these places.
+    fn within<'d>(&'d self, drawn: &'d Drawn<'d>) -> impl Iterator<Item = usize> + 'd {
+        let heaps = drawn.iter().filter_map(|place| self.0.get(*place)).flatten();
+        heaps.filter(|(_, to)| drawn.contains(to)).map(|(n, _)| *n)
     }
-    Quantity::new(flow.meet(reach(&[drawn]), sum.units()))
 }
 
 /// Needs that are met from what lies there. A later need never takes from an earlier one; it may have it met from elsewhere.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Flow {
     left: Vec<i64>,
     needs: Vec<Need>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Need {
     /// What it may be met from.
     reach: Vec<usize>,

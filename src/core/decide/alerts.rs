@@ -39,7 +39,7 @@ const COUNT_MAX: usize = 1_000;
 impl Draft<'_> {
     pub(super) fn tick(&mut self) -> Result<Reply, Refused> {
         let policies = self.policies()?;
-        self.note_made_good(&policies);
+        self.note_made_good();
         let wanted = conditions(self.state, &policies, self.now);
         for (key, condition) in &wanted {
             self.raise(&policies, key, condition);
@@ -218,7 +218,7 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
         let subject = String::from(Counter::Person);
         out.insert(AlertKey { kind: AlertKind::Brake, subject }, condition);
     }
-    out.extend(oversells::conditions(state, policies));
+    out.extend(oversells::conditions(state));
     for (id, intent) in &state.intents {
         if let Some(text) = stuck(state, policies, intent, now) {
             let text = format!("{text}; see `evenkeel commits --intent {id}`");

@@ -14,7 +14,7 @@ use crate::{
         leg::{self, Event, Leg, Look},
         record::{Record, Why},
         state::{Fed, ListingRef},
-        writes::PassedOver,
+        writes::{PassedOver, Reading},
     },
     model::{ChannelId, Quantity, Seq, Timestamp, Visible, policy::ChannelPolicy},
 };
@@ -102,24 +102,25 @@ impl Draft<'_> {
         }
         let Some(held) = self.state.listing(listing) else { return };
         let Some(look) = held.writes.look.as_deref().copied().filter(passed) else { return };
-        let leg = held.leg.clone();
-        let Ok(verdict) = judge(&held.writes, &look, policy.abilities.stale_ms) else { return };
+        let (leg, stale_ms) = (held.leg.clone(), policy.abilities.stale_ms);
+        let Ok(verdict) = judge(&held.writes, &look, self.reading(policy, listing)) else { return };
         match verdict {
             Verdict::Explained => {
                 self.learn(listing, Why::Fenced, |writes| {
                     writes.look = None;
+                    writes.look_bears_out(look.seen, look.at, stale_ms);
                     writes.heed(&look);
                 });
                 self.go_on(listing);
             }
             Verdict::Landed { shown } | Verdict::Learnt { shown } => {
                 self.note_landed(policy, listing, shown, look);
-                self.believe(listing, shown, look);
+                self.believe(policy, listing, shown, look);
                 self.go_on(listing);
             }
             Verdict::Corrected { expected } => {
                 self.learn(listing, Why::Fenced, |writes| {
-                    writes.correct(expected, look.at);
+                    writes.correct(expected, look.at, stale_ms);
                     writes.heed(&look);
                 });
                 self.go_on(listing);
@@ -129,14 +130,14 @@ impl Draft<'_> {
             {
                 // A lower waits for nothing.
                 if leg.is_some_and(|leg| lowers(&leg, shown)) {
-                    self.learn(listing, Why::Fenced, |writes| writes.pass_over(shown, look.at));
+                    self.learn(listing, Why::Fenced, |writes| writes.pass_over(shown, look.at, stale_ms));
                     self.go_on(listing);
                 }
             }
             Verdict::Unexplained { expected, shown } => {
                 let (told, known_at) = (held.writes.told.as_deref().copied(), held.writes.known_at);
                 self.note_lapsed(policy, listing, shown, look);
-                self.believe(listing, shown, look);
+                self.believe(policy, listing, shown, look);
                 match leg {
                     Some(leg) if never_applied(policy, &leg) => self.give_up(listing, &leg),
                     Some(_) | None => {
@@ -164,7 +165,9 @@ impl Draft<'_> {
         fed: Option<Fed>,
     ) {
         let Some(held) = self.state.listing(listing) else { return };
-        let verdict = judge(&over.writes(&held.writes), &over.look, policy.abilities.stale_ms);
+        // Ours was lowered since, whatever it was: nothing is raised by it.
+        let reading = Reading::of(&policy.abilities, None);
+        let verdict = judge(&over.writes(&held.writes), &over.look, reading);
         let difference = match verdict {
             Ok(Verdict::Unexplained { expected, shown: observed }) => {
                 if self.may_be_missing(listing, expected, observed, fed) {
@@ -205,9 +208,9 @@ impl Draft<'_> {
         held.is_some_and(|held| missing(self.state, held, fed).is_some())
     }
 
-    fn believe(&mut self, listing: &ListingRef, shown: Quantity, look: Look) {
+    fn believe(&mut self, policy: &ChannelPolicy, listing: &ListingRef, shown: Quantity, look: Look) {
         self.learn(listing, Why::Fenced, |writes| {
-            writes.believe(shown, look.at);
+            writes.believe(shown, look.at, policy.abilities.stale_ms);
             writes.heed(&look);
         });
     }

@@ -272,14 +272,18 @@ impl Draft<'_> {
         for listing in old.take(SETTLED_MAX).collect::<Vec<_>>() {
             let leg = self.state.listing(&listing).and_then(|held| held.leg.clone());
             let sent = leg.as_ref().filter(|leg| matches!(leg.state, State::InFlight(_))).and_then(Leg::sent);
-            let now = self.now;
+            let (now, mut look) = (self.now, false);
             self.learn(&listing, Why::Settled, |writes| {
                 let before = writes.unsettled.len();
-                writes.settle_older(limit, sent);
+                look = writes.settle_older(limit, sent, now);
                 if abilities.compare_and_set && writes.unsettled.len() < before {
                     writes.known_from(now);
                 }
             });
+            // Nobody would look again at what was seen live before it may have landed.
+            if look && leg.is_some_and(|leg| matches!(leg.state, State::Confirmed)) {
+                self.advance(&listing, Event::Expected { look_at: now }, Why::Expected, None, |_| {});
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     core::{
         State,
-        allocation::{Bounds, Pause, desired},
+        allocation::{Bounds, Pause, desired, shelves::Shelves},
         apply::ended,
         decide::Draft,
         leg::{self, Event, Leg, Writes, step},
@@ -41,9 +41,10 @@ impl Draft<'_> {
             return;
         };
         let revision = row.revision.next();
+        let mut shelves = Shelves::of(self.state, sku, row);
         let (mut legs, mut owed) = (Vec::new(), Vec::new());
         for (at, listing) in row.listings.iter().enumerate() {
-            let wanted = wanted(self.state, &policies, sku, row, listing);
+            let wanted = wanted(&mut shelves, &policies, listing);
             let Some(wanted) = wanted.filter(|wanted| changes(listing, wanted.quantity)) else { continue };
             let quantity = wanted.quantity;
             let leg = match &listing.leg {
@@ -137,27 +138,20 @@ pub(crate) struct Allocated {
 }
 
 /// Returns what a listing should show. `None`: it is not written, or stays as it is.
-pub(crate) fn wanted(
-    state: &State,
-    policies: &Policies,
-    sku: &Sku,
-    row: &SkuRow,
-    listing: &Listing,
-) -> Option<Allocated> {
-    if pause_of(state, row, listing) == Some(Pause::Frozen) {
+pub(crate) fn wanted(shelves: &mut Shelves<'_>, policies: &Policies, listing: &Listing) -> Option<Allocated> {
+    if pause_of(shelves.state, shelves.row, listing) == Some(Pause::Frozen) {
         return None;
     }
-    should_show(state, policies, sku, row, listing)
+    should_show(shelves, policies, listing)
 }
 
 /// Like [`wanted`], but for a pause that freezes it.
 pub(crate) fn should_show(
-    state: &State,
+    shelves: &mut Shelves<'_>,
     policies: &Policies,
-    sku: &Sku,
-    row: &SkuRow,
     listing: &Listing,
 ) -> Option<Allocated> {
+    let Shelves { state, sku, row, .. } = *shelves;
     let channel = policies.channels.get(&listing.channel)?;
     if !channel.abilities.quantities || !listing.writable() {
         return None;
@@ -165,7 +159,7 @@ pub(crate) fn should_show(
     let bounds_of = |sku: &Sku| Bounds::of(policies, state.index.overrides(policies, sku), &listing.channel);
     let bounds = bounds_of(sku).at_most(listing.allotted);
     let keep = |of: &Sku| if of == sku { bounds.safety_stock } else { bounds_of(of).safety_stock };
-    let sellable = state.sellable(sku, row, channel.drawn(&listing.ids)?, keep).ok()??;
+    let sellable = shelves.sellable(channel.drawn(&listing.ids)?, keep).ok()??;
     let stopped = pause_of(state, row, listing) == Some(Pause::Stopped);
     let quantity = desired(sellable.free, bounds, stopped).ok()?;
     let owed = desired(sellable.here, bounds, stopped).and_then(|alone| alone.sub(quantity)).ok()?;

@@ -9,7 +9,7 @@ use crate::{
         leg::{self, Confirmed, Event, Leg, Look, Sent},
         record::Why,
         state::ListingRef,
-        writes::{Writes, shows},
+        writes::{Reading, Writes, shows},
     },
     model::{
         Abilities, ChannelId, Levels, Observed, Quantity, Revision, Timestamp, Visible, policy::ChannelPolicy,
@@ -52,10 +52,10 @@ impl Draft<'_> {
             seen: levels.available,
             at: read_at,
             seq: self.seq,
-            since: held.writes.moved_since(read_at).unwrap_or_default(),
+            since: held.writes.since_read(read_at, policy.abilities.stale_ms).unwrap_or_default(),
             on_hand: levels.on_hand,
             committed: levels.committed,
-            gone: Quantity::ZERO,
+            turnover: held.writes.turnover_since(read_at, policy.abilities.stale_ms),
         };
         let Some(leg) = held.leg.clone() else { return self.take_look(policy, listing, look) };
         let trusted = read_at >= held.writes.trust_from;
@@ -124,7 +124,11 @@ impl Draft<'_> {
         look: Look,
     ) {
         let (now, stale_ms) = (self.now, policy.abilities.stale_ms);
+        let reading = self.reading(policy, listing);
         let landed = self.landed_blind(policy, listing, look);
+        let held = self.state.listing(listing);
+        let refuted =
+            held.is_some_and(|held| held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)));
         let waited = self.state.listing(listing).and_then(|held| held.writes.look.as_deref().copied());
         if let Some(waited) = waited.filter(|waited| waited.at < look.at) {
             self.note_stale(policy, listing, waited, true);
@@ -138,8 +142,10 @@ impl Draft<'_> {
             // It shows by now. A copy that a later read is answered from may still be that much behind.
             writes.trust_from = writes.trust_from.min(look.at.plus_millis(stale_ms));
             match landed {
-                Some(shown) => writes.believe(shown, look.at),
-                None => drop(observe(writes, look, stale_ms)),
+                Some(shown) => writes.believe(shown, look.at, stale_ms),
+                // What is wanted shows, but not because what was expected did.
+                None if refuted => believe_refuted(writes, look, reading),
+                None => drop(observe(writes, look, reading)),
             }
         });
         if wanted {
@@ -193,13 +199,14 @@ impl Draft<'_> {
         if look.at < held.writes.trust_from {
             return self.look_too_soon(policy, listing, &look);
         }
-        let mut writes = held.writes.clone();
+        let (mut writes, stale_ms) = (held.writes.clone(), policy.abilities.stale_ms);
         // The channel itself said that it does not show what is expected: a read that says so is an old copy, or it was only
         // for a moment. Writing the same at once would be refused again.
         if held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)) {
             return self.look_refuted(policy, listing, writes, look);
         }
-        let Some(verdict) = observe(&mut writes, look, policy.abilities.stale_ms) else { return };
+        let reading = self.reading(policy, listing);
+        let Some(verdict) = observe(&mut writes, look, reading) else { return };
         if let Verdict::Landed { shown } = verdict {
             self.note_landed(policy, listing, shown, look);
         }
@@ -209,7 +216,7 @@ impl Draft<'_> {
             Verdict::Learnt { shown } | Verdict::Unexplained { shown, .. }
                 if self.lowers_to(listing, shown) =>
             {
-                self.learn(listing, Why::Looked, |writes| writes.pass_over(shown, look.at));
+                self.learn(listing, Why::Looked, |writes| writes.pass_over(shown, look.at, stale_ms));
                 self.go_on(listing);
                 self.fence_at_once(policy, listing);
             }
@@ -221,7 +228,7 @@ impl Draft<'_> {
     /// for when a read tells.
     fn look_too_soon(&mut self, policy: &ChannelPolicy, listing: &ListingRef, look: &Look) {
         let Some(writes) = self.state.listing(listing).map(|held| &held.writes) else { return };
-        if judge(writes, look, policy.abilities.stale_ms) != Ok(Verdict::Explained) {
+        if judge(writes, look, self.reading(policy, listing)) != Ok(Verdict::Explained) {
             let look_at = writes.trust_from;
             self.advance(listing, Event::Expected { look_at }, Why::Looked, None, |_| {});
         }
@@ -229,8 +236,9 @@ impl Draft<'_> {
 
     /// Takes in a look after a write that was refused because the channel does not show what is expected.
     fn look_refuted(&mut self, policy: &ChannelPolicy, listing: &ListingRef, mut writes: Writes, look: Look) {
-        if let Some(expected) = corrected(&writes, &look, policy.abilities.stale_ms) {
-            writes.correct(expected, look.at);
+        let stale_ms = policy.abilities.stale_ms;
+        if let Some(expected) = corrected(&writes, &look, self.reading(policy, listing)) {
+            writes.correct(expected, look.at, stale_ms);
             writes.heed(&look);
             self.learn(listing, Why::Looked, |held| *held = writes);
             return self.go_on(listing);
@@ -243,10 +251,16 @@ impl Draft<'_> {
         writes.look.get_or_insert_with(|| Box::new(look));
         self.learn(listing, Why::Looked, |held| *held = writes);
         if other && self.lowers_to(listing, shown) {
-            self.learn(listing, Why::Looked, |writes| writes.pass_over(shown, look.at));
+            self.learn(listing, Why::Looked, |writes| writes.pass_over(shown, look.at, stale_ms));
             self.go_on(listing);
             self.fence_at_once(policy, listing);
         }
+    }
+
+    /// Returns how a listing is read, and what is wanted of it.
+    pub(super) fn reading(&self, policy: &ChannelPolicy, listing: &ListingRef) -> Reading {
+        let leg = self.state.listing(listing).and_then(|held| held.leg.as_ref());
+        Reading::of(&policy.abilities, leg)
     }
 
     /// Tells whether a leg that has not been sent lowers what a channel shows: it goes at once, whatever explains what is
@@ -308,4 +322,21 @@ fn lowers(policy: &ChannelPolicy, leg: &Leg, look: Look) -> bool {
 /// Tells whether the channel refused a write because it does not show what is believed.
 fn refuted(leg: &Leg, base: Option<Quantity>) -> bool {
     matches!(leg.state, leg::State::Looking { refused: Some(compared), .. } if Some(compared) == base)
+}
+
+/// Takes in a look after a write that was refused because the channel does not show what is expected. What it was, if no sale
+/// that is in doubt, is told after its fence.
+fn believe_refuted(writes: &mut Writes, look: Look, reading: Reading) {
+    if let Some(expected) = corrected(writes, &look, reading) {
+        writes.correct(expected, look.at, reading.stale_ms);
+        writes.heed(&look);
+    } else if let Ok(shown) = look.shown() {
+        writes.look.get_or_insert_with(|| Box::new(look));
+        let before = writes.base;
+        writes.pass_over(shown, look.at, reading.stale_ms);
+        // What made it so is still to be told: it may be sales, of which the units count until then.
+        if let Some(before) = before.filter(|before| *before > shown) {
+            writes.may_show(before, look.at);
+        }
+    }
 }

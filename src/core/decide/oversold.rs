@@ -36,29 +36,39 @@ impl Draft<'_> {
             }
         }
         let lowered = moves.into_iter().filter_map(|(sku, (by, last))| Some((sku, by, last?)));
-        let found: Vec<Record> =
+        let found: Vec<[Option<Record>; 2]> =
             lowered.filter_map(|(sku, by, last)| self.oversold(sku, by, last, &places)).collect();
-        for record in found {
+        for record in found.into_iter().flatten().flatten() {
             self.emit(record);
         }
     }
 
-    fn oversold(&self, sku: &Sku, by: Quantity, last: &Entry, places: &[LocationId]) -> Option<Record> {
+    /// Returns what is recorded of a SKU of which units are missing by the changes of a command: that it was made good before
+    /// it, where nobody has noticed yet, and the oversell.
+    fn oversold(
+        &self,
+        sku: &Sku,
+        by: Quantity,
+        last: &Entry,
+        places: &[LocationId],
+    ) -> Option<[Option<Record>; 2]> {
         let row = self.state.skus.get(sku)?;
         let available = row.available(places).ok()??;
         let units = more_missing(available, by).ok()?;
         if units.is_zero() {
             return None;
         }
+        let anew = self.state.oversold.contains_key(sku) && available.sub(by).ok()? >= Quantity::ZERO;
         let (class, channel) = self.class(row, last);
-        Some(Record::Oversold {
+        let oversold = Record::Oversold {
             sku: sku.clone(),
             location: last.location.clone(),
             units,
             class,
             cause: last.cause.clone(),
             channel,
-        })
+        };
+        Some([anew.then(|| Record::MadeGood { sku: sku.clone() }), Some(oversold)])
     }
 
     /// Tells whose doing it is that the stock fell below zero by this entry.

@@ -169,12 +169,13 @@ impl Draft<'_> {
         let overwritten =
             !policy.abilities.compare_and_set && held.leg.as_ref().is_some_and(|leg| unseen(&leg.state));
         let (now, waited) = (self.now, held.writes.look.is_some());
+        let reading = self.reading(policy, &own.listing);
         self.learn(&own.listing, Why::OwnSale, |writes| {
-            writes.own_move(own.moved, overwritten, now);
+            writes.own_move(own.moved, overwritten, now, reading.stale_ms);
             let Some(look) = writes.look.as_deref().copied() else { return };
-            match judge(writes, &look, policy.abilities.stale_ms) {
+            match judge(writes, &look, reading) {
                 Ok(Verdict::Explained) => writes.look = None,
-                Ok(Verdict::Corrected { expected }) => writes.correct(expected, look.at),
+                Ok(Verdict::Corrected { expected }) => writes.correct(expected, look.at, reading.stale_ms),
                 Ok(Verdict::Landed { .. } | Verdict::Learnt { .. } | Verdict::Unexplained { .. })
                 | Err(_) => {}
             }

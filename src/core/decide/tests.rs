@@ -8,6 +8,7 @@ mod blind;
 mod by_hand;
 mod convergence;
 mod counts;
+mod doubt;
 #[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
 mod drift;
 mod drift_edits;
@@ -30,6 +31,7 @@ mod portions;
 mod prune;
 mod quarantine;
 mod returns;
+mod settled;
 mod simulated;
 mod suspects;
 mod trial;

@@ -9,12 +9,12 @@ use std::{
 use crate::{
     core::{
         State,
-        allocation::Pause,
+        allocation::{Pause, shelves::Shelves},
         command::{Command, Refused, Reply},
         count::{Change, held_by},
         decide::{
             Draft, decide,
-            listing::{strictest, wanted},
+            listing::{pause_of, wanted},
         },
         index::{Index, Kind, Work},
         ledger::{Entry, Stock},
@@ -223,29 +223,29 @@ fn shows(mode: Mode, listing: &Listing) -> Option<Quantity> {
     }
 }
 
-fn is_written(state: &State, policies: &Policies, sku: &Sku, row: &SkuRow, listing: &Listing) -> bool {
-    let of_channel = state.channels.get(&listing.channel).and_then(|channel| channel.pause);
-    strictest(of_channel, row.pause) == Some(Pause::Frozen)
-        || wanted(state, policies, sku, row, listing).is_some()
+fn is_written(shelves: &mut Shelves<'_>, policies: &Policies, listing: &Listing) -> bool {
+    pause_of(shelves.state, shelves.row, listing) == Some(Pause::Frozen)
+        || wanted(shelves, policies, listing).is_some()
 }
 
 impl Before {
     fn of(state: &State, rebound: &[(ChannelId, Identifiers)]) -> Before {
         let policies = state.policies.clone();
         let mode = state.mode().unwrap_or(Mode::Live);
-        let listing = |sku: &Sku, row: &SkuRow, listing: &Listing| {
-            let written = policies.as_ref().is_some_and(|p| is_written(state, p, sku, row, listing));
+        let listing = |shelves: &mut Shelves<'_>, listing: &Listing| {
+            let written = policies.as_ref().is_some_and(|p| is_written(shelves, p, listing));
             (shows(mode, listing), written)
         };
         let given = |(channel, ids): &(ChannelId, Identifiers)| {
             let Resolved::Listing(old) = resolve(state, channel, ids) else { return None };
             let (row, moved) = (state.skus.get(&old.sku)?, state.listing(&old)?);
-            let held = listing(&old.sku, row, moved);
+            let held = listing(&mut Shelves::of(state, &old.sku, row), moved);
             Some(Given { old, key: (moved.channel.clone(), moved.ids.clone()), held })
         };
         let given = rebound.iter().filter_map(given).collect();
         let row = |(sku, row): (&Sku, &SkuRow)| {
-            let listings = row.listings.iter().map(|held| listing(sku, row, held)).collect();
+            let mut shelves = Shelves::of(state, sku, row);
+            let listings = row.listings.iter().map(|held| listing(&mut shelves, held)).collect();
             let stocks = row.stock.iter().map(|place| place.stock).collect();
             (sku.clone(), Row { stocks, listings })
         };
@@ -263,6 +263,7 @@ impl Before {
         for (sku, row) in &state.skus {
             let before = self.rows.get(sku);
             let sold = self.sold(state, sku);
+            let mut shelves = Shelves::of(state, sku, row);
             for (n, listing) in row.listings.iter().enumerate() {
                 if self.given.iter().any(|given| given.old.sku == *sku && usize::from(given.old.at) == n) {
                     continue;
@@ -271,7 +272,7 @@ impl Before {
                 let held = held.or_else(|| self.given(listing));
                 effect.bound += usize::from(held.is_none());
                 let (shown, written) = held.unwrap_or_else(|| (self.listed(listing), false));
-                let kept = is_written(state, policies, sku, row, listing);
+                let kept = is_written(&mut shelves, policies, listing);
                 // In shadow mode nothing that is wanted is ever written.
                 let after =
                     if state.mode() == Some(Mode::Shadow) { shown } else { shows(Mode::Live, listing) };

@@ -172,6 +172,8 @@ fn check_since(from: &str, on: &str, anew: bool) {
 #[test]
 fn a_leg_is_late_since_it_was_last_seen_live() {
     check_since("confirmed", "<", true);
+    check_since("confirmed", "expected", true); // looked at again, and shown by all that is known
+    check_since("pending", "expected", false);
     check_since("accepted7", "sent", true);
     check_since("pending", "<", false);
     check_since("accepted", "giveup", false);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     core::{
         State,
+        allocation::shelves::Shelves,
         index::{Kind, Work},
         posting::{PostState, target},
         state::{Listing, SkuRow},
@@ -65,11 +66,11 @@ pub(super) fn tell(state: &State, preview: &mut InitPreview) {
     (preview.skus, preview.units) = opened(state);
     let mut below_zero = 0;
     for (sku, row) in &state.skus {
+        let mut shelves = Shelves::of(state, sku, row);
         for listing in &row.listings {
             let policy = policies.channels.get(&listing.channel);
             if let (Some(policy), Some(channel)) = (policy, channels.get_mut(&listing.channel)) {
-                let known =
-                    matches!(state.sellable(sku, row, &policy.locations, |_| Quantity::ZERO), Ok(Some(_)));
+                let known = matches!(shelves.sellable(&policy.locations, |_| Quantity::ZERO), Ok(Some(_)));
                 add(channel, policy, sku, known, listing);
             }
         }

@@ -9,7 +9,7 @@ use tokio::{sync::mpsc, time};
 
 use super::world::{World, start};
 use crate::{
-    connectors::{Connector, Cursor, Fault, OrderPage},
+    connectors::{By, Connector, Cursor, Fault, OrderPage},
     core::{
         Command, State,
         command::{DeadLetter, Verdict},
@@ -299,4 +299,52 @@ async fn a_feed_that_turns_in_circles_is_no_read() {
     let failed = feed(&world).read(&mut Memory::default()).await;
     assert!(matches!(failed, Err(Error::Unbounded)), "{failed:?}");
     assert_eq!((fed(&world).await, fed_through(&world).await), (None, None));
+}
+
+/// Which lists of `main` were asked for since it was last asked, and from when on.
+fn lists(world: &World) -> Vec<(By, Timestamp)> {
+    std::mem::take(&mut *world.lists["main"].lists.lock().expect("unpoisoned"))
+}
+
+#[tokio::test]
+async fn of_two_lists_each_tells_what_the_other_leaves_out_and_orders_count_as_read_as_of_the_earlier() {
+    let world = start(opened(), 64).await;
+    // Placed long ago, it changed a moment ago, which the list by change leaves out.
+    *world.lists["main"].placed.lock().expect("unpoisoned") = Some(vec![order("8", "MUG", 1)]);
+    let (feed, mut memory) = (feed(&world), Memory::default());
+    let first = world.ledger.seq();
+    feed.read(&mut memory).await.expect("read");
+    assert_eq!(stands(&world, "8").await, Some((true, false)), "no fence passes without it");
+    assert_eq!(lists(&world).iter().map(|(by, _)| *by).collect::<Vec<_>>(), [By::Change, By::Placement]);
+    let read = fed(&world).await.expect("both were read");
+    assert_eq!((read.begun, read.through), (first, second(0)), "less than the list by placement says");
+
+    let mut before = first;
+    for by in [By::Change, By::Placement, By::Change] {
+        let begun = world.ledger.seq();
+        feed.read(&mut memory).await.expect("read");
+        assert_eq!(lists(&world), [(by, second(0))], "one list in each read, from what both were read up to");
+        let read = fed(&world).await.expect("read");
+        assert_eq!(read.begun, before, "{by:?}: as of the list before it");
+        before = begun;
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_is_read_again_before_orders_count_as_read() {
+    let world = start(opened(), 64).await;
+    *world.lists["main"].placed.lock().expect("unpoisoned") = Some(vec![]);
+    let fails = |world: &World, fault| *world.lists["main"].fault.lock().expect("unpoisoned") = fault;
+    let (feed, mut memory) = (feed(&world), Memory::default());
+    feed.read(&mut memory).await.expect("read");
+    let read = fed(&world).await;
+    lists(&world);
+    fails(&world, Some(Fault::Server { status: 500, detail: String::new() }));
+    for _ in 0..7 {
+        feed.read(&mut memory).await.expect_err("it fails");
+    }
+    fails(&world, None);
+    assert_eq!(fed(&world).await, read);
+    feed.read(&mut memory).await.expect("read");
+    assert!(lists(&world).iter().all(|(by, _)| *by == By::Change), "its turn is not lost");
 }

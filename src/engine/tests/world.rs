@@ -22,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::{Clock, ManualClock},
     connectors::{
-        CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
+        By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
         Outcome, Posting, Push, Put, Received, Refusal, Scope, http, shopify,
     },
     core::{Command, State, apply},
@@ -61,6 +61,10 @@ pub(super) struct Listed {
     pub orders: Mutex<Vec<OrderSnapshot>>,
     /// What is answered for the order feed's page of that number, in place of `orders` on one page.
     pub feed: Mutex<Option<FeedOf>>,
+    /// What the list of orders by their placement holds, if there is one.
+    pub placed: Mutex<Option<Vec<OrderSnapshot>>>,
+    /// The lists that were asked for, and from when on.
+    pub lists: Mutex<Vec<(By, Timestamp)>>,
     /// What is answered for single orders; others are not known.
     pub single: Mutex<BTreeMap<String, Result<OrderSnapshot, Fault>>>,
     /// The single orders that were asked for.
@@ -117,9 +121,20 @@ impl Connector for Listed {
         Ok(vec![Observed::Absent; listings.len()])
     }
 
-    async fn orders(&self, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
+    fn order_lists(&self) -> &'static [By] {
+        let two = self.placed.lock().expect("unpoisoned").is_some();
+        if two { &[By::Change, By::Placement] } else { &[By::Change] }
+    }
+
+    async fn orders(&self, by: By, since: Timestamp, after: Option<&Cursor>) -> Result<OrderPage, Fault> {
         self.reads.lock().expect("unpoisoned").push(Instant::now());
+        self.lists.lock().expect("unpoisoned").push((by, since));
         self.up()?;
+        if by == By::Placement {
+            let orders = self.placed.lock().expect("unpoisoned").clone().expect("such a list");
+            let read_through = Some(Timestamp::from_millis(OPENED + 60_000));
+            return Ok(OrderPage { orders, read_through, ..OrderPage::default() });
+        }
         if let Some(feed) = self.feed.lock().expect("unpoisoned").as_ref() {
             return feed(since, after.map_or(0, |cursor| cursor.0.parse().expect("our own")));
         }

@@ -178,6 +178,33 @@ async fn orders_are_found_by_update_and_their_status_moves() {
 }
 
 #[tokio::test]
+async fn an_order_that_changed_is_found_by_its_creation_and_not_by_the_update_before() {
+    let lab = Lab::start(quick()).await;
+    let id = lab.order("amazon", "TSHIRT-BL-M", 5).await;
+    lab.settle().await;
+    let one = json!([{"sku": "TSHIRT-BL-M", "quantity": 1}]);
+    // Until it is later by the clock.
+    let mut order = Value::Null;
+    for _ in 0..5 {
+        lab.control("/fulfil", json!({"channel": "amazon", "order": id, "lines": one})).await;
+        let path = format!("/orders/2026-01-01/orders/{id}");
+        order = lab.amazon(Method::GET, &path, None).await.body["order"].clone();
+        if order["lastUpdatedTime"] != order["createdTime"] {
+            break;
+        }
+    }
+    let created = order["createdTime"].as_str().expect("a time");
+    let found = async |of: &str| {
+        let path = format!("/orders/2026-01-01/orders?{of}After=2020-01-01T00:00:00Z&{of}Before={created}");
+        let found = lab.amazon(Method::GET, &path, None).await.body;
+        assert_eq!(found[format!("{of}Before")], created);
+        found["orders"].clone()
+    };
+    assert_eq!(found("lastUpdated").await, json!([]), "it is in no list that ends before its latest change");
+    assert_eq!(found("created").await[0]["lastUpdatedTime"], order["lastUpdatedTime"], "as it stands");
+}
+
+#[tokio::test]
 async fn pages_hold_together_and_a_dropped_order_is_on_none() {
     let lab = Lab::start(quick()).await;
     for _ in 0..5 {

@@ -1,6 +1,7 @@
 //! A channel's order feed and its catalogue, read page by page; single orders that must be fetched.
 
 use crate::{
+    connectors::By,
     core::{
         Command, Refused, Reply,
         circuit::Health,
@@ -10,7 +11,7 @@ use crate::{
     },
     model::{OrderId, Seq, Timestamp},
     sim::{
-        loops::{Loop, Place},
+        loops::{List, Loop, Place},
         plan::{self, AMAZON},
         trips::{Answer, Ask},
         world::{Then, World},
@@ -64,11 +65,16 @@ impl World {
                 let since = held.map_or(now - LOOKBACK, |held| held - OVERLAP[channel]);
                 let desk = &mut self.desks[channel];
                 (desk.last_read, desk.owed) = (now, false);
-                Place { since, begun, begun_at: now, after: None, failures: 0 }
+                // Amazon's lists are read in turn.
+                let by = match desk.last {
+                    Some(List { by: By::Change, .. }) if channel == AMAZON => By::Placement,
+                    _ => By::Change,
+                };
+                Place { by, since, begun, begun_at: now, after: None, failures: 0 }
             }
         };
         self.desks[channel].place = Some(place);
-        self.send(channel, Ask::Orders { since: place.since, after: place.after, begun });
+        self.send(channel, Ask::Orders { by: place.by, since: place.since, after: place.after, begun });
     }
 
     pub(in crate::sim) fn page_answered(&mut self, channel: usize, begun: Seq, answer: Answer) {
@@ -105,10 +111,22 @@ impl World {
         let Some(place) = &mut self.desks[channel].place else { return };
         (place.after, place.failures) = (next, 0);
         let Some(through) = through else { return self.read_page(channel) };
-        let Place { begun, begun_at, .. } = *place;
+        let Place { by, begun, begun_at, .. } = *place;
+        let list = List { by, begun, begun_at, through };
+        self.desks[channel].place = None;
+        let whole = match self.desks[channel].last.replace(list) {
+            _ if channel != AMAZON => list,
+            Some(earlier) => List {
+                by,
+                begun: begun.min(earlier.begun),
+                begun_at: begun_at.min(earlier.begun_at),
+                through: through.min(earlier.through),
+            },
+            None => return self.read_page(channel),
+        };
+        let List { begun, begun_at, through, .. } = whole;
         let (begun_at, through) = (Timestamp::from_millis(begun_at), Timestamp::from_millis(through));
         let fed = Command::Fed { channel: plan::channel(channel), begun, begun_at, through };
-        self.desks[channel].place = None;
         self.submit_fact(fed, Then::Fed(channel));
     }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    connectors::By,
     model::{FulfilledBy, LineId, LineSnapshot, OrderId, OrderSnapshot, Quantity, Rest, Timestamp, Totals},
     sim::market::{Kind, Market},
 };
@@ -42,6 +43,8 @@ pub(in crate::sim) struct Sale {
 pub(super) struct Book {
     sales: Vec<Sale>,
     list: BTreeSet<(i64, usize)>,
+    /// The same orders by when they were placed.
+    placed: BTreeSet<(i64, usize)>,
     /// What the list is still to take in: when, and which order.
     behind: BinaryHeap<Reverse<(i64, usize)>>,
     /// Listings of orders that were cancelled before the feed told of them: it tells that nothing of them was ordered.
@@ -179,32 +182,32 @@ impl Market {
                 self.book.list.remove(&(listed, order));
             }
             self.book.list.insert((sale.version, order));
+            self.book.placed.insert((sale.placed_at, order));
         }
     }
 
-    /// Reads a page of the orders changed since `since`, the oldest change first. `after`: where the last page ended.
+    /// Reads a page of the orders changed, or placed, since `since`, the oldest first. `after`: where the last page ended.
     pub(in crate::sim) fn orders(
         &mut self,
         now: i64,
+        by: By,
         since: i64,
         after: Option<(i64, usize)>,
         size: usize,
     ) -> Page {
         self.catch_up(now);
-        // Amazon leaves out the latest two minutes.
+        // Amazon leaves out the latest two minutes of either list.
         let bound = match self.kind {
             Kind::Shopify => i64::MAX,
             Kind::Amazon => self.clock(now) - 120_000,
         };
         let from = after.map_or((since, 0), |(version, order)| (version, order + 1));
-        let mut found: Vec<(i64, usize)> = self
-            .book
-            .list
-            .range(from..)
-            .take_while(|(version, _)| *version <= bound)
-            .take(size + 1)
-            .copied()
-            .collect();
+        let list = match by {
+            By::Change => &self.book.list,
+            By::Placement => &self.book.placed,
+        };
+        let mut found: Vec<(i64, usize)> =
+            list.range(from..).take_while(|(at, _)| *at <= bound).take(size + 1).copied().collect();
         let more = found.len() > size;
         found.truncate(size);
         for (_, n) in &found {

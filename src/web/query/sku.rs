@@ -3,6 +3,7 @@
 use crate::{
     core::{
         State,
+        allocation::shelves::Shelves,
         decide::listing::should_show,
         exposure,
         ledger::{Booked, Cause},
@@ -22,6 +23,7 @@ use crate::{
 pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<SkuView> {
     let row = state.skus.get(sku).filter(|_| state.is_thing(sku))?;
     let exposed = exposure::of_sku(state, sku).ok().flatten();
+    let mut shelves = Shelves::of(state, sku, row);
     let numbered =
         row.listings.iter().enumerate().filter_map(|(n, held)| Some((u16::try_from(n).ok()?, held)));
     Some(SkuView {
@@ -34,7 +36,7 @@ pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<Sk
             Vec::new()
         },
         stock: row.stock.iter().map(place).collect(),
-        listings: numbered.map(|(n, held)| listing(state, sku, n, held, now)).collect(),
+        listings: numbered.map(|(n, held)| listing(&mut shelves, n, held, now)).collect(),
         commits: row.commits.iter().map(|held| commit(held, now)).collect(),
         recent: row.recent.iter().map(entry).collect(),
         available: exposed.map_or(Quantity::ZERO, |exposed| exposed.available),
@@ -62,7 +64,8 @@ fn place(place: &Place) -> PlaceView {
     }
 }
 
-fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> ListingView {
+fn listing(shelves: &mut Shelves<'_>, n: u16, held: &Listing, now: Timestamp) -> ListingView {
+    let Shelves { state, sku, .. } = *shelves;
     let leg = held.leg.as_ref();
     let unconfirmed = leg.filter(|leg| !matches!(leg.state, leg::State::Confirmed));
     let parked = leg.is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. }));
@@ -76,7 +79,7 @@ fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> 
         allotted: held.allotted,
         state: leg.map(|leg| leg.name().to_owned()),
         desired: leg.map(|leg| leg.quantity),
-        owed: owed(state, sku, held).unwrap_or_default(),
+        owed: owed(shelves, held).unwrap_or_default(),
         revision: leg.map(|leg| leg.revision),
         shown: held.writes.confirmed.map(|confirmed| confirmed.quantity),
         shown_revision: held.writes.confirmed.map(|confirmed| confirmed.revision),
@@ -98,8 +101,8 @@ fn listing(state: &State, sku: &Sku, n: u16, held: &Listing, now: Timestamp) -> 
     }
 }
 
-fn owed(state: &State, sku: &Sku, held: &Listing) -> Option<Quantity> {
-    let shown = should_show(state, state.policies()?, sku, state.skus.get(sku)?, held)?;
+fn owed(shelves: &mut Shelves<'_>, held: &Listing) -> Option<Quantity> {
+    let shown = should_show(shelves, shelves.state.policies()?, held)?;
     Some(shown.owed)
 }
 

@@ -81,20 +81,22 @@ fn values_of_a_list_are_joined_with_commas() {
 #[test]
 fn a_later_page_of_orders_repeats_every_parameter() {
     let since = Timestamp::from_millis(1_735_093_800_123);
-    let first = search_orders(&options(BASE), since, 100, None).path;
-    assert_eq!(
-        first,
-        "orders/2026-01-01/orders?lastUpdatedAfter=2024-12-25T02%3A30%3A00.123Z&marketplaceIds=ATVPDKIKX0DER\
-         &includedData=FULFILLMENT,CANCELLATION&maxResultsPerPage=100"
-    );
-    let later = search_orders(&options(BASE), since, 100, Some("a+b=")).path;
-    assert_eq!(later, format!("{first}&paginationToken=a%2Bb%3D"));
+    for (by, after) in [(By::Change, "lastUpdatedAfter"), (By::Placement, "createdAfter")] {
+        let first = search_orders(&options(BASE), by, since, 100, None).path;
+        let want = format!(
+            "orders/2026-01-01/orders?{after}=2024-12-25T02%3A30%3A00.123Z&marketplaceIds=ATVPDKIKX0DER\
+             &includedData=FULFILLMENT,CANCELLATION&maxResultsPerPage=100"
+        );
+        assert_eq!(first, want);
+        let later = search_orders(&options(BASE), by, since, 100, Some("a+b=")).path;
+        assert_eq!(later, format!("{first}&paginationToken=a%2Bb%3D"));
+    }
 }
 
 #[test]
 fn any_time_can_be_asked_for() {
     for millis in [i64::MIN, -1, 0, i64::MAX] {
-        let path = search_orders(&options(BASE), Timestamp::from_millis(millis), 1, None).path;
+        let path = search_orders(&options(BASE), By::Change, Timestamp::from_millis(millis), 1, None).path;
         assert!(path.contains("lastUpdatedAfter="), "{path}");
     }
 }
@@ -132,7 +134,10 @@ fn every_request_conforms_to_the_published_models() {
     conforms(&listings, item, &get_listing(&options, "A B/1").expect("encodes"));
     conforms(&listings, items, &search_skus(&options, &twenty));
     conforms(&listings, items, &search_all(&options, Some("2021-02-01T00:00:00Z"), Some("token")));
-    conforms(&orders, "/orders/2026-01-01/orders", &search_orders(&options, now, 100, Some("token")));
+    for by in [By::Change, By::Placement] {
+        let search = search_orders(&options, by, now, 100, Some("token"));
+        conforms(&orders, "/orders/2026-01-01/orders", &search);
+    }
     conforms(&orders, "/orders/2026-01-01/orders/{orderId}", &get_order(&order).expect("encodes"));
 }
 

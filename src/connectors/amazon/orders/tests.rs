@@ -157,7 +157,7 @@ fn one_unreadable_order_does_not_hold_up_the_page() {
     odd["fulfillment"]["fulfillmentStatus"] = json!("NEW");
     let good = raw_order(("UNSHIPPED", [1, 0, 1], None));
     let body = json!({"orders": [odd, good, 7], "lastUpdatedBefore": "1970-01-01T00:00:05Z"});
-    let page = page(body.to_string().as_bytes(), SINCE, &Place::default()).expect("readable");
+    let page = page(body.to_string().as_bytes(), By::Change, SINCE, &Place::default()).expect("readable");
     assert_eq!(page.orders.len(), 1);
     let ids: Vec<Option<&str>> = page.unreadable.iter().map(|u| u.id.as_deref()).collect();
     assert_eq!(ids, [Some("250-1234567-8901234"), None]);
@@ -169,19 +169,33 @@ fn the_feed_is_read_through_the_earliest_bound_and_only_at_its_end() {
     let body = |token: &str, before: &str| {
         json!({"orders": [], "pagination": {"nextToken": token}, "lastUpdatedBefore": before}).to_string()
     };
-    let first =
-        page(body("t1", "1970-01-01T00:00:05Z").as_bytes(), SINCE, &Place::default()).expect("readable");
+    let first = page(body("t1", "1970-01-01T00:00:05Z").as_bytes(), By::Change, SINCE, &Place::default())
+        .expect("readable");
     assert_eq!(first.read_through, None);
     let place = Place::of(first.next.as_ref()).expect("our own cursor");
     assert_eq!(place.token.as_deref(), Some("t1"));
-    let last = page(body("", "1970-01-01T00:00:09Z").as_bytes(), SINCE, &place).expect("readable");
+    let last =
+        page(body("", "1970-01-01T00:00:09Z").as_bytes(), By::Change, SINCE, &place).expect("readable");
     assert_eq!((last.next, last.read_through), (None, Some(Timestamp::from_millis(5_000))));
 }
 
 #[test]
 fn a_feed_that_names_no_bound_has_been_read_no_further() {
-    let page = page(br#"{"orders":[]}"#, SINCE, &Place::default()).expect("readable");
-    assert_eq!(page.read_through, Some(SINCE));
+    let check = |by: By, bounds: Value, want: i64| {
+        let mut body = json!({"orders": []});
+        for (name, seconds) in bounds.as_object().into_iter().flatten() {
+            body[name] = json!(format!("1970-01-01T00:00:0{seconds}Z"));
+        }
+        let page = page(body.to_string().as_bytes(), by, SINCE, &Place::default()).expect("readable");
+        assert_eq!(page.read_through, Some(Timestamp::from_millis(want)), "{by:?} {body}");
+    };
+    check(By::Change, json!({}), 1_000);
+    check(By::Placement, json!({}), 1_000);
+    // A search by one has nothing to say of the other.
+    check(By::Change, json!({"lastUpdatedBefore": 5, "createdBefore": 9}), 5_000);
+    check(By::Change, json!({"createdBefore": 9}), 1_000);
+    check(By::Placement, json!({"lastUpdatedBefore": 5, "createdBefore": 9}), 9_000);
+    check(By::Placement, json!({"lastUpdatedBefore": 5}), 1_000);
 }
 
 #[test]
@@ -192,7 +206,7 @@ fn orders_of_a_page_come_oldest_change_first() {
         order
     };
     let body = json!({"orders": [at("2024-12-25T00:00:02Z"), at("2024-12-25T00:00:01Z")]});
-    let page = page(body.to_string().as_bytes(), SINCE, &Place::default()).expect("readable");
+    let page = page(body.to_string().as_bytes(), By::Change, SINCE, &Place::default()).expect("readable");
     assert!(page.orders[0].version < page.orders[1].version);
 }
 
@@ -217,7 +231,7 @@ fn the_static_sandbox_answers_of_the_orders_api_are_read() {
         }
     };
     for body in bodies("/orders/2026-01-01/orders") {
-        let page = page(body.to_string().as_bytes(), SINCE, &Place::default()).expect("readable");
+        let page = page(body.to_string().as_bytes(), By::Change, SINCE, &Place::default()).expect("readable");
         assert_eq!(page.unreadable, []);
         page.orders.iter().for_each(&mut keep);
     }
@@ -240,7 +254,7 @@ fn the_static_sandbox_answers_of_the_orders_api_are_read() {
 proptest! {
     #[test]
     fn no_answer_makes_it_panic(body in hostile()) {
-        drop(page(body.as_bytes(), SINCE, &Place::default()));
+        drop(page(body.as_bytes(), By::Change, SINCE, &Place::default()));
         drop(one(body.as_bytes()));
         if let Ok(value) = serde_json::from_str::<Value>(&body) {
             drop(order(&value));

@@ -104,9 +104,9 @@ async fn what_was_moved_is_read_after_the_orders_and_fetched_where_they_do_not_t
     })
     .await;
     let since = Timestamp::from_millis(1_782_300_000_000);
-    let first = shop.orders(since, None).await.expect("it answers");
+    let first = shop.orders(By::Change, since, None).await.expect("it answers");
     assert_eq!((first.orders.len(), first.read_through), (1, None), "it is not the end yet");
-    let last = shop.orders(since, first.next.as_ref()).await.expect("it answers");
+    let last = shop.orders(By::Change, since, first.next.as_ref()).await.expect("it answers");
     let unread: Vec<&str> = last.unread.iter().map(OrderId::as_str).collect();
     assert_eq!((unread, last.next), (vec!["7"], None));
     assert!(last.read_through.is_some_and(|through| through >= since));

@@ -12,7 +12,7 @@ use crate::{
         record::{AlertKind, Record},
         state::{AlertKey, State},
     },
-    model::{LocationId, Policies, Quantity, Sku, which},
+    model::{Sku, which},
 };
 
 /// How many SKUs have an alert of their own: those that have been oversold for longest, so that none loses its own to
@@ -27,51 +27,34 @@ const OTHERS: &str = "other SKUs";
 
 impl Draft<'_> {
     /// Records which SKUs are not oversold any more.
-    pub(super) fn note_made_good(&mut self, policies: &Policies) {
-        let places = policies.own_places();
-        let over = |(sku, _): &(&Sku, &Oversell)| missing(self.state, sku, &places).is_zero();
-        let over: Vec<Sku> =
-            self.state.oversold.iter().filter(over).map(|(sku, _)| sku.clone()).take(AT_ONCE).collect();
+    pub(super) fn note_made_good(&mut self) {
+        let over: Vec<Sku> = self.state.index.short.made_good().take(AT_ONCE).cloned().collect();
         for sku in over {
             self.emit(Record::MadeGood { sku });
         }
     }
 }
 
-/// Returns how many units are sold, or promised, that are not at any of these places.
-fn missing(state: &State, sku: &Sku, places: &[LocationId]) -> Quantity {
-    // What became part of another SKU is missing there.
-    let available = state.skus.get(state.canonical(sku)).and_then(|row| row.available(places).ok().flatten());
-    available.and_then(|available| available.neg().ok()).map_or(Quantity::ZERO, Quantity::or_zero)
-}
-
 /// Returns the alerts about oversells.
-pub(super) fn conditions(state: &State, policies: &Policies) -> BTreeMap<AlertKey, Condition> {
-    let least = i64::from(policies.alerts.oversold_units);
-    if least == 0 || state.oversold.is_empty() {
-        return BTreeMap::new();
-    }
-    let places = policies.own_places();
-    let open = state.oversold.iter().map(|(sku, last)| (sku, last, missing(state, sku, &places).units()));
-    let mut open: Vec<(&Sku, &Oversell, i64)> = open.filter(|(.., missing)| *missing >= least).collect();
-    open.sort_by_key(|(sku, last, _)| (last.since, *sku));
-    let others = open.split_off(open.len().min(OWN));
-    let own = open.into_iter().map(|(sku, last, missing)| {
+pub(super) fn conditions(state: &State) -> BTreeMap<AlertKey, Condition> {
+    let short = &state.index.short;
+    let own = short.told().take(OWN).filter_map(|sku| {
+        let (last, missing) = (state.oversold.get(sku)?, short.missing(sku).units());
         let waiting = grown(usize::try_from(missing).unwrap_or(usize::MAX));
-        (sku.to_string(), Condition { text: text(sku, last, missing), waiting })
+        Some((sku.to_string(), Condition { text: text(sku, last, missing), waiting }))
     });
-    let others = (!others.is_empty()).then(|| {
-        let names = others.iter().rev().take(NAMED).map(|(sku, ..)| sku.as_str());
+    let others = short.told().len().saturating_sub(OWN);
+    let rest = (others > 0).then(|| {
+        let names = short.told().rev().take(others.min(NAMED)).map(Sku::as_str);
         let text = format!(
-            "{} more {} oversold, of late {}; see `evenkeel explain SKU` of each",
-            others.len(),
-            which(others.len(), "SKU is", "SKUs are"),
+            "{others} more {} oversold, of late {}; see `evenkeel explain SKU` of each",
+            which(others, "SKU is", "SKUs are"),
             names.collect::<Vec<_>>().join(", ")
         );
-        (OTHERS.to_owned(), Condition { text, waiting: grown(others.len()) })
+        (OTHERS.to_owned(), Condition { text, waiting: grown(others) })
     });
     let key = |subject| AlertKey { kind: AlertKind::Oversold, subject };
-    own.chain(others).map(|(subject, condition)| (key(subject), condition)).collect()
+    own.chain(rest).map(|(subject, condition)| (key(subject), condition)).collect()
 }
 
 /// Returns a count that grows only when what is counted has doubled, so that people are not told of each unit.

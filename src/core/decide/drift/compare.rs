@@ -8,7 +8,7 @@ use crate::{
         leg::{self, Leg, Look},
         mapping::{Resolved, resolve},
         state::{ListingRef, State},
-        writes::shows,
+        writes::{Reading, shows},
     },
     model::{CatalogueItem, ChannelId, Quantity, Timestamp},
 };
@@ -58,15 +58,16 @@ pub fn compare(
         seen: levels.available,
         at: read_at,
         seq: state.seq,
-        since: held.writes.moved_since(read_at).ok()?,
+        since: held.writes.since_read(read_at, policy.abilities.stale_ms).ok()?,
         on_hand: levels.on_hand,
         committed: levels.committed,
-        gone: Quantity::ZERO,
+        turnover: held.writes.turnover_since(read_at, policy.abilities.stale_ms),
     };
     let wanted = held.leg.as_ref().map(|leg| leg.quantity);
     let agrees = wanted.is_some_and(|wanted| shows(levels.available, wanted));
     let under_way = held.leg.as_ref().is_some_and(|leg| leg.look_at().is_some() || leg.sent().is_some());
-    let means = match judge(&held.writes, &look, policy.abilities.stale_ms).ok()? {
+    let reading = Reading::of(&policy.abilities, held.leg.as_ref());
+    let means = match judge(&held.writes, &look, reading).ok()? {
         Verdict::Explained if agrees || wanted.is_none() => Means::Agrees,
         Verdict::Landed { .. }
         | Verdict::Corrected { .. }

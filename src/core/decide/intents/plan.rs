@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     core::{
         State,
-        allocation::Pause,
+        allocation::{Pause, shelves::Shelves},
         count::{Change, held_by},
         decide::listing::{pause_of, should_show},
         intent::{
@@ -323,18 +323,20 @@ impl<'a> Planning<'a> {
         for (sku, (low, high)) in &self.rows {
             let Some(row) = self.state.skus.get(sku) else { continue };
             let line = self.lines_of.get(sku).copied().flatten();
+            let [mut before, mut lowered, mut after] =
+                [row, low, high].map(|row| Shelves::of(self.state, sku, row));
             for (n, held) in row.listings.iter().enumerate() {
-                let shows = |row: &SkuRow| {
-                    let held = row.listings.get(n)?;
-                    should_show(self.state, self.policies, sku, row, held).map(|shown| shown.quantity)
+                let shows = |shelves: &mut Shelves<'_>| {
+                    let held = shelves.row.listings.get(n)?;
+                    should_show(shelves, self.policies, held).map(|shown| shown.quantity)
                 };
                 let Ok(at) = u16::try_from(n) else { continue };
                 let shown = Shown {
                     listing: ListingRef { sku: sku.clone(), at },
                     channel: held.channel.clone(),
-                    before: shows(row),
-                    lowered: shows(low),
-                    after: shows(high),
+                    before: shows(&mut before),
+                    lowered: shows(&mut lowered),
+                    after: shows(&mut after),
                 };
                 let frozen = pause_of(self.state, row, held) == Some(Pause::Frozen);
                 if frozen && shown.lowers() {

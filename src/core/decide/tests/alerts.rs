@@ -178,6 +178,41 @@ fn an_oversell_is_told_until_the_units_are_there() {
     assert_eq!(told(&mut world), []);
 }
 
+/// Since when, and by how much, a SKU is oversold.
+fn oversold(world: &World, of: &str) -> Option<(crate::model::Seq, i64)> {
+    world.state.oversold.get(&super::world::sku(of)).map(|last| (last.since, last.units.units()))
+}
+
+#[test]
+fn what_is_oversold_again_before_a_tick_is_so_from_then_on() {
+    let mut world = World::open(&[("A", 2)]);
+    world.sell(SHOP, "1", "A", 3);
+    let first = world.state.seq;
+    assert_eq!(oversold(&world, "A"), Some((first, 1)));
+    world.sell(SHOP, "2", "A", 1);
+    assert_eq!(oversold(&world, "A"), Some((first, 1)), "it goes on");
+    let count = world.count_of(super::world::ERP, &[("A", 6)]);
+    world.run(Command::Count(count)).expect("counted");
+    assert_eq!(world.available("A"), 2);
+    world.sell(SHOP, "3", "A", 4);
+    assert_eq!(oversold(&world, "A"), Some((world.state.seq, 2)), "it was made good meanwhile");
+    world.index_is_true();
+    world.run(Command::Tick).expect("ticks");
+    assert!(oversold(&world, "A").is_some());
+}
+
+#[test]
+fn what_a_configuration_or_a_merge_makes_good_is_over_with_the_next_tick() {
+    let mut world = World::open(&[("A", 2), ("B", 9)]);
+    world.sell(SHOP, "1", "A", 3);
+    let (from, into) = (super::world::sku("A"), super::world::sku("B"));
+    world.run(Command::Merge { from, into }).expect("merged");
+    world.index_is_true();
+    world.run(Command::Tick).expect("ticks");
+    assert_eq!(oversold(&world, "A"), None, "B has enough of it");
+    world.index_is_true();
+}
+
 /// Sells one unit too many of so many SKUs -> how many of them have an alert of their own, and the text about the others.
 #[track_caller]
 fn check_many(skus: usize, own: usize, others: Option<&str>) {

@@ -1,7 +1,7 @@
 //! Blind channels: an absolute write that lands late undoes what the channel did to its quantity meanwhile.
 
-use super::world::{AMZ, SHOP, World};
-use crate::model::Outcome;
+use super::world::{AMZ, AMZ_CAN, SHOP, World, q};
+use crate::{core::exposure, model::Outcome};
 
 /// Amazon has an order of two units. A lower to 7 is under way there when, `after` milliseconds later, that order is
 /// changed at its source; the write lands, is seen, and only then is the change learnt.
@@ -36,6 +36,29 @@ fn a_restock_that_a_write_has_undone_is_written_again_at_once() {
 fn a_sale_that_a_write_has_undone_is_written_again_at_once() {
     let mut world = overwritten(500, [4, 0, 0, 0, 0], -2);
     assert_eq!(world.take(AMZ).quantities(), [("A".into(), 5)]);
+}
+
+#[test]
+fn what_was_put_back_while_a_write_is_under_way_counts_until_the_write_is_seen() {
+    let mut world = World::open(&[("A", 10)]);
+    world.now += AMZ_CAN.late_ms;
+    world.take(AMZ);
+    world.look("A", AMZ);
+    world.sell(AMZ, "1", "A", 2);
+    world.sell(SHOP, "2", "A", 8);
+    let work = world.take(AMZ);
+    assert_eq!(work.quantities(), [("A".into(), 0)]);
+    world.now += 500;
+    world.change(AMZ, "1", [2, 2, 0, 0, 0], 2);
+    world.push(AMZ, "1");
+    let exposed = |world: &World| exposure::of(&world.held("A", AMZ).writes).expect("small");
+    assert_eq!((world.shows("A", AMZ), exposed(&world)), (10, Some(q(10))));
+    world.answer(AMZ, &work.puts[0], Outcome::Accepted { submission: None });
+    assert_eq!(exposed(&world), Some(q(10)));
+    world.now += 30_000;
+    world.set_shown("A", AMZ, 0);
+    world.look("A", AMZ);
+    assert_eq!(exposed(&world), Some(q(0)));
 }
 
 #[test]

@@ -116,8 +116,10 @@ fn what_a_blind_channel_showed_counts_until_it_shows_what_it_took() {
     world.now += AMZ_CAN.late_ms + 60_000;
     world.feed(SHOP);
     world.feed(AMZ);
-    world.take(AMZ);
     let exposed = |world: &World| exposure::of(&world.held("A", AMZ).writes).expect("small");
+    assert_eq!(world.take(AMZ).looks.len(), 1, "the first write may have landed again since it was seen");
+    assert_eq!(exposed(&world), Some(q(20)));
+    world.look("A", AMZ);
     world.sell(SHOP, "1", "A", 10);
     world.lane(AMZ, &mut || Luck::Fine);
     assert_eq!((world.shows("A", AMZ), exposed(&world)), (10, Some(q(10))));
@@ -128,6 +130,50 @@ fn what_a_blind_channel_showed_counts_until_it_shows_what_it_took() {
     world.land(AMZ);
     world.look("A", AMZ);
     assert_eq!((world.shows("A", AMZ), exposed(&world)), (0, Some(q(0))));
+}
+
+/// A correction expects the least that explains a look. A second look by which that may be, and need not, makes nothing of the
+/// exposure go.
+#[test]
+fn what_was_shown_counts_until_no_more_than_is_expected_shows() {
+    let mut world = World::open(&[("A", 12)]);
+    world.now += AMZ_CAN.late_ms + 60_000;
+    for of in [SHOP, AMZ] {
+        world.feed(of);
+        world.take(of);
+    }
+    world.sell(AMZ, "0", "A", 2);
+    world.buy(SHOP, "1", "A", 3);
+    world.buy(AMZ, "2", "A", 1);
+    world.push(SHOP, "1");
+    world.look("A", AMZ);
+    world.feed(AMZ);
+    world.buy(AMZ, "3", "A", 1);
+    for _ in 0..2 {
+        world.look("A", AMZ);
+        covers(&mut world);
+    }
+}
+
+#[test]
+fn a_raise_without_an_answer_counts_until_a_look_tells_whether_it_has_landed() {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(AMZ, "1", "A", 3);
+    world.quiesce();
+    world.change(AMZ, "1", [3, 3, 0, 0, 0], 3);
+    world.push(AMZ, "1");
+    world.now += 8_000;
+    world.feed(SHOP);
+    world.lane(SHOP, &mut || Luck::Unheard); // it has landed, and nobody has looked
+    let exposed = |world: &World| exposure::of(&world.held("A", SHOP).writes).expect("small");
+    assert_eq!((world.shows("A", SHOP), exposed(&world)), (10, Some(q(10))));
+    world.now += SHOP_CAN.late_ms;
+    assert_eq!(world.take(SHOP).looks.len(), 1);
+    assert!(world.held("A", SHOP).writes.unsettled.is_empty(), "it cannot land any more");
+    assert_eq!(exposed(&world), Some(q(10)), "and may have");
+    world.look("A", SHOP);
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), exposed(&world)), (10, Some(q(10))));
 }
 
 #[test]

@@ -90,6 +90,42 @@ fn what_was_sold_in_the_second_of_a_look_is_found_out_when_a_write_is_refused_fo
     assert_eq!(named.count(), 1, "what somebody took is a drift, what was sold is none");
 }
 
+/// A write was refused: the shop does not show what is expected. That some restock may not be in the read explains nothing then,
+/// and the same is not written over and over.
+#[test]
+fn what_a_refused_write_has_refuted_is_not_believed_because_what_is_wanted_shows() {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(SHOP, "o1", "A", 3);
+    world.quiesce();
+    world.now = second(world.now) + 60_500;
+    world.change(SHOP, "o1", [3, 3, 0, 0, 0], 3);
+    world.push(SHOP, "o1");
+    world.set_shown("A", SHOP, 9);
+    world.now += 100;
+    world.look("A", SHOP);
+    world.now += 3_000;
+    world.feed(SHOP);
+    let read = world.held("A", SHOP).writes.known_at.millis();
+    let later = std::mem::replace(&mut world.now, read + 200);
+    world.sell_in_this_second(SHOP, "o2", "A", 3);
+    world.now = later;
+    world.sell(AMZ, "o3", "A", 1);
+    let refused = |world: &World| {
+        let all = world.journal.iter().flat_map(|envelope| &envelope.records);
+        all.filter(|record| matches!(record, Record::Moved { why: crate::core::record::Why::Stale, .. }))
+            .count()
+    };
+    for _ in 0..20 {
+        world.now += 100;
+        world.lane(SHOP, &mut || Luck::Fine);
+    }
+    assert_eq!((world.shows("A", SHOP), world.held("A", SHOP).writes.base), (6, Some(q(6))));
+    assert_eq!(refused(&world), 1, "and it is not written again");
+    world.now += 10_000;
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), world.shows("A", AMZ)), (6, 6));
+}
+
 #[test]
 fn a_lower_follows_a_refused_write_without_waiting_for_the_orders() {
     let mut world = written();
