@@ -45,6 +45,10 @@ pub struct Order {
     /// When it was first heard of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<First>,
+    /// The position at which units of it were last heard to have left, or come back, while an opening count of theirs was still to
+    /// come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Seq>,
 }
 
 /// How things stood when an order was first heard of.

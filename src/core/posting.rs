@@ -42,6 +42,7 @@ pub struct PostState {
 
 /// Why a person is asked about an order that the ERP was never told of.
 pub const OLDER: &str = "placed before the opening stock, so this ERP may have it already";
+pub const ADDED: &str = "placed before this ERP was told of orders, so it may have it already";
 pub const IN_SHADOW: &str = "placed while the mode was `shadow`, so this ERP may have it already";
 
 impl PostState {

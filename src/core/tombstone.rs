@@ -85,8 +85,18 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, rmp_serde::decode::Error
 }
 
 fn pack(order: &Order) -> PackedOrder {
-    let Order { name, placed_at, whole_push, whole_fetch, lines, fetch_due, fetch_since, postings, first } =
-        order;
+    let Order {
+        name,
+        placed_at,
+        whole_push,
+        whole_fetch,
+        lines,
+        fetch_due,
+        fetch_since,
+        postings,
+        first,
+        left: _,
+    } = order;
     PackedOrder(
         name.clone(),
         *placed_at,
@@ -111,6 +121,7 @@ fn unpack(packed: PackedOrder) -> Order {
         fetch_since,
         postings: postings.into_iter().map(unpack_posting).collect(),
         first: first.map(|(seq, opened, shadow)| First { seq, opened, shadow }),
+        left: None,
     }
 }
 

@@ -115,7 +115,7 @@ impl Opening {
                     let Reply::Counted { unknown: more, deferred, .. } = reply else { continue };
                     unknown += more;
                     if deferred > 0 {
-                        warn!(%from, deferred, "SKUs whose order is being posted are opened by the next count");
+                        warn!(%from, deferred, "SKUs whose orders move are opened by the next count");
                     }
                 }
             }

@@ -188,7 +188,8 @@ impl Judge<'_> {
         let mut deferred = 0;
         let partial = partial(&count.set, lines);
         for ((sku, location), quantity) in lines {
-            if self.being_told(&count.counter, sku, count.begun) {
+            if self.being_told(&count.counter, sku, count.begun) || self.left_meanwhile(count, sku, location)
+            {
                 deferred += 1;
                 continue;
             }
@@ -216,6 +217,34 @@ impl Judge<'_> {
         self.state.known_as(sku).iter().any(|sku| {
             self.state.skus.get(sku).is_some_and(moves) || self.state.index.unposted(sku).any(under_way)
         })
+    }
+
+    /// Tells whether units of an order older than this opening count may have left while it was read: nobody can say whether they
+    /// are in it. A counter that counts again is asked once more.
+    fn left_meanwhile(&self, count: &Count, sku: &Sku, location: &LocationId) -> bool {
+        let policy = self.state.policies().and_then(|policies| policies.channels.get(&count.counter));
+        let place = self.state.skus.get(sku).and_then(|row| row.place(location));
+        let opened = place.is_some_and(|place| place.opened.is_some());
+        if opened || policy.is_none_or(|policy| policy.abilities.counts.is_none()) {
+            return false;
+        }
+        let left = |key: &OrderKey| {
+            let order = self.state.orders.get(key).filter(|order| order.left > Some(count.begun));
+            order.is_some_and(|order| {
+                order.lines.values().any(|line| {
+                    let older = |share: &&Share| {
+                        share.location == *location
+                            && self.state.canonical(&share.sku) == sku
+                            && is_baseline(share, order, count.as_of, Some(count.begun))
+                    };
+                    line.shares()
+                        .iter()
+                        .filter(older)
+                        .any(|share| share.booked.closed() != Ok(Totals::default()))
+                })
+            })
+        };
+        self.state.known_as(sku).iter().any(|name| self.state.index.older(name).any(left))
     }
 
     fn line(

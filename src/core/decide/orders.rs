@@ -17,7 +17,7 @@ use crate::{
         mapping::{Resolved, listed_by, resolve},
         moves::{When, absent_until},
         order::{Binding, First, Ignore, Line, Order},
-        posting::{OLDER, PostState, Step, behind, is_older, target},
+        posting::{ADDED, OLDER, PostState, Step, behind, is_older, target},
         record::Record,
         share::{Share, keep_before, spread as spread_over},
         state::{ChannelRow, FETCHED, Quarantined, READ, State},
@@ -312,6 +312,7 @@ impl Draft<'_> {
         let before = self.state.order(key);
         let when = Happened::of(order, before.as_deref(), policy);
         let line_placed = placed(order, before.as_deref());
+        let mut left = order.left;
         for ((id, line), (totals, places)) in order.lines.iter_mut().zip(told) {
             let Some(bound) = line.bound.clone() else { continue };
             let home = self.home(policy, line, &bound);
@@ -333,9 +334,13 @@ impl Draft<'_> {
             for (share, moves) in self.rebooked(&key.channel, line, &wanted, returns)? {
                 booking.book(&share, moves, &cause, [sold_at, changed_at])?;
             }
+            if wanted.iter().any(|share| share.early) && totals.closed()? != line.booked.closed()? {
+                left = Some(self.seq);
+            }
             line.booked = totals;
             line.set_shares(wanted);
         }
+        order.left = left;
         Ok(booking.entries)
     }
 
@@ -493,7 +498,8 @@ impl Draft<'_> {
             let wanted = of(order)?;
             // What a person gave up stays so until it is something else.
             let given_up = order.posting(channel).is_some_and(|posting| posting.step == Step::Dropped);
-            if given_up && self.state.order(key).as_deref().map(of).transpose()?.as_ref() == Some(&wanted) {
+            let had = self.state.order(key).as_deref().map(of).transpose()?;
+            if given_up && had.as_ref() == Some(&wanted) {
                 continue;
             }
             // It was told of nothing so far, because there was nothing to tell.
@@ -509,7 +515,13 @@ impl Draft<'_> {
             }
             let posting = PostState::new(channel.clone(), Step::Pending, self.now);
             let older = is_older(order, policy.posts, &policy.locations);
-            let posting = if older { posting.asked(OLDER) } else { PostState { shadow, ..posting } };
+            // There was something to tell before, and nobody was there to be told.
+            let added = had.is_some_and(|had| behind(&[], &had));
+            let posting = match (older, added) {
+                (true, _) => posting.asked(OLDER),
+                (false, true) => posting.asked(ADDED),
+                (false, false) => PostState { shadow, ..posting },
+            };
             match order.posting_mut(channel) {
                 Some(held) => *held = posting,
                 None => order.postings.push(posting),

@@ -73,6 +73,7 @@ fn full() -> Order {
         fetch_since: Some(Seq(12)),
         postings: vec![posting],
         first: Some(First { seq: Seq(7), opened: true, shadow: true }),
+        left: None,
     }
 }
 

@@ -290,3 +290,58 @@ fn the_leg_of_a_listing_that_was_given_away_is_not_taken_up_again() {
     world.run(Command::Rebind { channel: ch(SHOP), ids, sku: sku("B") }).expect("rebinds");
     assert!(world.run(Command::Dead { letter, verdict: Verdict::Retry }).is_err());
 }
+
+/// An ERP comes to the shop when an order is under way there, or only begins to be told of orders then.
+#[track_caller]
+fn check_added(without: &Policies) {
+    let mut world = bare(without.clone(), &["A"]);
+    open(&mut world, &[("A", 10)]);
+    world.now += 60_000;
+    let placed_at = world.now;
+    tell(&mut world, placed_at, OPEN);
+    world.run(Command::Configure(Box::new(policies()))).expect("is told from here on");
+    world.now += 60_000;
+    tell(&mut world, placed_at, SHIPPED);
+    assert!(matches!(step(&world), Step::Parked { .. }), "it may have it by other hands");
+    assert!(world.postings().is_empty());
+    let count = world.count_of(ERP, &[("A", 10)]);
+    world.run(Command::Count(count)).expect("counts");
+    assert_eq!(world.stock("A"), [8, 0, 0], "it is taken not to know");
+    let letter = DeadLetter::Posting { channel: ch(ERP), order: key(SHOP, "1") };
+    world.run(Command::Dead { letter, verdict: Verdict::Retry }).expect("it lacks it");
+    assert_eq!(world.postings().len(), 1);
+    world.now += 60_000;
+    let new = placed("2", world.now, &[(World::ids_of(SHOP, "A"), OPEN)]);
+    world.push_snapshot(SHOP, new);
+    assert_eq!(world.postings().len(), 1, "new ones are told");
+}
+
+#[test]
+fn an_erp_that_is_told_of_orders_later_is_asked_about_those_that_were_there() {
+    let mut without = policies();
+    let none = policy::Posts { sales: false, shipments: false, returns: false };
+    without.channels.get_mut(&ch(ERP)).expect("configured").posts = none;
+    check_added(&without);
+    let erp = without.channels.get_mut(&ch(ERP)).expect("configured");
+    erp.abilities.posts = false;
+    check_added(&without);
+}
+
+/// It was told as open before the count was read, and as shipped before that was taken over.
+#[test]
+fn what_shipped_while_the_opening_count_was_read_is_on_no_shelf() {
+    for later in [1_000, 30_000] {
+        let mut world = bare(policies(), &["A"]);
+        let placed_at = world.now - HOUR;
+        tell(&mut world, placed_at, OPEN);
+        let read = Count { opening: true, ..world.count_of(ERP, &[("A", 10)]) };
+        world.now += later;
+        tell(&mut world, placed_at, SHIPPED);
+        world.now += 1_000;
+        opened_by(&mut world, read);
+        assert!(world.state.skus[&sku("A")].place(&wh()).is_none_or(|place| place.opened.is_none()));
+        let again = world.count_of(ERP, &[("A", 8)]);
+        world.run(Command::Count(again)).expect("counts");
+        assert_eq!(world.stock("A"), [8, 0, 0], "{later} ms later");
+    }
+}
