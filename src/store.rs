@@ -96,10 +96,11 @@ pub enum Error {
     )]
     Restoring { dir: PathBuf },
     #[error(
-        "the journal begins at record {first_seq} and no checkpoint holds what came before; restore the older \
-         journal files or a checkpoint from a backup"
+        "the journal begins at record {first_seq} and no checkpoint holds what came before{}; restore the older \
+         journal files or a checkpoint from a backup",
+        why.iter().map(|why| format!(" ({why})")).collect::<String>()
     )]
-    NoBase { first_seq: u64 },
+    NoBase { first_seq: u64, why: Vec<String> },
 }
 
 /// Where the rows of a [`Start`] come from.
@@ -133,6 +134,10 @@ pub enum Note {
         aside: Option<PathBuf>,
     },
     CheckpointUnused(Skipped),
+    /// The checkpoint of this record was written by an older release, and the journal does not reach back to its beginning.
+    OlderRows {
+        seq: u64,
+    },
     /// Older records cannot be had out of the archive, and why. Nothing needs them as long as there is a checkpoint.
     ArchiveUnused(String),
 }
@@ -146,6 +151,11 @@ impl fmt::Display for Note {
                 write!(f, "the state is built anew: {reason}; it was set aside as `{}`", aside.display())
             }
             Note::CheckpointUnused(skipped) => skipped.fmt(f),
+            Note::OlderRows { seq } => write!(
+                f,
+                "the checkpoint of record {seq} is an older release's, and the journal from before it is gone: stock, orders and \
+                 listings are taken over from it; what that release did not keep, such as drift, begins anew"
+            ),
             Note::ArchiveUnused(why) => write!(f, "the archive cannot be used: {why}"),
         }
     }
@@ -503,15 +513,20 @@ fn find_base(
     force: bool,
     mut notes: Vec<Note>,
 ) -> Result<Start, Error> {
-    let (found, skipped) = checkpoints.newest(|head| {
-        match fit(journal, Position { seq: head.seq, hash: Some(head.hash) })? {
-            Fit::Good => Ok(None),
-            Fit::Ahead if force => Ok(Some(Flaw::AheadOfJournal)),
-            Fit::Ahead => Err(ahead("the newest checkpoint", head.seq, journal)),
-            Fit::TooOld => Ok(Some(Flaw::TooOld)),
-            Fit::OtherJournal => Ok(Some(Flaw::OtherJournal)),
-        }
-    })?;
+    let judge = |head: Head| {
+        Ok::<_, Error>(match fit(journal, Position { seq: head.seq, hash: Some(head.hash) })? {
+            Fit::Good => None,
+            Fit::Ahead if force => Some(Flaw::AheadOfJournal),
+            Fit::Ahead => return Err(ahead("the newest checkpoint", head.seq, journal)),
+            Fit::TooOld => Some(Flaw::TooOld),
+            Fit::OtherJournal => Some(Flaw::OtherJournal),
+        })
+    };
+    let (mut found, mut skipped) = checkpoints.newest(judge)?;
+    if found.is_none() && journal.first_seq() > 1 {
+        (found, skipped) = checkpoints.or_older().newest(judge)?;
+        notes.extend(found.iter().map(|found| Note::OlderRows { seq: found.info.head.seq }));
+    }
     // Records that were given up must not stop later starts, nor stand in the way of newer checkpoints.
     for ahead in skipped.iter().filter(|skipped| skipped.flaw == Flaw::AheadOfJournal) {
         checkpoints.set_aside(&ahead.file)?;
@@ -526,7 +541,11 @@ fn find_base(
             let rows = Rows(RowSource::Packed(PackedRows::default()));
             Ok(Start { source: Source::Empty, applied_seq: 0, rows, notes })
         }
-        None => Err(Error::NoBase { first_seq: journal.first_seq() }),
+        None => {
+            let why =
+                notes.iter().filter(|note| matches!(note, Note::CheckpointUnused(_))).map(Note::to_string);
+            Err(Error::NoBase { first_seq: journal.first_seq(), why: why.collect() })
+        }
     }
 }
 

@@ -99,6 +99,8 @@ pub struct Checkpoints {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     rows_version: u32,
+    /// Whether rows of an older version will do.
+    older: bool,
 }
 
 /// A checkpoint that was proven whole.
@@ -110,7 +112,13 @@ pub(super) struct Checkpoint {
 
 impl Checkpoints {
     pub(super) fn new(disk: Arc<dyn Disk>, dir: &Path, rows_version: u32) -> Checkpoints {
-        Checkpoints { disk, dir: dir.to_path_buf(), rows_version }
+        Checkpoints { disk, dir: dir.to_path_buf(), rows_version, older: false }
+    }
+
+    /// Returns the same, but for rows of an older version as well. They lack what later versions keep, and nothing else: better
+    /// to rebuild from a journal that reaches back to its beginning.
+    pub(super) fn or_older(&self) -> Checkpoints {
+        Checkpoints { older: true, ..self.clone() }
     }
 
     /// Writes all rows as of `head`, proves the file by reading it again, and removes all but the newest few.
@@ -205,7 +213,7 @@ impl Checkpoints {
         Ok(None)
     }
 
-    /// Returns the oldest whole checkpoint of the record `seq` or a later one.
+    /// Returns the oldest whole checkpoint of the record `seq` or a later one; an older release's if there is no other.
     pub(super) fn oldest_from(&self, seq: u64) -> Result<Option<Checkpoint>, Fault> {
         for file in self.list()? {
             match self.prove(&file) {
@@ -216,10 +224,10 @@ impl Checkpoints {
                 Ok(_) | Err(Trouble::Flaw(_)) => {}
             }
         }
-        Ok(None)
+        if self.older { Ok(None) } else { self.or_older().oldest_from(seq) }
     }
 
-    /// Returns the newest checkpoint that is whole, and what it reflects.
+    /// Returns the newest checkpoint that is whole, and what it reflects; an older release's if there is no other.
     pub(super) fn newest_file(&self) -> Result<Option<(PathBuf, Head)>, Fault> {
         for file in self.list()?.into_iter().rev() {
             match self.prove(&file) {
@@ -228,7 +236,7 @@ impl Checkpoints {
                 Err(Trouble::Flaw(_)) => {}
             }
         }
-        Ok(None)
+        if self.older { Ok(None) } else { self.or_older().newest_file() }
     }
 
     /// Renames a checkpoint out of the way, for whoever wants to look at it.
@@ -243,7 +251,8 @@ impl Checkpoints {
     /// Reads a whole file, and returns what it reflects.
     fn prove(&self, path: &Path) -> Result<Info, Trouble> {
         let header = self.open(path)?.header()?;
-        if header.rows_version != self.rows_version {
+        let older = self.older && header.rows_version < self.rows_version;
+        if header.rows_version != self.rows_version && !older {
             return Err(Flaw::RowsVersion.into());
         }
         if path.file_name() != Some(name_of(header.head.seq).as_ref()) {

@@ -305,7 +305,7 @@ fn an_archived_journal_needs_a_checkpoint_that_it_continues() {
     drop(store);
     std::fs::remove_dir_all(dir.path().join("state")).unwrap();
     let error = open_as(dir.path(), BOOT, options()).unwrap_err();
-    assert!(matches!(error, Error::NoBase { first_seq } if first_seq > 16), "{error}");
+    assert!(matches!(error, Error::NoBase { first_seq, .. } if first_seq > 16), "{error}");
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn a_state_that_lags_behind_an_archived_journal_is_of_no_use() {
     let first = RealDisk.list(&segments).unwrap().remove(0);
     std::fs::remove_file(segments.join(first)).unwrap();
     let error = open_as(dir.path(), BOOT, options()).unwrap_err();
-    assert!(matches!(error, Error::NoBase { first_seq } if first_seq > 2), "{error}");
+    assert!(matches!(error, Error::NoBase { first_seq, .. } if first_seq > 2), "{error}");
     assert!(dir.path().join("state.aside-1").exists());
 }
 

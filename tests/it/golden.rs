@@ -131,6 +131,46 @@ fn a_golden_checkpoint_gives_the_same_state_or_is_of_another_version() {
     }
 }
 
+/// Where the segments from before it are gone for good, nothing but the checkpoint of an older release holds the stock.
+#[test]
+fn a_checkpoint_of_an_older_release_stands_in_for_what_is_gone() {
+    for golden in goldens() {
+        let dir = store_of(&golden, true);
+        let (_, whole, _) = replay(dir.path());
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("a name");
+        let files = |what: &str| {
+            fs::read_dir(dir.path().join(what)).expect("there").map(|e| name(e.expect("readable")))
+        };
+        let seq = |name: &String| {
+            name.trim_start_matches("checkpoint-").trim_end_matches(".journal").parse::<u64>()
+        };
+        let held = files("checkpoints").filter_map(|name| seq(&name).ok()).max().expect("a checkpoint");
+        let mut segments: Vec<(u64, String)> =
+            files("journal").filter_map(|name| Some((seq(&name).ok()?, name))).collect();
+        segments.sort();
+        let needed = segments.iter().rposition(|(first, _)| *first <= held).expect("one reaches back to it");
+        assert!(needed > 0, "{}: there is something to lose", golden.display());
+        for (_, gone) in &segments[..needed] {
+            fs::remove_file(dir.path().join("journal").join(gone)).expect("removed");
+        }
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let (state, store) = disk::open(dir.path(), store::Options::default(), now).expect("it opens");
+        let books = |state: &State| {
+            let told = told::told(state);
+            let kept = |line: &&str| {
+                line.contains(" stock ") || line.starts_with("order ") && line.contains(" line ")
+            };
+            told.lines().filter(kept).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(books(&state), books(&whole), "{}", golden.display());
+        evenkeel::engine::ledger::Durable::close(Box::new(store)).expect("closed");
+        // What this release has written since stands in one journal with what the older one wrote.
+        let again = disk::read(dir.path(), store::Options::default()).expect("it opens again");
+        assert!(again.seq > whole.seq, "an epoch was begun");
+        assert_eq!(books(&again), books(&whole), "{}", golden.display());
+    }
+}
+
 fn of_another_version(note: &store::Note) -> bool {
     matches!(note, store::Note::CheckpointUnused(skipped) if skipped.flaw == checkpoint::Flaw::RowsVersion)
 }
@@ -147,6 +187,7 @@ fn rows_of_another_version_are_recognised_and_built_anew() {
     let reason = |note: &store::Note| match note {
         store::Note::StateUnused { reason, .. } => reason.to_string(),
         store::Note::CheckpointUnused(skipped) => skipped.flaw.to_string(),
+        store::Note::OlderRows { .. } => note.to_string(),
         store::Note::TailCut(tail) => tail.to_string(),
         store::Note::ArchiveUnused(why) => why.clone(),
     };
