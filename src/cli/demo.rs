@@ -118,7 +118,7 @@ async fn play(demo: Demo, json: bool) -> Result<(), Failure> {
     }
     verified.map_err(|failure| kept(failure, &dir))?;
     if demo.keep {
-        print::line(&format!("kept in {}", dir.display()));
+        print::progress(&format!("kept in {}", dir.display()));
     } else {
         // What is left behind is only in the way.
         drop(std::fs::remove_dir_all(&dir));

@@ -321,16 +321,16 @@ impl Config {
     }
 }
 
-impl Selling {
-    /// A feed that missed three of its turns, and a quarter of an hour at least, is late.
-    fn feed_late_ms(&self) -> i64 {
-        const LEAST: Duration = Duration::from_mins(15);
-        match &self.orders.schedule {
-            Schedule::Every(span) => span::millis((*span * 3).max(LEAST)),
-            Schedule::Cron(_) => span::millis(LEAST * 8),
-        }
+/// A feed that missed three of its turns, and a quarter of an hour at least, is late.
+fn feed_late_ms(schedule: &Schedule) -> i64 {
+    const LEAST: Duration = Duration::from_mins(15);
+    match schedule {
+        Schedule::Every(span) => span::millis((*span * 3).max(LEAST)),
+        Schedule::Cron(_) => span::millis(LEAST * 8),
     }
+}
 
+impl Selling {
     fn policy(&self, kind: ChannelKind, abilities: Abilities) -> ChannelPolicy {
         ChannelPolicy {
             kind,
@@ -342,7 +342,7 @@ impl Selling {
             min: self.min,
             max: self.max,
             posts: Posts { sales: false, shipments: false, returns: false },
-            feed_late_ms: self.feed_late_ms(),
+            feed_late_ms: feed_late_ms(&self.orders.schedule),
             drift: self.drift,
         }
     }
@@ -360,7 +360,7 @@ impl Tryton {
             min: Quantity::ZERO,
             max: None,
             posts: self.posts,
-            feed_late_ms: 0,
+            feed_late_ms: feed_late_ms(&self.levels.schedule),
             drift: ChannelDrift::default(),
         }
     }

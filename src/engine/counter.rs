@@ -83,6 +83,8 @@ impl Counter {
                         () = shutdown.cancelled() => return,
                         () = tokio::time::sleep(pause_after(&error, failures)) => {}
                     }
+                    // What was missed is not left to the next turn, which may be a day off.
+                    if sweep { &self.wakes.sweep } else { &self.wakes.counter }.notify_one();
                 }
             }
         }

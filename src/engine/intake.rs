@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -93,6 +93,11 @@ impl Intake {
 
     async fn unreadable(&self, delivery: Option<&DeliveryId>, topic: &str, why: &str, push: &Push) -> Taken {
         let id = delivery.map(DeliveryId::to_string);
+        // Nobody else has it: what was not kept is not acknowledged, and whoever sent it sends it again.
+        if let Err(error) = write_private(&self.quarantine.dir, &digest(&push.body), &push.body) {
+            warn!(channel = %self.channel, %error, "an unreadable message could not be kept, and was not taken");
+            return Taken::Busy;
+        }
         match self.quarantine.keep(&self.channel, topic, id, why, &push.body).await {
             Ok(()) => Taken::Quarantined,
             Err(Error::Full | Error::NoRoom | Error::Refused(_)) => Taken::Busy,
@@ -116,7 +121,7 @@ impl Quarantine {
         why: &str,
         body: &[u8],
     ) -> Result<(), Error> {
-        let sha256: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = digest(body);
         let (known, held, named) = (sha256.clone(), channel.clone(), id.as_deref().map(|id| clip(id, 200)));
         let seen = move |s: &crate::core::State| {
             s.quarantine.values().any(|q| q.sha256 == known && q.channel == held && q.id == named)
@@ -125,7 +130,7 @@ impl Quarantine {
             return Ok(());
         }
         if let Err(error) = write_private(&self.dir, &sha256, body) {
-            warn!(%channel, %error, "the body of an unreadable message could not be kept");
+            warn!(%channel, %error, dir = %self.dir.display(), "the body of an unreadable message could not be kept");
         }
         warn!(%channel, topic, id, why, %sha256, "an authentic message could not be read: kept in quarantine");
         let topic = clip(topic, 200);
@@ -193,11 +198,17 @@ fn clip(text: &str, max: usize) -> String {
     text[..end.unwrap_or(0)].to_owned()
 }
 
+fn digest(body: &[u8]) -> String {
+    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file that is whole and lasts, or is not there.
 fn write_private(dir: &Path, name: &str, body: &[u8]) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let file =
-        std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(dir.join(name));
-    let mut file = file?;
+    let mut file = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o600)).tempfile_in(dir)?;
     file.write_all(body)?;
-    file.sync_all()
+    file.as_file().sync_all()?;
+    file.persist(dir.join(name))?;
+    // Its name lasts as well.
+    std::fs::File::open(dir)?.sync_all()
 }

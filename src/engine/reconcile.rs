@@ -32,8 +32,11 @@ impl Reconcile {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut failures: u32 = 0;
         loop {
+            // What was missed is not left to the next turn, which may be a day off.
+            let missed = failures > 0;
             tokio::select! {
                 () = shutdown.cancelled() => return,
+                () = std::future::ready(()), if missed => {}
                 Some(()) = self.ticks.recv() => {}
             }
             let done = tokio::select! {

@@ -26,8 +26,10 @@ use crate::{
 };
 
 /// What the demo shortens, said where its figures are.
-pub(super) const NOTES: [&str; 2] = [
+pub(super) const NOTES: [&str; 3] = [
     "Amazon's limits are multiplied by 200 and its quantities show after 0.2 to 1.5 s; in life it is minutes to hours",
+    "its orders are listed after 0.2 s instead of two minutes and pend for 2 s at most; it tells what a cancelled order was for, \
+     which in life it does not always",
     "oversold units are sales that two channels made before they could know of each other; see the README's limits",
 ];
 

@@ -408,15 +408,23 @@ fn circuit(row: &ChannelRow) -> Option<(AlertKind, Option<Condition>)> {
     }
 }
 
-/// A feed that was never read is late from the opening stock on.
+/// What was never read is late from the opening stock on.
 fn feed_late(state: &State, channel: &ChannelId, policy: &ChannelPolicy, now: Timestamp) -> Option<String> {
-    if !policy.abilities.sells || policy.feed_late_ms <= 0 {
+    if policy.feed_late_ms <= 0 {
         return None;
     }
-    let fed = state.channels.get(channel).and_then(|row| row.fed).map(|fed| fed.at);
-    let age = fed.or(state.initialised).map(|at| now.since(at)).filter(|age| *age > policy.feed_late_ms)?;
-    Some(match fed {
-        Some(_) => format!("its orders were last read {} s ago", age / 1_000),
-        None => "its orders were never read".to_owned(),
-    })
+    let row = state.channels.get(channel);
+    let late = |what: &str, read: Option<Timestamp>| {
+        let age = now.since(read.or(state.initialised)?);
+        let told = match read {
+            Some(_) => format!("its {what} were last read {} s ago; see `evenkeel status`", age / 1_000),
+            None => format!("its {what} were never read; see `evenkeel status`"),
+        };
+        Some(told).filter(|_| age > policy.feed_late_ms)
+    };
+    if policy.abilities.sells {
+        return late("orders", row.and_then(|row| row.fed).map(|fed| fed.at));
+    }
+    policy.abilities.counts?;
+    late("counts", row.and_then(|row| row.counted_through.max(row.swept_at)))
 }

@@ -1,6 +1,9 @@
 //! Counts: what the counter was not told of is put on top of what it says, and nothing else is.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::{
     sync::mpsc,
@@ -9,8 +12,9 @@ use tokio::{
 
 use super::world::{World, start};
 use crate::{
+    connectors::Fault,
     core::{Command, Reply},
-    engine::counter::Counter,
+    engine::{counter::Counter, reconcile::Reconcile},
     model::{CountLine, IdKind, Identifiers, LocationId, Measure, Outcome, Quantity, Totals},
     web::tests::world::{channel, opened, order, sku},
 };
@@ -48,14 +52,18 @@ async fn post(world: &World) {
     }
 }
 
-/// Counts everything at the ERP, which says that there are so many mugs.
-async fn count(world: &World, mugs: i64) {
+/// Has the ERP hold so many mugs.
+fn holds(world: &World, mugs: i64) {
     let line = |code: &str, units: i64| CountLine {
         ids: Identifiers::new([(IdKind::Sku, code)]).expect("good"),
         location: LocationId::new("warehouse").expect("a name"),
         quantity: q(units),
     };
     *world.lists["erp"].counts.lock().expect("unpoisoned") = vec![line("TSHIRT/BL", 10), line("MUG", mugs)];
+}
+
+/// Starts a counter, and has it count everything once.
+async fn sweep(world: &World) {
     let opening = &world.handles.opening;
     let (sweep, sweeps) = mpsc::channel(1);
     let counter = Counter {
@@ -71,17 +79,38 @@ async fn count(world: &World, mugs: i64) {
         sweeps,
         overlap: Duration::ZERO,
     };
-    let before = world.ledger.seq();
     tokio::spawn(counter.run(world.stop.clone()));
     sweep.send(()).await.expect("it listens");
+}
+
+async fn swept(world: &World) {
     let swept = async {
-        while world.read(|s| s.channels.get(&channel("erp")).and_then(|row| row.swept_at)).await.is_none()
-            || world.ledger.seq() == before
-        {
+        while world.read(|s| s.channels.get(&channel("erp")).and_then(|row| row.swept_at)).await.is_none() {
             sleep(Duration::from_millis(5)).await;
         }
     };
     timeout(Duration::from_secs(5), swept).await.expect("it is counted");
+}
+
+/// Counts everything at the ERP, which says that there are so many mugs.
+async fn count(world: &World, mugs: i64) {
+    holds(world, mugs);
+    sweep(world).await;
+    swept(world).await;
+}
+
+/// Has a channel's reads fail.
+fn fails(world: &World, of: &str, how: Option<Fault>) {
+    *world.lists[of].fault.lock().expect("unpoisoned") = how;
+}
+
+async fn failed(world: &World, of: &str) {
+    let failed = async {
+        while world.lists[of].failed.load(Ordering::SeqCst) == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), failed).await.expect("it is read");
 }
 
 async fn on_hand(world: &World) -> Quantity {
@@ -111,4 +140,46 @@ async fn what_came_back_and_the_counter_does_not_hold_is_put_on_top_of_its_count
 #[tokio::test]
 async fn what_came_back_and_the_counter_holds_though_we_were_not_told_is_in_its_count() {
     assert_eq!(counted(2, 5).await, q(5));
+}
+
+/// The next turn may be a day off.
+#[tokio::test]
+async fn a_sweep_that_failed_is_made_up_for() {
+    let world = start(opened(), 64).await;
+    fails(&world, "erp", Some(Fault::Disconnected("nobody answers".to_owned())));
+    holds(&world, 4);
+    sweep(&world).await;
+    failed(&world, "erp").await;
+    fails(&world, "erp", None);
+    swept(&world).await;
+    assert_eq!(on_hand(&world).await, q(4));
+}
+
+#[tokio::test]
+async fn a_catalogue_that_could_not_be_read_is_read_again() {
+    let world = start(opened(), 64).await;
+    fails(&world, "main", Some(Fault::Disconnected("nobody answers".to_owned())));
+    let opening = &world.handles.opening;
+    let (tick, ticks) = mpsc::channel(1);
+    let reconcile = Reconcile {
+        channel: channel("main"),
+        connector: opening.channels.connector(&channel("main")).expect("it runs"),
+        ledger: world.ledger.clone(),
+        clock: Arc::clone(&opening.clock),
+        ticks,
+    };
+    tokio::spawn(reconcile.run(world.stop.clone()));
+    tick.send(()).await.expect("it listens");
+    failed(&world, "main").await;
+    fails(&world, "main", None);
+    let read = async {
+        while world
+            .read(|s| s.channels.get(&channel("main")).and_then(|row| row.catalogued_at))
+            .await
+            .is_none()
+        {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), read).await.expect("it is read");
 }

@@ -137,6 +137,21 @@ async fn what_is_signed_and_unreadable_goes_to_quarantine_in_a_file_of_our_own()
     assert_eq!(fs::read_to_string(&file).expect("readable"), body);
 }
 
+/// Whoever sent it sends it again: nobody else has it.
+#[tokio::test]
+async fn what_cannot_be_kept_in_quarantine_is_not_acknowledged() {
+    let world = start(opened(), 64).await;
+    let dir = world.dir.path().join("quarantine");
+    fs::write(&dir, "no directory").expect("written");
+    let body = r#"{"id": "not a number"}"#;
+    assert_eq!(push(&world, "w1", body, SECRET).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(world.read(|state| state.quarantine.len()).await, 0);
+    fs::remove_file(&dir).expect("removed");
+    assert_eq!(push(&world, "w1", body, SECRET).await, StatusCode::OK);
+    assert_eq!(world.read(|state| state.quarantine.len()).await, 1);
+    assert_eq!(fs::read_dir(&dir).expect("there").count(), 1, "and nothing is left lying about");
+}
+
 #[tokio::test]
 async fn a_poll_wakes_every_loop_of_the_channel() {
     let world = start(opened(), 64).await;

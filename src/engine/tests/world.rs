@@ -83,6 +83,8 @@ pub(super) struct Listed {
     /// How many looks were begun.
     pub looked: AtomicUsize,
     pub fault: Mutex<Option<Fault>>,
+    /// How many reads failed by it.
+    pub failed: AtomicUsize,
     pub orders_gap: Mutex<Duration>,
     /// When orders were read.
     pub reads: Mutex<Vec<Instant>>,
@@ -90,7 +92,9 @@ pub(super) struct Listed {
 
 impl Listed {
     fn up(&self) -> Result<(), Fault> {
-        self.fault.lock().expect("unpoisoned").clone().map_or(Ok(()), Err)
+        let fault = self.fault.lock().expect("unpoisoned").clone();
+        self.failed.fetch_add(usize::from(fault.is_some()), Ordering::SeqCst);
+        fault.map_or(Ok(()), Err)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who is told of what, and when.
 
-use super::world::{AMZ, SHOP, World, ch, ms, policies};
+use super::world::{AMZ, ERP, SHOP, World, ch, ms, policies};
 use crate::{
     core::{
         Command, Reply,
@@ -56,6 +56,37 @@ fn quarantine(world: &mut World, n: u32) {
     let (channel, topic, why) = (ch(SHOP), "orders/create".into(), "no JSON".into());
     let item = Quarantined { channel, topic, id, why, sha256: String::new(), at: ms(world.now) };
     world.run(Command::Quarantine(item)).expect("kept");
+}
+
+/// Counts that stop coming lower nothing and raise nothing, so nobody would notice.
+#[test]
+fn an_erp_that_is_not_read_any_more_is_told() {
+    let mut world = World::open(&[("A", 10)]);
+    let swept = Command::Swept { channel: ch(ERP) };
+    world.run(swept.clone()).expect("read whole");
+    let late = |world: &mut World| {
+        let of_erp = |(kind, _, text): &(AlertKind, bool, String)| {
+            *kind == AlertKind::FeedLate && text.contains("counts")
+        };
+        told(world).into_iter().filter(of_erp).collect::<Vec<_>>()
+    };
+    world.now += 600_000;
+    assert_eq!(late(&mut world), []);
+    world.now += 60_000;
+    for channel in [SHOP, AMZ] {
+        world.feed(channel);
+    }
+    let first = late(&mut world);
+    let text = "its counts were last read 660 s ago; see `evenkeel status`";
+    assert_eq!(first, [(AlertKind::FeedLate, true, text.to_owned())]);
+    // By the ERP's own clock.
+    let through = ms(world.now - 1_000);
+    world.run(Command::CountedThrough { channel: ch(ERP), through }).expect("what moved was read");
+    assert!(matches!(&late(&mut world)[..], [(AlertKind::FeedLate, false, _)]));
+    world.now += 660_000;
+    assert!(matches!(&late(&mut world)[..], [.., (_, true, _)]));
+    world.run(swept).expect("read whole");
+    assert!(matches!(&late(&mut world)[..], [(AlertKind::FeedLate, false, _)]));
 }
 
 #[test]
