@@ -149,8 +149,7 @@ fn senseless(policies: &Policies, by: &Counter, line: &HandLine, now: Timestamp)
     if !policies.locations.contains(location) {
         why.push(Reason::Unknown(format!("there is no location `{location}`")));
     }
-    let keeps = policies.channels.iter().find(|(_, policy)| policy.own_location.as_ref() == Some(location));
-    if let Some((channel, _)) = keeps.filter(|(channel, _)| *by != **channel) {
+    if let Some(channel) = policies.kept_by(location).filter(|channel| *by != **channel) {
         why.push(Reason::Bad(format!(
             "`{channel}` keeps and ships what lies at location `{location}`, and tells by itself how much that is: it is \
              only read, never counted here"

@@ -415,6 +415,27 @@ fn a_count_that_was_read_before_or_while_units_move_waits_for_the_next() {
     assert_eq!(stock(&world, "A"), [[5, 0], [6, 0]]);
 }
 
+#[test]
+fn nothing_is_moved_out_of_or_into_what_a_channel_keeps_by_itself() {
+    let fba = LocationId::new("fba").expect("a good name");
+    let mut policies = policies();
+    policies.locations = vec![wh(), fba.clone()];
+    policies.channels.get_mut(&ch(AMZ)).expect("configured").own_location = Some(fba.clone());
+    let mut world = World::open_with(policies, &[("A", 10)]);
+    let line = CountLine { ids: World::ids_of(ERP, "A"), location: fba.clone(), quantity: q(30) };
+    let count = Count { opening: true, lines: vec![line], ..world.count_of(ERP, &[]) };
+    world.run(Command::Count(count)).expect("opens");
+    let go = |from: LocationId, to: LocationId| row(What::Move { sku: sku("A"), quantity: q(4), from, to });
+    for force in [false, true] {
+        let out = Ask { force, ..ask(vec![go(fba.clone(), wh())]) };
+        refused(&mut world, out, "`amz` keeps and ships what lies at `fba`");
+        let into = Ask { travels: true, force, ..ask(vec![go(wh(), fba.clone())]) };
+        refused(&mut world, into, "`amz` keeps and ships what lies at `fba`");
+    }
+    let at = |place| world.state.skus[&sku("A")].place(&place).map(|held| held.stock.on_hand.units());
+    assert_eq!((at(wh()), at(fba)), (Some(10), Some(30)));
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     Buy(bool, i64),
