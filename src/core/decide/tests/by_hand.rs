@@ -9,6 +9,7 @@ use crate::{
         command::{ByHand, DeadLetter, Fate, HandLine, Tally, Verdict, Why},
         ledger::{Cause, Kind},
         moves::REACH_MS,
+        oversold::Class,
     },
     model::{
         Abilities, Counter, DeliveryId, LocationId, Measure, Policies, Returns,
@@ -297,6 +298,17 @@ fn nothing_rises_at_one_place_while_the_line_for_another_is_left_out() {
     assert_eq!(on_hand(&world, "A"), [15, 5]);
 }
 
+#[test]
+fn what_a_person_finds_missing_is_no_sale_of_others() {
+    let mut world = opened(&["A", "B", "C"]);
+    world.sell(SHOP, "1", "A", 4);
+    world.now += 1_000;
+    let now = world.now;
+    count(&mut world, "A", 1, now);
+    assert_eq!(world.oversells(), [(3, Class::Physical)]);
+}
+
+#[test]
 fn a_sku_that_is_not_known_is_left_out() {
     let mut world = opened(&["A"]);
     let now = world.now;
