@@ -89,7 +89,7 @@ struct Row {
     at: Time,
     /// `came`, `booked`, `commit`, `moved`, `seen`, `everywhere`, `drift`, `oversold`, `bound`, `paused`, `posting`.
     what: &'static str,
-    /// The SKU that it is about, in the story of an order.
+    /// The SKU that it is about, in the story of an order, or if that is another one: a part of what was sold.
     #[serde(skip_serializing_if = "Option::is_none")]
     sku: Option<Sku>,
     channel: Option<String>,
@@ -290,7 +290,7 @@ fn row(event: &Event, subject: &Subject) -> Row {
         | Fact::Posting(_) => channel,
     };
     let available = if let Fact::Booked(entry) = &event.fact { entry.after.available().ok() } else { None };
-    let sku = of(&event.fact).filter(|_| matches!(subject, Subject::Order(_))).cloned();
+    let sku = of(&event.fact).filter(|sku| !matches!(subject, Subject::Sku(of) if of == *sku)).cloned();
     Row { seq: event.seq, at: event.at.into(), what, sku, channel: named, text, available }
 }
 
@@ -368,7 +368,8 @@ fn interleaving(channel: Option<&str>, late: &Late) -> String {
         Some(at) => format!("was sent to {there} at {} and not seen live there yet", Time(at)),
         None => format!("was not sent to {there} yet"),
     };
-    format!(". The change to {} of record {} ({}) {sent}", late.quantity, late.seq, Time(late.at))
+    let Late { sku, seq, at, quantity, .. } = late;
+    format!(". The change of {sku} to {quantity} of record {seq} ({}) {sent}", Time(*at))
 }
 
 fn posted(posting: &PostState) -> String {

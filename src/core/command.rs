@@ -440,6 +440,11 @@ pub enum Why {
     /// What moved is known from this moment on.
     #[error("what moved there since then is not known: count it again")]
     NotKnown(Timestamp),
+    /// It would rise, and the line of the same SKU for another place is left out.
+    #[error(
+        "its line for another place is left out, and what is more here may be what is missing there: count both again"
+    )]
+    Partial,
 }
 
 /// Something that waits for a person.

@@ -9,14 +9,16 @@ use crate::{
     core::{
         allocation::Pause,
         drift::Drifted,
-        ledger::Entry,
+        ledger::{Cause, Entry},
         leg::Leg,
+        order::Order,
         oversold::Class,
         posting::PostState,
+        recipe::{Made, Recipes},
         record::{Envelope, PauseScope, Record, Why},
         state::ListingRef,
     },
-    model::{ChannelId, OrderKey, Quantity, Revision, Seq, Sku, Timestamp},
+    model::{ChannelId, OrderKey, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::Recipe},
 };
 
 /// The most facts that are kept of one story; the oldest go.
@@ -101,6 +103,8 @@ pub struct ToShow {
 /// A change that was not there yet when the channel sold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Late {
+    /// The SKU of the listing: what was sold, or something else that is made of what is missing.
+    pub sku: Sku,
     /// The record that it came from.
     pub seq: Seq,
     pub at: Timestamp,
@@ -128,6 +132,10 @@ pub struct Story {
     waiting: BTreeMap<ListingRef, Vec<(Revision, Late)>>,
     /// Of an order: the revisions that it caused, until they are seen live.
     caused: BTreeMap<ListingRef, BTreeSet<Revision>>,
+    /// What SKUs are made of by now, and what the configuration alone says of that.
+    recipes: Recipes,
+    configured: Vec<Recipe>,
+    imported: BTreeMap<Sku, Made>,
     found: bool,
 }
 
@@ -140,6 +148,9 @@ impl Story {
             listings: BTreeMap::new(),
             waiting: BTreeMap::new(),
             caused: BTreeMap::new(),
+            recipes: Recipes::default(),
+            configured: Vec::new(),
+            imported: BTreeMap::new(),
             found: false,
         }
     }
@@ -158,15 +169,36 @@ impl Story {
         }
     }
 
-    /// Learns which channels listings are on, whatever the subject: an order may touch any SKU.
+    /// Learns which channels listings are on, and what SKUs are made of, whatever the subject: an order may touch any SKU.
     fn bind(&mut self, record: &Record) {
-        if let Record::Bound { sku, at, channel, .. } = record {
+        if let Record::Configured { policies } = record {
+            self.configure(policies);
+        }
+        if let Record::Made { sku, made } = record {
+            let configured = || self.configured.iter().find(|recipe| recipe.bundle == *sku);
+            let parts = made.as_ref().map(Made::parts);
+            self.recipes.set(sku, parts.or_else(|| configured().map(|recipe| recipe.parts.clone())));
+            match made {
+                Some(made) => drop(self.imported.insert(sku.clone(), made.clone())),
+                None => drop(self.imported.remove(sku)),
+            }
+        }
+        if let Record::Bound { sku, at, channel, ids, .. } = record {
             let place = ListingRef { sku: sku.clone(), at: *at };
+            if ids.is_empty() {
+                // It is given away: nothing is shown there any more.
+                self.waiting.remove(&place);
+            }
             let new = self.listings.insert(place, channel.clone()).is_none();
             if new && self.is_sku(sku) {
                 self.found = true;
             }
         }
+    }
+
+    fn configure(&mut self, policies: &Policies) {
+        self.configured.clone_from(&policies.bundles);
+        self.recipes = Recipes::collect(Some(policies), self.imported.iter());
     }
 
     fn is_sku(&self, sku: &Sku) -> bool {
@@ -177,18 +209,14 @@ impl Story {
     fn one(&mut self, seq: Seq, envelope: &Envelope, record: &Record, of_order: &mut bool) {
         let at = envelope.at;
         if !matches!(record, Record::Order { .. }) {
-            self.entries(seq, at, record.entries(), false);
+            let mine = record.entries().iter().filter(|entry| self.is_sku(&entry.sku));
+            self.booked(seq, at, mine.cloned().collect());
         }
         match record {
-            Record::Order { key, entries, .. } => {
+            Record::Order { key, order, entries } => {
                 let mine = matches!(&self.subject, Subject::Order(of) if of == key);
-                let sold = entries.iter().any(|entry| self.is_sku(&entry.sku));
                 *of_order |= mine;
-                if mine || sold {
-                    let pushed = envelope.records.iter().any(|r| matches!(r, Record::Delivered { .. }));
-                    self.tell(seq, at, Fact::Came { order: key.clone(), pushed });
-                }
-                self.entries(seq, at, entries, mine);
+                self.order(seq, envelope, (key, order), entries, mine);
             }
             Record::Commit { sku, revision, event_at, legs, owed } => {
                 let mine = self.is_sku(sku) || *of_order;
@@ -214,10 +242,13 @@ impl Story {
             Record::DriftEnded { listing, drifted } if self.is_sku(&listing.sku) => {
                 self.drift(seq, at, listing, drifted, true);
             }
-            Record::Oversold { sku, units, class, channel, .. } if self.is_sku(sku) || *of_order => {
-                let late = channel.as_ref().and_then(|channel| self.late(sku, channel, seq));
-                let (sku, units, class, channel) = (sku.clone(), *units, *class, channel.clone());
-                self.tell(seq, at, Fact::Oversold { sku, units, class, channel, late });
+            Record::Oversold { sku, units, class, channel, cause, .. } => {
+                let sold = envelope.records.iter().find_map(|record| sold_by(record, cause));
+                if self.is_sku(sku) || *of_order || sold.is_some_and(|sold| self.is_sku(sold)) {
+                    let late = channel.as_ref().and_then(|channel| self.late(sku, sold, channel, seq));
+                    let (sku, units, class, channel) = (sku.clone(), *units, *class, channel.clone());
+                    self.tell(seq, at, Fact::Oversold { sku, units, class, channel, late });
+                }
             }
             Record::Bound { sku, channel, .. } if self.is_sku(sku) => {
                 self.tell(seq, at, Fact::Bound { channel: channel.clone() });
@@ -239,6 +270,26 @@ impl Story {
             }
             _ => {}
         }
+    }
+
+    /// Tells of an order and of what it booked. What is sold as a bundle is booked on what that is made of, and is a part of the
+    /// story of both.
+    fn order(
+        &mut self,
+        seq: Seq,
+        envelope: &Envelope,
+        (key, order): (&OrderKey, &Order),
+        entries: &[Entry],
+        mine: bool,
+    ) {
+        let sold = |entry: &Entry| sold_as(order, &entry.cause).is_some_and(|sku| self.is_sku(sku));
+        let told = entries.iter().filter(|entry| mine || self.is_sku(&entry.sku) || sold(entry));
+        let told: Vec<Entry> = told.cloned().collect();
+        if mine || !told.is_empty() {
+            let pushed = envelope.records.iter().any(|r| matches!(r, Record::Delivered { .. }));
+            self.tell(seq, envelope.at, Fact::Came { order: key.clone(), pushed });
+        }
+        self.booked(seq, envelope.at, told);
     }
 
     fn tell(&mut self, seq: Seq, at: Timestamp, fact: Fact) {
@@ -264,12 +315,17 @@ impl Story {
         legs.collect()
     }
 
-    fn entries(&mut self, seq: Seq, at: Timestamp, entries: &[Entry], all: bool) {
+    fn booked(&mut self, seq: Seq, at: Timestamp, entries: Vec<Entry>) {
         for entry in entries {
-            if all || self.is_sku(&entry.sku) {
-                self.tell(seq, at, Fact::Booked(entry.clone()));
-            }
+            self.tell(seq, at, Fact::Booked(entry));
         }
+    }
+
+    /// Tells whether what listings of a SKU show may be a part of the story: what is missing may have been sold as a part of it.
+    fn concerns(&self, sku: &Sku) -> bool {
+        let Subject::Sku(of) = &self.subject else { return true };
+        let holds = || self.recipes.flat(sku).is_ok_and(|parts| parts.iter().any(|part| part.sku == *of));
+        of == sku || (self.recipes.direct(sku).is_some() && holds())
     }
 
     /// Notes a change that is to be seen live on a listing.
@@ -285,13 +341,14 @@ impl Story {
         if mine {
             self.caused.entry(listing.clone()).or_default().insert(revision);
         }
-        if mine || self.is_sku(&listing.sku) || matches!(self.subject, Subject::Order(_)) {
-            let late = Late { seq, at, quantity: leg.quantity, sent_at: None };
-            let waiting = self.waiting.entry(listing).or_default();
-            // The oldest one explains most.
-            if waiting.len() < WAITING_MAX {
-                waiting.push((revision, late));
-            }
+        if !mine && !self.concerns(&listing.sku) {
+            return;
+        }
+        let late = Late { sku: listing.sku.clone(), seq, at, quantity: leg.quantity, sent_at: None };
+        let waiting = self.waiting.entry(listing).or_default();
+        // The oldest one explains most.
+        if waiting.len() < WAITING_MAX {
+            waiting.push((revision, late));
         }
     }
 
@@ -345,12 +402,39 @@ impl Story {
         }
     }
 
-    /// Returns the oldest change that a channel did not show yet, of those from before a record.
-    fn late(&self, sku: &Sku, channel: &ChannelId, before: Seq) -> Option<Late> {
+    /// Returns the oldest change that a channel did not show yet, of those from before a record: of what was sold there, or
+    /// else of whatever is made of what is missing.
+    fn late(&self, sku: &Sku, sold: Option<&Sku>, channel: &ChannelId, before: Seq) -> Option<Late> {
+        let of_sold = sold.and_then(|sold| self.late_of(sold, channel, before));
+        let of_others = || {
+            let users = self.recipes.users(sku);
+            let all = std::iter::once(sku).chain(&users);
+            all.filter_map(|sku| self.late_of(sku, channel, before)).min_by_key(|late| late.seq)
+        };
+        of_sold.or_else(of_others)
+    }
+
+    fn late_of(&self, sku: &Sku, channel: &ChannelId, before: Seq) -> Option<Late> {
         let from = ListingRef { sku: sku.clone(), at: 0 };
         let of_sku = self.waiting.range(from..).take_while(|(place, _)| place.sku == *sku);
         let here = of_sku.filter(|(place, _)| self.listings.get(place) == Some(channel));
         let late = here.flat_map(|(_, waiting)| waiting).map(|(_, late)| late);
         late.filter(|late| late.seq < before).min_by_key(|late| late.seq).cloned()
+    }
+}
+
+/// Returns the SKU that a line of an order was sold as: a bundle, where the cause is of what that is made of.
+fn sold_as<'a>(order: &'a Order, cause: &Cause) -> Option<&'a Sku> {
+    let Cause::Order { line, .. } = cause else { return None };
+    order.lines.get(line)?.bound.as_ref().map(|bound| &bound.sku)
+}
+
+/// Like [`sold_as`], if a record is of the cause's order.
+fn sold_by<'a>(record: &'a Record, cause: &Cause) -> Option<&'a Sku> {
+    match (record, cause) {
+        (Record::Order { key, order, .. }, Cause::Order { order: of, .. }) if key == of => {
+            sold_as(order, cause)
+        }
+        _ => None,
     }
 }

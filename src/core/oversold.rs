@@ -24,13 +24,14 @@ pub struct Oversell {
 pub enum Class {
     /// The channel still showed what had been sold elsewhere: our change was not there yet.
     Sync,
-    /// The stock turned out to be less: a count, a loss, an edit.
+    /// The stock turned out to be less: a count by a person, a loss, an edit.
     Physical,
     /// The operator has it shown: a frozen channel or SKU is not lowered.
     Override,
     /// Another writer showed more than we had written.
     RivalWriter,
-    /// It was sold where we hold no quantity: in the ERP, in a draft order, on a listing that is never written.
+    /// It was sold where we hold no quantity: in the ERP (whose count falls), in a draft order, on a listing that is never
+    /// written.
     Uncontrolled,
 }
 

@@ -564,6 +564,12 @@ impl Listing {
         self.drift.as_ref().is_some_and(|drift| drift.is_open())
     }
 
+    /// Tells whether it belongs to another SKU by now: it goes by nothing here any more, and stays so that others keep their
+    /// places.
+    pub fn given_away(&self) -> bool {
+        self.ids.is_empty()
+    }
+
     /// Tells whether quantities may ever be written to it.
     pub fn writable(&self) -> bool {
         self.by == FulfilledBy::Merchant && self.unwritable.is_none()

@@ -307,9 +307,13 @@ pub enum Repair {
 impl Policies {
     /// Returns the places of the merchant's own stock: all but those whose stock a channel holds by itself (FBA).
     pub fn own_places(&self) -> Vec<LocationId> {
-        let theirs =
-            |place: &LocationId| self.channels.values().any(|c| c.own_location.as_ref() == Some(place));
-        self.locations.iter().filter(|place| !theirs(place)).cloned().collect()
+        self.locations.iter().filter(|place| self.kept_by(place).is_none()).cloned().collect()
+    }
+
+    /// Returns the channel that keeps and ships what lies at a place, and tells by itself how much that is (FBA).
+    pub fn kept_by(&self, place: &LocationId) -> Option<&ChannelId> {
+        let theirs = |channel: &ChannelPolicy| channel.own_location.as_ref() == Some(place);
+        self.channels.iter().find(|(_, channel)| theirs(channel)).map(|(id, _)| id)
     }
 }
 

@@ -926,7 +926,8 @@ pub struct LeftOutLine {
     pub line: Option<u64>,
     pub sku: Sku,
     pub location: LocationId,
-    /// `no_sku`, `bundle`, `counted_later` or `not_known`: what moved there since its as-of is not known.
+    /// `no_sku`, `bundle`, `counted_later`, `not_known` (what moved there since its as-of is not known) or `partial`: it would
+    /// rise, and the line of the same SKU for another place is left out.
     pub reason: String,
     pub why: String,
 }

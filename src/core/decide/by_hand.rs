@@ -68,7 +68,21 @@ pub fn look_over(state: &State, count: &ByHand, now: Timestamp) -> Result<(Outco
             Err(why) => wrong.push(Wrong { line: line.line, why }),
         }
     }
-    Ok(((judged, left_out), wrong))
+    Ok((whole_sets(judged, left_out), wrong))
+}
+
+/// Leaves out what would rise where another place of the same SKU is left out: what is more here may be what is missing
+/// there.
+fn whole_sets(judged: Vec<Judged>, mut left_out: Vec<LeftOut>) -> Outcome {
+    let lacking: BTreeSet<Sku> = left_out.iter().map(|of| of.sku.clone()).collect();
+    let rises = |held: &Judged| held.on_hand > held.before.on_hand;
+    let (partial, kept): (Vec<_>, _) =
+        judged.into_iter().partition(|held| rises(held) && lacking.contains(&held.line.sku));
+    left_out.extend(partial.into_iter().map(|held| {
+        let HandLine { sku, location, line, .. } = held.line;
+        LeftOut { line, sku, location, why: Why::Partial }
+    }));
+    (kept, left_out)
 }
 
 /// Leaves of what is wrong with a line only what does not exist, if anything: nothing else can be said of that.
@@ -149,8 +163,7 @@ fn senseless(policies: &Policies, by: &Counter, line: &HandLine, now: Timestamp)
     if !policies.locations.contains(location) {
         why.push(Reason::Unknown(format!("there is no location `{location}`")));
     }
-    let keeps = policies.channels.iter().find(|(_, policy)| policy.own_location.as_ref() == Some(location));
-    if let Some((channel, _)) = keeps.filter(|(channel, _)| *by != **channel) {
+    if let Some(channel) = policies.kept_by(location).filter(|channel| *by != **channel) {
         why.push(Reason::Bad(format!(
             "`{channel}` keeps and ships what lies at location `{location}`, and tells by itself how much that is: it is \
              only read, never counted here"

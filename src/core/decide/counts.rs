@@ -16,7 +16,7 @@ use crate::{
         posting::{self, Item, OLDER, Step, is_older},
         record::{HeldCount, Record},
         share::Share,
-        state::{SkuRow, State},
+        state::{Listing, SkuRow, State},
     },
     model::{
         ChannelId, Counter, Identifiers, LocationId, OrderKey, Overflow, Posting, Quantity, Seq, Sku,
@@ -177,7 +177,8 @@ impl Judge<'_> {
         }
         let of = |name: &Sku| {
             let row = self.state.skus.get(name);
-            row.map_or(0, |row| row.listings.iter().filter(|l| l.channel == count.counter).count())
+            let here = |held: &&Listing| held.channel == count.counter && !held.given_away();
+            row.map_or(0, |row| row.listings.iter().filter(here).count())
         };
         names.iter().map(of).sum()
     }

@@ -102,17 +102,19 @@ impl Draft<'_> {
     /// that is not configured any more keeps none of them open.
     pub(super) fn end_commits(&mut self, sku: &Sku) {
         let Some(row) = self.state.skus.get(sku) else { return };
-        let policies = self.state.policies();
-        let gone = |held: &Listing| {
-            let channel = policies.and_then(|policies| policies.channels.get(&held.channel));
-            channel.is_none_or(|channel| channel.drawn(&held.ids).is_none())
-        };
+        let gone = |held: &Listing| is_gone(self.state.policies(), held);
         let done = row.commits.iter().take_while(|commit| ended(row, commit, gone)).map(|c| c.revision);
         let done = done.last();
         if let Some(revision) = done {
             self.emit(Record::Committed { sku: sku.clone(), revision });
         }
     }
+}
+
+/// Tells whether nothing can be written to a listing any more: its channel, or its outlet there, is not configured.
+pub(super) fn is_gone(policies: Option<&Policies>, listing: &Listing) -> bool {
+    let channel = policies.and_then(|policies| policies.channels.get(&listing.channel));
+    channel.is_none_or(|channel| channel.drawn(&listing.ids).is_none())
 }
 
 /// Tells whether showing `quantity` needs a leg: it is not what was wanted last, or the channel has moved away from

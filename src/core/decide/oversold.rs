@@ -73,7 +73,14 @@ impl Draft<'_> {
 
     /// Tells whose doing it is that the stock fell below zero by this entry.
     fn class(&self, row: &SkuRow, last: &Entry) -> (Class, Option<ChannelId>) {
-        let Cause::Order { order, line } = &last.cause else { return (Class::Physical, None) };
+        let (order, line) = match &last.cause {
+            Cause::Order { order, line } => (order, line),
+            // An ERP tells of its own customers by nothing else, and does not say whether what is missing was sold.
+            Cause::Count { counter, .. } => return (Class::Uncontrolled, Some(counter.clone())),
+            Cause::Edit { .. } | Cause::Operator { .. } | Cause::Merged { .. } | Cause::Intent { .. } => {
+                return (Class::Physical, None);
+            }
+        };
         if last.kind != Kind::Sale {
             return (Class::Physical, None);
         }

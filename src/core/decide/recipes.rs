@@ -2,7 +2,7 @@
 //!
 //! A correction carries everything along. A merged SKU keeps its row, its listings and what is known of them; its stock
 //! and what is promised of it go over at once, and what is booked on it from then on is booked on the other. A listing
-//! that is rebound takes its quantity, its writes that may still land and its order lines with it.
+//! that is rebound takes its quantity, its limit, its writes that may still land and its order lines with it.
 
 use std::{
     borrow::Cow,
@@ -304,6 +304,11 @@ impl Draft<'_> {
         let gone = format!("it belongs to {} now", new.sku);
         self.emit(bound(old, Identifiers::default(), Some(gone)));
         self.emit(bound(&new, held.ids.clone(), None));
+        if held.allotted.is_some() {
+            // What a person wants of it is wanted of it, whatever SKU it is.
+            let rows = vec![(new.clone(), held.allotted), (old.clone(), None)];
+            self.emit(Record::Allotted { rows });
+        }
         let writes = Writes { confirmed: None, ..held.writes.clone() };
         self.emit(Record::Moved { listing: new.clone(), why: Why::Rebound, leg: None, writes, note: None });
         let dropped = held.leg.clone().map(|leg| leg::Leg { state: leg::State::Dropped, ..leg });

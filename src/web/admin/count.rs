@@ -138,6 +138,7 @@ fn left_out(line: LeftOut) -> LeftOutLine {
         Why::NoSku => "no_sku",
         Why::Bundle => "bundle",
         Why::CountedLater(_) => "counted_later",
+        Why::Partial => "partial",
         Why::NotKnown(_) => "not_known",
     };
     LeftOutLine { line, sku, location, reason: reason.to_owned(), why: why.to_string() }

@@ -75,7 +75,8 @@ pub(in crate::web) fn bound(state: &State, wanted: &Wanted, after: Option<&Sku>)
     let from = after.map_or(Unbounded, Excluded);
     let mut rows = Vec::new();
     for (looked_at, (sku, row)) in state.skus.range::<Sku, _>((from, Unbounded)).enumerate() {
-        for listing in row.listings.iter().filter(|listing| wanted.is(&listing.channel)) {
+        let here = row.listings.iter().filter(|listing| !listing.given_away());
+        for listing in here.filter(|listing| wanted.is(&listing.channel)) {
             let (sku, channel) = (sku.clone(), listing.channel.clone());
             let (ids, from) = (ids_of(&listing.ids), Some(MapSource::Listing));
             rows.push(MapRow { sku, channel, ids, from, line: None });

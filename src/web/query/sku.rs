@@ -24,8 +24,8 @@ pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<Sk
     let row = state.skus.get(sku).filter(|_| state.is_thing(sku))?;
     let exposed = exposure::of_sku(state, sku).ok().flatten();
     let mut shelves = Shelves::of(state, sku, row);
-    let numbered =
-        row.listings.iter().enumerate().filter_map(|(n, held)| Some((u16::try_from(n).ok()?, held)));
+    let held_here = row.listings.iter().enumerate().filter(|(_, held)| !held.given_away());
+    let numbered = held_here.filter_map(|(n, held)| Some((u16::try_from(n).ok()?, held)));
     Some(SkuView {
         sku: sku.clone(),
         revision: row.revision,

@@ -67,7 +67,7 @@ fn count(state: &State, after: Option<&Sku>, tallies: &mut Tallies) -> Option<Sk
     for (sku, row) in state.skus.range::<Sku, _>((from, Unbounded)).take(PORTION) {
         seen += 1;
         last = Some(sku);
-        for listing in &row.listings {
+        for listing in row.listings.iter().filter(|listing| !listing.given_away()) {
             if !tallies.contains_key(&listing.channel) {
                 tallies.insert(listing.channel.clone(), Tally::default());
             }

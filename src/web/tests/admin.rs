@@ -408,6 +408,30 @@ async fn returned_units_wait_for_a_person() {
 }
 
 #[tokio::test]
+async fn a_listing_that_was_given_to_another_sku_is_told_of_with_that_one_alone() {
+    let served = serve(opened(), |_| {}).await;
+    let listed = async |of: &str| -> Vec<(String, u16)> {
+        let view: SkuView = read(&served, &format!("/v1/skus/{of}")).await;
+        view.listings.iter().map(|listing| (listing.channel.to_string(), listing.n)).collect()
+    };
+    let main = |listed: &[(String, u16)]| listed.iter().filter(|(channel, _)| channel == "main").count();
+    let (shirt, mug) = (listed("TSHIRT%2FBL").await, listed("MUG").await);
+    assert_eq!((main(&shirt), main(&mug)), (1, 1));
+    let before: Mapping = read(&served, "/v1/map?listings=true&channel=main").await;
+    let (all, of_main): (Status, _) = (read(&served, "/v1/status").await, before.rows.len());
+    let rebind = json!({"channel": "main", "ids": {"inventory_item": "11"}, "sku": "MUG"});
+    served.post("/v1/rebind", &rebind.to_string()).await;
+    let (shirt, mug) = (listed("TSHIRT%2FBL").await, listed("MUG").await);
+    assert_eq!((main(&shirt), main(&mug)), (0, 2), "{shirt:?} {mug:?}");
+    let mapping: Mapping = read(&served, "/v1/map?listings=true&channel=main").await;
+    assert_eq!(mapping.rows.len(), of_main);
+    assert!(mapping.rows.iter().all(|row| row.sku == sku("MUG") && !row.ids.is_empty()), "{mapping:?}");
+    let status: Status = read(&served, "/v1/status").await;
+    let listings = |status: &Status| status.channels.iter().map(|of| of.listings).sum::<usize>();
+    assert_eq!(listings(&status), listings(&all));
+}
+
+#[tokio::test]
 async fn a_channel_or_a_sku_is_paused_and_resumed() {
     let served = serve(opened(), |_| {}).await;
     served.post("/v1/pause", r#"{"sku": "MUG", "mode": "stopped"}"#).await;

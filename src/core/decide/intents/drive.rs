@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use super::{Booking, falls, leaving, skus_of};
 use crate::{
     core::{
-        decide::Draft,
+        decide::{Draft, listing::is_gone},
         intent::{Change, Event, Intent, Leg, Line, Phase, Step, Undone, Way, step},
         ledger::Kind,
         leg,
         record::Record,
         state::{Listing, ListingRef, Todo},
     },
-    model::{Quantity, Revision, Seq, Sku},
+    model::{Policies, Quantity, Revision, Seq, Sku},
 };
 
 /// How many legs one tick judges.
@@ -66,7 +66,7 @@ impl Draft<'_> {
         let Some(intent) = self.state.intents.get(&id) else { return };
         let Some(leg) = usize::try_from(n).ok().and_then(|n| intent.legs.get(n)) else { return };
         let Some(held) = self.state.listing(&leg.listing).filter(|_| intent.awaits(leg)) else { return };
-        let refused = refused(held);
+        let refused = refused(self.state.policies(), held);
         let next = match (leg.way, leg.step, &refused) {
             (_, Step::Waiting, _) if seen(held) >= leg.revision => self.seen_step(intent, leg, held),
             (Way::Lower, Step::Seen { .. }, _) => self.seen_step(intent, leg, held),
@@ -218,10 +218,13 @@ enum Never {
     ForGood(String),
 }
 
-fn refused(held: &Listing) -> Option<Never> {
+fn refused(policies: Option<&Policies>, held: &Listing) -> Option<Never> {
     if !held.writable() {
         let why = held.unwritable.as_deref().unwrap_or("the channel fulfils it");
         return Some(Never::ForGood(format!("it must not be written any more: {why}")));
+    }
+    if is_gone(policies, held) {
+        return Some(Never::ForGood("the channel, or its outlet, is not configured any more".to_owned()));
     }
     match held.leg.as_ref().map(|leg| &leg.state) {
         Some(leg::State::Parked { reason, .. }) => Some(Never::Parked(reason.to_string())),

@@ -266,6 +266,24 @@ impl<'a> Planning<'a> {
         }
     }
 
+    /// Fails if one end is a place that a channel keeps by itself: it tells how much lies there, and its next word would take
+    /// a movement of ours back.
+    fn not_theirs(&self, from: &LocationId, to: &LocationId) -> Result<(), Why> {
+        if let Some(channel) = self.policies.kept_by(from) {
+            return bad(format!(
+                "`{channel}` keeps and ships what lies at `{from}`, and tells by itself how much that is, so nothing is moved \
+                 out of it here; what it sends back it takes off by itself, and the next count of `{to}` takes it in"
+            ));
+        }
+        if let Some(channel) = self.policies.kept_by(to) {
+            return bad(format!(
+                "`{channel}` keeps and ships what lies at `{to}`, and tells by itself how much that is, so nothing is moved \
+                 into it here; count `{from}` when the units have left it, and `{channel}` tells when it has taken them in"
+            ));
+        }
+        Ok(())
+    }
+
     fn go(&mut self, sku: &Sku, quantity: Quantity, from: &LocationId, to: &LocationId) -> Result<(), Why> {
         positive(quantity)?;
         if from == to {
@@ -274,6 +292,7 @@ impl<'a> Planning<'a> {
         if let Some(place) = [from, to].into_iter().find(|place| !self.policies.locations.contains(place)) {
             return Err(Why::Unknown(format!("location `{place}` is not configured")));
         }
+        self.not_theirs(from, to)?;
         self.note_counters(from, to);
         let (force, travels) = (self.ask.force, self.ask.travels);
         let (low, high) = self.rows(sku)?;

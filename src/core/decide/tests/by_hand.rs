@@ -9,6 +9,7 @@ use crate::{
         command::{ByHand, DeadLetter, Fate, HandLine, Tally, Verdict, Why},
         ledger::{Cause, Kind},
         moves::REACH_MS,
+        oversold::Class,
     },
     model::{
         Abilities, Counter, DeliveryId, LocationId, Measure, Policies, Returns,
@@ -262,6 +263,49 @@ fn what_a_channel_keeps_by_itself_is_counted_by_it_alone() {
     assert_eq!(place.opened.as_ref().map(|opened| opened.counter.clone()), Some(Counter::Channel(ch(AMZ))));
     let cause = row.recent.last().map(|booked| booked.entry.cause.clone());
     assert!(matches!(cause, Some(Cause::Count { counter, .. }) if counter == ch(AMZ)));
+}
+
+#[test]
+fn nothing_rises_at_one_place_while_the_line_for_another_is_left_out() {
+    let store = LocationId::new("store").expect("a name");
+    let policies = Policies { locations: vec![wh(), store.clone()], ..uncounted() };
+    let mut world = opened_with(policies, &["A", "B"]);
+    let at_store = |of: &str, units, as_of| HandLine { location: store.clone(), ..line(of, units, as_of) };
+    let now = world.now;
+    run(&mut world, by_hand(vec![at_store("A", 10, now), at_store("B", 10, now)]));
+    world.now += 10_000;
+    let (early, late) = (world.now - 5_000, world.now);
+    let on_hand = |world: &World, of: &str| {
+        let row = &world.state.skus[&sku(of)];
+        [wh(), store.clone()].map(|place| row.place(&place).expect("counted").stock.on_hand.units())
+    };
+    // The store is counted once more; a list from before that says that five units are now in the warehouse.
+    run(&mut world, by_hand(vec![at_store("A", 10, late), at_store("B", 10, late)]));
+    let moved = |of| [line(of, 15, early), at_store(of, 5, early)];
+    let tally = run(&mut world, by_hand(moved("A").into()));
+    assert_eq!((on_hand(&world, "A"), tally.changed, tally.up), ([10, 10], 0, 0));
+    let why: Vec<Why> = tally.left_out.iter().map(|line| line.why).collect();
+    assert_eq!(why, [Why::CountedLater(ms(late)), Why::Partial]);
+    // What falls falls, and another SKU is not concerned.
+    let lines = vec![line("A", 8, early), at_store("A", 5, early), line("B", 12, early)];
+    let tally = run(&mut world, by_hand(lines));
+    assert_eq!((on_hand(&world, "A"), on_hand(&world, "B")), ([8, 10], [12, 10]));
+    assert_eq!((tally.changed, tally.left_out.len()), (2, 1));
+    // Counted again, both count.
+    world.now += 1_000;
+    let now = world.now;
+    run(&mut world, by_hand(vec![line("A", 15, now), at_store("A", 5, now)]));
+    assert_eq!(on_hand(&world, "A"), [15, 5]);
+}
+
+#[test]
+fn what_a_person_finds_missing_is_no_sale_of_others() {
+    let mut world = opened(&["A", "B", "C"]);
+    world.sell(SHOP, "1", "A", 4);
+    world.now += 1_000;
+    let now = world.now;
+    count(&mut world, "A", 1, now);
+    assert_eq!(world.oversells(), [(3, Class::Physical)]);
 }
 
 #[test]

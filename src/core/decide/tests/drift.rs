@@ -275,9 +275,10 @@ fn an_oversell_says_whose_doing_it_is() {
     let mut world = World::open(&[("A", 5), ("B", 50), ("C", 50)]);
     world.sell(SHOP, "1", "A", 4);
     world.post_all();
+    // The ERP has customers of its own.
     let count = world.count_of(ERP, &[("A", 1)]);
     world.run(Command::Count(count)).expect("a count");
-    assert_eq!(world.oversells(), [(3, Class::Physical)]);
+    assert_eq!(world.oversells(), [(3, Class::Uncontrolled)]);
 
     let mut world = World::open(&[("A", 2)]);
     world.read("A", [9, 9, 0]);

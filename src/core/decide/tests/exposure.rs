@@ -272,6 +272,42 @@ fn the_story_of_a_sku_names_the_change_that_was_not_there_yet() {
 }
 
 #[test]
+fn what_is_oversold_as_a_part_is_told_with_the_change_of_the_whole() {
+    let mut policies = policies();
+    policies.bundles = vec![Recipe { bundle: sku("DUO"), parts: vec![Part { sku: sku("A"), units: q(2) }] }];
+    let mut world = World::bare(policies);
+    world.list(ERP, &["A"]);
+    world.list(AMZ, &["A"]);
+    world.list(SHOP, &["DUO"]);
+    let opening = Count { opening: true, ..world.count_of(ERP, &[("A", 4)]) };
+    world.run(Command::Count(opening)).expect("opens");
+    world.run(Command::Initialise).expect("initialises");
+    world.quiesce();
+    world.sell(AMZ, "1", "A", 4);
+    let commit = world.state.seq;
+    world.sell(SHOP, "7", "DUO", 1);
+    let subjects = [Subject::Sku(sku("A")), Subject::Sku(sku("DUO")), Subject::Order(key(SHOP, "7"))];
+    for subject in subjects {
+        let told = story(&world, subject.clone());
+        let events: Vec<&Fact> = told.events().expect("it is known").map(|event| &event.fact).collect();
+        let oversold = events.iter().find_map(|fact| match fact {
+            Fact::Oversold { sku, units, class, late, .. } => {
+                Some((sku.clone(), units.units(), *class, late.clone()))
+            }
+            _ => None,
+        });
+        let (missing, units, class, late) = oversold.unwrap_or_else(|| panic!("{subject:?}: {events:#?}"));
+        assert_eq!((missing, units, class), (sku("A"), 2, Class::Sync), "{subject:?}");
+        let late = late.unwrap_or_else(|| panic!("{subject:?}: a change was under way"));
+        assert_eq!((late.sku, late.seq, late.quantity), (sku("DUO"), commit, q(0)), "{subject:?}");
+        let came =
+            |wanted| events.iter().any(|fact| matches!(fact, Fact::Came { order, .. } if *order == wanted));
+        assert!(came(key(SHOP, "7")), "{subject:?}");
+        assert_eq!(came(key(AMZ, "1")), subject == Subject::Sku(sku("A")), "{subject:?}");
+    }
+}
+
+#[test]
 fn the_story_of_an_order_ends_when_what_it_caused_is_seen_everywhere() {
     let mut world = World::open(&[("A", 9), ("B", 9)]);
     world.sell(SHOP, "1", "A", 2);

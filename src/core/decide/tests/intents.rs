@@ -415,6 +415,81 @@ fn a_count_that_was_read_before_or_while_units_move_waits_for_the_next() {
     assert_eq!(stock(&world, "A"), [[5, 0], [6, 0]]);
 }
 
+/// Takes a channel out of the configuration, and lets time pass.
+fn without(world: &mut World, channel: &str) {
+    let mut policies = world.state.policies().expect("configured").clone();
+    policies.channels.remove(&ch(channel)).expect("configured");
+    world.run(Command::Configure(Box::new(policies))).expect("configures");
+    for _ in 0..3 {
+        world.now += 1_000;
+        world.run(Command::Tick).expect("ticks");
+    }
+}
+
+#[test]
+fn a_raise_on_a_channel_that_is_configured_no_more_is_not_waited_for() {
+    let mut world = limited();
+    world.list(ERP, &["B"]);
+    let id = open(&mut world, ask(vec![set("A", AMZ, None)]));
+    assert_eq!(phase(&world, id), Phase::Raising);
+    assert!(matches!(world.run(Command::CancelIntent { id }), Err(Refused::NotSo(_))));
+    without(&mut world, AMZ);
+    assert_eq!(phase(&world, id), Phase::Done);
+    world.run(Command::Merge { from: sku("A"), into: sku("B") }).expect("nothing is under way for it");
+}
+
+#[test]
+fn a_lower_on_a_channel_that_is_configured_no_more_rolls_the_others_back() {
+    let mut world = World::open(&[("A", 10)]);
+    let id = open(&mut world, ask(vec![set("A", SHOP, Some(2)), set("A", AMZ, Some(1))]));
+    world.lane(SHOP, &mut || Luck::Fine);
+    without(&mut world, AMZ);
+    assert_eq!((phase(&world, id), allotted(&world, "A", SHOP)), (Phase::RollingBack, None));
+    let undone = world.state.intents[&id].undone.clone();
+    assert!(
+        matches!(&undone, Some(Undone::Refused { reason, .. }) if reason.contains("not configured any more")),
+        "{undone:?}"
+    );
+    for _ in 0..20 {
+        world.lane(SHOP, &mut || Luck::Fine);
+        world.feed(SHOP);
+        world.now += 1_000;
+        world.run(Command::Tick).expect("ticks");
+    }
+    assert_eq!((phase(&world, id), world.shows("A", SHOP)), (Phase::RolledBack, 10));
+}
+
+#[test]
+fn what_is_put_back_is_not_waited_for_on_a_channel_that_is_configured_no_more() {
+    let mut world = World::open(&[("A", 10)]);
+    let id = open(&mut world, ask(vec![set("A", AMZ, Some(1))]));
+    world.run(Command::CancelIntent { id }).expect("cancelled");
+    assert_eq!(phase(&world, id), Phase::RollingBack);
+    without(&mut world, AMZ);
+    assert_eq!(phase(&world, id), Phase::RolledBack);
+}
+
+#[test]
+fn nothing_is_moved_out_of_or_into_what_a_channel_keeps_by_itself() {
+    let fba = LocationId::new("fba").expect("a good name");
+    let mut policies = policies();
+    policies.locations = vec![wh(), fba.clone()];
+    policies.channels.get_mut(&ch(AMZ)).expect("configured").own_location = Some(fba.clone());
+    let mut world = World::open_with(policies, &[("A", 10)]);
+    let line = CountLine { ids: World::ids_of(ERP, "A"), location: fba.clone(), quantity: q(30) };
+    let count = Count { opening: true, lines: vec![line], ..world.count_of(ERP, &[]) };
+    world.run(Command::Count(count)).expect("opens");
+    let go = |from: LocationId, to: LocationId| row(What::Move { sku: sku("A"), quantity: q(4), from, to });
+    for force in [false, true] {
+        let out = Ask { force, ..ask(vec![go(fba.clone(), wh())]) };
+        refused(&mut world, out, "`amz` keeps and ships what lies at `fba`");
+        let into = Ask { travels: true, force, ..ask(vec![go(wh(), fba.clone())]) };
+        refused(&mut world, into, "`amz` keeps and ships what lies at `fba`");
+    }
+    let at = |place| world.state.skus[&sku("A")].place(&place).map(|held| held.stock.on_hand.units());
+    assert_eq!((at(wh()), at(fba)), (Some(10), Some(30)));
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     Buy(bool, i64),

@@ -3,7 +3,12 @@
 use super::world::{AMZ, ERP, SHOP, WH, World, ch, key, ms, placed, policies, q, sku, totals, wh};
 use crate::{
     core::{
-        Command, Refused, Reply, command::Count, decide::recipes::judge, ledger::Kind, state::ListingRef,
+        Command, Refused, Reply,
+        command::Count,
+        decide::recipes::judge,
+        intent::ask::{Ask, Row, What},
+        ledger::Kind,
+        state::ListingRef,
     },
     model::{
         CountLine, FulfilledBy, IdKind, Identifiers, LocationId, Measure, OrderSnapshot, Policies,
@@ -404,6 +409,25 @@ fn a_listing_that_is_another_skus_takes_its_open_lines_along() {
     // The catalogue tells of it under its old text, and leaves it where a person has put it.
     world.list(SHOP, &["A"]);
     assert!(world.state.listing(&new).expect("listed").writable());
+}
+
+#[test]
+fn the_limit_of_a_listing_goes_along_with_it() {
+    let mut world = World::open(&[("A", 10), ("B", 41)]);
+    let row = Row { line: None, what: What::Set { sku: sku("A"), channel: ch(SHOP), most: Some(q(5)) } };
+    world.run(Command::Intend(Box::new(Ask { rows: vec![row], ..Ask::default() }))).expect("taken in");
+    world.quiesce();
+    assert_eq!(world.shows("A", SHOP), 5);
+    let old = world.listing("A", SHOP);
+    rebind(&mut world, SHOP, "A", "B").expect("taken in");
+    let new = ListingRef { sku: sku("B"), at: 3 };
+    let market = world.market(SHOP);
+    market.shows.remove(&old);
+    market.shows.insert(new.clone(), 5);
+    world.quiesce();
+    assert_eq!(world.state.listing(&new).and_then(|held| held.allotted), Some(q(5)));
+    assert_eq!(world.state.listing(&old).and_then(|held| held.allotted), None);
+    assert_eq!((world.market(SHOP).shows[&new], world.shows("B", SHOP)), (5, 41));
 }
 
 #[test]
