@@ -9,14 +9,15 @@ use crate::{
     core::{
         allocation::Pause,
         drift::Drifted,
-        ledger::Entry,
+        ledger::{Cause, Entry},
         leg::Leg,
         oversold::Class,
         posting::PostState,
+        recipe::{Made, Recipes},
         record::{Envelope, PauseScope, Record, Why},
         state::ListingRef,
     },
-    model::{ChannelId, OrderKey, Quantity, Revision, Seq, Sku, Timestamp},
+    model::{ChannelId, OrderKey, Quantity, Revision, Seq, Sku, Timestamp, policy::Recipe},
 };
 
 /// The most facts that are kept of one story; the oldest go.
@@ -128,6 +129,10 @@ pub struct Story {
     waiting: BTreeMap<ListingRef, Vec<(Revision, Late)>>,
     /// Of an order: the revisions that it caused, until they are seen live.
     caused: BTreeMap<ListingRef, BTreeSet<Revision>>,
+    /// What SKUs are made of: an order of a component changes what its bundles show.
+    recipes: Recipes,
+    made: BTreeMap<Sku, Made>,
+    bundles: Vec<Recipe>,
     found: bool,
 }
 
@@ -140,6 +145,9 @@ impl Story {
             listings: BTreeMap::new(),
             waiting: BTreeMap::new(),
             caused: BTreeMap::new(),
+            recipes: Recipes::default(),
+            made: BTreeMap::new(),
+            bundles: Vec::new(),
             found: false,
         }
     }
@@ -151,11 +159,48 @@ impl Story {
 
     /// Takes in one record of the journal.
     pub fn add(&mut self, seq: Seq, envelope: &Envelope) {
-        let mut of_order = false;
+        // One page of a feed is one record with many orders, of which one may be meant.
+        let booked =
+            envelope.records.iter().flat_map(Record::entries).filter(|entry| self.is_of_order(entry));
+        let booked: BTreeSet<Sku> = booked.map(|entry| entry.sku.clone()).collect();
         for record in &envelope.records {
             self.bind(record);
-            self.one(seq, envelope, record, &mut of_order);
+            self.make(record);
+            self.one(seq, envelope, record, &booked);
         }
+    }
+
+    /// Learns what SKUs are made of.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others say nothing of it")]
+    fn make(&mut self, record: &Record) {
+        match record {
+            Record::Configured { policies } => {
+                self.recipes = Recipes::collect(Some(policies), self.made.iter());
+                self.bundles = policies.bundles.clone();
+            }
+            Record::Made { sku, made } => {
+                let said = self.bundles.iter().find(|recipe| recipe.bundle == *sku);
+                let said = said.map(|recipe| recipe.parts.clone());
+                self.recipes.set(sku, made.as_ref().map(Made::parts).or(said));
+                match made {
+                    Some(made) => drop(self.made.insert(sku.clone(), made.clone())),
+                    None => drop(self.made.remove(sku)),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells whether the order that is meant booked an entry.
+    fn is_of_order(&self, entry: &Entry) -> bool {
+        matches!((&self.subject, &entry.cause), (Subject::Order(of), Cause::Order { order, .. }) if of == order)
+    }
+
+    /// Tells whether what a SKU shows follows from what was booked: it is one of these, or made of one.
+    fn follows(&self, sku: &Sku, booked: &BTreeSet<Sku>) -> bool {
+        let made_of = || self.recipes.flat(sku).unwrap_or_default();
+        !booked.is_empty()
+            && (booked.contains(sku) || made_of().iter().any(|part| booked.contains(&part.sku)))
     }
 
     /// Learns which channels listings are on, whatever the subject: an order may touch any SKU.
@@ -174,27 +219,27 @@ impl Story {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "most records are no part of a story")]
-    fn one(&mut self, seq: Seq, envelope: &Envelope, record: &Record, of_order: &mut bool) {
+    fn one(&mut self, seq: Seq, envelope: &Envelope, record: &Record, booked: &BTreeSet<Sku>) {
         let at = envelope.at;
         if !matches!(record, Record::Order { .. }) {
-            self.entries(seq, at, record.entries(), false);
+            self.entries(seq, at, record.entries());
         }
         match record {
             Record::Order { key, entries, .. } => {
                 let mine = matches!(&self.subject, Subject::Order(of) if of == key);
                 let sold = entries.iter().any(|entry| self.is_sku(&entry.sku));
-                *of_order |= mine;
                 if mine || sold {
                     let pushed = envelope.records.iter().any(|r| matches!(r, Record::Delivered { .. }));
                     self.tell(seq, at, Fact::Came { order: key.clone(), pushed });
                 }
-                self.entries(seq, at, entries, mine);
+                self.entries(seq, at, entries);
             }
             Record::Commit { sku, revision, event_at, legs, owed } => {
-                let mine = self.is_sku(sku) || *of_order;
+                let follows = self.follows(sku, booked);
+                let mine = self.is_sku(sku) || follows;
                 let place = |at: u16| ListingRef { sku: sku.clone(), at };
                 for (n, leg) in legs {
-                    self.wait(seq, at, place(*n), *revision, leg, *of_order);
+                    self.wait(seq, at, place(*n), *revision, leg, follows);
                 }
                 if mine {
                     let legs = self.to_show(sku, legs, owed);
@@ -214,7 +259,9 @@ impl Story {
             Record::DriftEnded { listing, drifted } if self.is_sku(&listing.sku) => {
                 self.drift(seq, at, listing, drifted, true);
             }
-            Record::Oversold { sku, units, class, channel, .. } if self.is_sku(sku) || *of_order => {
+            Record::Oversold { sku, units, class, channel, .. }
+                if self.is_sku(sku) || booked.contains(sku) =>
+            {
                 let late = channel.as_ref().and_then(|channel| self.late(sku, channel, seq));
                 let (sku, units, class, channel) = (sku.clone(), *units, *class, channel.clone());
                 self.tell(seq, at, Fact::Oversold { sku, units, class, channel, late });
@@ -264,9 +311,9 @@ impl Story {
         legs.collect()
     }
 
-    fn entries(&mut self, seq: Seq, at: Timestamp, entries: &[Entry], all: bool) {
+    fn entries(&mut self, seq: Seq, at: Timestamp, entries: &[Entry]) {
         for entry in entries {
-            if all || self.is_sku(&entry.sku) {
+            if self.is_of_order(entry) || self.is_sku(&entry.sku) {
                 self.tell(seq, at, Fact::Booked(entry.clone()));
             }
         }
@@ -321,7 +368,11 @@ impl Story {
                 self.waiting.remove(listing);
             }
         }
-        let mine = self.caused.get(listing).is_some_and(|caused| !caused.is_empty());
+        // A newer change takes along what the order caused, when it is sent; how it fares else is not the order's.
+        let carries =
+            |leg: &Leg| why == Why::Sending || why == Why::Seen || self.is_caused(listing, leg.revision);
+        let waits = self.caused.get(listing).is_some_and(|caused| !caused.is_empty());
+        let mine = waits && leg.is_some_and(carries);
         if !mine && !self.is_sku(&listing.sku) {
             return;
         }
@@ -337,6 +388,10 @@ impl Story {
         }
         let (leg, base, note) = (leg.cloned(), writes.base, note.cloned());
         self.tell(seq, at, Fact::Moved { sku, channel, why, leg, base, note });
+    }
+
+    fn is_caused(&self, listing: &ListingRef, revision: Revision) -> bool {
+        self.caused.get(listing).is_some_and(|caused| caused.contains(&revision))
     }
 
     fn drift(&mut self, seq: Seq, at: Timestamp, listing: &ListingRef, drifted: &Drifted, ended: bool) {
