@@ -537,6 +537,9 @@ pub struct DeadLetter {
     /// The command that helps, once the reason is dealt with.
     #[serde(default)]
     pub command: String,
+    /// The other command, where only a person knows which of the two it is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<String>,
     /// What `retry` does, in a few words.
     pub retry: String,
     /// What `discard` does, in a few words.
