@@ -259,12 +259,31 @@ impl Draft<'_> {
                 Counter::Channel(channel) => Some(channel.clone()),
             };
             self.emit(Record::CountedByHand { by, measure: count.measure, places, entries });
+            self.end_outdated();
         }
         for (as_of, places) in opened {
             self.place_before(as_of, None, &places);
         }
         self.refresh_all(touched, latest);
         Ok(())
+    }
+
+    /// Ends the held counts by people of which every place was counted later: they say nothing any more.
+    fn end_outdated(&mut self) {
+        let state = &*self.state;
+        let later = |(sku, location): (&Sku, &LocationId), as_of: Timestamp| {
+            let place = state.skus.get(state.canonical(sku)).and_then(|row| row.place(location));
+            place.and_then(|place| place.by_hand).is_some_and(|last| last.as_of > as_of)
+        };
+        let over = |held: &HeldCount| {
+            let mut lines = held.lines.iter().zip(&held.by_hand);
+            held.counter == Counter::Person
+                && lines.all(|((sku, at, _), (as_of, _))| later((sku, at), *as_of))
+        };
+        let over = state.held.iter().filter(|(_, held)| over(held)).map(|(id, _)| *id);
+        for id in over.collect::<Vec<_>>() {
+            self.emit(Record::Unheld { id, released: false });
+        }
     }
 
     /// Keeps a count for a person, unless it is held already. One that it covers gives way to it.
