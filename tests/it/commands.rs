@@ -77,6 +77,7 @@ const FAILURES: &[(&str, &[&str], i32, &str)] = &[
     ("returns list", &["--socket", "@/none"], 3, "no daemon answers at"),
     ("returns restock", &["NONE"], 4, "SKU `NONE` does not exist"),
     ("run", &[], 5, "is in use"),
+    ("run", &["--renamed", "shop"], 5, "is in use"),
     ("sandbox", &["--skus", "0"], 78, "must be at least 1"),
     ("set", &["NONE", "shop", "1"], 4, "there is no SKU `NONE`"),
     ("set import", &["@/empty.csv"], 5, "the file is empty"),

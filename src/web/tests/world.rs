@@ -379,6 +379,7 @@ fn policy(kind: ChannelKind) -> ChannelPolicy {
         posts: Posts { sales: erp, shipments: erp, returns: erp },
         feed_late_ms: 0,
         drift: ChannelDrift::default(),
+        account: None,
     }
 }
 
