@@ -429,6 +429,12 @@ impl State {
             .any(|((_, held), _)| held.iter().all(|id| ids.get(id.kind) == Some(id.value)))
     }
 
+    /// Returns the catalogue items that wait for a SKU: those that a person has not said to be ignored.
+    pub fn waiting_items(&self) -> impl Iterator<Item = &(ChannelId, Identifiers)> {
+        let none = self.ignored.is_empty();
+        self.unmatched.keys().filter(move |(channel, ids)| none || !self.ignores(channel, ids))
+    }
+
     /// Returns an epoch that was never used: the clock's seconds, because the same backup may be restored twice, and
     /// the second time knows nothing of the epoch that the first one began.
     pub fn next_epoch(&self, now: Timestamp) -> u32 {

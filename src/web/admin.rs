@@ -597,12 +597,12 @@ async fn preview(
     body: Bytes,
 ) -> Told<InitPreview> {
     let asked: InitRequest = read(&body)?;
-    shortened(wanted, desk.preview(&asked.from).await?)
+    shortened(wanted, desk.preview(&asked.from, asked.at.as_ref()).await?)
 }
 
 async fn initialise(State(desk): Asked, body: Bytes) -> Told<InitDone> {
     let asked: InitRequest = read(&body)?;
-    let done = desk.initialise(&asked.from).await?;
+    let done = desk.initialise(&asked.from, asked.at.as_ref()).await?;
     info!(from = %done.from, skus = done.skus, units = %done.units, "the opening stock was taken over");
     Ok(Json(done))
 }

@@ -51,6 +51,7 @@ const FAILURES: &[(&str, &[&str], i32, &str)] = &[
     ("drift repair", &["NONE", "shop"], 4, "SKU `NONE` does not exist"),
     ("explain", &["NONE"], 4, "neither a SKU nor an order"),
     ("init", &["--from", "erp", "--yes"], 5, "taken over already"),
+    ("init", &["--from", "market", "--at", "warehouse", "--dry-run"], 5, "taken over already"),
     ("map export", &["--channel", "nope"], 4, "channel `nope` is not configured"),
     ("map ignore", &["shop", "NONE", "--undo"], 4, "NONE"),
     ("map import", &["@/empty.csv"], 5, "the file is empty"),
