@@ -55,8 +55,10 @@ pub fn look_over(state: &State, count: &ByHand, now: Timestamp) -> Result<(Outco
             }
         }
         if !why.is_empty() {
+            // An opening may be judged before any catalogue was read: no SKU is known then, and that says nothing.
+            let known = count.opening || state.skus.contains_key(sku);
             wrong
-                .extend(unknown_first(state, sku, why).into_iter().map(|why| Wrong { line: line.line, why }));
+                .extend(unknown_first(known, sku, why).into_iter().map(|why| Wrong { line: line.line, why }));
             continue;
         }
         match one(state, count.measure, &line) {
@@ -72,8 +74,8 @@ pub fn look_over(state: &State, count: &ByHand, now: Timestamp) -> Result<(Outco
 }
 
 /// Leaves of what is wrong with a line only what does not exist, if anything: nothing else can be said of that.
-fn unknown_first(state: &State, sku: &Sku, why: Vec<Reason>) -> Vec<Reason> {
-    let no_sku = (!state.skus.contains_key(sku)).then(|| Reason::Unknown(format!("there is no SKU `{sku}`")));
+fn unknown_first(known: bool, sku: &Sku, why: Vec<Reason>) -> Vec<Reason> {
+    let no_sku = (!known).then(|| Reason::Unknown(format!("there is no SKU `{sku}`")));
     let unknown = |why: &Reason| matches!(why, Reason::Unknown(_));
     if no_sku.is_none() && !why.iter().any(unknown) {
         return why;
