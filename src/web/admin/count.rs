@@ -114,12 +114,11 @@ async fn counting(desk: &Arc<dyn Desk>, asked: CountRequest, opening: bool) -> R
 
 /// Says what helps where a count is refused.
 fn helps(failure: Failure) -> Answer {
-    let next = match &failure {
-        Failure::Refused(Refused::Unknown(_)) => {
-            "nothing was taken over; locations are named in `[[locations]]` of the configuration, write a SKU as \
-             `evenkeel sku` takes it"
-        }
-        _ => "`evenkeel status` says whether the stock is open; `evenkeel count` counts what is",
+    let next = if matches!(failure, Failure::Refused(Refused::Unknown(_))) {
+        "nothing was taken over; locations are named in `[[locations]]` of the configuration, write a SKU as \
+         `evenkeel sku` takes it"
+    } else {
+        "`evenkeel status` says whether the stock is open; `evenkeel count` counts what is"
     };
     helped(failure, next)
 }
