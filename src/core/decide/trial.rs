@@ -105,6 +105,9 @@ pub fn try_out(state: &mut State, commands: Vec<Command>, now: Timestamp) -> Res
     finish(state, now);
     let before = Before::of(state, &rebound(&commands));
     let (mut changed, mut entries) = (0, Vec::new());
+    // What these move from one SKU to another is told by its entries.
+    let moves = |command: &Command| matches!(command, Command::Merge { .. } | Command::Rebind { .. });
+    let moves = commands.iter().any(moves);
     for command in commands {
         let (envelope, reply) = decide(state, command, now);
         if let Reply::Changed { changed: more } = reply? {
@@ -114,7 +117,11 @@ pub fn try_out(state: &mut State, commands: Vec<Command>, now: Timestamp) -> Res
         entries.extend(records.flat_map(Record::entries).cloned());
     }
     finish(state, now);
-    Ok(Effect { changed, entries, ..before.compare(state) })
+    let mut effect = Effect { changed, entries, ..before.compare(state) };
+    if effect.mapped_lines > 0 && !moves {
+        effect.mapped_units = before.taken(state);
+    }
+    Ok(effect)
 }
 
 /// Copies what decides what listings show.
@@ -316,9 +323,6 @@ impl Before {
             effect.mapped_lines += after.bound.saturating_sub(before.bound);
             effect.mapped_orders += usize::from(after.bound > before.bound);
             effect.ignored_lines += signed(after.ignored) - signed(before.ignored);
-        }
-        if effect.mapped_lines > 0 {
-            effect.mapped_units = self.taken(state);
         }
     }
 
