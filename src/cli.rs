@@ -73,7 +73,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon.
-    Run,
+    Run(run::Run),
     /// Make the changed configuration effective without a restart, or tell what it would do.
     Reload(reload::Reload),
     /// Check the configuration, its secrets, and the places that it names; with `--online` also every channel.
@@ -186,7 +186,7 @@ enum Shell {
 pub fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     match command {
-        Command::Run => run::run(&global),
+        Command::Run(args) => run::run(&global, args),
         Command::Check(check) => check::run(&global, &check),
         Command::Verify(verify) => store::verify(&global, &verify),
         Command::Backup(backup) => backup::backup(&global, &backup),

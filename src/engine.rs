@@ -36,4 +36,4 @@ mod upkeep;
 pub mod wake;
 
 pub use reload::Source;
-pub use run::{Daemon, Error, run};
+pub use run::{Daemon, Error, Origin, run};

@@ -53,11 +53,11 @@ pub(super) fn run(global: &Global, commits: &Commits) -> Result<(), Failure> {
         path.push_str(&format!("&intent={}", part(id)));
     }
     let view: View = client.get(&path)?;
-    print::answer(global.json, &view, |view| tell(view, commits.intent.is_some()))
+    print::answer(global.json, &view, |view| tell(view, commits))
 }
 
-fn tell(view: &View, whole: bool) {
-    if whole {
+fn tell(view: &View, asked: &Commits) {
+    if asked.intent.is_some() {
         view.intents.iter().for_each(tell_intent);
     } else {
         let rows = view.intents.iter().map(|i| {
@@ -75,7 +75,7 @@ fn tell(view: &View, whole: bool) {
             ]
         });
         let header = ["intent", "phase", "since", "what", "waiting", "why"];
-        print::table(header, rows.collect(), "nobody has wanted stock moved or limited lately");
+        print::table(header, rows.collect(), none_of(asked.open));
     }
     let reasons = view.commits.iter().flat_map(|c| &c.legs).filter_map(|leg| leg.waits_for.as_deref());
     let notes = print::Notes::of(reasons);
@@ -103,6 +103,14 @@ fn tell(view: &View, whole: bool) {
     }
 }
 
+/// Says that there are no intents: none at all of late, or none that is still under way.
+fn none_of(open: bool) -> &'static str {
+    match open {
+        true => "no intent is open: what people have set or transferred is done or rolled back",
+        false => "nobody has wanted stock moved or limited lately",
+    }
+}
+
 /// Its id, and the name that its request gave it.
 fn named(intent: &IntentView) -> String {
     match &intent.name {
@@ -126,4 +134,15 @@ pub(super) fn tell_intent(intent: &IntentView) {
         ]
     });
     print::table(["sku", "channel", "way", "step", "waits for"], rows.collect(), "no listing had to change");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_no_intent_is_open_is_not_told_as_if_there_never_was_one() {
+        assert!(none_of(true).starts_with("no intent is open"));
+        assert!(none_of(false).starts_with("nobody has wanted"));
+    }
 }

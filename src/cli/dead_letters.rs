@@ -1,5 +1,7 @@
 //! `evenkeel dead-letters`: what waits for a person.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 
 use crate::{
@@ -14,7 +16,8 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLetters {
-    /// List them: what each is about, why and since when it waits, how often it was tried, and the command that helps.
+    /// List them: what each is about, why and since when it waits, how often it was tried, and the command that helps, or
+    /// both where only a person knows which.
     List {
         #[command(flatten)]
         which: Which,
@@ -127,8 +130,61 @@ fn tell(letters: &[view::DeadLetter], none: &str) {
             l.reason.clone(),
             l.since.to_string(),
             l.tries.to_string(),
-            l.command.clone(),
+            helps(l),
         ]
     });
     print::table(["channel", "about", "reason", "since", "tries", "helps"], rows.collect(), none);
+    choices(letters).iter().for_each(|choice| print::line(choice));
+}
+
+/// Returns the command that helps, or both where a person is asked.
+fn helps(letter: &view::DeadLetter) -> String {
+    match &letter.other {
+        Some(other) => format!("{} or {other}", letter.command),
+        None => letter.command.clone(),
+    }
+}
+
+/// Says what the two answers do, once for each kind of question.
+fn choices(letters: &[view::DeadLetter]) -> BTreeSet<String> {
+    let asked = letters.iter().filter(|letter| letter.other.is_some());
+    let say = |l: &view::DeadLetter| format!("a {}: retry {}; discard {}", l.kind, l.retry, l.discard);
+    asked.map(say).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Counter, Timestamp};
+
+    #[test]
+    fn a_question_with_two_answers_names_both_commands_and_says_once_what_they_do() {
+        let letter = |id: &str, other: Option<&str>| view::DeadLetter {
+            id: id.parse().expect("an id"),
+            kind: "posting".to_owned(),
+            channel: Counter::Channel("erp".parse().expect("a name")),
+            subject: id.to_owned(),
+            reason: "placed before the opening stock".to_owned(),
+            since: view::Time(Timestamp::ZERO),
+            tries: 0,
+            command: format!("evenkeel dead-letters retry {id}"),
+            other: other.map(str::to_owned),
+            retry: "posts what is missing".to_owned(),
+            discard: "leaves it to others".to_owned(),
+        };
+        let ids = ["posting:erp:main:1", "posting:erp:main:2", "posting:erp:main:3"];
+        let [one, two, three] = [
+            letter(ids[0], Some("evenkeel dead-letters discard X")),
+            letter(ids[1], Some("Y")),
+            letter(ids[2], None),
+        ];
+        assert_eq!(
+            helps(&one),
+            format!("evenkeel dead-letters retry {} or evenkeel dead-letters discard X", ids[0])
+        );
+        assert_eq!(helps(&three), format!("evenkeel dead-letters retry {}", ids[2]));
+        let said: Vec<String> = choices(&[one, two, three.clone()]).into_iter().collect();
+        assert_eq!(said, ["a posting: retry posts what is missing; discard leaves it to others"]);
+        assert!(choices(&[three]).is_empty());
+    }
 }

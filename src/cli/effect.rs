@@ -39,9 +39,47 @@ pub(super) fn tell(effect: &EffectView) {
             which(lines, "is", "are")
         ));
     }
+    if let Some(taken) = taken(effect) {
+        print::line(&taken);
+    }
     match effect.ignored_lines {
         0 => {}
         lines @ 1.. => print::line(&format!("waited for no more: {}", counted(lines, "order line"))),
         lines => print::line(&format!("waited for again: {}", counted(lines.unsigned_abs(), "order line"))),
+    }
+}
+
+/// Says of which SKUs fewer units are for sale once the lines are booked: in shadow mode, and of what shows the right quantity
+/// already, no listing tells it.
+fn taken(effect: &EffectView) -> Option<String> {
+    let named = effect.mapped_some.iter().take(NAMED);
+    let named: Vec<String> = named.map(|taken| format!("{} {}", taken.sku, taken.units)).collect();
+    let more = effect.mapped_skus.saturating_sub(named.len());
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    (!named.is_empty()).then(|| {
+        let (units, skus) = (counted(effect.mapped_units, "unit"), counted(effect.mapped_skus, "SKU"));
+        format!("  that takes {units} off {skus}: {}{more}", named.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::Quantity, web::view::TakenView};
+
+    #[test]
+    fn what_booked_lines_take_off_sale_is_said_by_sku() {
+        let mut effect = EffectView::default();
+        assert_eq!(taken(&effect), None);
+        let view = |sku: &str, units: i64| TakenView {
+            sku: sku.parse().expect("a SKU"),
+            units: Quantity::new(units),
+        };
+        effect.mapped_some = vec![view("MUG", 3), view("HAT", 1)];
+        (effect.mapped_skus, effect.mapped_units) = (3, Quantity::new(5));
+        assert_eq!(
+            taken(&effect).as_deref(),
+            Some("  that takes 5 units off 3 SKUs: MUG 3, HAT 1, and 1 more")
+        );
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::{
     cli::{Failure, Global, client::Client, failure::Kind, input, print},
-    model::{ChannelId, counted, which},
+    model::{ChannelId, LocationId, counted, which},
     web::view::{InitDone, InitPreview, InitRequest, OpenOrders},
 };
 
@@ -13,6 +13,9 @@ pub(super) struct Init {
     /// The ERP or the channel that the opening stock is taken from.
     #[arg(long, value_name = "CHANNEL")]
     from: ChannelId,
+    /// Where all of it lies that a channel shows of several places together.
+    #[arg(long, value_name = "LOCATION")]
+    at: Option<LocationId>,
     /// Do not ask.
     #[arg(long)]
     yes: bool,
@@ -26,7 +29,7 @@ pub(super) struct Init {
 
 pub(super) fn run(global: &Global, init: &Init) -> Result<(), Failure> {
     let client = Client::new(global)?;
-    let asked = InitRequest { from: init.from.clone() };
+    let asked = InitRequest { from: init.from.clone(), at: init.at.clone() };
     if !init.yes {
         let all = init.all || global.json;
         let preview: InitPreview = client.post(&format!("/v1/init/preview?all={all}"), &asked)?;
@@ -55,20 +58,18 @@ pub(super) fn told(done: &InitDone) {
         done.from
     ));
     done.open_orders.iter().for_each(open);
+    done.unmapped_orders.iter().for_each(lost);
 }
 
 /// Tells of orders that an ERP may or may not have, and what a person is to say.
 fn open(of: &OpenOrders) {
-    let OpenOrders { channel, orders, units, some } = of;
-    let some: Vec<String> = some.iter().map(ToString::to_string).collect();
-    let more = orders.saturating_sub(some.len());
-    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let OpenOrders { channel, orders, units, .. } = of;
     print::line(&format!(
-        "{} with {} {} open and older than this stock: {}{more}",
+        "{} with {} {} open and older than this stock: {}",
         counted(*orders, "order"),
         counted(*units, "unit"),
         which(*orders, "is", "are"),
-        some.join(", ")
+        named(of)
     ));
     print::line(&format!(
         "  if `{channel}` lacks them: evenkeel dead-letters retry --channel {channel} --reason opening"
@@ -76,6 +77,27 @@ fn open(of: &OpenOrders) {
     print::line(&format!(
         "  if others enter them there: evenkeel dead-letters discard --channel {channel} --reason opening"
     ));
+}
+
+/// Tells of open orders that sell something of which it is not known what it is.
+fn lost(of: &OpenOrders) {
+    let OpenOrders { channel, orders, units, .. } = of;
+    print::line(&format!(
+        "{} of `{channel}` {} open with {} of which it is not known what they are: {}",
+        counted(*orders, "order"),
+        which(*orders, "is", "are"),
+        counted(*units, "unit"),
+        named(of)
+    ));
+    print::line("  they are taken off nothing until they are mapped: see `evenkeel map list --lines`");
+}
+
+/// Names some orders, and says how many more there are.
+fn named(of: &OpenOrders) -> String {
+    let some: Vec<String> = of.some.iter().map(ToString::to_string).collect();
+    let more = of.orders.saturating_sub(some.len());
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    format!("{}{more}", some.join(", "))
 }
 
 /// How many differences of a channel are told where not all are asked for.
@@ -114,6 +136,7 @@ pub(super) fn tell(preview: &InitPreview, all: bool) {
         }
     }
     preview.open_orders.iter().for_each(open);
+    preview.unmapped_orders.iter().for_each(lost);
     for warning in &preview.warnings {
         print::line(&format!("warning: {warning}"));
     }

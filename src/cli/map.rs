@@ -1,6 +1,7 @@
 //! `evenkeel map`: the mapping between SKUs and what channels call them, as CSV and back.
 //!
-//! The CSV has a row per listing: `sku,channel`, then a column for each kind of identifier.
+//! The CSV has a row per listing: `sku,channel`, then a column for each kind of identifier. What the channel calls an item that
+//! waits for a row comes last, for who fills in the SKU; it says nothing when it is read.
 
 use std::{
     collections::BTreeSet,
@@ -25,6 +26,9 @@ use crate::{
         Mapping, ids_from,
     },
 };
+
+/// The column of what the channel calls an item.
+const TITLE: &str = "title";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Map {
@@ -253,17 +257,20 @@ fn written(mapping: &Mapping) -> Result<String, Failure> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let kinds = IdKind::ALL.map(IdKind::name);
     let wrong = |error: csv::Error| Failure::new(Kind::Failed, error);
-    csv.write_record(["sku", "channel"].into_iter().chain(kinds)).map_err(wrong)?;
+    let titled = mapping.unmatched.iter().any(|u| u.title.is_some());
+    let header = ["sku", "channel"].into_iter().chain(kinds);
+    csv.write_record(header.chain(titled.then_some(TITLE))).map_err(wrong)?;
     // A line that names nothing cannot be told apart by a row. What several lines and items go by needs one row.
-    let items = mapping.unmatched.iter().map(|u| (&u.channel, &u.ids));
-    let lines = mapping.unmapped.iter().filter(|u| !u.ids.is_empty()).map(|u| (&u.channel, &u.ids));
+    let items = mapping.unmatched.iter().map(|u| (&u.channel, &u.ids, u.title.clone()));
+    let lines = mapping.unmapped.iter().filter(|u| !u.ids.is_empty()).map(|u| (&u.channel, &u.ids, None));
     let mut told = BTreeSet::new();
-    let waiting = items.chain(lines).filter(|one| told.insert(*one));
-    let waiting = waiting.map(|(channel, ids)| (String::new(), channel.to_string(), ids));
-    let rows = mapping.rows.iter().map(|r| (r.sku.to_string(), r.channel.to_string(), &r.ids));
-    for (sku, channel, ids) in rows.chain(waiting) {
+    let waiting = items.chain(lines).filter(|(channel, ids, _)| told.insert((*channel, *ids)));
+    let waiting = waiting.map(|(channel, ids, title)| (String::new(), channel.to_string(), ids, title));
+    let rows = mapping.rows.iter().map(|r| (r.sku.to_string(), r.channel.to_string(), &r.ids, None));
+    for (sku, channel, ids, title) in rows.chain(waiting) {
         let ids = kinds.iter().map(|kind| ids.get(*kind).cloned().unwrap_or_default());
-        csv.write_record([sku, channel].into_iter().chain(ids)).map_err(wrong)?;
+        let title = titled.then(|| title.unwrap_or_default());
+        csv.write_record([sku, channel].into_iter().chain(ids).chain(title)).map_err(wrong)?;
     }
     let text = csv.into_inner().map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
@@ -381,7 +388,7 @@ fn ignore(global: &Global, ignored: &Ignore) -> Result<(), Failure> {
 /// Reads the CSV. Returns every problem of the file at once, with its line.
 fn parse(text: &[u8]) -> Result<Vec<MapRow>, Bad<MapRow>> {
     let kinds = IdKind::ALL.map(IdKind::name).into_iter();
-    let columns: Vec<&str> = ["sku", "channel"].into_iter().chain(kinds).collect();
+    let columns: Vec<&str> = ["sku", "channel"].into_iter().chain(kinds).chain([TITLE]).collect();
     let sheet = Sheet { columns: &columns, needed: &columns[..2], exact: true };
     sheet.read(text, row)
 }
@@ -454,6 +461,25 @@ mod tests {
         let text = written(&mapping).expect("written");
         assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), [",us,A,,,,,,,", ",us,B,,,,,,,"]);
         assert_eq!(parse(text.as_bytes()), Ok(Vec::new()), "nobody has filled it in yet");
+    }
+
+    #[test]
+    fn what_waits_is_written_with_what_the_channel_calls_it_and_that_says_nothing_when_it_is_read() {
+        let item = |sku: &str, title: Option<&str>| Unmatched {
+            channel: ChannelId::new("us").expect("a name"),
+            ids: Ids::from([("channel_sku".to_owned(), sku.to_owned())]),
+            title: title.map(str::to_owned),
+            why: String::new(),
+            since: crate::web::view::Time(crate::model::Timestamp::ZERO),
+        };
+        let unmatched = vec![item("A", Some("Mug, red")), item("B", None)];
+        let text = written(&Mapping { unmatched, ..Mapping::default() }).expect("written");
+        assert!(text.lines().next().is_some_and(|header| header.ends_with(",title")), "{text}");
+        assert!(text.contains(",us,A,") && text.contains(",\"Mug, red\""), "{text}");
+        let filled = text.replacen("\n,us,A", "\nMUG,us,A", 1);
+        let rows = parse(filled.as_bytes()).expect("good");
+        let told: Vec<String> = rows.iter().map(|r| format!("{} {}", r.sku, names(&r.ids))).collect();
+        assert_eq!(told, ["MUG channel_sku=A"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -14,10 +15,19 @@ use crate::{
         store::in_use,
     },
     config::{Config, Env, Problems, Secrets, process_env},
-    engine, telemetry,
+    engine,
+    model::ChannelId,
+    telemetry,
 };
 
-pub(super) fn run(global: &Global) -> Result<(), Failure> {
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// This channel is the same shop, seller or database as before, which has another name now. Needed at one start only.
+    #[arg(long, value_name = "CHANNEL")]
+    renamed: Vec<ChannelId>,
+}
+
+pub(super) fn run(global: &Global, run: Run) -> Result<(), Failure> {
     let config = load(global)?;
     let env = process_env();
     let secrets = secrets(global, &config)?;
@@ -30,10 +40,13 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
         let shutdown = CancellationToken::new();
         stop_on_signals(shutdown.clone())?;
         info!(version = env!("CARGO_PKG_VERSION"), config = %global.config.display(), "starting");
-        engine::run(config, secrets, source, shutdown).await.map_err(|failed| {
+        let origin = engine::Origin { source: Some(source), renamed: run.renamed };
+        engine::run(config, secrets, origin, shutdown).await.map_err(|failed| {
             error!(error = %telemetry::causes(&failed), "the daemon ends");
             let (kind, next) = if matches!(&failed, engine::Error::Store(error) if in_use(error)) {
                 (Kind::Refused, "a daemon runs there already: `evenkeel status` asks it how it is")
+            } else if matches!(failed, engine::Error::OtherShop(_)) {
+                (Kind::Config, ANOTHER)
             } else {
                 (Kind::Failed, "see docs/OPERATIONS.md#when-it-does-not-start")
             };
@@ -41,6 +54,10 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
         })
     })
 }
+
+/// What to do where a name would stand for another shop.
+const ANOTHER: &str = "give another shop a table with a name of its own, and take the old table out; or put back what it was; \
+    only if it is the same one under a new name, start once with `evenkeel run --renamed CHANNEL`";
 
 /// The configuration file that the daemon was started with.
 struct File {

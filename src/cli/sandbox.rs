@@ -10,9 +10,26 @@ use crate::{
     sandbox::{self, FaultSpec, Options},
 };
 
+/// What the file of options may hold.
+const OPTIONS: &str = "\
+The file of options may hold the following, and leave out any of it; docs/SANDBOX.md tells what each means and its default.
+Ranges are written `{ min = 5, max = 40 }`.
+
+  seed, faults
+  [listen]     shopify, amazon, erp, control
+  [catalogue]  skus, places, opening, renamed_share, fba_twins, bundles
+  [shopify]    shop, access_token, client_id, client_secret, webhook_url, webhook_retry_scale, webhook_delay_ms,
+               write_ms, bucket, restore_per_second
+  [amazon]     seller_id, marketplace_id, client_id, client_secret, refresh_token, token_secs, visibility_ms,
+               order_lag_ms, pending_ms, rate_scale, cancelled_zeroed_share
+  [erp]        database, key
+  [shoppers]   per_second, orders, amazon_share, quantity_max, lines_max, cancelled_share, fulfilled_share,
+               returned_share, next_step_ms";
+
 #[derive(Debug, Args)]
+#[command(after_long_help = OPTIONS)]
 pub(super) struct SandboxArgs {
-    /// A TOML file with the sandbox's options; docs/SANDBOX.md tells them.
+    /// A TOML file with the sandbox's options: `--help` names them, docs/SANDBOX.md tells what they mean.
     #[arg(long, value_name = "FILE")]
     options: Option<PathBuf>,
     /// Drives catalogue, shoppers, delays and faults.
@@ -84,4 +101,29 @@ async fn serve(options: Options) -> Result<(), Failure> {
         };
         Failure::of(kind, &error).next(next)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_option_of_the_file() {
+        let text = include_str!("../../docs/SANDBOX.md");
+        let options =
+            text.split("## Options").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("it is there");
+        let rows = options.lines().filter(|line| line.starts_with("| `"));
+        let keys = rows.filter_map(|row| row.split('|').nth(1));
+        let keys: Vec<&str> = keys
+            .flat_map(|keys| keys.split('`'))
+            .filter(|key| key.starts_with(char::is_alphabetic))
+            .collect();
+        assert!(keys.len() > 40, "{keys:?}");
+        for key in keys {
+            assert!(
+                OPTIONS.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == key),
+                "{key}"
+            );
+        }
+    }
 }

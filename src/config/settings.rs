@@ -276,13 +276,14 @@ impl Config {
         for (id, channel) in &self.shopify {
             let stated = channel.assume.over(abilities(id));
             let policy = channel.selling.policy(ChannelKind::Shopify, stated);
-            channels.insert(id.clone(), ChannelPolicy { outlets: channel.outlets.clone(), ..policy });
+            let (outlets, account) = (channel.outlets.clone(), Some(channel.shop.clone()));
+            channels.insert(id.clone(), ChannelPolicy { outlets, account, ..policy });
         }
         for (id, channel) in &self.amazon {
             let stated = channel.assume.over(abilities(id));
             let policy = channel.selling.policy(ChannelKind::Amazon, stated);
-            channels
-                .insert(id.clone(), ChannelPolicy { own_location: channel.fba_location.clone(), ..policy });
+            let (own_location, account) = (channel.fba_location.clone(), Some(channel.seller_id.clone()));
+            channels.insert(id.clone(), ChannelPolicy { own_location, account, ..policy });
         }
         for (id, channel) in &self.tryton {
             let stated = channel.assume.over(abilities(id));
@@ -344,6 +345,7 @@ impl Selling {
             posts: Posts { sales: false, shipments: false, returns: false },
             feed_late_ms: feed_late_ms(&self.orders.schedule),
             drift: self.drift,
+            account: None,
         }
     }
 }
@@ -362,6 +364,7 @@ impl Tryton {
             posts: self.posts,
             feed_late_ms: feed_late_ms(&self.levels.schedule),
             drift: ChannelDrift::default(),
+            account: Some(self.database.clone()),
         }
     }
 }

@@ -162,11 +162,26 @@ impl Story {
 
     /// Takes in one record of the journal.
     pub fn add(&mut self, seq: Seq, envelope: &Envelope) {
-        let mut of_order = false;
+        // One page of a feed is one record with many orders, of which one may be meant.
+        let booked =
+            envelope.records.iter().flat_map(Record::entries).filter(|entry| self.is_of_order(entry));
+        let booked: BTreeSet<Sku> = booked.map(|entry| entry.sku.clone()).collect();
         for record in &envelope.records {
             self.bind(record);
-            self.one(seq, envelope, record, &mut of_order);
+            self.one(seq, envelope, record, &booked);
         }
+    }
+
+    /// Tells whether the order that is meant booked an entry.
+    fn is_of_order(&self, entry: &Entry) -> bool {
+        matches!((&self.subject, &entry.cause), (Subject::Order(of), Cause::Order { order, .. }) if of == order)
+    }
+
+    /// Tells whether what a SKU shows follows from what was booked: it is one of these, or made of one.
+    fn follows(&self, sku: &Sku, booked: &BTreeSet<Sku>) -> bool {
+        let made_of = || self.recipes.flat(sku).unwrap_or_default();
+        !booked.is_empty()
+            && (booked.contains(sku) || made_of().iter().any(|part| booked.contains(&part.sku)))
     }
 
     /// Learns which channels listings are on, and what SKUs are made of, whatever the subject: an order may touch any SKU.
@@ -206,23 +221,24 @@ impl Story {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "most records are no part of a story")]
-    fn one(&mut self, seq: Seq, envelope: &Envelope, record: &Record, of_order: &mut bool) {
+    fn one(&mut self, seq: Seq, envelope: &Envelope, record: &Record, booked: &BTreeSet<Sku>) {
         let at = envelope.at;
         if !matches!(record, Record::Order { .. }) {
-            let mine = record.entries().iter().filter(|entry| self.is_sku(&entry.sku));
-            self.booked(seq, at, mine.cloned().collect());
+            let of_order = |entry: &&Entry| self.is_sku(&entry.sku) || self.is_of_order(entry);
+            let mine = record.entries().iter().filter(of_order).cloned().collect();
+            self.booked(seq, at, mine);
         }
         match record {
             Record::Order { key, order, entries } => {
                 let mine = matches!(&self.subject, Subject::Order(of) if of == key);
-                *of_order |= mine;
                 self.order(seq, envelope, (key, order), entries, mine);
             }
             Record::Commit { sku, revision, event_at, legs, owed } => {
-                let mine = self.is_sku(sku) || *of_order;
+                let follows = self.follows(sku, booked);
+                let mine = self.is_sku(sku) || follows;
                 let place = |at: u16| ListingRef { sku: sku.clone(), at };
                 for (n, leg) in legs {
-                    self.wait(seq, at, place(*n), *revision, leg, *of_order);
+                    self.wait(seq, at, place(*n), *revision, leg, follows);
                 }
                 if mine {
                     let legs = self.to_show(sku, legs, owed);
@@ -244,7 +260,7 @@ impl Story {
             }
             Record::Oversold { sku, units, class, channel, cause, .. } => {
                 let sold = envelope.records.iter().find_map(|record| sold_by(record, cause));
-                if self.is_sku(sku) || *of_order || sold.is_some_and(|sold| self.is_sku(sold)) {
+                if self.is_sku(sku) || booked.contains(sku) || sold.is_some_and(|sold| self.is_sku(sold)) {
                     let late = channel.as_ref().and_then(|channel| self.late(sku, sold, channel, seq));
                     let (sku, units, class, channel) = (sku.clone(), *units, *class, channel.clone());
                     self.tell(seq, at, Fact::Oversold { sku, units, class, channel, late });
@@ -378,7 +394,11 @@ impl Story {
                 self.waiting.remove(listing);
             }
         }
-        let mine = self.caused.get(listing).is_some_and(|caused| !caused.is_empty());
+        // A newer change takes along what the order caused, when it is sent; how it fares else is not the order's.
+        let carries =
+            |leg: &Leg| why == Why::Sending || why == Why::Seen || self.is_caused(listing, leg.revision);
+        let waits = self.caused.get(listing).is_some_and(|caused| !caused.is_empty());
+        let mine = waits && leg.is_some_and(carries);
         if !mine && !self.is_sku(&listing.sku) {
             return;
         }
@@ -394,6 +414,10 @@ impl Story {
         }
         let (leg, base, note) = (leg.cloned(), writes.base, note.cloned());
         self.tell(seq, at, Fact::Moved { sku, channel, why, leg, base, note });
+    }
+
+    fn is_caused(&self, listing: &ListingRef, revision: Revision) -> bool {
+        self.caused.get(listing).is_some_and(|caused| caused.contains(&revision))
     }
 
     fn drift(&mut self, seq: Seq, at: Timestamp, listing: &ListingRef, drifted: &Drifted, ended: bool) {

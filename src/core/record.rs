@@ -374,6 +374,13 @@ pub struct HeldCount {
     pub by_hand: Vec<(Timestamp, String)>,
 }
 
+impl HeldCount {
+    /// Tells whether later counts have told of all that it tells of.
+    pub fn is_outdated(&self) -> bool {
+        self.lines.iter().all(|(sku, at, _)| self.outdated.contains(&(sku.clone(), at.clone())))
+    }
+}
+
 /// What people are alerted about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -29,8 +29,9 @@ use crate::{
         tombstone::Tombstone,
     },
     model::{
-        CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LineId, LocationId, Measure,
-        Mode, OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
+        CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, IdKind, Identifiers, LineId, LocationId,
+        Measure, Mode, OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp,
+        policy::MappingRow,
     },
 };
 
@@ -427,6 +428,22 @@ impl State {
         let all = self.ignored.range((channel.clone(), Identifiers::default())..);
         all.take_while(|((of, _), _)| of == channel)
             .any(|((_, held), _)| held.iter().all(|id| ids.get(id.kind) == Some(id.value)))
+    }
+
+    /// Returns the catalogue items that wait for a SKU: those that a person has not said to be ignored.
+    pub fn waiting_items(&self) -> impl Iterator<Item = &(ChannelId, Identifiers)> {
+        // By the first that each names, because there may be many of both.
+        let mut ignored: BTreeMap<(&ChannelId, IdKind, &str), Vec<&Identifiers>> = BTreeMap::new();
+        for (channel, ids) in self.ignored.keys() {
+            if let Some(first) = ids.iter().next() {
+                ignored.entry((channel, first.kind, first.value)).or_default().push(ids);
+            }
+        }
+        self.unmatched.keys().filter(move |(channel, ids)| {
+            let named = ids.iter().filter_map(|id| ignored.get(&(channel, id.kind, id.value))).flatten();
+            let same = |held: &Identifiers| held.iter().all(|id| ids.get(id.kind) == Some(id.value));
+            !named.into_iter().any(|held| same(held))
+        })
     }
 
     /// Returns an epoch that was never used: the clock's seconds, because the same backup may be restored twice, and

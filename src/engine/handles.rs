@@ -27,7 +27,7 @@ use crate::{
         trial::try_out,
         wake::Wakes,
     },
-    model::{ChannelId, Seq, Timestamp},
+    model::{ChannelId, LocationId, Seq, Timestamp},
     store::{self, Footprint},
     telemetry::Metrics,
     web::{
@@ -118,12 +118,12 @@ impl web::Desk for Handles {
             .map_err(|fault| Failure::Channel { channel: channel.clone(), why: fault.to_string() })
     }
 
-    async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure> {
-        self.opening.preview(from).await
+    async fn preview(&self, from: &ChannelId, at: Option<&LocationId>) -> Result<InitPreview, Failure> {
+        self.opening.preview(from, at).await
     }
 
-    async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure> {
-        self.opening.initialise(from).await
+    async fn initialise(&self, from: &ChannelId, at: Option<&LocationId>) -> Result<InitDone, Failure> {
+        self.opening.initialise(from, at).await
     }
 
     async fn try_count(&self, asked: Counting) -> Result<Tally, Failure> {

@@ -32,7 +32,8 @@ use crate::{
         wake::Wakes,
     },
     model::{
-        ChannelId, Counter, FulfilledBy, LocationId, Measure, Policies, Seq, Sku, Timestamp, counted, which,
+        ChannelId, Counter, FulfilledBy, LocationId, Measure, Policies, Seq, Sku, Timestamp, counted,
+        policy::ChannelPolicy, which,
     },
     telemetry::Metrics,
     web::{
@@ -72,9 +73,9 @@ enum Counts {
 
 impl Opening {
     /// Reads everything anew and tells what opening with it would do.
-    pub async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure> {
+    pub async fn preview(&self, from: &ChannelId, at: Option<&LocationId>) -> Result<InitPreview, Failure> {
         let _turn = self.turn()?;
-        self.tried(self.read(from).await?).await
+        self.tried(self.read(from, at).await?).await
     }
 
     /// Reads catalogues and orders anew, and tells what opening with what a person has counted would do.
@@ -91,9 +92,9 @@ impl Opening {
     }
 
     /// Reads everything anew and opens with it.
-    pub async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure> {
+    pub async fn initialise(&self, from: &ChannelId, at: Option<&LocationId>) -> Result<InitDone, Failure> {
         let _turn = self.turn()?;
-        self.open(self.read(from).await?).await
+        self.open(self.read(from, at).await?).await
     }
 
     /// Reads catalogues and orders anew, and opens with what a person has counted.
@@ -128,10 +129,19 @@ impl Opening {
             }
         }
         self.ledger.submit(Command::Initialise).await?;
-        let ((skus, units), open_orders) =
-            self.ledger.read(|state| (summary::opened(state), summary::open_orders(state))).await?;
+        let told =
+            |state: &State| (summary::opened(state), summary::open_orders(state), summary::unmapped(state));
+        let ((skus, units), open_orders, unmapped_orders) = self.ledger.read(told).await?;
         info!(%from, skus, %units, unknown, "opening stock taken over");
-        Ok(InitDone { from: stock.from, as_of: Time(stock.as_of), skus, units, unknown, open_orders })
+        Ok(InitDone {
+            from: stock.from,
+            as_of: Time(stock.as_of),
+            skus,
+            units,
+            unknown,
+            open_orders,
+            unmapped_orders,
+        })
     }
 
     fn turn(&self) -> Result<MutexGuard<'_, ()>, Failure> {
@@ -164,8 +174,9 @@ impl Opening {
         Ok(Stock { from, measure, as_of, counts: Counts::ByHand(count), warnings })
     }
 
-    /// Reads the catalogues of all channels, the orders of those that sell, and the stock of `from`.
-    async fn read(&self, from: &ChannelId) -> Result<Stock, Failure> {
+    /// Reads the catalogues of all channels, the orders of those that sell, and the stock of `from`. `at`: where all of it
+    /// lies that it shows of several places together.
+    async fn read(&self, from: &ChannelId, at: Option<&LocationId>) -> Result<Stock, Failure> {
         let policies = self.unopened().await?;
         let policy = policies.channels.get(from).ok_or_else(|| Refused::NoChannel(from.clone()))?;
         let measure = match (policy.abilities.counts, policy.abilities.sells) {
@@ -178,12 +189,14 @@ impl Opening {
                 });
             }
         };
+        let together = places_shown(from, policy, at)?;
         let mut warnings = self.read_catalogues(&policies, Some(from)).await?;
         warnings.extend(self.read_orders().await?);
         let counts = if policy.abilities.counts.is_some() {
             vec![self.counted(from, measure).await?]
         } else {
-            self.shown(from, &mut warnings).await?
+            warnings.extend(together);
+            self.shown(from, at, &mut warnings).await?
         };
         let as_of = counts.iter().map(|count| count.as_of).min().unwrap_or_else(|| self.clock.now());
         let counts = Counts::Read(counts);
@@ -282,7 +295,12 @@ impl Opening {
 
     /// Reads what a selling channel shows. That is net of its own open orders, so it is a free stock; each page is a
     /// count with a time of its own, because sales go on while the catalogue is read.
-    async fn shown(&self, from: &ChannelId, warnings: &mut Vec<String>) -> Result<Vec<Count>, Failure> {
+    async fn shown(
+        &self,
+        from: &ChannelId,
+        at: Option<&LocationId>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<Count>, Failure> {
         let connector = self.channels.connector(from).ok_or_else(|| Refused::NoChannel(from.clone()))?;
         let mut seen = BTreeSet::new();
         let mut again = 0;
@@ -292,7 +310,7 @@ impl Opening {
             let (begun, as_of) = (self.ledger.seq(), self.clock.now());
             let page =
                 connector.catalogue(after.as_ref()).await.map_err(|fault| failure(from, fault.into()))?;
-            let (lines, twice) = self.lines(from, page.items, &mut seen).await?;
+            let (lines, twice) = self.lines(from, at, page.items, &mut seen).await?;
             again += twice;
             counts.push(opening(from, Measure::Free, as_of, begun, lines));
             match page.next {
@@ -317,16 +335,18 @@ impl Opening {
     async fn lines(
         &self,
         from: &ChannelId,
+        at: Option<&LocationId>,
         items: Vec<CatalogueItem>,
         seen: &mut BTreeSet<(Sku, LocationId)>,
     ) -> Result<(Vec<CountLine>, usize), Failure> {
-        let channel = from.clone();
+        let (channel, at) = (from.clone(), at.cloned());
         let found = move |state: &State| {
             let policy = state.policies().and_then(|policies| policies.channels.get(&channel));
             let of = |item: CatalogueItem| {
                 let levels =
                     item.levels.filter(|_| item.by == FulfilledBy::Merchant && item.unwritable.is_none())?;
-                let location = policy?.drawn(&item.ids)?.first()?.clone();
+                let drawn = policy?.drawn(&item.ids)?;
+                let location = at.as_ref().filter(|at| drawn.contains(at)).or(drawn.first())?.clone();
                 let line = CountLine { ids: item.ids, location, quantity: levels.available };
                 Some((resolve(state, &channel, &line.ids).sku().cloned(), line))
             };
@@ -344,6 +364,45 @@ impl Opening {
         let twice = before - lines.len();
         Ok((lines, twice))
     }
+}
+
+/// Refuses to take over what a channel shows of several places together, unless a person has said where all of it lies.
+/// Returns what is to be told of that.
+fn places_shown(
+    from: &ChannelId,
+    policy: &ChannelPolicy,
+    at: Option<&LocationId>,
+) -> Result<Option<String>, Failure> {
+    let conflict = |what: String, next: &str| Err(Failure::Conflict { what, next: next.to_owned() });
+    if policy.abilities.counts.is_some() {
+        let what = || format!("`{from}` counts each place by itself: nothing of it is to be put in one");
+        return at.map_or(Ok(None), |_| conflict(what(), "leave out `--at`"));
+    }
+    let outlets: Vec<&[LocationId]> = match policy.outlets.as_slice() {
+        [] => vec![&policy.locations],
+        outlets => outlets.iter().map(|outlet| outlet.locations.as_slice()).collect(),
+    };
+    let names = |places: &[LocationId]| {
+        places.iter().map(|place| format!("`{place}`")).collect::<Vec<_>>().join(" and ")
+    };
+    if let Some(at) = at.filter(|at| !policy.locations.contains(at)) {
+        let what = format!("`{from}` does not draw on `{at}`, but on {}", names(&policy.locations));
+        return conflict(what, "name one of these with `--at`");
+    }
+    let mut several = outlets.into_iter().filter(|places| places.len() > 1);
+    let unsaid = several.clone().find(|places| at.is_none_or(|at| !places.contains(at)));
+    if let Some(places) = unsaid {
+        let what = format!("`{from}` shows what lies at {} together, and not how much where", names(places));
+        return conflict(
+            what,
+            "name with `--at LOCATION` the place where all of it lies; or count each place, and open with \
+             `evenkeel count import FILE --opening`",
+        );
+    }
+    let told = several.next().zip(at);
+    Ok(told.map(|(places, at)| {
+        format!("what `{from}` shows of {} together is all taken to lie at `{at}`", names(places))
+    }))
 }
 
 fn opening(from: &ChannelId, measure: Measure, as_of: Timestamp, begun: Seq, lines: Vec<CountLine>) -> Count {
@@ -402,6 +461,7 @@ fn try_out(mut state: State, stock: Stock, now: Timestamp) -> Result<InitPreview
         unlisted: 0,
         unlisted_some: Vec::new(),
         open_orders: summary::open_orders(&state),
+        unmapped_orders: summary::unmapped(&state),
         warnings: stock.warnings,
     };
     summary::tell(&state, &mut preview);

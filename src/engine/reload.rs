@@ -21,7 +21,7 @@ use crate::{
         schedule::Ticker,
         trial::try_out,
     },
-    model::{ChannelId, Policies, Timestamp},
+    model::{ChannelId, Policies, Timestamp, policy::ChannelPolicy},
     web::{
         Failure,
         view::{ReloadRequest, Reloaded},
@@ -271,6 +271,30 @@ pub(super) fn at_start(
         config.keep(&before);
     }
     Ok(held)
+}
+
+/// Names the channels that would be another shop at a start under a name that stands for one already, but for those of which
+/// a person says that they are the same. One of which nothing was ever read stands for none.
+pub(super) fn other_shops(state: &State, policies: &Policies, renamed: &[ChannelId]) -> Vec<String> {
+    let Some(before) = &state.policies else { return Vec::new() };
+    let read = |id: &ChannelId| {
+        let row = state.channels.get(id);
+        row.is_some_and(|row| {
+            row.fed.is_some() || row.catalogued_at.is_some() || row.counted_through.is_some()
+        })
+    };
+    let other = |(id, policy): (&ChannelId, &ChannelPolicy)| {
+        let held = before.channels.get(id).filter(|_| read(id))?;
+        if held.kind != policy.kind {
+            let (is, was) = (policy.kind.name(), held.kind.name());
+            return Some(format!("`channels.{is}.{id}`: `{id}` was a {was} channel so far"));
+        }
+        let (is, was) = (policy.account.as_ref()?, held.account.as_ref()?);
+        let key = format!("channels.{}.{id}.{}", policy.kind.name(), policy.kind.account());
+        let same = is == was || renamed.contains(id);
+        (!same).then(|| format!("`{key}` is `{is}`, and `{id}` has stood for `{was}` so far"))
+    };
+    policies.channels.iter().filter_map(other).collect()
 }
 
 /// Makes the configuration of a start effective, or tells that it is held.

@@ -28,7 +28,7 @@ use crate::{
         upkeep,
         wake::Wakes,
     },
-    model::Timestamp,
+    model::{ChannelId, Timestamp},
     store,
     telemetry::{Metrics, causes},
     web,
@@ -58,6 +58,9 @@ pub enum Error {
     Ledger(#[from] ledger::Error),
     #[error("the configuration was refused: {0}")]
     Configuration(Refused),
+    /// Names that would stand for another shop than they have stood for so far.
+    #[error("{0}")]
+    OtherShop(String),
     #[error("the scheduler failed")]
     Scheduler(#[from] tokio_cron_scheduler::JobSchedulerError),
     #[error(transparent)]
@@ -90,14 +93,23 @@ pub struct Daemon {
     thread: JoinHandle<Result<(), Failure>>,
 }
 
-/// Runs the daemon until `shutdown`, or until the journal fails. `source`: where a changed configuration comes from.
+/// Where the configuration of a daemon comes from.
+#[derive(Default)]
+pub struct Origin {
+    /// Where a changed one is read from. `None`: it cannot be reloaded.
+    pub source: Option<Arc<dyn Source>>,
+    /// Channels that are the same shop as before although they name another one, as a person says.
+    pub renamed: Vec<ChannelId>,
+}
+
+/// Runs the daemon until `shutdown`, or until the journal fails.
 pub async fn run(
     config: Config,
     secrets: Secrets,
-    source: Arc<dyn Source>,
+    origin: Origin,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let daemon = Daemon::start_from(config, secrets, Some(source), &shutdown).await?;
+    let daemon = Daemon::start_from(config, secrets, origin, &shutdown).await?;
     let served = daemon.serve().await;
     if served.is_err() {
         shutdown.cancel();
@@ -114,14 +126,14 @@ impl Daemon {
         secrets: Secrets,
         shutdown: &CancellationToken,
     ) -> Result<Daemon, Error> {
-        Daemon::start_from(config, secrets, None, shutdown).await
+        Daemon::start_from(config, secrets, Origin::default(), shutdown).await
     }
 
-    /// Like [`Daemon::start`]; the configuration can be reloaded from `source`.
+    /// Like [`Daemon::start`], with a configuration that comes from somewhere.
     pub async fn start_from(
         mut config: Config,
         secrets: Secrets,
-        source: Option<Arc<dyn Source>>,
+        Origin { source, renamed }: Origin,
         shutdown: &CancellationToken,
     ) -> Result<Daemon, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -130,8 +142,12 @@ impl Daemon {
             let connectors = registry::build(config, &secrets)?;
             Ok(config.policies(|id| registry::abilities(&connectors, id)))
         };
-        policies(&config)?;
+        let named = policies(&config)?;
         let (state, store) = open(&config, clock.now()).await?;
+        let others = reload::other_shops(&state, &named, &renamed);
+        if !others.is_empty() {
+            return Err(Error::OtherShop(others.join("; ")));
+        }
         let held = reload::at_start(&mut config, &state, policies, clock.now())?;
         let connectors = registry::build(&config, &secrets)?;
         let epoch = if state.epoch == 0 { state.next_epoch(clock.now()) } else { state.epoch };

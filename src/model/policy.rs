@@ -77,6 +77,10 @@ pub struct ChannelPolicy {
     /// What it does about drift in another way than all channels do.
     #[serde(default, skip_serializing_if = "ChannelDrift::is_none")]
     pub drift: ChannelDrift,
+    /// Which shop, seller or database it is, by the name that it has outside: another one needs a channel of its own.
+    /// `None`: recorded before that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
 }
 
 /// One of a channel's own locations, and which of ours it stands for.
@@ -135,6 +139,15 @@ impl ChannelKind {
             ChannelKind::Shopify => "shopify",
             ChannelKind::Amazon => "amazon",
             ChannelKind::Tryton => "tryton",
+        }
+    }
+
+    /// Returns the key of the configuration that says which account of this kind a channel is.
+    pub fn account(self) -> &'static str {
+        match self {
+            ChannelKind::Shopify => "shop",
+            ChannelKind::Amazon => "seller_id",
+            ChannelKind::Tryton => "database",
         }
     }
 }

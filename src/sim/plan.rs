@@ -232,6 +232,7 @@ fn policies(random: &mut Random, real: bool, parts: &[Vec<(usize, i64)>], months
             posts: policy::Posts { sales: true, shipments: true, returns: true },
             feed_late_ms: 10 * MINUTE,
             drift: policy::ChannelDrift::default(),
+            account: None,
         }
     };
     let part = |(of, units): &(usize, i64)| policy::Part { sku: sku(*of), units: Quantity::new(*units) };

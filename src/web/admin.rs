@@ -480,9 +480,26 @@ async fn means(desk: &Arc<dyn Desk>, scope: &PauseScope, pause: Pause) -> Result
 async fn resume(State(desk): Asked, body: Bytes) -> Told<Done> {
     let asked: ResumeRequest = read(&body)?;
     let (scope, name) = scope(asked.channel, asked.sku)?;
+    let of = scope.clone();
+    let paused = ask(desk.as_ref(), move |state| pause_of(state, &of)).await?;
+    // What does not exist is refused as ever.
+    if paused == Some(None) {
+        return Ok(Json(Done { done: format!("{name} is not paused; nothing was changed") }));
+    }
     desk.submit(Command::Pause { scope, pause: None }).await.map_err(no_subject)?;
     info!(subject = %name, "resumed by a person");
     Ok(Json(Done { done: format!("{name} goes on") }))
+}
+
+/// Returns how something is paused, if it is. `None`: it is not known.
+fn pause_of(state: &crate::core::State, scope: &PauseScope) -> Option<Option<Pause>> {
+    match scope {
+        PauseScope::Sku(sku) => state.skus.get(sku).map(|row| row.pause),
+        PauseScope::Channel(channel) => {
+            state.policies()?.channels.get(channel)?;
+            Some(state.channels.get(channel).and_then(|row| row.pause))
+        }
+    }
 }
 
 fn no_subject(failure: crate::web::Failure) -> Answer {
@@ -597,12 +614,12 @@ async fn preview(
     body: Bytes,
 ) -> Told<InitPreview> {
     let asked: InitRequest = read(&body)?;
-    shortened(wanted, desk.preview(&asked.from).await?)
+    shortened(wanted, desk.preview(&asked.from, asked.at.as_ref()).await?)
 }
 
 async fn initialise(State(desk): Asked, body: Bytes) -> Told<InitDone> {
     let asked: InitRequest = read(&body)?;
-    let done = desk.initialise(&asked.from).await?;
+    let done = desk.initialise(&asked.from, asked.at.as_ref()).await?;
     info!(from = %done.from, skus = done.skus, units = %done.units, "the opening stock was taken over");
     Ok(Json(done))
 }

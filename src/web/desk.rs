@@ -53,10 +53,10 @@ pub trait Desk: Send + Sync {
     ) -> Result<(Timestamp, CataloguePage), Failure>;
 
     /// Tells what taking over the opening stock from `from` would do. Takes as long as reading all catalogues.
-    async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure>;
+    async fn preview(&self, from: &ChannelId, at: Option<&LocationId>) -> Result<InitPreview, Failure>;
 
     /// Takes over the opening stock from `from`.
-    async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure>;
+    async fn initialise(&self, from: &ChannelId, at: Option<&LocationId>) -> Result<InitDone, Failure>;
 
     /// Tells what a count by a person would do.
     async fn try_count(&self, asked: Counting) -> Result<Tally, Failure>;

@@ -45,7 +45,15 @@ pub(super) async fn drifts(
 }
 
 pub(super) async fn accept(State(desk): Asked, body: Bytes) -> Told<Done> {
-    act(&desk, &body, DriftAct::Accept, "is taken as it is there").await
+    let DriftRequest { sku, channel, .. } = read(&body)?;
+    let counter = ask(desk.as_ref(), move |state| query::drift::recounted(state, &sku, &channel)).await?;
+    let said = match counter {
+        Some((counter, location)) => format!(
+            "is taken as it is there; `{counter}` counts `{location}`, and its next count outweighs this: correct it there too"
+        ),
+        None => "is taken as it is there".to_owned(),
+    };
+    act(&desk, &body, DriftAct::Accept, &said).await
 }
 
 pub(super) async fn repair(State(desk): Asked, body: Bytes) -> Told<Done> {

@@ -537,6 +537,9 @@ pub struct DeadLetter {
     /// The command that helps, once the reason is dealt with.
     #[serde(default)]
     pub command: String,
+    /// The other command, where only a person knows which of the two it is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<String>,
     /// What `retry` does, in a few words.
     pub retry: String,
     /// What `discard` does, in a few words.
@@ -979,6 +982,9 @@ pub struct AlertView {
 pub struct InitRequest {
     /// The ERP or the channel that the opening stock is taken from.
     pub from: ChannelId,
+    /// Where all of it lies that a channel shows of several places together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<LocationId>,
 }
 
 /// What taking over the opening stock would do.
@@ -1002,15 +1008,17 @@ pub struct InitPreview {
     pub unlisted_some: Vec<Sku>,
     /// Of which orders a person will be asked whether an ERP has them: one for each ERP that is told of orders.
     pub open_orders: Vec<OpenOrders>,
+    /// Open orders with lines of which it is not known what they sell, by the channel that sold them.
+    pub unmapped_orders: Vec<OpenOrders>,
     /// What a person should look at before going on.
     pub warnings: Vec<String>,
 }
 
-/// Orders that were open when the stock was taken over, and that an ERP was never told of by Evenkeel: it may have them by
-/// other hands.
+/// Orders that are open when the stock is taken over. That an ERP was never told of by Evenkeel, so that it may have them by
+/// other hands; or that sell something without a SKU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenOrders {
-    /// The ERP.
+    /// The ERP, or the channel that sold what has no SKU.
     pub channel: ChannelId,
     pub orders: usize,
     /// The units of them that are neither shipped nor cancelled.
@@ -1060,6 +1068,8 @@ pub struct InitDone {
     pub unknown: usize,
     /// Of which orders a person is asked whether an ERP has them.
     pub open_orders: Vec<OpenOrders>,
+    /// Open orders with lines of which it is not known what they sell.
+    pub unmapped_orders: Vec<OpenOrders>,
 }
 
 fn is_none_of_them(count: &usize) -> bool {

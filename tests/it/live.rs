@@ -126,12 +126,17 @@ impl Home {
 
     /// Starts the daemon in an environment.
     pub(crate) fn start_under(&self, variables: &[(&str, OsString)]) -> Live {
+        self.start_with(variables, &[])
+    }
+
+    /// Starts the daemon in an environment and with arguments.
+    pub(crate) fn start_with(&self, variables: &[(&str, OsString)], args: &[&str]) -> Live {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("daemon.log"));
         let log = log.expect("a log");
         let mut command = self.command();
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let out = log.try_clone().expect("a log");
-        let child = command.arg("run").stdin(Stdio::null()).stdout(out).stderr(log).spawn();
+        let child = command.arg("run").args(args).stdin(Stdio::null()).stdout(out).stderr(log).spawn();
         Live { child: child.expect("the daemon starts") }
     }
 

@@ -63,6 +63,11 @@ impl Before {
 
     /// Says of the order whether the ERP has it.
     async fn answer(&self, verb: &str) {
+        let letters = self.home.ask(&["dead-letters", "list"]).await.json();
+        let id = format!("posting:erp:shop:{}", self.order);
+        let [one, other] = ["command", "other"].map(|name| letters["letters"][0][name].clone());
+        let both = ["retry", "discard"].map(|verb| json!(format!("evenkeel dead-letters {verb} {id}")));
+        assert_eq!([one, other], both, "{letters:#}");
         let command = ["dead-letters", verb, "--channel", "erp", "--reason", "opening"];
         let told = self.home.ask(&command).await.json();
         assert_eq!(told["letters"].as_array().map(Vec::len), Some(1), "{told:#}");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    live::{Home, Live},
+    live::{Home, Live, Told},
     support::{World, number, order, text, until_empty},
 };
 
@@ -187,4 +187,33 @@ async fn shadow_and_live_are_switched_without_a_restart() {
     home.settle(&world).await;
     assert_eq!(world.get("books").await["skus"][0]["shopify"]["shown"], units - 1);
     live.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_stands_for_one_shop_also_after_a_restart() {
+    let (_world, home, live, _) = open().await;
+    let (was, is) = ("shop = \"evenkeel-sandbox.myshopify.com\"", "shop = \"other.myshopify.com\"");
+    home.configure(was, is);
+    home.ask(&["reload"]).await.fails(5, "`channels.shopify.shop.shop`");
+    live.stop().await;
+    // What it logs comes before what it says.
+    let ends = async |args: &[&str]| {
+        let told = home.ask(args).await;
+        Told { err: told.err.lines().last().unwrap_or_default().to_owned(), ..told }
+    };
+    let refused = ends(&["run"]).await;
+    refused.fails(78, "`channels.shopify.shop.shop` is `other.myshopify.com`, and `shop` has stood for");
+    assert!(refused.err.contains("--renamed"), "{refused:#?}");
+    home.configure("seller_id = \"", "seller_id = \"X");
+    ends(&["run", "--renamed", "shop"]).await.fails(78, "`channels.amazon.market.seller_id`");
+    home.configure("seller_id = \"X", "seller_id = \"");
+
+    // The same shop under a new name, as a person says: once.
+    let live = home.start_with(&[], &["--renamed", "shop"]);
+    home.ready().await;
+    live.stop().await;
+    home.serve().await.stop().await;
+    home.configure(is, was);
+    ends(&["run"]).await.fails(78, "has stood for `other.myshopify.com`");
+    home.verify().await;
 }

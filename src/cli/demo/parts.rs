@@ -93,7 +93,7 @@ impl Parts {
         let mut parts = Parts { sandbox, daemon, control, socket: setup.dir.join("evenkeel.sock"), web };
         parts.wait_ready().await?;
         let from = ChannelId::new("erp").map_err(|bad| Failure::new(Kind::Failed, bad))?;
-        let _: InitDone = parts.ask("/v1/init/apply", Some(json!(InitRequest { from }))).await?;
+        let _: InitDone = parts.ask("/v1/init/apply", Some(json!(InitRequest { from, at: None }))).await?;
         let hooks = format!("http://{}/webhooks/shopify/shop", parts.web);
         parts.control.webhooks(&hooks).await?;
         parts.wait_known().await?;

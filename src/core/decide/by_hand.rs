@@ -55,8 +55,10 @@ pub fn look_over(state: &State, count: &ByHand, now: Timestamp) -> Result<(Outco
             }
         }
         if !why.is_empty() {
+            // An opening may be judged before any catalogue was read: no SKU is known then, and that says nothing.
+            let known = count.opening || state.skus.contains_key(sku);
             wrong
-                .extend(unknown_first(state, sku, why).into_iter().map(|why| Wrong { line: line.line, why }));
+                .extend(unknown_first(known, sku, why).into_iter().map(|why| Wrong { line: line.line, why }));
             continue;
         }
         match one(state, count.measure, &line) {
@@ -86,8 +88,8 @@ fn whole_sets(judged: Vec<Judged>, mut left_out: Vec<LeftOut>) -> Outcome {
 }
 
 /// Leaves of what is wrong with a line only what does not exist, if anything: nothing else can be said of that.
-fn unknown_first(state: &State, sku: &Sku, why: Vec<Reason>) -> Vec<Reason> {
-    let no_sku = (!state.skus.contains_key(sku)).then(|| Reason::Unknown(format!("there is no SKU `{sku}`")));
+fn unknown_first(known: bool, sku: &Sku, why: Vec<Reason>) -> Vec<Reason> {
+    let no_sku = (!known).then(|| Reason::Unknown(format!("there is no SKU `{sku}`")));
     let unknown = |why: &Reason| matches!(why, Reason::Unknown(_));
     if no_sku.is_none() && !why.iter().any(unknown) {
         return why;
@@ -272,12 +274,31 @@ impl Draft<'_> {
                 Counter::Channel(channel) => Some(channel.clone()),
             };
             self.emit(Record::CountedByHand { by, measure: count.measure, places, entries });
+            self.end_outdated();
         }
         for (as_of, places) in opened {
             self.place_before(as_of, None, &places);
         }
         self.refresh_all(touched, latest);
         Ok(())
+    }
+
+    /// Ends the held counts by people of which every place was counted later: they say nothing any more.
+    fn end_outdated(&mut self) {
+        let state = &*self.state;
+        let later = |(sku, location): (&Sku, &LocationId), as_of: Timestamp| {
+            let place = state.skus.get(state.canonical(sku)).and_then(|row| row.place(location));
+            place.and_then(|place| place.by_hand).is_some_and(|last| last.as_of > as_of)
+        };
+        let over = |held: &HeldCount| {
+            let mut lines = held.lines.iter().zip(&held.by_hand);
+            held.counter == Counter::Person
+                && lines.all(|((sku, at, _), (as_of, _))| later((sku, at), *as_of))
+        };
+        let over = state.held.iter().filter(|(_, held)| over(held)).map(|(id, _)| *id);
+        for id in over.collect::<Vec<_>>() {
+            self.emit(Record::Unheld { id, released: false });
+        }
     }
 
     /// Keeps a count for a person, unless it is held already. One that it covers gives way to it.

@@ -411,6 +411,10 @@ impl Draft<'_> {
         let all: Vec<(Seq, Vec<_>)> = held.map(|(id, held)| (*id, outdated(held))).collect();
         for (id, lines) in all.into_iter().filter(|(_, lines)| !lines.is_empty()) {
             self.emit(Record::Outdated { id, lines });
+            // One that says nothing any more asks nobody.
+            if self.state.held.get(&id).is_some_and(HeldCount::is_outdated) {
+                self.emit(Record::Unheld { id, released: false });
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
         leg::Leg,
         state::{Listing, ListingRef},
     },
-    model::ChannelId,
+    model::{ChannelId, Mode},
 };
 
 /// Returns the most that one request may hold with this listing, if it may be why requests fail. What failed before the
@@ -60,6 +60,11 @@ impl Draft<'_> {
         let most = self.state.policies().map_or(1, |policies| policies.retry.circuit_failures);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let of = |kind| self.state.index.of(kind, channel);
+        // In shadow mode, and before the opening, what waits is not sent: no probe would ever come of it.
+        let sent = self.state.mode() == Some(Mode::Live) && self.state.initialised.is_some();
+        if !sent && of(Kind::InFlight).next().is_none() {
+            return Waiting::Nothing;
+        }
         let waiting: Vec<&Work> = of(Kind::Ready).chain(of(Kind::Retry)).take(most).collect();
         let clean = |work: &&Work| {
             let (Work::Ready { listing, .. } | Work::Retry { listing, .. }) = work else { return false };

@@ -42,6 +42,9 @@ pub struct Effect {
     /// Order lines that find their SKU and are booked, and how many orders they are of.
     pub mapped_lines: usize,
     pub mapped_orders: usize,
+    /// How many units fewer are available of which SKU because of those lines, the most first: what they sold and still wait
+    /// for, or have shipped.
+    pub mapped_units: Vec<(Sku, Quantity)>,
     /// Order lines that are waited for no more, less those that are again.
     pub ignored_lines: i64,
     /// Recipes, SKUs or order lines that the commands change by themselves, and what they book.
@@ -102,6 +105,9 @@ pub fn try_out(state: &mut State, commands: Vec<Command>, now: Timestamp) -> Res
     finish(state, now);
     let before = Before::of(state, &rebound(&commands));
     let (mut changed, mut entries) = (0, Vec::new());
+    // What these move from one SKU to another is told by its entries.
+    let moves = |command: &Command| matches!(command, Command::Merge { .. } | Command::Rebind { .. });
+    let moves = commands.iter().any(moves);
     for command in commands {
         let (envelope, reply) = decide(state, command, now);
         if let Reply::Changed { changed: more } = reply? {
@@ -111,7 +117,11 @@ pub fn try_out(state: &mut State, commands: Vec<Command>, now: Timestamp) -> Res
         entries.extend(records.flat_map(Record::entries).cloned());
     }
     finish(state, now);
-    Ok(Effect { changed, entries, ..before.compare(state) })
+    let mut effect = Effect { changed, entries, ..before.compare(state) };
+    if effect.mapped_lines > 0 && !moves {
+        effect.mapped_units = before.taken(state);
+    }
+    Ok(effect)
 }
 
 /// Copies what decides what listings show.
@@ -314,6 +324,21 @@ impl Before {
             effect.mapped_orders += usize::from(after.bound > before.bound);
             effect.ignored_lines += signed(after.ignored) - signed(before.ignored);
         }
+    }
+
+    /// Returns how many units fewer are available, of each SKU of which there are.
+    fn taken(&self, state: &State) -> Vec<(Sku, Quantity)> {
+        let sum = |sum: Quantity, stock: &Stock| sum.add(stock.available()?);
+        let of = |(sku, row): (&Sku, &SkuRow)| {
+            let before = self.rows.get(sku).map_or(&[][..], |row| row.stocks.as_slice());
+            let before = before.iter().try_fold(Quantity::ZERO, sum).ok()?;
+            let after = row.stock.iter().map(|place| &place.stock).try_fold(Quantity::ZERO, sum).ok()?;
+            let less = before.sub(after).ok()?;
+            (!less.is_zero()).then(|| (sku.clone(), less))
+        };
+        let mut taken: Vec<(Sku, Quantity)> = state.skus.iter().filter_map(of).collect();
+        taken.sort_by_key(|(_, units)| std::cmp::Reverse(*units));
+        taken
     }
 }
 

@@ -7,10 +7,12 @@ use crate::{
         State,
         allocation::shelves::Shelves,
         index::{Kind, Work},
+        mapping::{Resolved, resolve},
+        order::Line,
         posting::{PostState, target},
         state::{Listing, SkuRow},
     },
-    model::{ChannelId, Mode, Policies, Quantity, Sku, counted, policy::ChannelPolicy, which},
+    model::{ChannelId, FulfilledBy, Mode, Policies, Quantity, Sku, counted, policy::ChannelPolicy, which},
     web::view::{Difference, InitChannel, InitPreview, OpenOrders},
 };
 
@@ -53,6 +55,36 @@ pub(super) fn open_orders(state: &State) -> Vec<OpenOrders> {
     policies.channels.iter().filter_map(of).collect()
 }
 
+/// Returns, for each channel, the open orders that sell something of which it is not known what it is.
+pub(super) fn unmapped(state: &State) -> Vec<OpenOrders> {
+    let Some(policies) = state.policies() else { return Vec::new() };
+    let of = |id: &ChannelId| {
+        let mut lost = OpenOrders { channel: id.clone(), orders: 0, units: Quantity::ZERO, some: Vec::new() };
+        for key in state.index.of(Kind::Unmapped, id).filter_map(Work::order) {
+            let Some(order) = state.orders.get(key) else { continue };
+            let lines = order.lines.values().filter(|line| line.is_unmapped() && !is_known(state, id, line));
+            let open = lines.filter_map(|line| order.totals(line).ok()?.open().ok());
+            let units = open.fold(Quantity::ZERO, plus);
+            if units <= Quantity::ZERO {
+                continue;
+            }
+            lost.orders += 1;
+            lost.units = plus(lost.units, units);
+            if lost.some.len() < SOME {
+                lost.some.push(key.clone());
+            }
+        }
+        (lost.orders > 0).then_some(lost)
+    };
+    policies.channels.keys().filter_map(of).collect()
+}
+
+/// Tells whether a line is only to be looked at again to be booked.
+fn is_known(state: &State, channel: &ChannelId, line: &Line) -> bool {
+    line.shipped_by() != FulfilledBy::Unknown
+        && matches!(resolve(state, channel, &line.ids), Resolved::Listing(_) | Resolved::Sku(_))
+}
+
 /// Adds for people: a sum out of range is told as the first summand.
 fn plus(a: Quantity, b: Quantity) -> Quantity {
     a.add(b).unwrap_or(a)
@@ -93,7 +125,7 @@ fn empty(state: &State, id: &ChannelId, policy: &ChannelPolicy) -> InitChannel {
         channel: id.clone(),
         kind: policy.kind.name().to_owned(),
         bound: 0,
-        unmatched: state.unmatched.keys().filter(|(channel, _)| channel == id).count(),
+        unmatched: state.waiting_items().filter(|(channel, _)| channel == id).count(),
         unwritable: 0,
         uncounted: 0,
         uncounted_some: Vec::new(),

@@ -6,8 +6,8 @@ use crate::{
     },
     web::{
         Desk, Failure,
-        tests::world::{OPENED, channel, item, order, sku},
-        view::InitPreview,
+        tests::world::{OPENED, channel, item, order, policies, sku},
+        view::{InitPreview, OpenOrders},
     },
 };
 
@@ -63,7 +63,7 @@ async fn to_post(world: &World) -> Vec<String> {
 }
 
 async fn preview(world: &World, from: &str) -> InitPreview {
-    world.handles.preview(&channel(from)).await.expect("a preview")
+    world.handles.preview(&channel(from), None).await.expect("a preview")
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn the_preview_tells_what_would_be_and_opens_nothing() {
 #[tokio::test]
 async fn orders_from_before_are_part_of_the_opening_stock_and_no_erp_is_told_of_them() {
     let world = world().await;
-    let done = world.handles.initialise(&channel("erp")).await.expect("opened");
+    let done = world.handles.initialise(&channel("erp"), None).await.expect("opened");
     assert_eq!((done.skus, done.units, done.unknown, done.as_of.millis()), (2, q(14), 1, OPENED));
     assert_eq!(stock(&world, "MUG").await, Stock { on_hand: q(10), committed: q(2), ..Stock::default() });
     assert_eq!(to_post(&world).await, Vec::<String>::new());
@@ -98,7 +98,7 @@ async fn orders_from_before_are_part_of_the_opening_stock_and_no_erp_is_told_of_
 async fn an_order_that_was_known_before_the_count_was_read_is_older_although_its_clock_says_otherwise() {
     let world = world().await;
     world.lists["main"].orders.lock().expect("unpoisoned").push(order("3", "MUG", 1));
-    world.handles.initialise(&channel("erp")).await.expect("opened");
+    world.handles.initialise(&channel("erp"), None).await.expect("opened");
     assert_eq!(stock(&world, "MUG").await, Stock { on_hand: q(10), committed: q(3), ..Stock::default() });
     assert_eq!(to_post(&world).await, Vec::<String>::new(), "the ERP may have it: a person is asked");
 }
@@ -106,7 +106,7 @@ async fn an_order_that_was_known_before_the_count_was_read_is_older_although_its
 #[tokio::test]
 async fn a_selling_channel_can_be_opened_from_and_what_it_shows_is_net_of_its_own_orders() {
     let world = world().await;
-    let done = world.handles.initialise(&channel("main")).await.expect("opened");
+    let done = world.handles.initialise(&channel("main"), None).await.expect("opened");
     assert_eq!((done.skus, done.unknown), (2, 1));
     let mug = stock(&world, "MUG").await;
     assert_eq!((mug.on_hand, mug.committed, mug.available()), (q(14), q(2), Ok(q(12))));
@@ -156,7 +156,7 @@ async fn a_channel_that_is_down_is_a_warning_unless_the_stock_comes_from_it() {
     let named = told.warnings.iter().filter(|warning| warning.contains("`us`")).count();
     assert_eq!(named, 2, "its catalogue and its orders: {:?}", told.warnings);
     *world.lists["erp"].fault.lock().expect("unpoisoned") = down();
-    let failed = world.handles.initialise(&channel("erp")).await;
+    let failed = world.handles.initialise(&channel("erp"), None).await;
     assert!(matches!(failed, Err(Failure::Channel { .. })), "{failed:?}");
     assert_eq!(world.read(|state| state.initialised).await, None);
 }
@@ -166,12 +166,64 @@ async fn the_stock_is_opened_once_by_one_at_a_time_and_from_a_channel_that_there
     let world = world().await;
     let refused = |from: &'static str| {
         let world = &world;
-        async move { world.handles.initialise(&channel(from)).await.expect_err("refused") }
+        async move { world.handles.initialise(&channel(from), None).await.expect_err("refused") }
     };
     assert!(matches!(refused("nowhere").await, Failure::Refused(_)));
     let turn = world.handles.opening.turn.lock().await;
     assert!(matches!(refused("erp").await, Failure::Conflict { .. }));
     drop(turn);
-    world.handles.initialise(&channel("erp")).await.expect("opened");
+    world.handles.initialise(&channel("erp"), None).await.expect("opened");
     assert!(matches!(refused("erp").await, Failure::Conflict { .. }));
+}
+
+/// The marketplace `us` draws on two places, and tells one number.
+#[tokio::test]
+async fn what_a_channel_shows_of_several_places_is_taken_over_where_a_person_says_only() {
+    let world = world().await;
+    let place = |name: &str| LocationId::new(name).expect("a name");
+    let mut policies = policies();
+    policies.locations.push(place("store"));
+    policies.channels.get_mut(&channel("us")).expect("configured").locations.push(place("store"));
+    world.ledger.submit(Command::Configure(Box::new(policies))).await.expect("configured");
+    *world.lists["us"].pages.lock().expect("unpoisoned") = vec![vec![item(&[(IdKind::Sku, "MUG")], Some(6))]];
+    let refused = async |at: Option<&str>| {
+        let at = at.map(place);
+        let told = world.handles.preview(&channel("us"), at.as_ref()).await;
+        let Err(Failure::Conflict { what, next }) = told else { panic!("{told:?}") };
+        format!("{what}; {next}")
+    };
+    let unsaid = refused(None).await;
+    assert!(unsaid.contains("`warehouse` and `store` together"), "{unsaid}");
+    assert!(unsaid.contains("--at LOCATION") && unsaid.contains("count import"), "{unsaid}");
+    let elsewhere = refused(Some("cellar")).await;
+    assert!(elsewhere.contains("does not draw on `cellar`"), "{elsewhere}");
+    let counts = world.handles.preview(&channel("erp"), Some(&place("store"))).await;
+    assert!(matches!(counts, Err(Failure::Conflict { .. })), "an ERP tells where all lies: {counts:?}");
+
+    let told = world.handles.preview(&channel("us"), Some(&place("store"))).await.expect("told");
+    assert!(told.warnings.iter().any(|warning| warning.contains("all taken to lie at `store`")), "{told:?}");
+    world.handles.initialise(&channel("us"), Some(&place("store"))).await.expect("opened");
+    let places = world.read(|state| state.skus[&sku("MUG")].stock.clone()).await;
+    let opened = places.iter().filter(|place| place.opened.is_some());
+    let opened: Vec<_> = opened.map(|place| (place.location.as_str(), place.stock.on_hand)).collect();
+    assert_eq!(opened, [("store", q(6))]);
+}
+
+#[tokio::test]
+async fn open_orders_of_what_has_no_sku_are_named() {
+    let world = world().await;
+    let orders = [old("3", "NOBODY", 3, 1), old("4", "NOBODY", 2, 2), old("5", "MUG", 1, 0)];
+    world.lists["main"].orders.lock().expect("unpoisoned").extend(orders);
+    let told = preview(&world, "erp").await;
+    let lost = |of: &[OpenOrders]| -> Vec<(String, usize, Quantity, Vec<String>)> {
+        let one = |of: &OpenOrders| {
+            let some = of.some.iter().map(ToString::to_string).collect();
+            (of.channel.to_string(), of.orders, of.units, some)
+        };
+        of.iter().map(one).collect()
+    };
+    let wanted = [("main".to_owned(), 1, q(2), vec!["main:3".to_owned()])];
+    assert_eq!(lost(&told.unmapped_orders), wanted);
+    let done = world.handles.initialise(&channel("erp"), None).await.expect("opened");
+    assert_eq!(lost(&done.unmapped_orders), wanted);
 }

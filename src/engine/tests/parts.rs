@@ -87,7 +87,7 @@ async fn listed() -> World {
 /// The same, opened.
 async fn opened() -> World {
     let world = listed().await;
-    world.handles.initialise(&channel("erp")).await.expect("opened");
+    world.handles.initialise(&channel("erp"), None).await.expect("opened");
     world
 }
 
@@ -117,9 +117,9 @@ async fn on_hand(world: &World, n: usize) -> i64 {
 async fn an_opening_stock_is_taken_over_in_parts_and_its_preview_says_the_same() {
     let world = listed().await;
     world.lists["erp"].counts.lock().expect("unpoisoned").push(line(SKUS + 1, "warehouse", 1));
-    let preview = world.handles.preview(&channel("erp")).await.expect("told");
+    let preview = world.handles.preview(&channel("erp"), None).await.expect("told");
     let before = world.store.len();
-    let done = world.handles.initialise(&channel("erp")).await.expect("opened");
+    let done = world.handles.initialise(&channel("erp"), None).await.expect("opened");
     assert_eq!((done.skus, done.units.units(), done.unknown), (SKUS, 10 * SKUS as i64, 1));
     assert_eq!((preview.skus, preview.units, preview.unknown), (done.skus, done.units, done.unknown));
     let parts = counted(&since(&world, before));

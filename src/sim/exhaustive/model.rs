@@ -126,6 +126,7 @@ fn policies(channels: &[Abilities]) -> Policies {
         posts: policy::Posts { sales: false, shipments: false, returns: false },
         feed_late_ms: i64::MAX,
         drift: policy::ChannelDrift::default(),
+        account: None,
     };
     let erp = Abilities { quantities: false, sells: false, counts: Some(Measure::OnHand), ..COMPARES };
     let kind = |can: &Abilities| {

@@ -11,6 +11,7 @@ use tracing::info;
 
 use crate::{
     core::{
+        Refused,
         command::{ByHand, HandLine, LeftOut, Tally, WHOLE_MAX, Why},
         decide::by_hand::look_over,
         wrong::{Wrong, refused},
@@ -98,18 +99,28 @@ async fn counting(desk: &Arc<dyn Desk>, asked: CountRequest, opening: bool) -> R
         all.push(HandLine { sku, location, line, quantity, as_of, note });
     }
     let count = ByHand { by: Counter::Person, measure, lines: all, opening, believed };
-    if !wrong.is_empty() {
+    // An opening reads every catalogue and all orders first; what makes no sense is told before that.
+    if !wrong.is_empty() || opening {
         let looked = count.clone();
         let more = ask(desk.as_ref(), move |state| look_over(state, &looked, now).map(|(_, wrong)| wrong));
-        wrong.extend(more.await?.map_err(Failure::Refused)?);
-        return Err(Failure::Refused(refused(&wrong)).into());
+        let more = more.await?.map_err(|refused| helps(Failure::Refused(refused)))?;
+        wrong.extend(more);
+    }
+    if !wrong.is_empty() {
+        return Err(helps(Failure::Refused(refused(&wrong))));
     }
     Ok(Counting { request: request(named)?, count, full: whole, as_of })
 }
 
 /// Says what helps where a count is refused.
 fn helps(failure: Failure) -> Answer {
-    helped(failure, "`evenkeel status` says whether the stock is open; `evenkeel count` counts what is")
+    let next = if matches!(failure, Failure::Refused(Refused::Unknown(_))) {
+        "nothing was taken over; locations are named in `[[locations]]` of the configuration, write a SKU as \
+         `evenkeel sku` takes it"
+    } else {
+        "`evenkeel status` says whether the stock is open; `evenkeel count` counts what is"
+    };
+    helped(failure, next)
 }
 
 fn told(mut tally: Tally) -> CountTally {

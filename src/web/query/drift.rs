@@ -6,11 +6,12 @@ use crate::{
         assumption::{Assumption, BOUNDS_MS, Measures},
         count::Edits,
         decide::drift::{Compared, Means, compare},
+        drift::Found,
         index::Kind,
         leg,
         state::{Listing, ListingRef},
     },
-    model::{Abilities, CatalogueItem, ChannelId, Timestamp},
+    model::{Abilities, CatalogueItem, ChannelId, LocationId, Sku, Timestamp},
     web::{
         query::listings,
         view::{AssumptionView, DriftView, Drifts, LetterId, ReconcilePage, ReconcileRow, TooSoonRow},
@@ -41,6 +42,24 @@ pub(in crate::web) fn drifts(
     let more = rows.len() > limit;
     rows.truncate(limit);
     Drifts { rows, more }
+}
+
+/// Returns who counts the place whose stock is moved if the open drift of a SKU on a channel is accepted, and that place.
+/// `None`: no stock is moved, or people count there.
+pub(in crate::web) fn recounted(
+    state: &State,
+    sku: &Sku,
+    channel: &ChannelId,
+) -> Option<(ChannelId, LocationId)> {
+    let policies = state.policies()?;
+    let policy = policies.channels.get(channel)?;
+    let mut listings = state.skus.get(state.canonical(sku))?.listings.iter();
+    let edited = |held: &&Listing| {
+        let open = held.drift.as_deref().filter(|drift| drift.is_open());
+        held.channel == *channel && open.is_some_and(|drift| drift.found == Found::Edit)
+    };
+    let location = policy.drawn(&listings.find(edited)?.ids)?.first()?;
+    policies.counter_of(location).map(|counter| (counter.clone(), location.clone()))
 }
 
 /// Returns the latest drift of a listing, if it ever had one.

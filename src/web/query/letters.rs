@@ -108,6 +108,7 @@ fn count(id: Seq, held: &HeldCount) -> DeadLetter {
     DeadLetter {
         tries: 0,
         command: command("retry", &LetterId::Count(id)),
+        other: Some(command("discard", &LetterId::Count(id))),
         id: LetterId::Count(id),
         kind: "count".to_owned(),
         channel: held.counter.clone(),
@@ -127,6 +128,7 @@ fn message(id: Seq, item: &Quarantined) -> DeadLetter {
     DeadLetter {
         tries: 0,
         command: command("retry", &LetterId::Quarantine(id)),
+        other: None,
         id: LetterId::Quarantine(id),
         kind: "quarantine".to_owned(),
         channel: item.channel.clone().into(),
@@ -147,6 +149,7 @@ fn leg_letter(state: &State, listing: &ListingRef) -> Option<DeadLetter> {
     Some(DeadLetter {
         tries: leg.tries,
         command: command("retry", &id),
+        other: None,
         subject: listing.sku.to_string(),
         id,
         kind: "leg".to_owned(),
@@ -165,6 +168,7 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey) -> Option<DeadLet
     Some(DeadLetter {
         tries: posting.tries,
         command: command("retry", &id),
+        other: posting.is_asked().then(|| command("discard", &id)),
         id,
         kind: "posting".to_owned(),
         channel: channel.clone().into(),

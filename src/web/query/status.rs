@@ -142,7 +142,7 @@ fn summary(
         alerts_firing: state.alerts.values().filter(|alert| alert.firing).count(),
         quarantine: state.quarantine.len(),
         held_counts: state.held.len(),
-        unmatched: state.unmatched.len(),
+        unmatched: state.waiting_items().count(),
         state_bytes: footprint.bytes,
         state_built_at: footprint.built.map(|(at, _)| Timestamp::from_millis(at).into()),
     })

@@ -92,6 +92,49 @@ async fn status_tells_each_channel_and_what_waits() {
 }
 
 #[tokio::test]
+async fn what_is_not_paused_is_said_to_be_so_when_it_is_to_go_on() {
+    let served = serve(opened(), |_| {}).await;
+    let resume = async |what: &str| served.post("/v1/resume", what).await["done"].clone();
+    let (sku, main) = (r#"{"sku": "MUG"}"#, r#"{"channel": "main"}"#);
+    assert_eq!(resume(sku).await, "SKU `MUG` is not paused; nothing was changed");
+    assert_eq!(resume(main).await, "channel `main` is not paused; nothing was changed");
+    served.post("/v1/pause", r#"{"sku": "MUG", "mode": "stopped"}"#).await;
+    assert_eq!(resume(sku).await, "SKU `MUG` goes on");
+    assert_eq!(resume(sku).await, "SKU `MUG` is not paused; nothing was changed");
+}
+
+/// The desk of these tests reads nothing: whoever gets as far is told that no channel answers.
+#[tokio::test]
+async fn an_opening_count_that_makes_no_sense_is_refused_before_anything_is_read() {
+    let mut state = configured();
+    let mut policies = state.policies().expect("configured").clone();
+    policies.locations.push("store".parse().expect("a name"));
+    run(&mut state, Command::Configure(Box::new(policies)));
+    let served = serve(state, |_| {}).await;
+    let of = |place: &str| {
+        let line = json!({"line": 2, "sku": "MUG", "location": place, "quantity": 4, "note": ""});
+        json!({"lines": [line], "measure": "on_hand"}).to_string()
+    };
+    for path in ["/v1/count/opening/preview", "/v1/count/opening"] {
+        let (_, told) = served.ask(Method::POST, path, &of("nowhere")).await;
+        assert_eq!(told["error"], "line 2: there is no location `nowhere`", "{told}");
+        assert!(told["next"].as_str().is_some_and(|next| next.contains("[[locations]]")), "{told}");
+        served.refused(Method::POST, path, &of("warehouse"), 409, "`erp` counts location `warehouse`").await;
+    }
+    served.refused(Method::POST, "/v1/count/opening/preview", &of("store"), 502, "no answer").await;
+}
+
+#[tokio::test]
+async fn what_a_person_ignores_is_not_counted_as_unmatched() {
+    let served = serve(opened(), |_| {}).await;
+    let status: Status = read(&served, "/v1/status").await;
+    assert_eq!(status.unmatched, 1);
+    served.post("/v1/map/ignore", r#"{"channel": "main", "ids": {"inventory_item": "13"}}"#).await;
+    let status: Status = read(&served, "/v1/status").await;
+    assert_eq!(status.unmatched, 0);
+}
+
+#[tokio::test]
 async fn status_before_any_configuration_says_to_wait() {
     let served = serve(State::default(), |_| {}).await;
     served.refused(Method::GET, "/v1/status", "", 503, "configuration").await;

@@ -33,8 +33,12 @@ fn shirt(units: i64) -> CatalogueItem {
 
 /// [`opened`], with a shop that shows what it should and whose edits are taken over.
 fn agreed() -> State {
+    agreed_with(Repair::Theirs)
+}
+
+fn agreed_with(on_hand: Repair) -> State {
     let mut state = opened();
-    let drift = DriftPolicy { on_hand: Some(Repair::Theirs), ..DriftPolicy::default() };
+    let drift = DriftPolicy { on_hand: Some(on_hand), ..DriftPolicy::default() };
     let items = vec![mug(5), shirt(10)];
     let then = |state: &mut State, seconds: i64, command: Command| {
         decide(state, command, at(seconds)).1.expect("taken");
@@ -102,4 +106,20 @@ async fn a_look_that_is_too_early_to_be_trusted_would_be_looked_at_again() {
     // What it would show anyhow needs no second look.
     let pages = compare(&served, vec![vec![mug(5)]]).await;
     assert_eq!((&pages[0]["agree"], &pages[0]["too_soon"]), (&json!(1), &Value::Null), "{pages:#?}");
+}
+
+#[tokio::test]
+async fn who_accepts_an_edit_where_an_erp_counts_is_told_that_its_next_count_outweighs_it() {
+    let mut state = agreed_with(Repair::Ask);
+    let then = |state: &mut State, seconds: i64, command: Command| {
+        decide(state, command, at(seconds)).1.expect("taken");
+    };
+    let (read_at, items, unread) = (at(600), vec![mug(7), shirt(10)], Vec::new());
+    then(&mut state, 600, Command::Catalogue { channel: channel("main"), read_at, items, unread });
+    let (begun, begun_at, through) = (state.seq, at(660), at(660));
+    then(&mut state, 660, Command::Fed { channel: channel("main"), begun, begun_at, through });
+    let served = serve(state, |_| {}).await;
+    let done = served.post("/v1/drift/accept", r#"{"sku": "MUG", "channel": "main"}"#).await;
+    let said = done["done"].as_str().expect("it says");
+    assert!(said.contains("`erp` counts `warehouse`") && said.contains("correct it there too"), "{said}");
 }

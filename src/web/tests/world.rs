@@ -128,11 +128,11 @@ impl Desk for FakeDesk {
         page.map(|page| (self.vitals().now, page)).ok_or_else(none)
     }
 
-    async fn preview(&self, from: &ChannelId) -> Result<InitPreview, Failure> {
+    async fn preview(&self, from: &ChannelId, _: Option<&LocationId>) -> Result<InitPreview, Failure> {
         Err(Failure::Channel { channel: from.clone(), why: "no answer".to_owned() })
     }
 
-    async fn initialise(&self, from: &ChannelId) -> Result<InitDone, Failure> {
+    async fn initialise(&self, from: &ChannelId, _: Option<&LocationId>) -> Result<InitDone, Failure> {
         let what = format!("taken over from {from} already");
         Err(Failure::Conflict { what, next: "go on".to_owned() })
     }
@@ -379,6 +379,7 @@ fn policy(kind: ChannelKind) -> ChannelPolicy {
         posts: Posts { sales: erp, shipments: erp, returns: erp },
         feed_late_ms: 0,
         drift: ChannelDrift::default(),
+        account: None,
     }
 }
 

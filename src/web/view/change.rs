@@ -20,9 +20,24 @@ pub struct EffectView {
     /// Order lines that find their SKU and are booked, and how many orders they are of.
     pub mapped_lines: usize,
     pub mapped_orders: usize,
+    /// How many units fewer are available because of them, and of how many SKUs.
+    pub mapped_units: Quantity,
+    pub mapped_skus: usize,
+    /// Some of these SKUs, the most units first.
+    pub mapped_some: Vec<TakenView>,
     /// Order lines that are waited for no more; below zero: that are waited for again.
     pub ignored_lines: i64,
 }
+
+/// How many units fewer of a SKU are available.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenView {
+    pub sku: Sku,
+    pub units: Quantity,
+}
+
+/// How many of them are named.
+const NAMED: usize = 20;
 
 /// One channel within [`EffectView`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,12 +59,17 @@ pub struct MovedView {
 
 impl From<&Effect> for EffectView {
     fn from(effect: &Effect) -> EffectView {
+        let all = effect.mapped_units.iter().map(|(_, units)| units);
+        let taken = |(sku, units): &(Sku, Quantity)| TakenView { sku: sku.clone(), units: *units };
         let channels = effect.channels.iter().map(|(channel, moved)| moved_view(channel, moved));
         EffectView {
             channels: channels.collect(),
             bound: effect.bound,
             mapped_lines: effect.mapped_lines,
             mapped_orders: effect.mapped_orders,
+            mapped_units: all.fold(Quantity::ZERO, |sum, units| sum.add(*units).unwrap_or(sum)),
+            mapped_skus: effect.mapped_units.len(),
+            mapped_some: effect.mapped_units.iter().take(NAMED).map(taken).collect(),
             ignored_lines: effect.ignored_lines,
         }
     }

@@ -4,10 +4,14 @@ use super::world::{AMZ, ERP, SHOP, World, ch, ms, policies};
 use crate::{
     core::{
         Command, Reply,
+        circuit::Health,
         record::AlertKind,
         state::{Alert, AlertKey, Quarantined},
     },
-    model::{Outcome, Policies, policy::AlertPolicy},
+    model::{
+        Outcome, Policies,
+        policy::{AlertPolicy, Mode},
+    },
 };
 
 fn key(kind: AlertKind, channel: &str) -> AlertKey {
@@ -277,5 +281,26 @@ fn how_many_missing_units_alert_is_configured() {
         let mut world = World::open_with(policies, &[("A", 2)]);
         world.sell(SHOP, "1", "A", 3);
         assert_eq!(!told(&mut world).is_empty(), want, "from {oversold_units} units on");
+    }
+}
+
+/// Where nothing is written no write ever probes, so a read that comes back must do.
+#[test]
+fn good_credentials_end_the_alert_in_shadow_mode_too() {
+    for (mode, open) in [(Mode::Shadow, false), (Mode::Live, true)] {
+        let mut world = World::open(&[("A", 10)]);
+        world.run(Command::Configure(Box::new(Policies { mode, ..policies() }))).expect("configured");
+        world.sell(AMZ, "1", "A", 2);
+        let health = Health::Unauthorized("401".to_owned());
+        world.run(Command::ReadFailed { channel: ch(SHOP), health, alone: None }).expect("taken in");
+        let stopped = |world: &mut World| {
+            world.run(Command::Tick).expect("ticks");
+            let alert = world.state.alerts.get(&key(AlertKind::LaneStopped, SHOP));
+            alert.is_some_and(|alert| alert.firing)
+        };
+        assert!(stopped(&mut world), "{mode:?}");
+        world.now += 100;
+        world.feed(SHOP);
+        assert_eq!(stopped(&mut world), open, "{mode:?}: whether a write is to tell");
     }
 }

@@ -559,3 +559,20 @@ proptest! {
         shelf.check();
     }
 }
+
+#[test]
+fn a_held_count_of_places_that_were_all_counted_later_asks_nobody_any_more() {
+    let names = ["A", "B", "C", "D"];
+    let mut world = opened(&names);
+    let held = names.iter().map(|of| line(of, 1, world.now)).collect();
+    assert!(run(&mut world, by_hand(held)).held.is_some());
+    world.now += 1_000;
+    for (n, of) in names.iter().enumerate() {
+        assert_eq!(world.state.held.len(), 1, "{n} of them were counted since");
+        let as_of = world.now;
+        count(&mut world, of, 9, as_of);
+    }
+    assert!(world.state.held.is_empty());
+    world.run(Command::Tick).expect("ticks");
+    assert!(world.state.alerts.values().all(|alert| !alert.firing));
+}

@@ -330,3 +330,41 @@ fn the_story_of_an_order_ends_when_what_it_caused_is_seen_everywhere() {
     assert_eq!(booked, 1);
     assert!(matches!(events[0], Fact::Came { pushed: true, .. }));
 }
+
+/// A page of a feed is one record of the journal, with all its orders and what follows from them.
+#[test]
+fn the_story_of_an_order_tells_nothing_of_others_that_came_with_it() {
+    let mut policies = policies();
+    policies.bundles = vec![Recipe { bundle: sku("DUO"), parts: vec![Part { sku: sku("A"), units: q(2) }] }];
+    let mut world = World::bare(policies);
+    for channel in [ERP, SHOP, AMZ] {
+        world.list(channel, &["A", "B", "C", "DUO"]);
+    }
+    let opening = Count { opening: true, ..world.count_of(ERP, &[("A", 9), ("B", 9), ("C", 0)]) };
+    world.run(Command::Count(opening)).expect("opens");
+    world.run(Command::Initialise).expect("initialises");
+    world.quiesce();
+    for (order, of, units) in [("1", "A", 2), ("2", "B", 1), ("3", "C", 1)] {
+        world.buy(SHOP, order, of, units);
+    }
+    world.feed(SHOP);
+    world.quiesce();
+    let told = story(&world, Subject::Order(key(SHOP, "1")));
+    let mut about = Vec::new();
+    for event in told.events().expect("it is known") {
+        match &event.fact {
+            Fact::Booked(entry) => about.push(format!("booked {} {}", entry.sku, entry.quantity)),
+            Fact::Commit { sku, .. } => about.push(format!("commit {sku}")),
+            Fact::Seen { sku, .. } => about.push(format!("seen {sku}")),
+            Fact::Oversold { sku, .. } => about.push(format!("oversold {sku}")),
+            _ => {}
+        }
+    }
+    let seen = about.iter().filter(|what| what.starts_with("seen ")).count();
+    about.retain(|what| !what.starts_with("seen "));
+    assert_eq!(about, ["booked A 2", "commit A", "commit DUO"], "{about:?}");
+    assert_eq!(seen, 4, "A and the bundle, on both channels");
+    let other = story(&world, Subject::Order(key(SHOP, "3")));
+    let oversold = other.events().expect("it is known");
+    assert_eq!(oversold.filter(|event| matches!(event.fact, Fact::Oversold { .. })).count(), 1);
+}

@@ -5,6 +5,7 @@ use crate::{
     core::{
         Command, Reply,
         command::{DeadLetter, Verdict},
+        record::AlertKind,
     },
     model::Outcome,
 };
@@ -50,6 +51,24 @@ fn a_held_count_that_is_outdated_in_part_says_that_part_no_more() {
     world.run(release).expect("released");
     let left: Vec<i64> = STOCK.iter().map(|(of, _)| world.stock(of)[0]).collect();
     assert_eq!(left, [0, 0, 0, 5]);
+}
+
+#[test]
+fn a_held_count_that_later_ones_have_told_of_as_a_whole_asks_nobody_any_more() {
+    let mut world = World::open(&STOCK);
+    world.run(Command::Count(world.count_of(ERP, &[("A", 0), ("B", 0), ("C", 0)]))).expect("counted");
+    world.run(Command::Tick).expect("ticked");
+    let brakes = |world: &World| {
+        let firing = world.state.alerts.iter().filter(|(_, alert)| alert.firing);
+        firing.filter(|(key, _)| key.kind == AlertKind::Brake).count()
+    };
+    assert_eq!((world.state.held.len(), brakes(&world)), (1, 1));
+    for (lines, left) in [([("A", 4)].as_slice(), 1), (&[("B", 5), ("C", 5)], 0)] {
+        world.run(Command::Count(world.count_of(ERP, lines))).expect("counted");
+        assert_eq!(world.state.held.len(), left);
+    }
+    world.run(Command::Tick).expect("ticked");
+    assert_eq!((brakes(&world), world.stock("A")[0], world.stock("B")[0]), (0, 4, 5));
 }
 
 #[test]

@@ -146,9 +146,30 @@ fn a_mapping_is_told_with_the_orders_it_books_and_those_are_never_held() {
     assert_eq!((effect.mapped_lines, effect.mapped_orders, effect.bound), (6, 6, 0), "{effect:?}");
     assert_eq!(effect.channels[&ch(AMZ)].zeroed, 6, "all of it is sold");
     assert_eq!(effect.held(&policies().brake), None);
+    assert_eq!(effect.mapped_units.len(), 6);
+    assert!(effect.mapped_units.iter().all(|(_, units)| *units == q(10)), "{effect:?}");
     // What was told is what happens.
     world.run(Command::Map { rows }).expect("mapped");
     assert_eq!(world.stock("A"), [10, 10, 0]);
+}
+
+/// In shadow mode no listing is written, so none would change; the stock does.
+#[test]
+fn a_mapping_is_told_with_what_its_orders_take_off_sale_also_in_shadow_mode() {
+    let mut world = world(10);
+    world
+        .run(Command::Configure(Box::new(Policies { mode: Mode::Shadow, ..policies() })))
+        .expect("configured");
+    for (order, units) in [("1", [2, 0, 0, 0, 0]), ("2", [3, 1, 0, 1, 0])] {
+        world.push_snapshot(SHOP, placed(order, world.now, &[(ids(&[(IdKind::Sku, "old")]), units)]));
+    }
+    let row = MappingRow { sku: sku("B"), channel: ch(SHOP), ids: ids(&[(IdKind::Sku, "old")]) };
+    let effect = tried_out(&world, Command::Map { rows: vec![row.clone()] });
+    assert_eq!((effect.mapped_lines, effect.channels[&ch(SHOP)].lowered), (2, 0), "{effect:?}");
+    assert_eq!(effect.mapped_units, [(sku("B"), q(4))]);
+    world.run(Command::Map { rows: vec![row] }).expect("mapped");
+    assert_eq!(world.state.skus[&sku("B")].stock[0].stock.available(), Ok(q(6)));
+    assert_eq!(tried(&world, policies()).mapped_units, []);
 }
 
 fn recipes(names: &[&str], units: i64) -> Command {

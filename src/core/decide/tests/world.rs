@@ -126,6 +126,7 @@ fn channel(kind: policy::ChannelKind, abilities: Abilities) -> policy::ChannelPo
         posts: policy::Posts { sales: true, shipments: true, returns: true },
         feed_late_ms: 600_000,
         drift: policy::ChannelDrift::default(),
+        account: None,
     }
 }
 
