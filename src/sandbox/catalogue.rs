@@ -86,6 +86,11 @@ impl Catalogue {
         self.find(code).or_else(|| Some(self.skus.len() + made.position(|made| made.code == code)?))
     }
 
+    /// How many listings the shop has.
+    pub(super) fn listed(&self) -> usize {
+        self.skus.len() + self.bundles.len() + self.sets.len()
+    }
+
     /// What a listing of the shop is made of without its knowing.
     pub(super) fn set(&self, listed: usize) -> Option<&Made> {
         self.sets.get(listed.checked_sub(self.skus.len() + self.bundles.len())?)

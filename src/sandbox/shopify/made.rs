@@ -38,6 +38,10 @@ impl Store {
         Line { id: self.next_line(), item, quantity, group, removed: 0, fulfilled: 0, refunded: 0 }
     }
 
+    pub(in crate::sandbox) fn is_bundle(&self, item: usize) -> bool {
+        !self.items[item].parts.is_empty()
+    }
+
     /// Makes an item one of the shop's own bundles: from then on it has no quantity of its own.
     pub(in crate::sandbox) fn bundle(&mut self, item: usize, parts: &[(usize, i64)]) -> Result<(), Refusal> {
         if self.items[item].levels.iter().any(|level| level.committed != 0) {
