@@ -51,7 +51,7 @@ impl Store {
         Ok(())
     }
 
-    /// The order's groups as webhooks tell them.
+    /// The order's groups as webhooks tell them. No published body has one: the names are those of the schema's `LineItemGroup`.
     pub(super) fn group_bodies(&self, order: &Order) -> Vec<Value> {
         let body = |group: &LineGroup| {
             let item = group.item as u64;
