@@ -5,8 +5,11 @@ use super::options::CatalogueOptions;
 
 pub(super) struct Catalogue {
     pub(super) skus: Vec<Sku>,
-    /// Shopify bundles: each sells one unit of two SKUs.
-    pub(super) bundles: Vec<Bundle>,
+    /// Shopify's own bundles: it sells each as its components, and works out from them how many there are.
+    pub(super) bundles: Vec<Made>,
+    /// Listings of the shop that are made of SKUs without its knowing: it sells them as what they are called, and each has a
+    /// quantity of its own.
+    pub(super) sets: Vec<Made>,
 }
 
 pub(super) struct Sku {
@@ -31,9 +34,11 @@ pub(super) struct FbaTwin {
     pub(super) opening: i64,
 }
 
-pub(super) struct Bundle {
+/// Something that is made of SKUs.
+pub(super) struct Made {
     pub(super) code: String,
-    pub(super) parts: [usize; 2],
+    /// SKU index, units of it.
+    pub(super) parts: [(usize, i64); 2],
 }
 
 const GARMENTS: [(&str, &str); 6] = [
@@ -61,14 +66,34 @@ impl Catalogue {
                 sku.openings.push(units);
             }
         }
-        let bundles = (0..options.bundles.min(skus.len() / 2))
-            .map(|n| Bundle { code: format!("BUNDLE-{}", n + 1), parts: [2 * n, 2 * n + 1] })
-            .collect();
-        Catalogue { skus, bundles }
+        let made = |kind: &str, n: usize, first: usize| Made {
+            code: format!("{kind}-{}", n + 1),
+            parts: [(first, 1), (first + 1, 2)],
+        };
+        let bundles = (0..options.bundles.min(skus.len() / 2)).map(|n| made("BUNDLE", n, 2 * n)).collect();
+        // Each shares a component with the next.
+        let sets = (0..options.sets.min(skus.len() - 1)).map(|n| made("SET", n, n)).collect();
+        Catalogue { skus, bundles, sets }
     }
 
     pub(super) fn find(&self, code: &str) -> Option<usize> {
         self.skus.iter().position(|sku| sku.code == code)
+    }
+
+    /// Finds what the shop lists under a code: the SKUs come first, then bundles, then sets.
+    pub(super) fn find_listed(&self, code: &str) -> Option<usize> {
+        let mut made = self.bundles.iter().chain(&self.sets);
+        self.find(code).or_else(|| Some(self.skus.len() + made.position(|made| made.code == code)?))
+    }
+
+    /// How many listings the shop has.
+    pub(super) fn listed(&self) -> usize {
+        self.skus.len() + self.bundles.len() + self.sets.len()
+    }
+
+    /// What a listing of the shop is made of without its knowing.
+    pub(super) fn set(&self, listed: usize) -> Option<&Made> {
+        self.sets.get(listed.checked_sub(self.skus.len() + self.bundles.len())?)
     }
 }
 
@@ -137,6 +162,7 @@ mod tests {
             renamed_share: 0.3,
             fba_twins: 2,
             bundles: 3,
+            sets: 2,
         }
     }
 
@@ -170,11 +196,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_made_of_others_is_found_behind_the_skus() {
+        let catalogue = Catalogue::generate(&options(10), 1);
+        let at = |code: &str| catalogue.find_listed(code);
+        assert_eq!([at("TSHIRT-BL-M"), at("BUNDLE-1"), at("SET-2")], [Some(0), Some(10), Some(14)]);
+        assert_eq!([at("BUNDLE-4"), at("SET-3"), catalogue.find("SET-1")], [None; 3]);
+        assert_eq!(catalogue.set(14).map(|set| set.parts), Some([(1, 1), (2, 2)]));
+        assert!([0, 9, 12, 15].iter().all(|other| catalogue.set(*other).is_none()));
+    }
+
+    #[test]
     fn some_seller_skus_differ_and_a_twin_has_its_own() {
         let catalogue = Catalogue::generate(&options(200), 1);
         let renamed = catalogue.skus.iter().filter(|sku| sku.seller_sku != sku.code).count();
         assert!((30..90).contains(&renamed), "{renamed} of 200 renamed");
         assert_eq!(catalogue.skus.iter().filter(|sku| sku.fba.is_some()).count(), 2);
-        assert_eq!(catalogue.bundles[1].parts, [2, 3]);
+        assert_eq!(catalogue.bundles[1].parts, [(2, 1), (3, 2)]);
     }
 }

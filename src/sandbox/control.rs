@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::books::{Cause, Channel};
+use super::catalogue::Made;
 use super::erp::Levels;
 use super::faults::FaultSpec;
 use super::options::check_webhook_target;
@@ -48,6 +49,7 @@ pub(super) fn routes(shared: Arc<Shared>, addresses: Addresses) -> Router {
         .route("/reroute", post(reroute))
         .route("/stocked", post(stocked))
         .route("/carry", post(carry))
+        .route("/bundle", post(bundle))
         .route("/erp/count", post(count))
         .with_state(Desk { shared, addresses })
 }
@@ -90,6 +92,18 @@ fn sku(world: &World, code: &str) -> Result<usize, Refused> {
     world.catalogue.find(code).ok_or_else(unknown)
 }
 
+/// The same, of what can be in an order: the shop also sells what is made of SKUs.
+fn sold(world: &World, channel: Channel, lines: &[Line]) -> Result<Vec<(usize, i64)>, Refused> {
+    if channel != Channel::Shopify {
+        return indexed(world, lines);
+    }
+    lines.iter().map(|line| Ok((listed(world, &line.sku)?, line.quantity))).collect()
+}
+
+fn listed(world: &World, code: &str) -> Result<usize, Refused> {
+    world.catalogue.find_listed(code).map_or_else(|| sku(world, code), Ok)
+}
+
 async fn systems(State(desk): State<Desk>) -> Json<Value> {
     let options = &desk.shared.options;
     let at = desk.addresses;
@@ -129,9 +143,12 @@ async fn books(State(desk): State<Desk>) -> Json<Value> {
             (0..world.catalogue.skus.len()).map(|n| sku_report(world, n, &warehouses)).collect();
         let oversold: i64 = world.books.skus().iter().map(|book| book.oversold).sum();
         let [shopify, amazon, erp] = world.books.orders;
+        let (singles, bundles) = (world.catalogue.skus.len(), world.catalogue.bundles.len());
         json!({
             "now_ms": now_ms,
             "skus": skus,
+            "bundles": made_report(world, &world.catalogue.bundles, singles),
+            "sets": made_report(world, &world.catalogue.sets, singles + bundles),
             "orders": {"shopify": shopify, "amazon": amazon, "erp": erp},
             "oversold_units": oversold,
             "turned_away": world.books.turned_away,
@@ -179,6 +196,23 @@ fn sku_report(world: &World, n: usize, warehouses: &[BTreeSet<i64>]) -> Value {
             "units": book.tallies[Channel::Erp as usize],
         },
     })
+}
+
+/// What is made of SKUs: how many there truly are, and how many the shop shows. `first`: its index of the first of them.
+fn made_report(world: &World, made: &[Made], first: usize) -> Vec<Value> {
+    let report = |(n, made): (usize, &Made)| {
+        let there =
+            |(sku, units): &(usize, i64)| world.books.skus()[*sku].available().max(0).div_euclid(*units);
+        let part =
+            |(sku, units): &(usize, i64)| json!({"sku": world.catalogue.skus[*sku].code, "units": units});
+        json!({
+            "sku": made.code,
+            "parts": made.parts.iter().map(part).collect::<Vec<_>>(),
+            "available": made.parts.iter().map(there).min(),
+            "shopify": world.shopify.level_report(first + n),
+        })
+    };
+    made.iter().enumerate().map(report).collect()
 }
 
 async fn sales(State(desk): State<Desk>) -> Json<Value> {
@@ -318,7 +352,7 @@ async fn drop_order(State(desk): State<Desk>, Json(asked): Json<Order>) -> Answe
 
 fn place(desk: &Desk, asked: &Order, hidden: bool) -> Answer {
     desk.shared.with(|world, now_ms| {
-        let lines = indexed(world, &asked.lines)?;
+        let lines = sold(world, asked.channel, &asked.lines)?;
         let (channel, place) = (asked.channel, asked.place);
         let wish = Wish { channel, lines: &lines, fba: asked.fba, hidden, place };
         let (id, _) = people::place(world, &wish, now_ms)?;
@@ -360,7 +394,7 @@ struct Fulfil {
 
 async fn fulfil(State(desk): State<Desk>, Json(asked): Json<Fulfil>) -> Answer {
     desk.shared.with(|world, now_ms| -> Result<(), Refused> {
-        let lines = asked.lines.as_ref().map(|lines| indexed(world, lines)).transpose()?;
+        let lines = asked.lines.as_ref().map(|lines| sold(world, asked.channel, lines)).transpose()?;
         Ok(people::fulfil(world, asked.channel, &asked.order, lines.as_deref(), now_ms)?)
     })?;
     done()
@@ -390,7 +424,7 @@ struct Refund {
 
 async fn refund(State(desk): State<Desk>, Json(asked): Json<Refund>) -> Answer {
     desk.shared.with(|world, now_ms| -> Result<(), Refused> {
-        let lines = indexed(world, &asked.lines)?;
+        let lines = sold(world, asked.channel, &asked.lines)?;
         let how = (asked.restock, asked.place);
         Ok(people::refund(world, asked.channel, &asked.order, &lines, how, now_ms)?)
     })?;
@@ -410,8 +444,8 @@ struct EditOrder {
 
 async fn edit_order(State(desk): State<Desk>, Json(asked): Json<EditOrder>) -> Answer {
     desk.shared.with(|world, now_ms| -> Result<(), Refused> {
-        let sku = sku(world, &asked.sku)?;
-        Ok(people::edit_order(world, &asked.order, (sku, asked.delta), asked.restock, now_ms)?)
+        let listed = listed(world, &asked.sku)?;
+        Ok(people::edit_order(world, &asked.order, (listed, asked.delta), asked.restock, now_ms)?)
     })?;
     done()
 }
@@ -482,6 +516,24 @@ async fn stocked(State(desk): State<Desk>, Json(asked): Json<Stocked>) -> Answer
     desk.shared.with(|world, _| -> Result<(), Refused> {
         let sku = sku(world, &asked.sku)?;
         Ok(world.shopify.stock(sku, asked.place, asked.stocked)?)
+    })?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bundle {
+    set: String,
+}
+
+/// The merchant makes a set one of the shop's own bundles.
+async fn bundle(State(desk): State<Desk>, Json(asked): Json<Bundle>) -> Answer {
+    desk.shared.with(|world, _| -> Result<(), Refused> {
+        let found = world.catalogue.find_listed(&asked.set);
+        let set = found.and_then(|item| Some((item, world.catalogue.set(item)?)));
+        let unknown = || Refused(StatusCode::NOT_FOUND, format!("there is no set `{}`", asked.set));
+        let (item, set) = set.ok_or_else(unknown)?;
+        Ok(world.shopify.bundle(item, &set.parts)?)
     })?;
     done()
 }

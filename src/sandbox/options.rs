@@ -63,6 +63,8 @@ pub struct CatalogueOptions {
     pub fba_twins: usize,
     /// How many Shopify bundles of two SKUs there are.
     pub bundles: usize,
+    /// How many listings of the shop are made of two SKUs without its knowing.
+    pub sets: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -155,6 +157,7 @@ impl Default for CatalogueOptions {
             renamed_share: 0.0,
             fba_twins: 2,
             bundles: 0,
+            sets: 0,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::world::{Event as Planned, World, signed};
 /// An order that somebody wants to place.
 pub(super) struct Wish<'a> {
     pub(super) channel: Channel,
-    /// SKU index, units.
+    /// SKU index, units; in the shop also the index of what is made of SKUs.
     pub(super) lines: &'a [(usize, i64)],
     /// From Amazon's own warehouse.
     pub(super) fba: bool,
@@ -67,11 +67,28 @@ fn amazon_lines(world: &World, wish: &Wish<'_>) -> Result<Vec<(usize, i64)>, Ref
 }
 
 fn book(world: &mut World, channel: Channel, id: &str, moves: &[Moved], cause: Cause, now_ms: i64) {
-    world.books.book(channel, id, moves, now_ms);
-    for moved in moves {
+    let moves = in_skus(world, moves);
+    world.books.book(channel, id, &moves, now_ms);
+    for moved in &moves {
         world.show(channel, moved.sku, cause, now_ms);
     }
     erp::show_moved(world, now_ms);
+}
+
+/// Says of sets what happens to their components: only these lie on a shelf.
+fn in_skus(world: &World, moves: &[Moved]) -> Vec<Moved> {
+    let mut all = Vec::with_capacity(moves.len());
+    for moved in moves {
+        match world.catalogue.set(moved.sku) {
+            None => all.push(*moved),
+            Some(set) => all.extend(set.parts.iter().map(|(sku, units)| Moved {
+                sku: *sku,
+                quantity: moved.quantity * units,
+                ..*moved
+            })),
+        }
+    }
+    all
 }
 
 /// The index behind an order's id.

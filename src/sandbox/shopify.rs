@@ -22,6 +22,7 @@ use super::world::{Shared, World};
 mod graph;
 mod ids;
 mod inventory;
+mod made;
 mod mailer;
 mod orders;
 mod routes;

@@ -80,13 +80,17 @@ fn buy(world: &mut World, now_ms: i64) -> bool {
     let mut lines: Vec<(usize, i64)> = Vec::new();
     for _ in 0..wanted {
         // Few SKUs sell most: the cube makes the first eighth of the catalogue half of all looks.
-        let sku = (shoppers.dice.unit().powi(3) * catalogue.skus.len() as f64) as usize;
+        let listed = if channel == Channel::Shopify { catalogue.listed() } else { catalogue.skus.len() };
+        let sku = (shoppers.dice.unit().powi(3) * listed as f64) as usize;
         let shown = match channel {
             Channel::Amazon if fba => amazon.fba(sku).unwrap_or(0),
             Channel::Amazon => amazon.live(sku),
             Channel::Shopify | Channel::Erp => shopify.available(sku),
         };
-        if shown > 0 && lines.iter().all(|(own, _)| *own != sku) {
+        // What a bundle is made of may be in another line: together they might be more than is shown.
+        let alone = |listed: usize| channel == Channel::Shopify && shopify.is_bundle(listed);
+        let fits = lines.is_empty() || !alone(sku);
+        if shown > 0 && fits && lines.iter().all(|(own, _)| *own != sku && !alone(*own)) {
             let most = shoppers.options.quantity_max.min(shown.unsigned_abs()).max(1);
             lines.push((sku, signed(shoppers.dice.within(Span::new(1, most)))));
         }
@@ -153,7 +157,11 @@ fn is_oversold(world: &World, channel: Channel, order: usize) -> bool {
         Channel::Amazon => world.amazon.open_items(order),
         Channel::Shopify | Channel::Erp => world.shopify.open_items(order),
     };
-    items.iter().any(|sku| world.books.skus()[*sku].available() < 0)
+    let missing = |sku: &usize| world.books.skus()[*sku].available() < 0;
+    items.iter().any(|listed| match world.catalogue.set(*listed) {
+        Some(set) => set.parts.iter().any(|(sku, _)| missing(sku)),
+        None => missing(listed),
+    })
 }
 
 /// One unit of an order's first open line.

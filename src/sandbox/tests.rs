@@ -18,6 +18,7 @@ use super::*;
 mod amazon;
 mod erp;
 mod faults;
+mod made;
 mod shopify;
 mod shoppers;
 mod webhooks;

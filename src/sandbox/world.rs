@@ -119,8 +119,11 @@ impl World {
         self.options.catalogue.places
     }
 
-    /// Notes in the books what a channel shows of a SKU now.
+    /// Notes in the books what a channel shows of a SKU now. They hold no quantity of what is made of SKUs.
     pub(super) fn show(&mut self, channel: Channel, sku: usize, cause: Cause, now_ms: i64) {
+        if sku >= self.catalogue.skus.len() {
+            return;
+        }
         let shown = match channel {
             Channel::Shopify => self.shopify.available(sku),
             Channel::Amazon => self.amazon.live(sku),

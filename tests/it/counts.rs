@@ -85,6 +85,72 @@ async fn a_shop_is_opened_and_kept_true_by_people_who_count() {
     home.verify().await;
 }
 
+/// The time of the sandbox, and then waits until its next second has begun: channels tell times in whole seconds.
+async fn just_before(world: &World) -> String {
+    let now = number(&world.get("books").await["now_ms"]);
+    until_empty("the second is over", async || {
+        let later = number(&world.get("books").await["now_ms"]);
+        if later / 1000 > now / 1000 { vec![] } else { vec![later.to_string()] }
+    })
+    .await;
+    jiff::Timestamp::from_millisecond(now).expect("a time of today").to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_count_of_before_a_sale_puts_no_sold_unit_back() {
+    let (world, home, live, shelf) = opened().await;
+    let [(sku, units), (free, others)] = [0, 1].map(|n| (shelf[n].0.as_str(), shelf[n].1));
+    shows(&world, sku, units).await;
+    let counted_at = just_before(&world).await;
+    let id = order(&world, "shopify", sku, 3).await;
+    world
+        .post("fulfil", json!({"channel": "shopify", "order": id, "lines": [{"sku": sku, "quantity": 2}]}))
+        .await;
+    order(&world, "amazon", free, 4).await;
+    shows(&world, sku, units - 3).await;
+    shows(&world, free, others - 4).await;
+
+    // Somebody went along the shelf before all that, and types it in only now: five more than was thought.
+    let count = |sku: &str, counted: i64, more: &[&str]| {
+        let counted = counted.to_string();
+        let args = ["count", sku, "warehouse", &counted, "--as-of", &counted_at, "--yes"];
+        let all: Vec<String> = args.iter().chain(more).map(|arg| (*arg).to_owned()).collect();
+        all
+    };
+    let ask = async |args: Vec<String>| {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        home.ask(&args).await
+    };
+    let done = ask(count(sku, units + 5, &["--request", "r1"])).await.json();
+    assert_eq!(
+        (&done["some"][0]["before"], &done["some"][0]["after"]),
+        (&json!(units - 2), &json!(units + 3))
+    );
+    let told = stock(&home, sku).await;
+    assert_eq!((&told["on_hand"], &told["committed"]), (&json!(units + 3), &json!(1)), "{told:#}");
+    shows(&world, sku, units + 2).await;
+    // What was free then is less by what was sold since.
+    ask(count(free, others + 5, &["--measure", "free"])).await.json();
+    let told = stock(&home, free).await;
+    assert_eq!((&told["on_hand"], &told["committed"]), (&json!(others + 5), &json!(4)), "{told:#}");
+    shows(&world, free, others + 1).await;
+
+    // One of now holds what is there now, and one of before it comes too late.
+    home.ask(&["count", sku, "warehouse", &units.to_string(), "--yes"]).await.json();
+    shows(&world, sku, units - 1).await;
+    let late = ask(count(sku, units + 9, &[])).await.json();
+    assert_eq!(
+        (&late["changed"], &late["left_out"][0]["reason"]),
+        (&json!(0), &json!("counted_later")),
+        "{late:#}"
+    );
+    live.stop().await;
+    let live = home.serve().await;
+    assert_eq!(stock(&home, sku).await["on_hand"], units);
+    live.stop().await;
+    home.verify().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_count_that_would_empty_the_shelf_is_held_until_a_person_says_what_it_is() {
     let (world, home, live, shelf) = opened().await;

@@ -129,13 +129,7 @@ async fn a_lower_that_a_channel_does_not_let_be_puts_everything_back_and_says_so
     phase(&home, &id, "rolling_back").await;
     let told = intent(&home, &id).await;
     assert!(text(&told["undone"]).starts_with(&format!("`shop` refuses to lower `{a}`")), "{told:#}");
-    until_empty("a person is told", async || {
-        let alerts = home.ask(&["alerts"]).await.json();
-        let all = alerts["alerts"].as_array().expect("a list").iter();
-        let one = all.clone().any(|alert| alert["kind"] == "intent" && alert["subject"] == id.as_str());
-        if one { vec![] } else { vec![alerts.to_string()] }
-    })
-    .await;
+    told_of(&home, &id).await;
     shows(&world, 1, [*others, *others]).await;
     // What somebody else typed in is put back over once a person has said so.
     until_empty("it says what it waits for", async || {
@@ -167,4 +161,101 @@ async fn one_that_waits_for_a_channel_can_be_cancelled() {
     home.settle(&world).await;
     assert_eq!(shown(&world, 0).await, [*units, *units]);
     live.stop().await;
+}
+
+/// Waits until a person is told of an intent.
+async fn told_of(home: &Home, id: &str) {
+    until_empty("a person is told", async || {
+        let alerts = home.ask(&["alerts"]).await.json();
+        let mut all = alerts["alerts"].as_array().expect("a list").iter();
+        let one = all.any(|alert| alert["kind"] == "intent" && alert["subject"] == id);
+        if one { vec![] } else { vec![alerts.to_string()] }
+    })
+    .await;
+}
+
+/// Turns outages on or off.
+async fn outage(world: &World, of: &[&str], how: &str) {
+    let faults: Vec<String> = of.iter().map(|system| format!("{system}-outage={how}")).collect();
+    world.post("faults", json!({"faults": faults})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shift_that_dies_while_it_raises_raises_once_it_lives_again() {
+    let (world, home, live, skus) = at_work(|_| {}).await;
+    let (sku, units) = &skus[0];
+    home.ask(&["set", sku, "market", "5", "--wait", "--seen"]).await.json();
+    outage(&world, &["amazon"], "10m").await;
+    let shift = ["transfer", sku, "4", "--from-channel", "shop", "--to-channel", "market", "--id", "once"];
+    let id = home.ask(&shift).await.json()["intent"]["id"].to_string();
+    phase(&home, &id, "raising").await;
+    home.ask(&["commits", "cancel", &id]).await.fails(5, "is raising and cannot be cancelled any more");
+    live.kill().await;
+    let live = home.serve().await;
+    let again = home.ask(&shift).await.json();
+    assert_eq!(
+        (again["intent"]["id"].to_string(), &again["intent"]["phase"]),
+        (id.clone(), &json!("raising"))
+    );
+    assert_eq!(shown(&world, 0).await, [units - 4, 5]);
+    outage(&world, &["amazon"], "off").await;
+    phase(&home, &id, "done").await;
+    assert_eq!(shown(&world, 0).await, [units - 4, 9]);
+    live.stop().await;
+    home.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_dies_while_it_is_rolled_back_is_put_back_once_it_lives_again() {
+    let (world, home, live, skus) = at_work(|_| {}).await;
+    let ((a, units), (b, others)) = (&skus[0], &skus[1]);
+    outage(&world, &["amazon"], "10m").await;
+    let rows = format!("sku,channel,quantity\n{a},shop,10\n{b},market,2\n");
+    let path = file(home.dir.path(), "set.csv", &rows);
+    let id = home.ask(&["set", "import", &path]).await.json()["intent"]["id"].to_string();
+    shows(&world, 0, [10, *units]).await;
+    assert_eq!(intent(&home, &id).await["phase"], "lowering");
+    outage(&world, &["shopify"], "10m").await;
+    home.ask(&["commits", "cancel", &id]).await.json();
+    phase(&home, &id, "rolling_back").await;
+    live.kill().await;
+    let live = home.serve().await;
+    let told = intent(&home, &id).await;
+    assert_eq!((&told["phase"], shown(&world, 0).await), (&json!("rolling_back"), [10, *units]), "{told:#}");
+    outage(&world, &["shopify", "amazon"], "off").await;
+    phase(&home, &id, "rolled_back").await;
+    shows(&world, 0, [*units, *units]).await;
+    shows(&world, 1, [*others, *others]).await;
+    home.settle(&world).await;
+    live.stop().await;
+    home.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lower_that_a_channel_refuses_for_good_puts_back_what_was_lowered() {
+    let (world, home, live, skus) = at_work(|_| {}).await;
+    let ((a, units), (b, others)) = (&skus[0], &skus[1]);
+    outage(&world, &["shopify"], "10m").await;
+    let rows = format!("sku,channel,quantity\n{a},shop,10\n{b},market,2\n");
+    let path = file(home.dir.path(), "set.csv", &rows);
+    let id = home.ask(&["set", "import", &path]).await.json()["intent"]["id"].to_string();
+    shows(&world, 1, [*others, 2]).await;
+    assert_eq!(intent(&home, &id).await["phase"], "lowering");
+    world
+        .post("faults", json!({"faults": [format!("shopify-poison-refused={a}"), "shopify-outage=off"]}))
+        .await;
+    shows(&world, 1, [*others, *others]).await;
+    let told = intent(&home, &id).await;
+    assert!(text(&told["undone"]).starts_with(&format!("`shop` refuses to lower `{a}`")), "{told:#}");
+    assert_eq!(shown(&world, 0).await, [*units, *units]);
+    told_of(&home, &id).await;
+    world.post("faults", json!({"faults": ["shopify-poison-refused=off"]})).await;
+    phase(&home, &id, "rolled_back").await;
+    for letter in home.ask(&["dead-letters", "list"]).await.json()["letters"].as_array().expect("a list") {
+        home.ask(&["dead-letters", "retry", text(&letter["id"])]).await.json();
+    }
+    home.settle(&world).await;
+    assert_eq!(shown(&world, 0).await, [*units, *units]);
+    live.stop().await;
+    home.verify().await;
 }

@@ -16,6 +16,8 @@ mod golden;
 mod intents;
 mod isolation;
 mod live;
+mod made;
+mod merged;
 mod mistakes;
 mod open_orders;
 mod pauses;

@@ -1,10 +1,20 @@
 //! Quarantine and unmapped lines are worked off from the command line.
 
+use std::{
+    fs,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+};
 use serde_json::{Value, json};
 
 use crate::{
     live::{Home, Live},
-    support::{World, text, until_empty, webhook},
+    support::{self, World, text, until_empty, webhook},
 };
 
 async fn open() -> (World, Home, Live, String) {
@@ -129,6 +139,120 @@ async fn a_line_without_a_sku_is_mapped_by_hand_or_left_out() {
     home.ask(&["map", "ignore", "shop", "--order", &order, "--line", &line]).await.json();
     assert_eq!(lines(&home).await, Vec::<Value>::new());
     home.ask(&["map", "ignore", "shop", "GIFT-CARD", "--undo"]).await.fails(4, "ignored");
+    live.stop().await;
+    home.verify().await;
+}
+
+/// What stands between the daemon and the shop, and garbles one order in every list of orders.
+struct Garbler {
+    to: String,
+    client: reqwest::Client,
+    order: Mutex<Option<String>>,
+}
+
+impl Garbler {
+    /// Starts one in front of the shop, and returns where it listens.
+    async fn start(to: &str) -> (Arc<Garbler>, String) {
+        let (to, client) = (to.to_owned(), reqwest::Client::new());
+        let own = Arc::new(Garbler { to, client, order: Mutex::default() });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback can be bound");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let app = Router::new().fallback(Garbler::pass).with_state(Arc::clone(&own));
+        tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
+        (own, url)
+    }
+
+    /// Garbles this order from now on, or none.
+    fn garble(&self, order: Option<&str>) {
+        let order = order.map(|order| format!("gid://shopify/Order/{order}"));
+        *self.order.lock().unwrap_or_else(PoisonError::into_inner) = order;
+    }
+
+    async fn pass(
+        State(own): State<Arc<Garbler>>,
+        uri: Uri,
+        headers: HeaderMap,
+        Json(asked): Json<Value>,
+    ) -> Result<Json<Value>, StatusCode> {
+        let request = own.client.post(format!("{}{uri}", own.to)).json(&asked);
+        let token = "x-shopify-access-token";
+        let answer = request.header(token, &headers[token]).send().await;
+        let answer = answer.map_err(|_| StatusCode::BAD_GATEWAY)?;
+        let mut told: Value = answer.json().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+        let bad = own.order.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for order in told["data"]["orders"]["nodes"].as_array_mut().into_iter().flatten() {
+            if bad.as_deref().is_some_and(|bad| order["id"] == bad) {
+                order["createdAt"] = json!("the day before yesterday");
+            }
+        }
+        Ok(Json(told))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_no_list_tells_readably_is_booked_when_it_is_replayed() {
+    let world = World::start(|options| {
+        options.catalogue.opening = evenkeel::sandbox::Span { min: 20, max: 40 };
+    })
+    .await;
+    let home = Home::new(&world).await;
+    let base_url = text(&world.get("systems").await["shopify"]["base_url"]).to_owned();
+    let (garbler, before_it) = Garbler::start(&base_url).await;
+    home.configure(&format!("base_url = \"{base_url}\""), &format!("base_url = \"{before_it}\""));
+    let live = home.open(&world).await;
+    home.settle(&world).await;
+    let book = world.get("books").await["skus"][0].clone();
+    let (sku, units) = (text(&book["sku"]).to_owned(), book["available"].as_i64().expect("a number"));
+    // No webhook tells of it either, and no list is spared.
+    world.post("webhooks", json!({"url": null})).await;
+    let number = 9_407_199_254_740_993_u64;
+    garbler.garble(Some(&number.to_string()));
+    let id = support::order(&world, "shopify", &sku, 2).await;
+    assert_eq!(id, number.to_string(), "the first order of the sandbox");
+    until_empty("it is in quarantine", async || {
+        let held = list(&home).await;
+        if held.len() == 1 && held[0]["why"].to_string().contains("yesterday") {
+            vec![]
+        } else {
+            vec![format!("{held:?}")]
+        }
+    })
+    .await;
+    let held = list(&home).await[0].clone();
+    let item = held["id"].to_string();
+    let stock = async || home.ask(&["sku", &sku]).await.json()["stock"][0]["committed"].clone();
+    let told = home.ask(&["quarantine", "replay", &item]).await;
+    assert_eq!(told.code, Some(5), "what is kept reads no better by now: {told:#?}");
+    assert_eq!((list(&home).await.len(), stock().await), (1, json!(0)));
+
+    // Once the body is gone, as it is after a while, the order is asked for by itself.
+    let forget = |item: &Value| fs::remove_file(home.path("store/quarantine").join(text(&item["sha256"])));
+    forget(&held).expect("it was kept");
+    let dry = home.ask(&["quarantine", "replay", &item, "--dry-run"]).await.json();
+    assert_eq!((&dry["items"][0]["done"], stock().await), (&json!(true), json!(0)), "{dry:#}");
+    let done = home.ask(&["quarantine", "replay", &item]).await.json();
+    assert_eq!(done["items"][0]["done"], true, "{done:#}");
+    assert!(text(&done["items"][0]["told"]).contains(&id), "{done:#}");
+    assert_eq!(stock().await, 2);
+    // Lists that are read again meanwhile set it aside again. Whatever is read of it by now, it is booked already.
+    garbler.garble(None);
+    until_empty("it is worked off", async || {
+        let held = list(&home).await;
+        for item in &held {
+            if item["kept"] == true {
+                forget(item).expect("it was kept");
+            }
+            home.ask(&["quarantine", "replay", &item["id"].to_string()]).await.json();
+        }
+        held.iter().map(Value::to_string).collect()
+    })
+    .await;
+    assert_eq!(stock().await, 2);
+    until_empty("the sale is passed on", async || {
+        let book = world.get("books").await["skus"][0].clone();
+        if book["amazon"]["shown"] == units - 2 { vec![] } else { vec![book.to_string()] }
+    })
+    .await;
     live.stop().await;
     home.verify().await;
 }

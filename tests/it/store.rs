@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 use crate::{
     blows::power::watched,
     live::{Home, bare, run},
-    support::{World, order, text, until_empty},
+    support::{World, number, order, text, until_empty},
 };
 
-/// Small segments, so that there is something to archive.
 async fn open() -> (World, Home) {
     let world = World::start(|_| {}).await;
     let home = Home::new(&world).await;
@@ -135,6 +134,74 @@ async fn finished_orders_leave_tombstones_and_a_late_return_is_booked_once() {
     home.settle(&world).await;
     live.stop().await;
     home.verify().await;
+}
+
+/// The values of a field in the lines of the log that have this text.
+fn logged(log: &str, line: &str, field: &str) -> Vec<String> {
+    let lines = log.lines().filter(|one| one.contains(line));
+    let value = |one: &str| {
+        let (_, rest) = one.split_once(&format!("{field}="))?;
+        Some(rest.split_whitespace().next()?.trim_matches('"').to_owned())
+    };
+    lines.filter_map(value).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_lies_behind_the_checkpoints_is_archived_with_its_head_in_the_log_and_is_all_that_a_start_needs()
+{
+    let world = World::start(|options| options.catalogue.skus = 600).await;
+    let home = Home::new(&world).await;
+    let room = "stop_bytes = 268435456";
+    home.configure(room, &format!("{room}\nsegment_bytes = 1048576"));
+    let live = home.open(&world).await;
+    let sku = first(&world).await;
+    order(&world, "amazon", &sku, 1).await;
+    home.settle(&world).await;
+    let journal = || fs::read_dir(home.path("store/journal")).expect("it is there").count();
+    assert!(journal() > 1, "more than one segment was written");
+    // The one before the last must be behind it too.
+    for _ in 0..2 {
+        order(&world, "shopify", &sku, 1).await;
+        home.settle(&world).await;
+        home.ask(&["checkpoint"]).await.json();
+    }
+    until_empty("it is archived", async || {
+        let told = logged(&home.whole_log(), "journal segment archived", "head");
+        if told.is_empty() || journal() > 1 { vec![home.log()] } else { vec![] }
+    })
+    .await;
+    let view = async || {
+        let told = home.ask(&["sku", &sku]).await.json();
+        (told["stock"].clone(), told["revision"].clone())
+    };
+    let held = view().await;
+    live.stop().await;
+    let proof = home.verify().await;
+    let (archived, log) = (number(&proof["archived"]), home.whole_log());
+    assert!(archived > 0 && proof["first_seq"] == 1 && number(&proof["live_seq"]) > 1, "{proof:#}");
+    let heads = logged(&log, "journal segment archived", "head");
+    assert_eq!(i64::try_from(heads.len()).expect("few"), archived, "{heads:?}");
+    assert!(heads.iter().all(|head| head.len() == 64), "{heads:?}");
+    // The head that was logged last, with no record since, is the one that is proven.
+    assert_eq!(logged(&log, "journal closed", "head"), [text(&proof["head"])], "{proof:#}");
+    let written = logged(&log, "checkpoint written", "head");
+    assert!(written.len() >= 2 && written.iter().all(|head| head.len() == 64), "{written:?}");
+
+    // Without state and checkpoints, what is archived is read from its first record on.
+    fs::remove_dir_all(home.path("store/state")).expect("the state is there");
+    fs::remove_dir_all(home.path("store/checkpoints")).expect("they are there");
+    let live = home.serve().await;
+    assert_eq!(view().await, held);
+    home.settle(&world).await;
+    live.stop().await;
+
+    // One archived segment that is another one's copy, or is gone, is noticed.
+    let mut all: Vec<_> = fs::read_dir(home.path("store/archive")).expect("it is there").flatten().collect();
+    all.sort_by_key(fs::DirEntry::path);
+    fs::rename(all[0].path(), home.path("gone")).expect("moved");
+    let told = home.ask(&["verify"]).await;
+    let proven: Value = serde_json::from_str(&told.out).unwrap_or_default();
+    assert!(told.code != Some(0) || number(&proven["first_seq"]) > 1, "{told:#?}");
 }
 
 /// A file system of eight megabytes, in a namespace of its own: `None` where the kernel lets nobody make one.

@@ -105,7 +105,12 @@ impl World {
         let books = self.get("books").await;
         let skus = books["skus"].as_array().expect("a list").clone();
         let shown = |sku: &Value, system: &str| sku[system]["shown"].as_i64().unwrap_or(-1).max(0);
-        skus.iter()
+        let sets = books["sets"].as_array().expect("a list").iter();
+        let sets = sets.filter(|set| set["available"] != shown(set, "shopify"));
+        let sets: Vec<String> =
+            sets.map(|set| format!("{}: {} {}", set["sku"], set["available"], set["shopify"])).collect();
+        let singles = skus
+            .iter()
             .filter(|sku| {
                 let available = sku["available"].as_i64().unwrap_or(-1).max(0);
                 shown(sku, "shopify") != available
@@ -122,8 +127,8 @@ impl World {
                     sku["amazon"]["shown"],
                     sku["erp"]["on_hand"]
                 )
-            })
-            .collect()
+            });
+        singles.chain(sets).collect()
     }
 }
 

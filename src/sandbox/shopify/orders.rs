@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::sandbox::books::{Move, Moved};
 
+use super::made::LineGroup;
 use super::routes::Route;
 use super::store::Store;
 use super::webhooks::{Event, Subject};
@@ -15,6 +16,8 @@ pub(super) struct Order {
     pub(super) updated_ms: i64,
     pub(super) cancelled: Option<(i64, CancelReason)>,
     pub(super) lines: Vec<Line>,
+    /// The bundles that were sold.
+    pub(super) groups: Vec<LineGroup>,
     pub(super) fulfilments: Vec<Fulfilment>,
     pub(super) refunds: Vec<Refund>,
     pub(super) routes: Vec<Route>,
@@ -27,6 +30,8 @@ pub(super) struct Line {
     pub(super) id: u64,
     pub(super) item: usize,
     pub(super) quantity: i64,
+    /// Index of the group that it was sold in.
+    pub(super) group: Option<usize>,
     /// Taken off the order before fulfilment, by a cancel, a refund or an edit.
     pub(super) removed: i64,
     pub(super) fulfilled: i64,
@@ -140,25 +145,23 @@ impl Store {
         event: &mut Event<'_>,
     ) -> (usize, Vec<Moved>) {
         let order = self.orders.len();
-        let mut lines = Vec::with_capacity(wanted.len());
-        for (item, quantity) in wanted.iter().copied() {
-            let id = self.next_line();
-            lines.push(Line { id, item, quantity, removed: 0, fulfilled: 0, refunded: 0 });
-        }
+        let (lines, groups) = self.lines_of(wanted);
+        let sold: Vec<(usize, i64)> = lines.iter().map(|line| (line.item, line.quantity)).collect();
         self.orders.push(Order {
             created_ms: event.now_ms,
             updated_ms: event.now_ms,
             cancelled: None,
             lines,
+            groups,
             fulfilments: Vec::new(),
             refunds: Vec::new(),
             routes: Vec::new(),
             edited: false,
             hidden,
         });
-        let mut moves = Vec::with_capacity(wanted.len());
-        let mut shares = Vec::with_capacity(wanted.len());
-        for (line, (item, quantity)) in wanted.iter().copied().enumerate() {
+        let mut moves = Vec::with_capacity(sold.len());
+        let mut shares = Vec::with_capacity(sold.len());
+        for (line, (item, quantity)) in sold.into_iter().enumerate() {
             for (place, units) in self.route(item, quantity, at) {
                 shares.push((line, place, units));
                 moves.push(Moved { sku: item, place, quantity: units, what: Move::Sold });
@@ -332,8 +335,10 @@ impl Store {
         if delta == 0 {
             return Err("the edit changes nothing".into());
         }
-        let id = self.next_line();
-        let line = Line { id, item, quantity: delta, removed: 0, fulfilled: 0, refunded: 0 };
+        if !self.has_level(item) {
+            return Err("a bundle is not added to an order by an edit".into());
+        }
+        let line = self.new_line(item, delta, None);
         self.orders[order].lines.push(line);
         let line = self.orders[order].lines.len() - 1;
         let (mut moves, mut shares) = (Vec::new(), Vec::new());

@@ -55,8 +55,8 @@ pub(super) struct Item {
     pub(super) price_cents: i64,
     /// At each location.
     pub(super) levels: Vec<Level>,
-    /// The items that a bundle is made of; empty for an ordinary item.
-    pub(super) parts: Vec<usize>,
+    /// The items that a bundle is made of, with the units of each; empty for an ordinary item.
+    pub(super) parts: Vec<(usize, i64)>,
 }
 
 /// The states of an item at a location. `on_hand` is their sum, without `incoming`.
@@ -134,9 +134,22 @@ impl Store {
             levels: vec![Level { updated_ms: now_ms, ..Level::default() }; places],
             parts: bundle.parts.to_vec(),
         });
+        let sets = catalogue.sets.iter().map(|set| Item {
+            sku: set.code.clone(),
+            title: format!("Set {}", set.code),
+            price_cents: 2499,
+            levels: (0..places)
+                .map(|place| {
+                    let there =
+                        set.parts.iter().map(|(sku, units)| catalogue.skus[*sku].openings[place] / units);
+                    Level { available: there.min().unwrap_or(0), updated_ms: now_ms, ..Level::default() }
+                })
+                .collect(),
+            parts: Vec::new(),
+        });
         Store {
             opened_ms: now_ms,
-            items: singles.chain(bundles).collect(),
+            items: singles.chain(bundles).chain(sets).collect(),
             orders: Vec::new(),
             by_update: BTreeSet::new(),
             fulfilments: BTreeMap::new(),
@@ -158,8 +171,14 @@ impl Store {
         }
     }
 
-    /// What may be bought of an item, at all locations together.
+    /// What may be bought of an item, at all locations together. Of a bundle: as many as its components make.
     pub(in crate::sandbox) fn available(&self, item: usize) -> i64 {
+        let parts = &self.items[item].parts;
+        let most = parts.iter().map(|(part, units)| self.available(*part).max(0) / units).min();
+        most.unwrap_or_else(|| self.own_available(item))
+    }
+
+    fn own_available(&self, item: usize) -> i64 {
         self.items[item].levels.iter().filter(|level| !level.absent).map(|level| level.available).sum()
     }
 

@@ -128,7 +128,7 @@ impl Store {
         } else {
             "paid"
         };
-        let lines: Vec<Value> = order.lines.iter().map(|line| self.line_body(line)).collect();
+        let lines: Vec<Value> = order.lines.iter().map(|line| self.line_body(order, line)).collect();
         let fulfilments: Vec<Value> =
             (0..order.fulfilments.len()).map(|f| self.fulfilment_body(n, f)).collect();
         let refunds: Vec<Value> = (0..order.refunds.len()).map(|r| self.refund_body(n, r)).collect();
@@ -175,7 +175,7 @@ impl Store {
             "refunds": refunds,
             "returns": [],
             "shipping_lines": [],
-            "line_item_groups": [],
+            "line_item_groups": self.group_bodies(order),
             "email": buyer(n),
             "contact_email": buyer(n),
             "shipping_address": address(),
@@ -189,7 +189,8 @@ impl Store {
         self.items[line.item].price_cents
     }
 
-    fn line_body(&self, line: &Line) -> Value {
+    fn line_body(&self, order: &Order, line: &Line) -> Value {
+        let group = line.group.map(|group| Kind::LineItemGroup.number(order.groups[group].id));
         let price = money(self.cents(line));
         let status = match (line.fulfilled, line.unfulfilled()) {
             (0, _) => None,
@@ -215,7 +216,7 @@ impl Store {
             "properties": [],
             "quantity": line.quantity,
             "requires_shipping": true,
-            "sales_line_item_group_id": null,
+            "sales_line_item_group_id": group,
             "sku": item.sku,
             "taxable": true,
             "title": item.title,
@@ -238,7 +239,7 @@ impl Store {
         let lines: Vec<Value> = lines
             .iter()
             .map(|(line, quantity)| {
-                let mut body = self.line_body(&order.lines[*line]);
+                let mut body = self.line_body(order, &order.lines[*line]);
                 body["quantity"] = json!(quantity);
                 body
             })
@@ -285,7 +286,7 @@ impl Store {
                     "total_tax": 0,
                     "subtotal_set": money_set(&subtotal),
                     "total_tax_set": money_set("0.00"),
-                    "line_item": self.line_body(source),
+                    "line_item": self.line_body(order, source),
                 })
             })
             .collect();

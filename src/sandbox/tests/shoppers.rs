@@ -6,6 +6,7 @@ use super::*;
 async fn nobody_buys_what_is_not_shown_and_every_unit_is_accounted_for() {
     let mut options = quick();
     options.shoppers.next_step_ms = Span::new(0, 5);
+    options.catalogue.bundles = 2;
     let lab = Lab::start(options).await;
     lab.control("/shop", json!({"orders": 80, "per_second": 2000.0})).await;
     lab.settle().await;

@@ -542,6 +542,58 @@ fn times_are_read_with_their_offset_and_written_by_the_second() {
     assert_eq!(search_time(Timestamp::MAX), "9999-12-30T22:00:00Z");
 }
 
+/// The components of two of the shop's own bundles, and one of them sold by itself too, as a query tells it. `group`: what a
+/// line says of the bundle.
+fn bundled(group: impl Fn(u64, u64) -> [Value; 2]) -> [Value; 2] {
+    let done = json!({"hasNextPage": false, "endCursor": null});
+    let lines = [(1, "A", Some(7), 2), (2, "B", Some(7), 4), (3, "A", None, 1), (4, "A", Some(8), 1)];
+    let line = |(id, sku, of, quantity): (u64, &str, Option<u64>, i64)| {
+        let [fetched, pushed] = of.map_or([Value::Null, Value::Null], |of| group(of, id));
+        let variant = 100 + sku.len() as u64;
+        let both = json!({"sku": sku, "quantity": quantity});
+        let mut one = json!({
+            "id": format!("gid://shopify/LineItem/{id}"), "isGiftCard": false, "currentQuantity": quantity,
+            "fulfillableQuantity": quantity, "lineItemGroup": fetched,
+            "variant": {"id": format!("gid://shopify/ProductVariant/{variant}"), "inventoryItem": null},
+        });
+        let mut other = json!({
+            "id": id, "gift_card": false, "current_quantity": quantity, "fulfillable_quantity": quantity,
+            "sales_line_item_group_id": pushed, "variant_id": variant,
+        });
+        for told in [&mut one, &mut other] {
+            told.as_object_mut().expect("an object").extend(both.as_object().cloned().expect("an object"));
+        }
+        [one, other]
+    };
+    let (one, other): (Vec<Value>, Vec<Value>) = lines.map(line).into_iter().map(|[a, b]| (a, b)).unzip();
+    let (mut fetched, mut pushed) = (fetched(), pushed());
+    fetched["lineItems"] = json!({"pageInfo": done, "nodes": one});
+    (fetched["fulfillments"], fetched["refunds"]) = (json!([]), json!([]));
+    pushed["line_items"] = json!(other);
+    pushed["line_item_groups"] = json!([{"id": 7, "title": "Set", "quantity": 2, "variant_sku": "SET"}]);
+    (pushed["fulfillments"], pushed["refunds"]) = (json!([]), json!([]));
+    [fetched, pushed]
+}
+
+#[test]
+fn the_components_of_the_shops_own_bundles_are_lines_like_any_other() {
+    let of_bundle = |of: u64, _: u64| {
+        let group = json!({"id": format!("gid://shopify/LineItemGroup/{of}"), "title": "Set", "quantity": 2,
+                           "variantId": "gid://shopify/ProductVariant/99", "variantSku": "SET"});
+        [group, json!(of)]
+    };
+    let [fetched, pushed] = bundled(of_bundle);
+    let (order, more) = graphql::order(&fetched).expect("it can be read");
+    assert_eq!(more, []);
+    let fetched = order.snapshot(Told::Fetched, &one()).expect("it can be read");
+    let pushed = whole(&pushed).snapshot(Told::Pushed, &one()).expect("it can be read");
+    for (told, how) in [(fetched, "fetched"), (pushed, "pushed")] {
+        let got = told.lines.iter().map(|l| (l.ids.get(IdKind::Sku), l.totals.ordered.units()));
+        let want = [("A", 2), ("B", 4), ("A", 1), ("A", 1)].map(|(sku, units)| (Some(sku), units));
+        assert_eq!(got.collect::<Vec<_>>(), want, "{how}: the bundle itself is no line");
+    }
+}
+
 #[test]
 fn the_documented_sample_is_an_order_of_five_open_lines() {
     let Some(body) = specs::read("shopify/samples/webhook-2026-07-orders__create.json") else { return };

@@ -41,6 +41,11 @@ pub(super) enum Thing {
         order: usize,
         line: usize,
     },
+    /// A bundle that was sold.
+    LineGroup {
+        order: usize,
+        group: usize,
+    },
     Fulfilment {
         order: usize,
         fulfilment: usize,
@@ -114,6 +119,7 @@ impl ObjectValue for Node<'_, '_> {
             Thing::Product(_) => "Product",
             Thing::Order(_) => "Order",
             Thing::Line { .. } => "LineItem",
+            Thing::LineGroup { .. } => "LineItemGroup",
             Thing::Fulfilment { .. } => "Fulfillment",
             Thing::FulfilmentLine { .. } => "FulfillmentLineItem",
             Thing::Route { .. } => "FulfillmentOrder",
@@ -149,6 +155,7 @@ impl ObjectValue for Node<'_, '_> {
             Thing::Product(item) => self.product(*item, &field),
             Thing::Order(order) => self.order(*order, &field),
             Thing::Line { order, line } => self.line(*order, *line, &field),
+            Thing::LineGroup { order, group } => self.line_group(*order, *group, &field),
             Thing::Fulfilment { order, fulfilment } => self.fulfilment(*order, *fulfilment, &field),
             Thing::FulfilmentLine { order, fulfilment, row } => {
                 self.fulfilment_line(*order, *fulfilment, *row, &field)

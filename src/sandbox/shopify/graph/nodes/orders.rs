@@ -105,6 +105,32 @@ impl<'a> Node<'a, '_> {
             "vendor" => ResolvedValue::leaf("Evenkeel sandbox"),
             "product" => self.node(Thing::Product(item)),
             "variant" => self.node(Thing::Variant(item)),
+            "lineItemGroup" => {
+                let group = self.read(|shop| shop.orders[order].lines[n].group);
+                self.maybe(group.map(|group| Thing::LineGroup { order, group }))
+            }
+            _ => return None,
+        }))
+    }
+
+    pub(super) fn line_group<'r>(
+        &self,
+        order: usize,
+        group: usize,
+        field: &Selected<'_>,
+    ) -> Option<Resolved<'r>> {
+        let (id, item, quantity) = self.read(|shop| {
+            let group = &shop.orders[order].groups[group];
+            (group.id, group.item, group.quantity)
+        });
+        Some(Ok(match field.name {
+            "id" => ResolvedValue::leaf(Kind::LineItemGroup.gid(id)),
+            "quantity" => ResolvedValue::leaf(quantity),
+            "title" => ResolvedValue::leaf(self.read(|shop| shop.items[item].title.clone())),
+            "productId" => ResolvedValue::leaf(Kind::Product.gid(item as u64)),
+            "variantId" => ResolvedValue::leaf(Kind::ProductVariant.gid(item as u64)),
+            "variantSku" => ResolvedValue::leaf(self.read(|shop| shop.items[item].sku.clone())),
+            "customAttributes" => ResolvedValue::list(Vec::new()),
             _ => return None,
         }))
     }

@@ -121,6 +121,7 @@ impl<'a> Node<'a, '_> {
                     shown(order).then_some(Thing::Route { order, route })
                 }
                 Kind::LineItem
+                | Kind::LineItemGroup
                 | Kind::FulfillmentOrderLineItem
                 | Kind::FulfillmentLineItem
                 | Kind::RefundLineItem
