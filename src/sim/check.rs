@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     core::{
-        Record, State, exposure,
+        Record, State,
+        allocation::Pause,
+        exposure,
+        intent::{Change, Line, Phase},
         ledger::{Cause, Entry, Stock, book},
         leg,
         order::Order,
@@ -13,7 +16,9 @@ use crate::{
         record::Why,
         state::{Listing, ListingRef},
     },
-    model::{ChannelId, IdempotencyKey, LocationId, OrderKey, Quantity, Revision, Sku, Timestamp, Totals},
+    model::{
+        ChannelId, IdempotencyKey, LocationId, OrderKey, Quantity, Revision, Seq, Sku, Timestamp, Totals,
+    },
     sim::{market, plan},
 };
 
@@ -58,6 +63,10 @@ pub(super) struct Checks {
     pub(super) oversold: BTreeMap<Class, i64>,
     /// The brake has held a count.
     pub(super) held: bool,
+    /// A person has let counts go on that were held.
+    pub(super) released: bool,
+    /// Since when lowers could go, because nothing keeps them back.
+    lowers: BTreeMap<ListingRef, Timestamp>,
     pub(super) drifts: u64,
     pub(super) writes: u64,
 }
@@ -78,6 +87,12 @@ impl Checks {
             Record::Held { .. } => {
                 self.held = true;
                 Ok(())
+            }
+            Record::Counted { opened, entries, .. } if opened.is_empty() && !self.released => {
+                braked(state, entries)
+            }
+            Record::Intent { id, change: Change::Moved { phase: Phase::Raising, .. } } => {
+                lowered(state, *id, at)
             }
             Record::Commit { sku, revision, .. } => {
                 let before = state.skus.get(sku).map_or(Revision::ZERO, |row| row.revision);
@@ -133,7 +148,8 @@ impl Checks {
     }
 
     /// Checks a record on the state after it.
-    pub(super) fn after(&mut self, state: &State, record: &Record) -> Result<(), String> {
+    pub(super) fn after(&mut self, state: &State, at: Timestamp, record: &Record) -> Result<(), String> {
+        self.note_lowers(state, at, record);
         for entry in record.entries() {
             let place = state.skus.get(&entry.sku).and_then(|row| row.place(&entry.location));
             let stock = place.map(|place| place.stock).unwrap_or_default();
@@ -217,6 +233,46 @@ impl Checks {
         })
     }
 
+    /// Notes since when lowers could go.
+    fn note_lowers(&mut self, state: &State, at: Timestamp, record: &Record) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others move no leg")]
+        let touched: Vec<ListingRef> = match record {
+            Record::Moved { listing, .. } => vec![listing.clone()],
+            Record::Commit { sku, legs, .. } => {
+                legs.iter().map(|(at, _)| ListingRef { sku: sku.clone(), at: *at }).collect()
+            }
+            // Something may have kept them back until now.
+            Record::Paused { .. }
+            | Record::Circuit { .. }
+            | Record::Configured { .. }
+            | Record::Started { .. }
+            | Record::Bound { .. } => return self.lowers.values_mut().for_each(|since| *since = at),
+            _ => return,
+        };
+        for listing in touched {
+            if may_lower(state, &listing) {
+                self.lowers.entry(listing).or_insert(at);
+            } else {
+                self.lowers.remove(&listing);
+            }
+        }
+    }
+
+    /// I5: whatever could be lowered when a lane asked for work, and had room for it, has left.
+    pub(super) fn lowers_left(&self, state: &State, channel: &ChannelId, asked: i64) -> Result<(), String> {
+        let frozen = |row: Option<Pause>| row == Some(Pause::Frozen);
+        let row = state.channels.get(channel);
+        if row.is_some_and(|row| row.circuit.is_open() || frozen(row.pause)) {
+            return Ok(());
+        }
+        let waits = self.lowers.iter().find(|(listing, since)| {
+            let here = state.listing(listing).is_some_and(|held| held.channel == *channel);
+            let sku = state.skus.get(&listing.sku).and_then(|row| row.pause);
+            since.millis() < asked && here && !frozen(sku)
+        });
+        sure(waits.is_none(), || format!("I5: a lower waits although nothing keeps it back: {waits:?}"))
+    }
+
     /// Returns the most that a listing may sell, by all that the daemon knows. `None`: it does not know.
     pub(super) fn exposure(state: &State, listing: &ListingRef) -> Option<i64> {
         let held = state.listing(listing)?;
@@ -246,6 +302,49 @@ impl Checks {
         let wrong: Vec<&str> = differ.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();
         sure(wrong.is_empty(), || format!("what was replayed differs in {}", wrong.join(", ")))
     }
+}
+
+/// Tells whether a listing is to be lowered, and nothing keeps that back.
+fn may_lower(state: &State, listing: &ListingRef) -> bool {
+    let Some(held) = state.listing(listing).filter(|held| held.writable()) else { return false };
+    let Some(leg) = held.leg.as_ref().filter(|leg| leg.suspect.is_none()) else { return false };
+    let known = held.writes.look.is_none() && held.writes.base.is_some_and(|base| leg.quantity < base);
+    known && matches!(leg.state, leg::State::Pending)
+}
+
+/// I11: no count is taken over that empties more of the catalogue than is allowed, unless a person said so.
+fn braked(state: &State, entries: &[Entry]) -> Result<(), String> {
+    let brake = state.policies().ok_or("not configured")?.brake;
+    let emptied = |entry: &&Entry| {
+        let before = entry.after.on_hand.sub(entry.quantity).unwrap_or_default();
+        before > Quantity::ZERO && entry.after.on_hand <= Quantity::ZERO
+    };
+    let emptied = entries.iter().filter(emptied).count();
+    let least = usize::try_from(brake.min_skus).unwrap_or(usize::MAX);
+    let share =
+        usize::try_from(brake.zero_percent).unwrap_or(usize::MAX).saturating_mul(state.index.opened());
+    sure(emptied < least || emptied.saturating_mul(100) <= share, || {
+        format!("I11: a count empties {emptied} of {} SKUs", state.index.opened())
+    })
+}
+
+/// I6: nothing rises by an intent while a write may still land that shows more of what it has lowered.
+fn lowered(state: &State, id: Seq, at: Timestamp) -> Result<(), String> {
+    let intent = state.intents.get(&id).ok_or("an intent that is not there")?;
+    let policies = state.policies().ok_or("not configured")?;
+    for line in &intent.lines {
+        let Line::Allot { listing, before, after: Some(after) } = line else { continue };
+        let Some(held) = state.listing(listing) else { continue };
+        if intent.seen_is_enough || before.is_some_and(|before| before <= *after) {
+            continue;
+        }
+        let since = at.plus_millis(-policies.channels[&held.channel].abilities.late_ms);
+        let over = held.writes.unsettled.iter().find(|write| write.quantity > *after && write.at > since);
+        sure(over.is_none(), || {
+            format!("I6: intent {id} raises while {listing:?} may still show {over:?}, and not {after}")
+        })?;
+    }
+    Ok(())
 }
 
 /// Fails with what is told unless it holds.

@@ -3,7 +3,7 @@
 //! As in the engine, commands are decided together, made durable with one fsync, and answered only then. What is durable is
 //! applied to a second state, which the checks look at and which a start must find again, whatever became of the first.
 
-use std::{collections::VecDeque, io::ErrorKind, path::Path, sync::Arc};
+use std::{collections::VecDeque, io::ErrorKind, ops::Range, path::Path, sync::Arc};
 
 use crate::{
     core::{Command, Refused, Reply, State, apply, decide},
@@ -13,7 +13,10 @@ use crate::{
         rows::{self, ROWS_VERSION},
     },
     model::{Seq, Timestamp},
-    sim::{check::Checks, random::Random},
+    sim::{
+        check::{Checks, sure},
+        random::Random,
+    },
     store::{Options, Store, disk::Disk, disk::sim::SimDisk, journal, state},
 };
 
@@ -155,7 +158,7 @@ impl Daemon {
             for record in &envelope.records {
                 checks.before(&self.durable, envelope.at, record)?;
                 apply::one(&mut self.durable, seq, envelope.at, record);
-                checks.after(&self.durable, record)?;
+                checks.after(&self.durable, envelope.at, record)?;
             }
             self.durable.seq = seq;
         }
@@ -245,7 +248,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Flips bits in a copy of the journal: it must say so, or add up to the same. A torn end that was never proven may go.
+    /// Flips a bit in a copy of the journal: it must say so, or add up to the same. A forged record it must name.
     pub(super) fn rot(&self, random: &mut Random) -> Result<(), String> {
         let copy = self.disk.clone_content();
         let dir = Path::new(DIR).join("journal");
@@ -253,6 +256,14 @@ impl Daemon {
         let Some(name) = random.pick(&names) else { return Ok(()) };
         let path = dir.join(name);
         let Some(mut content) = copy.content(&path) else { return Ok(()) };
+        let records = records(&content);
+        if let Some(record) = random.pick(&records).cloned().filter(|_| random.chance(300)) {
+            forge(&mut content[record.clone()]);
+            copy.tamper(&path, content);
+            let told =
+                || format!("the record at byte {} of `{name}` was forged, and nobody noticed", record.start);
+            return sure(read_whole(Arc::new(copy)).is_err(), told);
+        }
         let at = random.below(content.len());
         if let Some(byte) = content.get_mut(at) {
             *byte ^= 1 << random.below(8);
@@ -266,6 +277,47 @@ impl Daemon {
             Ok(state) => Err(format!("byte {at} of `{name}` rotted, and the journal ends at {}", state.seq)),
         }
     }
+}
+
+/// Returns where the records of a segment lie, by the layout that is written down for it.
+fn records(segment: &[u8]) -> Vec<Range<usize>> {
+    const HEADERS: [usize; 3] = [64, 24, 48];
+    let [mut at, group, record] = HEADERS;
+    let number = |at: usize| {
+        let bytes = segment.get(at..at + 4)?;
+        usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
+    };
+    let mut found = Vec::new();
+    // What follows the last group is a note: a group without records.
+    while let Some(count) = number(at + 12).filter(|count| *count > 0) {
+        at += group;
+        for _ in 0..count {
+            let Some(end) = number(at + 4).map(|len| at + record + len).filter(|end| *end <= segment.len())
+            else {
+                return found;
+            };
+            found.push(at..end);
+            at = end;
+        }
+    }
+    found
+}
+
+/// Changes the end of a record, and makes its checksum right again.
+fn forge(record: &mut [u8]) {
+    if let Some(byte) = record.last_mut() {
+        *byte ^= 1;
+    }
+    let sum = crc32fast::hash(&record[4..]);
+    record[..4].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Reads all records of a journal.
+fn read_whole(disk: Arc<dyn Disk>) -> Result<(), String> {
+    let (store, _) =
+        Store::open_without_state(disk, Path::new(DIR), options()).map_err(|error| error.to_string())?;
+    let mut records = store.read_from(store.first_seq());
+    records.try_for_each(|record| record.map(drop)).map_err(|error| error.to_string())
 }
 
 /// Returns what a store adds up to.

@@ -40,6 +40,8 @@ pub(super) enum Loop {
 pub(super) struct Desk {
     /// A take, or the write that came of it, is under way.
     writing: bool,
+    /// When the lane last asked for work.
+    asked: i64,
     apart: usize,
     looking: bool,
     looking_apart: bool,

@@ -27,6 +27,8 @@ pub(super) struct Rates {
     pub(super) unauthorized: u32,
     /// Queued writes that are never applied.
     pub(super) dropped: u32,
+    /// Orders of a page that cannot be read, and must be fetched one by one.
+    pub(super) unread: u32,
     /// Webhooks that are lost, doubled, late, or tell only a part.
     pub(super) push_lost: u32,
     pub(super) push_doubled: u32,
@@ -65,6 +67,8 @@ pub(super) struct Plan {
     pub(super) limits: i64,
     /// How many orders were placed before the stock is opened.
     pub(super) before: i64,
+    /// From when to when the ERP counts nothing of anything, since people came in.
+    pub(super) counts_nothing: Option<(i64, i64)>,
     pub(super) rates: Rates,
     /// Of the mishaps of disk and process, how many in a thousand are spared: long runs have enough of them all the same.
     pub(super) spared: u32,
@@ -117,7 +121,7 @@ impl Plan {
             |random: &mut Random, permille: u32, mean: i64| if random.chance(permille) { mean } else { 0 };
         let people = shoppers * i64::from(u8::from(!busy)) * 2 + shoppers;
         let rates = if calm { Rates::default() } else { Rates::draw(random) };
-        Plan {
+        let mut plan = Plan {
             workload,
             calm,
             policies: policies(random, real, &parts, months),
@@ -131,6 +135,7 @@ impl Plan {
             own_sales: if calm { 0 } else { some(random, 300, shoppers * 8) },
             limits: some(&mut later, 250, span / 8),
             before: if later.chance(300) { later.between(1, 8) } else { 0 },
+            counts_nothing: None,
             rates,
             spared: if months { 985 } else { 0 },
             twice: !calm && random.chance(100),
@@ -142,7 +147,17 @@ impl Plan {
             tick: if months { 5 * MINUTE } else { 5 * SECOND },
             fsync: *random.pick(&[1, 5, 40, 400]).unwrap_or(&5),
             checkpoint: if months { 2 * DAY } else { some(random, 600, span / 3) },
+        };
+        if !calm && !months && later.chance(200) {
+            let from = later.between(0, span);
+            plan.counts_nothing = Some((from, from + later.between(plan.sweep, 2 * plan.sweep)));
+            // So that it also holds where there is little to be emptied.
+            plan.policies.brake.min_skus = 1;
         }
+        if !calm && later.chance(200) {
+            plan.rates.unread = u32::try_from(later.between(1, 300)).unwrap_or(0);
+        }
+        plan
     }
 }
 
@@ -173,6 +188,7 @@ impl Rates {
             throttled: some(100),
             unauthorized: some(20),
             dropped: some(100),
+            unread: 0,
             push_lost: some(400),
             push_doubled: some(300),
             push_late: some(300),

@@ -177,8 +177,10 @@ impl World {
                 commands.push(Command::Dead { letter, verdict: Verdict::Retry });
             }
         }
-        for id in state.held.keys() {
-            commands.push(Command::Dead { letter: DeadLetter::Count(*id), verdict: Verdict::Retry });
+        self.checks.released = true;
+        for (id, held) in &state.held {
+            let verdict = if self.untrue.contains(&held.as_of) { Verdict::Discard } else { Verdict::Retry };
+            commands.push(Command::Dead { letter: DeadLetter::Count(*id), verdict });
         }
         for work in state.index.all(Kind::Drifts) {
             if let Work::Drifts { channel, listing } = work {

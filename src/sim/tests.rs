@@ -1,5 +1,7 @@
 //! Seeds that are played with every commit: those that once broke something, and many that nobody has seen before.
 
+mod mutants;
+
 use std::{process::Command, thread};
 
 use super::*;

@@ -5,7 +5,7 @@ use crate::{
     core::{command::Count, state::ListingRef},
     model::{
         CatalogueItem, CountLine, IdempotencyKey, Identifiers, Observed, OrderId, OrderSnapshot, Outcome,
-        Posting, Put, Seq, Timestamp, Totals,
+        Posting, Put, Quantity, Seq, Timestamp, Totals,
     },
     sim::{
         loops::Loop,
@@ -202,7 +202,14 @@ impl World {
                 Answer::Changed(items, through)
             }
             Ask::Counts { items, .. } => {
-                Answer::Counted(self.erp.counts(items.as_deref()), self.erp.as_of(now))
+                let mut lines = self.erp.counts(items.as_deref());
+                let as_of = self.erp.as_of(now);
+                if self.counts_nothing() {
+                    lines.iter_mut().for_each(|line| line.quantity = line.quantity.min(Quantity::ZERO));
+                    self.untrue.insert(as_of);
+                    self.tell(|| "erp: counts nothing of anything".to_owned());
+                }
+                Answer::Counted(lines, as_of)
             }
             Ask::LookUp { postings, .. } => {
                 Answer::Held(postings.iter().map(|posting| self.erp.posted(posting)).collect())
@@ -212,6 +219,12 @@ impl World {
                 Answer::Posted
             }
         }
+    }
+
+    /// Tells whether the ERP is not itself: it counts nothing of anything.
+    fn counts_nothing(&self) -> bool {
+        let since = self.now - self.began - 60_000;
+        !self.calm && self.plan.counts_nothing.is_some_and(|(from, to)| since >= from && since < to)
     }
 
     fn write(&mut self, channel: usize, puts: &[(ListingRef, Put)], sent_at: i64) -> Vec<Outcome> {

@@ -1,6 +1,6 @@
 //! The world of one run: what is due when, and what follows from it. Time passes only from one event to the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     core::{Command, Refused, Reply, decide::lane::read_wanted, index::Kind as Due},
@@ -83,6 +83,8 @@ pub(super) struct World {
     pub(super) desks: Vec<Desk>,
     pub(super) trips: BTreeMap<u64, Trip>,
     pub(super) pushes: BTreeMap<u64, Push>,
+    /// The times as of which the ERP has counted what is not so.
+    pub(super) untrue: BTreeSet<Timestamp>,
     pub(super) story: Story,
     /// People and mishaps are over: everything has to come to rest.
     pub(super) calm: bool,
@@ -118,7 +120,7 @@ impl World {
         let causes = Causes {
             rival: plan.rival > 0,
             frozen: plan.operator > 0,
-            physical: plan.staff > 0,
+            physical: plan.staff > 0 || plan.counts_nothing.is_some(),
             own_sales: plan.own_sales > 0,
             surprises: !plan.calm,
         };
@@ -132,6 +134,7 @@ impl World {
             desks: (0..plan::NAMES.len()).map(|_| Desk::default()).collect(),
             trips: BTreeMap::new(),
             pushes: BTreeMap::new(),
+            untrue: BTreeSet::new(),
             story,
             calm: false,
             began,

@@ -91,10 +91,17 @@ impl World {
             return self.again(channel, Loop::Feed, &answer);
         };
         let (next, through) = (page.next, page.read_through);
-        if page.orders.is_empty() {
+        let rate = if self.calm { 0 } else { self.plan.rates.unread };
+        let (unread, orders): (Vec<_>, Vec<_>) =
+            page.orders.into_iter().partition(|_| self.random.chance(rate));
+        if orders.is_empty() && unread.is_empty() {
             return self.page_taken(channel, next, through, &Ok(Reply::Done));
         }
-        let orders = Command::Orders { channel: plan::channel(channel), begun, orders: page.orders };
+        if !unread.is_empty() {
+            let orders = unread.into_iter().map(|order| order.order).collect();
+            self.submit_fact(Command::Unread { channel: plan::channel(channel), orders }, Then::Nothing);
+        }
+        let orders = Command::Orders { channel: plan::channel(channel), begun, orders };
         self.submit_fact(orders, Then::Page { channel, next, through });
     }
 

@@ -21,6 +21,7 @@ impl World {
             return;
         }
         desk.writing = true;
+        desk.asked = self.now;
         let apart = APART.saturating_sub(desk.apart);
         let limit = usize::try_from(self.markets[channel].can.batch).unwrap_or(1);
         self.submit(Command::Take { channel: plan::channel(channel), limit, apart }, Then::Took(channel));
@@ -31,6 +32,11 @@ impl World {
         let Ok(Reply::Work { puts, looks, apart: Apart { puts: requests, looks: apart } }) = reply else {
             return self.rest(channel, Loop::Lane, &LANE);
         };
+        if puts.len() < usize::try_from(self.markets[channel].can.batch).unwrap_or(1) {
+            let asked = self.desks[channel].asked;
+            let left = self.checks.lowers_left(&self.daemon.durable, &plan::channel(channel), asked);
+            self.heed(left);
+        }
         let mut hints = std::mem::take(&mut self.desks[channel].hints);
         hints.retain(|hint| !looks.contains(hint));
         let looks: Vec<_> = looks.into_iter().chain(hints).collect();
