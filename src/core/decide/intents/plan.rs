@@ -278,7 +278,7 @@ impl<'a> Planning<'a> {
         if let Some(channel) = self.policies.kept_by(to) {
             return bad(format!(
                 "`{channel}` keeps and ships what lies at `{to}`, and tells by itself how much that is, so nothing is moved \
-                 into it here; count `{from}` when the units have left it, and `{channel}` tells when it has taken them in"
+                 into it here; the next count of `{from}` takes out what has left it, and `{channel}` tells when it has it"
             ));
         }
         Ok(())
