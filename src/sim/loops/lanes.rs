@@ -32,7 +32,8 @@ impl World {
         let Ok(Reply::Work { puts, looks, apart: Apart { puts: requests, looks: apart } }) = reply else {
             return self.rest(channel, Loop::Lane, &LANE);
         };
-        if puts.len() < usize::try_from(self.markets[channel].can.batch).unwrap_or(1) {
+        // What was found to need a look first has taken a place as well.
+        if puts.len() + looks.len() < usize::try_from(self.markets[channel].can.batch).unwrap_or(1) {
             let asked = self.desks[channel].asked;
             let left = self.checks.lowers_left(&self.daemon.durable, &plan::channel(channel), asked);
             self.heed(left);
