@@ -17,7 +17,7 @@ Ranges are written `{ min = 5, max = 40 }`.
 
   seed, faults
   [listen]     shopify, amazon, erp, control
-  [catalogue]  skus, places, opening, renamed_share, fba_twins, bundles
+  [catalogue]  skus, places, opening, renamed_share, fba_twins, bundles, sets
   [shopify]    shop, access_token, client_id, client_secret, webhook_url, webhook_retry_scale, webhook_delay_ms,
                write_ms, bucket, restore_per_second
   [amazon]     seller_id, marketplace_id, client_id, client_secret, refresh_token, token_secs, visibility_ms,
