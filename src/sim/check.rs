@@ -336,8 +336,7 @@ fn braked(state: &State, entries: &[Entry]) -> Result<(), String> {
     };
     let emptied = entries.iter().filter(emptied).count();
     let least = usize::try_from(brake.min_skus).unwrap_or(usize::MAX);
-    let share =
-        usize::try_from(brake.zero_percent).unwrap_or(usize::MAX).saturating_mul(state.index.opened());
+    let share = usize::from(brake.zero_percent).saturating_mul(state.index.opened());
     sure(emptied < least || emptied.saturating_mul(100) <= share, || {
         format!("I11: a count empties {emptied} of {} SKUs", state.index.opened())
     })
