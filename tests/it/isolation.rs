@@ -1,6 +1,5 @@
 //! A channel that is down delays no other, and a person hears of it once, and once that it is over.
 
-use evenkeel::core::{State, leg};
 use serde_json::{Value, json};
 
 use crate::{
@@ -29,48 +28,6 @@ async fn behind(world: &World) -> Vec<String> {
     })
     .map(Value::to_string)
     .collect()
-}
-
-/// Tells whether a write to Amazon still awaits its answer.
-async fn hangs(shop: &Shop) -> bool {
-    let in_flight = |state: &State| {
-        let listings = state.skus.values().flat_map(|row| &row.listings);
-        let legs =
-            listings.filter(|held| held.channel.as_str() == "market").filter_map(|held| held.leg.as_ref());
-        legs.into_iter().any(|leg| matches!(leg.state, leg::State::InFlight(_)))
-    };
-    shop.daemon.ledger().read(in_flight).await.expect("it runs")
-}
-
-/// It takes every request and answers none for a while: what waits for that is Amazon's alone.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn amazon_hangs_and_the_others_go_on() {
-    let world = World::start(|options| {
-        options.catalogue.opening = evenkeel::sandbox::Span { min: 20, max: 40 };
-    })
-    .await;
-    let dir = tempfile::tempdir().expect("a directory");
-    let text = config(&world, dir.path()).await;
-    let shop = Shop::with(&text, dir).await;
-    shop.open().await;
-    until_empty("all agree at the start", async || world.disagreements().await).await;
-
-    world.post("faults", json!({"faults": ["amazon-latency=20s..20s"]})).await;
-    let shelf = shelf(&world, 3).await;
-    order(&world, "shopify", &shelf[0].0, 2).await;
-    until_empty("a write to Amazon hangs", async || {
-        if hangs(&shop).await { vec![] } else { vec!["not yet".to_owned()] }
-    })
-    .await;
-    for (sku, _) in &shelf[1..] {
-        order(&world, "shopify", sku, 2).await;
-    }
-    world.post("erp/count", json!({"counts": [{"sku": shelf[0].0, "quantity": shelf[0].1 + 5}]})).await;
-    until_empty("Shopify and the ERP agree", async || behind(&world).await).await;
-    assert!(hangs(&shop).await, "the others have not waited for its answer");
-    world.post("faults", json!({"faults": ["amazon-latency=off"]})).await;
-    until_empty("all agree in the end", async || world.disagreements().await).await;
-    shop.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
