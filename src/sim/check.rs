@@ -8,17 +8,17 @@ use crate::{
         Record, State,
         allocation::Pause,
         exposure,
-        intent::{Change, Line, Phase},
+        intent::{self, Change, Phase},
         ledger::{Cause, Entry, Kind, Stock, book},
         leg,
-        order::Order,
+        order::{Line, Order},
         oversold::Class,
         record::Why,
         state::{Listing, ListingRef},
     },
     model::{
-        ChannelId, IdempotencyKey, LocationId, OrderKey, Overflow, Quantity, Revision, Seq, Sku, Timestamp,
-        Totals,
+        ChannelId, IdKind, IdempotencyKey, Identifiers, LocationId, OrderKey, Overflow, Quantity, Revision,
+        Seq, Sku, Timestamp, Totals,
     },
     sim::{market, plan},
 };
@@ -105,6 +105,9 @@ impl Checks {
                 sure(revision(writes) >= revision(&held.writes), || {
                     format!("I4: the confirmed revision of {listing:?} falls")
                 })?;
+                if *why == Why::Fenced {
+                    fenced(state, held, writes)?;
+                }
                 if let (Why::Sending, Some(leg::State::InFlight(sent))) =
                     (why, leg.as_ref().map(|l| &l.state))
                 {
@@ -191,7 +194,7 @@ impl Checks {
             if sold == 0 && restocked == 0 {
                 continue;
             }
-            let code = line.ids.get(crate::model::IdKind::Sku).and_then(market::number);
+            let code = line.ids.get(IdKind::Sku).and_then(market::number);
             let n = code.ok_or("an order names a listing that is not there")?;
             let booked = self.booked.entry((key.channel.clone(), n)).or_default();
             (booked.sold, booked.restocked) = (booked.sold + sold, booked.restocked + restocked);
@@ -229,8 +232,21 @@ impl Checks {
         let fed = state.channels[&held.channel].fed.ok_or("I5: a raise before any order was read")?;
         sure(fed.begun >= leg.cause, || format!("I5: {listing:?} is raised before its cause was read past"))?;
         let lag = policy.abilities.feed_lag_ms;
-        sure(fed.begun_at >= held.writes.known_at.plus_millis(lag), || {
+        // What does not compare would undo every sale up to now that is not known.
+        let known_at =
+            if compares.is_some() { held.writes.known_at } else { held.writes.known_at.max(leg.caused_at) };
+        sure(fed.begun_at >= known_at.plus_millis(lag), || {
             format!("I5: {listing:?} is raised before the orders up to what is known were read")
+        })?;
+        let missing = state.orders.iter().find(|(key, order)| {
+            let unread = order.fetch_since.is_some_and(|since| since <= fed.begun);
+            let number = |ids: &Identifiers| ids.get(IdKind::Sku).and_then(market::number);
+            let sold = |line: &Line| number(&line.ids) == number(&held.ids);
+            let may_hold = order.lines.is_empty() || order.lines.values().any(sold);
+            key.channel == held.channel && unread && may_hold
+        });
+        sure(missing.is_none(), || {
+            format!("fence: {listing:?} is raised while {:?} is unread", missing.map(|(key, _)| &key.order))
         })
     }
 
@@ -305,6 +321,17 @@ impl Checks {
     }
 }
 
+/// Section 6, fence: a look is believed, or done with, only once the orders of its channel up to it are in.
+fn fenced(state: &State, held: &Listing, writes: &leg::Writes) -> Result<(), String> {
+    let can = state.policies().ok_or("not configured")?.channels[&held.channel].abilities;
+    let Some(look) = held.writes.look.as_deref().filter(|_| writes.look.is_none() && can.sells) else {
+        return Ok(());
+    };
+    let fed = state.channels.get(&held.channel).and_then(|row| row.fed);
+    let read = fed.is_some_and(|f| f.begun >= look.seq && f.begun_at >= look.at.plus_millis(can.feed_lag_ms));
+    sure(read, || format!("fence: a look at {:?} is believed before the orders up to it are in", held.ids))
+}
+
 /// Books a movement as the design says, apart from the core: what both had wrong, a count would put right and nobody notice.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the others are not simulated")]
 fn booked(stock: Stock, kind: Kind, quantity: Quantity) -> Result<Stock, Overflow> {
@@ -348,7 +375,7 @@ fn lowered(state: &State, id: Seq, at: Timestamp) -> Result<(), String> {
     let intent = state.intents.get(&id).ok_or("an intent that is not there")?;
     let policies = state.policies().ok_or("not configured")?;
     for line in &intent.lines {
-        let Line::Allot { listing, before, after: Some(after) } = line else { continue };
+        let intent::Line::Allot { listing, before, after: Some(after) } = line else { continue };
         let Some(held) = state.listing(listing) else { continue };
         if intent.seen_is_enough || before.is_some_and(|before| before <= *after) {
             continue;
