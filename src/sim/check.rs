@@ -57,8 +57,9 @@ pub(super) struct Checks {
     /// Listings of which Amazon put units back on sale for an order that changed again. It tells of the latest change alone, and
     /// two minutes later, so nobody knows when it put them back.
     pub(super) retold: BTreeSet<(ChannelId, Sku)>,
-    /// Goods that were counted since it was last looked.
-    pub(super) touched: Vec<Sku>,
+    /// Goods that were counted since it was last looked, and when that was recorded first. A start may find what was recorded
+    /// before the process died.
+    pub(super) touched: BTreeMap<Sku, Timestamp>,
     pub(super) booked: BTreeMap<(ChannelId, usize), Booked>,
     /// Units that the daemon itself says were oversold.
     pub(super) oversold: BTreeMap<Class, i64>,
@@ -80,7 +81,7 @@ impl Checks {
     /// Checks a record on the state before it.
     pub(super) fn before(&mut self, state: &State, at: Timestamp, record: &Record) -> Result<(), String> {
         for entry in record.entries() {
-            self.entry(entry)?;
+            self.entry(entry, at)?;
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "nothing is checked of the others")]
         match record {
@@ -127,26 +128,7 @@ impl Checks {
                     )
                 })
             }
-            Record::Oversold { class, units, sku, .. } => {
-                *self.oversold.entry(*class).or_default() += units.units();
-                let causes = self.causes;
-                let may = match class {
-                    Class::Sync => true,
-                    Class::Physical => causes.physical,
-                    Class::Override => causes.frozen,
-                    Class::RivalWriter => {
-                        causes.rival
-                            || causes.surprises
-                            || !self.puzzling.is_empty()
-                            || !self.retold.is_empty()
-                    }
-                    // What the staff misses is told as what the ERP sells is: by its count.
-                    Class::Uncontrolled => causes.own_sales || causes.physical,
-                };
-                sure(may, || {
-                    format!("{units} units of {sku} are said to be oversold as {class:?}, which nobody did")
-                })
-            }
+            Record::Oversold { class, units, sku, .. } => self.oversold(*class, *units, sku),
             _ => Ok(()),
         }
     }
@@ -165,14 +147,31 @@ impl Checks {
         Ok(())
     }
 
+    /// Units are oversold by who could have done it.
+    fn oversold(&mut self, class: Class, units: Quantity, sku: &Sku) -> Result<(), String> {
+        *self.oversold.entry(class).or_default() += units.units();
+        let causes = self.causes;
+        let may = match class {
+            Class::Sync => true,
+            Class::Physical => causes.physical,
+            Class::Override => causes.frozen,
+            Class::RivalWriter => {
+                causes.rival || causes.surprises || !self.puzzling.is_empty() || !self.retold.is_empty()
+            }
+            // What the staff misses is told as what the ERP sells is: by its count.
+            Class::Uncontrolled => causes.own_sales || causes.physical,
+        };
+        sure(may, || format!("{units} units of {sku} are said to be oversold as {class:?}, which nobody did"))
+    }
+
     /// I2: every balance is the fold of its entries.
-    fn entry(&mut self, entry: &Entry) -> Result<(), String> {
+    fn entry(&mut self, entry: &Entry, at: Timestamp) -> Result<(), String> {
         let place = self.ledger.entry((entry.sku.clone(), entry.location.clone())).or_default();
         *place = booked(*place, entry.kind, entry.quantity).map_err(|e| e.to_string())?;
         sure(*place == entry.after, || format!("I2: the balances after {entry:?} do not follow"))?;
         if let Cause::Count { .. } = entry.cause {
             *self.counted.entry(entry.sku.clone()).or_default() += entry.quantity.units();
-            self.touched.push(entry.sku.clone());
+            self.touched.entry(entry.sku.clone()).or_insert(at);
         }
         Ok(())
     }

@@ -291,9 +291,9 @@ impl World {
     /// Checks what counts have put on hand: no more than what people had found lately, so that no count puts a unit back that was
     /// sold (I10). Less may be there for a while: what raises counts only once it was looked up.
     pub(super) fn counts_are_true(&mut self) {
-        // A count that was held tells of a time long ago.
-        let since = if self.checks.held { 0 } else { self.now - COUNT_MS };
-        for sku in std::mem::take(&mut self.checks.touched) {
+        for (sku, at) in std::mem::take(&mut self.checks.touched) {
+            // A count that was held tells of a time long ago.
+            let since = if self.checks.held { 0 } else { at.millis() - COUNT_MS };
             let counted = self.checks.counted.get(&sku).copied().unwrap_or(0);
             let Some(n) = number(sku.as_str()) else { continue };
             let (opened, found) = (self.plan.stock[n], self.truth.goods[n].most_found(since));
