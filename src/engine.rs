@@ -25,10 +25,12 @@ pub mod reconcile;
 pub mod registry;
 pub mod reload;
 mod replay;
+pub mod resident;
 pub mod room;
 pub mod rows;
 pub mod run;
 pub mod schedule;
+mod teller;
 #[cfg(test)]
 mod tests;
 pub mod trial;

@@ -24,6 +24,8 @@ pub enum Kind {
     Refused,
     /// The journal, or the books of the demo, do not add up.
     Disagrees,
+    /// It has ended to be started again.
+    Again,
     /// The configuration is wrong.
     Config,
 }
@@ -61,6 +63,7 @@ impl Failure {
             Kind::NotFound => 4,
             Kind::Refused => 5,
             Kind::Disagrees => 65,
+            Kind::Again => 75,
             Kind::Config => 78,
         }
     }

@@ -47,6 +47,8 @@ pub(super) fn run(global: &Global, run: Run) -> Result<(), Failure> {
                 (Kind::Refused, "a daemon runs there already: `evenkeel status` asks it how it is")
             } else if matches!(failed, engine::Error::OtherShop(_)) {
                 (Kind::Config, ANOTHER)
+            } else if matches!(failed, engine::Error::Outgrown) {
+                (Kind::Again, "start it again; systemd does by itself")
             } else {
                 (Kind::Failed, "see docs/OPERATIONS.md#when-it-does-not-start")
             };

@@ -101,6 +101,7 @@ impl Config {
             ("retry", self.retry != running.retry),
             ("alerts", self.alerts != running.alerts || !secrets.same_alerts(held)),
             ("drift", self.drift != running.drift),
+            ("memory", self.memory != running.memory),
             ("store", self.store.room != running.store.room),
             ("retention", self.retention != running.retention),
         ];

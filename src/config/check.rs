@@ -43,6 +43,7 @@ pub(super) fn check(file: raw::File, at: &Scope<'_>) -> Config {
         mode: at.choice("mode", file.mode, Mode::default(), &modes),
         instance: general::instance(file.instance, at),
         store: general::store(file.store, &at.key("store")),
+        memory: general::memory(file.memory, &at.key("memory")),
         web: general::web(file.web, &at.key("web")),
         socket: general::socket(file.socket, &at.key("socket")),
         log: general::log(file.log, &at.key("log")),

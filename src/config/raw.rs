@@ -18,6 +18,7 @@ pub(super) struct File {
     pub returns: Option<String>,
     pub locations: Vec<Location>,
     pub store: Store,
+    pub memory: Memory,
     pub web: Web,
     pub socket: Socket,
     pub log: Log,
@@ -52,6 +53,14 @@ pub(super) struct Store {
     pub cache_bytes: Option<i64>,
     pub group_max: Option<i64>,
     pub swap_every: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Memory {
+    pub alarm_bytes: Option<i64>,
+    pub restart_bytes: Option<i64>,
+    pub restart_after: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize)]

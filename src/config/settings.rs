@@ -21,6 +21,7 @@ pub struct Config {
     pub mode: Mode,
     pub instance: Instance,
     pub store: Store,
+    pub memory: MemoryLimits,
     pub web: Web,
     pub socket: Socket,
     pub log: Log,
@@ -72,6 +73,17 @@ pub struct RoomLimits {
 pub enum StopAt {
     Percent(u8),
     Bytes(u64),
+}
+
+/// How much memory the process may hold, in bytes of its resident set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryLimits {
+    /// From here on people are told. 0: never.
+    pub alarm_bytes: u64,
+    /// From here on the process ends, to be started again. 0: never.
+    pub restart_bytes: u64,
+    /// Not before it has run for so long.
+    pub restart_after: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

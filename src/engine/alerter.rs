@@ -146,10 +146,15 @@ impl Alerter {
     }
 
     fn link(&self, key: &AlertKey) -> Option<String> {
-        let mut url = self.runbook.clone()?;
-        url.set_fragment(Some(key.kind.name()));
-        Some(url.to_string())
+        link(self.runbook.as_ref(), key.kind.name())
     }
+}
+
+/// Returns where people read of a kind of alert.
+pub(super) fn link(runbook: Option<&Url>, kind: &str) -> Option<String> {
+    let mut url = runbook.cloned()?;
+    url.set_fragment(Some(kind));
+    Some(url.to_string())
 }
 
 /// The journal's end, for whoever keeps messages: compared later, it proves that no record is gone.

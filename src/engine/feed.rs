@@ -342,7 +342,7 @@ impl Feed {
 }
 
 /// Tells whether a read that failed like this may go on at the same place.
-fn passes(error: &Error) -> bool {
+pub(super) fn passes(error: &Error) -> bool {
     match error.fault() {
         Some(
             Fault::Timeout(_)

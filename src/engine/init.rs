@@ -28,7 +28,7 @@ use crate::{
         intake::Quarantine,
         ledger::Ledger,
         parts,
-        reconcile::read_catalogue,
+        reconcile::Sweep,
         wake::Wakes,
     },
     model::{
@@ -237,7 +237,7 @@ impl Opening {
 
     async fn catalogue(&self, channel: &ChannelId) -> Result<(), Error> {
         let Some(connector) = self.channels.connector(channel) else { return Ok(()) };
-        read_catalogue(connector.as_ref(), &self.ledger, self.clock.as_ref(), channel).await.map(drop)
+        Sweep::default().read(connector.as_ref(), &self.ledger, self.clock.as_ref(), channel).await.map(drop)
     }
 
     /// Reads the orders of all channels that sell, so that open ones are taken off what is opened.

@@ -1,11 +1,12 @@
 //! What comes in by push: read, decided, durable, and only then answered. What cannot be read goes to quarantine.
 
 use std::{
+    fs::File,
     io::Write,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use sha2::{Digest, Sha256};
@@ -94,11 +95,11 @@ impl Intake {
     async fn unreadable(&self, delivery: Option<&DeliveryId>, topic: &str, why: &str, push: &Push) -> Taken {
         let id = delivery.map(DeliveryId::to_string);
         // Nobody else has it: what was not kept is not acknowledged, and whoever sent it sends it again.
-        if let Err(error) = write_private(&self.quarantine.dir, &digest(&push.body), &push.body) {
+        if let Err(error) = self.quarantine.put(&push.body) {
             warn!(channel = %self.channel, %error, "an unreadable message could not be kept, and was not taken");
             return Taken::Busy;
         }
-        match self.quarantine.keep(&self.channel, topic, id, why, &push.body).await {
+        match self.quarantine.record(&self.channel, topic, id, why, &digest(&push.body)).await {
             Ok(()) => Taken::Quarantined,
             Err(Error::Full | Error::NoRoom | Error::Refused(_)) => Taken::Busy,
             Err(Error::Stopped) => Taken::Stopped,
@@ -112,7 +113,7 @@ impl Quarantine {
         Quarantine { dir, ledger, clock }
     }
 
-    /// Keeps a body and records it. The same body of the same channel is recorded once.
+    /// Keeps a body, if it can, and records it. The same body of the same channel is recorded once.
     pub async fn keep(
         &self,
         channel: &ChannelId,
@@ -121,27 +122,53 @@ impl Quarantine {
         why: &str,
         body: &[u8],
     ) -> Result<(), Error> {
-        let sha256 = digest(body);
-        let (known, held, named) = (sha256.clone(), channel.clone(), id.as_deref().map(|id| clip(id, 200)));
+        if let Err(error) = self.put(body) {
+            warn!(%channel, %error, dir = %self.dir.display(), "the body of an unreadable message could not be kept");
+        }
+        self.record(channel, topic, id, why, &digest(body)).await
+    }
+
+    /// Makes a body durable. One that lies there already is kept for as long again.
+    fn put(&self, body: &[u8]) -> std::io::Result<()> {
+        let name = digest(body);
+        match File::open(self.dir.join(&name)) {
+            Ok(file) => {
+                let now = u64::try_from(self.clock.now().millis()).unwrap_or_default();
+                file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(now))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                write_private(&self.dir, &name, body)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Records that a message could not be read.
+    async fn record(
+        &self,
+        channel: &ChannelId,
+        topic: &str,
+        id: Option<String>,
+        why: &str,
+        sha256: &str,
+    ) -> Result<(), Error> {
+        let item = Quarantined {
+            channel: channel.clone(),
+            topic: clip(topic, 200),
+            id: id.map(|id| clip(&id, 200)),
+            why: clip(why, 500),
+            sha256: sha256.to_owned(),
+            at: self.clock.now(),
+        };
+        let Quarantined { channel, topic, id, sha256, .. } = item.clone();
         let seen = move |s: &crate::core::State| {
-            s.quarantine.values().any(|q| q.sha256 == known && q.channel == held && q.id == named)
+            s.quarantine.values().any(|q| q.sha256 == sha256 && q.channel == channel && q.id == id)
         };
         if self.ledger.read(seen).await? {
             return Ok(());
         }
-        if let Err(error) = write_private(&self.dir, &sha256, body) {
-            warn!(%channel, %error, dir = %self.dir.display(), "the body of an unreadable message could not be kept");
-        }
+        let Quarantined { channel, id, why, sha256, .. } = &item;
         warn!(%channel, topic, id, why, %sha256, "an authentic message could not be read: kept in quarantine");
-        let topic = clip(topic, 200);
-        let item = Quarantined {
-            channel: channel.clone(),
-            topic,
-            id: id.map(|id| clip(&id, 200)),
-            why: clip(why, 500),
-            sha256,
-            at: self.clock.now(),
-        };
         self.ledger.submit(Command::Quarantine(item)).await.map(drop)
     }
 
@@ -210,5 +237,5 @@ fn write_private(dir: &Path, name: &str, body: &[u8]) -> std::io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(dir.join(name))?;
     // Its name lasts as well.
-    std::fs::File::open(dir)?.sync_all()
+    File::open(dir)?.sync_all()
 }

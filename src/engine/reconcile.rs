@@ -8,10 +8,10 @@ use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
-    connectors::{Connector, Fault},
+    connectors::{Connector, Cursor, Fault},
     core::{Command, Reply},
     engine::{
-        feed::{Error, pause_after},
+        feed::{Error, passes, pause_after},
         ledger::{self, Ledger},
     },
     model::ChannelId,
@@ -19,6 +19,10 @@ use crate::{
 
 /// The most pages of one catalogue.
 const PAGES_MAX: usize = 10_000;
+/// How often in a row a page may fail before the catalogue is begun anew.
+const PAGE_TRIES: u32 = 5;
+/// How much longer each time it is waited before a catalogue is begun anew that was given up, and at most how often longer.
+const ANEW: (Duration, u32) = (Duration::from_secs(60), 15);
 
 pub struct Reconcile {
     pub channel: ChannelId,
@@ -28,9 +32,21 @@ pub struct Reconcile {
     pub ticks: mpsc::Receiver<()>,
 }
 
+/// A catalogue that is being read. One that breaks off goes on at its page: a large one is thousands of requests.
+#[derive(Debug, Default)]
+pub struct Sweep {
+    after: Option<Cursor>,
+    pages: usize,
+    /// How often the page after `after` has failed.
+    failures: u32,
+    bound: usize,
+    unmatched: usize,
+}
+
 impl Reconcile {
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut failures: u32 = 0;
+        let (mut failures, mut given_up): (u32, u32) = (0, 0);
+        let mut sweep = Sweep::default();
         loop {
             // What was missed is not left to the next turn, which may be a day off.
             let missed = failures > 0;
@@ -41,54 +57,76 @@ impl Reconcile {
             }
             let done = tokio::select! {
                 () = shutdown.cancelled() => return,
-                done = read_catalogue(self.connector.as_ref(), &self.ledger, self.clock.as_ref(), &self.channel) => done,
+                done = sweep.read(self.connector.as_ref(), &self.ledger, self.clock.as_ref(), &self.channel) => done,
             };
-            match done {
+            let error = match done {
                 Ok((bound, unmatched)) => {
-                    failures = 0;
                     info!(channel = %self.channel, bound, unmatched, "catalogue read");
+                    (failures, given_up, sweep) = (0, 0, Sweep::default());
+                    continue;
                 }
                 Err(Error::Ledger(ledger::Error::Stopped)) => return,
-                Err(error) => {
-                    failures = failures.saturating_add(1);
-                    warn!(channel = %self.channel, %error, failures, "could not read the catalogue");
-                    tokio::select! {
-                        () = shutdown.cancelled() => return,
-                        () = tokio::time::sleep(pause_after(&error, failures).max(Duration::from_secs(1))) => {}
-                    }
-                }
+                Err(error) => error,
+            };
+            failures = failures.saturating_add(1);
+            let mut pause = pause_after(&error, failures).max(Duration::from_secs(1));
+            let pages = sweep.pages;
+            if !sweep.goes_on(&error) {
+                (sweep, given_up) = (Sweep::default(), given_up.saturating_add(1));
+                let (longer, most) = ANEW;
+                pause = pause.max(longer * given_up.min(most));
+            }
+            warn!(
+                channel = %self.channel, %error, failures, pages,
+                "could not read the catalogue; it goes on in {} s", pause.as_secs()
+            );
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
 }
 
-/// Reads a channel's catalogue page by page. Returns how many items are bound to a SKU, and how many are not.
-pub async fn read_catalogue(
-    connector: &dyn Connector,
-    ledger: &Ledger,
-    clock: &dyn Clock,
-    channel: &ChannelId,
-) -> Result<(usize, usize), Error> {
-    let (mut all_bound, mut all_unmatched) = (0, 0);
-    let mut after = None;
-    for _ in 0..PAGES_MAX {
-        let read_at = clock.now();
-        let page = connector.catalogue(after.as_ref()).await?;
-        let page_of =
-            Command::Catalogue { channel: channel.clone(), read_at, items: page.items, unread: page.unread };
-        if let Reply::Catalogue { bound, unmatched } = ledger.submit(page_of).await? {
-            all_bound += bound;
-            all_unmatched += unmatched;
-        }
-        match page.next {
-            None => {
-                ledger.submit(Command::Catalogued { channel: channel.clone() }).await?;
-                ledger.submit(Command::Swept { channel: channel.clone() }).await?;
-                return Ok((all_bound, all_unmatched));
+impl Sweep {
+    /// Reads on to the catalogue's end, page by page. Returns how many items are bound to a SKU, and how many are not.
+    pub async fn read(
+        &mut self,
+        connector: &dyn Connector,
+        ledger: &Ledger,
+        clock: &dyn Clock,
+        channel: &ChannelId,
+    ) -> Result<(usize, usize), Error> {
+        while self.pages < PAGES_MAX {
+            let read_at = clock.now();
+            let page = connector.catalogue(self.after.as_ref()).await?;
+            let page_of = Command::Catalogue {
+                channel: channel.clone(),
+                read_at,
+                items: page.items,
+                unread: page.unread,
+            };
+            if let Reply::Catalogue { bound, unmatched } = ledger.submit(page_of).await? {
+                self.bound += bound;
+                self.unmatched += unmatched;
             }
-            Some(next) if after.as_ref() == Some(&next) => return Err(Error::Loops),
-            Some(next) => after = Some(next),
+            match page.next {
+                None => {
+                    ledger.submit(Command::Catalogued { channel: channel.clone() }).await?;
+                    ledger.submit(Command::Swept { channel: channel.clone() }).await?;
+                    return Ok((self.bound, self.unmatched));
+                }
+                Some(next) if self.after.as_ref() == Some(&next) => return Err(Error::Loops),
+                Some(next) => (self.after, self.failures) = (Some(next), 0),
+            }
+            self.pages += 1;
         }
+        Err(Error::Fault(Fault::Malformed(format!("more than {PAGES_MAX} pages of a catalogue"))))
     }
-    Err(Error::Fault(Fault::Malformed(format!("more than {PAGES_MAX} pages of a catalogue"))))
+
+    /// Tells whether it may go on at its page after a failure.
+    pub(super) fn goes_on(&mut self, error: &Error) -> bool {
+        self.failures += 1;
+        passes(error) && self.failures < PAGE_TRIES
+    }
 }

@@ -10,18 +10,12 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::warn;
 
 use crate::{
     config::{RoomLimits, StopAt},
-    engine::{
-        alerter::{Target, head},
-        ledger::Ledger,
-    },
-    model::Instance,
+    engine::{ledger::Ledger, teller::Teller},
     telemetry::Metrics,
 };
 
@@ -169,36 +163,17 @@ pub(super) struct Watch {
     pub(super) path: PathBuf,
     pub(super) limits: RoomLimits,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) instance: Instance,
-    pub(super) target: Option<Target>,
-    /// How often people are told again while it lasts.
-    pub(super) repeat: Duration,
-}
-
-/// What people were told last.
-struct Told {
-    name: &'static str,
-    at: Option<Instant>,
+    pub(super) teller: Teller,
 }
 
 impl Watch {
-    pub(super) async fn run(self, stop: CancellationToken) {
-        let mut logged = "enough";
-        let mut told = Told { name: "enough", at: None };
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         loop {
             let standing = self.measure();
-            if standing.name() != logged {
-                logged = standing.name();
-                match &standing {
-                    Standing::Enough => info!(alert = "room", "recovered: {}", standing.text()),
-                    Standing::Low(_) | Standing::Closed(_) | Standing::Full(_) => {
-                        error!(alert = "room", state = logged, "{}", standing.text())
-                    }
-                }
-            }
+            let state = (standing != Standing::Enough).then(|| standing.name());
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.tell(&standing, &mut told) => {}
+                () = self.teller.tell(state, standing.text()) => {}
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -218,36 +193,6 @@ impl Watch {
         let free = self.ledger.room().last().map_or(0, |measured| measured.free);
         self.metrics.set_room(free, standing.refuses().is_some());
         standing
-    }
-
-    /// Posts what is new, or is to be told again. What cannot be posted is tried again with the next measurement.
-    async fn tell(&self, standing: &Standing, told: &mut Told) {
-        let Some(target) = &self.target else { return };
-        let news = standing.name() != told.name;
-        let again = *standing != Standing::Enough
-            && !self.repeat.is_zero()
-            && told.at.is_some_and(|at| at.elapsed() >= self.repeat);
-        if !news && !again {
-            return;
-        }
-        match target.post(&self.body(standing)).await {
-            Ok(()) => *told = Told { name: standing.name(), at: Some(Instant::now()) },
-            Err(why) => warn!(%why, "the room alert was not delivered"),
-        }
-    }
-
-    fn body(&self, standing: &Standing) -> serde_json::Value {
-        let over = *standing == Standing::Enough;
-        let (mark, state) = if over { ("[RECOVERED]", "recovered") } else { ("[ALERT]", "firing") };
-        json!({
-            "text": format!("{mark} evenkeel {}: store: {}", self.instance, standing.text()),
-            "instance": self.instance.as_str(),
-            "kind": "room",
-            "subject": "store",
-            "state": state,
-            "head": head(&self.ledger),
-            "dedup_key": format!("{}/room/store", self.instance),
-        })
     }
 }
 

@@ -23,8 +23,9 @@ use crate::{
         ledger::{self, Failure, Ledger},
         registry::{self, Connectors},
         reload::{self, Effective, Reloader, Source},
-        room,
+        resident, room,
         schedule::Ticker,
+        teller::{Teller, Way},
         upkeep,
         wake::Wakes,
     },
@@ -69,6 +70,11 @@ pub enum Error {
     Journal(Failure),
     #[error("the ledger's thread panicked")]
     Panicked,
+    /// It has ended in order, and is to be started again.
+    #[error(
+        "the process held as much memory as `memory.restart_bytes` allows, and has ended to be started again"
+    )]
+    Outgrown,
 }
 
 /// What all tasks of the daemon share.
@@ -80,6 +86,9 @@ pub(super) struct Parts {
     quarantine: Arc<Quarantine>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// The process holds more memory than it may.
+    outgrown: CancellationToken,
+    started: Instant,
     /// The store's directory.
     store: PathBuf,
 }
@@ -169,6 +178,8 @@ impl Daemon {
             quarantine,
             tasks,
             stop,
+            outgrown: CancellationToken::new(),
+            started: Instant::now(),
             store: config.store.path.clone(),
         });
         let ticker = Arc::new(Ticker::new().await?);
@@ -230,7 +241,7 @@ impl Daemon {
             channels: self.channels.clone(),
             opening,
             reloader: Some(self.reloader.clone()),
-            started: Instant::now(),
+            started: parts.started,
             store: parts.store.clone(),
         }
     }
@@ -282,7 +293,7 @@ impl Parts {
         }
     }
 
-    /// Starts to watch the room on the disk and to tell people. Returns what ends that.
+    /// Starts to watch the room on the disk and the memory, and to tell people. Returns what ends that.
     pub(super) fn alerter(&self, config: &Config, secrets: &Secrets) -> CancellationToken {
         let url = match &config.alerts.target {
             Some(AlertTarget::Plain(url)) => Some(url.to_string().into()),
@@ -312,16 +323,30 @@ impl Parts {
         let stop = self.stop.child_token();
         self.tasks.spawn(alerter.run(stop.clone()));
         let repeat = u64::try_from(config.alerts.policy.repeat_ms).unwrap_or_default();
-        let watch = room::Watch {
+        let way = Way {
+            ledger: self.ledger.clone(),
+            instance: config.instance.clone(),
+            target,
+            runbook: config.alerts.runbook_url.clone(),
+            repeat: Duration::from_millis(repeat),
+        };
+        let room = room::Watch {
             ledger: self.ledger.clone(),
             path: config.store.path.clone(),
             limits: config.store.room,
             metrics: self.metrics.clone(),
-            instance: config.instance.clone(),
-            target,
-            repeat: Duration::from_millis(repeat),
+            teller: Teller::new(way.clone(), "room", "store"),
         };
-        self.tasks.spawn(watch.run(stop.clone()));
+        self.tasks.spawn(room.run(stop.clone()));
+        let memory = resident::Watch {
+            limits: config.memory,
+            started: self.started,
+            metrics: self.metrics.clone(),
+            teller: Teller::new(way, "memory", "process"),
+            outgrown: self.outgrown.clone(),
+            much: false,
+        };
+        self.tasks.spawn(memory.run(stop.clone()));
         stop
     }
 
@@ -358,6 +383,7 @@ impl Parts {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
+                () = self.outgrown.cancelled() => break,
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
             if thread.is_finished() {
@@ -382,6 +408,7 @@ impl Parts {
         }
         self.ledger.stop().await;
         match tokio::task::spawn_blocking(move || thread.join()).await {
+            Ok(Ok(Ok(()))) if self.outgrown.is_cancelled() => Err(Error::Outgrown),
             Ok(Ok(ended)) => ended.map_err(Error::Journal),
             Ok(Err(_)) | Err(_) => Err(Error::Panicked),
         }

@@ -54,6 +54,7 @@ pub struct Metrics {
     queue_depth: Gauge,
     room_free: Gauge,
     room_refuses: Gauge,
+    resident: Gauge,
     dead_letters: Family<By, Gauge>,
     alerts_raised: Family<ByKind, Counter>,
     alerts_firing: Gauge,
@@ -114,6 +115,7 @@ impl Metrics {
             queue_depth: Gauge::default(),
             room_free: Gauge::default(),
             room_refuses: Gauge::default(),
+            resident: Gauge::default(),
             dead_letters: Family::default(),
             alerts_raised: Family::default(),
             alerts_firing: Gauge::default(),
@@ -167,6 +169,8 @@ impl Metrics {
             "Whether nothing is taken in because there is too little room",
             self.room_refuses.clone(),
         );
+        let resident = "Bytes of memory that the process holds: its resident set";
+        to.register("resident_bytes", resident, self.resident.clone());
         to.register("ledger_queue", "Commands that wait for the ledger", self.queue_depth.clone());
     }
 
@@ -299,6 +303,10 @@ impl Metrics {
     pub fn set_room(&self, free: u64, refuses: bool) {
         self.room_free.set(i64::try_from(free).unwrap_or(i64::MAX));
         self.room_refuses.set(i64::from(refuses));
+    }
+
+    pub fn set_resident(&self, bytes: u64) {
+        self.resident.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     pub fn set_queue(&self, waiting: usize) {

@@ -113,3 +113,37 @@ async fn a_recovery_whose_telling_was_not_recorded_is_told_again() {
     hears(&heard, "shop", "quarantine", &["firing", "recovered", "recovered"]).await;
     live.stop().await;
 }
+
+/// Some library keeps memory that only the end of the process gives back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn much_memory_is_told_and_given_back_by_a_restart_that_is_planned() {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    let (url, heard) = receiver().await;
+    let told = format!("runbook_url = \"https://example.com/help\"\nwebhook_url = \"{url}\"");
+    home.configure("after_tries = 8", &format!("after_tries = 8\n{told}"));
+    home.configure("[web]", "[memory]\nalarm_bytes = 1\n\n[web]");
+    let live = home.open(&world).await;
+    home.settle(&world).await;
+    hears(&heard, "process", "memory", &["firing"]).await;
+    let text = heard.lock().unwrap_or_else(PoisonError::into_inner)[0]["text"].clone();
+    assert!(text.as_str().is_some_and(|text| text.ends_with("(https://example.com/help#memory)")), "{text}");
+    let figures = home.figures().await;
+    let resident = figures.lines().find_map(|line| line.strip_prefix("evenkeel_resident_bytes "));
+    let resident: u64 = resident.and_then(|bytes| bytes.parse().ok()).expect("a figure");
+    assert!(resident > 1 << 20, "{figures}");
+    live.stop().await;
+
+    home.configure("alarm_bytes = 1", "restart_bytes = 1\nrestart_after = \"1s\"");
+    let sku = world.get("books").await["skus"][0]["sku"].as_str().expect("a code").to_owned();
+    let live = home.start(None);
+    order(&world, "shopify", &sku, 1).await;
+    let ended = live.dies(async || {}).await;
+    assert_eq!(ended.code(), Some(75), "{}", home.log());
+
+    home.configure("restart_bytes = 1", "restart_bytes = 0");
+    let live = home.serve().await;
+    home.settle(&world).await;
+    assert_eq!(world.disagreements().await, Vec::<String>::new());
+    live.stop().await;
+}

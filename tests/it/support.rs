@@ -14,7 +14,7 @@ use evenkeel::{
     config::{Config, Secrets},
     connectors::Scope,
     core::{Command, command::Count},
-    engine::{Daemon, reconcile::read_catalogue},
+    engine::{Daemon, reconcile::Sweep},
     model::{ChannelId, CountLine, Measure, Timestamp},
     sandbox::{Options, Running, Sandbox},
 };
@@ -208,7 +208,8 @@ impl Shop {
         for name in ["erp", "shop", "market"] {
             let id = channel(name);
             let connector = self.daemon.connectors()[&id].clone();
-            read_catalogue(connector.as_ref(), self.daemon.ledger(), &clock, &id).await.expect("a catalogue");
+            let read = Sweep::default().read(connector.as_ref(), self.daemon.ledger(), &clock, &id).await;
+            read.expect("a catalogue");
         }
         let page = self.daemon.connectors()[&erp].counts(&Scope::All, None).await.expect("counts");
         self.count(erp, page.lines, page.as_of).await;

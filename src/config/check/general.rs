@@ -9,7 +9,10 @@ use crate::{
         raw,
         schedule::Schedule,
         scope::Scope,
-        settings::{AlertTarget, Alerts, Log, LogFormat, Retention, RoomLimits, Socket, StopAt, Store, Web},
+        settings::{
+            AlertTarget, Alerts, Log, LogFormat, MemoryLimits, Retention, RoomLimits, Socket, StopAt, Store,
+            Web,
+        },
         span::millis,
     },
     model::{
@@ -55,6 +58,15 @@ fn swap_every(raw: Option<raw::Span>, at: &Scope<'_>) -> Option<Duration> {
         at.key("swap_every").problem("must be `0s`, which means never, or at least `1s`");
     }
     (!every.is_zero()).then_some(every)
+}
+
+pub(super) fn memory(raw: raw::Memory, at: &Scope<'_>) -> MemoryLimits {
+    const MOST: i64 = 1 << 44;
+    MemoryLimits {
+        alarm_bytes: at.whole("alarm_bytes", raw.alarm_bytes, 1 << 30, 0..=MOST),
+        restart_bytes: at.whole("restart_bytes", raw.restart_bytes, 0, 0..=MOST),
+        restart_after: at.span("restart_after", raw.restart_after, 6 * HOUR, SECOND..=365 * DAY),
+    }
 }
 
 pub(super) fn web(raw: raw::Web, at: &Scope<'_>) -> Web {

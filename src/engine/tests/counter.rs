@@ -14,7 +14,7 @@ use super::world::{World, start};
 use crate::{
     connectors::Fault,
     core::{Command, Reply},
-    engine::{counter::Counter, reconcile::Reconcile},
+    engine::counter::Counter,
     model::{CountLine, IdKind, Identifiers, LocationId, Measure, Outcome, Quantity, Totals},
     web::tests::world::{channel, opened, order, sku},
 };
@@ -153,33 +153,4 @@ async fn a_sweep_that_failed_is_made_up_for() {
     fails(&world, "erp", None);
     swept(&world).await;
     assert_eq!(on_hand(&world).await, q(4));
-}
-
-#[tokio::test]
-async fn a_catalogue_that_could_not_be_read_is_read_again() {
-    let world = start(opened(), 64).await;
-    fails(&world, "main", Some(Fault::Disconnected("nobody answers".to_owned())));
-    let opening = &world.handles.opening;
-    let (tick, ticks) = mpsc::channel(1);
-    let reconcile = Reconcile {
-        channel: channel("main"),
-        connector: opening.channels.connector(&channel("main")).expect("it runs"),
-        ledger: world.ledger.clone(),
-        clock: Arc::clone(&opening.clock),
-        ticks,
-    };
-    tokio::spawn(reconcile.run(world.stop.clone()));
-    tick.send(()).await.expect("it listens");
-    failed(&world, "main").await;
-    fails(&world, "main", None);
-    let read = async {
-        while world
-            .read(|s| s.channels.get(&channel("main")).and_then(|row| row.catalogued_at))
-            .await
-            .is_none()
-        {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(10), read).await.expect("it is read");
 }

@@ -1,4 +1,8 @@
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    time::SystemTime,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -134,6 +138,17 @@ async fn what_is_signed_and_unreadable_goes_to_quarantine_in_a_file_of_our_own()
     let file = dir.join(&held[0].sha256);
     let mode = |path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!((mode(&file), mode(&dir)), (0o600, 0o700));
+    assert_eq!(fs::read_to_string(&file).expect("readable"), body);
+    // A repeat does not write it anew, but has it kept for as long again.
+    let inode = || fs::metadata(&file).expect("there").ino();
+    let (before, long_ago) = (inode(), SystemTime::UNIX_EPOCH);
+    fs::File::open(&file).expect("ours").set_modified(long_ago).expect("ours");
+    assert_eq!(push(&world, "w1", body, SECRET).await, StatusCode::OK);
+    let modified = fs::metadata(&file).and_then(|meta| meta.modified()).expect("there");
+    assert!(inode() == before && modified > long_ago);
+    // One that was lost is written again.
+    fs::remove_file(&file).expect("removed");
+    assert_eq!(push(&world, "w1", body, SECRET).await, StatusCode::OK);
     assert_eq!(fs::read_to_string(&file).expect("readable"), body);
 }
 

@@ -58,6 +58,10 @@ pub(super) type FeedOf = Box<dyn Fn(Timestamp, usize) -> Result<OrderPage, Fault
 #[derive(Default)]
 pub(super) struct Listed {
     pub pages: Mutex<Vec<Vec<CatalogueItem>>>,
+    /// The pages of the catalogue that were asked for.
+    pub browsed: Mutex<Vec<usize>>,
+    /// What the second page answers at first, once each.
+    pub breaks: Mutex<Vec<Fault>>,
     pub orders: Mutex<Vec<OrderSnapshot>>,
     /// What is answered for the order feed's page of that number, in place of `orders` on one page.
     pub feed: Mutex<Option<FeedOf>>,
@@ -158,6 +162,12 @@ impl Connector for Listed {
     async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
         self.up()?;
         let at: usize = after.map_or(0, |cursor| cursor.0.parse().expect("our own"));
+        self.browsed.lock().expect("unpoisoned").push(at);
+        if at == 1
+            && let Some(fault) = self.breaks.lock().expect("unpoisoned").pop()
+        {
+            return Err(fault);
+        }
         let pages = self.pages.lock().expect("unpoisoned");
         let next = (at + 1 < pages.len()).then(|| Cursor((at + 1).to_string()));
         Ok(CataloguePage { items: pages.get(at).cloned().unwrap_or_default(), unread: vec![], next })
