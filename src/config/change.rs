@@ -31,37 +31,7 @@ impl Config {
             ("log.format", self.log.format != running.log.format, "the log is open"),
         ];
         let fixed = differs.into_iter().filter(|(_, differs, _)| *differs);
-        let mut all: Vec<String> = fixed.map(|(key, _, why)| format!("`{key}` ({why})")).collect();
-        all.extend(self.other_shops(running));
-        all
-    }
-
-    /// Names the channels that would be another shop under a name that stands for one already.
-    fn other_shops(&self, running: &Config) -> Vec<String> {
-        let held = running.channels();
-        let kind = |(id, kind): (&ChannelId, _)| {
-            let before = *held.get(id)?;
-            (before != kind)
-                .then(|| format!("`channels.{}.{id}` (it was a {} channel)", kind.name(), before.name()))
-        };
-        let mut all: Vec<String> = self.channels().into_iter().filter_map(kind).collect();
-        let mut other = |key: String| all.push(format!("`{key}` (another shop needs a name of its own)"));
-        for (id, shop) in &self.shopify {
-            if running.shopify.get(id).is_some_and(|held| held.shop != shop.shop) {
-                other(format!("channels.shopify.{id}.shop"));
-            }
-        }
-        for (id, seller) in &self.amazon {
-            if running.amazon.get(id).is_some_and(|held| held.seller_id != seller.seller_id) {
-                other(format!("channels.amazon.{id}.seller_id"));
-            }
-        }
-        for (id, erp) in &self.tryton {
-            if running.tryton.get(id).is_some_and(|held| held.database != erp.database) {
-                other(format!("channels.tryton.{id}.database"));
-            }
-        }
-        all
+        fixed.map(|(key, _, why)| format!("`{key}` ({why})")).collect()
     }
 
     /// Tells whether what serves a channel must be made anew. Policies are not part of it.

@@ -18,7 +18,7 @@ use crate::{
         record::{Envelope, HandCounted, HeldCount, PauseScope, Record},
         state::{
             ChannelRow, Commit, HeldConfig, Ignorable, Ignored, Listing, ListingRef, Opened, RowKey, SkuRow,
-            State,
+            State, StoodFor,
         },
     },
     model::{
@@ -241,6 +241,7 @@ fn on_channel(row: &mut ChannelRow, at: Timestamp, record: &Record) {
 
 fn configured(state: &mut State, policies: &crate::model::Policies) {
     let renamed = state.policies().is_some_and(|held| held.instance != policies.instance);
+    stands_for(state, policies);
     state.policies = Some(Arc::new(policies.clone()));
     state.held_config = None;
     state.dirty.insert(RowKey::Policies);
@@ -252,6 +253,22 @@ fn configured(state: &mut State, policies: &crate::model::Policies) {
         forget_bases(state);
     }
     Index::rebuild(state);
+}
+
+/// Keeps in mind what the channels were that these policies leave out, for when they come again.
+fn stands_for(state: &mut State, policies: &crate::model::Policies) {
+    let before = state.policies.clone();
+    for (id, policy) in before.iter().flat_map(|before| &before.channels) {
+        if !policies.channels.contains_key(id) && state.channels.contains_key(id) {
+            let was = StoodFor { kind: policy.kind, account: policy.account.clone() };
+            state.change_channel(id, |row| row.stood_for = Some(Box::new(was)));
+        }
+    }
+    for id in policies.channels.keys() {
+        if state.channels.get(id).is_some_and(|row| row.stood_for.is_some()) {
+            state.change_channel(id, |row| row.stood_for = None);
+        }
+    }
 }
 
 /// A new epoch means a restored backup, as a new instance means another daemon: what the channels show is not known.

@@ -31,7 +31,7 @@ use crate::{
     model::{
         CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, IdKind, Identifiers, LineId, LocationId,
         Measure, Mode, OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp,
-        policy::MappingRow,
+        policy::{ChannelKind, MappingRow},
     },
 };
 
@@ -254,6 +254,17 @@ pub struct ChannelRow {
     /// How late it turned out to be, against what is assumed.
     #[serde(default, skip_serializing_if = "Measures::is_none")]
     pub measures: Box<Measures>,
+    /// What it was when it was taken out of the configuration, while it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stood_for: Option<Box<StoodFor>>,
+}
+
+/// The shop, seller or database that a channel's name stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoodFor {
+    pub kind: ChannelKind,
+    /// `None`: it was not said.
+    pub account: Option<String>,
 }
 
 /// A complete read of an order feed.
@@ -572,6 +583,11 @@ impl ChannelRow {
     /// Returns the channel's time from which its orders must still be read. `None`: they were never read.
     pub fn watermark(&self) -> Option<Timestamp> {
         self.fed.map(|fed| fed.through).max(self.fed_through)
+    }
+
+    /// Tells whether anything was ever read whole from it.
+    pub fn was_read(&self) -> bool {
+        self.fed.is_some() || self.catalogued_at.is_some() || self.counted_through.is_some()
     }
 }
 

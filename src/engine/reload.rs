@@ -125,14 +125,20 @@ impl Reloader {
         if !fixed.is_empty() {
             return Err(Failure::Conflict {
                 what: format!("not while it runs: {}; nothing was changed", fixed.join("; ")),
-                next: "undo what needs a name of its own; restart the daemon for the others (`systemctl restart evenkeel`), or \
-                       undo them"
-                    .to_owned(),
+                next: "restart the daemon for it (`systemctl restart evenkeel`), or undo it".to_owned(),
             });
         }
         let connectors =
             registry::build(&config, &secrets).map_err(|bad| Failure::Config(bad.to_string()))?;
         let policies = config.policies(|id| registry::abilities(&connectors, id));
+        let named = policies.clone();
+        let others = self.parts.ledger.read(move |state| other_shops(state, &named, &[])).await?;
+        if !others.is_empty() {
+            return Err(Failure::Conflict {
+                what: format!("{}; nothing was changed", others.join("; ")),
+                next: "give another shop a table with a name of its own, or undo it".to_owned(),
+            });
+        }
         let ids = |config: &Config| config.channels().into_keys().cloned().collect::<BTreeSet<ChannelId>>();
         let (new, old) = (ids(&config), ids(running));
         let differs = |id: &&ChannelId| {
@@ -169,7 +175,8 @@ impl Reloader {
         self.ticker.sweep().await;
         let (running, secrets) = (&effective.config, &effective.secrets);
         let told = plan.config.alerts != running.alerts || !plan.secrets.same_alerts(secrets);
-        if told || plan.config.store.room != running.store.room {
+        let limits = |config: &Config| (config.store.room, config.memory);
+        if told || limits(&plan.config) != limits(running) {
             effective.alerter.cancel();
             effective.alerter = self.parts.alerter(&plan.config, &plan.secrets);
         }
@@ -276,20 +283,21 @@ pub(super) fn at_start(
 /// Names the channels that would be another shop at a start under a name that stands for one already, but for those of which
 /// a person says that they are the same. One of which nothing was ever read stands for none.
 pub(super) fn other_shops(state: &State, policies: &Policies, renamed: &[ChannelId]) -> Vec<String> {
-    let Some(before) = &state.policies else { return Vec::new() };
-    let read = |id: &ChannelId| {
-        let row = state.channels.get(id);
-        row.is_some_and(|row| {
-            row.fed.is_some() || row.catalogued_at.is_some() || row.counted_through.is_some()
-        })
+    let stood_for = |id: &ChannelId| {
+        let row = state.channels.get(id).filter(|row| row.was_read())?;
+        let held = state.policies().and_then(|before| before.channels.get(id));
+        match held {
+            Some(held) => Some((held.kind, held.account.as_deref())),
+            None => row.stood_for.as_deref().map(|was| (was.kind, was.account.as_deref())),
+        }
     };
     let other = |(id, policy): (&ChannelId, &ChannelPolicy)| {
-        let held = before.channels.get(id).filter(|_| read(id))?;
-        if held.kind != policy.kind {
-            let (is, was) = (policy.kind.name(), held.kind.name());
+        let (kind, account) = stood_for(id)?;
+        if kind != policy.kind {
+            let (is, was) = (policy.kind.name(), kind.name());
             return Some(format!("`channels.{is}.{id}`: `{id}` was a {was} channel so far"));
         }
-        let (is, was) = (policy.account.as_ref()?, held.account.as_ref()?);
+        let (is, was) = (policy.account.as_ref()?, account?);
         let key = format!("channels.{}.{id}.{}", policy.kind.name(), policy.kind.account());
         let same = is == was || renamed.contains(id);
         (!same).then(|| format!("`{key}` is `{is}`, and `{id}` has stood for `{was}` so far"))

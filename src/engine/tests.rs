@@ -17,6 +17,7 @@ mod parts;
 mod reconcile;
 mod replay;
 mod room;
+mod shops;
 mod swap;
 mod upkeep;
 mod world;

@@ -194,7 +194,9 @@ async fn a_name_stands_for_one_shop_also_after_a_restart() {
     let (_world, home, live, _) = open().await;
     let (was, is) = ("shop = \"evenkeel-sandbox.myshopify.com\"", "shop = \"other.myshopify.com\"");
     home.configure(was, is);
-    home.ask(&["reload"]).await.fails(5, "`channels.shopify.shop.shop`");
+    home.ask(&["reload"])
+        .await
+        .fails(5, "`channels.shopify.shop.shop` is `other.myshopify.com`, and `shop` has stood for");
     live.stop().await;
     // What it logs comes before what it says.
     let ends = async |args: &[&str]| {
