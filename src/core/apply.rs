@@ -229,7 +229,7 @@ fn on_channel(row: &mut ChannelRow, at: Timestamp, record: &Record) {
         row.fed_through = Some(*through);
     }
     if let Record::CountedThrough { through, .. } = record {
-        row.counted_through = Some(*through);
+        (row.counted_through, row.counted_at) = (Some(*through), Some(at));
     }
     if let Record::Swept { .. } = record {
         row.swept_at = Some(at);

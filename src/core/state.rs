@@ -240,6 +240,9 @@ pub struct ChannelRow {
     /// The counter's time up to which movements were read.
     #[serde(default)]
     pub counted_through: Option<Timestamp>,
+    /// Our clock when that was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_at: Option<Timestamp>,
     /// When a full sweep of counts, or a reconcile, was last ended.
     #[serde(default)]
     pub swept_at: Option<Timestamp>,

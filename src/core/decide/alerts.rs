@@ -426,5 +426,6 @@ fn feed_late(state: &State, channel: &ChannelId, policy: &ChannelPolicy, now: Ti
         return late("orders", row.and_then(|row| row.fed).map(|fed| fed.at));
     }
     policy.abilities.counts?;
-    late("counts", row.and_then(|row| row.counted_through.max(row.swept_at)))
+    // What was recorded before our own clock was kept goes by the ERP's.
+    late("counts", row.and_then(|row| row.counted_at.or(row.counted_through).max(row.swept_at)))
 }
