@@ -1,0 +1,115 @@
+//! Pauses of channels and SKUs, and the word that a restored store may write.
+
+use std::sync::Arc;
+
+use axum::{Json, body::Bytes, extract};
+use tracing::info;
+
+use super::{Asked, Told, read};
+use crate::{
+    core::{Command, State, allocation::Pause, record::PauseScope},
+    model::{ChannelId, Mode, Sku},
+    web::{
+        Desk, Failure,
+        desk::ask,
+        problem::{Answer, helped},
+        view::{Done, PauseRequest, ResumeRequest},
+    },
+};
+
+/// Takes the one subject that was named.
+fn scope(channel: Option<ChannelId>, sku: Option<Sku>) -> Result<(PauseScope, String), Answer> {
+    match (channel, sku) {
+        (Some(channel), None) => {
+            let name = format!("channel `{channel}`");
+            Ok((PauseScope::Channel(channel), name))
+        }
+        (None, Some(sku)) => {
+            let name = format!("SKU `{sku}`");
+            Ok((PauseScope::Sku(sku), name))
+        }
+        (None, None) | (Some(_), Some(_)) => {
+            Err(Answer::bad("name either a channel or a SKU", "give one of `channel` and `sku`"))
+        }
+    }
+}
+
+/// `POST /v1/pause`
+pub(super) async fn pause(extract::State(desk): Asked, body: Bytes) -> Told<Done> {
+    let asked: PauseRequest = read(&body)?;
+    let (scope, name) = scope(asked.channel, asked.sku)?;
+    let means = means(&desk, &scope, asked.mode).await?;
+    desk.submit(Command::Pause { scope, pause: Some(asked.mode) }).await.map_err(no_subject)?;
+    info!(subject = %name, mode = ?asked.mode, "paused by a person");
+    Ok(Json(Done { done: format!("{name} is {means}") }))
+}
+
+/// Says what a pause does. What shows no quantities is told nothing, in either way of pausing.
+async fn means(desk: &Arc<dyn Desk>, scope: &PauseScope, pause: Pause) -> Result<&'static str, Answer> {
+    let scope = scope.clone();
+    let (shows, writes) = ask(desk.as_ref(), move |state| {
+        let policies = state.policies();
+        let shows = match &scope {
+            PauseScope::Channel(channel) => policies
+                .and_then(|policies| policies.channels.get(channel))
+                .is_none_or(|policy| policy.abilities.quantities),
+            PauseScope::Sku(_) => true,
+        };
+        (shows, state.mode() != Some(Mode::Shadow))
+    })
+    .await?;
+    Ok(match (shows, pause, writes) {
+        (false, _, _) => "paused: no order is posted to it until it goes on; its counts are read as before",
+        (true, Pause::Frozen, _) => "frozen: nothing is written, what is shown still sells",
+        (true, Pause::Stopped, true) => "stopped: it is set to zero",
+        (true, Pause::Stopped, false) => "stopped: it is set to zero once it is written (now: shadow mode)",
+    })
+}
+
+/// `POST /v1/resume`
+pub(super) async fn resume(extract::State(desk): Asked, body: Bytes) -> Told<Done> {
+    let asked: ResumeRequest = read(&body)?;
+    let (scope, name) = scope(asked.channel, asked.sku)?;
+    let of = scope.clone();
+    let paused = ask(desk.as_ref(), move |state| pause_of(state, &of)).await?;
+    // What does not exist is refused as ever.
+    if paused == Some(None) {
+        return Ok(Json(Done { done: format!("{name} is not paused; nothing was changed") }));
+    }
+    desk.submit(Command::Pause { scope, pause: None }).await.map_err(no_subject)?;
+    info!(subject = %name, "resumed by a person");
+    Ok(Json(Done { done: format!("{name} goes on") }))
+}
+
+/// Returns how something is paused, if it is. `None`: it is not known.
+fn pause_of(state: &State, scope: &PauseScope) -> Option<Option<Pause>> {
+    match scope {
+        PauseScope::Sku(sku) => state.skus.get(sku).map(|row| row.pause),
+        PauseScope::Channel(channel) => {
+            state.policies()?.channels.get(channel)?;
+            Some(state.channels.get(channel).and_then(|row| row.pause))
+        }
+    }
+}
+
+fn no_subject(failure: Failure) -> Answer {
+    helped(failure, "write the SKU as `evenkeel sku` takes it")
+}
+
+/// `POST /v1/live`
+pub(super) async fn live(extract::State(desk): Asked) -> Told<Done> {
+    let written = |failure| {
+        helped(
+            failure,
+            "nothing is to be done; `evenkeel status` tells the mode, `evenkeel outbox` what is under way",
+        )
+    };
+    desk.submit(Command::Live).await.map_err(written)?;
+    info!("a person lets the restored store write");
+    let configured = ask(desk.as_ref(), |state| state.policies().map(|policies| policies.mode)).await?;
+    let done = match configured {
+        Some(Mode::Shadow) => "the restored store may write, once `mode` is `live`",
+        Some(Mode::Live) | None => "the restored store writes again, each channel once it was looked at",
+    };
+    Ok(Json(Done { done: done.to_owned() }))
+}
