@@ -259,7 +259,7 @@ fn configured(state: &mut State, policies: &crate::model::Policies) {
 fn stands_for(state: &mut State, policies: &crate::model::Policies) {
     let before = state.policies.clone();
     for (id, policy) in before.iter().flat_map(|before| &before.channels) {
-        if !policies.channels.contains_key(id) && state.channels.contains_key(id) {
+        if !policies.channels.contains_key(id) {
             let was = StoodFor { kind: policy.kind, account: policy.account.clone() };
             state.change_channel(id, |row| row.stood_for = Some(Box::new(was)));
         }

@@ -532,6 +532,13 @@ impl State {
         self.dirty.insert(RowKey::Order(key.clone()));
     }
 
+    /// Tells whether anything is known of a channel by what it told itself: from then on its name stands for it.
+    pub fn has_heard_of(&self, channel: &ChannelId) -> bool {
+        self.channels.get(channel).is_some_and(ChannelRow::was_read)
+            || self.skus.values().any(|row| row.listings.iter().any(|held| held.channel == *channel))
+            || self.orders.keys().chain(self.tombstones.keys()).any(|key| key.channel == *channel)
+    }
+
     pub fn change_channel(&mut self, channel: &ChannelId, change: impl FnOnce(&mut ChannelRow)) {
         change(self.channels.entry(channel.clone()).or_default());
         self.dirty.insert(RowKey::Channel(channel.clone()));
@@ -588,9 +595,9 @@ impl ChannelRow {
         self.fed.map(|fed| fed.through).max(self.fed_through)
     }
 
-    /// Tells whether anything was ever read whole from it.
-    pub fn was_read(&self) -> bool {
-        self.fed.is_some() || self.catalogued_at.is_some() || self.counted_through.is_some()
+    /// Tells whether it was ever read to some end.
+    fn was_read(&self) -> bool {
+        self.watermark().is_some() || self.catalogued_at.is_some() || self.counted_through.is_some()
     }
 }
 

@@ -131,16 +131,16 @@ impl Quarantine {
     /// Makes a body durable. One that lies there already is kept for as long again.
     fn put(&self, body: &[u8]) -> std::io::Result<()> {
         let name = digest(body);
-        match File::open(self.dir.join(&name)) {
-            Ok(file) => {
-                let now = u64::try_from(self.clock.now().millis()).unwrap_or_default();
-                file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(now))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                write_private(&self.dir, &name, body)
-            }
-            Err(error) => Err(error),
-        }
+        // Whoever wrote it may have died before its name was durable; one that is not ours to touch is replaced.
+        self.renew(&name).or_else(|_| write_private(&self.dir, &name, body))
+    }
+
+    fn renew(&self, name: &str) -> std::io::Result<()> {
+        let file = File::open(self.dir.join(name))?;
+        let now = u64::try_from(self.clock.now().millis()).unwrap_or_default();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(now))?;
+        file.sync_all()?;
+        File::open(&self.dir)?.sync_all()
     }
 
     /// Records that a message could not be read.

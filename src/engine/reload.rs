@@ -131,14 +131,7 @@ impl Reloader {
         let connectors =
             registry::build(&config, &secrets).map_err(|bad| Failure::Config(bad.to_string()))?;
         let policies = config.policies(|id| registry::abilities(&connectors, id));
-        let named = policies.clone();
-        let others = self.parts.ledger.read(move |state| other_shops(state, &named, &[])).await?;
-        if !others.is_empty() {
-            return Err(Failure::Conflict {
-                what: format!("{}; nothing was changed", others.join("; ")),
-                next: "give another shop a table with a name of its own, or undo it".to_owned(),
-            });
-        }
+        self.same_shops(&policies).await?;
         let ids = |config: &Config| config.channels().into_keys().cloned().collect::<BTreeSet<ChannelId>>();
         let (new, old) = (ids(&config), ids(running));
         let differs = |id: &&ChannelId| {
@@ -156,16 +149,36 @@ impl Reloader {
         })
     }
 
+    /// Refuses names that would stand for another shop than they stand for.
+    async fn same_shops(&self, policies: &Policies) -> Result<(), Failure> {
+        let named = policies.clone();
+        let others = self.parts.ledger.read(move |state| other_shops(state, &named, &[])).await?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Conflict {
+            what: format!("{}; nothing was changed", others.join("; ")),
+            next: "give another shop a table with a name of its own, or undo it".to_owned(),
+        })
+    }
+
     /// Ends what serves the channels that change, makes the configuration durable, and starts them anew.
     async fn carry_out(&self, effective: &mut Effective, plan: Plan) -> Result<(), Failure> {
         // The answers of what is under way belong to the old configuration: one of a channel that is gone would be lost.
         let ending: Vec<ChannelId> = plan.removed.iter().chain(&plan.restarted).cloned().collect();
         self.channels.end(&ending).await;
-        let configured = self.parts.ledger.submit(Command::Configure(Box::new(plan.policies.clone()))).await;
+        // What has ended may have been the first to hear of a shop.
+        let configured = match self.same_shops(&plan.policies).await {
+            Ok(()) => {
+                let configure = Command::Configure(Box::new(plan.policies.clone()));
+                self.parts.ledger.submit(configure).await.map(drop).map_err(Failure::from)
+            }
+            other => other,
+        };
         if let Err(refused) = configured {
             let old = self.channels.connectors();
             self.start(&effective.config, ending.iter(), &old).await?;
-            return Err(refused.into());
+            return Err(refused);
         }
         for id in &plan.removed {
             self.channels.remove(id);
@@ -284,12 +297,13 @@ pub(super) fn at_start(
 /// a person says that they are the same. One of which nothing was ever read stands for none.
 pub(super) fn other_shops(state: &State, policies: &Policies, renamed: &[ChannelId]) -> Vec<String> {
     let stood_for = |id: &ChannelId| {
-        let row = state.channels.get(id).filter(|row| row.was_read())?;
         let held = state.policies().and_then(|before| before.channels.get(id));
-        match held {
-            Some(held) => Some((held.kind, held.account.as_deref())),
-            None => row.stood_for.as_deref().map(|was| (was.kind, was.account.as_deref())),
-        }
+        let row = state.channels.get(id);
+        let stood_for = match held {
+            Some(held) => (held.kind, held.account.as_deref()),
+            None => row?.stood_for.as_deref().map(|was| (was.kind, was.account.as_deref()))?,
+        };
+        Some(stood_for).filter(|_| state.has_heard_of(id))
     };
     let other = |(id, policy): (&ChannelId, &ChannelPolicy)| {
         let (kind, account) = stood_for(id)?;

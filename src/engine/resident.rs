@@ -91,6 +91,8 @@ impl Watch {
                     resident_mib = mib,
                     "the process holds as much memory as it may: it ends, to be started again"
                 );
+                let text = format!("the process held {mib} MiB of memory; it ends, to be started again");
+                self.teller.tell(None, &text).await;
                 self.outgrown.cancel();
             }
         }

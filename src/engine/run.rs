@@ -25,7 +25,7 @@ use crate::{
         reload::{self, Effective, Reloader, Source},
         resident, room,
         schedule::Ticker,
-        teller::{Teller, Way},
+        teller::{Teller, Told, Way},
         upkeep,
         wake::Wakes,
     },
@@ -88,6 +88,7 @@ pub(super) struct Parts {
     stop: CancellationToken,
     /// The process holds more memory than it may.
     outgrown: CancellationToken,
+    told: Told,
     started: Instant,
     /// The store's directory.
     store: PathBuf,
@@ -179,6 +180,7 @@ impl Daemon {
             tasks,
             stop,
             outgrown: CancellationToken::new(),
+            told: Told::default(),
             started: Instant::now(),
             store: config.store.path.clone(),
         });
@@ -329,6 +331,7 @@ impl Parts {
             target,
             runbook: config.alerts.runbook_url.clone(),
             repeat: Duration::from_millis(repeat),
+            told: self.told.clone(),
         };
         let room = room::Watch {
             ledger: self.ledger.clone(),

@@ -1,6 +1,10 @@
 //! Tells people beside the journal: of what may keep the journal itself from telling.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -24,6 +28,29 @@ pub(super) struct Way {
     pub(super) runbook: Option<Url>,
     /// How often people are told again while it lasts.
     pub(super) repeat: Duration,
+    pub(super) told: Told,
+}
+
+/// What people were told last, by the kind of condition. It outlives a reload.
+#[derive(Clone, Default)]
+pub(super) struct Told(Arc<Mutex<BTreeMap<&'static str, (&'static str, Instant)>>>);
+
+impl Told {
+    fn last(&self, kind: &'static str) -> Option<(&'static str, Instant)> {
+        self.lock().get(kind).copied()
+    }
+
+    fn note(&self, kind: &'static str, state: Option<&'static str>) {
+        match state {
+            Some(state) => self.lock().insert(kind, (state, Instant::now())),
+            None => self.lock().remove(kind),
+        };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, (&'static str, Instant)>> {
+        // What a panic left behind is whole: every change is a single step.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Tells of one condition, which has states of which one is well.
@@ -33,14 +60,12 @@ pub(super) struct Teller {
     subject: &'static str,
     /// The state that the log was told last.
     logged: Option<&'static str>,
-    /// The state that people were told last, and when.
-    told: Option<(&'static str, Instant)>,
 }
 
 impl Teller {
-    /// Nobody was told of anything yet, so all is taken to be well.
     pub(super) fn new(way: Way, kind: &'static str, subject: &'static str) -> Teller {
-        Teller { way, kind, subject, logged: None, told: None }
+        let logged = way.told.last(kind).map(|(state, _)| state);
+        Teller { way, kind, subject, logged }
     }
 
     /// Tells the state of the condition. `None`: all is well. What cannot be posted is tried again with the next call.
@@ -53,14 +78,15 @@ impl Teller {
             }
         }
         let Some(target) = &self.way.target else { return };
+        let told = self.way.told.last(self.kind);
         let again = state.is_some()
             && !self.way.repeat.is_zero()
-            && self.told.is_some_and(|(_, at)| at.elapsed() >= self.way.repeat);
-        if state == self.told.map(|(state, _)| state) && !again {
+            && told.is_some_and(|(_, at)| at.elapsed() >= self.way.repeat);
+        if state == told.map(|(state, _)| state) && !again {
             return;
         }
         match target.post(&self.body(state.is_none(), text)).await {
-            Ok(()) => self.told = state.map(|state| (state, Instant::now())),
+            Ok(()) => self.way.told.note(self.kind, state),
             Err(why) => warn!(%why, kind = self.kind, "the alert was not delivered"),
         }
     }

@@ -126,8 +126,15 @@ async fn much_memory_is_told_and_given_back_by_a_restart_that_is_planned() {
     let live = home.open(&world).await;
     home.settle(&world).await;
     hears(&heard, "process", "memory", &["firing"]).await;
-    let text = heard.lock().unwrap_or_else(PoisonError::into_inner)[0]["text"].clone();
-    assert!(text.as_str().is_some_and(|text| text.ends_with("(https://example.com/help#memory)")), "{text}");
+    // Who was told is told that it is over, whatever made it so.
+    home.configure("alarm_bytes = 1", "alarm_bytes = 0");
+    home.ask(&["reload"]).await.json();
+    hears(&heard, "process", "memory", &["firing", "recovered"]).await;
+    home.configure("alarm_bytes = 0", "alarm_bytes = 1");
+    let all = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let of_memory = all.iter().find(|alert| alert["kind"] == "memory").expect("it was heard");
+    let text = of_memory["text"].as_str().expect("a text");
+    assert!(text.ends_with("(https://example.com/help#memory)"), "{text}");
     let figures = home.figures().await;
     let resident = figures.lines().find_map(|line| line.strip_prefix("evenkeel_resident_bytes "));
     let resident: u64 = resident.and_then(|bytes| bytes.parse().ok()).expect("a figure");

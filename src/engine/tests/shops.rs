@@ -27,6 +27,10 @@ fn read() -> State {
     configured(opened(), &policies(ChannelKind::Shopify, "one"))
 }
 
+fn want_two() -> &'static str {
+    "`channels.shopify.main.shop` is `two`, and `main` has stood for `one` so far"
+}
+
 fn check(state: &State, kind: ChannelKind, account: &str, want: Option<&str>) {
     let others = other_shops(state, &policies(kind, account), &[]);
     assert_eq!((others.first().map(String::as_str), others.len()), (want, usize::from(want.is_some())));
@@ -39,8 +43,7 @@ fn a_name_stands_for_one_shop_also_where_it_was_taken_out_in_between() {
     let gone = configured(read(), &without);
     for state in [read(), gone.clone()] {
         check(&state, ChannelKind::Shopify, "one", None);
-        let want = "`channels.shopify.main.shop` is `two`, and `main` has stood for `one` so far";
-        check(&state, ChannelKind::Shopify, "two", Some(want));
+        check(&state, ChannelKind::Shopify, "two", Some(want_two()));
         let want = "`channels.amazon.main`: `main` was a shopify channel so far";
         check(&state, ChannelKind::Amazon, "two", Some(want));
         let renamed = other_shops(&state, &policies(ChannelKind::Shopify, "two"), &[channel("main")]);
@@ -51,5 +54,11 @@ fn a_name_stands_for_one_shop_also_where_it_was_taken_out_in_between() {
     assert_eq!(back.channels[&channel("main")].stood_for, None);
     let mut unread = read();
     unread.channels.remove(&channel("main"));
+    check(&unread, ChannelKind::Shopify, "two", Some(want_two()));
+    unread.skus.clear();
+    unread.orders.clear();
     check(&unread, ChannelKind::Shopify, "two", None);
+    // A read that broke off was one of this shop, too.
+    unread.change_channel(&channel("main"), |row| row.fed_through = Some(Timestamp::from_millis(OPENED)));
+    check(&unread, ChannelKind::Shopify, "two", Some(want_two()));
 }
