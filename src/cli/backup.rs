@@ -17,7 +17,7 @@ use crate::{
     engine::{disk, rows::ROWS_VERSION},
     model::counted,
     store::{
-        self,
+        self, Note,
         backup::{self, Manifest, Source},
         lock::{self, Lock},
     },
@@ -143,6 +143,8 @@ struct Restored {
     orders: usize,
     /// Archived segments that the backup names and does not hold.
     archive_elsewhere: usize,
+    /// What is otherwise than it was, and whatever else was found.
+    notes: Vec<String>,
 }
 
 pub(super) fn restore(global: &Global, asked: &Restore) -> Result<(), Failure> {
@@ -151,14 +153,15 @@ pub(super) fn restore(global: &Global, asked: &Restore) -> Result<(), Failure> {
         (None, _) | (_, true) => backup::check(&asked.file, ROWS_VERSION),
     };
     let manifest = manifest.map_err(|error| told(&error, global))?;
-    let (skus, orders) = match (&asked.to, asked.dry_run) {
+    let started = match (&asked.to, asked.dry_run) {
         (Some(to), false) => start(to, global)?,
-        (None, _) | (_, true) => (0, 0),
+        (None, _) | (_, true) => Started::default(),
     };
     let Manifest { seq, head, archive, with_archive, .. } = manifest;
     let elsewhere = if with_archive { 0 } else { archive.len() };
     let store = asked.to.clone().filter(|_| !asked.dry_run);
-    let restored = Restored { store, seq, head, skus, orders, archive_elsewhere: elsewhere };
+    let Started { skus, orders, notes } = started;
+    let restored = Restored { store, seq, head, skus, orders, archive_elsewhere: elsewhere, notes };
     print::answer(global.json, &restored, |r| {
         let Some(store) = &r.store else {
             print::line(&format!("good: head {} {}", r.seq, r.head));
@@ -172,6 +175,9 @@ pub(super) fn restore(global: &Global, asked: &Restore) -> Result<(), Failure> {
             r.seq,
             r.head
         ));
+        for note in &r.notes {
+            print::line(&format!("note: {note}"));
+        }
         print::line("it writes to no channel until `evenkeel resume --live`");
         if r.archive_elsewhere > 0 {
             print::line(&format!(
@@ -182,16 +188,27 @@ pub(super) fn restore(global: &Global, asked: &Restore) -> Result<(), Failure> {
     })
 }
 
+/// What the first start of a restored store came to.
+#[derive(Default)]
+struct Started {
+    skus: usize,
+    orders: usize,
+    notes: Vec<String>,
+}
+
 /// Starts a restored store once, which proves that a daemon can, and has its journal say that it was restored.
-fn start(to: &Path, global: &Global) -> Result<(usize, usize), Failure> {
+fn start(to: &Path, global: &Global) -> Result<Started, Failure> {
     let failed = |error: &dyn std::error::Error| {
         Failure::of(Kind::Failed, error).next("see docs/OPERATIONS.md#restore").as_json(global.json)
     };
     let opened = disk::open(to, store::Options::default(), SystemClock.now());
     let (state, store) = opened.map_err(|error| failed(&error))?;
-    let found = (state.skus.len(), state.orders_known());
+    // A backup never holds a state: that there is none is no news.
+    let news = store.notes().iter().filter(|note| !matches!(note, Note::StateUnused { .. }));
+    let notes = news.map(Note::to_string).collect();
+    let started = Started { skus: state.skus.len(), orders: state.orders_known(), notes };
     crate::engine::ledger::Durable::close(Box::new(store)).map_err(|error| failed(&error))?;
-    Ok(found)
+    Ok(started)
 }
 
 fn told(error: &backup::Error, global: &Global) -> Failure {

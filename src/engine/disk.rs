@@ -19,7 +19,7 @@ use crate::{
         rows::{self, Change},
     },
     model::{Seq, Timestamp},
-    store::{self, Checkpoints, Fresh, Head, Source, Store, Swapped, Swapper},
+    store::{self, Checkpoints, Fresh, Head, Note, Source, Store, Swapped, Swapper},
 };
 
 /// A store on disk.
@@ -34,6 +34,8 @@ pub struct DiskStore {
     fresh: Arc<Mutex<Option<Fresh>>>,
     /// What a swap that is under way leads to.
     swapped: Option<mpsc::Receiver<Swapped>>,
+    /// What was found and done when it was opened.
+    notes: Vec<Note>,
 }
 
 /// A checkpoint that is on its way to disk.
@@ -51,6 +53,12 @@ struct DiskSpool {
 struct Rest {
     fresh: Fresh,
     swapper: Swapper,
+}
+
+/// How a store was opened.
+struct Opening {
+    source: Source,
+    notes: Vec<Note>,
 }
 
 /// Why the state could not be had from a store.
@@ -85,7 +93,7 @@ pub enum Error {
 /// A state that was not there to go on with, and had to be built, may come from a backup: what the channels show, and
 /// which keys were used after that backup, is not known. So it begins a new epoch, in the journal before anything else.
 pub fn open(path: &Path, options: store::Options, now: Timestamp) -> Result<(State, DiskStore), Error> {
-    let (mut state, mut store, source) = bring_up(path, options)?;
+    let (mut state, mut store, Opening { source, notes }) = bring_up(path, options)?;
     if source == Source::State {
         let dirty = state.take_dirty();
         let changes = rows::changes(&state, &dirty)?;
@@ -101,7 +109,8 @@ pub fn open(path: &Path, options: store::Options, now: Timestamp) -> Result<(Sta
     }
     let applied = state.seq;
     let path = path.to_path_buf();
-    let store = DiskStore { store, no_room: false, path, applied, fresh: Arc::default(), swapped: None };
+    let fresh = Arc::default();
+    let store = DiskStore { store, no_room: false, path, applied, fresh, swapped: None, notes };
     Ok((state, store))
 }
 
@@ -130,7 +139,7 @@ pub fn read(path: &Path, options: store::Options) -> Result<State, Error> {
 }
 
 /// Opens the store and replays the journal on the rows that it opens with. The rows touched are noted.
-fn bring_up(path: &Path, options: store::Options) -> Result<(State, Store, Source), Error> {
+fn bring_up(path: &Path, options: store::Options) -> Result<(State, Store, Opening), Error> {
     let options = store::Options {
         state: store::state::Options { rows_version: rows::ROWS_VERSION, ..options.state },
         ..options
@@ -144,7 +153,7 @@ fn bring_up(path: &Path, options: store::Options) -> Result<(State, Store, Sourc
     let replayed = replay(&mut state, &store)?;
     let head = store.head();
     info!(seq = head.seq, head = %head.hash, replayed, from = ?start.source, "store opened");
-    Ok((state, store, start.source))
+    Ok((state, store, Opening { source: start.source, notes: start.notes }))
 }
 
 /// Begins a new epoch. A store that was restored from a backup is kept from writing in the same breath.
@@ -200,6 +209,11 @@ pub fn decode(seq: u64, payload: &[u8]) -> Result<Envelope, Error> {
 }
 
 impl DiskStore {
+    /// Returns what whoever runs this should know of how it was opened.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
     fn disk_spool(&mut self) -> Result<DiskSpool, Failure> {
         let file = nameless(&self.path.join("checkpoint.spool"))
             .map_err(|e| Failure(format!("the spool of a checkpoint could not be made: {e}")))?;

@@ -10,7 +10,7 @@ use crate::{
 
 const DRIFT: &str = "[reconcile]";
 
-async fn open(change: impl FnOnce(&Home)) -> (World, Home, Live, Vec<(String, i64)>) {
+pub(crate) async fn open(change: impl FnOnce(&Home)) -> (World, Home, Live, Vec<(String, i64)>) {
     let world = World::start(|options| {
         options.catalogue.opening = evenkeel::sandbox::Span { min: 20, max: 40 };
     })
@@ -27,7 +27,7 @@ async fn open(change: impl FnOnce(&Home)) -> (World, Home, Live, Vec<(String, i6
 }
 
 /// Waits until it is known what every listing shows: its orders are read past the first look.
-async fn known(home: &Home) {
+pub(crate) async fn known(home: &Home) {
     until_empty("it is known what is shown", async || {
         let mut unknown = Vec::new();
         for channel in ["shop", "market"] {

@@ -21,7 +21,7 @@ use evenkeel::{
 };
 use tempfile::TempDir;
 
-use crate::live::bare;
+use crate::live::{bare, run};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/store")
@@ -131,28 +131,50 @@ fn a_golden_checkpoint_gives_the_same_state_or_is_of_another_version() {
     }
 }
 
+/// Removes the segments that a store's checkpoint holds the sum of. Returns the record that the checkpoint is of.
+fn lose_what_the_checkpoint_holds(store: &Path) -> u64 {
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("a name");
+    let files =
+        |what: &str| fs::read_dir(store.join(what)).expect("there").map(|e| name(e.expect("readable")));
+    let seq =
+        |name: &String| name.trim_start_matches("checkpoint-").trim_end_matches(".journal").parse::<u64>();
+    let held = files("checkpoints").filter_map(|name| seq(&name).ok()).max().expect("a checkpoint");
+    let mut segments: Vec<(u64, String)> =
+        files("journal").filter_map(|name| Some((seq(&name).ok()?, name))).collect();
+    segments.sort();
+    let needed = segments.iter().rposition(|(first, _)| *first <= held).expect("one reaches back to it");
+    assert!(needed > 0, "{}: there is something to lose", store.display());
+    for (_, gone) in &segments[..needed] {
+        fs::remove_file(store.join("journal").join(gone)).expect("removed");
+    }
+    held
+}
+
+/// Who restores a backup of an older release hears what of it begins anew: the daemon that starts on it does not tell again.
+#[tokio::test]
+async fn who_restores_a_checkpoint_of_an_older_release_is_told_what_begins_anew() {
+    let dir = store_of(&root().join("v1"), true);
+    let held = lose_what_the_checkpoint_holds(dir.path());
+    let (file, to) = (dir.path().join("backup.tar.zst"), dir.path().join("restored"));
+    let backup = run(bare().args(["--json", "backup", "--store"]).arg(dir.path()).arg(&file)).await.json();
+    assert!(backup["segments"].as_u64() > Some(0), "{backup}");
+    let restored = run(bare().args(["--json", "restore"]).arg(&file).arg("--to").arg(&to)).await.json();
+    let notes = restored["notes"].as_array().expect("a list");
+    let told = store::Note::OlderRows { seq: held }.to_string();
+    assert_eq!(notes, &[serde_json::Value::from(told.clone())], "{restored:#}");
+
+    fs::remove_dir_all(&to).expect("removed");
+    let text = run(bare().arg("restore").arg(&file).arg("--to").arg(&to)).await;
+    assert!(text.code == Some(0) && text.out.contains(&format!("note: {told}\n")), "{text:#?}");
+}
+
 /// Where the segments from before it are gone for good, nothing but the checkpoint of an older release holds the stock.
 #[test]
 fn a_checkpoint_of_an_older_release_stands_in_for_what_is_gone() {
     for golden in goldens() {
         let dir = store_of(&golden, true);
         let (_, whole, _) = replay(dir.path());
-        let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("a name");
-        let files = |what: &str| {
-            fs::read_dir(dir.path().join(what)).expect("there").map(|e| name(e.expect("readable")))
-        };
-        let seq = |name: &String| {
-            name.trim_start_matches("checkpoint-").trim_end_matches(".journal").parse::<u64>()
-        };
-        let held = files("checkpoints").filter_map(|name| seq(&name).ok()).max().expect("a checkpoint");
-        let mut segments: Vec<(u64, String)> =
-            files("journal").filter_map(|name| Some((seq(&name).ok()?, name))).collect();
-        segments.sort();
-        let needed = segments.iter().rposition(|(first, _)| *first <= held).expect("one reaches back to it");
-        assert!(needed > 0, "{}: there is something to lose", golden.display());
-        for (_, gone) in &segments[..needed] {
-            fs::remove_file(dir.path().join("journal").join(gone)).expect("removed");
-        }
+        lose_what_the_checkpoint_holds(dir.path());
         let now = Timestamp::from_millis(1_800_000_000_000);
         let (state, store) = disk::open(dir.path(), store::Options::default(), now).expect("it opens");
         let books = |state: &State| {

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use crate::{
     alerts::{receiver, told},
-    support::{Shop, World, config, order, until_empty},
+    drift::known,
+    live::Home,
+    support::{Shop, World, config, number, order, text, until_empty, writes},
 };
 
 /// Returns the code and the units on the shelf of the first SKUs.
@@ -28,6 +30,73 @@ async fn behind(world: &World) -> Vec<String> {
     })
     .map(Value::to_string)
     .collect()
+}
+
+/// Returns what the daemon still has to do on a channel.
+async fn outbox(home: &Home, channel: &str) -> Vec<Value> {
+    let told = home.ask(&["outbox", "--channel", channel]).await.json();
+    told["rows"].as_array().expect("a list").clone()
+}
+
+/// It takes every request and answers none: what waits for that is Amazon's alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn amazon_hangs_and_the_others_go_on() {
+    let world = World::start(|options| {
+        options.catalogue.opening = evenkeel::sandbox::Span { min: 20, max: 40 };
+    })
+    .await;
+    let home = Home::new(&world).await;
+    home.configure("\ntimeout = \"5s\"", "\ntimeout = \"5m\"");
+    let live = home.open(&world).await;
+    home.settle(&world).await;
+    // Nothing is written to a blind channel before it is known what it shows, and reads hang too.
+    known(&home).await;
+
+    world.post("faults", json!({"faults": ["amazon-latency=10m"]})).await;
+    let shelf = shelf(&world, 4).await;
+    order(&world, "shopify", &shelf[0].0, 2).await;
+    let hanging = async || {
+        let rows = outbox(&home, "market").await.into_iter();
+        rows.filter(|row| row["state"] == "in_flight").collect::<Vec<Value>>()
+    };
+    until_empty("a write to Amazon awaits its answer", async || match hanging().await.as_slice() {
+        [] => vec!["not yet".to_owned()],
+        _ => vec![],
+    })
+    .await;
+    let first = hanging().await;
+    assert_eq!((first.len(), text(&first[0]["subject"])), (1, shelf[0].0.as_str()), "{first:#?}");
+
+    order(&world, "shopify", &shelf[1].0, 2).await;
+    let counter = order(&world, "erp", &shelf[2].0, 1).await;
+    world.post("fulfil", json!({"channel": "erp", "order": counter})).await;
+    let counts = json!([{"sku": shelf[3].0, "quantity": shelf[3].1 + 5}]);
+    world.post("erp/count", json!({"counts": counts})).await;
+    until_empty("Shopify and the ERP agree, and the daemon has seen it", async || {
+        let mut left = behind(&world).await;
+        for channel in ["shop", "erp"] {
+            left.extend(outbox(&home, channel).await.iter().map(Value::to_string));
+        }
+        left
+    })
+    .await;
+    let shown = world.get("books").await["skus"][3]["shopify"]["shown"].clone();
+    assert_eq!(number(&shown), shelf[3].1 + 5);
+    let still = hanging().await;
+    assert_eq!(still.len(), 1, "{still:#?}");
+    for key in ["subject", "revision", "since", "tries"] {
+        assert_eq!(still[0][key], first[0][key], "the same write still awaits its answer: {still:#?}");
+    }
+    let written = writes(&world).await;
+    assert!(written.iter().all(|change| change["channel"] != "amazon"), "none has landed: {written:#?}");
+
+    // What is under way when it dies is looked at by the next one.
+    live.kill().await;
+    world.post("faults", json!({"faults": ["amazon-latency=off"]})).await;
+    let live = home.serve().await;
+    home.settle(&world).await;
+    live.stop().await;
+    home.verify().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 mod afterthoughts;
 mod alerts;
 mod amazon;
+mod assumptions;
 mod blows;
 mod brake;
 mod command_line;
@@ -20,6 +21,7 @@ mod made;
 mod merged;
 mod mistakes;
 mod open_orders;
+mod oversold;
 mod pauses;
 mod places;
 mod poison;

@@ -2,17 +2,20 @@
 //! as processes of their own; Shopify's sample webhooks, sales on both channels, and what became of each unit, entry by
 //! entry.
 
+mod free;
+mod late;
+mod stage;
+
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+
+use stage::{Expected, Stage};
 
 use super::*;
 use crate::{
-    live::{Home, file},
+    live::{Home, Live, file},
     readme::BUFFER,
     support::{World, number, order, text, until_empty, webhook},
 };
-
-/// A SKU, its ledger entries (kind and units) in the end, and the units on hand and free.
-type Expected = (&'static str, &'static [(&'static str, i64)], [i64; 2]);
 
 #[rustfmt::skip]
 const LEDGER: [Expected; 10] = [
@@ -54,115 +57,7 @@ const FOLLOWED: [&str; 6] = [
 /// Shopify's sample webhooks by their topics.
 type Samples = BTreeMap<String, Value>;
 
-/// Everything that takes part.
-struct Stage {
-    /// The real ERP; without it, the sandbox's.
-    tryton: Option<Box<Both>>,
-    /// Set: the answer to the next sale that the ERP is told of is lost.
-    lose: Arc<AtomicBool>,
-    world: World,
-    home: Home,
-    /// The SKUs in the order of [`LEDGER`], by what the ERP calls them.
-    skus: Vec<String>,
-    /// The same by what the channels call them.
-    codes: Vec<String>,
-    samples: Samples,
-    _proxy: Proxy,
-}
-
 impl Stage {
-    async fn set(tryton: Option<Box<Both>>, samples: Samples) -> Stage {
-        let catalogue =
-            format!("skus = {}\nopening = {{ min = 100, max = 100 }}\nfba_twins = 0", 2 * LEDGER.len());
-        let world = World::apart(&format!("[catalogue]\n{catalogue}")).await;
-        let systems = world.get("systems").await;
-        let lose = Arc::new(AtomicBool::new(false));
-        let armed = Arc::clone(&lose);
-        let real = tryton.as_ref().map(|both| both.server.base_url.as_str());
-        let erp = real.unwrap_or_else(|| text(&systems["erp"]["base_url"]));
-        let proxy = Proxy::start(erp, move |line| {
-            let sale = line.starts_with("POST") && line.contains("sale.sale");
-            if sale && armed.swap(false, Ordering::SeqCst) { Fate::LoseAnswer } else { Fate::Pass }
-        })
-        .await;
-        let books = world.get("books").await;
-        let codes = books["skus"].as_array().expect("a list").iter().map(|sku| text(&sku["sku"]).to_owned());
-        let mut over = format!(
-            "mode = \"live\"\nchannels.tryton.erp.base_url = \"{}\"\nchannels.tryton.erp.timeout = \"5s\"\n",
-            proxy.base_url
-        );
-        let (skus, codes): (Vec<String>, Vec<String>) = match &tryton {
-            None => codes.map(|code| (code.clone(), code)).take(LEDGER.len()).unzip(),
-            Some(both) => {
-                let facts = &both.server.facts;
-                over.push_str("channels.tryton.erp.database = \"lab\"\n");
-                over.push_str(&format!("channels.tryton.erp.customer = \"{}\"\n", facts.customer_code));
-                // Those that the shops call otherwise than Tryton does.
-                let codes = codes.filter(|code| !facts.products.contains_key(code));
-                LEDGER.iter().map(|(sku, _, _)| (*sku).to_owned()).zip(codes).unzip()
-            }
-        };
-        assert_eq!(codes.len(), LEDGER.len());
-        let home = Home::like_readme(&world, &over).await;
-        if let Some(both) = &tryton {
-            crate::support::secret(&home.path("secrets"), "tryton-erp-key", &both.server.facts.key);
-        }
-        Stage { tryton, lose, world, home, skus, codes, samples, _proxy: proxy }
-    }
-
-    /// Tells the daemon what the channels call Tryton's products.
-    async fn map(&self) {
-        if self.tryton.is_none() {
-            return;
-        }
-        let mut csv = "sku,channel,channel_sku\n".to_owned();
-        for (sku, code) in self.skus.iter().zip(&self.codes) {
-            csv.push_str(&format!("{sku},main,{code}\n{sku},us,{code}\n"));
-        }
-        let csv = file(self.home.dir.path(), "map.csv", &csv);
-        let told = self.home.ask(&["map", "import", &csv]).await.json();
-        let all = 2 * LEDGER.len();
-        assert_eq!((&told["rows"], &told["bound"]), (&json!(all), &json!(all)), "{told}");
-    }
-
-    /// Returns the kinds and units of a SKU's entries.
-    async fn entries(&self, n: usize) -> Vec<(String, i64)> {
-        let told = self.home.ask(&["sku", &self.skus[n]]).await.json();
-        let recent = told["recent"].as_array().expect("a list").iter();
-        recent.map(|entry| (text(&entry["kind"]).to_owned(), number(&entry["quantity"]))).collect()
-    }
-
-    /// Waits until a SKU has this many entries and all of it has arrived.
-    async fn booked(&self, n: usize, entries: usize) {
-        until_empty("it is booked", async || {
-            let held = self.entries(n).await;
-            if held.len() >= entries { vec![] } else { vec![format!("{held:?}")] }
-        })
-        .await;
-        self.home.rest(&self.world).await;
-    }
-
-    async fn sell(&self, n: usize, on: &str, quantity: i64) -> String {
-        order(&self.world, on, &self.codes[n], quantity).await
-    }
-
-    /// Counts a product as a person does in the ERP.
-    async fn count(&self, n: usize, quantity: i64) {
-        let sku = self.skus[n].as_str();
-        let Some(both) = &self.tryton else {
-            let counts = json!({"counts": [{"sku": sku, "quantity": quantity}]});
-            self.world.post("erp/count", counts).await;
-            return;
-        };
-        let facts = &both.server.facts;
-        let today = both.person("POST", "ir.date/today", json!({})).await;
-        let inventory = json!({"location": facts.storage, "date": today, "company": facts.company,
-            "empty_quantity": "keep",
-            "lines": [["create", [{"product": facts.products[sku], "quantity": quantity}]]]});
-        let inventory = both.person("POST", "stock.inventory", inventory).await;
-        both.person("POST", &format!("stock.inventory/{}/confirm", inventory["id"]), json!({})).await;
-    }
-
     /// Sells, and the ERP's answer to that is lost.
     async fn sell_unanswered(&self, n: usize, quantity: i64, entries: usize) {
         self.lose.store(true, Ordering::SeqCst);
@@ -333,36 +228,6 @@ impl Stage {
         .await;
         self.home.rest(&self.world).await;
     }
-
-    /// Returns what the sandbox's books say of a SKU.
-    async fn book(&self, n: usize) -> Value {
-        let books = self.world.get("books").await;
-        let mut skus = books["skus"].as_array().expect("a list").iter();
-        skus.find(|book| book["sku"] == *self.codes[n]).expect("it is sold").clone()
-    }
-
-    /// Compares the ledger, the ERP and both shops with the table.
-    async fn check(&self) {
-        for (n, (_, entries, [on_hand, free])) in LEDGER.into_iter().enumerate() {
-            let (sku, code) = (self.skus[n].as_str(), &self.codes[n]);
-            let got = self.entries(n).await;
-            let got: Vec<(&str, i64)> = got.iter().map(|(kind, units)| (kind.as_str(), *units)).collect();
-            assert_eq!(got, entries, "{sku}");
-            let book = self.book(n).await;
-            match &self.tryton {
-                Some(both) => both.see(sku, on_hand, free).await,
-                None => {
-                    let held = (&book["erp"]["on_hand"], &book["erp"]["available"]);
-                    assert_eq!(held, (&json!(on_hand), &json!(free)), "{sku}");
-                }
-            }
-            let truth = [number(&book["physical"]), number(&book["available"])];
-            // A person's count in the real Tryton is not in the sandbox's books.
-            assert!(truth == [on_hand, free] || self.tryton.is_some(), "{sku}: {truth:?}");
-            let shown = [number(&book["shopify"]["shown"]), number(&book["amazon"]["shown"])];
-            assert_eq!(shown, [free, free - BUFFER], "{sku} as {code}");
-        }
-    }
 }
 
 /// Reads Shopify's sample webhooks. `None`, with a message, where the published descriptions are not at hand.
@@ -391,9 +256,7 @@ fn samples() -> Option<Samples> {
 
 /// Plays the table's story from the opening stock to its end.
 async fn play(stage: &Stage) {
-    let live = stage.home.open(&stage.world).await;
-    stage.map().await;
-    stage.home.rest(&stage.world).await;
+    let live = stage.open().await;
     stage.send_samples_as_they_stand().await;
 
     stage.sell(0, "shopify", 3).await;
@@ -405,7 +268,7 @@ async fn play(stage: &Stage) {
     stage.booked(1, 2).await;
     stage.booked(2, 2).await;
     stage.world.post("cancel", json!({"channel": "shopify", "order": cancelled})).await;
-    stage.world.post("fulfil", json!({"channel": "shopify", "order": returned})).await;
+    stage.ship(&returned).await;
     stage.booked(2, 3).await;
     let back = json!([{"sku": stage.codes[2], "quantity": 1}]);
     let refund = json!({"channel": "shopify", "order": returned, "lines": back, "restock": "return"});
@@ -417,24 +280,17 @@ async fn play(stage: &Stage) {
     stage.sell_unanswered(4, 2, 2).await;
     stage.play_samples().await;
 
-    for (n, (_, entries, _)) in LEDGER.into_iter().enumerate() {
-        stage.booked(n, entries.len()).await;
-    }
-    stage.check().await;
-    live.stop().await;
-    stage.home.verify().await;
+    stage.end(live).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_sale_moves_the_stock_in_all_three_systems_as_the_table_says() {
-    let (Some(samples), Some(server)) = (samples(), Server::start()) else { return };
-    let (on_hand, free) = (connect(&server, Measure::OnHand), connect(&server, Measure::Free));
-    let both = Box::new(Both { server: Arc::new(server), on_hand, free });
-    play(&Stage::set(Some(both), samples).await).await;
+    let (Some(samples), Some(tryton)) = (samples(), stage::tryton()) else { return };
+    play(&Stage::set(Some(tryton), &LEDGER, "").await.with(samples)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_story_ends_the_same_with_the_sandbox_as_erp() {
     let Some(samples) = samples() else { return };
-    play(&Stage::set(None, samples).await).await;
+    play(&Stage::set(None, &LEDGER, "").await.with(samples)).await;
 }
