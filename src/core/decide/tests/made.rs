@@ -350,6 +350,21 @@ fn a_count_of_a_merged_sku_waits_until_all_its_codes_are_told() {
 }
 
 #[test]
+fn a_count_of_a_merged_sku_waits_for_no_code_that_was_given_to_another() {
+    let mut world = World::open(&[("A", 10), ("B", 4), ("C", 2)]);
+    merge(&mut world, "B", "A").expect("taken in");
+    rebind(&mut world, ERP, "A", "C").expect("it is the other's");
+    world.quiesce();
+    let count = world.count_of(ERP, &[("B", 5)]);
+    let told = world.run(Command::Count(count)).expect("taken in");
+    assert!(matches!(told, crate::core::Reply::Counted { changed: 1, deferred: 0, .. }), "{told:?}");
+    assert_eq!((world.stock("A"), world.stock("C")), ([5, 0, 0], [2, 0, 0]));
+    let both = world.count_of(ERP, &[("A", 3), ("C", 2)]);
+    world.run(Command::Count(both)).expect("taken in");
+    assert_eq!((world.stock("A"), world.stock("C")), ([5, 0, 0], [5, 0, 0]));
+}
+
+#[test]
 fn an_unknown_name_becomes_another_name_of_a_sku() {
     let mut world = World::open(&[("A", 10)]);
     world.list(SHOP, &["OLD"]);
