@@ -3,7 +3,7 @@
 use super::*;
 
 #[rustfmt::skip]
-const FREE: [Expected; 4] = [
+const FREE: [Expected; 5] = [
     // Sold on both channels: the ERP counts it as promised as soon as it is told.
     ("SKU-0001", &[("count", 100), ("sale", 3), ("sale", 2)], [100, 95]),
     // Sold, shipped, and then counted on the shelf.
@@ -12,10 +12,12 @@ const FREE: [Expected; 4] = [
     ("SKU-0003", &[("count", 100), ("sale", 5), ("count", -10), ("ship", 5)], [85, 85]),
     // Sold in the ERP: nobody but its count tells of it, once, at the sale and not at the shipment.
     ("SKU-0004", &[("count", 100), ("count", -2)], [98, 98]),
+    // Sold and counted on the shelf while the ERP is told nothing: it has not set those units aside.
+    ("SKU-0005", &[("count", 100), ("sale", 3), ("count", -4)], [96, 93]),
 ];
 
 /// What makes its counts so.
-const COUNTS: &str = "channels.tryton.erp.counts = \"free\"";
+pub(super) const COUNTS: &str = "channels.tryton.erp.counts = \"free\"";
 
 impl Stage {
     /// Sells to a customer of the ERP, who is the one of the web sales. Returns the sale's id.
@@ -83,6 +85,14 @@ async fn play(stage: &Stage) {
     // Once this is taken over, what was counted after that shipment was read too.
     stage.count(1, 90).await;
     stage.booked(1, 4).await;
+
+    stage.home.ask(&["pause", "--channel", "erp", "--mode", "frozen"]).await.json();
+    stage.sell(4, "shopify", 3).await;
+    stage.held(4, 2).await;
+    stage.count(4, 96).await;
+    stage.held(4, 3).await;
+    stage.erp_holds(4, [96, 96]).await;
+    stage.home.ask(&["resume", "--channel", "erp"]).await.json();
     stage.end(live).await;
 }
 
