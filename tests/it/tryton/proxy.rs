@@ -1,6 +1,9 @@
-//! A proxy in front of a server that loses answers, or lets requests land late.
+//! A proxy in front of a server that loses answers, gives old ones, or lets requests land late.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -16,11 +19,22 @@ pub(crate) enum Fate {
     LoseAnswer,
     /// The server gets nothing, and the client no answer.
     LoseRequest,
+    /// The client gets what the same request was answered last.
+    Again,
     /// The client is cut off at once; the server gets the request when told.
     Hold(Arc<Notify>),
 }
 
-type Rule = Box<dyn FnMut(&str) -> Fate + Send>;
+/// Decides by the first line and the body of a request.
+type Rule = Box<dyn FnMut(&str, &str) -> Fate + Send>;
+
+/// What a proxy knows.
+struct Known {
+    to: String,
+    rule: Rule,
+    /// The latest answer to each body.
+    answers: BTreeMap<Vec<u8>, Vec<u8>>,
+}
 
 /// A running proxy. It ends with the runtime of its test.
 #[derive(Debug)]
@@ -30,28 +44,45 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Passes requests on to the server at `to` (`http://host:port`). `rule` decides by the request's first line.
-    pub(crate) async fn start(to: &str, rule: impl FnMut(&str) -> Fate + Send + 'static) -> Proxy {
+    pub(crate) async fn start(to: &str, mut rule: impl FnMut(&str) -> Fate + Send + 'static) -> Proxy {
+        Proxy::start_by(to, move |line, _| rule(line)).await
+    }
+
+    /// Likewise. `rule` decides by the request's first line and its body.
+    pub(crate) async fn start_by(to: &str, rule: impl FnMut(&str, &str) -> Fate + Send + 'static) -> Proxy {
         let to = to.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback can be bound");
         let base_url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let rule: Arc<Mutex<Rule>> = Arc::new(Mutex::new(Box::new(rule)));
+        let known = Known { to, rule: Box::new(rule), answers: BTreeMap::new() };
+        let known = Arc::new(Mutex::new(known));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, to.clone(), Arc::clone(&rule)));
+                tokio::spawn(serve(client, Arc::clone(&known)));
             }
         });
         Proxy { base_url }
     }
 }
 
-async fn serve(mut client: TcpStream, to: String, rule: Arc<Mutex<Rule>>) {
+async fn serve(mut client: TcpStream, known: Arc<Mutex<Known>>) {
     let request = read_request(&mut client).await;
     let Some(end) = request.iter().position(|b| *b == b'\r') else { return };
     let line = String::from_utf8_lossy(&request[..end]).into_owned();
-    let fate = rule.lock().unwrap_or_else(PoisonError::into_inner)(&line);
+    let head = request.windows(4).position(|four| four == b"\r\n\r\n").map_or(request.len(), |head| head + 4);
+    let body = request[head..].to_vec();
+    let know = || known.lock().unwrap_or_else(PoisonError::into_inner);
+    let (fate, to) = {
+        let mut known = know();
+        ((known.rule)(&line, &String::from_utf8_lossy(&body)), known.to.clone())
+    };
     match fate {
         Fate::Pass => {
             let answer = forward(&to, &request).await;
+            know().answers.insert(body, answer.clone());
+            client.write_all(&answer).await.expect("the client waits");
+        }
+        Fate::Again => {
+            let answer = know().answers.get(&body).cloned().expect("it was asked before");
             client.write_all(&answer).await.expect("the client waits");
         }
         Fate::LoseAnswer => {
