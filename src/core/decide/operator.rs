@@ -6,7 +6,7 @@ use crate::{
         command::{DeadLetter, Refused, Reply, Verdict},
         decide::Draft,
         leg::{self, Event},
-        posting::{PostState, Step},
+        posting::{PostState, Step, news},
         record::{PauseScope, Record, Why},
         state::{Listing, ListingRef},
     },
@@ -80,16 +80,28 @@ impl Draft<'_> {
         order: &OrderKey,
         verdict: Verdict,
     ) -> Result<Reply, Refused> {
-        let held = self.state.orders.get(order).and_then(|o| o.posting(channel)).cloned();
-        let Some(held) = held.filter(|posting| matches!(posting.step, Step::Parked { .. })) else {
-            return Err(Refused::Nothing(format!("dead letter of order `{order}`")));
-        };
-        let step = match verdict {
-            Verdict::Retry => Step::Pending,
-            Verdict::Discard if held.is_asked() => Step::Theirs,
-            Verdict::Discard => Step::Dropped,
-        };
+        let nothing = || Refused::Nothing(format!("dead letter of order `{order}`"));
+        let row = self.state.orders.get(order).ok_or_else(nothing)?;
+        let held = row.posting(channel).cloned().ok_or_else(nothing)?;
+        let parked = matches!(held.step, Step::Parked { .. });
+        if verdict == Verdict::Discard && (held.is_asked() || held.is_unseen(row)) {
+            return self.left_to_others(order, held);
+        }
+        if !parked {
+            return Err(nothing());
+        }
+        let step = if verdict == Verdict::Retry { Step::Pending } else { Step::Dropped };
         let posting = PostState { step, tries: 0, since: self.now, fault: None, ..held };
         self.note(Record::Posting { key: order.clone(), posting })
+    }
+
+    /// A person says that an ERP has an order, as it stands, by other hands. Counts that were read before wait for the next.
+    fn left_to_others(&mut self, key: &OrderKey, held: PostState) -> Result<Reply, Refused> {
+        let order = self.state.orders.get(key).ok_or_else(|| Refused::Nothing(format!("order `{key}`")))?;
+        let out_of_range = |_| Refused::OutOfRange(format!("order `{key}`"));
+        let (acked, acked_at) = (news(order).map_err(out_of_range)?, self.seq);
+        let (step, tries, since, fault) = (Step::Theirs, 0, self.now, None);
+        let posting = PostState { step, acked, acked_at, tries, since, fault, ..held };
+        self.note(Record::Posting { key: key.clone(), posting })
     }
 }

@@ -87,9 +87,11 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
             held.leg.as_ref().is_some_and(stands).then_some(Letter::Leg(listing))
         }
         LetterId::Posting { channel, order } => {
-            let posting = state.orders.get(order)?.posting(channel)?;
-            let parked = matches!(posting.step, Step::Parked { .. });
-            parked.then(|| Letter::Posting { channel: channel.clone(), order: order.clone() })
+            let held = state.orders.get(order)?;
+            let posting = held.posting(channel)?;
+            // Of an order that is left to others it may be said that they have booked it.
+            let stands = matches!(posting.step, Step::Parked { .. }) || posting.is_unseen(held);
+            stands.then(|| Letter::Posting { channel: channel.clone(), order: order.clone() })
         }
         LetterId::Count(id) => state.held.contains_key(id).then_some(Letter::Count(*id)),
         LetterId::Quarantine(id) => state.quarantine.contains_key(id).then_some(Letter::Quarantine(*id)),
@@ -177,7 +179,7 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey) -> Option<DeadLet
         since: posting.since.into(),
         retry: "looks up what the ERP holds and posts what is missing".to_owned(),
         discard: match posting.is_asked() {
-            true => "leaves the order to whoever enters it there, for good".to_owned(),
+            true => "the ERP has it as it stands: leaves it to whoever enters it there, for good".to_owned(),
             false => "leaves the ERP as it is until the order changes".to_owned(),
         },
     })

@@ -12,6 +12,7 @@ use crate::{
     web::{
         Desk, Failure,
         desk::ask,
+        query::letters::command,
         view::{BindingView, ItemView, LetterId, LineView, OrderView, PostingView, ids_of},
     },
 };
@@ -130,7 +131,7 @@ fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
         tries: posting.tries,
         since: behind.then_some(posting.since.into()),
         next_at: next_at.map(Into::into),
-        reason: reason.or_else(|| posting.fault.clone()),
+        reason: reason.or_else(|| posting.fault.clone()).or_else(|| unseen(state, key, posting)),
         acknowledged: posting
             .acked
             .iter()
@@ -143,6 +144,16 @@ fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
         dead_letter: parked
             .then(|| LetterId::Posting { channel: posting.channel.clone(), order: key.clone() }),
     }
+}
+
+/// Says of an order that is left to others that they may not have booked all of it.
+fn unseen(state: &State, key: &OrderKey, posting: &PostState) -> Option<String> {
+    let id = LetterId::Posting { channel: posting.channel.clone(), order: key.clone() };
+    let said = || {
+        let command = command("discard", &id);
+        format!("its counts do not show yet that all of it is booked there; `{command}` says that it is")
+    };
+    posting.is_unseen(&*state.order(key)?).then(said)
 }
 
 /// Returns a step's name, when it goes on, and why it waits for a person.

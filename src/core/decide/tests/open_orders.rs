@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// One SKU of ten units in the ERP, and an order of the shop that nobody has told the ERP of, as it was before.
-fn opened(measure: Measure, units: [i64; 5], early: bool) -> World {
+pub(super) fn opened(measure: Measure, units: [i64; 5], early: bool) -> World {
     let mut policies = policies();
     policies.channels.get_mut(&ch(ERP)).expect("configured").abilities.counts = Some(measure);
     let mut world = World::bare(policies);
@@ -38,20 +38,20 @@ fn old(units: [i64; 5], version: crate::model::Timestamp) -> OrderSnapshot {
 }
 
 /// The shop tells what became of the order.
-fn tell(world: &mut World, units: [i64; 5]) {
+pub(super) fn tell(world: &mut World, units: [i64; 5]) {
     world.now += 1_000;
     let told = old(units, ms(world.now));
     world.push_snapshot(SHOP, told);
 }
 
 /// The ERP is read, and tells this.
-fn count(world: &mut World, measure: Measure, units: i64) {
+pub(super) fn count(world: &mut World, measure: Measure, units: i64) {
     world.now += 1_000;
     let count = Count { measure, ..world.count_of(ERP, &[("A", units)]) };
     world.run(Command::Count(count)).expect("counted");
 }
 
-fn answer(world: &mut World, verdict: Verdict) {
+pub(super) fn answer(world: &mut World, verdict: Verdict) {
     let letter = DeadLetter::Posting { channel: ch(ERP), order: key(SHOP, "1") };
     world.run(Command::Dead { letter, verdict }).expect("a person is asked");
 }
