@@ -8,7 +8,7 @@ use crate::{
         leg,
         posting::{IN_SHADOW, OLDER, Step},
         record::HeldCount,
-        state::{ListingRef, Quarantined},
+        state::{Listing, ListingRef, Quarantined},
     },
     model::{ChannelId, OrderKey, Seq, Sku, counted},
     web::{
@@ -98,6 +98,14 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
     }
 }
 
+/// Tells whether it can be tried again at all: what must not be written is taken up by itself once it may be.
+pub(in crate::web) fn may_retry(state: &State, letter: &Letter) -> bool {
+    match letter {
+        Letter::Leg(listing) => state.listing(listing).is_some_and(Listing::writable),
+        Letter::Posting { .. } | Letter::Count(_) | Letter::Quarantine(_) => true,
+    }
+}
+
 /// Returns a command that can be given to a shell.
 pub(in crate::web) fn command(verb: &str, id: &LetterId) -> String {
     let id = id.to_string();
@@ -150,7 +158,7 @@ fn leg_letter(state: &State, listing: &ListingRef) -> Option<DeadLetter> {
     let id = LetterId::Leg { channel: channel.clone(), sku, n: listing.at };
     Some(DeadLetter {
         tries: leg.tries,
-        command: command("retry", &id),
+        command: command(if held.writable() { "retry" } else { "discard" }, &id),
         other: None,
         subject: listing.sku.to_string(),
         id,
@@ -158,8 +166,17 @@ fn leg_letter(state: &State, listing: &ListingRef) -> Option<DeadLetter> {
         channel: channel.into(),
         reason: reason.to_string(),
         since: (*at).into(),
-        retry: "writes the quantity again".to_owned(),
-        discard: "leaves the listing as it is until its quantity changes".to_owned(),
+        retry: match held.writable() {
+            true => "writes the quantity again".to_owned(),
+            false => "does nothing: once it may be written, it is taken up by itself".to_owned(),
+        },
+        discard: match held.writable() {
+            true => "leaves the listing as it is until its quantity changes".to_owned(),
+            false => {
+                "leaves it to the channel, which is right for a bundle of its own, until it may be written"
+                    .to_owned()
+            }
+        },
     })
 }
 
