@@ -212,21 +212,25 @@ impl Trial {
         }
     }
 
-    /// Takes in one line of an intent that travels: `units` of the first that is on its way, or all.
+    /// Takes in units of an intent that travels: `units` of the first SKU that is on its way, or all of them.
     fn receive(&mut self, id: Seq, units: Option<i64>, lost: bool) {
-        let of = self.asked.get_mut(&id).into_iter().flatten().find_map(|change| match change {
-            Change::Units { of, units, received, lost } if units > &mut (*received + *lost) => {
-                Some((*of, *units, received, lost))
+        let way = |change: &Change| match change {
+            Change::Units { of, units, received, lost } => Some((*of, units - received - lost)),
+            Change::Limit { .. } => None,
+        };
+        let changes = &self.asked[&id];
+        let Some((first, _)) = changes.iter().filter_map(way).find(|(_, left)| *left > 0) else { return };
+        let receipt = Receipt { sku: Some(sku(SKUS[first])), to: None, quantity: units.map(q), lost };
+        if self.world.run(Command::Receive { id, receipt }).is_err() {
+            return;
+        }
+        for change in self.asked.get_mut(&id).into_iter().flatten() {
+            let left = way(change).filter(|(of, _)| *of == first).map_or(0, |(_, left)| left);
+            if let Change::Units { received, lost: gone, .. } = change {
+                let came = if left > 0 { units.unwrap_or(if lost { 0 } else { left }) } else { 0 };
+                *received += came;
+                *gone += if lost { left - came } else { 0 };
             }
-            Change::Units { .. } | Change::Limit { .. } => None,
-        });
-        let Some((of, all, received, gone)) = of else { return };
-        let left = all - *received - *gone;
-        let receipt = Receipt { sku: Some(sku(SKUS[of])), to: None, quantity: units.map(q), lost };
-        if self.world.run(Command::Receive { id, receipt }).is_ok() {
-            let came = units.unwrap_or(if lost { 0 } else { left });
-            *received += came;
-            *gone += if lost { left - came } else { 0 };
         }
     }
 
