@@ -23,6 +23,8 @@ pub struct Untold {
     /// Units that are free again (cancelled), and were found absent after the read. Below zero: cancellations taken
     /// back.
     pub freed: Quantity,
+    /// There are movements that raise of which it is not known whether the counter has taken them in.
+    pub open: bool,
 }
 
 impl Untold {
@@ -50,6 +52,8 @@ impl Untold {
             back: self.back.add(raising(returned))?,
             promised: self.promised.add(rest(|t| t.ordered)?.or_zero())?,
             freed: self.freed.add(raising(rest(|t| t.released)?))?,
+            open: self.open
+                || (!absent && (returned > Quantity::ZERO || rest(|t| t.released)? > Quantity::ZERO)),
         })
     }
 }

@@ -55,13 +55,21 @@ impl PostState {
                 || totals.fulfilled > held.fulfilled
                 || totals.written_off > held.written_off
         };
-        self.step == Step::Theirs && news(order).is_ok_and(|news| news.iter().any(unseen))
+        self.step == Step::Watched && news(order).is_ok_and(|news| news.iter().any(unseen))
+    }
+
+    /// Tells whether the order is left to others.
+    pub fn is_theirs(&self) -> bool {
+        matches!(self.step, Step::Theirs | Step::Watched)
     }
 
     /// Takes in what the ERP is known to have of an item that is left to others.
     pub fn take(&mut self, item: Item) {
-        self.acked.retain(|held| held.sku != item.sku || held.location != item.location);
-        self.acked.push(item);
+        let same = |held: &&mut Item| held.sku == item.sku && held.location == item.location;
+        match self.acked.iter_mut().find(same) {
+            Some(held) => held.totals = item.totals,
+            None => self.acked.push(item),
+        }
     }
 
     /// Returns what an ERP was told of an order so far: nothing.
@@ -129,6 +137,7 @@ impl PostState {
             Step::Done
             | Step::Dropped
             | Step::Theirs
+            | Step::Watched
             | Step::Pending
             | Step::Retry { .. }
             | Step::InFlight { .. }
@@ -157,9 +166,11 @@ pub enum Step {
     },
     /// A person gave it up.
     Dropped,
-    /// A person said that the ERP has the order by other hands, or will: it is never told of it. Until its counts show that
-    /// units of it were taken off, they are taken off them.
+    /// A person said that the ERP has the order by other hands, or will: it is never told of it, and its counts stand as they are.
+    /// It does not count, or an older release was told so.
     Theirs,
+    /// The same; but until its counts show that units of it were taken off, they are taken off them.
+    Watched,
 }
 
 /// Totals of one SKU at one location.

@@ -13,7 +13,7 @@ use crate::{
         ledger::{Cause, Entry, Kind, Stock, book},
         mapping::resolve,
         order::Order,
-        posting::{self, Item, OLDER, Step, is_older},
+        posting::{self, Item, OLDER, PostState, Step, is_older},
         record::{HeldCount, Record},
         share::Share,
         state::{Listing, SkuRow, State},
@@ -68,7 +68,7 @@ pub fn raising(state: &State, counter: &ChannelId, ids: &[Identifiers], most: us
     // What others have entered is not found by our reference.
     let ours = |key: &&OrderKey| {
         let posting = state.orders.get(*key).and_then(|order| order.posting(counter));
-        posting.is_some_and(|posting| posting.step != Step::Theirs)
+        posting.is_some_and(|posting| !posting.is_theirs())
     };
     let postings = orders.into_iter().filter(ours).filter_map(|key| state.posting(counter, key));
     postings.filter(|(_, raises)| *raises).map(|(posting, _)| posting).take(most).collect()
@@ -218,7 +218,8 @@ impl Judge<'_> {
     fn being_told(&self, counter: &ChannelId, sku: &Sku, begun: Seq) -> bool {
         let under_way = |key: &OrderKey| {
             let posting = self.state.orders.get(key).and_then(|order| order.posting(counter));
-            posting.is_some_and(|p| p.unsure || matches!(p.step, Step::InFlight { .. }))
+            let is = |p: &PostState| p.unsure || matches!(p.step, Step::InFlight { .. });
+            posting.is_some_and(|p| !p.is_theirs() && is(p))
         };
         // So is a transfer: of what moves, nobody can say which part the counter has seen where (I10).
         let moves = |row: &SkuRow| row.posted > begun || row.transferred > begun || !row.moving.is_empty();
@@ -272,7 +273,11 @@ impl Judge<'_> {
             names.iter().flat_map(|name| index.unposted(name).chain(index.older(name))).collect();
         for key in orders {
             let Some(order) = self.state.orders.get(key) else { continue };
-            if order.posting(&count.counter).is_some_and(|posting| posting.step == Step::Theirs) {
+            let step = order.posting(&count.counter).map(|posting| &posting.step);
+            if step == Some(&Step::Theirs) {
+                continue;
+            }
+            if step == Some(&Step::Watched) {
                 let theirs = self.untold(count, sku, location, (key, order), Untold::default())?;
                 let units = count::off(count.measure, theirs)?;
                 off = off.add(units)?;
@@ -285,7 +290,8 @@ impl Judge<'_> {
         // With a first count there is nothing that it could put back.
         let now = if opened { before.on_hand } else { known.sub(off)? };
         let (on_hand, booked) = left_to_others(known, off, now)?;
-        let seen = if opened { oldest_first(left, booked)? } else { Vec::new() };
+        // What may have raised the count, or not, may hide what was taken off it.
+        let seen = if opened && !untold.open { oldest_first(left, booked)? } else { Vec::new() };
         Ok(Line { sku: sku.clone(), location: location.clone(), before, on_hand, opened, seen })
     }
 
@@ -308,7 +314,7 @@ impl Judge<'_> {
         let here = |share: &Share| share.location == *location && self.state.canonical(&share.sku) == sku;
         let posting = order.posting(&count.counter);
         // By our reference what others have entered is not found.
-        let absent = posting.is_none_or(|posting| posting.step != Step::Theirs) && count.absent.contains(key);
+        let absent = posting.is_none_or(|posting| !posting.is_theirs()) && count.absent.contains(key);
         for line in order.lines.values() {
             for share in line.shares().iter().filter(|share| here(share)) {
                 let units = share.units_booked()?;

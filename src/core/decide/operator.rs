@@ -109,8 +109,11 @@ impl Draft<'_> {
         let order = self.state.orders.get(key).ok_or_else(|| Refused::Nothing(format!("order `{key}`")))?;
         let out_of_range = |_| Refused::OutOfRange(format!("order `{key}`"));
         let (acked, acked_at) = (news(order).map_err(out_of_range)?, self.seq);
-        let (step, tries, since, fault) = (Step::Theirs, 0, self.now, None);
-        let posting = PostState { step, acked, acked_at, tries, since, fault, ..held };
+        let policy = self.state.policies().and_then(|policies| policies.channels.get(&held.channel));
+        let counts = policy.is_some_and(|policy| policy.abilities.counts.is_some());
+        let step = if counts { Step::Watched } else { Step::Theirs };
+        let (tries, since, fault, unsure) = (0, self.now, None, false);
+        let posting = PostState { step, acked, acked_at, tries, since, fault, unsure, ..held };
         self.note(Record::Posting { key: key.clone(), posting })
     }
 }

@@ -121,7 +121,7 @@ fn no_sku(state: &State, channel: &ChannelId, ids: &Identifiers) -> String {
 
 fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
     let (name, next_at, reason) = step(&posting.step);
-    let behind = !matches!(posting.step, Step::Done | Step::Dropped | Step::Theirs);
+    let behind = !matches!(posting.step, Step::Done | Step::Dropped | Step::Theirs | Step::Watched);
     let parked = matches!(posting.step, Step::Parked { .. });
     PostingView {
         channel: posting.channel.clone(),
@@ -165,6 +165,6 @@ pub(super) fn step(step: &Step) -> (&'static str, Option<crate::model::Timestamp
         Step::Retry { at } => ("retry", Some(*at), None),
         Step::Parked { reason } => ("parked", None, Some(reason.clone())),
         Step::Dropped => ("dropped", None, None),
-        Step::Theirs => ("theirs", None, None),
+        Step::Theirs | Step::Watched => ("theirs", None, None),
     }
 }

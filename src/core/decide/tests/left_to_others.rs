@@ -23,7 +23,7 @@ fn left(measure: Measure, shipped: i64) -> World {
 /// What of it the ERP is taken to have.
 fn taken(world: &World) -> [i64; 2] {
     let posting = world.state.orders[&key(SHOP, "1")].posting(&ch(ERP)).expect("it is left to others");
-    assert_eq!(posting.step, Step::Theirs);
+    assert_eq!(posting.step, Step::Watched);
     let sum = |of: fn(&crate::model::Totals) -> crate::model::Quantity| {
         posting.acked.iter().map(|item| of(&item.totals).units()).sum()
     };
@@ -177,6 +177,92 @@ fn several_orders_are_seen_to_be_booked_oldest_first() {
         };
         assert_eq!((of("0"), of("1")), (first, second), "{counted} counted");
     }
+}
+
+/// An order of `A` and `B`, two of each, that is left to others; `told` tells more of it.
+fn left_of_two(told: [i64; 5]) -> World {
+    let mut world = World::open(&[("A", 10), ("B", 10)]);
+    let snapshot = |totals: [i64; 5]| {
+        placed("1", 5, &[(World::ids_of(SHOP, "A"), totals), (World::ids_of(SHOP, "B"), totals)])
+    };
+    world.push_snapshot(SHOP, snapshot([2, 0, 0, 0, 0]));
+    answer(&mut world, Verdict::Discard);
+    world.now += 1_000;
+    let more = crate::model::OrderSnapshot { version: ms(world.now), ..snapshot(told) };
+    world.push_snapshot(SHOP, more);
+    world
+}
+
+#[test]
+fn counts_that_show_nothing_new_of_it_record_nothing() {
+    for told in [[2, 0, 0, 0, 0], [2, 0, 0, 2, 0]] {
+        let mut world = left_of_two(told);
+        let shipped = told[3];
+        for (sku, quiet) in [("A", false), ("B", false), ("A", true), ("B", true), ("A", true)] {
+            world.now += 1_000;
+            let seq = world.state.seq;
+            let counted = world.count_of(ERP, &[(sku, 10 - shipped)]);
+            world.run(Command::Count(counted)).expect("counted");
+            assert!(!quiet || world.state.seq == seq, "{told:?}: {sku} again");
+        }
+    }
+}
+
+/// Somebody else's return may be in a count or not: that it puts nothing back says nothing of the booking then.
+#[test]
+fn what_may_have_come_back_of_another_order_hides_no_booking() {
+    let mut world = left(Measure::OnHand, 2);
+    world.sell(SHOP, "2", "A", 1);
+    world.post_all();
+    let back = |world: &mut World, totals_of: [i64; 5]| {
+        world.now += 1_000;
+        let mut order = placed("2", world.now, &[(World::ids_of(SHOP, "A"), totals_of)]);
+        order.version = ms(world.now);
+        world.push_snapshot(SHOP, order);
+    };
+    back(&mut world, [1, 0, 0, 1, 0]);
+    world.post_all();
+    assert_eq!(world.stock("A"), [7, 0, 0]);
+    // One comes back; the ERP is not told of it yet, and has not booked the two.
+    back(&mut world, [1, 0, 0, 1, 1]);
+    assert_eq!(world.stock("A"), [8, 0, 0]);
+    count(&mut world, Measure::OnHand, 9);
+    assert_eq!((world.stock("A"), taken(&world)), ([8, 0, 0], [2, 0]));
+    world.post_all();
+    count(&mut world, Measure::OnHand, 10);
+    assert_eq!((world.stock("A"), taken(&world)), ([8, 0, 0], [2, 0]), "eight lie there");
+    count(&mut world, Measure::OnHand, 8);
+    assert_eq!((world.stock("A"), taken(&world)), ([8, 0, 0], [2, 2]));
+}
+
+#[test]
+fn what_an_older_release_was_told_to_leave_to_others_stands_as_it_is_counted() {
+    let mut world = left(Measure::OnHand, 0);
+    let mut order = world.state.orders[&key(SHOP, "1")].clone();
+    let held = order.posting_mut(&ch(ERP)).expect("left");
+    (held.step, held.acked) = (Step::Theirs, vec![]);
+    world.state.put_order(&key(SHOP, "1"), order);
+    tell(&mut world, [2, 0, 0, 2, 0]);
+    count(&mut world, Measure::OnHand, 58);
+    assert_eq!(world.stock("A"), [58, 0, 0]);
+    assert!(booked(&mut world, Verdict::Discard).is_err(), "nothing is waited for");
+}
+
+#[test]
+fn what_no_count_can_show_is_not_waited_for() {
+    use crate::core::decide::prune::is_finished;
+    // The ERP does not count.
+    let mut world = World::open(&[("A", 10)]);
+    let mut policies = policies();
+    policies.channels.get_mut(&ch(ERP)).expect("configured").abilities.counts = None;
+    world.run(Command::Configure(Box::new(policies))).expect("configures");
+    let sold = |totals: [i64; 5]| placed("1", 5, &[(World::ids_of(SHOP, "A"), totals)]);
+    world.push_snapshot(SHOP, sold([2, 0, 0, 0, 0]));
+    answer(&mut world, Verdict::Discard);
+    world.now += 1_000;
+    let shipped = crate::model::OrderSnapshot { version: ms(world.now), ..sold([2, 0, 0, 2, 0]) };
+    world.push_snapshot(SHOP, shipped);
+    assert!(is_finished(&key(SHOP, "1"), &world.state.orders[&key(SHOP, "1")]));
 }
 
 #[test]
