@@ -384,7 +384,7 @@ fn posted(posting: &PostState) -> String {
         Step::Parked { reason } if posting.is_asked() => format!("a person is asked: {reason}"),
         Step::Parked { reason } => format!("refused: {reason}"),
         Step::Dropped => "given up by a person".to_owned(),
-        Step::Theirs => "left to whoever enters it there".to_owned(),
+        Step::Theirs | Step::Watched => "left to whoever enters it there".to_owned(),
     }
 }
 

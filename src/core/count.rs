@@ -23,6 +23,8 @@ pub struct Untold {
     /// Units that are free again (cancelled), and were found absent after the read. Below zero: cancellations taken
     /// back.
     pub freed: Quantity,
+    /// There are movements that raise of which it is not known whether the counter has taken them in.
+    pub open: bool,
 }
 
 impl Untold {
@@ -50,6 +52,8 @@ impl Untold {
             back: self.back.add(raising(returned))?,
             promised: self.promised.add(rest(|t| t.ordered)?.or_zero())?,
             freed: self.freed.add(raising(rest(|t| t.released)?))?,
+            open: self.open
+                || (!absent && (returned > Quantity::ZERO || rest(|t| t.released)? > Quantity::ZERO)),
         })
     }
 }
@@ -70,6 +74,53 @@ pub fn on_hand(
             free.add(now.committed)
         }
     }
+}
+
+/// Returns how many units less a count stands for because of what the counter has not taken in.
+pub fn off(measure: Measure, untold: Untold) -> Result<Quantity, Overflow> {
+    let of = |untold| on_hand(measure, Quantity::ZERO, Stock::default(), untold);
+    of(Untold::default())?.sub(of(untold)?)
+}
+
+/// Returns what is on hand by a count that `known` follows from, and how many of the `off` units that left, and that others book
+/// at the counter, it is seen to have in it. `now`: what is on hand by all that is booked here.
+///
+/// Nobody tells when they book. Units count as not booked as long as the count would put them back, and as booked where it would
+/// not.
+pub fn left_to_others(
+    known: Quantity,
+    off: Quantity,
+    now: Quantity,
+) -> Result<(Quantity, Quantity), Overflow> {
+    let unseen = known.sub(off)?;
+    let on_hand = unseen.max(now.min(known));
+    Ok((on_hand, on_hand.sub(unseen)?))
+}
+
+/// Returns what a counter has of an item with these totals, by what it had and the units that it is seen to have taken off
+/// besides. Takes away from `units` what that is.
+pub fn seen(
+    measure: Measure,
+    held: Totals,
+    totals: Totals,
+    units: &mut Quantity,
+) -> Result<Totals, Overflow> {
+    let mut seen = held;
+    let mut all = true;
+    let lowers: &mut [(&mut Quantity, Quantity)] = match measure {
+        Measure::OnHand => {
+            &mut [(&mut seen.fulfilled, totals.fulfilled), (&mut seen.written_off, totals.written_off)]
+        }
+        Measure::Free => &mut [(&mut seen.ordered, totals.ordered)],
+    };
+    for (held, booked) in lowers {
+        let more = booked.sub(**held)?.or_zero().min(*units);
+        **held = held.add(more)?;
+        *units = units.sub(more)?;
+        all &= **held >= *booked;
+    }
+    // What such counts do not show is taken to be booked along with it.
+    Ok(if all { totals } else { seen })
 }
 
 /// Returns what one item of an acknowledgement holds for a SKU at a location.
@@ -188,6 +239,27 @@ mod tests {
         let got = [Measure::OnHand, Measure::Free]
             .map(|m| on_hand(m, q(10), stock, untold).expect("small").units());
         assert_eq!(got, want);
+    }
+
+    /// A count that stands for so many units, of which so many may not be booked by others, where so many are on hand -> what is
+    /// on hand, and how many are seen to be booked.
+    #[track_caller]
+    fn check_left(known: i64, off: i64, now: i64, want: (i64, i64)) {
+        let q = Quantity::new;
+        let got = left_to_others(q(known), q(off), q(now)).expect("small");
+        assert_eq!(got, (q(want.0), q(want.1)), "{known} {off} {now}");
+    }
+
+    #[test]
+    fn what_others_book_is_booked_where_a_count_does_not_put_it_back() {
+        check_left(8, 0, 10, (8, 0));
+        check_left(12, 0, 10, (12, 0));
+        check_left(10, 2, 8, (8, 0));
+        check_left(9, 2, 8, (8, 1));
+        check_left(8, 2, 8, (8, 2));
+        check_left(5, 2, 8, (5, 2)); // booked, and three are gone besides
+        check_left(13, 2, 8, (11, 0)); // three have come in, at least
+        check_left(0, 2, -1, (-1, 1));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct PostState {
     pub step: Step,
     /// Grows with each posting; with the order's reference it is the key of that posting.
     pub sequence: u32,
-    /// What the ERP has acknowledged.
+    /// What the ERP has acknowledged. Of an order that is left to others: what its counts, or a person, have shown that it has.
     pub acked: Vec<Item>,
     /// The most that it was told since, whatever came of that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -46,6 +46,32 @@ pub const ADDED: &str = "placed before this ERP was told of orders, so it may ha
 pub const IN_SHADOW: &str = "placed while the mode was `shadow`, so this ERP may have it already";
 
 impl PostState {
+    /// Tells whether an order is left to others and units of it are not known to be off what the ERP counts.
+    pub fn is_unseen(&self, order: &Order) -> bool {
+        let unseen = |item: &Item| {
+            let held = crate::core::count::acked(&self.acked, &item.sku, &item.location);
+            let totals = item.totals;
+            totals.ordered > held.ordered
+                || totals.fulfilled > held.fulfilled
+                || totals.written_off > held.written_off
+        };
+        self.step == Step::Watched && news(order).is_ok_and(|news| news.iter().any(unseen))
+    }
+
+    /// Tells whether the order is left to others.
+    pub fn is_theirs(&self) -> bool {
+        matches!(self.step, Step::Theirs | Step::Watched)
+    }
+
+    /// Takes in what the ERP is known to have of an item that is left to others.
+    pub fn take(&mut self, item: Item) {
+        let same = |held: &&mut Item| held.sku == item.sku && held.location == item.location;
+        match self.acked.iter_mut().find(same) {
+            Some(held) => held.totals = item.totals,
+            None => self.acked.push(item),
+        }
+    }
+
     /// Returns what an ERP was told of an order so far: nothing.
     pub fn new(channel: ChannelId, step: Step, now: Timestamp) -> PostState {
         PostState {
@@ -111,6 +137,7 @@ impl PostState {
             Step::Done
             | Step::Dropped
             | Step::Theirs
+            | Step::Watched
             | Step::Pending
             | Step::Retry { .. }
             | Step::InFlight { .. }
@@ -139,8 +166,11 @@ pub enum Step {
     },
     /// A person gave it up.
     Dropped,
-    /// A person said that the ERP has the order by other hands: it is never told of it, and its counts stand as they are.
+    /// A person said that the ERP has the order by other hands, or will: it is never told of it, and its counts stand as they are.
+    /// It does not count, or an older release was told so.
     Theirs,
+    /// The same; but until its counts show that units of it were taken off, they are taken off them.
+    Watched,
 }
 
 /// Totals of one SKU at one location.
@@ -151,16 +181,21 @@ pub struct Item {
     pub totals: Totals,
 }
 
-/// Returns what an ERP is to hold of an order: the booked totals of its lines, summed per SKU and location.
+/// Returns what an ERP is to hold of an order: what is news to it, as far as it is told of that.
+pub fn target(order: &Order, posts: Posts, locations: &[LocationId]) -> Result<Vec<Item>, Overflow> {
+    let here = news(order)?.into_iter().filter(|item| locations.contains(&item.location));
+    Ok(here.map(|item| Item { totals: told(item.totals, posts), ..item }).collect())
+}
+
+/// Returns the booked totals of an order's lines, summed per SKU and location.
 ///
 /// Of an order older than the opening count, what was over by then is left out: the ERP's own count has it.
-pub fn target(order: &Order, posts: Posts, locations: &[LocationId]) -> Result<Vec<Item>, Overflow> {
+pub fn news(order: &Order) -> Result<Vec<Item>, Overflow> {
     let mut sums: BTreeMap<(Sku, LocationId), Totals> = BTreeMap::new();
     for line in order.lines.values() {
-        for share in line.shares().iter().filter(|share| locations.contains(&share.location)) {
-            let booked = told(share.news()?, posts);
+        for share in line.shares().iter() {
             let sum = sums.entry((share.sku.clone(), share.location.clone())).or_default();
-            *sum = sum.plus(booked)?;
+            *sum = sum.plus(share.news()?)?;
         }
     }
     Ok(sums.into_iter().map(|((sku, location), totals)| Item { sku, location, totals }).collect())

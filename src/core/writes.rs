@@ -520,13 +520,15 @@ impl Writes {
     }
 
     /// Settles by age what was given up before `limit`, except what still awaits its answer. It cannot land any more, and may
-    /// have landed: until a look tells, that counts. Returns whether a look would tell anything.
+    /// have landed: until a look tells, that counts. Returns whether a look would tell anything: a lower that was put back, and
+    /// landed after that, is seen by nobody else.
     pub fn settle_older(&mut self, limit: Timestamp, in_flight: Option<&Sent>, now: Timestamp) -> bool {
         let stays =
             |write: &Unsettled| write.at > limit || in_flight.is_some_and(|sent| sent.key == write.key);
         if let Some(write) = self.unsettled.iter().rfind(|write| !stays(write)) {
             self.lapsed = Some(Box::new(Lapsed { quantity: write.quantity, at: write.at }));
         }
+        let settles = self.unsettled.iter().any(|write| !stays(write));
         let lapsed = self.unsettled.iter().filter(|write| !stays(write));
         let more = lapsed.map(|write| write.exposure().units()).fold(0, i64::saturating_add);
         self.unsettled.retain(stays);
@@ -538,7 +540,7 @@ impl Writes {
             let most = base.max(look.unwrap_or(base)).max(shown.unwrap_or(base)).or_zero();
             self.may_show(most.add(Quantity::new(more)).unwrap_or(most), now);
         }
-        more > 0
+        settles
     }
 }
 

@@ -8,12 +8,12 @@ use std::{
 use crate::{
     core::{
         command::{Count, ROWS_MAX, Refused, Reply},
-        count::{Change, Untold, held_by, on_hand},
+        count::{self, Change, Untold, acked, held_by, left_to_others, on_hand, seen},
         decide::Draft,
         ledger::{Cause, Entry, Kind, Stock, book},
         mapping::resolve,
         order::Order,
-        posting::{self, Item, OLDER, Step, is_older},
+        posting::{self, Item, OLDER, PostState, Step, is_older},
         record::{HeldCount, Record},
         share::Share,
         state::{Listing, SkuRow, State},
@@ -31,6 +31,8 @@ struct Line {
     before: Stock,
     on_hand: Quantity,
     opened: bool,
+    /// Units that are seen to be off what is counted, of orders that are left to others.
+    seen: Vec<(OrderKey, Quantity)>,
 }
 
 /// What is counted, summed per SKU and place.
@@ -63,7 +65,12 @@ pub fn raising(state: &State, counter: &ChannelId, ids: &[Identifiers], most: us
     let skus: BTreeSet<_> =
         ids.iter().filter_map(|ids| resolve(state, counter, ids).sku().cloned()).collect();
     let orders: BTreeSet<&OrderKey> = skus.iter().flat_map(|sku| state.index.unposted(sku)).collect();
-    let postings = orders.into_iter().filter_map(|key| state.posting(counter, key));
+    // What others have entered is not found by our reference.
+    let ours = |key: &&OrderKey| {
+        let posting = state.orders.get(*key).and_then(|order| order.posting(counter));
+        posting.is_some_and(|posting| !posting.is_theirs())
+    };
+    let postings = orders.into_iter().filter(ours).filter_map(|key| state.posting(counter, key));
     postings.filter(|(_, raises)| *raises).map(|(posting, _)| posting).take(most).collect()
 }
 
@@ -211,7 +218,8 @@ impl Judge<'_> {
     fn being_told(&self, counter: &ChannelId, sku: &Sku, begun: Seq) -> bool {
         let under_way = |key: &OrderKey| {
             let posting = self.state.orders.get(key).and_then(|order| order.posting(counter));
-            posting.is_some_and(|p| p.unsure || matches!(p.step, Step::InFlight { .. }))
+            let is = |p: &PostState| p.unsure || matches!(p.step, Step::InFlight { .. });
+            posting.is_some_and(|p| !p.is_theirs() && is(p))
         };
         // So is a transfer: of what moves, nobody can say which part the counter has seen where (I10).
         let moves = |row: &SkuRow| row.posted > begun || row.transferred > begun || !row.moving.is_empty();
@@ -258,17 +266,33 @@ impl Judge<'_> {
         let place = self.state.skus.get(sku).and_then(|row| row.place(location));
         let before = place.map(|place| place.stock).unwrap_or_default();
         let opened = place.is_some_and(|place| place.opened.is_some());
-        let mut untold = Untold::default();
+        let (mut untold, mut left, mut off) = (Untold::default(), Vec::new(), Quantity::ZERO);
         let names = self.state.known_as(sku);
         let index = &self.state.index;
         let orders: BTreeSet<&OrderKey> =
             names.iter().flat_map(|name| index.unposted(name).chain(index.older(name))).collect();
         for key in orders {
             let Some(order) = self.state.orders.get(key) else { continue };
-            untold = self.untold(count, sku, location, (key, order), untold)?;
+            let step = order.posting(&count.counter).map(|posting| &posting.step);
+            if step == Some(&Step::Theirs) {
+                continue;
+            }
+            if step == Some(&Step::Watched) {
+                let theirs = self.untold(count, sku, location, (key, order), Untold::default())?;
+                let units = count::off(count.measure, theirs)?;
+                off = off.add(units)?;
+                left.push((order.placed_at, key.clone(), units));
+            } else {
+                untold = self.untold(count, sku, location, (key, order), untold)?;
+            }
         }
-        let on_hand = on_hand(count.measure, counted, before, untold)?;
-        Ok(Line { sku: sku.clone(), location: location.clone(), before, on_hand, opened })
+        let known = on_hand(count.measure, counted, before, untold)?;
+        // With a first count there is nothing that it could put back.
+        let now = if opened { before.on_hand } else { known.sub(off)? };
+        let (on_hand, booked) = left_to_others(known, off, now)?;
+        // What may have raised the count, or not, may hide what was taken off it.
+        let seen = if opened && !untold.open { oldest_first(left, booked)? } else { Vec::new() };
+        Ok(Line { sku: sku.clone(), location: location.clone(), before, on_hand, opened, seen })
     }
 
     /// Returns what a counter has acknowledged of a SKU at a location, under all the names that it is known as.
@@ -289,9 +313,8 @@ impl Judge<'_> {
         let (mut booked, mut early, mut older) = (Totals::default(), Totals::default(), Quantity::ZERO);
         let here = |share: &Share| share.location == *location && self.state.canonical(&share.sku) == sku;
         let posting = order.posting(&count.counter);
-        if posting.is_some_and(|posting| posting.step == Step::Theirs) {
-            return Ok(untold);
-        }
+        // By our reference what others have entered is not found.
+        let absent = posting.is_none_or(|posting| !posting.is_theirs()) && count.absent.contains(key);
         for line in order.lines.values() {
             for share in line.shares().iter().filter(|share| here(share)) {
                 let units = share.units_booked()?;
@@ -319,8 +342,8 @@ impl Judge<'_> {
             Some(posting) => {
                 // What the counter is never told of, it learns by itself.
                 let told = posting::told(booked, policy.posts);
-                let acked = self.acked(&posting.acked, sku, location)?;
-                untold.add(told, acked, policies.returns, count.absent.contains(key))
+                let acked = posting::told(self.acked(&posting.acked, sku, location)?, policy.posts);
+                untold.add(told, acked, policies.returns, absent)
             }
             None if policy.abilities.posts => Ok(untold),
             // Placed after its opening count, so all that it did came after, whatever its direction.
@@ -372,7 +395,9 @@ impl Draft<'_> {
         let (counter, as_of, measure) = (count.counter.clone(), count.as_of, count.measure);
         let mut entries = Vec::new();
         let mut opened = Vec::new();
+        let mut seen = Vec::new();
         for line in lines {
+            seen.extend(line.seen.into_iter().map(|of| (line.sku.clone(), line.location.clone(), of)));
             let out_of_range = |_: Overflow| Refused::OutOfRange(format!("count of {}", line.sku));
             let quantity = line.on_hand.sub(line.before.on_hand).map_err(out_of_range)?;
             let after = book(line.before, Kind::Count, quantity).map_err(out_of_range)?;
@@ -395,9 +420,49 @@ impl Draft<'_> {
             self.emit(Record::Counted { counter, as_of, measure, opened, entries });
             self.place_before(as_of, Some(count.begun), &places);
         }
+        for (sku, location, (key, units)) in seen {
+            let out_of_range = |_: Overflow| Refused::OutOfRange(format!("count of {sku}"));
+            self.seen_booked(count, &sku, &location, &key, units).map_err(out_of_range)?;
+        }
         self.outdate(count, &told);
         self.refresh_all(touched, as_of);
         Ok(changed)
+    }
+
+    /// Takes in that a count has so many units of an order in it that is left to others.
+    fn seen_booked(
+        &mut self,
+        count: &Count,
+        sku: &Sku,
+        location: &LocationId,
+        key: &OrderKey,
+        mut units: Quantity,
+    ) -> Result<(), Overflow> {
+        let (Some(order), Some(policies)) = (self.state.orders.get(key), &self.state.policies) else {
+            return Ok(());
+        };
+        let (Some(held), Some(policy)) =
+            (order.posting(&count.counter), policies.channels.get(&count.counter))
+        else {
+            return Ok(());
+        };
+        let mut posting = held.clone();
+        for item in posting::news(order)? {
+            if item.location != *location || self.state.canonical(&item.sku) != sku {
+                continue;
+            }
+            let had = acked(&held.acked, &item.sku, location);
+            let told = |totals| posting::told(totals, policy.posts);
+            let booked = told(item.totals);
+            let seen = seen(count.measure, told(had), booked, &mut units)?;
+            // What it is never told of, it learns by itself.
+            let totals = if seen == booked { item.totals } else { seen };
+            posting.take(Item { totals, ..item });
+        }
+        if posting.acked != held.acked {
+            self.emit(Record::Posting { key: key.clone(), posting });
+        }
+        Ok(())
     }
 
     /// What a count tells of, an earlier one that is held says nothing of any more.
@@ -536,6 +601,23 @@ impl Draft<'_> {
         }
         Ok(Reply::Counted { changed, deferred, held: None, unknown: 0 })
     }
+}
+
+/// Spreads units over orders that have left so many each, the oldest first. One that has left none is booked as it is.
+fn oldest_first(
+    mut left: Vec<(Timestamp, OrderKey, Quantity)>,
+    mut booked: Quantity,
+) -> Result<Vec<(OrderKey, Quantity)>, Overflow> {
+    left.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    let mut seen = Vec::new();
+    for (_, key, off) in left {
+        let units = off.min(booked);
+        booked = booked.sub(units)?;
+        if units > Quantity::ZERO || off.is_zero() {
+            seen.push((key, units));
+        }
+    }
+    Ok(seen)
 }
 
 /// Returns the SKUs of which a count does not tell all locations of the set that it declares.

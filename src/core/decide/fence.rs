@@ -192,6 +192,7 @@ impl Draft<'_> {
         };
         self.learn(listing, Why::Fenced, |writes| writes.passed_over = None);
         if let Some(difference) = difference {
+            self.note_lapsed(policy, listing, difference.observed, over.look);
             self.drifted(policy, listing, &difference);
         }
     }

@@ -22,6 +22,7 @@ use crate::{
     model::{LocationId, Quantity, Seq, Sku},
 };
 
+use drive::raised;
 use plan::{Plan, falls, plan};
 
 /// How many intents may be open at a time.
@@ -248,16 +249,16 @@ impl Draft<'_> {
                 bookings.push(Booking { sku: sku.clone(), location: to.clone(), kind, quantity });
             }
         }
-        let skus = bookings.iter().map(|booking| booking.sku.clone()).collect();
         let last = {
             self.emit(Record::Intent { id, change: Change::Received(lines) });
             self.intent(id)?.arrived()
         };
         if last {
             self.move_on(id, Event::Arrived, None);
-            self.make(id, bookings, Vec::new(), &skus, Way::Raise, Vec::new());
+            self.make(id, bookings, raised(&held.lines), &skus_of(&held.lines), Way::Raise, Vec::new());
             self.drive(id);
         } else {
+            let skus: BTreeSet<Sku> = bookings.iter().map(|booking| booking.sku.clone()).collect();
             self.book_transfer(id, bookings);
             skus.iter().for_each(|sku| self.refresh(sku, self.now));
         }

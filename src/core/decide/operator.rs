@@ -6,7 +6,7 @@ use crate::{
         command::{DeadLetter, Refused, Reply, Verdict},
         decide::Draft,
         leg::{self, Event},
-        posting::{PostState, Step},
+        posting::{PostState, Step, news},
         record::{PauseScope, Record, Why},
         state::{Listing, ListingRef},
     },
@@ -54,6 +54,15 @@ impl Draft<'_> {
     fn dead_leg(&mut self, listing: &ListingRef, verdict: Verdict) -> Result<Reply, Refused> {
         let held = self.state.listing(listing);
         let state = held.and_then(|held| held.leg.as_ref()).map(|leg| &leg.state);
+        if let (Some(leg::State::Parked { .. }), Verdict::Retry, Some(held)) = (state, verdict, held)
+            && !held.writable()
+        {
+            let why = held.unwritable.as_deref().unwrap_or("the channel fulfils it");
+            return Err(Refused::NotSo(format!(
+                "SKU `{}` must not be written on `{}`: {why}; once it may be, the next read of the catalogue takes it up by itself",
+                listing.sku, held.channel
+            )));
+        }
         let (event, why) = match (state, verdict) {
             (Some(leg::State::Parked { .. }), Verdict::Retry) => (Event::Retried, Why::Retried),
             (Some(leg::State::Parked { .. }), Verdict::Discard) => (Event::Discarded, Why::Discarded),
@@ -80,16 +89,31 @@ impl Draft<'_> {
         order: &OrderKey,
         verdict: Verdict,
     ) -> Result<Reply, Refused> {
-        let held = self.state.orders.get(order).and_then(|o| o.posting(channel)).cloned();
-        let Some(held) = held.filter(|posting| matches!(posting.step, Step::Parked { .. })) else {
-            return Err(Refused::Nothing(format!("dead letter of order `{order}`")));
-        };
-        let step = match verdict {
-            Verdict::Retry => Step::Pending,
-            Verdict::Discard if held.is_asked() => Step::Theirs,
-            Verdict::Discard => Step::Dropped,
-        };
+        let nothing = || Refused::Nothing(format!("dead letter of order `{order}`"));
+        let row = self.state.orders.get(order).ok_or_else(nothing)?;
+        let held = row.posting(channel).cloned().ok_or_else(nothing)?;
+        let parked = matches!(held.step, Step::Parked { .. });
+        if verdict == Verdict::Discard && (held.is_asked() || held.is_unseen(row)) {
+            return self.left_to_others(order, held);
+        }
+        if !parked {
+            return Err(nothing());
+        }
+        let step = if verdict == Verdict::Retry { Step::Pending } else { Step::Dropped };
         let posting = PostState { step, tries: 0, since: self.now, fault: None, ..held };
         self.note(Record::Posting { key: order.clone(), posting })
+    }
+
+    /// A person says that an ERP has an order, as it stands, by other hands. Counts that were read before wait for the next.
+    fn left_to_others(&mut self, key: &OrderKey, held: PostState) -> Result<Reply, Refused> {
+        let order = self.state.orders.get(key).ok_or_else(|| Refused::Nothing(format!("order `{key}`")))?;
+        let out_of_range = |_| Refused::OutOfRange(format!("order `{key}`"));
+        let (acked, acked_at) = (news(order).map_err(out_of_range)?, self.seq);
+        let policy = self.state.policies().and_then(|policies| policies.channels.get(&held.channel));
+        let counts = policy.is_some_and(|policy| policy.abilities.counts.is_some());
+        let step = if counts { Step::Watched } else { Step::Theirs };
+        let (tries, since, fault, unsure) = (0, self.now, None, false);
+        let posting = PostState { step, acked, acked_at, tries, since, fault, unsure, ..held };
+        self.note(Record::Posting { key: key.clone(), posting })
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         mapping::{Resolved, listed_by, resolve},
         moves::{When, absent_until},
         order::{Binding, First, Ignore, Line, Order},
-        posting::{ADDED, OLDER, PostState, Step, behind, is_older, target},
+        posting::{ADDED, Item, OLDER, PostState, Step, behind, is_older, news, target},
         record::Record,
         share::{Share, keep_before, spread as spread_over},
         state::{ChannelRow, FETCHED, Quarantined, READ, State},
@@ -505,8 +505,14 @@ impl Draft<'_> {
             // It was told of nothing so far, because there was nothing to tell.
             let untold = |held: &PostState| held.sequence == 0 && held.step == Step::Done;
             if !order.posting(channel).is_none_or(untold) {
+                let news = news(order)?;
                 if let Some(held) = order.posting_mut(channel) {
                     held.retarget(&wanted, self.now);
+                    // Elsewhere it counts nothing, so no count shows it.
+                    let elsewhere = |item: &Item| !policy.locations.contains(&item.location);
+                    if held.step == Step::Watched {
+                        news.into_iter().filter(elsewhere).for_each(|item| held.take(item));
+                    }
                 }
                 continue;
             }

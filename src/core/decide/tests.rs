@@ -19,6 +19,8 @@ mod epoch;
 mod exposure;
 mod ignore;
 mod intents;
+mod isolated;
+mod left_to_others;
 mod letters;
 mod made;
 mod missing;

@@ -304,12 +304,14 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
         let deadline = posting.since;
         match &posting.step {
             Step::Done | Step::Dropped | Step::Theirs => continue,
+            Step::Watched if !posting.is_unseen(order) => continue,
+            Step::Watched => {}
             Step::Pending => out.push(Work::Post { channel, at: Timestamp::ZERO, order: order_key }),
             Step::Retry { at } => out.push(Work::Post { channel, at: *at, order: order_key }),
             Step::InFlight { .. } => out.push(Work::Posting { channel, order: order_key }),
             Step::Parked { .. } => out.push(Work::PostParked { channel, order: order_key }),
         }
-        if !matches!(posting.step, Step::Parked { .. }) {
+        if !matches!(posting.step, Step::Parked { .. } | Step::Watched) {
             let channel = posting.channel.clone();
             out.push(Work::PostLate { channel, deadline, order: key.clone() });
         }

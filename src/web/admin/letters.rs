@@ -92,6 +92,7 @@ async fn deal_with_all(
             .letters
             .into_iter()
             .filter_map(|letter| Some((query::letters::find(state, &letter.id)?, letter)))
+            .filter(|(letter, _)| verdict == Verdict::Discard || query::letters::may_retry(state, letter))
             .collect();
         (letters, found.more)
     };

@@ -8,7 +8,7 @@ use crate::{
         leg,
         posting::{IN_SHADOW, OLDER, Step},
         record::HeldCount,
-        state::{ListingRef, Quarantined},
+        state::{Listing, ListingRef, Quarantined},
     },
     model::{ChannelId, OrderKey, Seq, Sku, counted},
     web::{
@@ -87,12 +87,22 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
             held.leg.as_ref().is_some_and(stands).then_some(Letter::Leg(listing))
         }
         LetterId::Posting { channel, order } => {
-            let posting = state.orders.get(order)?.posting(channel)?;
-            let parked = matches!(posting.step, Step::Parked { .. });
-            parked.then(|| Letter::Posting { channel: channel.clone(), order: order.clone() })
+            let held = state.orders.get(order)?;
+            let posting = held.posting(channel)?;
+            // Of an order that is left to others it may be said that they have booked it.
+            let stands = matches!(posting.step, Step::Parked { .. }) || posting.is_unseen(held);
+            stands.then(|| Letter::Posting { channel: channel.clone(), order: order.clone() })
         }
         LetterId::Count(id) => state.held.contains_key(id).then_some(Letter::Count(*id)),
         LetterId::Quarantine(id) => state.quarantine.contains_key(id).then_some(Letter::Quarantine(*id)),
+    }
+}
+
+/// Tells whether it can be tried again at all: what must not be written is taken up by itself once it may be.
+pub(in crate::web) fn may_retry(state: &State, letter: &Letter) -> bool {
+    match letter {
+        Letter::Leg(listing) => state.listing(listing).is_some_and(Listing::writable),
+        Letter::Posting { .. } | Letter::Count(_) | Letter::Quarantine(_) => true,
     }
 }
 
@@ -148,7 +158,7 @@ fn leg_letter(state: &State, listing: &ListingRef) -> Option<DeadLetter> {
     let id = LetterId::Leg { channel: channel.clone(), sku, n: listing.at };
     Some(DeadLetter {
         tries: leg.tries,
-        command: command("retry", &id),
+        command: command(if held.writable() { "retry" } else { "discard" }, &id),
         other: None,
         subject: listing.sku.to_string(),
         id,
@@ -156,8 +166,17 @@ fn leg_letter(state: &State, listing: &ListingRef) -> Option<DeadLetter> {
         channel: channel.into(),
         reason: reason.to_string(),
         since: (*at).into(),
-        retry: "writes the quantity again".to_owned(),
-        discard: "leaves the listing as it is until its quantity changes".to_owned(),
+        retry: match held.writable() {
+            true => "writes the quantity again".to_owned(),
+            false => "does nothing: once it may be written, it is taken up by itself".to_owned(),
+        },
+        discard: match held.writable() {
+            true => "leaves the listing as it is until its quantity changes".to_owned(),
+            false => {
+                "leaves it to the channel, which is right for a bundle of its own, until it may be written"
+                    .to_owned()
+            }
+        },
     })
 }
 
@@ -177,7 +196,7 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey) -> Option<DeadLet
         since: posting.since.into(),
         retry: "looks up what the ERP holds and posts what is missing".to_owned(),
         discard: match posting.is_asked() {
-            true => "leaves the order to whoever enters it there, for good".to_owned(),
+            true => "the ERP has it as it stands: leaves it to whoever enters it there, for good".to_owned(),
             false => "leaves the ERP as it is until the order changes".to_owned(),
         },
     })

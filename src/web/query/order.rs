@@ -12,6 +12,7 @@ use crate::{
     web::{
         Desk, Failure,
         desk::ask,
+        query::letters::command,
         view::{BindingView, ItemView, LetterId, LineView, OrderView, PostingView, ids_of},
     },
 };
@@ -120,7 +121,7 @@ fn no_sku(state: &State, channel: &ChannelId, ids: &Identifiers) -> String {
 
 fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
     let (name, next_at, reason) = step(&posting.step);
-    let behind = !matches!(posting.step, Step::Done | Step::Dropped | Step::Theirs);
+    let behind = !matches!(posting.step, Step::Done | Step::Dropped | Step::Theirs | Step::Watched);
     let parked = matches!(posting.step, Step::Parked { .. });
     PostingView {
         channel: posting.channel.clone(),
@@ -130,7 +131,7 @@ fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
         tries: posting.tries,
         since: behind.then_some(posting.since.into()),
         next_at: next_at.map(Into::into),
-        reason: reason.or_else(|| posting.fault.clone()),
+        reason: reason.or_else(|| posting.fault.clone()).or_else(|| unseen(state, key, posting)),
         acknowledged: posting
             .acked
             .iter()
@@ -145,6 +146,16 @@ fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
     }
 }
 
+/// Says of an order that is left to others that they may not have booked all of it.
+fn unseen(state: &State, key: &OrderKey, posting: &PostState) -> Option<String> {
+    let id = LetterId::Posting { channel: posting.channel.clone(), order: key.clone() };
+    let said = || {
+        let command = command("discard", &id);
+        format!("its counts do not show yet that all of it is booked there; `{command}` says that it is")
+    };
+    posting.is_unseen(&*state.order(key)?).then(said)
+}
+
 /// Returns a step's name, when it goes on, and why it waits for a person.
 pub(super) fn step(step: &Step) -> (&'static str, Option<crate::model::Timestamp>, Option<String>) {
     match step {
@@ -154,6 +165,6 @@ pub(super) fn step(step: &Step) -> (&'static str, Option<crate::model::Timestamp
         Step::Retry { at } => ("retry", Some(*at), None),
         Step::Parked { reason } => ("parked", None, Some(reason.clone())),
         Step::Dropped => ("dropped", None, None),
-        Step::Theirs => ("theirs", None, None),
+        Step::Theirs | Step::Watched => ("theirs", None, None),
     }
 }

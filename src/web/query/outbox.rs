@@ -171,6 +171,6 @@ fn why_posting(state: &State, channel: &ChannelId, posting: &PostState) -> Optio
         }
         Step::InFlight { .. } => Some(format!("the ERP's answer is awaited{last}")),
         Step::Parked { reason } => Some(format!("waits for a person: {reason}")),
-        Step::Done | Step::Dropped | Step::Theirs => None,
+        Step::Done | Step::Dropped | Step::Theirs | Step::Watched => None,
     }
 }

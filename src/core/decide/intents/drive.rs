@@ -106,7 +106,7 @@ impl Draft<'_> {
         while let Some(held) = self.state.intents.get(&id).filter(|_| !self.state.index.awaits(id)) {
             match held.phase {
                 Phase::Lowering => {
-                    let travels = held.travels;
+                    let travels = held.travels && !held.arrived();
                     self.move_on(id, Event::Lowered { travels }, None);
                     if travels {
                         return;
@@ -129,19 +129,15 @@ impl Draft<'_> {
     /// Everything has fallen: what may rise, rises.
     fn raise_all(&mut self, id: Seq) {
         let Some(lines) = self.state.intents.get(&id).map(|held| held.lines.clone()) else { return };
-        let mut bookings = Vec::new();
-        let mut rows = Vec::new();
-        for line in &lines {
-            match line {
-                Line::Allot { before, after, .. } if falls(*before, *after) => {}
-                Line::Allot { listing, after, .. } => rows.push((listing.clone(), *after)),
-                Line::Move { sku, quantity, to, .. } => {
-                    let (sku, location, kind) = (sku.clone(), to.clone(), Kind::TransferIn);
-                    bookings.push(Booking { sku, location, kind, quantity: *quantity });
-                }
+        let arrives = |line: &Line| match line {
+            Line::Allot { .. } => None,
+            Line::Move { sku, quantity, to, .. } => {
+                let (sku, location, kind) = (sku.clone(), to.clone(), Kind::TransferIn);
+                Some(Booking { sku, location, kind, quantity: *quantity })
             }
-        }
-        self.make(id, bookings, rows, &skus_of(&lines), Way::Raise, Vec::new());
+        };
+        let bookings = lines.iter().filter_map(arrives).collect();
+        self.make(id, bookings, raised(&lines), &skus_of(&lines), Way::Raise, Vec::new());
     }
 
     /// Takes back what an intent has lowered: its entries and its limits, never what else has happened since.
@@ -197,6 +193,15 @@ impl Draft<'_> {
         };
         Some(Leg { listing, way, revision, step })
     }
+}
+
+/// Returns the limits that rise once everything has fallen.
+pub(super) fn raised(lines: &[Line]) -> Vec<(ListingRef, Option<Quantity>)> {
+    let rises = |line: &Line| match line {
+        Line::Allot { listing, before, after } if !falls(*before, *after) => Some((listing.clone(), *after)),
+        Line::Allot { .. } | Line::Move { .. } => None,
+    };
+    lines.iter().filter_map(rises).collect()
 }
 
 /// Tells whether a listing can only show less than this, whatever of our writes may still land: there is nothing to be

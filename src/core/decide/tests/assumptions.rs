@@ -1,7 +1,10 @@
 //! What is assumed of a channel's delays is measured, and told when it was wrong.
 
 use super::world::*;
-use crate::core::{Command, Record, assumption::Assumption, record::AlertKind};
+use crate::{
+    core::{Command, Record, assumption::Assumption, record::AlertKind},
+    model::Outcome,
+};
 
 impl World {
     fn measured(&self) -> Vec<(Assumption, i64)> {
@@ -79,4 +82,244 @@ fn a_write_that_landed_after_it_was_given_up_is_measured() {
     let late: Vec<_> = world.measured();
     assert!(late.iter().all(|(assumption, _)| *assumption == Assumption::Late), "{late:?}");
     assert_eq!(world.told(), None);
+}
+
+const DAY: i64 = 24 * 3_600_000;
+
+/// What becomes of a write that has left.
+#[derive(Debug, Clone, Copy)]
+enum Heard {
+    Says(fn() -> Outcome),
+    /// The process ends, and starts again.
+    Restart,
+    Nothing,
+}
+
+fn unknown() -> Outcome {
+    Outcome::Unknown { fault: "no answer".into() }
+}
+
+fn accepted() -> Outcome {
+    Outcome::Accepted { submission: None }
+}
+
+fn refused() -> Outcome {
+    Outcome::Rejected { reason: "it says no".into() }
+}
+
+fn unsent() -> Outcome {
+    Outcome::NotSent { reason: "a sibling was bad".into() }
+}
+
+/// A write of 7 over 10 is sent, and `after` milliseconds later this is heard of it. For so long after that it counts as one
+/// that may still land; `None`: it does not end by age.
+#[track_caller]
+fn check_late(channel: &str, after: i64, heard: Heard, want: Option<i64>) {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(if channel == SHOP { AMZ } else { SHOP }, "1", "A", 3);
+    let work = world.take(channel);
+    assert_eq!(work.quantities(), [("A".to_owned(), 7)]);
+    let key = work.puts[0].1.key.clone();
+    world.now += after;
+    match heard {
+        Heard::Says(outcome) => world.answer(channel, &work.puts[0], outcome()),
+        Heard::Restart => drop(world.run(Command::Start { epoch: 1 })),
+        Heard::Nothing => {}
+    }
+    let from = world.now;
+    let mut counts = |at: i64| {
+        world.now = from + at;
+        world.take(channel);
+        world.held("A", channel).writes.unsettled.iter().any(|write| write.key == key)
+    };
+    match want {
+        Some(0) => assert!(!counts(0), "{channel} {heard:?}"),
+        Some(late) => assert_eq!((counts(late - 1), counts(late)), (true, false), "{channel} {heard:?}"),
+        None => assert!(counts(100 * DAY), "{channel} {heard:?}"),
+    }
+}
+
+#[test]
+fn late_runs_from_when_a_write_was_given_up_or_queued_and_only_where_it_may_still_land() {
+    for (channel, can) in [(SHOP, SHOP_CAN), (AMZ, AMZ_CAN)] {
+        for after in [0, 3_000, can.late_ms - 1, 2 * can.late_ms] {
+            check_late(channel, after, Heard::Says(unknown), Some(can.late_ms));
+            check_late(channel, after, Heard::Says(accepted), Some(can.late_ms));
+            check_late(channel, after, Heard::Restart, Some(can.late_ms));
+            check_late(channel, after, Heard::Nothing, None);
+            check_late(channel, after, Heard::Says(|| Outcome::Applied), Some(0));
+            check_late(channel, after, Heard::Says(|| Outcome::Stale), Some(0));
+            check_late(channel, after, Heard::Says(refused), Some(0));
+            check_late(channel, after, Heard::Says(unsent), Some(0));
+        }
+    }
+}
+
+/// Amazon gave no answer to a write of 7, took one of 6 and shows it. Returns when the former was given up.
+fn superseded() -> (World, i64) {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(SHOP, "1", "A", 3);
+    let work = world.take(AMZ);
+    world.now += 3_000;
+    world.answer(AMZ, &work.puts[0], unknown());
+    let given_up = world.now;
+    world.sell(SHOP, "2", "A", 1);
+    world.now += 2_000;
+    world.look("A", AMZ);
+    let work = world.take(AMZ);
+    assert_eq!(work.quantities(), [("A".to_owned(), 6)]);
+    world.answer(AMZ, &work.puts[0], accepted());
+    world.set_shown("A", AMZ, 6);
+    world.now += 20_000;
+    world.look("A", AMZ);
+    assert_eq!((world.leg("A", AMZ).name(), world.measured()), ("confirmed", vec![]));
+    (world, given_up)
+}
+
+/// Whether a write was settled by age when it lands, and whether the listing was seen again as it should be before it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Counts,
+    Settled,
+    SettledAndSeen,
+}
+
+/// The write of 7 lands, and is seen so long after it was given up -> whether that is measured, and told as more than was
+/// assumed.
+#[track_caller]
+fn check_landed(after: i64, age: Age, measured: bool, broken: bool) {
+    let (mut world, given_up) = superseded();
+    if age != Age::Counts {
+        world.now = given_up + AMZ_CAN.late_ms;
+        world.take(AMZ);
+    }
+    if age == Age::SettledAndSeen {
+        world.look("A", AMZ);
+        assert_eq!(world.leg("A", AMZ).name(), "confirmed");
+    }
+    world.now = given_up + after;
+    world.set_shown("A", AMZ, 7);
+    world.look("A", AMZ);
+    world.now += AMZ_CAN.feed_lag_ms;
+    world.feed(AMZ);
+    let late: Vec<_> = world.measured().into_iter().filter(|(of, _)| *of == Assumption::Late).collect();
+    let want = if measured { vec![(Assumption::Late, after)] } else { vec![] };
+    assert_eq!(late, want, "{after} ms after it was given up, {age:?}");
+    assert_eq!(world.told().is_some(), broken, "{after} ms after it was given up, {age:?}");
+}
+
+#[test]
+fn how_late_a_write_lands_is_measured_from_when_it_was_given_up() {
+    let late = AMZ_CAN.late_ms;
+    check_landed(23_000, Age::Counts, true, false);
+    check_landed(late, Age::Counts, true, false);
+    check_landed(late + 1, Age::Counts, true, true);
+    for age in [Age::Settled, Age::SettledAndSeen] {
+        check_landed(late + 1_000, age, true, true);
+        // It is recognised for a day.
+        check_landed(DAY - 1, age, true, true);
+        check_landed(DAY, age, false, false);
+    }
+}
+
+/// The shop applies a write of 7 over 10, half a minute after it was sent; a read that was sent `at` that answer shows `shown`, and
+/// later ones what was written -> how old that read was, by what is measured.
+#[track_caller]
+fn check_stale(at: i64, shown: i64, want: Option<i64>, broken: bool) {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(AMZ, "1", "A", 3);
+    let work = world.take(SHOP);
+    world.now += 30_000;
+    let answered = world.now;
+    world.answer(SHOP, &work.puts[0], Outcome::Applied);
+    world.set_shown("A", SHOP, 7);
+    world.now = answered + at.max(0) + 200;
+    world.look_at("A", SHOP, shown, answered + at);
+    world.now += 10_000;
+    world.look("A", SHOP);
+    let old: Vec<i64> =
+        world.measured().into_iter().map(|(of, ms)| (of == Assumption::Stale, ms).1).collect();
+    assert_eq!(old, Vec::from_iter(want), "{shown} shown {at} ms after the answer");
+    assert_eq!(world.told().is_some(), broken, "{shown} shown {at} ms after the answer");
+}
+
+#[test]
+fn how_old_a_read_is_is_measured_from_the_answer_to_what_it_does_not_show() {
+    let stale = SHOP_CAN.stale_ms;
+    check_stale(-29_000, 10, None, false); // it was sent before the write was answered
+    check_stale(0, 10, None, false);
+    check_stale(1, 10, Some(1), false);
+    check_stale(stale - 1, 10, Some(stale - 1), false);
+    check_stale(stale, 10, Some(stale), false);
+    check_stale(stale + 1, 10, Some(stale + 1), true); // the read after it shows what was written
+    check_stale(60_000, 10, Some(60_000), true);
+    check_stale(1, 7, None, false); // it is no old copy
+    check_stale(1, 9, None, false); // nor what the write has replaced
+    check_stale(stale + 1, 9, None, false);
+}
+
+#[test]
+fn a_channel_that_shows_writes_later_says_nothing_of_how_old_its_reads_are() {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(SHOP, "1", "A", 3);
+    let work = world.take(AMZ);
+    world.answer(AMZ, &work.puts[0], accepted());
+    for _ in 0..5 {
+        world.now += 10_000;
+        world.look("A", AMZ);
+    }
+    world.set_shown("A", AMZ, 7);
+    world.look("A", AMZ);
+    assert!(world.measured().iter().all(|(of, _)| *of != Assumption::Stale));
+}
+
+/// A read that is this much too old, or a write that lands this much too late, and then so much time passes.
+fn broken(assumption: Assumption, by: i64, passed: i64) -> World {
+    let mut world = match assumption {
+        Assumption::Stale => {
+            let mut world = World::open(&[("A", 10)]);
+            world.sell(AMZ, "1", "A", 3);
+            let work = world.take(SHOP);
+            world.answer(SHOP, &work.puts[0], Outcome::Applied);
+            world.set_shown("A", SHOP, 7);
+            world.now += SHOP_CAN.stale_ms + by;
+            world.look_at("A", SHOP, 10, world.now);
+            world.now += 100;
+            world.look("A", SHOP);
+            world
+        }
+        Assumption::Late | Assumption::FeedLag => {
+            let (mut world, given_up) = superseded();
+            world.now = given_up + AMZ_CAN.late_ms + by;
+            world.set_shown("A", AMZ, 7);
+            world.look("A", AMZ);
+            world
+        }
+    };
+    world.now += passed;
+    world
+}
+
+#[test]
+fn a_bound_that_was_broken_is_told_until_it_is_stated_as_it_was_measured_or_for_six_hours() {
+    const TOLD: i64 = 6 * 3_600_000;
+    for (assumption, channel) in [(Assumption::Late, AMZ), (Assumption::Stale, SHOP)] {
+        let text = broken(assumption, 500, 0).told().expect("people are told");
+        let secs = if assumption == Assumption::Late { "601 s" } else { "3 s" };
+        assert!(text.contains(secs), "{text}");
+        assert!(broken(assumption, 500, TOLD - 1).told().is_some());
+        assert!(broken(assumption, 500, TOLD).told().is_none());
+        for (more, told) in [(499, true), (500, false)] {
+            let mut world = broken(assumption, 500, 0);
+            assert!(world.told().is_some());
+            let mut policies = world.state.policies().expect("configured").clone();
+            let can = &mut policies.channels.get_mut(&ch(channel)).expect("configured").abilities;
+            match assumption {
+                Assumption::Stale => can.stale_ms += more,
+                Assumption::Late | Assumption::FeedLag => can.late_ms += more,
+            }
+            world.run(Command::Configure(Box::new(policies))).expect("configures");
+            assert_eq!(world.told().is_some(), told, "{assumption:?} is stated {more} ms higher");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What a person wants of several listings or places at once: all of it, or nothing.
 
-use proptest::prelude::*;
+mod all_or_nothing;
 
 use super::world::{AMZ, ERP, Luck, SHOP, World, ch, ms, policies, q, sku, wh};
 use crate::{
@@ -490,184 +490,28 @@ fn nothing_is_moved_out_of_or_into_what_a_channel_keeps_by_itself() {
     assert_eq!((at(wh()), at(fba)), (Some(10), Some(30)));
 }
 
-#[derive(Debug, Clone)]
-enum Op {
-    Buy(bool, i64),
-    Shift(i64, bool),
-    Go(i64, bool),
-    Receive(i64, bool),
-    Cancel,
-    Lane(bool, u8),
-    Feed(bool),
-    Wait(i64),
-    Crash(bool),
+#[test]
+fn limits_that_are_asked_with_units_that_travel_rise_when_these_have_arrived() {
+    let mut world = stocked(places(&[store()]), [10, 2]);
+    let id = open(&mut world, ask(vec![set("A", SHOP, Some(3))]));
+    until(&mut world, id, Phase::Done);
+    let both = Ask { travels: true, ..ask(vec![go("A", 4), set("A", SHOP, Some(5))]) };
+    let id = open(&mut world, both);
+    until(&mut world, id, Phase::InTransit);
+    assert_eq!(allotted(&world, "A", SHOP), Some(3));
+    receive(&mut world, id, None, Some(1), false).expect("taken in");
+    assert_eq!(allotted(&world, "A", SHOP), Some(3));
+    receive(&mut world, id, None, None, false).expect("taken in");
+    until(&mut world, id, Phase::Done);
+    assert_eq!((allotted(&world, "A", SHOP), world.shows("A", SHOP)), (Some(5), 5));
 }
 
-fn any_op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        3 => (any::<bool>(), 1..4_i64).prop_map(|(c, n)| Op::Buy(c, n)),
-        2 => (1..5_i64, any::<bool>()).prop_map(|(n, back)| Op::Shift(n, back)),
-        2 => (1..5_i64, any::<bool>()).prop_map(|(n, travels)| Op::Go(n, travels)),
-        2 => (1..5_i64, any::<bool>()).prop_map(|(n, lost)| Op::Receive(n, lost)),
-        1 => Just(Op::Cancel),
-        12 => (any::<bool>(), 0..8_u8).prop_map(|(c, luck)| Op::Lane(c, luck)),
-        4 => any::<bool>().prop_map(Op::Feed),
-        6 => prop::sample::select(vec![1, 300, 2_500, 20_000, 300_000]).prop_map(Op::Wait),
-        1 => any::<bool>().prop_map(Op::Crash),
-    ]
-}
-
-/// A world that is told things, and what its records add up to.
-struct Trial {
-    world: World,
-    orders: u32,
-    /// Units that were written off on the way.
-    lost: i64,
-}
-
-impl Trial {
-    fn channel(first: bool) -> &'static str {
-        if first { SHOP } else { AMZ }
-    }
-
-    fn step(&mut self, op: &Op) {
-        let from = self.world.journal.len();
-        let last = self.world.state.intents.keys().next_back().copied();
-        match op {
-            Op::Buy(c, units) => {
-                let channel = Trial::channel(*c);
-                self.world.land(channel);
-                let units = (*units).min(self.world.shows("A", channel));
-                if units > 0 {
-                    self.orders += 1;
-                    self.world.sell(channel, &format!("o{}", self.orders), "A", units);
-                }
-            }
-            Op::Shift(n, back) => {
-                let (from, to) = if *back { (AMZ, SHOP) } else { (SHOP, AMZ) };
-                self.told(Command::Intend(Box::new(ask(vec![shift("A", *n, from, to)]))));
-            }
-            Op::Go(n, travels) => {
-                self.told(Command::Intend(Box::new(Ask { travels: *travels, ..ask(vec![go("A", *n)]) })));
-            }
-            Op::Receive(n, lost) => {
-                let travel = self.world.state.intents.iter().rfind(|(_, i)| i.phase == Phase::InTransit);
-                let Some(id) = travel.map(|(id, _)| *id) else { return };
-                let receipt = Receipt { sku: None, to: None, quantity: Some(q(*n)), lost: *lost };
-                self.told(Command::Receive { id, receipt });
-            }
-            Op::Cancel => last.into_iter().for_each(|id| self.told(Command::CancelIntent { id })),
-            Op::Lane(c, luck) => {
-                let luck = match luck {
-                    0 => says_no(),
-                    1 => Luck::Lost,
-                    2 => Luck::Unheard,
-                    3 => Luck::Late(7_000),
-                    _ => Luck::Fine,
-                };
-                self.world.lane(Trial::channel(*c), &mut || luck.clone());
-            }
-            Op::Feed(c) => self.world.feed(Trial::channel(*c)),
-            Op::Wait(millis) => {
-                self.world.now += millis;
-                self.told(Command::Tick);
-            }
-            Op::Crash(c) => {
-                let taken = self.world.take(Trial::channel(*c));
-                drop(taken);
-                self.told(Command::Start { epoch: 1 });
-            }
-        }
-        self.check(from);
-    }
-
-    /// Says something that may be refused, as things stand.
-    fn told(&mut self, command: Command) {
-        drop(self.world.run(command));
-    }
-
-    /// Units neither appear nor vanish but by shipments and by what is written off on the way, and nothing rises before
-    /// it has fallen.
-    fn check(&mut self, from: usize) {
-        use crate::core::{
-            intent::{Change, Line, Step, Way},
-            ledger::Kind,
-        };
-        for envelope in &self.world.journal[from..] {
-            for entry in envelope.records.iter().flat_map(Record::entries) {
-                if entry.kind == Kind::TransferLost {
-                    self.lost += entry.quantity.units();
-                }
-            }
-        }
-        let stock = stock(&self.world, "A");
-        assert_eq!(stock.iter().flatten().sum::<i64>(), 12 - self.lost, "{stock:?}");
-        for (id, intent) in &self.world.state.intents {
-            let fallen =
-                intent.legs.iter().filter(|leg| leg.way == Way::Lower).all(|leg| leg.step == Step::Settled);
-            let raised = matches!(intent.phase, Phase::Raising | Phase::Done);
-            assert!(!raised || fallen, "{id}: {intent:#?}");
-            let row = &self.world.state.skus[&sku("A")];
-            assert_eq!(
-                row.moving.iter().any(|moving| moving.intent == *id),
-                intent.phase == Phase::Lowering
-                    && !intent.travels
-                    && matches!(intent.lines[0], Line::Move { .. })
-            );
-        }
-        let opened = |record: &&Record| {
-            matches!(record, Record::Intent { change: Change::Moved { phase: Phase::Raising, .. }, .. })
-        };
-        let raises = self.world.journal[from..].iter().flat_map(|e| &e.records).filter(opened).count();
-        assert!(raises <= 8);
-        self.world.index_is_true();
-    }
-
-    /// Receives what travels, retries what was refused, and lets everything end.
-    fn end(&mut self) {
-        for _ in 0..40 {
-            for id in self.world.state.intents.keys().copied().collect::<Vec<_>>() {
-                let receipt = Receipt { sku: None, to: None, quantity: None, lost: false };
-                self.told(Command::Receive { id, receipt });
-            }
-            for channel in [SHOP, AMZ] {
-                let listing = self.world.listing("A", channel);
-                let letter = crate::core::command::DeadLetter::Leg(listing);
-                self.told(Command::Dead { letter, verdict: crate::core::command::Verdict::Retry });
-            }
-            for _ in 0..40 {
-                for channel in [SHOP, AMZ] {
-                    self.world.lane(channel, &mut || Luck::Fine);
-                    self.world.feed(channel);
-                }
-                self.world.now += 1_000;
-                self.told(Command::Tick);
-            }
-        }
-        for (id, intent) in &self.world.state.intents {
-            assert!(intent.phase.ended(), "{id}: {intent:#?}");
-        }
-        assert!(self.world.all_confirmed());
-        let [[_, a], [_, b]] = stock(&self.world, "A");
-        assert_eq!([a, b], [0, 0], "nothing is on the way any more");
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    #[test]
-    fn whatever_happens_meanwhile_all_of_it_is_done_or_nothing(
-        ops in prop::collection::vec(any_op(), 1..40),
-        both in any::<bool>(),
-    ) {
-        let amz = if both { vec![wh(), store()] } else { vec![store()] };
-        let mut trial = Trial { world: stocked(places(&amz), [10, 2]), orders: 0, lost: 0 };
-        for op in &ops {
-            trial.step(op);
-        }
-        trial.end();
-    }
+#[test]
+fn where_no_units_travel_nothing_is_waited_for() {
+    let mut world = World::open(&[("A", 10)]);
+    let id = open(&mut world, Ask { travels: true, ..ask(vec![set("A", SHOP, Some(4))]) });
+    until(&mut world, id, Phase::Done);
+    assert_eq!((world.shows("A", SHOP), allotted(&world, "A", SHOP)), (4, Some(4)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Bundles, order lines on several locations, merged SKUs, and listings that are given to another SKU.
 
-use super::world::{AMZ, ERP, SHOP, WH, World, ch, key, ms, placed, policies, q, sku, totals, wh};
+use super::world::{AMZ, ERP, Luck, SHOP, WH, World, ch, key, ms, placed, policies, q, sku, totals, wh};
 use crate::{
     core::{
         Command, Refused, Reply,
@@ -466,4 +466,53 @@ fn an_order_sums_up_whatever_it_went_through() {
     let sold: i64 = entries.filter(|e| e.kind == Kind::Ship).map(|e| e.quantity.units()).sum();
     assert_eq!(sold, 3, "one A and two B left the shelf");
     assert_eq!((world.stock("A"), world.stock("B")), ([9, 0, 0], [7, 0, 0]));
+}
+
+/// A set that has a write due becomes a bundle of the shop's own.
+fn becomes_the_shops_own() -> World {
+    let mut world = bundled();
+    world.sell(AMZ, "1", "B", 3);
+    let item = crate::model::CatalogueItem {
+        unwritable: Some("a bundle: Shopify works out its quantity from the components".to_owned()),
+        ..World::item(SHOP, "SET")
+    };
+    world.catalogue(SHOP, vec![item]);
+    world
+}
+
+#[test]
+fn what_was_due_for_a_set_that_is_the_shops_own_by_now_waits_for_a_person_who_gives_it_up() {
+    use crate::core::{
+        command::{DeadLetter, Verdict},
+        leg::State,
+    };
+    let mut world = becomes_the_shops_own();
+    let letter = DeadLetter::Leg(world.listing("SET", SHOP));
+    let parked = |world: &World| matches!(world.leg("SET", SHOP).state, State::Parked { .. });
+    assert!(parked(&world));
+    // It would wait for ever, seen by nobody.
+    let again = world.run(Command::Dead { letter: letter.clone(), verdict: Verdict::Retry });
+    let Err(Refused::NotSo(why)) = again else { panic!("it cannot be written: {again:?}") };
+    assert!(why.contains("a bundle: Shopify works out"), "{why}");
+    assert!(parked(&world));
+    world.run(Command::Dead { letter, verdict: Verdict::Discard }).expect("given up");
+    // Its components are written as ever, and so is the set where it is one of ours.
+    world.sell(AMZ, "2", "SET", 1);
+    for channel in [SHOP, AMZ].repeat(60) {
+        world.feed(channel);
+        world.lane(channel, &mut || Luck::Fine);
+        world.now += 1_000;
+    }
+    assert!(world.state.skus[&sku("SET")].commits.is_empty(), "nothing waits for it any more");
+    assert_eq!(["A", "B"].map(|of| world.shows(of, SHOP)), [9, 4]);
+    assert_eq!(world.shows("SET", AMZ), 2);
+}
+
+#[test]
+fn what_may_be_written_again_is_taken_up_by_itself() {
+    let mut world = becomes_the_shops_own();
+    world.list(SHOP, &["SET"]);
+    assert_eq!(world.leg("SET", SHOP).name(), "pending");
+    world.quiesce();
+    assert_eq!(["A", "B", "SET"].map(|of| world.shows(of, SHOP)), [10, 6, 3]);
 }

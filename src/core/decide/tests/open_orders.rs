@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// One SKU of ten units in the ERP, and an order of the shop that nobody has told the ERP of, as it was before.
-fn opened(measure: Measure, units: [i64; 5], early: bool) -> World {
+pub(super) fn opened(measure: Measure, units: [i64; 5], early: bool) -> World {
     let mut policies = policies();
     policies.channels.get_mut(&ch(ERP)).expect("configured").abilities.counts = Some(measure);
     let mut world = World::bare(policies);
@@ -38,20 +38,20 @@ fn old(units: [i64; 5], version: crate::model::Timestamp) -> OrderSnapshot {
 }
 
 /// The shop tells what became of the order.
-fn tell(world: &mut World, units: [i64; 5]) {
+pub(super) fn tell(world: &mut World, units: [i64; 5]) {
     world.now += 1_000;
     let told = old(units, ms(world.now));
     world.push_snapshot(SHOP, told);
 }
 
 /// The ERP is read, and tells this.
-fn count(world: &mut World, measure: Measure, units: i64) {
+pub(super) fn count(world: &mut World, measure: Measure, units: i64) {
     world.now += 1_000;
     let count = Count { measure, ..world.count_of(ERP, &[("A", units)]) };
     world.run(Command::Count(count)).expect("counted");
 }
 
-fn answer(world: &mut World, verdict: Verdict) {
+pub(super) fn answer(world: &mut World, verdict: Verdict) {
     let letter = DeadLetter::Posting { channel: ch(ERP), order: key(SHOP, "1") };
     world.run(Command::Dead { letter, verdict }).expect("a person is asked");
 }
@@ -109,7 +109,7 @@ fn an_open_order_that_the_erp_has_by_other_hands_is_left_to_them() {
     for (measure, early) in ALL {
         let mut world = opened(measure, [2, 0, 0, 0, 0], early);
         answer(&mut world, Verdict::Discard);
-        assert_eq!(step(&world), Step::Theirs);
+        assert_eq!(step(&world), Step::Watched);
         // A free count is without it; the other one still holds it.
         let open = if measure == Measure::Free { 8 } else { 10 };
         count(&mut world, measure, open);
@@ -119,7 +119,7 @@ fn an_open_order_that_the_erp_has_by_other_hands_is_left_to_them() {
         count(&mut world, measure, 8);
         assert_eq!(world.stock("A"), [8, 0, 0], "{measure:?} {early}");
         assert!(world.postings().is_empty());
-        assert_eq!(step(&world), Step::Theirs, "whatever becomes of it");
+        assert_eq!(step(&world), Step::Watched, "whatever becomes of it");
         let again = DeadLetter::Posting { channel: ch(ERP), order: key(SHOP, "1") };
         assert!(world.run(Command::Dead { letter: again, verdict: Verdict::Retry }).is_err());
     }
@@ -180,7 +180,7 @@ fn what_came_in_in_shadow_is_asked_about_when_it_is_over() {
     world.push(SHOP, "1");
     count(&mut world, Measure::OnHand, 8);
     assert_eq!(world.stock("A"), [8, 0, 0]);
-    assert_eq!(step(&world), Step::Theirs);
+    assert_eq!(step(&world), Step::Watched);
     // One that comes in from here on is posted.
     world.sell(SHOP, "2", "A", 1);
     assert_eq!(world.postings().len(), 1);

@@ -124,3 +124,31 @@ fn a_write_was_superseded_and_the_same_is_wanted_again() {
     world.set_shown("A", AMZ, 8);
     covers(&world, AMZ, 8);
 }
+
+/// A write of less has no answer, is put back, and lands after that was seen.
+#[track_caller]
+fn check_put_back(channel: &str, late_ms: i64) {
+    let mut world = World::open(&[("A", 10)]);
+    let other = if channel == SHOP { AMZ } else { SHOP };
+    world.now += late_ms;
+    world.take(channel);
+    world.look("A", channel);
+    world.sell(other, "1", "A", 10);
+    unanswered(&mut world, channel, 0);
+    world.change(other, "1", [10, 10, 0, 0, 0], 10);
+    world.push(other, "1");
+    world.now += 20_000;
+    world.look("A", channel);
+    assert_eq!(world.leg("A", channel).name(), "confirmed", "{channel} shows ten");
+    world.now += 5_000;
+    world.set_shown("A", channel, 0);
+    world.now += late_ms;
+    world.quiesce();
+    assert_eq!(world.shows("A", channel), 10, "{channel}");
+}
+
+#[test]
+fn a_lower_that_was_put_back_and_lands_after_that_is_seen_without_a_reconcile() {
+    check_put_back(SHOP, SHOP_CAN.late_ms);
+    check_put_back(AMZ, AMZ_CAN.late_ms);
+}
