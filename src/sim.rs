@@ -9,6 +9,7 @@
 //! simulated: channels (as the connectors tell them, not byte for byte), the ERP, the disk, and the engine's loops, which are
 //! told by the same commands. docs/TESTING.md tells what it can find and what not.
 
+mod by_hand;
 mod check;
 mod daemon;
 mod erp;
@@ -133,6 +134,8 @@ pub struct Figures {
     pub writes: u64,
     pub starts: u64,
     pub drifts: u64,
+    /// Counts by people that were taken over.
+    pub hand_counts: u64,
     pub virtual_ms: i64,
     /// Units oversold, as the reference model classes them.
     pub oversold: BTreeMap<&'static str, i64>,
@@ -150,6 +153,7 @@ impl Figures {
         self.writes += other.writes;
         self.starts += other.starts;
         self.drifts += other.drifts;
+        self.hand_counts += other.hand_counts;
         self.virtual_ms += other.virtual_ms;
         for (class, units) in &other.oversold {
             *self.oversold.entry(class).or_default() += units;

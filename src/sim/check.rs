@@ -45,6 +45,13 @@ pub(super) struct Booked {
     pub(super) restocked: i64,
 }
 
+/// What orders did to the shelf, as far as the daemon has booked it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Shipped {
+    pub(super) left: i64,
+    pub(super) back: i64,
+}
+
 #[derive(Default)]
 pub(super) struct Checks {
     pub(super) causes: Causes,
@@ -61,6 +68,12 @@ pub(super) struct Checks {
     /// before the process died.
     pub(super) touched: BTreeMap<Sku, Timestamp>,
     pub(super) booked: BTreeMap<(ChannelId, usize), Booked>,
+    /// What is booked to have left the shelf, and to have come back, by goods; and which of that is new.
+    pub(super) shipped: BTreeMap<Sku, Shipped>,
+    pub(super) moved: BTreeSet<Sku>,
+    /// As of when a person last counted.
+    pub(super) by_hand: BTreeMap<Sku, Timestamp>,
+    pub(super) hand_counts: u64,
     /// Units that the daemon itself says were oversold.
     pub(super) oversold: BTreeMap<Class, i64>,
     /// The brake has held a count.
@@ -129,6 +142,14 @@ impl Checks {
                 })
             }
             Record::Oversold { class, units, sku, .. } => self.oversold(*class, *units, sku),
+            Record::CountedByHand { places, .. } => {
+                self.hand_counts += 1;
+                for place in places {
+                    self.by_hand.insert(place.sku.clone(), place.as_of);
+                    self.moved.insert(place.sku.clone());
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -169,6 +190,13 @@ impl Checks {
         let place = self.ledger.entry((entry.sku.clone(), entry.location.clone())).or_default();
         *place = booked(*place, entry.kind, entry.quantity).map_err(|e| e.to_string())?;
         sure(*place == entry.after, || format!("I2: the balances after {entry:?} do not follow"))?;
+        let shipped = self.shipped.entry(entry.sku.clone()).or_default();
+        if matches!(entry.kind, Kind::Ship | Kind::WriteOff) {
+            shipped.left += entry.quantity.units();
+        } else if entry.kind == Kind::Return {
+            shipped.back += entry.quantity.units();
+        }
+        self.moved.insert(entry.sku.clone());
         if let Cause::Count { .. } = entry.cause {
             *self.counted.entry(entry.sku.clone()).or_default() += entry.quantity.units();
             self.touched.entry(entry.sku.clone()).or_insert(at);
