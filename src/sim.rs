@@ -9,6 +9,7 @@
 //! simulated: channels (as the connectors tell them, not byte for byte), the ERP, the disk, and the engine's loops, which are
 //! told by the same commands. docs/TESTING.md tells what it can find and what not.
 
+mod backup;
 mod by_hand;
 mod check;
 mod daemon;
@@ -136,6 +137,8 @@ pub struct Figures {
     pub drifts: u64,
     /// Counts by people that were taken over.
     pub hand_counts: u64,
+    /// Backups that were restored.
+    pub restores: u64,
     pub virtual_ms: i64,
     /// Units oversold, as the reference model classes them.
     pub oversold: BTreeMap<&'static str, i64>,
@@ -154,6 +157,7 @@ impl Figures {
         self.starts += other.starts;
         self.drifts += other.drifts;
         self.hand_counts += other.hand_counts;
+        self.restores += other.restores;
         self.virtual_ms += other.virtual_ms;
         for (class, units) in &other.oversold {
             *self.oversold.entry(class).or_default() += units;

@@ -52,7 +52,7 @@ pub(super) struct Shipped {
     pub(super) back: i64,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Checks {
     pub(super) causes: Causes,
     ledger: BTreeMap<(Sku, LocationId), Stock>,
@@ -89,6 +89,15 @@ pub(super) struct Checks {
 impl Checks {
     pub(super) fn of(causes: Causes) -> Checks {
         Checks { causes, ..Checks::default() }
+    }
+
+    /// What is recorded is what was when a backup was made. What was sent since was sent.
+    pub(super) fn go_back(&mut self, backup: &Checks) {
+        let now = std::mem::replace(self, backup.clone());
+        (self.keys, self.writes, self.drifts) = (now.keys, now.writes, now.drifts);
+        (self.puzzling, self.retold) = (now.puzzling, now.retold);
+        (self.held, self.released) = (now.held, now.released);
+        self.hand_counts = now.hand_counts;
     }
 
     /// Checks a record on the state before it.
@@ -242,7 +251,8 @@ impl Checks {
         let leg = held.leg.as_ref().ok_or("a write without a leg")?;
         let waits = matches!(leg.state, leg::State::Pending | leg::State::Retry { .. });
         sure(waits, || format!("I4: two writes of {listing:?} under way at {}", at.millis()))?;
-        sure(held.writable() && state.initialised.is_some(), || format!("{listing:?} must not be written"))?;
+        let may = held.writable() && state.initialised.is_some() && state.restored.is_none();
+        sure(may, || format!("{listing:?} must not be written"))?;
         let policy = &state.policies().ok_or("not configured")?.channels[&held.channel];
         let base =
             held.writes.base.ok_or_else(|| format!("{listing:?} is written before it was ever seen"))?;
@@ -290,6 +300,7 @@ impl Checks {
             | Record::Circuit { .. }
             | Record::Configured { .. }
             | Record::Started { .. }
+            | Record::Live
             | Record::Bound { .. } => return self.lowers.values_mut().for_each(|since| *since = at),
             _ => return,
         };
@@ -306,7 +317,7 @@ impl Checks {
     pub(super) fn lowers_left(&self, state: &State, channel: &ChannelId, asked: i64) -> Result<(), String> {
         let frozen = |row: Option<Pause>| row == Some(Pause::Frozen);
         let row = state.channels.get(channel);
-        if row.is_some_and(|row| row.circuit.is_open() || frozen(row.pause)) {
+        if state.restored.is_some() || row.is_some_and(|row| row.circuit.is_open() || frozen(row.pause)) {
             return Ok(());
         }
         let waits = self.lowers.iter().find(|(listing, since)| {

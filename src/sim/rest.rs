@@ -15,6 +15,7 @@ use crate::{
     model::{Measure, Quantity, Timestamp},
     sim::{
         Figures,
+        backup::ask_for_postings,
         check::{Checks, listing},
         daemon::{Fate, Mishap},
         loops::Loop,
@@ -74,6 +75,10 @@ impl World {
             (plan.by_hand, Event::Look { all: false }),
             (plan.checkpoint, Event::Checkpoint),
         ];
+        if let Some((made, restored)) = plan.backup {
+            self.at(soon + made, Event::Backup);
+            self.at(soon + restored, Event::Restore);
+        }
         for (mean, event) in people.into_iter().filter(|(mean, _)| *mean > 0) {
             let first = self.random.about(mean);
             self.at(soon + first, event);
@@ -180,12 +185,7 @@ impl World {
             }
         }
         // Of what was sold before the opening, the ERP has nothing.
-        for work in state.index.all(Kind::PostParked) {
-            if let Work::PostParked { channel, order } = work {
-                let letter = DeadLetter::Posting { channel: channel.clone(), order: order.clone() };
-                commands.push(Command::Dead { letter, verdict: Verdict::Retry });
-            }
-        }
+        commands.extend(ask_for_postings(state));
         self.checks.released = true;
         for (id, held) in &state.held {
             let untrue = self.untrue.contains(&held.as_of) || self.is_misdated(held);
@@ -329,6 +329,7 @@ impl World {
             starts: self.daemon.life + 1,
             drifts: self.checks.drifts,
             hand_counts: self.checks.hand_counts,
+            restores: self.restores,
             virtual_ms: self.now - self.began,
             oversold: oversold.collect(),
             end: self.daemon.end(),

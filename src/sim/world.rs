@@ -6,6 +6,7 @@ use crate::{
     core::{Command, Refused, Reply, decide::lane::read_wanted, index::Kind as Due},
     model::Timestamp,
     sim::{
+        backup::Backup,
         by_hand::Sheet,
         check::{Causes, Checks},
         daemon::{Daemon, Fate, Mishap},
@@ -38,6 +39,11 @@ pub(super) enum Event {
         all: bool,
     },
     Enter(u64),
+    Backup,
+    /// The backup is put back, and the daemon started on it.
+    Restore,
+    /// A person lets a restored store write.
+    Live,
     /// A loop of the daemon looks around.
     Wake(usize, Loop),
     /// What waits is decided together.
@@ -96,6 +102,10 @@ pub(super) struct World {
     pub(super) sheets: BTreeMap<u64, Sheet>,
     /// Goods of which people have said a wrong moment, and that moment.
     pub(super) misdated: BTreeSet<(usize, Timestamp)>,
+    pub(super) backup: Option<Backup>,
+    /// When the backup was put back last.
+    pub(super) restored_at: i64,
+    pub(super) restores: u64,
     pub(super) story: Story,
     /// People and mishaps are over: everything has to come to rest.
     pub(super) calm: bool,
@@ -148,6 +158,9 @@ impl World {
             untrue: BTreeSet::new(),
             sheets: BTreeMap::new(),
             misdated: BTreeSet::new(),
+            backup: None,
+            restored_at: 0,
+            restores: 0,
             story,
             calm: false,
             began,
@@ -222,6 +235,9 @@ impl World {
             Event::Limit => self.limit(),
             Event::Look { all } => self.look_at_shelf(all),
             Event::Enter(sheet) => self.enter(sheet),
+            Event::Backup => self.back_up(),
+            Event::Restore => self.restore(),
+            Event::Live => self.let_write(),
             Event::Wake(channel, of) => {
                 if self.wakes.get(&(channel, of)) == Some(&self.now) {
                     self.wakes.remove(&(channel, of));
