@@ -9,6 +9,8 @@
 //! simulated: channels (as the connectors tell them, not byte for byte), the ERP, the disk, and the engine's loops, which are
 //! told by the same commands. docs/TESTING.md tells what it can find and what not.
 
+mod backup;
+mod by_hand;
 mod check;
 mod daemon;
 mod erp;
@@ -133,6 +135,10 @@ pub struct Figures {
     pub writes: u64,
     pub starts: u64,
     pub drifts: u64,
+    /// Counts by people that were taken over.
+    pub hand_counts: u64,
+    /// Backups that were restored.
+    pub restores: u64,
     pub virtual_ms: i64,
     /// Units oversold, as the reference model classes them.
     pub oversold: BTreeMap<&'static str, i64>,
@@ -150,6 +156,8 @@ impl Figures {
         self.writes += other.writes;
         self.starts += other.starts;
         self.drifts += other.drifts;
+        self.hand_counts += other.hand_counts;
+        self.restores += other.restores;
         self.virtual_ms += other.virtual_ms;
         for (class, units) in &other.oversold {
             *self.oversold.entry(class).or_default() += units;

@@ -45,7 +45,14 @@ pub(super) struct Booked {
     pub(super) restocked: i64,
 }
 
-#[derive(Default)]
+/// What orders did to the shelf, as far as the daemon has booked it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Shipped {
+    pub(super) left: i64,
+    pub(super) back: i64,
+}
+
+#[derive(Clone, Default)]
 pub(super) struct Checks {
     pub(super) causes: Causes,
     ledger: BTreeMap<(Sku, LocationId), Stock>,
@@ -61,6 +68,12 @@ pub(super) struct Checks {
     /// before the process died.
     pub(super) touched: BTreeMap<Sku, Timestamp>,
     pub(super) booked: BTreeMap<(ChannelId, usize), Booked>,
+    /// What is booked to have left the shelf, and to have come back, by goods; and which of that is new.
+    pub(super) shipped: BTreeMap<Sku, Shipped>,
+    pub(super) moved: BTreeSet<Sku>,
+    /// As of when a person last counted.
+    pub(super) by_hand: BTreeMap<Sku, Timestamp>,
+    pub(super) hand_counts: u64,
     /// Units that the daemon itself says were oversold.
     pub(super) oversold: BTreeMap<Class, i64>,
     /// The brake has held a count.
@@ -76,6 +89,15 @@ pub(super) struct Checks {
 impl Checks {
     pub(super) fn of(causes: Causes) -> Checks {
         Checks { causes, ..Checks::default() }
+    }
+
+    /// What is recorded is what was when a backup was made. What was sent since was sent.
+    pub(super) fn go_back(&mut self, backup: &Checks) {
+        let now = std::mem::replace(self, backup.clone());
+        (self.keys, self.writes, self.drifts) = (now.keys, now.writes, now.drifts);
+        (self.puzzling, self.retold) = (now.puzzling, now.retold);
+        (self.held, self.released) = (now.held, now.released);
+        self.hand_counts = now.hand_counts;
     }
 
     /// Checks a record on the state before it.
@@ -129,6 +151,14 @@ impl Checks {
                 })
             }
             Record::Oversold { class, units, sku, .. } => self.oversold(*class, *units, sku),
+            Record::CountedByHand { places, .. } => {
+                self.hand_counts += 1;
+                for place in places {
+                    self.by_hand.insert(place.sku.clone(), place.as_of);
+                    self.moved.insert(place.sku.clone());
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -169,6 +199,13 @@ impl Checks {
         let place = self.ledger.entry((entry.sku.clone(), entry.location.clone())).or_default();
         *place = booked(*place, entry.kind, entry.quantity).map_err(|e| e.to_string())?;
         sure(*place == entry.after, || format!("I2: the balances after {entry:?} do not follow"))?;
+        let shipped = self.shipped.entry(entry.sku.clone()).or_default();
+        if matches!(entry.kind, Kind::Ship | Kind::WriteOff) {
+            shipped.left += entry.quantity.units();
+        } else if entry.kind == Kind::Return {
+            shipped.back += entry.quantity.units();
+        }
+        self.moved.insert(entry.sku.clone());
         if let Cause::Count { .. } = entry.cause {
             *self.counted.entry(entry.sku.clone()).or_default() += entry.quantity.units();
             self.touched.entry(entry.sku.clone()).or_insert(at);
@@ -214,7 +251,8 @@ impl Checks {
         let leg = held.leg.as_ref().ok_or("a write without a leg")?;
         let waits = matches!(leg.state, leg::State::Pending | leg::State::Retry { .. });
         sure(waits, || format!("I4: two writes of {listing:?} under way at {}", at.millis()))?;
-        sure(held.writable() && state.initialised.is_some(), || format!("{listing:?} must not be written"))?;
+        let may = held.writable() && state.initialised.is_some() && state.restored.is_none();
+        sure(may, || format!("{listing:?} must not be written"))?;
         let policy = &state.policies().ok_or("not configured")?.channels[&held.channel];
         let base =
             held.writes.base.ok_or_else(|| format!("{listing:?} is written before it was ever seen"))?;
@@ -262,6 +300,7 @@ impl Checks {
             | Record::Circuit { .. }
             | Record::Configured { .. }
             | Record::Started { .. }
+            | Record::Live
             | Record::Bound { .. } => return self.lowers.values_mut().for_each(|since| *since = at),
             _ => return,
         };
@@ -278,7 +317,7 @@ impl Checks {
     pub(super) fn lowers_left(&self, state: &State, channel: &ChannelId, asked: i64) -> Result<(), String> {
         let frozen = |row: Option<Pause>| row == Some(Pause::Frozen);
         let row = state.channels.get(channel);
-        if row.is_some_and(|row| row.circuit.is_open() || frozen(row.pause)) {
+        if state.restored.is_some() || row.is_some_and(|row| row.circuit.is_open() || frozen(row.pause)) {
             return Ok(());
         }
         let waits = self.lowers.iter().find(|(listing, since)| {

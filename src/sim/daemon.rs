@@ -35,6 +35,8 @@ pub(super) struct Daemon {
     pending: VecDeque<Vec<u8>>,
     /// There was no room for what is pending.
     owes: bool,
+    /// A backup was put back, and the journal does not say so yet.
+    restored: bool,
     /// Counts its lives: what was sent in an earlier one is answered to nobody.
     pub(super) life: u64,
     pub(super) decided: u64,
@@ -72,6 +74,7 @@ impl Daemon {
             durable: State::default(),
             pending: VecDeque::new(),
             owes: false,
+            restored: false,
             life: 0,
             decided: 0,
             recorded: 0,
@@ -173,6 +176,13 @@ impl Daemon {
         Fate::Died(why.to_owned())
     }
 
+    /// Puts a backup in place of all that there is.
+    pub(super) fn put_back(&mut self, disk: SimDisk, durable: State) {
+        drop(self.die("stopped"));
+        self.pending.clear();
+        (self.disk, self.durable, self.restored) = (disk, durable, true);
+    }
+
     /// Gives the disk room again.
     pub(super) fn make_room(&mut self) {
         self.disk.heal();
@@ -221,11 +231,16 @@ impl Daemon {
         self.pending.clear();
         state.dirty.clear();
         checks.same(&state, &self.durable)?;
-        let fresh = state.epoch == 0 || state_lost;
+        let fresh = state.epoch == 0 || state_lost || self.restored;
         let epoch = if fresh { state.next_epoch(Timestamp::from_millis(now)) } else { state.epoch };
         (self.store, self.state) = (Some(store), Some(state));
-        match self.submit(vec![configure, Command::Start { epoch }], now, Mishap::None, checks)? {
-            Fate::Replies(_) => Ok(None),
+        let mut commands = vec![configure, Command::Start { epoch }];
+        commands.extend(self.restored.then_some(Command::Restored));
+        match self.submit(commands, now, Mishap::None, checks)? {
+            Fate::Replies(_) => {
+                self.restored = false;
+                Ok(None)
+            }
             Fate::NoRoom => Ok(Some("there is no room".into())),
             Fate::Died(why) => Ok(Some(why)),
         }

@@ -202,8 +202,11 @@ impl World {
         for (goods, each) in parts {
             match to {
                 1 => self.truth.release(*goods, units * each),
-                4 => self.truth.come_back(*goods, units * each),
-                _ => self.truth.leave(*goods, units * each),
+                4 => self.truth.come_back(self.now, *goods, units * each),
+                _ => self.truth.leave(self.now, *goods, units * each),
+            }
+            if to > 1 {
+                self.spoil(*goods);
             }
         }
         let lag = self.lag(channel);
@@ -400,7 +403,7 @@ impl World {
 
     /// Tells whether all clocks agree. Where they do not, what is believed of a channel may be off by the sales about the time of
     /// a read, within what is assumed of clocks.
-    fn exact(&self) -> bool {
+    pub(super) fn exact(&self) -> bool {
         self.plan.skew == [0; 3] && !self.plan.whole_seconds
     }
 

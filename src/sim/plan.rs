@@ -67,6 +67,10 @@ pub(super) struct Plan {
     pub(super) limits: i64,
     /// How many orders were placed before the stock is opened.
     pub(super) before: i64,
+    /// How often a person counts the shelf, on average, where no ERP does; zero: the ERP counts.
+    pub(super) by_hand: i64,
+    /// When a backup is made, and when it is restored, since people came in.
+    pub(super) backup: Option<(i64, i64)>,
     /// From when to when the ERP counts nothing of anything, since people came in.
     pub(super) counts_nothing: Option<(i64, i64)>,
     pub(super) rates: Rates,
@@ -103,7 +107,8 @@ const DAY: i64 = 24 * HOUR;
 
 impl Plan {
     pub(super) fn draw(random: &mut Random, workload: Workload, days: Option<i64>, calm: bool) -> Plan {
-        let mut later = random.fork(1);
+        // Of sources that change what the seeds play that are kept (tests/data/sim/seeds.txt), none is taken.
+        let [mut later, mut hands, mut backups] = [1, 2, 5].map(|of| random.fork(of));
         let Scale { goods, span, shoppers, stock } = scale(workload, random);
         let span = days.map_or(span, |days| days.saturating_mul(DAY));
         let bundles = if workload == Workload::Bundles { random.between(1, 3) } else { 0 };
@@ -135,6 +140,8 @@ impl Plan {
             own_sales: if calm { 0 } else { some(random, 300, shoppers * 8) },
             limits: some(&mut later, 250, span / 8),
             before: if later.chance(300) { later.between(1, 8) } else { 0 },
+            by_hand: 0,
+            backup: None,
             counts_nothing: None,
             rates,
             spared: if months { 985 } else { 0 },
@@ -157,7 +164,27 @@ impl Plan {
         if !calm && later.chance(200) {
             plan.rates.unread = u32::try_from(later.between(1, 300)).unwrap_or(0);
         }
+        plan.draw_hands(&mut hands);
+        if !calm && backups.chance(100) {
+            let made = backups.between(0, plan.span * 3 / 4);
+            plan.backup = Some((made, backups.between(made, plan.span)));
+        }
         plan
+    }
+
+    /// In some runs no ERP counts, but people do.
+    fn draw_hands(&mut self, random: &mut Random) {
+        if !random.chance(150) {
+            return;
+        }
+        self.by_hand = self.span / random.between(4, 24);
+        self.counts_nothing = None;
+        if random.chance(300) {
+            self.policies.brake.min_skus = 1;
+        }
+        if let Some(erp) = self.policies.channels.get_mut(&channel(ERP)) {
+            erp.abilities.counts = None;
+        }
     }
 }
 

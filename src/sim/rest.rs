@@ -15,6 +15,7 @@ use crate::{
     model::{Measure, Quantity, Timestamp},
     sim::{
         Figures,
+        backup::ask_for_postings,
         check::{Checks, listing},
         daemon::{Fate, Mishap},
         loops::Loop,
@@ -57,17 +58,8 @@ impl World {
             let (channel, begun) = (plan::channel(channel), self.daemon.durable.seq);
             self.directly(Command::Orders { channel, begun, orders });
         }
-        let count = Count {
-            counter: plan::channel(ERP),
-            measure: Measure::OnHand,
-            as_of: self.erp.as_of(self.now),
-            begun: self.daemon.durable.seq,
-            lines: self.erp.counts(None),
-            opening: true,
-            absent: Vec::new(),
-            set: BTreeSet::new(),
-        };
-        self.directly(Command::Count(count));
+        let opening = self.opening();
+        self.directly(opening);
         self.directly(Command::Initialise);
         self.checks.touched.clear();
         let soon = self.now + 60_000;
@@ -80,12 +72,34 @@ impl World {
             (plan.rival, Event::Rival),
             (plan.own_sales, Event::OwnSale),
             (plan.limits, Event::Limit),
+            (plan.by_hand, Event::Look { all: false }),
             (plan.checkpoint, Event::Checkpoint),
         ];
+        if let Some((made, restored)) = plan.backup {
+            self.at(soon + made, Event::Backup);
+            self.at(soon + restored, Event::Restore);
+        }
         for (mean, event) in people.into_iter().filter(|(mean, _)| *mean > 0) {
             let first = self.random.about(mean);
             self.at(soon + first, event);
         }
+    }
+
+    /// Counts all there is, before anything else is known of it.
+    fn opening(&self) -> Command {
+        if self.plan.by_hand > 0 {
+            return self.opening_by_hand();
+        }
+        Command::Count(Count {
+            counter: plan::channel(ERP),
+            measure: Measure::OnHand,
+            as_of: self.erp.as_of(self.now),
+            begun: self.daemon.durable.seq,
+            lines: self.erp.counts(None),
+            opening: true,
+            absent: Vec::new(),
+            set: BTreeSet::new(),
+        })
     }
 
     fn list(&mut self, channel: usize) {
@@ -171,15 +185,11 @@ impl World {
             }
         }
         // Of what was sold before the opening, the ERP has nothing.
-        for work in state.index.all(Kind::PostParked) {
-            if let Work::PostParked { channel, order } = work {
-                let letter = DeadLetter::Posting { channel: channel.clone(), order: order.clone() };
-                commands.push(Command::Dead { letter, verdict: Verdict::Retry });
-            }
-        }
+        commands.extend(ask_for_postings(state));
         self.checks.released = true;
         for (id, held) in &state.held {
-            let verdict = if self.untrue.contains(&held.as_of) { Verdict::Discard } else { Verdict::Retry };
+            let untrue = self.untrue.contains(&held.as_of) || self.is_misdated(held);
+            let verdict = if untrue { Verdict::Discard } else { Verdict::Retry };
             commands.push(Command::Dead { letter: DeadLetter::Count(*id), verdict });
         }
         for work in state.index.all(Kind::Drifts) {
@@ -198,6 +208,9 @@ impl World {
             self.wake_at(channel, Loop::Poll, self.now + 1);
         }
         self.wake_at(ERP, Loop::Sweep, self.now + 1);
+        if self.plan.by_hand > 0 {
+            self.after(10_000, Event::Look { all: true });
+        }
     }
 
     /// Returns everything that is not as the truth says it should be.
@@ -315,6 +328,8 @@ impl World {
             writes: self.checks.writes,
             starts: self.daemon.life + 1,
             drifts: self.checks.drifts,
+            hand_counts: self.checks.hand_counts,
+            restores: self.restores,
             virtual_ms: self.now - self.began,
             oversold: oversold.collect(),
             end: self.daemon.end(),

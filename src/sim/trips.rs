@@ -238,6 +238,7 @@ impl World {
             return self.markets[channel].write(self.now, &found);
         }
         for (listing, put) in &found {
+            self.lost_sight(channel, *listing, sent_at);
             self.about_to_set(channel, *listing, put);
         }
         let outcomes = self.markets[channel].write(self.now, &found);
@@ -268,6 +269,7 @@ impl World {
 
     pub(super) fn lands(&mut self, channel: usize, listing: usize, quantity: i64, sent_at: i64) {
         let now = self.now;
+        self.lost_sight(channel, listing, sent_at);
         let latest = &mut self.markets[channel].listed[listing].latest;
         if sent_at < *latest {
             self.puzzle(channel, listing);

@@ -16,6 +16,11 @@ pub(super) struct Goods {
     pub(super) open: i64,
     /// What people found or lost on the shelf, added up, and when that was so.
     pub(super) found: Vec<(i64, i64)>,
+    /// What left the shelf for an order, and what came back of it.
+    pub(super) left: i64,
+    pub(super) back: i64,
+    /// When an order last moved units onto the shelf or off it.
+    pub(super) moved_at: i64,
 }
 
 impl Goods {
@@ -83,21 +88,24 @@ impl Truth {
     }
 
     /// Promised units leave the shelf: they are shipped, or turn out not to be there.
-    pub(super) fn leave(&mut self, of: usize, units: i64) {
+    pub(super) fn leave(&mut self, now: i64, of: usize, units: i64) {
         let goods = &mut self.goods[of];
         (goods.open, goods.shelf) = (goods.open - units, goods.shelf - units);
+        (goods.left, goods.moved_at) = (goods.left + units, now);
     }
 
     /// Shipped units come back.
-    pub(super) fn come_back(&mut self, of: usize, units: i64) {
-        self.goods[of].shelf += units;
+    pub(super) fn come_back(&mut self, now: i64, of: usize, units: i64) {
+        let goods = &mut self.goods[of];
+        goods.shelf += units;
+        (goods.back, goods.moved_at) = (goods.back + units, now);
     }
 
     /// Units are sold and taken home at once, and only the ERP's count tells.
     pub(super) fn take_home(&mut self, now: i64, of: usize, units: i64) {
         self.sell(of, units, Seller { uncontrolled: true, frozen: false, rival: false });
-        self.leave(of, units);
         let goods = &mut self.goods[of];
+        (goods.open, goods.shelf) = (goods.open - units, goods.shelf - units);
         goods.found.push((now, goods.found() - units));
     }
 
@@ -145,8 +153,8 @@ mod tests {
             [(Class::Sync, 1), (Class::Physical, 4), (Class::RivalWriter, 1), (Class::Uncontrolled, 1)]
         );
         truth.release(0, 3);
-        truth.leave(0, 2);
-        truth.come_back(0, 1);
+        truth.leave(40, 0, 2);
+        truth.come_back(50, 0, 1);
         assert_eq!((truth.goods[0].shelf, truth.goods[0].open), (9, 3));
         assert_eq!(truth.may_show(&[(0, 4)]), 1);
     }

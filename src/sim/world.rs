@@ -6,6 +6,8 @@ use crate::{
     core::{Command, Refused, Reply, decide::lane::read_wanted, index::Kind as Due},
     model::Timestamp,
     sim::{
+        backup::Backup,
+        by_hand::Sheet,
         check::{Causes, Checks},
         daemon::{Daemon, Fate, Mishap},
         erp::Erp,
@@ -32,6 +34,16 @@ pub(super) enum Event {
     OwnSale,
     /// A person limits what listings may show.
     Limit,
+    /// A person looks at the shelf, at all of it if it is said so, and enters what they saw.
+    Look {
+        all: bool,
+    },
+    Enter(u64),
+    Backup,
+    /// The backup is put back, and the daemon started on it.
+    Restore,
+    /// A person lets a restored store write.
+    Live,
     /// A loop of the daemon looks around.
     Wake(usize, Loop),
     /// What waits is decided together.
@@ -69,6 +81,7 @@ pub(super) enum Then {
     CountEnded,
     TookPostings,
     Posted,
+    Entered(u64),
 }
 
 pub(super) struct World {
@@ -85,6 +98,14 @@ pub(super) struct World {
     pub(super) pushes: BTreeMap<u64, Push>,
     /// The times as of which the ERP has counted what is not so.
     pub(super) untrue: BTreeSet<Timestamp>,
+    /// What people saw on the shelf and have not entered yet.
+    pub(super) sheets: BTreeMap<u64, Sheet>,
+    /// Goods of which people have said a wrong moment, and that moment.
+    pub(super) misdated: BTreeSet<(usize, Timestamp)>,
+    pub(super) backup: Option<Backup>,
+    /// When the backup was put back last.
+    pub(super) restored_at: i64,
+    pub(super) restores: u64,
     pub(super) story: Story,
     /// People and mishaps are over: everything has to come to rest.
     pub(super) calm: bool,
@@ -135,6 +156,11 @@ impl World {
             trips: BTreeMap::new(),
             pushes: BTreeMap::new(),
             untrue: BTreeSet::new(),
+            sheets: BTreeMap::new(),
+            misdated: BTreeSet::new(),
+            backup: None,
+            restored_at: 0,
+            restores: 0,
             story,
             calm: false,
             began,
@@ -207,6 +233,11 @@ impl World {
             Event::Rival => self.rival(),
             Event::OwnSale => self.own_sale(),
             Event::Limit => self.limit(),
+            Event::Look { all } => self.look_at_shelf(all),
+            Event::Enter(sheet) => self.enter(sheet),
+            Event::Backup => self.back_up(),
+            Event::Restore => self.restore(),
+            Event::Live => self.let_write(),
             Event::Wake(channel, of) => {
                 if self.wakes.get(&(channel, of)) == Some(&self.now) {
                     self.wakes.remove(&(channel, of));
@@ -286,6 +317,7 @@ impl World {
                     self.wake_all();
                 }
                 self.counts_are_true();
+                self.hand_counts_are_true();
                 for (then, reply) in thens.into_iter().zip(replies) {
                     self.replied(then, reply);
                 }
@@ -436,13 +468,15 @@ impl World {
             Then::CountEnded => self.count_ended(),
             Then::TookPostings => self.took_postings(reply),
             Then::Posted => self.posted(),
+            Then::Entered(sheet) => self.entered(sheet, reply),
         }
     }
 
     /// There is no room for a command: it was not decided. Whoever asked goes on as after a failure.
     fn turned_away(&mut self, then: Then) {
         match then {
-            Then::Nothing => {}
+            // Whoever counted asks again.
+            Then::Nothing | Then::Entered(_) => {}
             Then::Pushed(n) => self.refused_push(n),
             Then::Took(channel) | Then::Wrote(channel, _) | Then::Saw(channel, _) => {
                 self.desks[channel].lane_idle();

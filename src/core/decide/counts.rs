@@ -74,17 +74,24 @@ pub fn raising(state: &State, counter: &ChannelId, ids: &[Identifiers], most: us
     postings.filter(|(_, raises)| *raises).map(|(posting, _)| posting).take(most).collect()
 }
 
-/// Tells whether a counter that holds this of an order still lacks what raises its stock: cancellations, returns, and
-/// shipments taken back.
+/// Tells whether a counter that holds this of an order still lacks all that raises its stock and that it has not acknowledged:
+/// cancellations, returns, and shipments taken back. Where it holds a part of that, nothing of it is replayed (I10): so it is
+/// after a restore, where what it was told since the backup is not known.
 pub fn lacks(posting: &Posting, held: &[Totals]) -> bool {
     posting.lines.iter().zip(held).all(|(line, held)| {
-        let (target, told) = (line.target, line.told);
+        let (target, told, acked) = (line.target, line.told, line.acked.unwrap_or_default());
         let taken_back = told.fulfilled > target.fulfilled || told.written_off > target.written_off;
-        held.released < target.released
+        if target.released.is_zero() && target.returned.is_zero() && !taken_back {
+            return true;
+        }
+        let more = held.released > acked.released || held.returned > acked.returned;
+        let less = held.fulfilled < acked.fulfilled || held.written_off < acked.written_off;
+        let in_part = more || taken_back && less;
+        let lacking = held.released < target.released
             || held.returned < target.returned
             || held.fulfilled > target.fulfilled
-            || held.written_off > target.written_off
-            || (target.released.is_zero() && target.returned.is_zero() && !taken_back)
+            || held.written_off > target.written_off;
+        lacking && !in_part
     })
 }
 
@@ -192,6 +199,9 @@ impl Judge<'_> {
 
     /// Works out what each line would do, and how many must wait for the next read.
     fn lines(&self, count: &Count, lines: &Sums) -> Result<(Vec<Line>, usize), Refused> {
+        if !count.opening && self.missed_orders() {
+            return Ok((Vec::new(), lines.len()));
+        }
         let mut judged = Vec::new();
         let mut deferred = 0;
         let partial = partial(&count.set, lines);
@@ -211,6 +221,16 @@ impl Judge<'_> {
             judged.push(line);
         }
         Ok((judged, deferred))
+    }
+
+    /// Tells whether orders that a restored store knew before are still to be read: what came back of them is in the counts of
+    /// who was told of it then, and would be added once more (I10).
+    fn missed_orders(&self) -> bool {
+        let (Some(at), Some(policies)) = (self.state.restored, self.state.policies()) else { return false };
+        policies.channels.iter().filter(|(_, policy)| policy.abilities.sells).any(|(channel, policy)| {
+            let fed = self.state.channels.get(channel).and_then(|row| row.fed);
+            fed.is_none_or(|fed| fed.begun_at < at.plus_millis(policy.abilities.feed_lag_ms))
+        })
     }
 
     /// Tells whether a posting or a transfer that moves the SKU was, or may have been, under way while the counter was

@@ -25,7 +25,7 @@ const AT_ONCE: usize = 4;
 
 impl World {
     pub(super) fn counter(&mut self, sweep: bool) {
-        if self.desks[ERP].counting || self.daemon.durable.initialised.is_none() {
+        if self.plan.by_hand > 0 || self.desks[ERP].counting || self.daemon.durable.initialised.is_none() {
             return;
         }
         self.desks[ERP].counting = true;

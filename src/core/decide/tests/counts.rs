@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::world::{ERP, SHOP, WH, World, ch, key, policies, q, sku, totals};
+use super::world::{ERP, SHOP, WH, World, ch, ids, key, ms, policies, q, sku, totals, wh};
 use crate::{
     core::{
         Command, Reply,
         command::{Count, DeadLetter, Fate, Verdict},
+        decide::counts::lacks,
     },
-    model::{CountLine, LocationId, Outcome, Policies, Returns, Seq},
+    model::{CountLine, LocationId, Outcome, Policies, Posting, PostingLine, Returns, Seq},
 };
 
 fn count(world: &mut World, lines: &[(&str, i64)]) -> Option<Seq> {
@@ -186,4 +187,34 @@ fn of_a_set_of_locations_that_is_not_whole_nothing_is_raised() {
     check_set(&[(WH, 4), ("shop-floor", 16)], [4, 16], 0);
     check_set(&[("shop-floor", 16)], [10, 10], 1);
     check_set(&[(WH, 4)], [4, 10], 0);
+}
+
+/// What an order is to hold, what of it the ERP has acknowledged, and what a look-up finds there -> whether all that raises is
+/// absent.
+#[track_caller]
+fn check_lacks(target: [i64; 5], acked: [i64; 5], found: [i64; 5], want: bool) {
+    let (target, acked) = (totals(target), totals(acked));
+    let line =
+        PostingLine { ids: ids(&[]), location: wh(), target, told: target.most(acked), acked: Some(acked) };
+    let posting = Posting {
+        order: key(SHOP, "1"),
+        reference: "r".into(),
+        sequence: 1,
+        placed_at: ms(0),
+        lines: vec![line],
+    };
+    assert_eq!(lacks(&posting, &[totals(found)]), want, "{target:?} {acked:?} {found:?}");
+}
+
+#[test]
+fn what_raises_is_absent_only_if_the_counter_has_no_part_of_it() {
+    let shipped = [3, 0, 0, 3, 0];
+    check_lacks([3, 0, 0, 3, 3], shipped, shipped, true);
+    check_lacks([3, 0, 0, 3, 3], shipped, [3, 0, 0, 3, 2], false);
+    check_lacks([3, 0, 0, 3, 3], shipped, [3, 0, 0, 3, 3], false);
+    check_lacks([3, 0, 0, 3, 3], [3, 0, 0, 3, 2], [3, 0, 0, 3, 2], true);
+    check_lacks([3, 2, 0, 1, 0], [3, 0, 0, 1, 0], [3, 1, 0, 1, 0], false);
+    check_lacks([3, 0, 0, 0, 0], shipped, shipped, true);
+    check_lacks([3, 0, 0, 0, 0], shipped, [3, 0, 0, 1, 0], false);
+    check_lacks(shipped, shipped, [0; 5], true);
 }

@@ -4,7 +4,7 @@ use super::{outlets, world::*};
 use crate::{
     core::{
         Command, Record,
-        command::{Count, DeadLetter, Verdict},
+        command::{Count, DeadLetter, Reply, Verdict},
         posting::Step,
     },
     model::{CountLine, IdKind, LocationId, OrderSnapshot, Outcome, Policies, policy, policy::Mode},
@@ -280,6 +280,36 @@ fn what_a_restored_store_hears_of_before_it_writes_is_asked_about() {
     world.run(Command::Live).expect("goes live");
     assert!(world.postings().is_empty());
     assert!(matches!(step(&world), Step::Parked { .. }));
+}
+
+/// The ERP was told of a return since the backup, so it counts the units; the restored store hears of them with the orders.
+#[test]
+fn a_restored_store_takes_no_count_over_before_it_has_read_the_orders_that_it_missed() {
+    let mut world = bare(policies(), &["A"]);
+    open(&mut world, &[("A", 10)]);
+    world.sell(SHOP, "1", "A", 2);
+    world.change(SHOP, "1", [2, 0, 0, 2, 0], 0);
+    world.push(SHOP, "1");
+    world.quiesce();
+    world.inject(&Record::Restored);
+    let restored_at = world.now;
+    world.now += 1_000;
+    let deferred = |world: &mut World| {
+        let count = world.count_of(ERP, &[("A", 10)]);
+        let reply = world.run(Command::Count(count)).expect("counts");
+        matches!(reply, Reply::Counted { deferred: 1, .. })
+    };
+    assert!(deferred(&mut world), "nothing was read yet");
+    world.feed(SHOP);
+    assert!(deferred(&mut world), "what changed just before may not be listed yet");
+    world.change(SHOP, "1", [2, 0, 0, 2, 2], 0);
+    world.now = restored_at + 15 * 60_000;
+    world.feed(SHOP);
+    assert!(deferred(&mut world), "the other channel was not read");
+    world.feed(AMZ);
+    assert_eq!(world.stock("A"), [10, 0, 0]);
+    assert!(!deferred(&mut world));
+    assert!(world.stock("A")[0] <= 10, "the return counts once");
 }
 
 #[test]
