@@ -167,7 +167,10 @@ impl World {
     /// Has a loop look around when something is due, and otherwise after a tick.
     fn rest(&mut self, channel: usize, of: Loop, kinds: &[Kind]) {
         let idle = self.now + self.tick();
-        let due = self.next_due(channel, kinds).map_or(idle, |due| due.clamp(self.now + 50, idle));
+        // A restored store does nothing of what is due until a person lets it write.
+        let held = self.daemon.read().is_some_and(|state| state.restored.is_some());
+        let due = self.next_due(channel, kinds).filter(|_| !held);
+        let due = due.map_or(idle, |due| due.clamp(self.now + 50, idle));
         self.wake_at(channel, of, due);
     }
 }
