@@ -45,7 +45,7 @@ kinds! {
         Restarted, Seen, Looked, Fenced, GaveUp, Repair, Absent, Retried, Discarded, Settled, Rebound,
     }
     leg, LEGS: Leg { Pending, InFlight, Accepted, Probing, Looking, Retry, Confirmed, Parked, Dropped }
-    step, STEPS: Step { Done, Pending, InFlight, Retry, Parked, Dropped, Theirs }
+    step, STEPS: Step { Done, Pending, InFlight, Retry, Parked, Dropped, Theirs, Watched }
     alert, ALERTS: AlertKind {
         Late, LaneStopped, CircuitOpen, DeadLetters, Brake, Quarantine, Unmapped, FeedLate, PostingLate, Drift,
         AssumptionBroken,

@@ -630,6 +630,7 @@ fn steps(now: i64) -> Vec<Record> {
         Step::Parked { reason: "it says no".into() },
         Step::Dropped,
         Step::Theirs,
+        Step::Watched,
     ];
     let posting = |(n, step): (usize, Step)| Record::Posting {
         key: key("shop", &format!("11{n}")),
