@@ -464,6 +464,7 @@ mod tests {
         metrics.visible_after(&id, Duration::from_secs(2));
         metrics.fsynced(3, Duration::from_micros(150));
         metrics.set_queue(5);
+        metrics.set_resident(1 << 20);
         metrics.set_dead_letters(&id, 1);
         metrics.alert_raised("lane_stopped");
         metrics.set_alerts_firing(1);
@@ -493,6 +494,7 @@ mod tests {
             "evenkeel_journal_fsync_seconds_count 1",
             "evenkeel_journal_group_records_sum 3.0",
             "evenkeel_ledger_queue 5",
+            "evenkeel_resident_bytes 1048576",
             "evenkeel_dead_letters{channel=\"main\"} 1",
             "evenkeel_alerts_raised_total{kind=\"lane_stopped\"} 1",
             "evenkeel_alerts_firing 1",
@@ -515,7 +517,7 @@ mod tests {
         let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         let unique: std::collections::BTreeSet<&str> = names.iter().copied().collect();
         let helps = text.lines().filter(|line| line.starts_with("# HELP ")).count();
-        assert_eq!((names.len(), unique.len(), helps), (40, 40, 40), "{text}");
+        assert_eq!((names.len(), unique.len(), helps), (41, 41, 41), "{text}");
     }
 
     #[test]
