@@ -1,7 +1,8 @@
 //! The command line. Each command has a file; most only ask the running daemon over its socket and print.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached, 4 there is no such thing, 5 refused as
-//! things stand, 65 the journal, the demo or a simulation does not add up, 78 the configuration is wrong.
+//! things stand, 65 the journal, the demo or a simulation does not add up, 75 the daemon has ended to be started again,
+//! 78 the configuration is wrong.
 
 mod backup;
 mod check;
@@ -45,7 +46,8 @@ use crate::model::{ChannelId, Sku};
 pub const CONFIG: &str = "/etc/evenkeel/evenkeel.toml";
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached, 4 there is no \
-    such thing, 5 refused as things stand, 65 the journal, the demo or a simulation does not add up, 78 the configuration is wrong.";
+    such thing, 5 refused as things stand, 65 the journal, the demo or a simulation does not add up, 75 the daemon has ended \
+    in order to be started again, 78 the configuration is wrong.";
 
 /// Keeps stock true on every sales channel.
 #[derive(Debug, Parser)]
@@ -248,5 +250,19 @@ mod tests {
     #[test]
     fn the_arguments_are_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_and_the_readme_tell_the_same_exit_codes() {
+        let codes = |text: &str, before: char| -> Vec<u8> {
+            let parts = text.split(before).map(|part| part.trim_start_matches("Exit codes:").trim());
+            parts.filter_map(|part| part.split(' ').next()?.parse().ok()).collect()
+        };
+        let readme = include_str!("../README.md");
+        let table = readme.split("### Exit codes").nth(1).and_then(|rest| rest.split("\n## ").next());
+        let told = codes(table.expect("it is there"), '|');
+        assert_eq!(told, codes(EXIT_CODES, ','));
+        let kinds = failure::KINDS.map(|kind| Failure::new(kind, "").code());
+        assert!(kinds.iter().all(|code| told.contains(code)), "{kinds:?} {told:?}");
     }
 }

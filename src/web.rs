@@ -31,6 +31,12 @@ pub use desk::{Counting, Desk, Door, Doors, Failure, Read, Taken, Vitals};
 
 use crate::telemetry::Metrics;
 
+/// Returns the status that a failure is answered with.
+#[cfg(test)]
+pub(crate) fn answered(failure: Failure) -> axum::http::StatusCode {
+    problem::Answer::from(failure).status
+}
+
 /// Why the doors could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -76,17 +76,7 @@ impl Client {
             error: format!("the daemon answered {status}"),
             next: "see the daemon's log with `journalctl -u evenkeel`".into(),
         });
-        let kind = match status {
-            StatusCode::NOT_FOUND => Kind::NotFound,
-            StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-                Kind::Refused
-            }
-            StatusCode::FORBIDDEN => Kind::Refused,
-            StatusCode::PRECONDITION_FAILED => Kind::Config,
-            StatusCode::SERVICE_UNAVAILABLE => Kind::Unreachable,
-            _ => Kind::Failed,
-        };
-        Err(Failure::new(kind, told.error).next(told.next).as_json(self.json))
+        Err(Failure::new(kind(status), told.error).next(told.next).as_json(self.json))
     }
 
     fn unreachable(&self, error: &anyhow::Error) -> Failure {
@@ -100,6 +90,19 @@ impl Client {
         };
         let told = format!("no daemon answers at `{}`: {error:#}", self.socket.display());
         Failure::new(Kind::Unreachable, told).next(next).as_json(self.json)
+    }
+}
+
+/// What kind of failure an answer tells.
+fn kind(status: StatusCode) -> Kind {
+    match status {
+        StatusCode::NOT_FOUND => Kind::NotFound,
+        StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Kind::Refused,
+        StatusCode::FORBIDDEN => Kind::Refused,
+        StatusCode::PRECONDITION_FAILED => Kind::Config,
+        StatusCode::SERVICE_UNAVAILABLE => Kind::Unreachable,
+        StatusCode::INSUFFICIENT_STORAGE => Kind::NoRoom,
+        _ => Kind::Failed,
     }
 }
 
@@ -154,4 +157,26 @@ pub(super) fn secrets(global: &Global, config: &Config) -> Result<Secrets, Failu
 /// Encodes a part of a path.
 pub(super) fn part(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::{self, answered};
+
+    #[test]
+    fn what_was_refused_for_lack_of_room_was_answered_and_may_be_repeated() {
+        let check = |failure: web::Failure, code: u8, unanswered: bool| {
+            let told = Failure::new(kind(answered(failure)), "");
+            assert_eq!((told.code(), told.is_unanswered()), (code, unanswered));
+        };
+        check(web::Failure::NoRoom, 5, true);
+        check(web::Failure::Busy, 3, true);
+        check(web::Failure::Stopping, 3, true);
+        let what = String::new;
+        check(web::Failure::Conflict { what: what(), next: what() }, 5, false);
+        check(web::Failure::Config(what()), 78, false);
+        let channel = "main".parse().expect("a name");
+        check(web::Failure::Channel { channel, why: what() }, 1, true);
+    }
 }

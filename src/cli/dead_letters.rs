@@ -75,15 +75,14 @@ pub(super) fn run(global: &Global, command: &DeadLetters) -> Result<(), Failure>
             }
             let letters: view::DeadLetters = client.get(&path)?;
             print::answer(global.json, &letters, |letters| {
-                tell(&letters.letters, "nothing waits for a person");
-                if letters.unmapped_orders > 0 {
-                    let orders = letters.unmapped_orders;
-                    print::line(&format!(
-                        "{} {} lines without a SKU: see `evenkeel map list --lines`",
-                        counted(orders, "order"),
-                        model::which(orders, "has", "have")
-                    ));
-                }
+                let besides = besides(letters);
+                let none = if besides.is_empty() {
+                    "nothing waits for a person"
+                } else {
+                    "there are no dead letters"
+                };
+                tell(&letters.letters, none);
+                besides.iter().for_each(|line| print::line(line));
                 if letters.more {
                     print::line("there are more; see --limit");
                 }
@@ -92,6 +91,21 @@ pub(super) fn run(global: &Global, command: &DeadLetters) -> Result<(), Failure>
         DeadLetters::Retry(those) => act(global, &client, those, "retry"),
         DeadLetters::Discard(those) => act(global, &client, those, "discard"),
     }
+}
+
+/// Says what else waits for a person, and where it is dealt with.
+fn besides(letters: &view::DeadLetters) -> Vec<String> {
+    let (orders, drifts) = (letters.unmapped_orders, letters.drifts);
+    let unmapped = || {
+        let (orders, have) = (counted(orders, "order"), model::which(orders, "has", "have"));
+        format!("{orders} {have} lines without a SKU: see `evenkeel map list --lines`")
+    };
+    let drift = || {
+        let (drifts, wait) = (counted(drifts, "drift"), model::which(drifts, "waits", "wait"));
+        format!("{drifts} {wait} for a person: see `evenkeel drift`")
+    };
+    let unmapped = (orders > 0).then(unmapped);
+    unmapped.into_iter().chain((drifts > 0).then(drift)).collect()
 }
 
 fn act(global: &Global, client: &Client, those: &Those, verb: &str) -> Result<(), Failure> {
@@ -186,5 +200,17 @@ mod tests {
         let said: Vec<String> = choices(&[one, two, three.clone()]).into_iter().collect();
         assert_eq!(said, ["a posting: retry posts what is missing; discard leaves it to others"]);
         assert!(choices(&[three]).is_empty());
+    }
+
+    #[test]
+    fn what_waits_and_is_no_dead_letter_is_named_with_the_command_that_shows_it() {
+        let check = |unmapped_orders: usize, drifts: usize, want: &[&str]| {
+            let told = view::DeadLetters { unmapped_orders, drifts, letters: Vec::new(), more: false };
+            assert_eq!(besides(&told), want);
+        };
+        check(0, 0, &[]);
+        check(0, 1, &["1 drift waits for a person: see `evenkeel drift`"]);
+        let unmapped = "1 order has lines without a SKU: see `evenkeel map list --lines`";
+        check(1, 2, &[unmapped, "2 drifts wait for a person: see `evenkeel drift`"]);
     }
 }

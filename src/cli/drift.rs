@@ -108,6 +108,15 @@ fn row(drift: &DriftView) -> [String; 10] {
 struct Compared {
     dry_run: bool,
     channels: Vec<OfChannel>,
+    /// Those that could not be compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<NotCompared>,
+}
+
+#[derive(Debug, Serialize)]
+struct NotCompared {
+    channel: ChannelId,
+    error: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,6 +131,21 @@ struct OfChannel {
     differ: Vec<ReconcileRow>,
 }
 
+impl OfChannel {
+    fn of(channel: ChannelId) -> OfChannel {
+        OfChannel {
+            channel,
+            items: 0,
+            skipped: 0,
+            agree: 0,
+            under_way: 0,
+            unknown: 0,
+            too_soon: Vec::new(),
+            differ: Vec::new(),
+        }
+    }
+}
+
 pub(super) fn reconcile(global: &Global, asked: Reconcile) -> Result<(), Failure> {
     let client = Client::new(global)?;
     let channels = match asked.channel {
@@ -131,25 +155,37 @@ pub(super) fn reconcile(global: &Global, asked: Reconcile) -> Result<(), Failure
             status.channels.into_iter().map(|channel| channel.channel).collect()
         }
     };
-    let mut compared = Compared { dry_run: asked.dry_run, channels: Vec::new() };
-    for channel in channels {
-        compared.channels.push(one(global, &client, channel, asked.dry_run)?);
+    let of = |channel: &ChannelId| one(global, &client, channel, asked.dry_run);
+    let (compared, failures) = each(channels, asked.dry_run, of);
+    if failures.is_empty() || !compared.channels.is_empty() {
+        print::answer(global.json, &compared, tell)?;
     }
-    print::answer(global.json, &compared, tell)
+    Failure::together(failures).map_or(Ok(()), Err)
+}
+
+/// Compares each channel; one that cannot be read does not keep the others from it.
+fn each(
+    channels: Vec<ChannelId>,
+    dry_run: bool,
+    mut of: impl FnMut(&ChannelId) -> Result<OfChannel, Failure>,
+) -> (Compared, Vec<Failure>) {
+    let mut compared = Compared { dry_run, ..Compared::default() };
+    let mut failures = Vec::new();
+    for channel in channels {
+        match of(&channel) {
+            Ok(found) => compared.channels.push(found),
+            Err(failure) => {
+                compared.failed.push(NotCompared { channel, error: failure.to_string() });
+                failures.push(failure);
+            }
+        }
+    }
+    (compared, failures)
 }
 
 /// Compares one channel page by page, and says how far it has come.
-fn one(global: &Global, client: &Client, channel: ChannelId, dry_run: bool) -> Result<OfChannel, Failure> {
-    let mut sum = OfChannel {
-        channel: channel.clone(),
-        items: 0,
-        skipped: 0,
-        agree: 0,
-        under_way: 0,
-        unknown: 0,
-        too_soon: Vec::new(),
-        differ: Vec::new(),
-    };
+fn one(global: &Global, client: &Client, channel: &ChannelId, dry_run: bool) -> Result<OfChannel, Failure> {
+    let mut sum = OfChannel::of(channel.clone());
     let (mut after, mut edits) = (None, None);
     for _ in 0..PAGES_MAX {
         let request = ReconcileRequest { channel: channel.clone(), dry_run, after: after.clone(), edits };
@@ -236,4 +272,29 @@ fn tell(compared: &Compared) {
     } else {
         "judged once the channel's orders are read past this: see `evenkeel drift`"
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::failure::Kind;
+
+    #[test]
+    fn a_channel_that_cannot_be_read_does_not_keep_the_others_from_being_compared() {
+        let channels: Vec<ChannelId> =
+            ["a", "b", "c"].iter().map(|name| name.parse().expect("a name")).collect();
+        let of = |channel: &ChannelId| match channel.as_str() {
+            "a" => Err(Failure::new(Kind::Failed, "`a` could not be read: no answer")),
+            _ => Ok(OfChannel::of(channel.clone())),
+        };
+        let (compared, failures) = each(channels, true, of);
+        let done: Vec<&str> = compared.channels.iter().map(|of| of.channel.as_str()).collect();
+        assert_eq!(done, ["b", "c"]);
+        let failed = serde_json::to_value(&compared).expect("JSON")["failed"].clone();
+        assert_eq!(
+            failed,
+            serde_json::json!([{"channel": "a", "error": "`a` could not be read: no answer"}])
+        );
+        assert_eq!(Failure::together(failures).map(|failure| failure.code()), Some(1));
+    }
 }

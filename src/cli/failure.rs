@@ -22,6 +22,8 @@ pub enum Kind {
     NotFound,
     /// Refused as things stand.
     Refused,
+    /// There is no room to record it. It may still be recorded once there is.
+    NoRoom,
     /// The journal, or the books of the demo, do not add up.
     Disagrees,
     /// It has ended to be started again.
@@ -29,6 +31,18 @@ pub enum Kind {
     /// The configuration is wrong.
     Config,
 }
+
+#[cfg(test)]
+pub(super) const KINDS: [Kind; 8] = [
+    Kind::Failed,
+    Kind::Unreachable,
+    Kind::NotFound,
+    Kind::Refused,
+    Kind::NoRoom,
+    Kind::Disagrees,
+    Kind::Again,
+    Kind::Config,
+];
 
 impl Failure {
     pub fn new(kind: Kind, error: impl fmt::Display) -> Failure {
@@ -47,7 +61,22 @@ impl Failure {
 
     /// Tells whether it is not known what the daemon did.
     pub fn is_unanswered(&self) -> bool {
-        matches!(self.kind, Kind::Unreachable | Kind::Failed)
+        matches!(self.kind, Kind::Unreachable | Kind::Failed | Kind::NoRoom)
+    }
+
+    /// Makes one of several: of their kind, if they share one. What several say is said once.
+    pub fn together(all: Vec<Failure>) -> Option<Failure> {
+        let mut all = all.into_iter();
+        let mut one = all.next()?;
+        for other in all {
+            if other.kind != one.kind {
+                one.kind = Kind::Failed;
+            }
+            if !one.error.lines().any(|line| line == other.error) {
+                one.error = format!("{}\n{}", one.error, other.error);
+            }
+        }
+        Some(one)
     }
 
     /// Has it printed as JSON.
@@ -61,7 +90,7 @@ impl Failure {
             Kind::Failed => 1,
             Kind::Unreachable => 3,
             Kind::NotFound => 4,
-            Kind::Refused => 5,
+            Kind::Refused | Kind::NoRoom => 5,
             Kind::Disagrees => 65,
             Kind::Again => 75,
             Kind::Config => 78,
@@ -101,5 +130,26 @@ impl From<anyhow::Error> for Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::new(Kind::Failed, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_failures_are_one_of_their_kind() {
+        let check = |all: &[(Kind, &str)], want: Option<(u8, &str)>| {
+            let all = all.iter().map(|(kind, error)| Failure::new(*kind, error).next("mend it")).collect();
+            let one = Failure::together(all);
+            let got = one.as_ref().map(|one| (one.code(), one.error.as_str()));
+            assert_eq!(got, want);
+            assert!(one.is_none_or(|one| one.next.as_deref() == Some("mend it")));
+        };
+        check(&[], None);
+        check(&[(Kind::NotFound, "a")], Some((4, "a")));
+        check(&[(Kind::NoRoom, "a"), (Kind::NoRoom, "a")], Some((5, "a")));
+        check(&[(Kind::Failed, "a"), (Kind::Failed, "b"), (Kind::Failed, "a")], Some((1, "a\nb")));
+        check(&[(Kind::NoRoom, "a"), (Kind::Unreachable, "b")], Some((1, "a\nb")));
     }
 }

@@ -381,8 +381,18 @@ fn ignore(global: &Global, ignored: &Ignore) -> Result<(), Failure> {
     let done: IgnoreDone = Client::new(global)?.post("/v1/map/ignore", &asked)?;
     print::answer(global.json, &done, |done| {
         effect::tell(&done.effect);
+        if let Some(none) = idle(done, asked.undo) {
+            print::line(none);
+        }
         print::line(if done.dry_run { "nothing was changed" } else { "done" });
     })
+}
+
+/// Says that an entry fits nothing so far: it may be a slip, or be meant for what is still to come.
+fn idle(done: &IgnoreDone, undo: bool) -> Option<&'static str> {
+    let none = "nothing that goes by it waits for a SKU now; what comes later is left out: see that it is written as the channel \
+        has it (`evenkeel map list --unmatched`), `--undo` takes it back";
+    (done.waiting == 0 && !undo).then_some(none)
 }
 
 /// Reads the CSV. Returns every problem of the file at once, with its line.
@@ -418,7 +428,18 @@ fn row(line: u64, fields: &Fields<'_>) -> Result<Option<MapRow>, Vec<String>> {
 mod tests {
     use super::*;
     use crate::cli::sheet;
-    use crate::web::view::{Unmapped, Unmatched};
+    use crate::web::view::{EffectView, Unmapped, Unmatched};
+
+    #[test]
+    fn who_ignores_what_nothing_goes_by_is_told_so() {
+        let check = |waiting: usize, undo: bool, told: bool| {
+            let done = IgnoreDone { dry_run: false, waiting, effect: EffectView::default() };
+            assert_eq!(idle(&done, undo).is_some(), told, "{waiting} {undo}");
+        };
+        check(0, false, true);
+        check(1, false, false);
+        check(0, true, false);
+    }
 
     #[test]
     fn rows_are_read_with_quotes_bom_and_empty_columns() {

@@ -30,6 +30,7 @@ pub(super) struct Run {
 pub(super) fn run(global: &Global, run: Run) -> Result<(), Failure> {
     let config = load(global)?;
     let env = process_env();
+    known(&config, &run.renamed).map_err(|unknown| unknown.as_json(global.json))?;
     let secrets = secrets(global, &config)?;
     let logs = telemetry::Logs::start(&config.log, &env).map_err(|error| {
         Failure::of(Kind::Failed, &error).next("see `[log]` in docs/CONFIG.md").as_json(global.json)
@@ -43,22 +44,38 @@ pub(super) fn run(global: &Global, run: Run) -> Result<(), Failure> {
         let origin = engine::Origin { source: Some(source), renamed: run.renamed };
         engine::run(config, secrets, origin, shutdown).await.map_err(|failed| {
             error!(error = %telemetry::causes(&failed), "the daemon ends");
-            let (kind, next) = if matches!(&failed, engine::Error::Store(error) if in_use(error)) {
-                (Kind::Refused, "a daemon runs there already: `evenkeel status` asks it how it is")
-            } else if matches!(failed, engine::Error::OtherShop(_)) {
-                (Kind::Config, ANOTHER)
-            } else if matches!(failed, engine::Error::Outgrown) {
-                (Kind::Again, "start it again; systemd does by itself")
-            } else {
-                (Kind::Failed, "see docs/OPERATIONS.md#when-it-does-not-start")
-            };
+            let (kind, next) = helps(&failed);
             Failure::of(kind, &failed).next(next).as_json(global.json)
         })
     })
 }
 
-/// What to do where a name would stand for another shop.
-const ANOTHER: &str = "give another shop a table with a name of its own, and take the old table out; or put back what it was; \
+/// Refuses names that no channel has: what is meant would stay another shop.
+fn known(config: &Config, renamed: &[ChannelId]) -> Result<(), Failure> {
+    let channels = config.channels();
+    let Some(unknown) = renamed.iter().find(|id| !channels.contains_key(id)) else { return Ok(()) };
+    let names: Vec<&str> = channels.into_keys().map(ChannelId::as_str).collect();
+    Err(Failure::new(Kind::Config, format!("--renamed: channel `{unknown}` is not configured"))
+        .next(format!("name one that is: {}", names.join(", "))))
+}
+
+/// Says what to do where the daemon did not start, or ended.
+fn helps(failed: &engine::Error) -> (Kind, &'static str) {
+    match failed {
+        engine::Error::Store(error) if in_use(error) => {
+            (Kind::Refused, "a daemon runs there already: `evenkeel status` asks it how it is")
+        }
+        engine::Error::OtherShop { renamed: true, .. } => (Kind::Config, RENAMED),
+        engine::Error::OtherShop { renamed: false, .. } => (Kind::Config, ANOTHER),
+        engine::Error::Outgrown => (Kind::Again, "start it again; systemd does by itself"),
+        _ => (Kind::Failed, "see docs/OPERATIONS.md#when-it-does-not-start"),
+    }
+}
+
+/// What to do where a name would stand for another shop; and where it may be the same one.
+const ANOTHER: &str =
+    "give another shop a table with a name of its own, and take the old table out; or put back what it was";
+const RENAMED: &str = "give another shop a table with a name of its own, and take the old table out; or put back what it was; \
     only if it is the same one under a new name, start once with `evenkeel run --renamed CHANNEL`";
 
 /// The configuration file that the daemon was started with.
@@ -94,4 +111,20 @@ pub(super) fn stop_on_signals(shutdown: CancellationToken) -> Result<(), Failure
         shutdown.cancel();
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_of_another_kind_is_not_said_to_be_renamed() {
+        let check = |renamed: bool| {
+            let (kind, next) = helps(&engine::Error::OtherShop { told: String::new(), renamed });
+            assert_eq!(kind, Kind::Config);
+            assert_eq!(next.contains("--renamed"), renamed, "{next}");
+        };
+        check(true);
+        check(false);
+    }
 }

@@ -66,6 +66,7 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
         ));
         let built = s.state_built_at.map_or("at a time that is not known".to_owned(), |at| at.to_string());
         print::line(&format!("state of {}, built {built}", print::bytes(s.state_bytes)));
+        stands(s).iter().for_each(|line| print::line(line));
         let rows = s.channels.iter().map(channel_row).collect();
         let header = [
             "channel",
@@ -92,6 +93,20 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
             print::table(header, rows, "");
         }
     })
+}
+
+/// Says what keeps the daemon from its work as a whole, and what helps.
+fn stands(s: &Status) -> Vec<String> {
+    let refuses = s.refuses.as_ref().map(|why| format!("refuses: {why}; make room on the store's disk"));
+    let restored = s.restored_at.map(|at| {
+        format!(
+            "the store was restored at {at}: nothing is written to any channel until `evenkeel resume --live` lets it write"
+        )
+    });
+    let held = s.held_configuration.as_ref().map(|why| {
+        format!("the configuration file is held and not in effect: {why}; see `evenkeel reload --dry-run`")
+    });
+    [refuses, restored, held].into_iter().flatten().collect()
 }
 
 fn assumption_rows(c: &view::ChannelStatus) -> Vec<[String; 6]> {
@@ -328,4 +343,37 @@ pub(super) fn checkpoint(global: &Global) -> Result<(), Failure> {
     print::answer(global.json, &written, |w| {
         print::line(&format!("checkpoint at {}, head {}", w.seq, w.head))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn status_says_in_words_that_the_store_refuses_that_it_was_restored_and_that_a_file_is_held() {
+        let at = "2026-11-23T08:00:00.000Z";
+        let mut told = json!({
+            "version": "1", "instance": "main", "mode": "shadow", "now": at, "uptime_ms": 1, "seq": 1,
+            "initialised_at": at, "channels": [], "skus": 0, "orders": 0, "queued": 0, "dead_letters": 0,
+            "alerts_firing": 0, "quarantine": 0, "held_counts": 0, "unmatched": 0,
+        });
+        let said = |told: &serde_json::Value| {
+            stands(&serde_json::from_value::<Status>(told.clone()).expect("the shape of the view"))
+        };
+        assert_eq!(said(&told), Vec::<String>::new());
+        told["refuses"] = json!("too little room to take anything in: 3 MiB of 9 MiB are free");
+        told["restored_at"] = json!(at);
+        told["held_configuration"] = json!("it would set 2 of 2 SKUs to zero");
+        let said = said(&told);
+        for (line, parts) in said.iter().zip([
+            ["refuses: too little room", "3 MiB"],
+            ["was restored at 2026-11-23", "`evenkeel resume --live`"],
+            ["2 of 2 SKUs", "`evenkeel reload --dry-run`"],
+        ]) {
+            assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+        }
+        assert_eq!(said.len(), 3);
+    }
 }

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use crate::{
     clock::{Clock, SystemClock},
     config::{AlertTarget, Config, Retention, Secrets},
-    core::{Command, Refused},
+    core::{Command, Refused, State},
     engine::{
         alerter::{Alerter, Target},
         channels::{Channels, Shared},
@@ -29,7 +29,7 @@ use crate::{
         upkeep,
         wake::Wakes,
     },
-    model::{ChannelId, Timestamp},
+    model::{ChannelId, Policies, Timestamp},
     store,
     telemetry::{Metrics, causes},
     web,
@@ -59,9 +59,10 @@ pub enum Error {
     Ledger(#[from] ledger::Error),
     #[error("the configuration was refused: {0}")]
     Configuration(Refused),
-    /// Names that would stand for another shop than they have stood for so far.
-    #[error("{0}")]
-    OtherShop(String),
+    /// Names that would stand for another shop than they have stood for so far. `renamed`: some of them may be the same one
+    /// under a new name.
+    #[error("{told}")]
+    OtherShop { told: String, renamed: bool },
     #[error("the scheduler failed")]
     Scheduler(#[from] tokio_cron_scheduler::JobSchedulerError),
     #[error(transparent)]
@@ -154,10 +155,7 @@ impl Daemon {
         };
         let named = policies(&config)?;
         let (state, store) = open(&config, clock.now()).await?;
-        let others = reload::other_shops(&state, &named, &renamed);
-        if !others.is_empty() {
-            return Err(Error::OtherShop(others.join("; ")));
-        }
+        same_shops(&state, &named, &renamed)?;
         let held = reload::at_start(&mut config, &state, policies, clock.now())?;
         let connectors = registry::build(&config, &secrets)?;
         let epoch = if state.epoch == 0 { state.next_epoch(clock.now()) } else { state.epoch };
@@ -269,7 +267,18 @@ impl Daemon {
     }
 }
 
-async fn open(config: &Config, now: Timestamp) -> Result<(crate::core::State, disk::DiskStore), Error> {
+/// Refuses names that would stand for another shop than they have stood for, but for those that a person says are the same.
+fn same_shops(state: &State, named: &Policies, renamed: &[ChannelId]) -> Result<(), Error> {
+    let others = reload::other_shops(state, named, renamed);
+    if others.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<ChannelId> = named.channels.keys().cloned().collect();
+    let renamed = reload::other_shops(state, named, &all).len() < others.len();
+    Err(Error::OtherShop { told: others.join("; "), renamed })
+}
+
+async fn open(config: &Config, now: Timestamp) -> Result<(State, disk::DiskStore), Error> {
     let options = store::Options {
         journal: store::journal::Options { segment_bytes: config.store.segment_bytes, ..Default::default() },
         state: store::state::Options { cache_bytes: config.store.cache_bytes, ..Default::default() },

@@ -39,7 +39,7 @@ impl From<Failure> for Answer {
             Failure::Refused(refused) => of_refused(refused),
             Failure::Busy => (StatusCode::SERVICE_UNAVAILABLE, "try again in a moment"),
             Failure::NoRoom => (
-                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::INSUFFICIENT_STORAGE,
                 "make room on the store's disk: docs/OPERATIONS.md#full-disk; the daemon goes on by itself",
             ),
             Failure::Stopping => (

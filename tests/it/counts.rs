@@ -64,10 +64,12 @@ async fn a_shop_is_opened_and_kept_true_by_people_who_count() {
     let count = ["count", sku, "warehouse", &(units + 4).to_string(), "--request", "r1"];
     let preview = home.ask(&[&count[..], &["--dry-run"]].concat()).await.json();
     assert_eq!((&preview["changed"], &preview["up_units"]), (&json!(1), &json!(4)), "{preview:#}");
+    assert_eq!(preview["dry_run"], true, "{preview:#}");
     assert_eq!(stock(&home, sku).await["on_hand"], units);
     home.ask(&count).await.fails(5, "nothing was taken over");
     let done = home.ask(&[&count[..], &["--yes"]].concat()).await.json();
     assert_eq!((&done["changed"], &done["again"]), (&json!(1), &json!(false)), "{done:#}");
+    assert_eq!(done["dry_run"], false, "{done:#}");
     shows(&world, sku, units + 3).await;
     let again = home.ask(&[&count[..], &["--yes"]].concat()).await.json();
     assert_eq!((&again["changed"], &again["again"]), (&json!(0), &json!(true)), "{again:#}");

@@ -11,8 +11,10 @@ use crate::{
     },
     model::OrderKey,
     web::{
+        desk::ask,
         peer::Peer,
         problem::{Answer, helped},
+        query,
         view::{IgnoreDone, IgnoreRequest, ReloadRequest, Reloaded, ids_from},
     },
 };
@@ -56,9 +58,11 @@ pub(super) async fn ignore(
         helped(failure, next)
     };
     let effect = desk.try_out(vec![command.clone()]).await.map_err(waits)?;
+    let of = what.clone();
+    let waiting = ask(desk.as_ref(), move |state| query::mapping::waiting_of(state, &of)).await?;
     if !asked.dry_run {
         desk.submit(command).await?;
         info!(?what, undone = asked.undo, by = note.by, "a person has said what no SKU is waited for");
     }
-    Ok(Json(IgnoreDone { dry_run: asked.dry_run, effect: (&effect).into() }))
+    Ok(Json(IgnoreDone { dry_run: asked.dry_run, waiting, effect: (&effect).into() }))
 }

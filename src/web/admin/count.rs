@@ -34,7 +34,8 @@ const REQUEST_MAX: usize = 128;
 /// `POST /v1/count/preview`
 pub(super) async fn preview(State(desk): Asked, body: Bytes) -> Told<CountTally> {
     let asked = counting(&desk, read(&body)?, false).await?;
-    Ok(Json(told(desk.try_count(asked).await.map_err(helps)?)))
+    let tally = told(desk.try_count(asked).await.map_err(helps)?);
+    Ok(Json(CountTally { dry_run: true, ..tally }))
 }
 
 /// `POST /v1/count`
@@ -140,6 +141,7 @@ fn told(mut tally: Tally) -> CountTally {
         brake: tally.brake,
         held: tally.held.map(LetterId::Count),
         again: false,
+        dry_run: false,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
         command::DeadLetter as Letter,
         index::Kind,
         leg,
-        posting::{IN_SHADOW, OLDER, Step},
+        posting::{ADDED, IN_SHADOW, OLDER, Step},
         record::HeldCount,
         state::{Listing, ListingRef, Quarantined},
     },
@@ -17,8 +17,17 @@ use crate::{
     },
 };
 
-/// How far the orders of a channel with unmapped lines are counted.
+/// How far a channel's orders with unmapped lines are counted, and its drifts.
 const COUNT_MAX: usize = 10_000;
+
+/// What people are told of what came in while nothing was written: why that was is not recorded.
+const WHILE_STILL: &str = "came in while the mode was `shadow`, or between a restore and `evenkeel resume --live`, so this ERP may \
+    have it already";
+
+/// Returns why a posting waits for a person, in words for people.
+pub(super) fn said(reason: &str) -> &str {
+    if reason == IN_SHADOW { WHILE_STILL } else { reason }
+}
 
 /// Which dead letters are meant.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +52,7 @@ impl Wanted {
         of_channel
             && self.reason.as_ref().is_none_or(|part| reason().contains(part))
             && !(self.but_counts && matches!(letter.id, LetterId::Count(_)))
-            && !(self.but_asked && [OLDER, IN_SHADOW].contains(&letter.reason.as_str()))
+            && !(self.but_asked && [OLDER, ADDED, WHILE_STILL].contains(&letter.reason.as_str()))
     }
 }
 
@@ -63,7 +72,20 @@ pub(in crate::web) fn letters(state: &State, wanted: &Wanted, limit: usize) -> D
     let more = letters.len() > limit;
     letters.truncate(limit);
     let unmapped = channels().map(|channel| state.index.of(Kind::Unmapped, channel).take(COUNT_MAX).count());
-    DeadLetters { unmapped_orders: unmapped.sum(), letters, more }
+    DeadLetters {
+        unmapped_orders: unmapped.sum(),
+        drifts: drifts(state, wanted.channel.as_ref()),
+        letters,
+        more,
+    }
+}
+
+/// Counts the listings whose drift waits for a person and that are no dead letter besides.
+fn drifts(state: &State, only: Option<&ChannelId>) -> usize {
+    let channels = state.policies().into_iter().flat_map(|policies| policies.channels.keys());
+    let channels = channels.filter(|channel| only.is_none_or(|only| only == *channel));
+    let open = channels.flat_map(|channel| listings(state, Kind::Drifts, channel).take(COUNT_MAX));
+    open.filter(|listing| leg_letter(state, listing).is_none()).count()
 }
 
 /// Returns what an id stands for. `None`: there is no such dead letter.
@@ -192,7 +214,7 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey) -> Option<DeadLet
         kind: "posting".to_owned(),
         channel: channel.clone().into(),
         subject: key.to_string(),
-        reason: reason.to_string(),
+        reason: said(reason).to_owned(),
         since: posting.since.into(),
         retry: "looks up what the ERP holds and posts what is missing".to_owned(),
         discard: match posting.is_asked() {
@@ -205,6 +227,32 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey) -> Option<DeadLet
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn orders_that_an_erp_may_have_are_left_out_and_the_words_fit_a_restore_too() {
+        let letter = |reason: &str| DeadLetter {
+            id: "posting:erp:main:1".parse().expect("an id"),
+            kind: "posting".to_owned(),
+            channel: "erp".parse::<ChannelId>().expect("a name").into(),
+            subject: "main:1".to_owned(),
+            reason: said(reason).to_owned(),
+            since: Timestamp::ZERO.into(),
+            tries: 0,
+            command: String::new(),
+            other: None,
+            retry: String::new(),
+            discard: String::new(),
+        };
+        let all = Wanted { but_asked: true, ..Wanted::default() };
+        for reason in [OLDER, ADDED, IN_SHADOW] {
+            assert!(!all.fits(&letter(reason)), "{reason}");
+        }
+        assert!(all.fits(&letter("the ERP refuses it")));
+        let still = letter(IN_SHADOW).reason;
+        assert!(still.contains("mode was `shadow`") && still.contains("`evenkeel resume --live`"), "{still}");
+        assert_eq!(said(OLDER), OLDER);
+    }
 
     #[test]
     fn the_command_that_helps_can_be_given_to_a_shell() {

@@ -5,7 +5,7 @@ use crate::{
         State,
         index::Kind,
         mapping::{Resolved, resolve},
-        state::Listing,
+        state::{Ignorable, Listing},
     },
     model::{ChannelId, FulfilledBy, Identifiers, Sku, policy::MappingRow},
     web::{
@@ -120,6 +120,23 @@ pub(in crate::web) fn waiting(state: &State, wanted: &Wanted, from: usize) -> Ma
         }
     }
     page
+}
+
+/// Counts the catalogue items and order lines that wait for a SKU and go by this.
+pub(in crate::web) fn waiting_of(state: &State, what: &Ignorable) -> usize {
+    match what {
+        Ignorable::Line { order, line } => {
+            let held = state.orders.get(order).and_then(|order| order.lines.get(line));
+            held.map_or(0, |line| usize::from(line.is_unmapped()))
+        }
+        Ignorable::Item { channel, ids: named } => {
+            let same = |ids: &Identifiers| named.iter().all(|id| ids.get(id.kind) == Some(id.value));
+            let items = state.waiting_items().filter(|(on, ids)| on == channel && same(ids));
+            let held = orders(state, Kind::Unmapped, channel).filter_map(|key| state.orders.get(key));
+            let lines = held.flat_map(|order| order.lines.values());
+            items.count() + lines.filter(|line| line.is_unmapped() && same(&line.ids)).count()
+        }
+    }
 }
 
 /// Returns what no SKU is waited for, from the one numbered `from` on.

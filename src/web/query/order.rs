@@ -12,7 +12,7 @@ use crate::{
     web::{
         Desk, Failure,
         desk::ask,
-        query::letters::command,
+        query::letters::{command, said},
         view::{BindingView, ItemView, LetterId, LineView, OrderView, PostingView, ids_of},
     },
 };
@@ -163,7 +163,7 @@ pub(super) fn step(step: &Step) -> (&'static str, Option<crate::model::Timestamp
         Step::Pending => ("pending", None, None),
         Step::InFlight { .. } => ("in_flight", None, None),
         Step::Retry { at } => ("retry", Some(*at), None),
-        Step::Parked { reason } => ("parked", None, Some(reason.clone())),
+        Step::Parked { reason } => ("parked", None, Some(said(reason).to_owned())),
         Step::Dropped => ("dropped", None, None),
         Step::Theirs | Step::Watched => ("theirs", None, None),
     }

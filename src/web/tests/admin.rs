@@ -605,3 +605,19 @@ async fn a_configuration_that_is_wrong_is_told_apart_from_all_else() {
     let (status, told) = served.ask(Method::POST, "/v1/reload", "").await;
     assert_eq!((status.as_u16(), &told["error"]), (412, &json!("evenkeel.toml:1:1: nothing is right")));
 }
+
+#[tokio::test]
+async fn what_is_ignored_is_told_with_how_much_of_it_waits() {
+    let mut state = opened();
+    push(&mut state, "7", "GIFT", 1);
+    let served = serve(state, |_| {}).await;
+    for (code, waiting) in [("GIFT", 1), ("GIFT", 0), ("GFIT", 0)] {
+        let asked = json!({"channel": "main", "ids": {"channel_sku": code}});
+        let done = served.post("/v1/map/ignore", &asked.to_string()).await;
+        assert_eq!(
+            (&done["waiting"], &done["dry_run"]),
+            (&json!(waiting), &json!(false)),
+            "{code}: {done:#}"
+        );
+    }
+}

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::world::{OPENED, Served, channel, item, opened, policies, serve, sku};
+use super::world::{OPENED, Served, channel, item, opened, order, policies, serve, sku};
 use crate::{
     connectors::{CataloguePage, Cursor},
     core::{Command, State, decide},
     model::{
-        CatalogueItem, IdKind, Levels, Policies, Quantity, Timestamp,
+        CatalogueItem, DeliveryId, IdKind, Levels, Policies, Quantity, Timestamp,
         policy::{DriftPolicy, Repair},
     },
 };
@@ -122,4 +122,27 @@ async fn who_accepts_an_edit_where_an_erp_counts_is_told_that_its_next_count_out
     let done = served.post("/v1/drift/accept", r#"{"sku": "MUG", "channel": "main"}"#).await;
     let said = done["done"].as_str().expect("it says");
     assert!(said.contains("`erp` counts `warehouse`") && said.contains("correct it there too"), "{said}");
+}
+
+#[tokio::test]
+async fn a_drift_that_a_lower_went_over_waits_without_being_a_dead_letter() {
+    let mut state = agreed_with(Repair::Ask);
+    let then = |state: &mut State, seconds: i64, command: Command| {
+        decide(state, command, at(seconds)).1.expect("taken");
+    };
+    let (read_at, items, unread) = (at(600), vec![mug(7), shirt(10)], Vec::new());
+    then(&mut state, 600, Command::Catalogue { channel: channel("main"), read_at, items, unread });
+    let (begun, begun_at, through) = (state.seq, at(660), at(660));
+    then(&mut state, 660, Command::Fed { channel: channel("main"), begun, begun_at, through });
+    let waits = async |state: &State, query: &str| {
+        let told = serve(state.clone(), |_| {}).await.get(&format!("/v1/dead-letters{query}")).await;
+        (told["letters"].as_array().map(Vec::len), told["drifts"].as_u64())
+    };
+    assert_eq!(waits(&state, "").await, (Some(1), Some(0)));
+    let delivery = DeliveryId::new("d-9").expect("an id");
+    let orders = vec![order("9", "MUG", 2)];
+    let (fetch, look) = (Vec::new(), Vec::new());
+    then(&mut state, 670, Command::Push { channel: channel("main"), delivery, orders, fetch, look });
+    assert_eq!(waits(&state, "").await, (Some(0), Some(1)));
+    assert_eq!(waits(&state, "?channel=us").await, (Some(0), Some(0)));
 }

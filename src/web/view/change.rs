@@ -151,6 +151,9 @@ pub struct IgnoreRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IgnoreDone {
     pub dry_run: bool,
+    /// How many catalogue items and order lines of it waited for a SKU.
+    #[serde(default)]
+    pub waiting: usize,
     pub effect: EffectView,
 }
 

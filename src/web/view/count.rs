@@ -74,6 +74,9 @@ pub struct CountTally {
     /// It was done before, for the same request.
     #[serde(default)]
     pub again: bool,
+    /// It only tells what a count would do.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

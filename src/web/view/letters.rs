@@ -15,6 +15,9 @@ pub struct DeadLetters {
     /// Orders with lines that no SKU was found for; `evenkeel map list --lines` shows them.
     #[serde(default, skip_serializing_if = "is_none_of_them")]
     pub unmapped_orders: usize,
+    /// Listings whose drift waits for a person and that are no dead letter besides; `evenkeel drift` shows them.
+    #[serde(default)]
+    pub drifts: usize,
     pub letters: Vec<DeadLetter>,
     pub more: bool,
 }
