@@ -268,7 +268,7 @@ impl Daemon {
 }
 
 /// Refuses names that would stand for another shop than they have stood for, but for those that a person says are the same.
-fn same_shops(state: &State, named: &Policies, renamed: &[ChannelId]) -> Result<(), Error> {
+pub(super) fn same_shops(state: &State, named: &Policies, renamed: &[ChannelId]) -> Result<(), Error> {
     let others = reload::other_shops(state, named, renamed);
     if others.is_empty() {
         return Ok(());

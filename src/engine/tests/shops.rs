@@ -2,7 +2,7 @@
 
 use crate::{
     core::{Command, Reply, State, decide},
-    engine::reload::other_shops,
+    engine::{Error, reload::other_shops, run::same_shops},
     model::{Policies, Timestamp, policy::ChannelKind},
     web::tests::world::{OPENED, channel, opened},
 };
@@ -61,4 +61,16 @@ fn a_name_stands_for_one_shop_also_where_it_was_taken_out_in_between() {
     // A read that broke off was one of this shop, too.
     unread.change_channel(&channel("main"), |row| row.fed_through = Some(Timestamp::from_millis(OPENED)));
     check(&unread, ChannelKind::Shopify, "two", Some(want_two()));
+}
+
+#[test]
+fn a_channel_of_another_kind_cannot_have_been_renamed() {
+    let helps = |kind: ChannelKind| match same_shops(&read(), &policies(kind, "two"), &[]) {
+        Err(Error::OtherShop { renamed, .. }) => renamed,
+        other => panic!("{other:?}"),
+    };
+    assert!(helps(ChannelKind::Shopify));
+    assert!(!helps(ChannelKind::Amazon));
+    same_shops(&read(), &policies(ChannelKind::Shopify, "two"), &[channel("main")])
+        .expect("a person says so");
 }
