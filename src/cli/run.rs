@@ -61,14 +61,14 @@ fn known(config: &Config, renamed: &[ChannelId]) -> Result<(), Failure> {
 
 /// Says what to do where the daemon did not start, or ended.
 fn helps(failed: &engine::Error) -> (Kind, &'static str) {
-    match failed {
-        engine::Error::Store(error) if in_use(error) => {
-            (Kind::Refused, "a daemon runs there already: `evenkeel status` asks it how it is")
-        }
-        engine::Error::OtherShop { renamed: true, .. } => (Kind::Config, RENAMED),
-        engine::Error::OtherShop { renamed: false, .. } => (Kind::Config, ANOTHER),
-        engine::Error::Outgrown => (Kind::Again, "start it again; systemd does by itself"),
-        _ => (Kind::Failed, "see docs/OPERATIONS.md#when-it-does-not-start"),
+    if matches!(failed, engine::Error::Store(error) if in_use(error)) {
+        (Kind::Refused, "a daemon runs there already: `evenkeel status` asks it how it is")
+    } else if let engine::Error::OtherShop { renamed, .. } = failed {
+        (Kind::Config, if *renamed { RENAMED } else { ANOTHER })
+    } else if matches!(failed, engine::Error::Outgrown) {
+        (Kind::Again, "start it again; systemd does by itself")
+    } else {
+        (Kind::Failed, "see docs/OPERATIONS.md#when-it-does-not-start")
     }
 }
 
