@@ -198,6 +198,29 @@ async fn a_comparison_says_what_it_would_do_and_then_does_it() {
     assert_eq!(drift["found"], "rival", "Amazon does not tell what is on hand");
     home.settle(&world).await;
     home.ask(&["reconcile", "nowhere"]).await.fails(4, "nowhere");
+
+    // One that cannot be read keeps no other from being compared.
+    world.post("faults", json!({"faults": ["amazon-outage=10m"]})).await;
+    let told = home.ask(&["reconcile", "--dry-run"]).await;
+    told.fails(1, "`market` could not be read");
+    let compared: Value = serde_json::from_str(&told.out).expect("JSON");
+    let names = |list: &str| {
+        let rows = compared[list].as_array().expect("a list").iter();
+        rows.map(|row| text(&row["channel"]).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("failed"), ["market"], "{compared:#}");
+    assert!(names("channels").contains(&"shop".to_owned()), "{compared:#}");
+    live.stop().await;
+
+    // The daemon answers, and takes nothing in.
+    home.configure("stop_bytes = 268435456", "stop_bytes = 1125899906842624");
+    let live = home.serve().await;
+    until_empty("there is too little room", async || {
+        let status = home.ask(&["status"]).await.json();
+        if status["refuses"].is_string() { vec![] } else { vec![status.to_string()] }
+    })
+    .await;
+    home.ask(&["reconcile", "shop"]).await.fails(5, "there is no room to record anything");
     live.stop().await;
 }
 
