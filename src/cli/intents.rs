@@ -278,7 +278,7 @@ fn outcome(intent: &IntentView) -> Result<(), Failure> {
         Phase::RolledBack | Phase::RollingBack => {
             let why = intent.undone.clone().unwrap_or_default();
             Err(Failure::new(Kind::Refused, format!("intent {id} was rolled back: {why}"))
-                .next("everything is as it was; mend the cause and ask again"))
+                .next("what was lowered is put back; mend the cause and ask again"))
         }
         Phase::Raising => Err(Failure::new(
             Kind::Refused,

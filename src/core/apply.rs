@@ -1,14 +1,17 @@
 //! Puts one record into the state. Has no opinions, and does not fail on what `decide` made.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     core::{
         count::Edits,
         drift::Drifted,
         index::Index,
-        intent::{self, Change, Line, Moving, Phase},
-        ledger::{Booked, Cause, Entry},
+        intent::{self, Change, Intent, Line, Moving, Phase},
+        ledger::{Booked, Cause, Entry, Kind},
         leg::{self, Leg, Writes},
         moves::{LastCount, Moves, When, absent_until, effect},
         order::{Ignore, Order},
@@ -22,7 +25,8 @@ use crate::{
         },
     },
     model::{
-        ChannelId, Counter, Measure, OrderKey, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
+        ChannelId, Counter, LocationId, Measure, OrderKey, Quantity, Revision, Seq, Sku, Timestamp,
+        policy::MappingRow,
     },
 };
 
@@ -63,16 +67,19 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         }
         Record::Pruned { orders } => orders.iter().for_each(|key| state.bury(key)),
         Record::Posting { key, posting } => posted(state, seq, key, posting),
-        Record::Counted { counter, as_of, measure, opened, entries } => {
+        Record::Counted { counter, as_of, measure, opened, entries, left } => {
             for (sku, location) in opened {
                 let opened = Opened { as_of: *as_of, counter: counter.clone(), measure: *measure };
                 state.change_sku(sku, |row| row.place_mut(location).opened = Some(opened));
             }
             book(state, seq, at, entries, None);
+            counted_since(state, left);
         }
         Record::CountedByHand { by, measure, places, entries } => {
             let by = by.clone().map_or(Counter::Person, Counter::Channel);
             places.iter().for_each(|place| by_hand(state, &by, *measure, place));
+            let left = left_by(state, places);
+            counted_since(state, &left);
             book(state, seq, at, entries, None);
         }
         Record::Adjusted { entries } => {
@@ -348,11 +355,12 @@ fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry], absent: O
     let policies = state.policies.clone();
     for entry in entries {
         let counter = policies.as_ref().and_then(|policies| policies.counter_of(&entry.location));
+        let absent = absent.or_else(|| put_back_since(state, entry)).unwrap_or(entry.event_at);
         state.change_sku(&entry.sku, |row| {
             let known = row.known_from(&entry.location);
             let place = row.place_mut(&entry.location);
             place.stock = entry.after;
-            let when = When { told: entry.event_at, absent: absent.unwrap_or(entry.event_at), recorded: at };
+            let when = When { told: entry.event_at, absent, recorded: at };
             match counter {
                 // A channel that counts knows what moved.
                 Some(_) => (place.moves, place.by_hand) = (None, None),
@@ -380,6 +388,37 @@ fn by_hand(state: &mut State, by: &Counter, measure: Measure, counted: &HandCoun
         }
         place.by_hand = Some(LastCount::new(*as_of, measure));
     });
+}
+
+/// Returns the lines of intents whose units had left the places that a person has counted, as of then.
+fn left_by(state: &State, places: &[HandCounted]) -> Vec<(Seq, u32)> {
+    let as_of: BTreeMap<(&Sku, &LocationId), Timestamp> =
+        places.iter().map(|place| ((state.canonical(&place.sku), &place.location), place.as_of)).collect();
+    let since = |held: &Intent, line: &Line| {
+        let Line::Move { sku, from, .. } = line else { return false };
+        as_of.get(&(sku, from)).is_some_and(|as_of| *as_of >= held.opened_at)
+    };
+    intent::left(state, since)
+}
+
+/// Notes with lines of intents that the place which their units have left was counted since.
+fn counted_since(state: &mut State, left: &[(Seq, u32)]) {
+    for (id, n) in left {
+        let lines = state.intents.get_mut(id).map(|held| &mut held.lines);
+        let line = lines.and_then(|lines| lines.get_mut(usize::try_from(*n).ok()?));
+        if let Some(Line::Move { counted, .. }) = line {
+            *counted = true;
+            state.dirty.insert(RowKey::Intent(*id));
+        }
+    }
+}
+
+/// Returns from when on units that are put back may have been where they are put: since they had left.
+fn put_back_since(state: &State, entry: &Entry) -> Option<Timestamp> {
+    let Cause::Intent { intent } = &entry.cause else { return None };
+    let back = entry.kind == Kind::TransferOut && entry.quantity < Quantity::ZERO;
+    // Whoever counted at the moment that they left may have them.
+    state.intents.get(intent).filter(|_| back).map(|held| held.opened_at.plus_millis(-1))
 }
 
 /// Notes what a person has taken off the shelf with the counts that are held: they do not bring it back.

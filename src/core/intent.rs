@@ -9,7 +9,7 @@ pub mod ask;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::state::ListingRef,
+    core::state::{ListingRef, State},
     model::{LocationId, Quantity, Revision, Seq, Sku, Timestamp},
 };
 
@@ -63,6 +63,10 @@ pub enum Line {
         received: Quantity,
         #[serde(default, skip_serializing_if = "Quantity::is_zero")]
         lost: Quantity,
+        /// The place that they have left was counted since: nobody can say whether they are in its number, so they are not
+        /// put back there.
+        #[serde(default, skip_serializing_if = "is_false")]
+        counted: bool,
     },
 }
 
@@ -180,6 +184,11 @@ impl Intent {
         self.lines.iter().all(|line| line.on_the_way().is_zero())
     }
 
+    /// Tells whether it may still be rolled back.
+    pub fn may_be_undone(&self) -> bool {
+        step(self.phase, Event::Undone).is_ok()
+    }
+
     /// Tells whether any unit has arrived, or is known not to.
     pub fn touched(&self) -> bool {
         self.lines.iter().any(|line| {
@@ -241,6 +250,14 @@ pub fn step(phase: Phase, event: Event) -> Result<Phase, Illegal> {
         (P::RollingBack, E::Ended) => P::RolledBack,
         (phase, event) => return Err(Illegal { phase, event }),
     })
+}
+
+/// Returns the lines, of intents that may still be rolled back, of which this is so.
+pub fn left(state: &State, is_so: impl Fn(&Intent, &Line) -> bool) -> Vec<(Seq, u32)> {
+    let open = state.intents.iter().filter(|(_, held)| held.may_be_undone());
+    let lines =
+        open.flat_map(|(id, held)| held.lines.iter().zip(0..).map(move |(line, n)| (id, held, line, n)));
+    lines.filter(|(_, held, line, _)| is_so(held, line)).map(|(id, _, _, n)| (*id, n)).collect()
 }
 
 /// What a record says of an intent.
@@ -327,6 +344,7 @@ mod tests {
             to: place("store"),
             received: q(received),
             lost: q(lost),
+            counted: false,
         };
         assert_eq!([line(0, 0), line(2, 0), line(2, 3)].map(|l| l.on_the_way()), [q(5), q(3), q(0)]);
     }

@@ -92,6 +92,9 @@ pub enum Record {
         measure: Measure,
         opened: Vec<(Sku, LocationId)>,
         entries: Vec<Entry>,
+        /// The lines of intents whose units had left a place that it tells.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<(Seq, u32)>,
     },
     /// A person counted, or a channel told what lies in its own warehouses: what is on hand at each place follows from it,
     /// whether or not that is a difference.

@@ -449,6 +449,7 @@ mod tests {
             to: to.clone(),
             received: lost,
             lost,
+            counted: true,
         };
         let intent = Intent {
             lines: vec![moves],

@@ -434,10 +434,11 @@ impl Draft<'_> {
         let changed = entries.len();
         let touched: BTreeSet<Sku> =
             entries.iter().map(|e| e.sku.clone()).chain(opened.iter().map(|(sku, _)| sku.clone())).collect();
-        if !touched.is_empty() {
+        let left = self.had_left(&told);
+        if !touched.is_empty() || !left.is_empty() {
             let places = opened.clone();
             let counter = counter.into();
-            self.emit(Record::Counted { counter, as_of, measure, opened, entries });
+            self.emit(Record::Counted { counter, as_of, measure, opened, entries, left });
             self.place_before(as_of, Some(count.begun), &places);
         }
         for (sku, location, (key, units)) in seen {

@@ -11,7 +11,7 @@ use crate::{
         command::{Refused, Reply},
         decide::Draft,
         intent::{
-            Change, Event, Intent, Line, Phase, Undone, Way,
+            self, Change, Event, Intent, Line, Phase, Undone, Way,
             ask::{Ask, ROWS_MAX, Receipt, What},
         },
         ledger::{Cause, Entry, Kind, book},
@@ -264,6 +264,15 @@ impl Draft<'_> {
         }
         let phase = self.state.intents.get(&id).map_or(Phase::Done, |intent| intent.phase);
         Ok(Reply::Intent { id, phase, again: false })
+    }
+
+    /// Returns the lines of intents whose units had left one of these places, of which a count tells now. A count that was
+    /// read before they left waits for the next one.
+    pub(super) fn had_left(&self, told: &BTreeSet<(Sku, LocationId)>) -> Vec<(Seq, u32)> {
+        intent::left(self.state, |_, line| match line {
+            Line::Move { sku, from, counted, .. } => !counted && told.contains(&(sku.clone(), from.clone())),
+            Line::Allot { .. } => false,
+        })
     }
 
     fn intent(&self, id: Seq) -> Result<&Intent, Refused> {

@@ -131,7 +131,7 @@ impl Draft<'_> {
         for (location, Opened { as_of, counter, measure }) in opened {
             let (opened, entries) = (vec![(into.clone(), location)], Vec::new());
             let places = opened.clone();
-            self.emit(Record::Counted { counter, as_of, measure, opened, entries });
+            self.emit(Record::Counted { counter, as_of, measure, opened, entries, left: Vec::new() });
             self.place_before(as_of, None, &places);
         }
         if !entries.is_empty() {

@@ -31,6 +31,7 @@ mod owed;
 mod places_gone;
 mod portions;
 mod prune;
+mod put_back;
 mod quarantine;
 mod returns;
 mod settled;

@@ -6,7 +6,7 @@ use crate::{
     core::{
         State,
         decide::intents::plan::{Plan, Shown},
-        intent::{Intent, Leg, Line, Step, Undone},
+        intent::{Intent, Leg, Line, Phase, Step, Undone},
         leg,
         state::{Commit, ListingRef, SkuRow},
     },
@@ -118,7 +118,22 @@ fn line(state: &State, held: &Intent, line: &Line) -> IntentLineView {
         ),
         Line::Move { quantity, from, to, .. } => (format!("{quantity} from {from} to {to}"), None),
     };
+    let what = what + &counted_since(held, line).unwrap_or_default();
     IntentLineView { sku: line.sku().clone(), what, on_the_way }
+}
+
+/// Says that units are not put back, if they are not.
+fn counted_since(held: &Intent, line: &Line) -> Option<String> {
+    let Line::Move { from, counted: true, .. } = line else { return None };
+    match held.phase {
+        Phase::Lowering | Phase::InTransit => {
+            Some(format!("; {from} was counted since they left, so a cancel puts none back"))
+        }
+        Phase::RollingBack | Phase::RolledBack => {
+            Some(format!("; none were put back, as {from} was counted since they left"))
+        }
+        Phase::Raising | Phase::Done => None,
+    }
 }
 
 fn leg_view(state: &State, held: &Intent, leg: &Leg, now: Timestamp) -> IntentLegView {

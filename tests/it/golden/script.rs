@@ -532,6 +532,7 @@ impl Story {
                 to: place("store"),
                 received,
                 lost,
+                counted: false,
             },
         ];
         let undones = [

@@ -156,8 +156,11 @@ impl Draft<'_> {
                     rows.push((listing.clone(), *before));
                 }
                 Line::Allot { .. } => {}
-                Line::Move { quantity, .. } => {
-                    bookings.extend(leaving(line, quantity.neg().unwrap_or_default()));
+                // What a count has found since may be these very units.
+                Line::Move { quantity, counted, .. } => {
+                    let back = leaving(line, quantity.neg().unwrap_or_default());
+                    let stays = |booking: &Booking| !counted || booking.kind != Kind::TransferOut;
+                    bookings.extend(back.into_iter().filter(stays));
                 }
             }
         }

@@ -331,8 +331,8 @@ impl<'a> Planning<'a> {
             ));
         }
         let (sku, from, to) = (sku.clone(), from.clone(), to.clone());
-        let (received, lost) = (Quantity::ZERO, Quantity::ZERO);
-        self.plan.lines.push(Line::Move { sku, quantity, from, to, received, lost });
+        let (received, lost, counted) = (Quantity::ZERO, Quantity::ZERO, false);
+        self.plan.lines.push(Line::Move { sku, quantity, from, to, received, lost, counted });
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// An ERP that is told and does not count.
-fn uncounted() -> Policies {
+pub(super) fn uncounted() -> Policies {
     let mut policies = policies();
     let erp = policies.channels.get_mut(&ch(ERP)).expect("configured");
     erp.abilities = Abilities { counts: None, ..ERP_CAN };
@@ -38,16 +38,16 @@ fn listed(policies: Policies, skus: &[&str]) -> World {
     world
 }
 
-fn line(of: &str, units: i64, as_of: i64) -> HandLine {
+pub(super) fn line(of: &str, units: i64, as_of: i64) -> HandLine {
     let (quantity, as_of, note) = (q(units), ms(as_of), "by hand".to_owned());
     HandLine { sku: sku(of), location: wh(), quantity, as_of, note, line: None }
 }
 
-fn by_hand(lines: Vec<HandLine>) -> ByHand {
+pub(super) fn by_hand(lines: Vec<HandLine>) -> ByHand {
     ByHand { by: Counter::Person, measure: Measure::OnHand, lines, opening: false, believed: false }
 }
 
-fn run(world: &mut World, count: ByHand) -> Tally {
+pub(super) fn run(world: &mut World, count: ByHand) -> Tally {
     match world.run(Command::CountByHand(count)) {
         Ok(Reply::CountedByHand(tally)) => tally,
         other => panic!("not counted: {other:?}"),

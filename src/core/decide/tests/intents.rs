@@ -22,7 +22,7 @@ fn store() -> LocationId {
 }
 
 /// The shop sells from the warehouse, Amazon from `amz`.
-fn places(amz: &[LocationId]) -> Policies {
+pub(super) fn places(amz: &[LocationId]) -> Policies {
     let mut policies = policies();
     policies.locations = vec![wh(), store()];
     policies.channels.get_mut(&ch(AMZ)).expect("configured").locations = amz.to_vec();
@@ -30,7 +30,7 @@ fn places(amz: &[LocationId]) -> Policies {
 }
 
 /// `wh` and `store` units of A (and as many of B), counted in both places and shown.
-fn stocked(policies: Policies, at: [i64; 2]) -> World {
+pub(super) fn stocked(policies: Policies, at: [i64; 2]) -> World {
     let mut world = World::open_with(policies, &[("A", at[0]), ("B", at[0])]);
     let line = |of| CountLine { ids: World::ids_of(ERP, of), location: store(), quantity: q(at[1]) };
     let lines = vec![line("A"), line("B")];
@@ -52,15 +52,15 @@ fn shift(of: &str, units: i64, from: &str, to: &str) -> Row {
     row(What::Shift { sku: sku(of), quantity: q(units), from: ch(from), to: ch(to) })
 }
 
-fn go(of: &str, units: i64) -> Row {
+pub(super) fn go(of: &str, units: i64) -> Row {
     row(What::Move { sku: sku(of), quantity: q(units), from: wh(), to: store() })
 }
 
-fn ask(rows: Vec<Row>) -> Ask {
+pub(super) fn ask(rows: Vec<Row>) -> Ask {
     Ask { rows, ..Ask::default() }
 }
 
-fn open(world: &mut World, ask: Ask) -> Seq {
+pub(super) fn open(world: &mut World, ask: Ask) -> Seq {
     let reply = world.run(Command::Intend(Box::new(ask))).expect("opened");
     let Reply::Intent { id, again: false, .. } = reply else { panic!("not opened: {reply:?}") };
     id
@@ -72,7 +72,7 @@ fn refused(world: &mut World, ask: Ask, why: &str) {
     assert!(got.contains(why), "`{got}` does not say `{why}`");
 }
 
-fn phase(world: &World, id: Seq) -> Phase {
+pub(super) fn phase(world: &World, id: Seq) -> Phase {
     world.state.intents[&id].phase
 }
 
@@ -81,7 +81,7 @@ fn allotted(world: &World, of: &str, channel: &str) -> Option<i64> {
 }
 
 /// On hand and incoming in the warehouse and in the store.
-fn stock(world: &World, of: &str) -> [[i64; 2]; 2] {
+pub(super) fn stock(world: &World, of: &str) -> [[i64; 2]; 2] {
     let at = |place: LocationId| {
         let held = world.state.skus[&sku(of)].place(&place).map(|place| place.stock).unwrap_or_default();
         [held.on_hand.units(), held.incoming.units()]
@@ -94,7 +94,7 @@ fn says_no() -> Luck {
 }
 
 /// Lets both channels work until nothing more happens at this time, or an intent is in this phase.
-fn until(world: &mut World, id: Seq, wanted: Phase) {
+pub(super) fn until(world: &mut World, id: Seq, wanted: Phase) {
     for _ in 0..4_000 {
         if phase(world, id) == wanted {
             return;
@@ -264,7 +264,7 @@ fn a_transfer_that_cannot_be_made_or_is_cancelled_is_booked_back() {
     }
 }
 
-fn receive(
+pub(super) fn receive(
     world: &mut World,
     id: Seq,
     of: Option<&str>,
