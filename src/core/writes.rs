@@ -392,9 +392,11 @@ impl Writes {
         if quantity.is_zero() {
             return;
         }
-        // A look that waits is still to be weighed against those from about its time, and a write that may still land against
-        // those from about when it left.
-        let oldest = self.unsettled.iter().map(|write| write.at).min().map_or(now, |at| at.min(now));
+        // A look that waits is still to be weighed against those from about its time, and a write that may still land, or may
+        // have landed before it was given up, against those from about when it left.
+        let lapsed = self.lapsed.iter().map(|write| write.at).filter(|at| self.counts_from() <= *at);
+        let oldest = self.unsettled.iter().map(|write| write.at).chain(lapsed).min();
+        let oldest = oldest.map_or(now, |at| at.min(now));
         let from = self.look.as_ref().map_or(oldest, |look| look.at.min(oldest)).plus_millis(-MOVES_MS);
         // So is what may or may not be in what is known.
         let (known_at, sure_to) = (self.counts_from(), self.sure_to);

@@ -38,6 +38,7 @@ mod settled;
 mod simulated;
 mod suspects;
 mod trial;
+mod unanswered;
 mod unread;
 mod whole_seconds;
 mod whose;

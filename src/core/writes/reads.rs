@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     core::{
-        leg::{Leg, Sent},
-        writes::{MOVES_MS, Move, OwnMove, SKEW_MS, Turnover, Unsettled, Writes, shows},
+        leg::{Leg, Sent, State},
+        writes::{MOVES_MS, Move, OwnMove, SKEW_MS, Turnover, Writes, shows},
     },
     model::{Abilities, Overflow, Quantity, Timestamp},
 };
@@ -38,12 +38,16 @@ pub struct Reading {
     pub compares: bool,
     /// What the listing is to show, if anything is.
     pub wanted: Option<Quantity>,
+    /// The write whose answer is not known, and when it left: however long ago, no look has told yet what became of it.
+    pub unanswered: Option<(Quantity, Timestamp)>,
 }
 
 impl Reading {
     pub fn of(abilities: &Abilities, leg: Option<&Leg>) -> Reading {
         let wanted = leg.map(|leg| leg.quantity);
-        Reading { stale_ms: abilities.stale_ms, compares: abilities.compare_and_set, wanted }
+        let probed = leg.filter(|leg| matches!(leg.state, State::Probing { .. })).and_then(Leg::sent);
+        let unanswered = probed.map(|sent| (sent.quantity, sent.at));
+        Reading { stale_ms: abilities.stale_ms, compares: abilities.compare_and_set, wanted, unanswered }
     }
 }
 
@@ -204,22 +208,26 @@ impl Writes {
         }
     }
 
-    /// Tells whether a write that may still land would make the channel show this, with its own sales since.
+    /// Tells whether a write that may still land, or that may have landed before that was given up, would make the channel
+    /// show this, with its own sales since.
     pub fn may_have_landed(&self, shown: Quantity, reading: Reading) -> bool {
         let raises = reading.wanted.is_some_and(|wanted| wanted > shown && !shows(shown, wanted));
         // That a sale came after it which was told before what is known may have another cause.
         let after =
             if raises && !reading.compares { self.counts_from() } else { Timestamp::from_millis(i64::MIN) };
-        self.unsettled.iter().any(|write| self.shows_after(write, shown, after))
+        let unsettled = self.unsettled.iter().map(|write| (write.quantity, write.at));
+        // What is known from later on has it in it, if it landed.
+        let unanswered = reading.unanswered.filter(|(_, sent_at)| self.counts_from() <= *sent_at);
+        unsettled.chain(unanswered).any(|write| self.shows_after(write, shown, after))
     }
 
     /// Tells whether a write that landed before some of the latest own sales and restocks, and after the others, would
     /// make the channel show this.
-    fn shows_after(&self, write: &Unsettled, shown: Quantity, after: Timestamp) -> bool {
-        let from = write.at.plus_millis(-MOVES_MS).max(after);
+    fn shows_after(&self, (quantity, at): (Quantity, Timestamp), shown: Quantity, after: Timestamp) -> bool {
+        let from = at.plus_millis(-MOVES_MS).max(after);
         let mut moves: Vec<Move> = self.moves.iter().filter(|held| held.at > from).copied().collect();
         moves.sort_by_key(|held| std::cmp::Reverse(held.at));
-        let mut left = Some(write.quantity);
+        let mut left = Some(quantity);
         let mut shows = left == Some(shown);
         for held in moves {
             left = left.and_then(|sum| sum.add(held.quantity).ok());
@@ -340,7 +348,8 @@ mod tests {
         for (units, when, learnt) in sold {
             writes.own_move(own(*units, *when), false, at(*learnt), 0);
         }
-        let reading = Reading { stale_ms: 0, compares, wanted: Some(q(wanted)) };
+        let wanted = Some(q(wanted));
+        let reading = Reading { compares, wanted, ..Reading::default() };
         assert_eq!(writes.corrected(q(seen), at(160_000), reading, |_| true), want.map(q), "{writes:?}");
     }
 
@@ -376,7 +385,7 @@ mod tests {
                 writes.own_move(own(units, when), false, at(learnt), 0);
             }
             let before = writes.base.expect("known");
-            let reading = Reading { stale_ms, compares: false, wanted: Some(q(wanted)) };
+            let reading = Reading { stale_ms, wanted: Some(q(wanted)), ..Reading::default() };
             if let Some(to) = writes.corrected(q(seen), at(read_at), reading, |_| true) {
                 prop_assert!(to > before || to >= q(wanted) || shows(to, q(wanted)), "{to} of {before}");
             }

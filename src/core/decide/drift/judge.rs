@@ -7,7 +7,7 @@ use crate::{
         drift::{Done, Drifted, Found, Repaired, found, is_loop, repair},
         ledger::{Cause, Entry, Kind},
         leg::{self, Leg},
-        state::{ListingRef, State},
+        state::{Listing, ListingRef, State},
         writes::{Told, shows},
     },
     model::{
@@ -174,7 +174,7 @@ impl Judge<'_> {
         let big = |_: Overflow| "it does not fit the ledger".to_owned();
         let delta = drifted.delta().map_err(big)?;
         let raises = delta > Quantity::ZERO;
-        if self.state.listing(listing).is_some_and(|held| !held.writes.unsettled.is_empty()) {
+        if self.state.listing(listing).is_some_and(may_have_landed) {
             return Err("a write of ours may have landed there".to_owned());
         }
         let places = self.state.listing(listing).and_then(|held| policy.drawn(&held.ids)).unwrap_or_default();
@@ -241,6 +241,12 @@ fn corrects(entry: &Entry) -> bool {
         Cause::Count { .. } | Cause::Operator { .. } | Cause::Edit { .. } | Cause::Merged { .. } => true,
         Cause::Order { .. } | Cause::Intent { .. } => false,
     }
+}
+
+/// Tells whether a write of ours without an answer may be in what a listing shows, however long ago it left.
+fn may_have_landed(held: &Listing) -> bool {
+    let probed = held.leg.as_ref().is_some_and(|leg| matches!(leg.state, leg::State::Probing { .. }));
+    probed || !held.writes.unsettled.is_empty()
 }
 
 /// Tells whether nothing is under way to a listing.
