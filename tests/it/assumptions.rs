@@ -91,7 +91,7 @@ async fn an_order_that_hides_from_the_feed_for_longer_than_is_assumed_breaks_a_f
     // Five seconds are put down to clocks that differ.
     let world = World::start(|options| {
         shelves(options);
-        options.amazon.order_lag_ms = 9_000;
+        options.amazon.order_lag_ms = 20_000;
     })
     .await;
     let (low, high) = (assumed("5s", "0s"), assumed("5s", "1m"));
