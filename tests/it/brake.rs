@@ -111,7 +111,7 @@ async fn a_held_count_is_discarded_and_nothing_comes_of_it() {
     hears(&heard, "erp", "brake", &["firing", "recovered"]).await;
     home.settle(&world).await;
     unmoved(&world, &home, &before).await;
-    let none = json!({"letters": [], "more": false});
+    let none = json!({"drifts": 0, "letters": [], "more": false});
     assert_eq!(home.ask(&["dead-letters", "list"]).await.json(), none);
     live.stop().await;
     home.verify().await;

@@ -286,7 +286,7 @@ async fn a_disk_that_fills_up_while_it_runs_is_waited_out() {
     assert!(text(&told["reason"]).contains("nothing can be recorded"), "{told:#}");
     assert!(home.log().contains("the disk is full"), "{}", home.log());
     assert!(home.figures().await.contains("evenkeel_store_refuses 1"));
-    home.ask(&["pause", "--sku", &sku]).await.fails(3, "there is no room");
+    home.ask(&["pause", "--sku", &sku]).await.fails(5, "there is no room");
     assert!(child.try_wait().expect("asked").is_none(), "it lives");
 
     fs::write(&room, "").expect("written");
@@ -326,7 +326,7 @@ async fn a_file_system_that_becomes_read_only_while_it_runs_is_waited_out() {
         if status == 503 { vec![] } else { vec![told.to_string()] }
     })
     .await;
-    home.ask(&["pause", "--sku", &sku]).await.fails(3, "there is no room");
+    home.ask(&["pause", "--sku", &sku]).await.fails(5, "there is no room");
     home.ask(&["checkpoint"]).await.fails(1, "no room");
     assert!(live.has_ended().is_none(), "it lives: {}", home.log());
 
