@@ -613,6 +613,11 @@ impl Listing {
         self.ids.is_empty()
     }
 
+    /// Returns why no quantity may be written to it, if none may.
+    pub fn why_unwritable(&self) -> Option<&str> {
+        (!self.writable()).then(|| self.unwritable.as_deref().unwrap_or("the channel fulfils it"))
+    }
+
     /// Tells whether quantities may ever be written to it.
     pub fn writable(&self) -> bool {
         self.by == FulfilledBy::Merchant && self.unwritable.is_none()

@@ -122,10 +122,14 @@ impl Quarantine {
         why: &str,
         body: &[u8],
     ) -> Result<(), Error> {
-        if let Err(error) = self.put(body) {
+        let sha256 = digest(body);
+        // A feed tells of it again and again.
+        if !self.has(&sha256)
+            && let Err(error) = self.put(body)
+        {
             warn!(%channel, %error, dir = %self.dir.display(), "the body of an unreadable message could not be kept");
         }
-        self.record(channel, topic, id, why, &digest(body)).await
+        self.record(channel, topic, id, why, &sha256).await
     }
 
     /// Makes a body durable. One that lies there already is kept for as long again.

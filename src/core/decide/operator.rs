@@ -55,9 +55,8 @@ impl Draft<'_> {
         let held = self.state.listing(listing);
         let state = held.and_then(|held| held.leg.as_ref()).map(|leg| &leg.state);
         if let (Some(leg::State::Parked { .. }), Verdict::Retry, Some(held)) = (state, verdict, held)
-            && !held.writable()
+            && let Some(why) = held.why_unwritable()
         {
-            let why = held.unwritable.as_deref().unwrap_or("the channel fulfils it");
             return Err(Refused::NotSo(format!(
                 "SKU `{}` must not be written on `{}`: {why}; once it may be, the next read of the catalogue takes it up by itself",
                 listing.sku, held.channel

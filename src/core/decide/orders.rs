@@ -505,14 +505,13 @@ impl Draft<'_> {
             // It was told of nothing so far, because there was nothing to tell.
             let untold = |held: &PostState| held.sequence == 0 && held.step == Step::Done;
             if !order.posting(channel).is_none_or(untold) {
-                let news = news(order)?;
+                let watched = order.posting(channel).is_some_and(|held| held.step == Step::Watched);
+                let news = if watched { news(order)? } else { Vec::new() };
                 if let Some(held) = order.posting_mut(channel) {
                     held.retarget(&wanted, self.now);
                     // Elsewhere it counts nothing, so no count shows it.
                     let elsewhere = |item: &Item| !policy.locations.contains(&item.location);
-                    if held.step == Step::Watched {
-                        news.into_iter().filter(elsewhere).for_each(|item| held.take(item));
-                    }
+                    news.into_iter().filter(elsewhere).for_each(|item| held.take(item));
                 }
                 continue;
             }

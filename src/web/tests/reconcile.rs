@@ -108,17 +108,23 @@ async fn a_look_that_is_too_early_to_be_trusted_would_be_looked_at_again() {
     assert_eq!((&pages[0]["agree"], &pages[0]["too_soon"]), (&json!(1), &Value::Null), "{pages:#?}");
 }
 
-#[tokio::test]
-async fn who_accepts_an_edit_where_an_erp_counts_is_told_that_its_next_count_outweighs_it() {
+/// A drift of `MUG` on `main` that waits for a person.
+fn asked() -> State {
     let mut state = agreed_with(Repair::Ask);
-    let then = |state: &mut State, seconds: i64, command: Command| {
-        decide(state, command, at(seconds)).1.expect("taken");
-    };
     let (read_at, items, unread) = (at(600), vec![mug(7), shirt(10)], Vec::new());
     then(&mut state, 600, Command::Catalogue { channel: channel("main"), read_at, items, unread });
     let (begun, begun_at, through) = (state.seq, at(660), at(660));
     then(&mut state, 660, Command::Fed { channel: channel("main"), begun, begun_at, through });
-    let served = serve(state, |_| {}).await;
+    state
+}
+
+fn then(state: &mut State, seconds: i64, command: Command) {
+    decide(state, command, at(seconds)).1.expect("taken");
+}
+
+#[tokio::test]
+async fn who_accepts_an_edit_where_an_erp_counts_is_told_that_its_next_count_outweighs_it() {
+    let served = serve(asked(), |_| {}).await;
     let done = served.post("/v1/drift/accept", r#"{"sku": "MUG", "channel": "main"}"#).await;
     let said = done["done"].as_str().expect("it says");
     assert!(said.contains("`erp` counts `warehouse`") && said.contains("correct it there too"), "{said}");
@@ -126,14 +132,7 @@ async fn who_accepts_an_edit_where_an_erp_counts_is_told_that_its_next_count_out
 
 #[tokio::test]
 async fn a_drift_that_a_lower_went_over_waits_without_being_a_dead_letter() {
-    let mut state = agreed_with(Repair::Ask);
-    let then = |state: &mut State, seconds: i64, command: Command| {
-        decide(state, command, at(seconds)).1.expect("taken");
-    };
-    let (read_at, items, unread) = (at(600), vec![mug(7), shirt(10)], Vec::new());
-    then(&mut state, 600, Command::Catalogue { channel: channel("main"), read_at, items, unread });
-    let (begun, begun_at, through) = (state.seq, at(660), at(660));
-    then(&mut state, 660, Command::Fed { channel: channel("main"), begun, begun_at, through });
+    let mut state = asked();
     let waits = async |state: &State, query: &str| {
         let told = serve(state.clone(), |_| {}).await.get(&format!("/v1/dead-letters{query}")).await;
         (told["letters"].as_array().map(Vec::len), told["drifts"].as_u64())

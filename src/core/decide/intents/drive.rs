@@ -227,8 +227,7 @@ enum Never {
 }
 
 fn refused(policies: Option<&Policies>, held: &Listing) -> Option<Never> {
-    if !held.writable() {
-        let why = held.unwritable.as_deref().unwrap_or("the channel fulfils it");
+    if let Some(why) = held.why_unwritable() {
         return Some(Never::ForGood(format!("it must not be written any more: {why}")));
     }
     if is_gone(policies, held) {
