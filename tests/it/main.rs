@@ -6,6 +6,7 @@ mod amazon;
 mod assumptions;
 mod blows;
 mod brake;
+mod clients;
 mod command_line;
 mod commands;
 mod counts;

@@ -291,3 +291,23 @@ pub(crate) async fn webhook(to: &str, secret: &str, topic: &str, body: &[u8]) ->
         .send();
     sent.await.expect("the daemon answers").status().as_u16()
 }
+
+/// Makes what the set-up script of `tests/support/NAME` makes, below `target` unless told otherwise. `None`, with a message,
+/// where this machine cannot; under `CI=true` that is a failure.
+pub(crate) fn set_up(name: &str, dir: Option<PathBuf>) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = dir.unwrap_or_else(|| root.join("target").join(name));
+    let script = root.join("tests/support").join(name).join("setup.sh");
+    let ran = std::process::Command::new("bash").arg(script).arg(&dir).output().expect("bash can be run");
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    match ran.status.code() {
+        Some(0) => Some(dir),
+        Some(77) => {
+            let must = std::env::var("CI").is_ok_and(|ci| ci == "true");
+            assert!(!must, "under CI the tests that need `{name}` must run: {said}");
+            eprintln!("SKIPPED: {said}");
+            None
+        }
+        code => panic!("the set-up of `{name}` failed ({code:?}): {said}"),
+    }
+}

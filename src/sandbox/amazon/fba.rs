@@ -33,7 +33,8 @@ pub(super) fn summaries(world: &World, params: &Params, now_ms: i64) -> Result<V
         .enumerate()
         .filter(|(_, own)| own.fnsku.is_some() && (skus.is_empty() || skus.contains(&own.seller_sku)))
         .collect();
-    let details = params.get("details") == Some("true");
+    // Amazon's own Python client writes `True`.
+    let details = params.get("details").is_some_and(|told| told.eq_ignore_ascii_case("true"));
     let to = (from + PAGE).min(found.len());
     let page = found.get(from.min(to)..to).unwrap_or_default();
     let page: Vec<Value> = page.iter().map(|(n, own)| summary(own, shop.reserved(*n), details)).collect();

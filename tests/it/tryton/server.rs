@@ -13,6 +13,8 @@ use std::{
 use serde::Deserialize;
 use tempfile::TempDir;
 
+use crate::support::set_up;
+
 /// What `setup.sh` wrote down about the seeded database.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Facts {
@@ -123,23 +125,6 @@ impl Server {
 /// Makes the set-up, once for this process, and returns its directory.
 fn home() -> Option<PathBuf> {
     static HOME: OnceLock<Option<PathBuf>> = OnceLock::new();
-    HOME.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let dir = std::env::var_os("EVENKEEL_TRYTON_DIR");
-        let dir = dir.map_or_else(|| root.join("target/tryton"), PathBuf::from);
-        let script = root.join("tests/support/tryton/setup.sh");
-        let ran = Command::new("bash").arg(script).arg(&dir).output().expect("bash can be run");
-        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-        match ran.status.code() {
-            Some(0) => Some(dir),
-            Some(77) => {
-                let must = std::env::var("CI").is_ok_and(|ci| ci == "true");
-                assert!(!must, "under CI the tests with a real Tryton must run: {said}");
-                eprintln!("SKIPPED: {said}");
-                None
-            }
-            code => panic!("the Tryton set-up failed ({code:?}): {said}"),
-        }
-    })
-    .clone()
+    let dir = std::env::var_os("EVENKEEL_TRYTON_DIR").map(PathBuf::from);
+    HOME.get_or_init(|| set_up("tryton", dir)).clone()
 }
