@@ -151,6 +151,7 @@ pub(crate) fn serve_yardstick() {
             number: 655_441_491,
         }])
         .expect("one"),
+        bulk_above: shopify::options::BULK_ABOVE,
         http: http::Options::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

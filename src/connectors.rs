@@ -51,6 +51,12 @@ pub trait Connector: Send + Sync {
     /// Reads one page of everything the channel lists, with what it shows of it.
     async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault>;
 
+    /// Reads one page of the same for the regular comparison, in the way that the channel offers for large catalogues, if it
+    /// does. Its cursors are none of `catalogue`'s.
+    async fn snapshot(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
+        self.catalogue(after).await
+    }
+
     /// Checks who sent a push, then reads it. Verification comes before any parsing.
     fn receive(&self, push: &Push) -> Result<Received, Refusal>;
 
@@ -150,6 +156,8 @@ pub struct CataloguePage {
     /// the rest of the page is not held up by it.
     pub unread: Vec<CatalogueItem>,
     pub next: Option<Cursor>,
+    /// How long before it was asked for its quantities were so. Zero but in a page of a snapshot.
+    pub age: Duration,
 }
 
 /// Items that moved at a counter.

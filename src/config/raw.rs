@@ -229,6 +229,7 @@ pub(super) struct Shopify {
     pub orders_lookback: Option<Span>,
     pub reconcile_every: Option<Span>,
     pub reconcile_cron: Option<String>,
+    pub bulk_above: Option<i64>,
     pub drift: ChannelDrift,
     pub timeout: Option<Span>,
     pub connect_timeout: Option<Span>,

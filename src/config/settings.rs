@@ -217,6 +217,8 @@ pub struct Shopify {
     pub webhook_secrets: Vec<SecretRef>,
     /// Shopify's locations that quantities are written to (their ids in digits only), and what each draws on.
     pub outlets: Vec<Outlet>,
+    /// A shop with more variants is compared by a bulk operation.
+    pub bulk_above: u64,
     pub selling: Selling,
     pub timeouts: Timeouts,
     pub assume: Assume,

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod bucket;
+mod bulk;
 mod call;
 mod decode;
 mod encode;
@@ -67,12 +68,14 @@ const PAGE: usize = 250;
 pub struct Shopify {
     caller: Caller,
     options: Options,
+    /// The bulk operations that write snapshots.
+    bulk: bulk::Runs,
 }
 
 impl Shopify {
     /// Makes the connector; touches no network.
     pub fn new(options: Options) -> Result<Shopify, BadSetting> {
-        Ok(Shopify { caller: Caller::new(&options)?, options })
+        Ok(Shopify { caller: Caller::new(&options)?, options, bulk: bulk::Runs::default() })
     }
 
     /// Returns what was noticed about the API version since the start: which one answers, which one shapes the
@@ -110,6 +113,11 @@ impl Connector for Shopify {
 
     async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
         items::catalogue(&self.caller, &self.options.locations, after).await
+    }
+
+    async fn snapshot(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
+        let Options { locations, bulk_above, .. } = &self.options;
+        bulk::snapshot(&self.caller, locations, &self.bulk, *bulk_above, after).await
     }
 
     fn receive(&self, push: &Push) -> Result<Received, Refusal> {

@@ -14,7 +14,7 @@ use crate::{
         feed::{Error, passes, pause_after},
         ledger::{self, Ledger},
     },
-    model::ChannelId,
+    model::{ChannelId, Timestamp},
 };
 
 /// The most pages of one catalogue.
@@ -98,8 +98,10 @@ impl Sweep {
         channel: &ChannelId,
     ) -> Result<(usize, usize), Error> {
         while self.pages < PAGES_MAX {
-            let read_at = clock.now();
-            let page = connector.catalogue(self.after.as_ref()).await?;
+            let asked_at = clock.now();
+            let page = connector.snapshot(self.after.as_ref()).await?;
+            let age = i64::try_from(page.age.as_millis()).unwrap_or(i64::MAX);
+            let read_at = Timestamp::from_millis(asked_at.millis().saturating_sub(age));
             let page_of = Command::Catalogue {
                 channel: channel.clone(),
                 read_at,

@@ -69,6 +69,7 @@ fn shopify(
         access_token: secret.access_token.clone(),
         webhook_secrets: secret.webhook_secrets.clone(),
         locations: shopify::options::Locations::new(locations).ok_or(NO_LOCATION)?,
+        bulk_above: channel.bulk_above,
         http: http_of(channel.timeouts),
     };
     Ok(Arc::new(shopify::Shopify::new(options).map_err(|e| causes(&e))?))

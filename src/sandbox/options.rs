@@ -83,6 +83,8 @@ pub struct ShopifyOptions {
     pub webhook_delay_ms: Span,
     /// How long a mutation takes before it applies; it applies also when its client has hung up.
     pub write_ms: Span,
+    /// How long a bulk operation takes to write its file.
+    pub bulk_ms: Span,
     pub bucket: f64,
     pub restore_per_second: f64,
 }
@@ -173,6 +175,7 @@ impl Default for ShopifyOptions {
             webhook_retry_scale: 1.0,
             webhook_delay_ms: Span::new(0, 20),
             write_ms: Span::new(0, 0),
+            bulk_ms: Span::new(200, 2_000),
             bucket: 2000.0,
             restore_per_second: 100.0,
         }

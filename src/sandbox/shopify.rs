@@ -12,13 +12,14 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::faults::{Asked, System, holds};
 use super::serve::{BODY_MAX, Manners};
 use super::world::{Shared, World};
 
+mod bulk;
 mod graph;
 mod ids;
 mod inventory;
@@ -55,6 +56,7 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/admin/api/{version}/graphql.json", post(graphql))
         .route("/admin/oauth/access_token", post(access_token))
+        .route("/bulk/{number}/{signature}", get(bulk_file))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(front)
 }
@@ -77,13 +79,14 @@ async fn graphql(
         return (StatusCode::BAD_REQUEST, axum::Json(errors)).into_response();
     };
     // A client that hangs up does not stop what it asked for.
-    let answer = tokio::spawn(async move { answer(&front, ask).await }).await;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
+    let answer = tokio::spawn(async move { answer(&front, &host, ask).await }).await;
     let mut response = axum::Json(answer.unwrap_or_else(|_| internal_error())).into_response();
     response.headers_mut().insert("X-Shopify-API-Version", HeaderValue::from_static(version));
     response
 }
 
-async fn answer(front: &Front, ask: graph::Ask) -> Value {
+async fn answer(front: &Front, host: &str, ask: graph::Ask) -> Value {
     let prepared = match front.documents.prepare(ask) {
         Ok(prepared) => prepared,
         Err(refused) => return refused,
@@ -91,7 +94,7 @@ async fn answer(front: &Front, ask: graph::Ask) -> Value {
     let shared = &front.shared;
     let keys: Vec<String> = prepared.keys().into_values().collect();
     let started = shared.with(|world, _| world.shopify.keys.start(&keys));
-    let seat = graph::Seat { options: &shared.options.shopify, concurrent: !started };
+    let seat = graph::Seat { options: &shared.options.shopify, host, concurrent: !started };
     if prepared.is_mutation() {
         let think = shared.with(|world, _| world.dice.within(shared.options.shopify.write_ms));
         if think > 0 {
@@ -99,12 +102,24 @@ async fn answer(front: &Front, ask: graph::Ask) -> Value {
         }
     }
     shared.with(|world, now_ms| {
+        bulk::progress(&front.documents, world, &seat, now_ms);
         let answer = prepared.execute(world, &seat, now_ms);
+        // What was begun reads its first rows at once.
+        bulk::progress(&front.documents, world, &seat, now_ms);
         if started {
             world.shopify.keys.finish(&keys);
         }
         answer
     })
+}
+
+/// What a bulk operation wrote.
+async fn bulk_file(
+    State(front): State<Front>,
+    Path((number, signature)): Path<(usize, String)>,
+    headers: HeaderMap,
+) -> Response {
+    front.shared.with(|world, _| bulk::serve(world, number, &signature, &headers))
 }
 
 /// The version that answers: an older one than the first supported falls forward to it.

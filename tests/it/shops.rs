@@ -1,8 +1,9 @@
 //! The main job against the sandbox: one sale reaches every channel, whatever happens on the way.
 
+use evenkeel::core::State;
 use serde_json::json;
 
-use crate::support::{Shop, World, until_empty};
+use crate::support::{Shop, World, config, until_empty};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shoppers_buy_on_both_channels_and_all_books_agree_in_the_end() {
@@ -27,6 +28,50 @@ async fn shoppers_buy_on_both_channels_and_all_books_agree_in_the_end() {
         }
         left
     })
+    .await;
+    shop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_that_is_compared_by_bulk_operations_sells_on_meanwhile_and_no_sale_is_taken_for_an_edit() {
+    let world = World::start(|options| {
+        options.amazon.cancelled_zeroed_share = 0.0;
+        options.shopify.bulk_ms.min = 300;
+        options.shopify.bulk_ms.max = 600;
+    })
+    .await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = config(&world, dir.path()).await;
+    let bulk = "[channels.shopify.shop]\nbulk_above = 0\nreconcile_every = \"1s\"";
+    let shop = Shop::with(&text.replace("[channels.shopify.shop]", bulk), dir).await;
+    shop.open().await;
+    world.post("shop", json!({"orders": 60, "per_second": 10.0})).await;
+    until_empty("orders are placed", async || {
+        let books = world.get("books").await;
+        let orders = ["shopify", "amazon"].iter().filter_map(|c| books["orders"][c].as_u64()).sum::<u64>();
+        let away = books["turned_away"].as_u64().unwrap_or(0);
+        if orders + away >= 60 { vec![] } else { vec![format!("{orders} orders")] }
+    })
+    .await;
+    until_empty("the books agree", async || world.disagreements().await).await;
+    let ledger = shop.daemon.ledger();
+    let drifted = async || {
+        let listings = |state: &State| {
+            let all = state.skus.values().flat_map(|row| row.listings.iter());
+            all.filter(|held| held.drift.is_some()).count()
+        };
+        ledger.read(listings).await.expect("it runs")
+    };
+    assert_eq!(drifted().await, 0, "nobody but buyers and we changed anything");
+
+    // What somebody does edit is found by the file as well.
+    world.post("edit-quantity", json!({"channel": "shopify", "sku": "TSHIRT-BL-M", "quantity": 500})).await;
+    until_empty(
+        "the edit is found",
+        async || {
+            if drifted().await > 0 { vec![] } else { vec!["no drift".to_owned()] }
+        },
+    )
     .await;
     shop.end().await;
 }

@@ -21,6 +21,10 @@ use crate::model::policy::Outlet;
 const API_VERSION: &str = "2026-10";
 /// The oldest version that the queries are valid in.
 const API_VERSION_MIN: &str = "2026-07";
+/// Up to how many variants a shop is compared page by page, unless configured; and from how many on it always is: Shopify counts to
+/// 10,000.
+const BULK_ABOVE: u64 = 5_000;
+const BULK_NEVER: i64 = 10_000;
 /// Secrets that may sign webhooks at one time: the app's, its former one, and a store's own.
 const WEBHOOK_SECRETS_MAX: usize = 5;
 
@@ -79,6 +83,7 @@ pub(super) fn shopify(
     let timeouts = channels::timeouts(raw.connect_timeout, raw.timeout, at);
     let assume = channels::assume(raw.assume, &at.key("assume"));
     let api_version = api_version(raw.api_version, at);
+    let bulk_above = at.whole("bulk_above", raw.bulk_above, BULK_ABOVE, 0..=BULK_NEVER);
     Some(Shopify {
         api_version,
         shop: shop?,
@@ -86,6 +91,7 @@ pub(super) fn shopify(
         access_token: access_token?,
         webhook_secrets,
         outlets: Some(outlets).filter(|outlets| !outlets.is_empty())?,
+        bulk_above,
         selling,
         timeouts,
         assume,

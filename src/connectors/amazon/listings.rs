@@ -184,7 +184,7 @@ impl Amazon {
                 Err(unread) => unread.row(),
             });
         }
-        Ok(CataloguePage { items, unread: Vec::new(), next })
+        Ok(CataloguePage { items, next, ..CataloguePage::default() })
     }
 }
 

@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::{
     connectors::{
-        http::{Answer, BadSetting, Client, secret_header},
+        http::{Answer, BadSetting, Client, is_loopback, secret_header},
         shopify::{
             bucket::Bucket,
             graphql::{Cost, Operation, Request, Trouble, reply},
@@ -113,6 +113,17 @@ impl Caller {
         ticket.settle(reply.cost.as_ref());
         self.watch(&answer);
         Ok(Said { data: reply.data?, at: answered_at(&answer) })
+    }
+
+    /// Returns the client for what lies elsewhere and takes no token.
+    pub(super) fn http(&self) -> &Client {
+        &self.http
+    }
+
+    /// Tells whether an address that the shop names may be read from: https, or this machine where the shop itself is
+    /// simulated on it.
+    pub(super) fn may_fetch(&self, url: &Url) -> bool {
+        url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url) && is_loopback(&self.url))
     }
 
     /// Asks for a page, and for smaller and smaller ones while the shop finds them too costly.

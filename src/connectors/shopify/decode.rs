@@ -276,15 +276,20 @@ pub(super) fn items(data: &Value, location: &Location) -> Result<Items, String> 
     let page: Connection<Value> = http::json_part(&data["inventoryItems"])?;
     let number = |node: &Value| gid::number("InventoryItem", node["id"].as_str()?);
     let numbers = page.nodes.iter().filter_map(number).collect();
-    let read = |node: &Value| http::json_part::<ItemNode>(node).and_then(|item| item.catalogue(location));
     let mut out = Items { items: Vec::new(), unread: Vec::new(), numbers, next: page.page_info.next()? };
     for node in &page.nodes {
-        match read(node) {
+        match item(node, location) {
             Ok(item) => out.items.push(item),
-            Err(why) => out.unread.push(unread(node, &why)),
+            Err(unread) => out.unread.push(*unread),
         }
     }
     Ok(out)
+}
+
+/// Reads one inventory item; the error is its row by as much of it as could be read.
+pub(super) fn item(node: &Value, location: &Location) -> Result<CatalogueItem, Box<CatalogueItem>> {
+    let read = http::json_part::<ItemNode>(node).and_then(|item| item.catalogue(location));
+    read.map_err(|why| Box::new(unread(node, &why)))
 }
 
 /// Returns the row of an item that could not be read, by as much of it as could.

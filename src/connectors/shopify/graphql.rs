@@ -51,6 +51,28 @@ pub(super) static CATALOGUE: Operation = Operation {
     cost: 100.0,
 };
 
+/// How many variants there are, counted up to 10,000.
+pub(super) static COUNT: Operation = Operation {
+    name: "Count",
+    document: include_str!("queries/count.graphql"),
+    purpose: Purpose::Read,
+    cost: 10.0,
+};
+
+pub(super) static BULK_BEGIN: Operation = Operation {
+    name: "BulkBegin",
+    document: include_str!("queries/bulk_begin.graphql"),
+    purpose: Purpose::Read,
+    cost: 10.0,
+};
+
+pub(super) static BULK: Operation = Operation {
+    name: "Bulk",
+    document: include_str!("queries/bulk.graphql"),
+    purpose: Purpose::Read,
+    cost: 1.0,
+};
+
 pub(super) static ORDERS: Operation = Operation {
     name: "Orders",
     document: concat!(

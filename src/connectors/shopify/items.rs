@@ -72,6 +72,53 @@ async fn levels(
     Ok(seen)
 }
 
+/// Reads items as the catalogue tells them, at all locations: at most as many as one page holds.
+pub(super) async fn again(
+    caller: &Caller,
+    locations: &Locations,
+    numbers: &[u64],
+) -> Result<CataloguePage, Fault> {
+    let mut page = CataloguePage::default();
+    for location in locations.iter() {
+        let mut rest = numbers;
+        while !rest.is_empty() {
+            let size = caller.page_size(&LEVELS, PAGE);
+            let (part, after) = rest.split_at(rest.len().min(size));
+            let ids: Vec<String> = part.iter().map(|item| gid("InventoryItem", *item)).collect();
+            let said = match caller.call(&LEVELS, &json!({"ids": ids, "location": location.gid()})).await {
+                Err(Trouble::TooCostly(_)) if size > 1 => {
+                    caller.shrink(&LEVELS, size);
+                    continue;
+                }
+                said => said?,
+            };
+            let nodes = said.data["nodes"].as_array().filter(|nodes| nodes.len() == part.len());
+            let nodes = nodes
+                .ok_or_else(|| Fault::Malformed("items were asked for that were not answered".to_owned()))?;
+            // What is gone meanwhile is no item of the catalogue any more.
+            for node in nodes.iter().filter(|node| !node.is_null()) {
+                put(&mut page, locations, location, decode::item(node, location));
+            }
+            rest = after;
+        }
+    }
+    Ok(page)
+}
+
+/// Adds an item at one of the channel's locations to a page.
+pub(super) fn put(
+    page: &mut CataloguePage,
+    locations: &Locations,
+    location: &Location,
+    read: Result<CatalogueItem, Box<CatalogueItem>>,
+) {
+    let named = |item: CatalogueItem| CatalogueItem { ids: locations.named(location, item.ids), ..item };
+    match read {
+        Ok(item) => page.items.push(named(item)),
+        Err(unread) => page.unread.push(named(*unread)),
+    }
+}
+
 /// Where the catalogue goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
@@ -142,6 +189,7 @@ pub(super) async fn catalogue(
         items: page.items.into_iter().map(named).collect(),
         unread: page.unread.into_iter().map(named).collect(),
         next: next.map_err(|e| Fault::Malformed(e.to_string()))?,
+        ..CataloguePage::default()
     })
 }
 

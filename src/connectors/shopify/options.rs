@@ -11,6 +11,9 @@ use crate::{
 /// The API version that the queries were written and validated for.
 pub const API_VERSION: &str = "2026-10";
 
+/// Up to how many variants a shop is compared page by page, unless configured.
+pub const BULK_ABOVE: u64 = 5_000;
+
 /// Settings of one shop.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -25,6 +28,8 @@ pub struct Options {
     /// webhook is refused.
     pub webhook_secrets: Vec<SecretString>,
     pub locations: Locations,
+    /// A shop with more variants is compared by a bulk operation. Shopify counts to 10,000.
+    pub bulk_above: u64,
     pub http: http::Options,
 }
 

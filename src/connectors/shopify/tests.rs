@@ -40,6 +40,7 @@ pub(super) fn options(base: &str) -> Options {
         access_token: SecretString::from("shpat_test"),
         webhook_secrets: vec![SecretString::from("hush")],
         locations: one(),
+        bulk_above: options::BULK_ABOVE,
         http: http::Options::default(),
     }
 }

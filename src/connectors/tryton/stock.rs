@@ -176,7 +176,12 @@ impl Tryton {
                 unwritable,
             }
         });
-        Ok(CataloguePage { items: items.collect(), unread: unread.collect(), next })
+        Ok(CataloguePage {
+            items: items.collect(),
+            unread: unread.collect(),
+            next,
+            ..CataloguePage::default()
+        })
     }
 
     pub(super) async fn read_counts(

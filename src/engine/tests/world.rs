@@ -170,7 +170,7 @@ impl Connector for Listed {
         }
         let pages = self.pages.lock().expect("unpoisoned");
         let next = (at + 1 < pages.len()).then(|| Cursor((at + 1).to_string()));
-        Ok(CataloguePage { items: pages.get(at).cloned().unwrap_or_default(), unread: vec![], next })
+        Ok(CataloguePage { items: pages.get(at).cloned().unwrap_or_default(), next, ..Default::default() })
     }
 
     fn receive(&self, _: &Push) -> Result<Received, Refusal> {
@@ -230,6 +230,7 @@ fn shop() -> shopify::Shopify {
             number: 1,
         }])
         .expect("one"),
+        bulk_above: shopify::options::BULK_ABOVE,
         http: http::Options::default(),
     };
     shopify::Shopify::new(options).expect("good settings")

@@ -20,6 +20,8 @@ mod paging;
 mod search;
 mod variables;
 
+use paging::Wanted;
+
 const SDL: &str = include_str!("schema.graphql");
 /// Documents that are kept parsed; a client sends a handful.
 const DOCUMENTS_MAX: usize = 64;
@@ -45,12 +47,18 @@ pub(super) struct Desk<'w> {
     keys: BTreeMap<String, String>,
     /// Whether a call with the same key is under way.
     concurrent: bool,
+    /// The host that the client has asked.
+    pub(super) host: &'w str,
+    /// Lists are told whole.
+    pub(super) bulk: bool,
     warnings: RefCell<Vec<Value>>,
 }
 
 /// Who asks, and when.
 pub(super) struct Seat<'a> {
     pub(super) options: &'a ShopifyOptions,
+    /// The host that was asked.
+    pub(super) host: &'a str,
     /// Whether a call with the same idempotency key is under way.
     pub(super) concurrent: bool,
 }
@@ -85,6 +93,29 @@ impl Documents {
         let variables = variables::coerce(&document, operation, raw)?;
         let cost = cost::requested(&document, operation, &variables);
         Ok(Prepared { variables, cost, operation: ask.operation, document })
+    }
+
+    /// Runs the query of a bulk operation, which costs nothing. `None`: it is not valid.
+    pub(super) fn run_bulk(
+        &self,
+        query: &str,
+        world: &mut World,
+        seat: &Seat<'_>,
+        now_ms: i64,
+    ) -> Option<Value> {
+        let prepared =
+            self.prepare(Ask { query: query.to_owned(), variables: None, operation: None }).ok()?;
+        let desk = Desk {
+            world: RefCell::new(world),
+            options: seat.options,
+            now_ms,
+            keys: BTreeMap::new(),
+            concurrent: false,
+            host: seat.host,
+            bulk: true,
+            warnings: RefCell::new(Vec::new()),
+        };
+        prepared.run(&desk).ok().map(|(mut answer, _)| answer["data"].take())
     }
 
     fn document(&self, query: &str) -> Result<Arc<Valid<ExecutableDocument>>, Value> {
@@ -148,6 +179,8 @@ impl Prepared {
             now_ms,
             keys: self.keys(),
             concurrent: seat.concurrent,
+            host: seat.host,
+            bulk: false,
             warnings: RefCell::new(Vec::new()),
         };
         let answer = self.run(&desk);
@@ -203,7 +236,26 @@ impl Prepared {
     }
 }
 
+/// Says why a text is no query for a bulk operation.
+fn unfit_for_bulk(query: &str) -> Option<String> {
+    let document = match ExecutableDocument::parse_and_validate(schema(), query, "bulk.graphql") {
+        Ok(document) => document,
+        Err(invalid) => return Some(format!("Invalid bulk query: {}", invalid.errors)),
+    };
+    let Ok(operation) = document.operations.get(None) else {
+        return Some("Bulk queries must contain a single query".to_owned());
+    };
+    let lists =
+        operation.root_fields(&document).any(|field| field.ty().inner_named_type().ends_with("Connection"));
+    (operation.is_mutation() || !lists)
+        .then(|| "Bulk queries must contain at least one connection.".to_owned())
+}
+
 impl Desk<'_> {
+    fn wanted<'m>(&self, arguments: &'m JsonMap) -> Result<Wanted<'m>, FieldError> {
+        Wanted::read(arguments, self.bulk)
+    }
+
     fn warn(&self, warning: Value) {
         self.warnings.borrow_mut().push(warning);
     }

@@ -21,6 +21,7 @@ pub(in crate::sandbox) enum Kind {
     RefundLineItem,
     InventoryAdjustmentGroup,
     OrderEdit,
+    BulkOperation,
 }
 
 impl Kind {
@@ -40,6 +41,7 @@ impl Kind {
             Kind::RefundLineItem => ("RefundLineItem", 9_757_199_254_740_993),
             Kind::InventoryAdjustmentGroup => ("InventoryAdjustmentGroup", 9_807_199_254_740_993),
             Kind::OrderEdit => ("OrderEdit", 9_857_199_254_740_993),
+            Kind::BulkOperation => ("BulkOperation", 9_907_199_254_740_993),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::sandbox::dice::Dice;
 use crate::sandbox::options::ShopifyOptions;
 use crate::sandbox::world::signed;
 
+use super::bulk::Bulk;
 use super::inventory::Keys;
 use super::orders::Order;
 use super::webhooks::Letter;
@@ -35,6 +36,7 @@ pub(in crate::sandbox) struct Store {
     pub(super) bucket: Bucket,
     pub(super) keys: Keys,
     pub(super) groups: u64,
+    pub(super) bulks: Vec<Bulk>,
     lines: u64,
     /// Granted tokens with their end.
     tokens: BTreeMap<String, i64>,
@@ -160,6 +162,7 @@ impl Store {
             bucket: Bucket::new(options.bucket, options.restore_per_second, now_ms),
             keys: Keys::default(),
             groups: 0,
+            bulks: Vec::new(),
             lines: 0,
             tokens: BTreeMap::new(),
             webhook_url: options.webhook_url.clone(),

@@ -62,7 +62,7 @@ async fn compare(served: &Served, pages: Vec<Vec<CatalogueItem>>) -> Vec<Value> 
     let last = pages.len() - 1;
     let page = |(n, items): (usize, Vec<CatalogueItem>)| {
         let next = (n < last).then(|| Cursor((n + 1).to_string()));
-        CataloguePage { items, unread: Vec::new(), next }
+        CataloguePage { items, next, ..CataloguePage::default() }
     };
     *served.desk.pages.lock().expect("unpoisoned") = pages.into_iter().enumerate().map(page).collect();
     let (mut answers, mut asked) = (Vec::new(), json!({"channel": "main", "dry_run": true}));

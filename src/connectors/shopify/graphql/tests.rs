@@ -7,10 +7,13 @@ use serde_json::json;
 use super::*;
 use crate::connectors::{shopify::tests::any_json, specs};
 
-const OPERATIONS: [&Operation; 14] = [
+const OPERATIONS: [&Operation; 17] = [
     &SET_QUANTITIES,
     &LEVELS,
     &CATALOGUE,
+    &COUNT,
+    &BULK_BEGIN,
+    &BULK,
     &ORDERS,
     &ORDER,
     &ORDER_LINES,
@@ -35,7 +38,7 @@ pub(in crate::connectors::shopify) fn answer(status: u16, headers: &[(&str, &str
 }
 
 /// Returns a published schema.
-fn schema(version: &str) -> Option<Valid<Schema>> {
+pub(in crate::connectors::shopify) fn schema(version: &str) -> Option<Valid<Schema>> {
     let sdl = specs::read(&format!("shopify/schema-{version}.graphql"))?;
     let sdl = String::from_utf8(sdl).expect("the schema is text");
     // The published text uses this newer built-in directive without defining it.

@@ -12,8 +12,10 @@ use crate::sandbox::shopify::inventory::{Group, Outcome};
 use crate::sandbox::shopify::store::Store;
 
 use super::Desk;
-use super::paging::{Page, Wanted};
+use super::paging::Page;
+use bulk::Begun;
 
+mod bulk;
 mod orders;
 mod root;
 mod routes;
@@ -81,6 +83,12 @@ pub(super) enum Thing {
     UserError(&'static str, Arc<Outcome>, usize),
     Group(Arc<Group>),
     Change(Arc<Group>, usize),
+    Bulk(usize),
+    /// What came of beginning a bulk operation.
+    BulkBegun(Rc<Begun>),
+    BulkError(Rc<Begun>),
+    /// How many there are, counted up to a limit.
+    Count(usize, Option<usize>),
 }
 
 /// A thing within reach of the world.
@@ -134,6 +142,10 @@ impl ObjectValue for Node<'_, '_> {
             Thing::PageInfo(_) => "PageInfo",
             Thing::Group(_) => "InventoryAdjustmentGroup",
             Thing::Change(..) => "InventoryChange",
+            Thing::Bulk(_) => "BulkOperation",
+            Thing::BulkBegun(_) => "BulkOperationRunQueryPayload",
+            Thing::BulkError(_) => "BulkOperationUserError",
+            Thing::Count(..) => "Count",
         }
     }
 
@@ -172,6 +184,10 @@ impl ObjectValue for Node<'_, '_> {
             Thing::UserError(_, outcome, n) => self.user_error(outcome, *n, &field),
             Thing::Group(group) => self.group(group, &field),
             Thing::Change(group, n) => self.change(group, *n, &field),
+            Thing::Bulk(number) => self.bulk(*number, &field),
+            Thing::BulkBegun(begun) => self.bulk_begun(begun, &field),
+            Thing::BulkError(begun) => self.bulk_error(begun, &field),
+            Thing::Count(all, limit) => self.count(*all, *limit, &field),
         };
         resolved.unwrap_or_else(|| Err(self.unknown_field_error(info)))
     }
@@ -203,7 +219,7 @@ impl<'a> Node<'a, '_> {
         field: &Selected<'_>,
         things: impl Iterator<Item = Thing>,
     ) -> Result<ResolvedValue<'a>, FieldError> {
-        let page = Wanted::read(field.arguments)?.page_of(things);
+        let page = self.desk.wanted(field.arguments)?.page_of(things);
         Ok(self.node(Thing::Connection(name, Rc::new(page))))
     }
 

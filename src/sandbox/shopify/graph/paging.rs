@@ -52,12 +52,18 @@ pub(super) struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    pub(super) fn read(arguments: &'a JsonMap) -> Result<Wanted<'a>, FieldError> {
+    /// Reads the arguments of a list. `whole`: all of it is wanted where they do not say how much.
+    pub(super) fn read(arguments: &'a JsonMap, whole: bool) -> Result<Wanted<'a>, FieldError> {
         let given = |name| arguments.get(name).filter(|value| !value.is_null());
         if given("last").is_some() || given("before").is_some() {
             return Err(coded("BAD_REQUEST", "the sandbox pages forward only: use `first` and `after`"));
         }
+        let query = given("query").and_then(JsonValue::as_str).unwrap_or("");
+        let reverse = given("reverse").and_then(JsonValue::as_bool).unwrap_or(false);
         let size = given("first").and_then(JsonValue::as_i64);
+        if whole && size.is_none() {
+            return Ok(Wanted { size: usize::MAX - 1, after: None, query, reverse });
+        }
         let size = size.ok_or_else(|| coded("BAD_REQUEST", "you must provide one of first or last"))?;
         if !(0..=PAGE_MAX).contains(&size) {
             let message = format!("first must be between 0 and {PAGE_MAX}, is {size}");
@@ -70,8 +76,6 @@ impl<'a> Wanted<'a> {
             ),
             None => None,
         };
-        let query = given("query").and_then(JsonValue::as_str).unwrap_or("");
-        let reverse = given("reverse").and_then(JsonValue::as_bool).unwrap_or(false);
         Ok(Wanted { size: usize::try_from(size).unwrap_or(0), after, query, reverse })
     }
 

@@ -32,6 +32,10 @@ impl<'a> Node<'a, '_> {
     {
         let by_id = |kind: Kind| text_argument(field, "id").and_then(|id| self.find(kind, id));
         Some(Ok(match field.name {
+            "bulkOperation" => {
+                let number = text_argument(field, "id").and_then(|id| Kind::BulkOperation.read(id));
+                self.maybe(number.filter(|n| self.read(|shop| *n < shop.bulks.len())).map(Thing::Bulk))
+            }
             "currentAppInstallation" => self.node(Thing::App),
             "fulfillment" => self.maybe(by_id(Kind::Fulfillment)),
             "inventoryItem" => self.maybe(by_id(Kind::InventoryItem)),
@@ -59,6 +63,11 @@ impl<'a> Node<'a, '_> {
             "productVariant" => self.maybe(by_id(Kind::ProductVariant)),
             "productVariants" => {
                 return Some(self.items("ProductVariantConnection", "productVariants", field));
+            }
+            "productVariantsCount" => {
+                let limit = field.arguments.get("limit").and_then(JsonValue::as_i64);
+                let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+                self.node(Thing::Count(self.read(|shop| shop.items.len()), limit))
             }
             "publicApiVersions" => self.list(SUPPORTED.iter().map(|handle| Thing::Version(handle))),
             "refund" => self.maybe(by_id(Kind::Refund)),
@@ -120,6 +129,7 @@ impl<'a> Node<'a, '_> {
                     let (order, route) = *shop.routes.get(&(index as u64))?;
                     shown(order).then_some(Thing::Route { order, route })
                 }
+                Kind::BulkOperation => (index < shop.bulks.len()).then_some(Thing::Bulk(index)),
                 Kind::LineItem
                 | Kind::LineItemGroup
                 | Kind::FulfillmentOrderLineItem
@@ -135,7 +145,7 @@ impl<'a> Node<'a, '_> {
     where
         'a: 'r,
     {
-        let wanted = Wanted::read(field.arguments)?;
+        let wanted = self.desk.wanted(field.arguments)?;
         let filter = search::parse(wanted.query);
         if let Some(warning) = search::warnings(&filter, &ORDER_FIELDS, "orders", wanted.query) {
             self.desk.warn(warning);

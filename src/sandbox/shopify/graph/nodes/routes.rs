@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use apollo_compiler::resolvers::{FieldError, ResolvedValue};
 
-use crate::sandbox::shopify::graph::paging::{Place, Wanted};
+use crate::sandbox::shopify::graph::paging::Place;
 use crate::sandbox::shopify::graph::search::{self, Fact};
 use crate::sandbox::shopify::ids::{self, Kind};
 use crate::sandbox::shopify::store::Store;
@@ -19,7 +19,7 @@ impl<'a> Node<'a, '_> {
     where
         'a: 'r,
     {
-        let wanted = Wanted::read(field.arguments)?;
+        let wanted = self.desk.wanted(field.arguments)?;
         let filter = search::parse(wanted.query);
         if let Some(warning) = search::warnings(&filter, &FIELDS, "fulfillmentOrders", wanted.query) {
             self.desk.warn(warning);

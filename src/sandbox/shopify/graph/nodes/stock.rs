@@ -44,7 +44,7 @@ impl<'a> Node<'a, '_> {
     where
         'a: 'r,
     {
-        let wanted = Wanted::read(field.arguments)?;
+        let wanted = self.desk.wanted(field.arguments)?;
         let filter = search::parse(wanted.query);
         if let Some(warning) = search::warnings(&filter, &LEVEL_FIELDS, "inventoryLevels", wanted.query) {
             self.desk.warn(warning);
@@ -68,7 +68,7 @@ impl<'a> Node<'a, '_> {
     where
         'a: 'r,
     {
-        let wanted = Wanted::read(field.arguments)?;
+        let wanted = self.desk.wanted(field.arguments)?;
         let filter = search::parse(wanted.query);
         if let Some(warning) = search::warnings(&filter, &ITEM_FIELDS, path, wanted.query) {
             self.desk.warn(warning);

@@ -20,6 +20,7 @@ impl<'a> Node<'a, '_> {
             "inventorySetQuantities" => ("InventorySetQuantitiesPayload", inventory::set_quantities),
             "inventoryAdjustQuantities" => ("InventoryAdjustQuantitiesPayload", inventory::adjust_quantities),
             "inventoryActivate" => ("InventoryActivatePayload", inventory::activate),
+            "bulkOperationRunQuery" => return Some(Ok(self.begin_bulk(field))),
             _ => return None,
         };
         let arguments: Value = serde_json::to_value(field.arguments).unwrap_or(Value::Null);
