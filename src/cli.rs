@@ -4,6 +4,7 @@
 //! things stand, 65 the journal, the demo or a simulation does not add up, 75 the daemon has ended to be started again,
 //! 78 the configuration is wrong.
 
+mod audit;
 mod backup;
 mod check;
 mod client;
@@ -80,6 +81,9 @@ enum Command {
     Reload(reload::Reload),
     /// Check the configuration, its secrets, and the places that it names; with `--online` also every channel.
     Check(check::Check),
+    /// Read every channel before the first sync, and tell what would be matched, what would be shown, and what to mend before.
+    /// Writes to no channel and needs no daemon.
+    Audit(audit::Audit),
     /// Take over the opening stock, once, from the ERP or from a channel.
     Init(init::Init),
     /// Show how the daemon and its channels are.
@@ -190,6 +194,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(&global, args),
         Command::Check(check) => check::run(&global, &check),
+        Command::Audit(asked) => audit::run(&global, &asked),
         Command::Verify(verify) => store::verify(&global, &verify),
         Command::Backup(backup) => backup::backup(&global, &backup),
         Command::Restore(restore) => backup::restore(&global, &restore),

@@ -20,6 +20,7 @@ use crate::{
         quarantine::caller,
         sheet::{Bad, Fields, Sheet, lines_of},
     },
+    core::decide::survey::Proposal,
     model::{ChannelId, IdKind, LineId, OrderId, Sku, counted, ids::BadId, which},
     web::view::{
         Ids, IgnoreDone, IgnoreRequest, MapImport, MapImported, MapRemove, MapRemoved, MapRow, MapSource,
@@ -252,14 +253,18 @@ fn export(global: &Global, list: &List) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Writes what an audit proposes as a table that can be imported.
+pub(super) fn proposed(rows: &[Proposal]) -> Result<String, Failure> {
+    let row = |row: &Proposal| {
+        let sku = row.sku.as_ref().map(ToString::to_string).unwrap_or_default();
+        let ids = row.ids.iter().map(|(kind, id)| ((*kind).to_owned(), id.clone())).collect();
+        (sku, row.channel.to_string(), ids, row.title.clone())
+    };
+    table(rows.iter().map(row).collect())
+}
+
 /// Writes what is mapped, and what waits for a row.
 fn written(mapping: &Mapping) -> Result<String, Failure> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    let kinds = IdKind::ALL.map(IdKind::name);
-    let wrong = |error: csv::Error| Failure::new(Kind::Failed, error);
-    let titled = mapping.unmatched.iter().any(|u| u.title.is_some());
-    let header = ["sku", "channel"].into_iter().chain(kinds);
-    csv.write_record(header.chain(titled.then_some(TITLE))).map_err(wrong)?;
     // A line that names nothing cannot be told apart by a row. What several lines and items go by needs one row.
     let items = mapping.unmatched.iter().map(|u| (&u.channel, &u.ids, u.title.clone()));
     let lines = mapping.unmapped.iter().filter(|u| !u.ids.is_empty()).map(|u| (&u.channel, &u.ids, None));
@@ -267,7 +272,18 @@ fn written(mapping: &Mapping) -> Result<String, Failure> {
     let waiting = items.chain(lines).filter(|(channel, ids, _)| told.insert((*channel, *ids)));
     let waiting = waiting.map(|(channel, ids, title)| (String::new(), channel.to_string(), ids, title));
     let rows = mapping.rows.iter().map(|r| (r.sku.to_string(), r.channel.to_string(), &r.ids, None));
-    for (sku, channel, ids, title) in rows.chain(waiting) {
+    table(rows.chain(waiting).map(|(sku, channel, ids, title)| (sku, channel, ids.clone(), title)).collect())
+}
+
+/// Writes rows (SKU, channel, identifiers, title).
+fn table(rows: Vec<(String, String, Ids, Option<String>)>) -> Result<String, Failure> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let kinds = IdKind::ALL.map(IdKind::name);
+    let wrong = |error: csv::Error| Failure::new(Kind::Failed, error);
+    let titled = rows.iter().any(|(.., title)| title.is_some());
+    let header = ["sku", "channel"].into_iter().chain(kinds);
+    csv.write_record(header.chain(titled.then_some(TITLE))).map_err(wrong)?;
+    for (sku, channel, ids, title) in rows {
         let ids = kinds.iter().map(|kind| ids.get(*kind).cloned().unwrap_or_default());
         let title = titled.then(|| title.unwrap_or_default());
         csv.write_record([sku, channel].into_iter().chain(ids).chain(title)).map_err(wrong)?;

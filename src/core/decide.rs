@@ -28,6 +28,7 @@ mod quarantine;
 mod recheck;
 pub mod recipes;
 mod returns;
+pub mod survey;
 pub mod suspects;
 pub mod trial;
 

@@ -31,6 +31,7 @@ fn commands() -> BTreeSet<String> {
 /// for the directory of the daemon's home.
 const FAILURES: &[(&str, &[&str], i32, &str)] = &[
     ("alerts", &["--socket", "@/none"], 3, "no daemon answers at"),
+    ("audit", &["--config", "@/none"], 78, "cannot be read"),
     ("backup", &["@/none/backup"], 1, "No such file or directory"),
     ("build-state", &["@/none", "1"], 1, "there is no whole checkpoint of record 1"),
     ("bundles import", &["@/empty.csv"], 5, "the file is empty"),

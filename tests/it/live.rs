@@ -106,7 +106,7 @@ impl Home {
         std::fs::write(path, text.replace(from, to)).expect("written");
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = bare();
         command.env("CREDENTIALS_DIRECTORY", self.path("secrets"));
         command.arg("--config").arg(self.path("evenkeel.toml"));

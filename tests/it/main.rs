@@ -4,6 +4,7 @@ mod afterthoughts;
 mod alerts;
 mod amazon;
 mod assumptions;
+mod audit;
 mod blows;
 mod brake;
 mod clients;

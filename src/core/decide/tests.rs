@@ -36,6 +36,7 @@ mod quarantine;
 mod returns;
 mod settled;
 mod simulated;
+mod survey;
 mod suspects;
 mod trial;
 mod unanswered;
