@@ -18,7 +18,9 @@ use bytes::Bytes;
 
 use crate::model::{Abilities, DeliveryId, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals};
 
-pub use crate::model::exchange::{CatalogueItem, CountLine, Observed, Outcome, Posting, PostingLine, Put};
+pub use crate::model::exchange::{
+    CatalogueItem, CountLine, Notice, Observed, Outcome, Posting, PostingLine, Put,
+};
 
 /// One configured channel.
 #[async_trait]
@@ -76,6 +78,18 @@ pub trait Connector: Send + Sync {
     /// missing steps. For channels that take postings.
     async fn post(&self, posting: &Posting) -> Outcome;
 
+    /// Keeps the channel working beyond reads and writes (its pushes, our rights there, its API), and tells what a person
+    /// should know. It is called at the start, by `[tend]`, after a push that asks for it, and when
+    /// [`uneasy`](Connector::uneasy) says so; it may be dropped half-way and must be able to run at any time.
+    async fn tend(&self) -> Result<Tended, Fault> {
+        Ok(Tended::default())
+    }
+
+    /// Resolves when something was noticed of which [`tend`](Connector::tend) should tell before its next turn.
+    async fn uneasy(&self) {
+        std::future::pending().await
+    }
+
     /// Asks whether credentials, scopes and the pinned version are good; reads only.
     async fn check(&self) -> Result<Checked, Fault>;
 }
@@ -97,6 +111,17 @@ pub struct Checked {
     pub facts: Vec<String>,
     /// What keeps the channel from working, and who can mend it.
     pub problems: Vec<String>,
+}
+
+/// What became of tending a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tended {
+    /// All that a person should know at this moment, one for each kind. What is not here any more is over.
+    pub notices: Vec<Notice>,
+    /// The kinds of which nothing could be found out this time: what was told of them stands.
+    pub unsure: Vec<&'static str>,
+    /// Pushes may have been missed: the orders are read from the watermark, and what is shown is compared.
+    pub missed: bool,
 }
 
 /// Why a read gave nothing.
@@ -211,6 +236,8 @@ pub enum Fact {
     Look(Identifiers),
     /// Something about orders changed that only a read of the feed tells.
     Changed,
+    /// Something about the channel itself changed: it is to be tended.
+    Tend,
 }
 
 /// Why a push was not taken.

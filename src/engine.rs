@@ -31,6 +31,7 @@ pub mod rows;
 pub mod run;
 pub mod schedule;
 mod teller;
+pub mod tend;
 #[cfg(test)]
 mod tests;
 pub mod trial;

@@ -8,7 +8,7 @@ use crate::{
         client::{Client, part},
         print::{self, or_dash, span},
     },
-    model::{ChannelId, Sku, Totals, counted, which},
+    model::{ChannelId, Notice, Sku, Totals, counted, which},
     web::view::{self, Alerts, Checkpoint, CircuitView, Done, OrderView, PollRequest, SkuView, Status},
 };
 
@@ -86,6 +86,7 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
             if let (Some(since), Some(error)) = (failing_since, last_error) {
                 print::line(&format!("{}: requests fail since {since}, the last with: {error}", c.channel));
             }
+            c.notices.iter().for_each(|notice| print::line(&notice_line(c, notice)));
         }
         let rows: Vec<[String; 6]> = s.channels.iter().flat_map(assumption_rows).collect();
         if !rows.is_empty() {
@@ -107,6 +108,11 @@ fn stands(s: &Status) -> Vec<String> {
         format!("the configuration file is held and not in effect: {why}; see `evenkeel reload --dry-run`")
     });
     [refuses, restored, held].into_iter().flatten().collect()
+}
+
+fn notice_line(c: &view::ChannelStatus, notice: &Notice) -> String {
+    let stopped = if notice.stops { " (nothing is written there until then)" } else { "" };
+    format!("{}: {}: {}{stopped}", c.channel, notice.kind, notice.text)
 }
 
 fn assumption_rows(c: &view::ChannelStatus) -> Vec<[String; 6]> {

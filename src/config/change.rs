@@ -51,7 +51,8 @@ impl Config {
             held.iter_mut().for_each(Tryton::forget_policies);
             held
         };
-        shopify(self) != shopify(running)
+        self.tend != running.tend
+            || shopify(self) != shopify(running)
             || amazon(self) != amazon(running)
             || tryton(self) != tryton(running)
     }
@@ -71,6 +72,7 @@ impl Config {
             ("retry", self.retry != running.retry),
             ("alerts", self.alerts != running.alerts || !secrets.same_alerts(held)),
             ("drift", self.drift != running.drift),
+            ("tend", self.tend != running.tend),
             ("memory", self.memory != running.memory),
             ("store", self.store.room != running.store.room),
             ("retention", self.retention != running.retention),

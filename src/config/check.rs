@@ -57,6 +57,7 @@ pub(super) fn check(file: raw::File, at: &Scope<'_>) -> Config {
         retry: general::retry(file.retry, &at.key("retry")),
         alerts: general::alerts(file.alerts, &at.key("alerts")),
         drift: general::drift(file.drift, &at.key("drift")),
+        tend: general::tend(file.tend, &at.key("tend")),
         retention: general::retention(file.retention, &at.key("retention")),
         shopify: channels.shopify,
         amazon: channels.amazon,

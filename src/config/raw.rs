@@ -31,6 +31,7 @@ pub(super) struct File {
     pub alerts: Alerts,
     pub drift: Drift,
     pub reconcile: Reconcile,
+    pub tend: Tend,
     pub retention: Retention,
     pub channels: Channels,
 }
@@ -191,6 +192,12 @@ pub(super) struct ChannelDrift {
 pub(super) struct Reconcile {
     pub every: Option<Span>,
     pub cron: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Tend {
+    pub every: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize)]

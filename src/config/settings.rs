@@ -36,6 +36,8 @@ pub struct Config {
     pub retry: Retry,
     pub alerts: Alerts,
     pub drift: DriftPolicy,
+    /// How often each channel is tended: its pushes, our rights there, its API.
+    pub tend: Schedule,
     pub retention: Retention,
     pub shopify: BTreeMap<ChannelId, Shopify>,
     pub amazon: BTreeMap<ChannelId, Amazon>,

@@ -200,6 +200,9 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
                 });
             }
         }
+        Record::Noticed { channel, notices } => {
+            state.change_channel(channel, |row| row.notices.clone_from(notices));
+        }
         Record::Catalogued { channel }
         | Record::Fed { channel, .. }
         | Record::FedThrough { channel, .. }

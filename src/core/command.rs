@@ -17,8 +17,8 @@ use crate::{
     },
     model::{
         CatalogueItem, ChannelId, CountLine, Counter, DeliveryId, IdempotencyKey, Identifiers, LocationId,
-        Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put, Quantity, Seen,
-        Seq, Sku, Timestamp, Totals,
+        Measure, Notice, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Posting, Put,
+        Quantity, Seen, Seq, Sku, Timestamp, Totals,
         policy::{MappingRow, Part},
     },
 };
@@ -78,6 +78,13 @@ pub enum Command {
         health: Health,
         /// The listing that was read, if it was one.
         alone: Option<ListingRef>,
+    },
+    /// A channel was tended: what a person should know of it. Of the kinds in `unsure` nothing could be found out; what
+    /// was said of them stands.
+    Tended {
+        channel: ChannelId,
+        notices: Vec<Notice>,
+        unsure: Vec<String>,
     },
     /// A page of a catalogue, with what is shown. `read_at`: our clock when the request was sent.
     Catalogue {
@@ -280,6 +287,7 @@ impl Command {
                 | Command::HoldCount { .. }
                 | Command::CountedThrough { .. }
                 | Command::Quarantine(_)
+                | Command::Tended { .. }
                 | Command::Map { .. }
         )
     }
@@ -322,6 +330,7 @@ impl Command {
             | Command::Fed { .. }
             | Command::FedThrough { .. }
             | Command::ReadFailed { .. }
+            | Command::Tended { .. }
             | Command::Catalogued { .. }
             | Command::Swept { .. }
             | Command::CountedThrough { .. }

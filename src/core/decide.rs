@@ -30,6 +30,7 @@ pub mod recipes;
 mod returns;
 pub mod survey;
 pub mod suspects;
+mod tended;
 pub mod trial;
 
 use crate::{
@@ -94,6 +95,7 @@ impl Draft<'_> {
             }
             Command::FedThrough { channel, through } => self.fed_through(channel, through),
             Command::ReadFailed { channel, health, alone } => self.read_failed(&channel, &health, alone),
+            Command::Tended { channel, notices, unsure } => self.tended(channel, notices, &unsure),
             Command::Catalogue { channel, read_at, items, unread } => {
                 self.catalogue(&channel, read_at, items, unread)
             }

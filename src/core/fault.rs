@@ -5,11 +5,16 @@ const MOST: usize = 300;
 
 /// Returns an error's text as one line that is not long.
 pub fn excerpt(text: &str) -> String {
+    line(text, MOST)
+}
+
+/// Returns a text as one line, of which at most so many bytes are kept.
+pub fn line(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.len() <= MOST {
+    if line.len() <= most {
         return line;
     }
-    let end = line.floor_char_boundary(MOST);
+    let end = line.floor_char_boundary(most);
     format!("{}...", &line[..end])
 }
 

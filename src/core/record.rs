@@ -25,8 +25,8 @@ use crate::{
         state::{Alert, AlertKey, Fed, Ignorable, Ignored, ListingRef, Note, Quarantined, Unmatched},
     },
     model::{
-        ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, OrderKey, Policies,
-        Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
+        ChannelId, Counter, DeliveryId, FulfilledBy, Identifiers, LocationId, Measure, Notice, OrderKey,
+        Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::MappingRow,
     },
 };
 
@@ -250,6 +250,11 @@ pub enum Record {
         channel: ChannelId,
         circuit: Circuit,
     },
+    /// All that a person should know of a channel from here on.
+    Noticed {
+        channel: ChannelId,
+        notices: Vec<Notice>,
+    },
     Paused {
         scope: PauseScope,
         pause: Option<Pause>,
@@ -410,6 +415,8 @@ pub enum AlertKind {
     Intent,
     /// Units are sold that are not there.
     Oversold,
+    /// Something about a channel that a person should see to: its API, our rights there, its pushes.
+    Notice,
 }
 
 impl AlertKind {
@@ -428,6 +435,7 @@ impl AlertKind {
             AlertKind::AssumptionBroken => "assumption_broken",
             AlertKind::Intent => "intent",
             AlertKind::Oversold => "oversold",
+            AlertKind::Notice => "notice",
         }
     }
 }

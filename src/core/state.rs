@@ -30,7 +30,7 @@ use crate::{
     },
     model::{
         CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, IdKind, Identifiers, LineId, LocationId,
-        Measure, Mode, OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp,
+        Measure, Mode, Notice, OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp,
         policy::{ChannelKind, MappingRow},
     },
 };
@@ -260,6 +260,9 @@ pub struct ChannelRow {
     /// What it was when it was taken out of the configuration, while it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stood_for: Option<Box<StoodFor>>,
+    /// What a person should know of it, by its kinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
 }
 
 /// The shop, seller or database that a channel's name stands for.
@@ -593,6 +596,11 @@ impl ChannelRow {
     /// Returns the channel's time from which its orders must still be read. `None`: they were never read.
     pub fn watermark(&self) -> Option<Timestamp> {
         self.fed.map(|fed| fed.through).max(self.fed_through)
+    }
+
+    /// Returns why nothing is to be written to it, if a notice says so.
+    pub fn stopped(&self) -> Option<&str> {
+        self.notices.iter().find(|notice| notice.stops).map(|notice| notice.text.as_str())
     }
 
     /// Tells whether it was ever read to some end.

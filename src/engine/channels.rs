@@ -26,6 +26,7 @@ use crate::{
         reconcile::Reconcile,
         registry::Connectors,
         schedule::Ticker,
+        tend::Tender,
         wake::Wakes,
     },
     model::{ChannelId, Measure},
@@ -207,6 +208,7 @@ impl Tasks {
         hints: mpsc::Receiver<Hint>,
     ) -> Result<(), JobSchedulerError> {
         let abilities = connector.abilities();
+        self.tender(id, connector, ticker.every(&config.tend).await?);
         if abilities.quantities {
             self.lane(id, connector, hints);
         }
@@ -246,6 +248,18 @@ impl Tasks {
             hints,
         };
         self.spawn(lane.run(self.stop.clone()));
+    }
+
+    fn tender(&self, id: &ChannelId, connector: &Arc<dyn Connector>, ticks: mpsc::Receiver<()>) {
+        let Some(wakes) = self.shared.wakes.channel(id) else { return };
+        let tender = Tender {
+            channel: id.clone(),
+            connector: connector.clone(),
+            ledger: self.shared.ledger.clone(),
+            wakes,
+            ticks,
+        };
+        self.spawn(tender.run(self.stop.clone()));
     }
 
     fn poster(&self, id: &ChannelId, connector: &Arc<dyn Connector>) {
@@ -299,11 +313,13 @@ impl Tasks {
     }
 
     fn reconcile(&self, id: &ChannelId, connector: &Arc<dyn Connector>, ticks: mpsc::Receiver<()>) {
+        let Some(wakes) = self.shared.wakes.channel(id) else { return };
         let reconcile = Reconcile {
             channel: id.clone(),
             connector: connector.clone(),
             ledger: self.shared.ledger.clone(),
             clock: self.shared.clock.clone(),
+            wakes,
             ticks,
         };
         self.spawn(reconcile.run(self.stop.clone()));

@@ -71,6 +71,7 @@ impl Intake {
                 Fact::Fetch(order) => fetch.push(order),
                 Fact::Look(ids) => look.push(ids),
                 Fact::Changed => self.wakes.feed.notify_one(),
+                Fact::Tend => self.wakes.tend.notify_one(),
             }
         }
         let (channel, delivery) = (self.channel.clone(), received.delivery.clone());

@@ -13,6 +13,7 @@ use crate::{
     engine::{
         feed::{Error, passes, pause_after},
         ledger::{self, Ledger},
+        wake::ChannelWakes,
     },
     model::{ChannelId, Timestamp},
 };
@@ -29,6 +30,7 @@ pub struct Reconcile {
     pub connector: Arc<dyn Connector>,
     pub ledger: Ledger,
     pub clock: Arc<dyn Clock>,
+    pub wakes: Arc<ChannelWakes>,
     pub ticks: mpsc::Receiver<()>,
 }
 
@@ -54,6 +56,7 @@ impl Reconcile {
                 () = shutdown.cancelled() => return,
                 () = std::future::ready(()), if missed => {}
                 Some(()) = self.ticks.recv() => {}
+                () = self.wakes.reconcile.notified() => {}
             }
             let done = tokio::select! {
                 () = shutdown.cancelled() => return,

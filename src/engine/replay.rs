@@ -129,8 +129,8 @@ impl Handles {
                 Fact::Order(order) => read.orders.push(order),
                 Fact::Fetch(order) => read.fetch.push(order),
                 Fact::Look(ids) => read.look.push(ids),
-                // The feed is read again after every one.
-                Fact::Changed => {}
+                // The feed is read again after every one, and the channel is tended by itself.
+                Fact::Changed | Fact::Tend => {}
             }
         }
         let named = |what: &str, names: Vec<String>| {

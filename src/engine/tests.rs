@@ -19,5 +19,6 @@ mod replay;
 mod room;
 mod shops;
 mod swap;
+mod tend;
 mod upkeep;
 mod world;

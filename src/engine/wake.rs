@@ -24,6 +24,10 @@ pub struct ChannelWakes {
     /// Has everything counted.
     pub sweep: Notify,
     pub poster: Notify,
+    /// Has the whole catalogue compared.
+    pub reconcile: Notify,
+    /// Has the channel tended.
+    pub tend: Notify,
 }
 
 /// All that can be woken.

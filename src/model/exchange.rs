@@ -42,6 +42,18 @@ pub enum Outcome {
     Unknown { fault: String },
 }
 
+/// What a person should know of a channel that neither reads nor writes tell: its API, our rights there, its pushes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What it is about, in a short word that stays the same: `version`, `scopes`, `webhooks`. There is one for each.
+    pub kind: String,
+    /// What happened, and what to change.
+    pub text: String,
+    /// Nothing is written to the channel while it stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stops: bool,
+}
+
 /// What was read of one listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -298,6 +298,7 @@ impl Checks {
             // Something may have kept them back until now.
             Record::Paused { .. }
             | Record::Circuit { .. }
+            | Record::Noticed { .. }
             | Record::Configured { .. }
             | Record::Started { .. }
             | Record::Live

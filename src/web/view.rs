@@ -150,7 +150,7 @@ pub struct Alerts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertView {
     /// `late`, `lane_stopped`, `circuit_open`, `dead_letters`, `brake`, `quarantine`, `unmapped`, `feed_late`,
-    /// `posting_late`, `drift`, `assumption_broken`.
+    /// `posting_late`, `drift`, `assumption_broken`, `notice`.
     pub kind: String,
     /// The channel, or another subject's name.
     pub subject: String,

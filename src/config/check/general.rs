@@ -229,6 +229,10 @@ pub(super) fn reconcile(raw: raw::Reconcile, at: &Scope<'_>) -> Schedule {
     at.schedule(["every", "cron"], (raw.every, raw.cron), Schedule::Every(6 * HOUR))
 }
 
+pub(super) fn tend(raw: raw::Tend, at: &Scope<'_>) -> Schedule {
+    at.schedule(["every", ""], (raw.every, None), Schedule::Every(HOUR))
+}
+
 pub(super) fn retention(raw: raw::Retention, at: &Scope<'_>) -> Retention {
     let archive = raw.archive.map(|span| at.span("archive", Some(span), 3650 * DAY, 30 * DAY..=36_500 * DAY));
     let quarantine = at.span("quarantine", raw.quarantine, 14 * DAY, HOUR..=3650 * DAY);

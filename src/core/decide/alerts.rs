@@ -18,7 +18,7 @@ use crate::{
         record::{AlertKind, Record},
         state::{Alert, AlertKey, ChannelRow, Listing, State},
     },
-    model::{self, ChannelId, Counter, Mode, Policies, Timestamp, policy::ChannelPolicy, which},
+    model::{self, ChannelId, Counter, Mode, Notice, Policies, Timestamp, policy::ChannelPolicy, which},
 };
 
 /// How long a push is remembered. Shopify repeats one for four hours.
@@ -75,8 +75,9 @@ impl Draft<'_> {
             Some(held) if held.firing => {
                 let told_at = held.told.filter(|(firing, _)| *firing).map(|(_, at)| at);
                 let repeats = repeat > 0 && told_at.is_some_and(|at| self.now.since(at) >= repeat);
-                // A drift that shows another number by now is another question.
-                let other = key.kind == AlertKind::Drift && waiting == held.waiting && text != held.text;
+                // A drift that shows another number by now is another question, as is a notice that says something else.
+                let asks = matches!(key.kind, AlertKind::Drift | AlertKind::Notice);
+                let other = asks && waiting == held.waiting && text != held.text;
                 let again = waiting > held.waiting || other || (repeats && held.send_at.is_none());
                 // How many units are missing by now is in the text; people are told when they are many more.
                 let same = text == held.text || key.kind != AlertKind::Oversold;
@@ -214,6 +215,7 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
             }
         }
     }
+    out.extend(policies.channels.keys().flat_map(|channel| notices(state, channel)));
     if let Some(condition) = braked(state, &Counter::Person) {
         let subject = String::from(Counter::Person);
         out.insert(AlertKey { kind: AlertKind::Brake, subject }, condition);
@@ -406,6 +408,19 @@ fn circuit(row: &ChannelRow) -> Option<(AlertKind, Option<Condition>)> {
         }
         Circuit::Closed { .. } => None,
     }
+}
+
+/// Each kind of notice is an alert of its own.
+fn notices<'a>(
+    state: &'a State,
+    channel: &'a ChannelId,
+) -> impl Iterator<Item = (AlertKey, Condition)> + use<'a> {
+    let held = state.channels.get(channel).map_or(&[][..], |row| row.notices.as_slice());
+    held.iter().map(move |Notice { kind, text, stops }| {
+        let stopped = if *stops { "; nothing is written there until then" } else { "" };
+        let key = AlertKey { kind: AlertKind::Notice, subject: format!("{channel}/{kind}") };
+        (key, format!("{text}{stopped}").into())
+    })
 }
 
 /// What was never read is late from the opening stock on.

@@ -9,7 +9,7 @@ use crate::{
         index::{Kind, Work},
         leg::{Event, Leg, Look, Sent, State},
         record::Why,
-        state::{Fed, Listing, ListingRef},
+        state::{ChannelRow, Fed, Listing, ListingRef},
         writes::shows,
     },
     model::{
@@ -58,10 +58,12 @@ impl Draft<'_> {
         let row = self.state.channels.get(channel);
         let frozen = row.and_then(|row| row.pause) == Some(Pause::Frozen);
         let allowed = row.map_or(Allowed::All, |row| row.circuit.allows(self.now));
+        let stopped = row.is_some_and(|row| row.stopped().is_some());
         let writes = policy.abilities.quantities
             && self.state.mode() == Some(Mode::Live)
             && self.state.initialised.is_some()
-            && !frozen;
+            && !frozen
+            && !stopped;
         let batch = limit.min(usize::try_from(policy.abilities.batch).unwrap_or(1));
         let mut work = Sending::default();
         let (mut looks, mut looks_apart) = (Vec::new(), Vec::new());
@@ -323,6 +325,9 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
     }
     if row.is_some_and(|row| row.circuit.allows(now) == Allowed::None) {
         return Some("the channel's circuit is open".into());
+    }
+    if let Some(why) = row.and_then(ChannelRow::stopped) {
+        return Some(format!("nothing is written there: {why}"));
     }
     if state.initialised.is_none() {
         return Some("the opening stock was not taken over yet".into());

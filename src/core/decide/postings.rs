@@ -27,7 +27,7 @@ impl Draft<'_> {
             Allowed::Probe => 1,
             Allowed::None => 0,
         };
-        let paused = row.is_some_and(|row| row.pause.is_some());
+        let paused = row.is_some_and(|row| row.pause.is_some() || row.stopped().is_some());
         if self.state.mode() != Some(Mode::Live) || paused || self.state.initialised.is_none() {
             return Ok(Reply::Postings(Vec::new()));
         }

@@ -38,6 +38,7 @@ mod settled;
 mod simulated;
 mod survey;
 mod suspects;
+mod tended;
 mod trial;
 mod unanswered;
 mod unread;

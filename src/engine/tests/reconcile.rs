@@ -41,6 +41,7 @@ async fn a_catalogue_that_broke_off_goes_on_at_its_page() {
         connector: opening.channels.connector(&channel("main")).expect("it runs"),
         ledger: world.ledger.clone(),
         clock: Arc::clone(&opening.clock),
+        wakes: Arc::default(),
         ticks,
     };
     tokio::spawn(reconcile.run(world.stop.clone()));

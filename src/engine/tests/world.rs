@@ -1,7 +1,7 @@
 //! A daemon without its loops: a ledger on a store in memory, channels that are lists, and both doors.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Notify, Semaphore, mpsc},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,7 +23,7 @@ use crate::{
     clock::{Clock, ManualClock},
     connectors::{
         By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
-        Outcome, Posting, Push, Put, Received, Refusal, Scope, http, shopify,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended, http, shopify,
     },
     core::{Command, State, apply},
     engine::{
@@ -92,6 +92,11 @@ pub(super) struct Listed {
     pub orders_gap: Mutex<Duration>,
     /// When orders were read.
     pub reads: Mutex<Vec<Instant>>,
+    /// What comes of tending it, time by time, and then always nothing.
+    pub tended: Mutex<VecDeque<Result<Tended, Fault>>>,
+    /// How often it was tended.
+    pub tendings: AtomicUsize,
+    pub uneasy: Notify,
 }
 
 impl Listed {
@@ -148,6 +153,15 @@ impl Connector for Listed {
         }
         let orders = self.orders.lock().expect("unpoisoned").clone();
         Ok(OrderPage { orders, read_through: Some(Timestamp::from_millis(OPENED)), ..OrderPage::default() })
+    }
+
+    async fn tend(&self) -> Result<Tended, Fault> {
+        self.tendings.fetch_add(1, Ordering::SeqCst);
+        self.tended.lock().expect("unpoisoned").pop_front().unwrap_or_else(|| Ok(Tended::default()))
+    }
+
+    async fn uneasy(&self) {
+        self.uneasy.notified().await;
     }
 
     fn orders_gap(&self) -> Duration {

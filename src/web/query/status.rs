@@ -183,6 +183,7 @@ fn channel(
         drifts: listings(state, Kind::Drifts, id).count(),
         exposure: tally.exposure,
         assumptions: query::drift::assumptions(&policy.abilities, &row.measures),
+        notices: row.notices.clone(),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     core::allocation::Pause,
-    model::{ChannelId, Mode, Seq, Sku},
+    model::{ChannelId, Mode, Notice, Seq, Sku},
     web::view::{AssumptionView, Time},
 };
 
@@ -101,6 +101,9 @@ pub struct ChannelStatus {
     /// What is assumed of its delays, and what was measured. For a channel that sells.
     #[serde(default)]
     pub assumptions: Vec<AssumptionView>,
+    /// What a person should know of it: its API, our rights there, its pushes.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
 }
 
 /// The change that is longest under way.

@@ -36,7 +36,7 @@ macro_rules! kinds {
 kinds! {
     record, RECORDS: Record {
         Configured, Started, Restored, Live, Initialised, Delivered, Forgot, Order, Pruned, Posting, Counted, CountedByHand, Adjusted, Held, Outdated, Unheld, Commit, Moved,
-        Committed, Drift, DriftEnded, Oversold, MadeGood, Measured, Bound, Unmatched, Mapped, MappingRemoved, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Paused,
+        Committed, Drift, DriftEnded, Oversold, MadeGood, Measured, Bound, Unmatched, Mapped, MappingRemoved, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Noticed, Paused,
         Quarantined, Unquarantined, Replayed, Ignored, ConfigHeld, Alert, Intent, Allotted,
     }
     ignorable, IGNORABLES: Ignorable { Item, Line }
@@ -49,7 +49,7 @@ kinds! {
     alert, ALERTS: AlertKind {
         Late, LaneStopped, CircuitOpen, DeadLetters, Brake, Quarantine, Unmapped, FeedLate, PostingLate, Drift,
         AssumptionBroken,
-        Intent, Oversold,
+        Intent, Oversold, Notice,
     }
     entry, ENTRIES: Kind {
         Sale, Cancel, WriteOff, Ship, Return, ReturnQuarantined, Count, Adjustment, Correction, Restock, Discard,
@@ -169,6 +169,7 @@ pub(super) const EVERY_ALERT: [AlertKind; ALERTS.len()] = [
     AlertKind::AssumptionBroken,
     AlertKind::Intent,
     AlertKind::Oversold,
+    AlertKind::Notice,
 ];
 
 /// Every kind of ledger entry.

@@ -24,8 +24,8 @@ use evenkeel::{
     engine::{ledger::encode, rows},
     model::{
         CatalogueItem, ChannelId, CountLine, Counter, IdempotencyKey, Identifiers, Levels, LineId,
-        LocationId, Measure, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Quantity, Seen,
-        Seq, Sku, Timestamp, Totals,
+        LocationId, Measure, Notice, Observed, OrderId, OrderKey, OrderSnapshot, Outcome, Policies, Quantity,
+        Seen, Seq, Sku, Timestamp, Totals,
         policy::{MappingRow, Part},
     },
     store::{self, Store},
@@ -420,6 +420,7 @@ impl Story {
             }));
         }
         let first = *self.state.quarantine.keys().next().expect("there is one");
+        self.is_tended();
         self.run(Command::Tick);
         self.run(Command::Unreplayed { id: first, why: "it is still no order".to_owned() });
         self.run(Command::Dead { letter: DeadLetter::Quarantine(first), verdict: Verdict::Discard });
@@ -444,6 +445,16 @@ impl Story {
         self.run(Command::Tick);
         self.push("1400", "CAP", [1, 0, 0, 0, 0]);
         self.calm();
+    }
+
+    fn is_tended(&mut self) {
+        let notice =
+            |kind: &str, stops| Notice { kind: kind.to_owned(), text: format!("see to the {kind}"), stops };
+        for notices in [vec![notice("version", true), notice("scopes", false)], vec![notice("scopes", false)]]
+        {
+            self.run(Command::Tended { channel: ch("shop"), notices, unsure: Vec::new() });
+            self.run(Command::Tick);
+        }
     }
 
     /// One record for each kind that a story may or may not reach.

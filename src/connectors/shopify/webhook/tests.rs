@@ -107,6 +107,7 @@ fn short_of(topic: &str, body: &[u8], locations: &Locations) -> String {
                 Fact::Fetch(order) => format!("fetch {order}"),
                 Fact::Look(ids) => format!("look {ids}"),
                 Fact::Changed => "changed".to_owned(),
+                Fact::Tend => "tend".to_owned(),
             });
             facts.collect::<Vec<_>>().join(", ")
         }
