@@ -68,12 +68,10 @@ fn nothing_is_written_while_a_notice_says_so_and_what_waited_goes_then() {
     world.quiesce();
     tended(&mut world, &[notice("version", "another version answers", true)], &[]);
     world.sell(AMZ, "1", "A", 6);
-    let puts = |world: &mut World| match world
-        .run(Command::Take { channel: ch(SHOP), limit: 10, apart: 4 })
-        .expect("work")
-    {
-        Reply::Work { puts, .. } => puts.iter().map(|(_, put)| put.quantity).collect::<Vec<_>>(),
-        other => panic!("no work: {other:?}"),
+    let puts = |world: &mut World| {
+        let take = Command::Take { channel: ch(SHOP), limit: 10, apart: 4 };
+        let Reply::Work { puts, .. } = world.run(take).expect("work") else { panic!("no work") };
+        puts.iter().map(|(_, put)| put.quantity).collect::<Vec<_>>()
     };
     assert_eq!(puts(&mut world), []);
     let listing = world.listing("A", SHOP);
