@@ -15,6 +15,7 @@ use crate::{
         drift::Done,
         index::{Kind, Work},
         intent::{Intent, Phase, Step, Undone},
+        leg,
         record::{AlertKind, Record},
         state::{Alert, AlertKey, ChannelRow, Listing, State},
     },
@@ -292,7 +293,19 @@ fn late(state: &State, channel: &ChannelId, now: Timestamp) -> Option<String> {
     let count = state.index.of(Kind::Unseen, channel).take_while(due).take(COUNT_MAX).count();
     let (late, sku) = (spoken(count, "stock change is", "stock changes are"), &listing.sku);
     let oldest = if count == 1 { "it is" } else { "the oldest" };
-    Some(format!("{late} not seen live yet, {oldest} for SKU {sku}; see `evenkeel outbox`"))
+    let told = state.listing(listing).map_or_else(String::new, unshown);
+    Some(format!("{late} not seen live yet, {oldest} for SKU {sku}{told}; see `evenkeel outbox`"))
+}
+
+/// Says of what is not seen live what the channel did with it, where it took it: it was written, and it does not show.
+fn unshown(listing: &Listing) -> String {
+    let Some(leg) = &listing.leg else { return String::new() };
+    let written = listing.writes.unsettled.iter().filter(|write| write.quantity == leg.quantity).count();
+    match (&leg.state, written) {
+        (leg::State::Accepted { .. }, 0 | 1) => ", which the channel accepted and has not applied".to_owned(),
+        (_, 0 | 1) => String::new(),
+        (_, many) => format!(", which was written {many} times and has not been applied"),
+    }
 }
 
 fn postings_late(state: &State, policies: &Policies, channel: &ChannelId, now: Timestamp) -> Option<String> {

@@ -180,6 +180,33 @@ fn a_write_is_late_only_when_it_should_have_been_seen() {
 }
 
 #[test]
+fn what_is_accepted_and_never_applied_is_told_in_these_words() {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(SHOP, "1", "A", 1);
+    let say = |world: &World| {
+        let alert = world.state.alerts.get(&key(AlertKind::Late, AMZ));
+        alert.map(|alert| alert.text.split(" for SKU ").nth(1).unwrap_or_default().to_owned())
+    };
+    let put = world.take(AMZ).puts.remove(0);
+    world.answer(AMZ, &put, Outcome::Accepted { submission: None });
+    for _ in 0..400 {
+        world.now += 5_000;
+        world.feed(AMZ);
+        world.look("A", AMZ);
+        world.run(Command::Tick).expect("ticks");
+        for put in world.take(AMZ).puts {
+            world.answer(AMZ, &put, Outcome::Accepted { submission: None });
+        }
+        if say(&world)
+            .is_some_and(|text| text.contains("and has not applied") || text.contains("not been applied"))
+        {
+            return;
+        }
+    }
+    panic!("{:?}: {:?}", world.leg("A", AMZ), world.state.alerts);
+}
+
+#[test]
 fn an_oversell_is_told_until_the_units_are_there() {
     let mut world = World::open(&[("A", 2)]);
     world.sell(SHOP, "1", "A", 3);
