@@ -1,10 +1,10 @@
-//! A shop, a marketplace and an ERP on this machine, with shoppers, faults, and books that know the truth.
+//! A shop, a marketplace with its queue of notifications, and an ERP on this machine, with shoppers, faults, and books that know the truth.
 //!
-//! The three systems speak the real protocols over HTTP, well enough for the official clients; they share no code with
+//! The systems speak the real protocols over HTTP, well enough for the official clients; they share no code with
 //! the daemon's connectors and import nothing of this crate, so that an error cannot hide by being made on both sides.
 //! Only loopback addresses are served and called.
 //!
-//! [`world`] holds everything behind one lock; [`shopify`], [`amazon`] and [`erp`] serve it; [`people`] and [`shoppers`]
+//! [`world`] holds everything behind one lock; [`shopify`], [`amazon`], [`erp`] and [`queue`] serve it; [`people`] and [`shoppers`]
 //! act in it; [`books`] judge; [`control`] lets a test or a demonstration look and meddle.
 
 use std::net::SocketAddr;
@@ -24,6 +24,7 @@ mod erp;
 mod faults;
 mod options;
 mod people;
+mod queue;
 mod serve;
 mod shopify;
 mod shoppers;
@@ -32,7 +33,8 @@ mod world;
 pub use books::Channel;
 pub use faults::{BadFault, FaultSpec, Poison, System, Target};
 pub use options::{
-    AmazonOptions, CatalogueOptions, ErpOptions, Listen, Options, ShopifyOptions, ShopperOptions, Span,
+    AmazonOptions, CatalogueOptions, ErpOptions, Listen, Options, QueueOptions, ShopifyOptions,
+    ShopperOptions, Span,
 };
 
 use world::Shared;
@@ -62,6 +64,7 @@ pub struct Addresses {
     pub shopify: SocketAddr,
     pub amazon: SocketAddr,
     pub erp: SocketAddr,
+    pub queue: SocketAddr,
     pub control: SocketAddr,
 }
 
@@ -81,9 +84,15 @@ impl Sandbox {
         let (shopify, shopify_at) = serve::bind(options.listen.shopify).await?;
         let (amazon, amazon_at) = serve::bind(options.listen.amazon).await?;
         let (erp, erp_at) = serve::bind(options.listen.erp).await?;
+        let (queue, queue_at) = serve::bind(options.listen.queue).await?;
         let (control, control_at) = serve::bind(options.listen.control).await?;
-        let addresses =
-            Addresses { shopify: shopify_at, amazon: amazon_at, erp: erp_at, control: control_at };
+        let addresses = Addresses {
+            shopify: shopify_at,
+            amazon: amazon_at,
+            erp: erp_at,
+            queue: queue_at,
+            control: control_at,
+        };
         let shutdown = CancellationToken::new();
         // A large catalogue takes its time, in which signals are to be heard.
         let stop = shutdown.clone();
@@ -101,6 +110,7 @@ impl Sandbox {
             (shopify, with_faults(shopify::routes(Arc::clone(&shared)), shopify::MANNERS)),
             (amazon, with_faults(amazon::routes(Arc::clone(&shared)), amazon::MANNERS)),
             (erp, with_faults(erp::routes(Arc::clone(&shared)), erp::MANNERS)),
+            (queue, with_faults(queue::routes(Arc::clone(&shared)), queue::MANNERS)),
             (control, control::routes(Arc::clone(&shared), addresses)),
         ] {
             tasks.spawn(serve::accept(listener, router, shutdown.clone()));

@@ -1,4 +1,4 @@
-//! `evenkeel sandbox`: a simulated Shopify, Amazon and ERP on this machine.
+//! `evenkeel sandbox`: a simulated Shopify, Amazon (with its queue) and ERP on this machine.
 
 use std::path::PathBuf;
 
@@ -16,13 +16,14 @@ The file of options may hold the following, and leave out any of it; docs/SANDBO
 Ranges are written `{ min = 5, max = 40 }`.
 
   seed, faults
-  [listen]     shopify, amazon, erp, control
-  [catalogue]  skus, places, opening, renamed_share, fba_twins, bundles, sets
+  [listen]     shopify, amazon, erp, queue, control
+  [catalogue]  skus, codes, places, opening, renamed_share, fba_twins, bundles, sets
   [shopify]    shop, access_token, client_id, client_secret, webhook_url, webhook_retry_scale, webhook_delay_ms,
                write_ms, bulk_ms, bucket, restore_per_second
   [amazon]     seller_id, marketplace_id, client_id, client_secret, refresh_token, token_secs, visibility_ms,
-               order_lag_ms, pending_ms, rate_scale, cancelled_zeroed_share
+               order_lag_ms, pending_ms, rate_scale, cancelled_zeroed_share, subscribed
   [erp]        database, key
+  [queue]      access_key_id, secret_access_key, delay_ms, hidden_scale, messages_max
   [shoppers]   per_second, orders, amazon_share, quantity_max, lines_max, cancelled_share, fulfilled_share,
                returned_share, next_step_ms";
 
@@ -85,6 +86,7 @@ async fn serve(options: Options) -> Result<(), Failure> {
             "shopify": at.shopify.to_string(),
             "amazon": at.amazon.to_string(),
             "erp": at.erp.to_string(),
+            "queue": at.queue.to_string(),
             "control": at.control.to_string(),
         });
         print::line(&addresses.to_string());

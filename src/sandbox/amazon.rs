@@ -21,6 +21,7 @@ use super::world::{Shared, World, signed};
 mod fba;
 mod limits;
 mod listings;
+mod notifications;
 mod orders;
 mod store;
 
@@ -55,6 +56,11 @@ impl Failure {
     fn not_found(message: &str) -> Failure {
         let (code, message) = ("NOT_FOUND", message.to_owned());
         Failure { status: StatusCode::NOT_FOUND, code, message, details: String::new() }
+    }
+
+    fn conflict(message: &str) -> Failure {
+        let (code, message) = ("Conflict", message.to_owned());
+        Failure { status: StatusCode::CONFLICT, code, message, details: String::new() }
     }
 
     fn denied(details: &str) -> Failure {
@@ -113,6 +119,10 @@ enum Route {
     GetItem { seller: String, sku: String },
     SearchItems { seller: String },
     FbaSummaries,
+    Destinations,
+    CreateDestination,
+    GetSubscription(String),
+    Subscribe(String),
 }
 
 impl Route {
@@ -137,6 +147,12 @@ impl Route {
             ("GET", ["listings", "2021-08-01", "items", seller]) => {
                 Route::SearchItems { seller: (*seller).to_owned() }
             }
+            ("GET", ["notifications", "v1", "destinations"]) => Route::Destinations,
+            ("POST", ["notifications", "v1", "destinations"]) => Route::CreateDestination,
+            ("GET", ["notifications", "v1", "subscriptions", kind]) => {
+                Route::GetSubscription((*kind).to_owned())
+            }
+            ("POST", ["notifications", "v1", "subscriptions", kind]) => Route::Subscribe((*kind).to_owned()),
             ("GET", ["fba", "inventory", "v1", "summaries"]) => Route::FbaSummaries,
             _ => return None,
         })
@@ -150,6 +166,10 @@ impl Route {
             Route::GetItem { .. } => Operation::GetListingsItem,
             Route::SearchItems { .. } => Operation::SearchListingsItems,
             Route::FbaSummaries => Operation::GetInventorySummaries,
+            Route::Destinations => Operation::GetDestinations,
+            Route::CreateDestination => Operation::CreateDestination,
+            Route::GetSubscription(_) => Operation::GetSubscription,
+            Route::Subscribe(_) => Operation::CreateSubscription,
         }
     }
 
@@ -158,8 +178,19 @@ impl Route {
             Route::PatchItem { seller, .. }
             | Route::GetItem { seller, .. }
             | Route::SearchItems { seller } => Some(seller),
-            Route::SearchOrders | Route::GetOrder(_) | Route::FbaSummaries => None,
+            Route::SearchOrders
+            | Route::GetOrder(_)
+            | Route::FbaSummaries
+            | Route::Destinations
+            | Route::CreateDestination
+            | Route::GetSubscription(_)
+            | Route::Subscribe(_) => None,
         }
+    }
+
+    /// Operations that no seller grants.
+    fn is_grantless(&self) -> bool {
+        matches!(self, Route::Destinations | Route::CreateDestination)
     }
 }
 
@@ -208,7 +239,16 @@ fn asked(world: &World, sku: usize, head: &Parts, _: &[u8]) -> Asked {
             let params = Params::read(head.uri.query().unwrap_or_default());
             (false, params.csv("identifiers").contains(own))
         }
-        Some(Route::SearchOrders | Route::GetOrder(_) | Route::FbaSummaries) | None => (false, false),
+        Some(
+            Route::SearchOrders
+            | Route::GetOrder(_)
+            | Route::FbaSummaries
+            | Route::Destinations
+            | Route::CreateDestination
+            | Route::GetSubscription(_)
+            | Route::Subscribe(_),
+        )
+        | None => (false, false),
     };
     Asked { writes, named }
 }
@@ -236,7 +276,7 @@ fn admit(
         Some(token) if token.ends_ms <= now_ms => {
             return Err(Failure::denied("The access token you provided has expired."));
         }
-        Some(token) if token.grantless => return Err(Failure::denied("")),
+        Some(token) if token.grantless != route.is_grantless() => return Err(Failure::denied("")),
         Some(_) => {}
     }
     if route.seller().is_some_and(|seller| seller != options.seller_id) {
@@ -261,6 +301,10 @@ fn serve(
         Route::GetItem { sku, .. } => listings::get(world, &sku, &params),
         Route::SearchItems { .. } => listings::search(world, &params),
         Route::FbaSummaries => fba::summaries(world, &params, now_ms),
+        Route::Destinations => Ok(world.amazon.subscriptions.destinations()),
+        Route::CreateDestination => world.amazon.subscriptions.create_destination(body, &mut world.dice),
+        Route::GetSubscription(kind) => world.amazon.subscriptions.subscription(&kind),
+        Route::Subscribe(kind) => world.amazon.subscriptions.subscribe(&kind, body, &mut world.dice),
     }
 }
 

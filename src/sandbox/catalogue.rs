@@ -98,7 +98,7 @@ impl Catalogue {
 }
 
 fn sku(n: usize, options: &CatalogueOptions, dice: &mut Dice) -> Sku {
-    let (code, title) = name(n);
+    let (code, title) = options.codes.get(n).map_or_else(|| name(n), |code| (code.clone(), code.clone()));
     let renamed = dice.chance(options.renamed_share);
     let seller_sku = if renamed { format!("AMZ-{:05}", n + 1) } else { code.clone() };
     let fba = (n < options.fba_twins).then(|| FbaTwin {
@@ -157,6 +157,7 @@ mod tests {
     fn options(skus: usize) -> CatalogueOptions {
         CatalogueOptions {
             skus,
+            codes: Vec::new(),
             places: 1,
             opening: Span::new(5, 40),
             renamed_share: 0.3,

@@ -35,6 +35,8 @@ pub(super) fn routes(shared: Arc<Shared>, addresses: Addresses) -> Router {
         .route("/books", get(books))
         .route("/sales", get(sales))
         .route("/quiet", get(quiet))
+        .route("/queue", get(queue).post(enqueue))
+        .route("/queue/messages", get(messages))
         .route("/faults", get(faults).post(set_faults))
         .route("/webhooks", post(webhooks))
         .route("/shop", post(shop))
@@ -125,6 +127,13 @@ async fn systems(State(desk): State<Desk>) -> Json<Value> {
             "client_id": options.amazon.client_id,
             "client_secret": options.amazon.client_secret,
             "refresh_token": options.amazon.refresh_token,
+        },
+        "queue": {
+            "base_url": format!("http://{}", at.queue),
+            "url": format!("http://{}{}", at.queue, super::queue::PATH),
+            "region": super::queue::REGION,
+            "access_key_id": options.queue.access_key_id,
+            "secret_access_key": options.queue.secret_access_key,
         },
         "erp": {
             "base_url": format!("http://{}", at.erp),
@@ -269,6 +278,25 @@ async fn quiet(State(desk): State<Desk>) -> Json<Value> {
             "events": events,
         })
     }))
+}
+
+async fn queue(State(desk): State<Desk>) -> Json<Value> {
+    Json(desk.shared.with(|world, now_ms| {
+        let mut report = world.queue.report(now_ms);
+        report["subscribed"] = json!(world.amazon.subscribed());
+        report
+    }))
+}
+
+async fn messages(State(desk): State<Desk>) -> Json<Value> {
+    Json(desk.shared.with(|world, _| json!(world.queue.bodies())))
+}
+
+/// Puts the body, as it is, into the queue.
+async fn enqueue(State(desk): State<Desk>, body: String) -> Json<Value> {
+    let id = desk.shared.with(|world, now_ms| world.queue.send(body, now_ms));
+    desk.shared.queued.notify_waiters();
+    Json(json!({"message": id}))
 }
 
 async fn faults(State(desk): State<Desk>) -> Json<Value> {

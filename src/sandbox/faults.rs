@@ -17,7 +17,7 @@ pub(super) use poison::{Asked, holds};
 /// One turn of one dial, written as `amazon-outage=20s`, `shopify-errors=5%`, `latency=50ms..200ms`,
 /// `webhooks-dropped=5%`.
 ///
-/// Without a system's name, `errors`, `lost-answers`, `throttled`, `latency` and `outage` hold for all three systems.
+/// Without a system's name, `errors`, `lost-answers`, `throttled`, `latency` and `outage` hold for all four systems.
 /// An outage may start later: `amazon-outage=20s@5s`. `rival=2s` lets another writer change a random quantity every two
 /// seconds. `poison=SKU` spoils every write that holds the SKU. `=off` takes a fault back; `none` takes all back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,10 +81,12 @@ pub enum System {
     Shopify,
     Amazon,
     Erp,
+    /// What Amazon's notifications come by.
+    Queue,
 }
 
 impl System {
-    pub(super) const ALL: [System; 3] = [System::Shopify, System::Amazon, System::Erp];
+    pub(super) const ALL: [System; 4] = [System::Shopify, System::Amazon, System::Erp, System::Queue];
 }
 
 /// Which systems a fault is for.
@@ -148,7 +150,7 @@ pub(super) enum Outcome {
 }
 
 pub(super) struct Faults {
-    dials: [Dials; 3],
+    dials: [Dials; 4],
     pub(super) webhooks: WebhookDials,
     poisons: poison::Poisons,
     dice: Dice,
@@ -157,7 +159,7 @@ pub(super) struct Faults {
 impl Faults {
     pub(super) fn new(seed: u64) -> Faults {
         Faults {
-            dials: [Dials::default(); 3],
+            dials: [Dials::default(); 4],
             webhooks: WebhookDials::default(),
             poisons: poison::Poisons::default(),
             dice: Dice::new(seed, 2),
@@ -186,7 +188,7 @@ impl Faults {
                 self.turn(on, |dials| dials.rival_every_ms = every);
             }
             FaultSpec::None => {
-                self.dials = [Dials::default(); 3];
+                self.dials = [Dials::default(); 4];
                 self.webhooks = WebhookDials::default();
                 self.poisons.clear();
             }
@@ -242,6 +244,7 @@ impl Faults {
             "shopify": of(System::Shopify),
             "amazon": of(System::Amazon),
             "erp": of(System::Erp),
+            "queue": of(System::Queue),
             "webhooks": self.webhooks,
         })
     }

@@ -20,6 +20,7 @@ pub struct Options {
     pub shopify: ShopifyOptions,
     pub amazon: AmazonOptions,
     pub erp: ErpOptions,
+    pub queue: QueueOptions,
     pub shoppers: ShopperOptions,
     /// Faults that hold from the start, such as `shopify-errors=5%`.
     pub faults: Vec<FaultSpec>,
@@ -38,6 +39,7 @@ pub struct Listen {
     pub shopify: SocketAddr,
     pub amazon: SocketAddr,
     pub erp: SocketAddr,
+    pub queue: SocketAddr,
     pub control: SocketAddr,
 }
 
@@ -53,6 +55,8 @@ pub struct Span {
 #[serde(default, deny_unknown_fields)]
 pub struct CatalogueOptions {
     pub skus: usize,
+    /// What the first of them are called, in place of names that are made up.
+    pub codes: Vec<String>,
     /// The merchant's places: each is a location of the shop and a warehouse of the ERP.
     pub places: usize,
     /// Units on the shelf of each SKU at each place at the start; every system shows these numbers.
@@ -108,6 +112,22 @@ pub struct AmazonOptions {
     pub rate_scale: f64,
     /// The share of cancelled orders whose lines are reported with quantity 0.
     pub cancelled_zeroed_share: f64,
+    /// The queue is told of orders and of Amazon's own stock from the start.
+    pub subscribed: bool,
+}
+
+/// The queue that Amazon's notifications come by.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueueOptions {
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    /// How long a notification is on its way.
+    pub delay_ms: Span,
+    /// 1.0 hides a message that was received for as long as its reader asked.
+    pub hidden_scale: f64,
+    /// With more messages than this the oldest go.
+    pub messages_max: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -146,7 +166,7 @@ impl Span {
 impl Default for Listen {
     fn default() -> Listen {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Listen { shopify: any, amazon: any, erp: any, control: any }
+        Listen { shopify: any, amazon: any, erp: any, queue: any, control: any }
     }
 }
 
@@ -154,6 +174,7 @@ impl Default for CatalogueOptions {
     fn default() -> CatalogueOptions {
         CatalogueOptions {
             skus: 50,
+            codes: Vec::new(),
             places: 1,
             opening: Span::new(5, 40),
             renamed_share: 0.0,
@@ -196,6 +217,19 @@ impl Default for AmazonOptions {
             pending_ms: Span::new(2_000, 20_000),
             rate_scale: 1.0,
             cancelled_zeroed_share: 0.5,
+            subscribed: false,
+        }
+    }
+}
+
+impl Default for QueueOptions {
+    fn default() -> QueueOptions {
+        QueueOptions {
+            access_key_id: "AKIASANDBOX".into(),
+            secret_access_key: "sandbox-queue-key".into(),
+            delay_ms: Span::new(0, 20),
+            hidden_scale: 1.0,
+            messages_max: 100_000,
         }
     }
 }
@@ -226,7 +260,7 @@ impl Options {
     /// Checks what the types cannot say.
     pub(super) fn check(&self) -> Result<(), Error> {
         let listen = self.listen;
-        for address in [listen.shopify, listen.amazon, listen.erp, listen.control] {
+        for address in [listen.shopify, listen.amazon, listen.erp, listen.queue, listen.control] {
             if !address.ip().is_loopback() {
                 return Err(Error::NotLoopback { address: address.to_string() });
             }

@@ -279,7 +279,7 @@ pub(super) fn rival_writes(world: &mut World, on: System, now_ms: i64) {
     let channel = match on {
         System::Shopify => Channel::Shopify,
         System::Amazon => Channel::Amazon,
-        System::Erp => return,
+        System::Erp | System::Queue => return,
     };
     // Only the ERP can refuse an edit.
     drop(edit_quantity(world, channel, (sku, 0), quantity, Cause::Rival, now_ms));

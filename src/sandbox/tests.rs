@@ -19,6 +19,7 @@ mod amazon;
 mod erp;
 mod faults;
 mod made;
+mod queue;
 mod shopify;
 mod shoppers;
 mod webhooks;
@@ -56,6 +57,7 @@ impl Lab {
             "shopify" => at.shopify,
             "amazon" => at.amazon,
             "erp" => at.erp,
+            "queue" => at.queue,
             _ => at.control,
         };
         format!("http://{address}{path}")

@@ -17,7 +17,7 @@ use super::dice::Dice;
 use super::faults::{Faults, System};
 use super::options::Options;
 use super::shoppers::{self, Shoppers};
-use super::{amazon, erp, people, shopify};
+use super::{amazon, erp, people, queue, shopify};
 
 pub(super) struct World {
     pub(super) catalogue: Catalogue,
@@ -25,6 +25,7 @@ pub(super) struct World {
     pub(super) shopify: shopify::Store,
     pub(super) amazon: amazon::Store,
     pub(super) erp: erp::Database,
+    pub(super) queue: queue::Store,
     pub(super) faults: Faults,
     pub(super) shoppers: Shoppers,
     pub(super) options: Options,
@@ -96,6 +97,7 @@ impl World {
             shopify: shopify::Store::new(&catalogue, &options.shopify, now_ms),
             amazon: amazon::Store::new(&catalogue, &options.amazon, now_ms),
             erp: erp::Database::new(&catalogue, now_ms),
+            queue: queue::Store::new(&options.queue, options.seed),
             faults: Faults::new(options.seed),
             shoppers: Shoppers::new(&options.shoppers, options.seed),
             options: options.clone(),
@@ -151,6 +153,15 @@ impl World {
         }
     }
 
+    /// Puts what Amazon has to tell into the queue. Returns whether there was anything.
+    fn publish(&mut self, now_ms: i64) -> bool {
+        let told = self.amazon.take_notifications();
+        for body in &told {
+            self.queue.publish(body, self.faults.webhooks, now_ms);
+        }
+        !told.is_empty()
+    }
+
     /// Lets everything happen that is due.
     fn advance(&mut self, now_ms: i64) {
         while let Some((at_ms, event)) = self.agenda.take_due(now_ms) {
@@ -178,6 +189,8 @@ pub(super) struct Shared {
     agenda_changed: Notify,
     /// Rung when a webhook may be waiting to be sent.
     pub(super) mail: Notify,
+    /// Rung when a message has come into the queue.
+    pub(super) queued: Notify,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -185,7 +198,8 @@ impl Shared {
     pub(super) fn new(options: Options, shutdown: CancellationToken) -> Shared {
         let clock = Clock::new();
         let world = Mutex::new(World::new(&options, clock.now_ms()));
-        Shared { world, clock, options, agenda_changed: Notify::new(), mail: Notify::new(), shutdown }
+        let (agenda_changed, mail, queued) = (Notify::new(), Notify::new(), Notify::new());
+        Shared { world, clock, options, agenda_changed, mail, queued, shutdown }
     }
 
     /// Brings the world up to the present and lets `act` look at it and change it.
@@ -197,6 +211,9 @@ impl Shared {
         let answer = act(&mut world, now_ms);
         if world.agenda.next_ms() != next_ms {
             self.agenda_changed.notify_one();
+        }
+        if world.publish(now_ms) {
+            self.queued.notify_waiters();
         }
         if world.shopify.mail_waiting() {
             self.mail.notify_one();

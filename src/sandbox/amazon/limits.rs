@@ -8,16 +8,24 @@ pub(super) enum Operation {
     GetListingsItem,
     SearchListingsItems,
     GetInventorySummaries,
+    GetDestinations,
+    CreateDestination,
+    GetSubscription,
+    CreateSubscription,
 }
 
 impl Operation {
-    pub(super) const ALL: [Operation; 6] = [
+    pub(super) const ALL: [Operation; 10] = [
         Operation::SearchOrders,
         Operation::GetOrder,
         Operation::PatchListingsItem,
         Operation::GetListingsItem,
         Operation::SearchListingsItems,
         Operation::GetInventorySummaries,
+        Operation::GetDestinations,
+        Operation::CreateDestination,
+        Operation::GetSubscription,
+        Operation::CreateSubscription,
     ];
 
     /// Requests per second, and burst.
@@ -29,6 +37,10 @@ impl Operation {
             Operation::GetListingsItem => (5.0, 10.0),
             Operation::SearchListingsItems => (5.0, 5.0),
             Operation::GetInventorySummaries => (2.0, 2.0),
+            Operation::GetDestinations
+            | Operation::CreateDestination
+            | Operation::GetSubscription
+            | Operation::CreateSubscription => (1.0, 5.0),
         }
     }
 }

@@ -42,6 +42,14 @@ impl Line {
     }
 }
 
+/// Why an order is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Status,
+    /// The buyer wants out of it.
+    Buyer,
+}
+
 const DATASETS: [&str; 11] = [
     "BUYER",
     "RECIPIENT",
@@ -117,7 +125,7 @@ impl Store {
             hidden,
             zeroed,
         });
-        self.touch(n, now_ms);
+        self.touch(n, Change::Status, now_ms);
         (n, moves)
     }
 
@@ -126,7 +134,7 @@ impl Store {
         if self.orders[order].pending {
             self.orders[order].pending = false;
             if self.orders[order].status() != "CANCELLED" {
-                self.touch(order, now_ms);
+                self.touch(order, Change::Status, now_ms);
             }
         }
     }
@@ -156,7 +164,7 @@ impl Store {
                 moves.push(Moved { sku: self.listings[line.listing].sku, place: 0, quantity, what });
             }
         }
-        self.touch(order, now_ms);
+        self.touch(order, if by == "BUYER" { Change::Buyer } else { Change::Status }, now_ms);
         Ok(moves)
     }
 
@@ -186,7 +194,7 @@ impl Store {
         if moves.is_empty() && !own.by_amazon {
             return Err("nothing of that is open on the order".into());
         }
-        self.touch(order, now_ms);
+        self.touch(order, Change::Status, now_ms);
         Ok(moves)
     }
 
@@ -252,13 +260,68 @@ impl Store {
         self.by_id.get(id).copied()
     }
 
-    fn touch(&mut self, order: usize, now_ms: i64) {
+    fn touch(&mut self, order: usize, change: Change, now_ms: i64) {
         let own = &mut self.orders[order];
         self.by_update.remove(&(own.updated_ms, order));
         own.updated_ms = now_ms;
         if !own.hidden {
             self.by_update.insert((now_ms, order));
+            self.notify(order, change, now_ms);
         }
+    }
+
+    /// The listings of an order that Amazon ships.
+    pub(super) fn fba_listings(&self, order: usize) -> Vec<usize> {
+        let own = &self.orders[order];
+        own.lines.iter().filter(|_| own.by_amazon).map(|line| line.listing).collect()
+    }
+
+    /// The payload of a notification about an order, with the words of the older Orders API.
+    pub(super) fn order_change(&self, order: usize, change: Change, now_ms: i64) -> Value {
+        let own = &self.orders[order];
+        let status = match own.status() {
+            "PENDING" => "Pending",
+            "UNSHIPPED" => "Unshipped",
+            "PARTIALLY_SHIPPED" => "PartiallyShipped",
+            "SHIPPED" => "Shipped",
+            _ => "Canceled",
+        };
+        let (kind, reason) = match change {
+            Change::Status => ("OrderStatusChange", "Order status changed"),
+            Change::Buyer => ("BuyerRequestedChange", "Buyer Requested Cancel"),
+        };
+        let items: Vec<Value> = own.lines.iter().map(|line| self.order_change_item(own, line)).collect();
+        let sum = |units: fn(&Line) -> i64| own.lines.iter().map(units).sum::<i64>();
+        json!({"OrderChangeNotification": {
+            "NotificationLevel": "OrderLevel",
+            "SellerId": self.seller,
+            "AmazonOrderId": own.id,
+            "OrderChangeType": kind,
+            "OrderChangeTrigger": {"TimeOfOrderChange": iso_millis(now_ms), "ChangeReason": reason},
+            "Summary": {
+                "MarketplaceId": self.marketplace,
+                "OrderStatus": status,
+                "PurchaseDate": iso_millis(own.created_ms),
+                "DestinationPostalCode": null,
+                "FulfillmentType": if own.by_amazon { "AFN" } else { "MFN" },
+                "OrderType": "StandardOrder",
+                "NumberOfItemsShipped": sum(|line| line.shipped),
+                "NumberOfItemsUnshipped": sum(Line::open),
+                "OrderItems": items,
+            },
+        }})
+    }
+
+    fn order_change_item(&self, own: &Order, line: &Line) -> Value {
+        let zeroed = own.zeroed && own.status() == "CANCELLED";
+        json!({
+            "OrderItemId": line.id,
+            "SellerSKU": self.listings[line.listing].seller_sku,
+            "SupplySourceId": null,
+            "Quantity": if zeroed { 0 } else { line.ordered },
+            "QuantityShipped": line.shipped,
+            "IsBuyerRequestedCancel": own.cancelled_by.is_some_and(|(by, _)| by == "BUYER"),
+        })
     }
 
     fn order_json(&self, order: usize, included: &[String]) -> Value {

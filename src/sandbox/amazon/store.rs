@@ -13,6 +13,7 @@ use crate::sandbox::world::signed;
 
 use super::limits::Operation;
 use super::listings::Landing;
+use super::notifications::Subscriptions;
 use super::orders::Order;
 
 /// The channel code of stock that the merchant sends.
@@ -37,6 +38,10 @@ pub(in crate::sandbox) struct Store {
     /// Writes of a merchant quantity to a listing that Amazon fulfils.
     pub(super) fba_violations: u64,
     pub(super) zeroed: Dice,
+    pub(super) seller: String,
+    pub(super) subscriptions: Subscriptions,
+    /// Notifications so far.
+    pub(super) notified: u64,
     pub(super) zeroed_share: f64,
 }
 
@@ -96,6 +101,13 @@ impl Store {
             buckets: Operation::ALL.into_iter().map(bucket).collect(),
             fba_violations: 0,
             zeroed: Dice::new(0, 5),
+            seller: options.seller_id.clone(),
+            subscriptions: if options.subscribed {
+                Subscriptions::all(&mut Dice::new(0, 7))
+            } else {
+                Subscriptions::default()
+            },
+            notified: 0,
             zeroed_share: options.cancelled_zeroed_share,
         }
     }
@@ -123,6 +135,16 @@ impl Store {
     /// The listing of a SKU in Amazon's own warehouse.
     pub(in crate::sandbox) fn fba_listing(&self, sku: usize) -> Option<usize> {
         self.twins.get(&sku).copied()
+    }
+
+    /// What is to be put into the queue.
+    pub(in crate::sandbox) fn take_notifications(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.subscriptions.outbox)
+    }
+
+    /// The types of notifications that are put into the queue.
+    pub(in crate::sandbox) fn subscribed(&self) -> Vec<&str> {
+        self.subscriptions.subscribed()
     }
 
     /// Takes one call of an operation out of its plan.

@@ -24,6 +24,9 @@ pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
     }
     let (on, kind) = target(name);
     if let Some((poison, _)) = Poison::ALL.into_iter().find(|(_, name)| *name == kind) {
+        if on == Target::One(System::Queue) {
+            return Err(bad("nothing is poisoned on `queue-`"));
+        }
         if poison == Poison::Reads && on == Target::One(System::Erp) {
             return Err(bad("reads are poisoned on `shopify-` and `amazon-`"));
         }
@@ -42,13 +45,13 @@ pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
         "lost-answers" => Ok(FaultSpec::LostAnswers { on, share: share(value).map_err(bad)? }),
         "throttled" => Ok(FaultSpec::Throttled { on, share: share(value).map_err(bad)? }),
         "latency" => Ok(FaultSpec::Latency { on, ms: span(value).map_err(bad)? }),
-        "rival" if on != Target::One(System::Erp) => {
+        "rival" if ![Target::One(System::Erp), Target::One(System::Queue)].contains(&on) => {
             let every = if value == "off" { None } else { Some(duration(value).map_err(bad)?) };
             Ok(FaultSpec::Rival { on, every })
         }
         _ => {
             Err(bad("the faults are outage, errors, lost-answers, throttled, latency (each may start with \
-                      `shopify-`, `amazon-` or `erp-`), poison, poison-refused, poison-hangs, poison-reads (the \
+                      `shopify-`, `amazon-`, `erp-` or `queue-`), poison, poison-refused, poison-hangs, poison-reads (the \
                       same, with a SKU), rival (`shopify-`, `amazon-`), webhooks-dropped, \
                       webhooks-duplicated, webhooks-reordered"))
         }
@@ -56,9 +59,12 @@ pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
 }
 
 fn target(name: &str) -> (Target, &str) {
-    for (prefix, system) in
-        [("shopify-", System::Shopify), ("amazon-", System::Amazon), ("erp-", System::Erp)]
-    {
+    for (prefix, system) in [
+        ("shopify-", System::Shopify),
+        ("amazon-", System::Amazon),
+        ("erp-", System::Erp),
+        ("queue-", System::Queue),
+    ] {
         if let Some(kind) = name.strip_prefix(prefix) {
             return (Target::One(system), kind);
         }
@@ -163,6 +169,7 @@ impl Display for Target {
             Target::One(System::Shopify) => "shopify-",
             Target::One(System::Amazon) => "amazon-",
             Target::One(System::Erp) => "erp-",
+            Target::One(System::Queue) => "queue-",
         })
     }
 }

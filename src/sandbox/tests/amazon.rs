@@ -347,7 +347,7 @@ async fn a_search_reaches_a_thousand_listings_in_pages_of_twenty() {
 }
 
 /// Checks a body against a definition of a published model.
-fn check_model(specs: &std::path::Path, model: &str, definition: &str, body: &Value) {
+pub(super) fn check_model(specs: &std::path::Path, model: &str, definition: &str, body: &Value) {
     let path = specs.join(format!("amazon/models/{model}.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut schema: Value = serde_json::from_str(&text).expect("the models are JSON");
