@@ -6,9 +6,11 @@
 pub mod amazon;
 pub mod http;
 pub mod limit;
+pub mod queue;
 pub mod shopify;
 #[cfg(test)]
 pub(crate) mod specs;
+pub mod sqs;
 pub mod tryton;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -18,6 +20,7 @@ use bytes::Bytes;
 
 use crate::model::{Abilities, DeliveryId, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals};
 
+use self::queue::Queue;
 pub use crate::model::exchange::{
     CatalogueItem, CountLine, Notice, Observed, Outcome, Posting, PostingLine, Put,
 };
@@ -62,6 +65,12 @@ pub trait Connector: Send + Sync {
     /// Checks who sent a push, then reads it. Verification comes before any parsing.
     fn receive(&self, push: &Push) -> Result<Received, Refusal>;
 
+    /// Returns the queue that the channel's notifications come by, if they do. What it holds is read by `receive`, with the
+    /// message's id as the header [`MESSAGE_ID`].
+    fn queue(&self) -> Option<&dyn Queue> {
+        None
+    }
+
     /// Reads the body of an entry that was quarantined under `topic`. Who sent it was checked when it came.
     fn reread(&self, topic: &str, body: &[u8]) -> Result<Vec<Fact>, String>;
 
@@ -93,6 +102,9 @@ pub trait Connector: Send + Sync {
     /// Asks whether credentials, scopes and the pinned version are good; reads only.
     async fn check(&self) -> Result<Checked, Fault>;
 }
+
+/// The header under which a message of a queue carries its id.
+pub const MESSAGE_ID: &str = "message-id";
 
 /// What a list of orders goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,6 +250,8 @@ pub enum Fact {
     Changed,
     /// Something about the channel itself changed: it is to be tended.
     Tend,
+    /// What lies of this item in the channel's own warehouses may have changed.
+    Recount(Identifiers),
 }
 
 /// Why a push was not taken.

@@ -21,6 +21,7 @@ mod meter;
 mod own_stock;
 pub mod parts;
 pub mod poster;
+pub mod queue;
 pub mod reconcile;
 pub mod registry;
 pub mod reload;

@@ -178,6 +178,7 @@ impl Secrets {
             Some((
                 held.client_secret.expose_secret().to_owned(),
                 held.refresh_token.expose_secret().to_owned(),
+                held.queue.as_ref().map(|key| key.expose_secret().to_owned()),
             ))
         };
         let tryton = |of: &Secrets| Some(of.tryton.get(id)?.key.expose_secret().to_owned());

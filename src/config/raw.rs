@@ -254,17 +254,20 @@ pub(super) struct Outlet {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Amazon {
     pub region: Option<String>,
+    pub environment: Option<String>,
     pub base_url: Option<String>,
     pub lwa_url: Option<String>,
     pub seller_id: Option<String>,
     pub marketplaces: Vec<String>,
     pub client_id: Option<String>,
     pub client_secret: Option<Secret>,
+    pub client_secret_since: Option<String>,
     pub refresh_token: Option<Secret>,
     pub locations: Vec<String>,
     pub fba_location: Option<String>,
     pub fba_every: Option<Span>,
     pub fba_cron: Option<String>,
+    pub queue: Queue,
     pub buffer: Option<i64>,
     pub min: Option<i64>,
     pub max: Option<i64>,
@@ -279,6 +282,15 @@ pub(super) struct Amazon {
     pub connect_timeout: Option<Span>,
     pub assume: Assume,
     pub rates: Rates,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Queue {
+    pub url: Option<String>,
+    pub region: Option<String>,
+    pub access_key_id: Option<String>,
+    pub secret_access_key: Option<Secret>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -75,6 +75,8 @@ pub struct ShopifySecrets {
 pub struct AmazonSecrets {
     pub client_secret: SecretString,
     pub refresh_token: SecretString,
+    /// Of the access key that reads the queue.
+    pub queue: Option<SecretString>,
 }
 
 #[derive(Debug, Clone)]
@@ -101,8 +103,10 @@ impl Secrets {
         for (id, amazon) in &config.amazon {
             let secret = loader.fetch(&amazon.client_secret);
             let token = loader.fetch(&amazon.refresh_token);
+            let key = amazon.queue.as_ref().and_then(|queue| queue.key.as_ref());
+            let queue = key.and_then(|(_, at)| loader.fetch(at));
             if let (Some(client_secret), Some(refresh_token)) = (secret, token) {
-                secrets.amazon.insert(id.clone(), AmazonSecrets { client_secret, refresh_token });
+                secrets.amazon.insert(id.clone(), AmazonSecrets { client_secret, refresh_token, queue });
             }
         }
         for (id, tryton) in &config.tryton {

@@ -7,7 +7,7 @@ use url::Url;
 use crate::{
     config::{Schedule, SecretRef, span},
     model::{
-        Abilities, ChannelId, Instance, LocationId, Measure, Quantity,
+        Abilities, ChannelId, Instance, LocationId, Measure, Quantity, Timestamp,
         policy::{
             AlertPolicy, Allocation, Brake, ChannelDrift, ChannelKind, ChannelPolicy, DriftPolicy,
             MappingRules, Mode, Outlet, Override, Policies, Posts, Recipe, Retry, Returns,
@@ -235,15 +235,28 @@ pub struct Amazon {
     pub marketplaces: Vec<String>,
     pub client_id: String,
     pub client_secret: SecretRef,
+    /// When that was made.
+    pub client_secret_since: Option<Timestamp>,
     pub refresh_token: SecretRef,
     pub rates: Rates,
     /// Where the stock lies that Amazon ships (FBA).
     pub fba_location: Option<LocationId>,
     /// How often that is read.
     pub fba: Schedule,
+    /// Where Amazon's notifications come in.
+    pub queue: Option<Queue>,
     pub selling: Selling,
     pub timeouts: Timeouts,
     pub assume: Assume,
+}
+
+/// A queue of Amazon's Simple Queue Service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queue {
+    pub url: Url,
+    pub region: String,
+    /// The access key. `None`: what the AWS SDK finds by itself.
+    pub key: Option<(String, SecretRef)>,
 }
 
 /// Amazon's usage plans, one token bucket for each operation.

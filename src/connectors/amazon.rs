@@ -15,9 +15,12 @@ mod encode;
 mod fba;
 mod guard;
 mod listings;
+mod notifications;
 pub mod options;
 mod orders;
 mod pace;
+mod subscribe;
+mod tend;
 mod token;
 mod write;
 
@@ -36,16 +39,18 @@ use reqwest::header::HeaderValue;
 
 pub use self::options::{Options, Problem, Rates, Timing};
 use self::{
-    call::Caller,
+    call::{ByGrant, Caller},
     guard::Guard,
-    token::{Credentials, Tokens},
+    token::{Credentials, Grant, Tokens},
 };
 use crate::{
     clock::SystemClock,
     connectors::{
         By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
-        Outcome, Posting, Push, Put, Received, Refusal, Scope,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended,
         http::{self, Client},
+        queue::Queue,
+        sqs::Sqs,
     },
     model::{Abilities, IdKind, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
 };
@@ -79,6 +84,7 @@ pub struct Amazon {
     last_written: Mutex<Option<(Arc<str>, Arc<str>)>>,
     /// Orders have been read with success, so their role is there.
     orders_work: AtomicBool,
+    queue: Option<Sqs>,
     clock: SystemClock,
 }
 
@@ -104,10 +110,13 @@ impl Amazon {
             lwa_url: options.lwa_url.clone(),
             client_id: options.client_id.clone(),
             client_secret: options.client_secret.clone(),
-            refresh_token: options.refresh_token.clone(),
+            grant: Grant::Seller(options.refresh_token.clone()),
         };
-        let caller = Caller::new(api, &options, agent, Tokens::new(lwa, credentials));
+        let own = Credentials { grant: Grant::App(token::NOTIFICATIONS), ..credentials.clone() };
+        let tokens = ByGrant { seller: Tokens::new(lwa.clone(), credentials), app: Tokens::new(lwa, own) };
+        let caller = Caller::new(api, &options, agent, tokens);
         Ok(Amazon {
+            queue: options.queue.clone().map(Sqs::new),
             options,
             caller,
             guard: Guard::default(),
@@ -115,6 +124,14 @@ impl Amazon {
             orders_work: AtomicBool::new(false),
             clock: SystemClock,
         })
+    }
+
+    fn account(&self) -> notifications::Account<'_> {
+        notifications::Account {
+            seller_id: &self.options.seller_id,
+            marketplaces: &self.options.marketplace_ids,
+            own_stock: self.options.own_location.is_some(),
+        }
     }
 
     /// Returns the marketplace of a listing that names none.
@@ -200,12 +217,22 @@ impl Connector for Amazon {
         self.catalogue_page(after).await
     }
 
-    fn receive(&self, _: &Push) -> Result<Received, Refusal> {
-        // Amazon's notifications come through a queue, not over HTTP; nothing that is posted here is Amazon's.
-        Err(Refusal::Forged("Amazon sends no webhooks".to_owned()))
+    /// Reads a message of the queue, which only Amazon may put there: there is no door over HTTP.
+    fn receive(&self, push: &Push) -> Result<Received, Refusal> {
+        if self.queue.is_none() {
+            return Err(Refusal::Forged("Amazon sends no webhooks".to_owned()));
+        }
+        notifications::receive(push, self.account())
     }
 
-    fn reread(&self, _topic: &str, body: &[u8]) -> Result<Vec<Fact>, String> {
+    fn queue(&self) -> Option<&dyn Queue> {
+        self.queue.as_ref().map(|queue| queue as &dyn Queue)
+    }
+
+    fn reread(&self, topic: &str, body: &[u8]) -> Result<Vec<Fact>, String> {
+        if notifications::is_one(topic) {
+            return notifications::reread(body, self.account());
+        }
         orders::reread(body).map(|order| vec![Fact::Order(order)])
     }
 
@@ -213,8 +240,8 @@ impl Connector for Amazon {
         Err(Fault::NotOffered("changed"))
     }
 
-    async fn counts(&self, _: &Scope, after: Option<&Cursor>) -> Result<CountPage, Fault> {
-        self.own_stock(after).await
+    async fn counts(&self, scope: &Scope, after: Option<&Cursor>) -> Result<CountPage, Fault> {
+        self.own_stock(scope, after).await
     }
 
     async fn posted(&self, _: &Posting) -> Result<Vec<Totals>, Fault> {
@@ -223,6 +250,17 @@ impl Connector for Amazon {
 
     async fn post(&self, _: &Posting) -> Outcome {
         Outcome::Rejected { reason: "Amazon takes no postings".to_owned() }
+    }
+
+    async fn tend(&self) -> Result<Tended, Fault> {
+        Ok(self.look_after().await)
+    }
+
+    async fn uneasy(&self) {
+        match &self.queue {
+            Some(queue) => queue.changed().await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn check(&self) -> Result<Checked, Fault> {

@@ -21,15 +21,16 @@ use crate::{
         intake::{Intake, Quarantine},
         lane::{HINTS_MAX, Hint, Lane},
         ledger::Ledger,
-        own_stock::OwnStock,
+        own_stock::{OwnStock, RECOUNTS_MAX},
         poster::Poster,
+        queue::Listener,
         reconcile::Reconcile,
         registry::Connectors,
         schedule::Ticker,
         tend::Tender,
         wake::Wakes,
     },
-    model::{ChannelId, Measure},
+    model::{ChannelId, Identifiers, Measure},
     telemetry::Metrics,
     web,
 };
@@ -95,34 +96,45 @@ impl Channels {
     ) -> Result<(), JobSchedulerError> {
         self.shared.wakes.add(id.clone());
         let (hint, hints) = mpsc::channel(HINTS_MAX);
+        let (recount, recounts) = mpsc::channel(RECOUNTS_MAX);
         let (own, stop) = (TaskTracker::new(), self.shared.stop.child_token());
         let tasks = Tasks { shared: self.shared.clone(), own, stop };
+        let intake = self.intake_of(id, &connector, hint, Some(recount));
         tasks.start(config, ticker, id, &connector, hints).await?;
+        if let Some(amazon) = config.amazon.get(id).filter(|amazon| amazon.fba_location.is_some()) {
+            tasks.own_stock(id, &connector, ticker.every(&amazon.fba).await?, recounts);
+        }
+        if connector.queue().is_some() {
+            tasks.listener(id, &connector, &intake);
+        }
         let selling = config.selling(id);
         let reach = selling
             .map(|selling| Reach { lookback: selling.orders_lookback, overlap: selling.orders.overlap });
-        self.put(id, connector, reach, config.shopify.contains_key(id), hint, tasks);
+        self.put(id, reach, config.shopify.contains_key(id), intake, tasks);
         Ok(())
     }
 
-    fn put(
+    fn intake_of(
         &self,
         id: &ChannelId,
-        connector: Arc<dyn Connector>,
-        reach: Option<Reach>,
-        pushes: bool,
+        connector: &Arc<dyn Connector>,
         hints: mpsc::Sender<Hint>,
-        tasks: Tasks,
-    ) {
-        let intake = Arc::new(Intake {
+        recounts: Option<mpsc::Sender<Identifiers>>,
+    ) -> Arc<Intake> {
+        Arc::new(Intake {
             channel: id.clone(),
             connector: connector.clone(),
             ledger: self.shared.ledger.clone(),
             quarantine: self.shared.quarantine.clone(),
-            hints: hints.clone(),
+            hints,
+            recounts,
             wakes: self.shared.wakes.channel(id).unwrap_or_default(),
             metrics: self.shared.metrics.clone(),
-        });
+        })
+    }
+
+    fn put(&self, id: &ChannelId, reach: Option<Reach>, pushes: bool, intake: Arc<Intake>, tasks: Tasks) {
+        let (connector, hints) = (intake.connector.clone(), intake.hints.clone());
         let running = Running { connector, reach, intake, pushes, hints, tasks };
         self.all.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), running);
     }
@@ -133,7 +145,8 @@ impl Channels {
         let (hints, _) = mpsc::channel(1);
         let (own, stop) = (TaskTracker::new(), self.shared.stop.child_token());
         let tasks = Tasks { shared: self.shared.clone(), own, stop };
-        self.put(id, connector, reach, false, hints, tasks);
+        let intake = self.intake_of(id, &connector, hints, None);
+        self.put(id, reach, false, intake, tasks);
     }
 
     /// Ends the tasks of channels and waits for what is under way there: writes and postings are ended, never cut off,
@@ -220,11 +233,6 @@ impl Tasks {
             self.feed(id, connector, ticks, &selling.orders, selling.orders_lookback);
             self.reconcile(id, connector, ticker.every(&selling.reconcile).await?);
         }
-        if let Some(amazon) = config.amazon.get(id)
-            && amazon.fba_location.is_some()
-        {
-            self.own_stock(id, connector, ticker.every(&amazon.fba).await?);
-        }
         if let Some(erp) = config.tryton.get(id) {
             self.reconcile(id, connector, ticker.every(&erp.sweep).await?);
             if let Some(measure) = erp.counts {
@@ -299,7 +307,23 @@ impl Tasks {
         self.spawn(feed.run(self.stop.clone()));
     }
 
-    fn own_stock(&self, id: &ChannelId, connector: &Arc<dyn Connector>, ticks: mpsc::Receiver<()>) {
+    fn listener(&self, id: &ChannelId, connector: &Arc<dyn Connector>, intake: &Arc<Intake>) {
+        let listener = Listener {
+            channel: id.clone(),
+            connector: connector.clone(),
+            intake: intake.clone(),
+            metrics: self.shared.metrics.clone(),
+        };
+        self.spawn(listener.run(self.stop.clone()));
+    }
+
+    fn own_stock(
+        &self,
+        id: &ChannelId,
+        connector: &Arc<dyn Connector>,
+        ticks: mpsc::Receiver<()>,
+        recounts: mpsc::Receiver<Identifiers>,
+    ) {
         let own_stock = OwnStock {
             channel: id.clone(),
             connector: connector.clone(),
@@ -308,6 +332,7 @@ impl Tasks {
             metrics: self.shared.metrics.clone(),
             quarantine: self.shared.quarantine.clone(),
             ticks,
+            recounts,
         };
         self.spawn(own_stock.run(self.stop.clone()));
     }

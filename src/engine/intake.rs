@@ -22,7 +22,7 @@ use crate::{
         ledger::{Error, Ledger},
         wake::ChannelWakes,
     },
-    model::{ChannelId, DeliveryId},
+    model::{ChannelId, DeliveryId, Identifiers},
     telemetry::Metrics,
 };
 
@@ -42,6 +42,8 @@ pub struct Intake {
     pub ledger: Ledger,
     pub quarantine: Arc<Quarantine>,
     pub hints: mpsc::Sender<Hint>,
+    /// Where it is told what is to be counted anew in the channel's own warehouses.
+    pub recounts: Option<mpsc::Sender<Identifiers>>,
     pub wakes: Arc<ChannelWakes>,
     pub metrics: Arc<Metrics>,
 }
@@ -72,6 +74,12 @@ impl Intake {
                 Fact::Look(ids) => look.push(ids),
                 Fact::Changed => self.wakes.feed.notify_one(),
                 Fact::Tend => self.wakes.tend.notify_one(),
+                Fact::Recount(ids) => {
+                    if let Some(recounts) = &self.recounts {
+                        // Everything is counted now and then, and after each start.
+                        drop(recounts.try_send(ids));
+                    }
+                }
             }
         }
         let (channel, delivery) = (self.channel.clone(), received.delivery.clone());

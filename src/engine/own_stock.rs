@@ -5,9 +5,13 @@
 //!
 //! Before the opening stock was taken over a count means nothing, so the first read waits for that, and for no tick more.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -26,12 +30,16 @@ use crate::{
         intake::Quarantine,
         ledger::{self, Ledger},
     },
-    model::{ChannelId, Counter, LocationId, Measure, Quantity, Sku, Timestamp},
+    model::{ChannelId, Counter, Identifiers, LocationId, Measure, Quantity, Sku, Timestamp},
     telemetry::{Feed as FeedName, Metrics},
 };
 
 /// How often it is looked whether the opening stock was taken over.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long is waited for more of what changed, after the first.
+const GATHER: Duration = Duration::from_secs(5);
+/// How many items may wait to be counted anew.
+pub(super) const RECOUNTS_MAX: usize = 500;
 /// What a line of such a count says of itself in the journal.
 const NOTE: &str = "told by the channel that keeps it";
 
@@ -43,21 +51,27 @@ pub(super) struct OwnStock {
     pub metrics: Arc<Metrics>,
     pub quarantine: Arc<Quarantine>,
     pub ticks: mpsc::Receiver<()>,
+    /// Items of which the channel has said that something changed.
+    pub recounts: mpsc::Receiver<Identifiers>,
 }
 
 impl OwnStock {
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
-        let mut failures: u32 = 0;
+        let (mut failures, mut scope): (u32, Scope) = (0, Scope::All);
         loop {
             // What failed is due again when its pause is over.
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = std::future::ready(()), if failures > 0 => {}
-                Some(()) = self.ticks.recv(), if failures == 0 => {}
+                Some(()) = self.ticks.recv() => scope = Scope::All,
+                Some(ids) = self.recounts.recv(), if failures == 0 => scope = tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    gathered = self.gathered(ids) => gathered,
+                },
             }
             let done = tokio::select! {
                 () = shutdown.cancelled() => return,
-                done = self.read() => done,
+                done = self.read(&scope) => done,
             };
             match done {
                 Ok(()) => failures = 0,
@@ -76,13 +90,25 @@ impl OwnStock {
         }
     }
 
-    async fn read(&self) -> Result<(), Error> {
+    /// Returns what is to be counted anew besides `first`: what is told within a moment is read together.
+    async fn gathered(&mut self, first: Identifiers) -> Scope {
+        let until = Instant::now() + GATHER;
+        let mut items = BTreeSet::from([first]);
+        while items.len() < RECOUNTS_MAX {
+            match tokio::time::timeout_at(until, self.recounts.recv()).await {
+                Ok(Some(ids)) => drop(items.insert(ids)),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Scope::Only(items.into_iter().collect())
+    }
+
+    async fn read(&self, scope: &Scope) -> Result<(), Error> {
         while self.ledger.read(|state| state.initialised).await?.is_none() {
             tokio::time::sleep(LOOK).await;
         }
         let as_of = self.clock.now();
-        let (lines, _) =
-            read_counts(self.connector.as_ref(), &self.quarantine, &self.channel, &Scope::All).await?;
+        let (lines, _) = read_counts(self.connector.as_ref(), &self.quarantine, &self.channel, scope).await?;
         let channel = self.channel.clone();
         let news = move |state: &State| news(state, &channel, lines, as_of);
         let lines = self.ledger.read(news).await?;

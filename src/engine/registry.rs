@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use crate::{
     config::{self, Config, Secrets, Timeouts},
-    connectors::{Connector, amazon, http, limit, shopify, tryton},
+    connectors::{Connector, amazon, http, limit, shopify, sqs, tryton},
     model::{Abilities, ChannelId, LocationId, Measure, Visible, policy::Outlet},
     telemetry::causes,
 };
@@ -109,11 +109,25 @@ fn amazon(id: &ChannelId, channel: &config::Amazon, secrets: &Secrets) -> Result
             stale_ms: ms(assume.stale, stated.stale_ms),
             feed_lag_ms: ms(assume.feed_lag, stated.feed_lag_ms),
         },
+        secret_since: channel.client_secret_since,
+        queue: queue(channel, secret),
         http: http_of(channel.timeouts),
     };
     let problems =
         |all: Vec<amazon::Problem>| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     Ok(Arc::new(amazon::Amazon::new(options).map_err(problems)?))
+}
+
+fn queue(channel: &config::Amazon, secret: &config::AmazonSecrets) -> Option<sqs::Options> {
+    let queue = channel.queue.as_ref()?;
+    let key = queue.key.as_ref().zip(secret.queue.as_ref());
+    Some(sqs::Options {
+        url: queue.url.clone(),
+        region: queue.region.clone(),
+        key: key.map(|((id, _), secret)| sqs::AccessKey { id: id.clone(), secret: secret.clone() }),
+        hidden: sqs::HIDDEN,
+        http: http_of(channel.timeouts),
+    })
 }
 
 /// The vendor's bucket, less one: a fresh limiter lets burst and refill through in its first window.

@@ -129,8 +129,9 @@ impl Handles {
                 Fact::Order(order) => read.orders.push(order),
                 Fact::Fetch(order) => read.fetch.push(order),
                 Fact::Look(ids) => read.look.push(ids),
-                // The feed is read again after every one, and the channel is tended by itself.
-                Fact::Changed | Fact::Tend => {}
+                // The feed is read again after every one, the channel is tended by itself, and what lies in its own warehouses
+                // is read now and then.
+                Fact::Changed | Fact::Tend | Fact::Recount(_) => {}
             }
         }
         let named = |what: &str, names: Vec<String>| {

@@ -14,6 +14,7 @@ mod lane;
 mod opening;
 mod own_stock;
 mod parts;
+mod queue;
 mod reconcile;
 mod replay;
 mod room;

@@ -87,7 +87,13 @@ words! {
 
 words! {
     /// A feed that is read since a watermark, or whole.
-    Feed { Orders = "orders", Levels = "levels", Sweep = "sweep", Catalogue = "catalogue", }
+    Feed {
+        Orders = "orders",
+        Levels = "levels",
+        Sweep = "sweep",
+        Catalogue = "catalogue",
+        Notifications = "notifications",
+    }
 }
 
 words! {

@@ -1,5 +1,7 @@
 //! The Amazon connector against the sandbox's Amazon, which shares no code with it.
 
+use std::collections::BTreeSet;
+
 use evenkeel::{
     connectors::{
         By, Connector, Observed, Outcome, Put,
@@ -16,7 +18,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::support::{World, until_empty};
+use crate::support::{World, until_empty, writes};
 
 /// Connects to the sandbox's Amazon with the documented rates.
 async fn connect(world: &World) -> Amazon {
@@ -36,6 +38,8 @@ async fn connect(world: &World) -> Amazon {
         application: "evenkeel".to_owned(),
         rates: Rates::default(),
         timing: Timing::default(),
+        secret_since: None,
+        queue: None,
         http: http::Options::default(),
     };
     Amazon::new(options).expect("the options are good")
@@ -89,6 +93,67 @@ async fn a_quantity_is_accepted_and_shows_later_and_amazons_own_stock_is_never_w
     })
     .await;
     assert_eq!(world.get("books").await["fba_violations"], json!(0));
+}
+
+/// What sellers call things. Each stands in a path, in a query and in bodies.
+const SKUS: [&str; 16] = [
+    "PLAIN-1",
+    "SLASH/A/B",
+    "SPACE A B",
+    "PIPE|A|B",
+    "PLUS+A+B",
+    "PERCENT%2F",
+    "QUERY?A=B&C#D",
+    "COMMA,A,B",
+    "QUOTE'\"A",
+    "DOTS..A",
+    "TASSE-GRÜN-Ø",
+    "箱-1",
+    "📦-1",
+    "(A)[B]{C}",
+    "~A_B.C-D",
+    "A23456789/123456789/123456789/123456789/",
+];
+
+#[tokio::test]
+async fn skus_of_every_kind_are_written_once_looked_at_and_sold() {
+    let world = World::start(|options| {
+        options.catalogue.skus = SKUS.len();
+        // Below what is written, so that every write changes something.
+        options.catalogue.opening = Span { min: 5, max: 10 };
+        options.catalogue.codes = SKUS.map(str::to_owned).into();
+        options.catalogue.fba_twins = 0;
+        options.amazon.order_lag_ms = 0;
+    })
+    .await;
+    let amazon = connect(&world).await;
+    let items = amazon.catalogue(None).await.expect("a page").items;
+    let named: BTreeSet<&str> = items.iter().filter_map(|item| item.ids.get(IdKind::Sku)).collect();
+    assert_eq!(named, SKUS.into());
+    let puts: Vec<Put> = items.iter().zip(20..).map(|(item, units)| put(&item.ids, units)).collect();
+    let outcomes = amazon.write(&puts).await;
+    for (put, outcome) in puts.iter().zip(&outcomes) {
+        assert!(matches!(outcome, Outcome::Accepted { .. }), "{}: {outcome:?}", put.ids);
+    }
+    let ids: Vec<Identifiers> = items.iter().map(|item| item.ids.clone()).collect();
+    until_empty("every quantity shows", async || {
+        let seen = amazon.read_back(&ids).await.expect("an answer");
+        let wrong = seen.into_iter().zip(20..).zip(&ids).filter(|((seen, units), _)| match seen {
+            Observed::Seen(levels) => levels.available.units() != *units,
+            Observed::Absent | Observed::Unwritable { .. } | Observed::Unread { .. } => true,
+        });
+        wrong.map(|((seen, units), ids)| format!("{ids}: {seen:?} is not {units}")).collect()
+    })
+    .await;
+    let written = writes(&world).await;
+    assert_eq!(written.iter().filter(|change| change["channel"] == "amazon").count(), SKUS.len());
+    for sku in SKUS {
+        let lines = json!([{"sku": sku, "quantity": 1}]);
+        let placed = world.post("order", json!({"channel": "amazon", "lines": lines})).await;
+        let id = OrderId::new(placed["order"].as_str().expect("an id")).expect("an id");
+        let read = amazon.order(&id).await.expect("an answer").expect("it is there");
+        assert_eq!(read.lines[0].ids.get(IdKind::Sku), Some(sku));
+    }
 }
 
 /// Returns what Amazon tells of an order: who fulfils it, its totals, and what became of the rest.

@@ -42,6 +42,9 @@ visibility_ms = { min = 50, max = 200 }
 order_lag_ms = 50
 pending_ms = { min = 100, max = 500 }
 rate_scale = 500.0
+
+[queue]
+hidden_scale = 0.02
 "#;
 
 /// A sandbox.
@@ -98,6 +101,19 @@ impl World {
         let told: Value = answer.json().await.expect("JSON");
         assert!(status.is_success(), "{path}: {status} {told}");
         told
+    }
+
+    /// Asks for something that may be refused, and returns the status.
+    pub(crate) async fn try_post(&self, path: &str, body: Value) -> reqwest::StatusCode {
+        let url = format!("http://{}/{path}", self.control);
+        self.client.post(url).json(&body).send().await.expect("the sandbox answers").status()
+    }
+
+    /// Posts a body as it is.
+    pub(crate) async fn post_text(&self, path: &str, body: &str) {
+        let url = format!("http://{}/{path}", self.control);
+        let sent = self.client.post(url).body(body.to_owned()).send().await.expect("the sandbox answers");
+        assert!(sent.status().is_success(), "{path}: {}", sent.status());
     }
 
     /// Returns what the SKUs do not agree on; empty: the books of all systems agree.

@@ -190,6 +190,8 @@ fn files(config: &Config) -> Vec<(String, PathBuf)> {
     }
     for amazon in config.amazon.values() {
         all.extend([&amazon.client_secret, &amazon.refresh_token]);
+        let key = amazon.queue.as_ref().and_then(|queue| queue.key.as_ref());
+        all.extend(key.map(|(_, secret)| secret));
     }
     all.extend(config.tryton.values().map(|erp| &erp.key));
     let of = |at: &SecretRef| match &at.source {

@@ -12,9 +12,10 @@ use crate::config::{
     raw,
     schedule::Schedule,
     scope::Scope,
-    settings::{Amazon, Rate, Rates, Selling},
+    settings::{Amazon, Queue, Rate, Rates, Selling},
     span,
 };
+use crate::model::Timestamp;
 
 /// One host for all regions.
 const LWA_URL: &str = "https://api.amazon.com/auth/o2/token";
@@ -77,7 +78,7 @@ pub(super) fn amazon(
     names: &Names,
     reconcile: &Schedule,
 ) -> Option<Amazon> {
-    let addresses = addresses(raw.region, raw.base_url, raw.lwa_url, at);
+    let addresses = addresses((raw.region, raw.environment), raw.base_url, raw.lwa_url, at);
     let region = addresses.as_ref().and_then(|addresses| addresses.region);
     let marketplaces = marketplaces(raw.marketplaces, &at.key("marketplaces"), region);
     let seller_id = at.required("seller_id", raw.seller_id, "\"A1B2C3D4E5F6G7\"");
@@ -86,6 +87,7 @@ pub(super) fn amazon(
     let client_id = at.text("client_id", client_id);
     let secret = at.required("client_secret", raw.client_secret, "{ credential = \"amazon-us-secret\" }");
     let client_secret = secret.and_then(|secret| at.key("client_secret").secret(secret));
+    let client_secret_since = day("client_secret_since", raw.client_secret_since, at);
     let token = at.required("refresh_token", raw.refresh_token, "{ credential = \"amazon-us-token\" }");
     let refresh_token = token.and_then(|token| at.key("refresh_token").secret(token));
     let selling = RawSelling {
@@ -103,6 +105,7 @@ pub(super) fn amazon(
     let fba_location = raw.fba_location.and_then(|name| names.location(&name, &at.key("fba_location")));
     let fba = Schedule::Every(FBA_EVERY);
     let fba = at.schedule(["fba_every", "fba_cron"], (raw.fba_every, raw.fba_cron), fba);
+    let queue = queue(raw.queue, &at.key("queue"));
     let rates = rates(raw.rates, &at.key("rates"));
     pace(&selling, &rates, at);
     let timeouts = channels::timeouts(raw.connect_timeout, raw.timeout, at);
@@ -115,10 +118,12 @@ pub(super) fn amazon(
         marketplaces,
         client_id: client_id?,
         client_secret: client_secret?,
+        client_secret_since,
         refresh_token: refresh_token?,
         rates,
         fba_location,
         fba,
+        queue,
         selling,
         timeouts,
         assume,
@@ -133,7 +138,7 @@ struct Addresses {
 
 /// Takes a region, or the addresses of something that stands in for Amazon.
 fn addresses(
-    region: Option<String>,
+    (region, environment): (Option<String>, Option<String>),
     base_url: Option<String>,
     lwa_url: Option<String>,
     at: &Scope<'_>,
@@ -143,6 +148,11 @@ fn addresses(
     }
     if region.is_some() && base_url.is_some() {
         at.key("base_url").problem_fix("must not be given together with `region`", "remove one of the two");
+    }
+    let sandbox = at.choice("environment", environment, false, &[("production", false), ("sandbox", true)]);
+    if base_url.is_some() && sandbox {
+        at.key("environment")
+            .problem_fix("must not be given together with `base_url`", "remove one of the two");
     }
     if base_url.is_some() && lwa_url.is_none() {
         let message = "is missing: with `base_url`, tokens must not be asked of Amazon itself";
@@ -158,10 +168,65 @@ fn addresses(
     };
     let base_url = match (base_url, region) {
         (Some(url), _) => at.url("base_url", Some(url))?,
+        (None, Some(region)) if sandbox => known(&region.url.replacen("://", "://sandbox.", 1)),
         (None, Some(region)) => known(region.url),
         (None, None) => return None,
     };
     Some(Addresses { base_url, lwa_url, region })
+}
+
+/// Takes a day, as the midnight that it begins with.
+fn day(key: &str, text: Option<String>, at: &Scope<'_>) -> Option<Timestamp> {
+    let text = text?;
+    let day = text.parse::<jiff::civil::Date>();
+    let midnight = day.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC));
+    match midnight {
+        Ok(midnight) => Some(Timestamp::from_millis(midnight.timestamp().as_millisecond())),
+        Err(_) => {
+            let shown = text.escape_debug();
+            at.key(key).problem_fix(format!("must be a day, is `{shown}`"), "write it like `2026-11-30`");
+            None
+        }
+    }
+}
+
+/// Takes the queue of notifications, if there is one.
+fn queue(raw: raw::Queue, at: &Scope<'_>) -> Option<Queue> {
+    let any = raw.region.is_some() || raw.access_key_id.is_some() || raw.secret_access_key.is_some();
+    if raw.url.is_none() && !any {
+        return None;
+    }
+    let url = at.required("url", raw.url, "\"https://sqs.us-east-1.amazonaws.com/123456789012/evenkeel\"");
+    let url = at.url("url", url);
+    if url.as_ref().is_some_and(|url| url.path_segments().is_none_or(|parts| parts.count() != 2)) {
+        at.key("url")
+            .problem("must end in the account and the name of the queue, as in `…/123456789012/evenkeel`");
+    }
+    let told = url.as_ref().and_then(|url| region(url.host_str()?)).map(str::to_owned);
+    let region = at.text("region", raw.region).or(told);
+    if region.is_none() && url.is_some() {
+        at.required::<String>("region", None, "\"us-east-1\"");
+    }
+    let secret = raw.secret_access_key.and_then(|secret| at.key("secret_access_key").secret(secret));
+    let key = match (at.text("access_key_id", raw.access_key_id), secret) {
+        (Some(id), Some(secret)) => Some((id, secret)),
+        (Some(_), None) if !at.key("secret_access_key").is_spoilt() => {
+            at.key("secret_access_key").problem("is missing: `access_key_id` is given");
+            None
+        }
+        (None, Some(_)) => {
+            at.key("access_key_id").problem("is missing: `secret_access_key` is given");
+            None
+        }
+        (_, None) => None,
+    };
+    Some(Queue { url: url?, region: region?, key })
+}
+
+/// Returns the region of an address such as `sqs.eu-west-1.amazonaws.com`.
+fn region(host: &str) -> Option<&str> {
+    let rest = host.strip_prefix("sqs.")?;
+    rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn"))
 }
 
 fn marketplaces(list: Vec<String>, at: &Scope<'_>, region: Option<&'static Region>) -> Vec<String> {

@@ -265,6 +265,65 @@ fn amazon_values_have_amazons_forms() {
 }
 
 #[test]
+fn amazons_queue_sandbox_and_secret_have_their_forms() {
+    const TABLE: &str = "[channels.amazon.us.queue]\n";
+    let queue = |keys: &str, want: &[&str]| check(&[(TABLE, &format!("{TABLE}{keys}"))], want);
+    let at = "channels.amazon.us.queue";
+    let url = "url = \"https://sqs.eu-west-1.amazonaws.com/123456789012/evenkeel\"\n";
+    queue(url, &[]);
+    queue("url = \"http://127.0.0.1:9/0/q\"\nregion = \"x\"", &[]);
+    queue(&format!("{url}access_key_id = \"AKIA\"\nsecret_access_key = {{ env = \"K\" }}"), &[]);
+    queue(
+        "url = \"http://127.0.0.1:9/0/q\"",
+        &[&format!("{at}.region: is missing; for example `region = \"us-east-1\"`")],
+    );
+    queue(
+        "url = \"https://sqs.eu-west-1.amazonaws.com/evenkeel\"",
+        &[&format!(
+            "{at}.url: must end in the account and the name of the queue, as in `…/123456789012/evenkeel`"
+        )],
+    );
+    queue(
+        "url = \"http://example.org/0/q\"\nregion = \"x\"",
+        &[&format!("{at}.url: must begin with `https://`; plain http is accepted for loopback only")],
+    );
+    queue(
+        &format!("{url}access_key_id = \"AKIA\""),
+        &[&format!("{at}.secret_access_key: is missing: `access_key_id` is given")],
+    );
+    queue(
+        "secret_access_key = { env = \"K\" }",
+        &[
+            &format!("{at}.access_key_id: is missing: `secret_access_key` is given"),
+            &format!(
+                "{at}.url: is missing; for example `url = \"https://sqs.us-east-1.amazonaws.com/123456789012/evenkeel\"`"
+            ),
+        ],
+    );
+    let region = |text: &str| {
+        let edit = [("environment = \"production\"", format!("environment = \"{text}\""))];
+        let edits: Vec<(&str, &str)> = edit.iter().map(|(from, to)| (*from, to.as_str())).collect();
+        parse(&edited(&edits))
+            .map(|config| config.amazon.values().map(|c| c.base_url.to_string()).collect::<String>())
+    };
+    assert_eq!(region("production").expect("good"), "https://sellingpartnerapi-na.amazon.com/");
+    assert_eq!(region("sandbox").expect("good"), "https://sandbox.sellingpartnerapi-na.amazon.com/");
+    check(
+        &[("environment = \"production\"", "environment = \"test\"")],
+        &["channels.amazon.us.environment: must be `production` or `sandbox`, is `test`"],
+    );
+    const SINCE: &str = "# client_secret_since = \"2026-09-01\"";
+    let config = parse(&edited(&[(SINCE, "client_secret_since = \"2026-09-01\"")])).expect("good");
+    let since: Vec<_> =
+        config.amazon.values().filter_map(|c| c.client_secret_since).map(|at| at.millis()).collect();
+    assert_eq!(since, [1_788_220_800_000]);
+    check(
+        &[(SINCE, "client_secret_since = \"1.9.2026\"")],
+        &["channels.amazon.us.client_secret_since: must be a day, is `1.9.2026`; write it like `2026-11-30`"],
+    );
+}
+
+#[test]
 fn tryton_values_have_trytons_forms() {
     check(
         &[("company = 1", "company = 0")],

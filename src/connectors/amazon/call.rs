@@ -3,21 +3,25 @@
 //! Owns when a call may leave and with which token. Repeats a call once, and only after Amazon refused its token,
 //! which proves that it was not executed. Knows no listing and no order.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use reqwest::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use url::Url;
 
 use super::{
     decode,
-    encode::Request,
+    encode::{Operation, Request},
     options::Options,
     pace::Paces,
     token::{NoToken, Token, Tokens},
 };
 use crate::connectors::{
     Fault, Outcome,
-    http::{Answer, Client, NoAnswer},
+    http::{self, Answer, Client, NoAnswer},
 };
 
 /// Sends requests.
@@ -26,9 +30,21 @@ pub(super) struct Caller {
     http: Client,
     base_url: Url,
     user_agent: HeaderValue,
-    tokens: Tokens,
+    tokens: ByGrant,
     paces: Paces,
+    /// What answers said of the end of an operation, by its name.
+    sunsets: Mutex<BTreeMap<String, String>>,
 }
+
+/// Tokens in the name of the seller, and of the app itself.
+#[derive(Debug)]
+pub(super) struct ByGrant {
+    pub(super) seller: Tokens,
+    pub(super) app: Tokens,
+}
+
+/// Headers by which an API says that it is about to end (RFC 8594 and RFC 9745).
+const SUNSETS: [&str; 2] = ["sunset", "deprecation"];
 
 /// Why a call has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,28 +96,35 @@ impl Told {
 }
 
 impl Caller {
-    pub(super) fn new(http: Client, options: &Options, user_agent: HeaderValue, tokens: Tokens) -> Caller {
+    pub(super) fn new(http: Client, options: &Options, user_agent: HeaderValue, tokens: ByGrant) -> Caller {
         let mut base_url = options.base_url.clone();
         if !base_url.path().ends_with('/') {
             let path = format!("{}/", base_url.path());
             base_url.set_path(&path);
         }
-        Caller { http, base_url, user_agent, tokens, paces: Paces::new(&options.rates) }
+        let (paces, sunsets) = (Paces::new(&options.rates), Mutex::default());
+        Caller { http, base_url, user_agent, tokens, paces, sunsets }
+    }
+
+    /// Returns what answers said of the end of operations.
+    pub(super) fn sunsets(&self) -> BTreeMap<String, String> {
+        self.sunsets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sends a request. Any status is an answer; a refused token is exchanged once.
     pub(super) async fn send(&self, request: &Request) -> Result<Told, Failed> {
-        let token = self.token().await?;
+        let tokens = if request.by_app { &self.tokens.app } else { &self.tokens.seller };
+        let token = tokens.get().await.map_err(Failed::Token)?;
         let told = self.once(request, &token).await?;
         if !decode::token_refused(told.answer.status, &told.answer.body) {
             return Ok(told);
         }
-        self.tokens.refused(&token).await;
-        let token = self.token().await?;
+        tokens.refused(&token).await;
+        let token = tokens.get().await.map_err(Failed::Token)?;
         let told = self.once(request, &token).await?;
         if decode::token_refused(told.answer.status, &told.answer.body) {
             // The next call begins with a new one.
-            self.tokens.refused(&token).await;
+            tokens.refused(&token).await;
         }
         Ok(told)
     }
@@ -110,10 +133,6 @@ impl Caller {
     pub(super) async fn read(&self, request: &Request) -> Result<Answer, Fault> {
         let told = self.send(request).await?;
         if told.answer.is_success() { Ok(told.answer) } else { Err(told.fault()) }
-    }
-
-    async fn token(&self) -> Result<Token, Failed> {
-        self.tokens.get().await.map_err(Failed::Token)
     }
 
     async fn once(&self, request: &Request, token: &Token) -> Result<Told, Failed> {
@@ -131,6 +150,10 @@ impl Caller {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
         let answer = self.http.send(builder).await.map_err(Failed::NoAnswer)?;
+        if let Some(rate) = answer.header("x-amzn-ratelimit-limit") {
+            pace.told(rate);
+        }
+        self.note_sunset(request.operation, &answer);
         let mut hold = Duration::ZERO;
         if answer.status == 429 {
             hold = pace.throttled(answer.retry_after());
@@ -144,5 +167,14 @@ impl Caller {
             );
         }
         Ok(Told { answer, hold })
+    }
+
+    fn note_sunset(&self, operation: Operation, answer: &Answer) {
+        let said = |name: &str| Some(format!("{name}: {}", http::excerpt(answer.header(name)?.as_bytes())));
+        let said: Vec<String> = SUNSETS.iter().filter_map(|name| said(name)).collect();
+        if !said.is_empty() {
+            let mut sunsets = self.sunsets.lock().unwrap_or_else(PoisonError::into_inner);
+            sunsets.insert(format!("{operation:?}"), said.join(", "));
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Amazon, decode, encode, write::role_missing};
+use super::{Amazon, decode, encode, tend::secret_age, write::role_missing};
 use crate::{
     clock::Clock,
     connectors::{By, Checked, Fault},
@@ -19,7 +19,40 @@ impl Amazon {
         let mut checked = Checked::default();
         self.look_over_listings(&mut checked).await?;
         self.look_over_orders(&mut checked).await?;
+        if let Some(queue) = &self.queue {
+            queue.look_over(&mut checked).await;
+            self.look_over_subscriptions(queue.arn().as_deref(), &mut checked).await;
+        }
+        self.look_over_secret(&mut checked);
         Ok(checked)
+    }
+
+    /// Tells which notifications are missing. The daemon asks for them when it starts.
+    async fn look_over_subscriptions(&self, arn: Option<&str>, checked: &mut Checked) {
+        let Some(arn) = arn else { return };
+        match self.subscriptions(arn).await {
+            Ok(found) => {
+                if !found.missing.is_empty() {
+                    let kinds = found.missing.join(" and ");
+                    checked.facts.push(format!("{kinds} will be subscribed to when the daemon starts"));
+                }
+                for (kind, to) in found.elsewhere {
+                    checked.problems.push(format!(
+                        "{kind} is sent to another queue (destination {to}): delete that subscription, or name that queue"
+                    ));
+                }
+            }
+            Err(fault) => checked.problems.push(format!("subscriptions cannot be looked at: {fault}")),
+        }
+    }
+
+    fn look_over_secret(&self, checked: &mut Checked) {
+        match self.options.secret_since {
+            None => checked
+                .facts
+                .push("`client_secret_since` is not set: nobody is told before it ends".to_owned()),
+            Some(since) => checked.facts.extend(secret_age(since, self.clock.now()).map(|told| told.text)),
+        }
     }
 
     async fn look_over_listings(&self, checked: &mut Checked) -> Result<(), Fault> {

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::options::Options;
+use super::{notifications::ORDER_CHANGE, options::Options};
 use crate::{
     connectors::By,
     model::{OrderId, Quantity, Timestamp},
@@ -40,6 +41,8 @@ pub(super) enum Operation {
     SearchOrders,
     GetOrder,
     Summaries,
+    /// All that is about notifications.
+    Notifications,
 }
 
 impl Operation {
@@ -54,6 +57,7 @@ impl Operation {
             | Operation::GetListing
             | Operation::SearchListings
             | Operation::Summaries
+            | Operation::Notifications
             | Operation::GetOrder => Duration::from_secs(20),
         }
     }
@@ -67,11 +71,18 @@ pub(super) struct Request {
     /// Path and query, relative to the endpoint, encoded.
     pub(super) path: String,
     pub(super) body: Option<Bytes>,
+    /// It is made in the app's own name, not in the seller's.
+    pub(super) by_app: bool,
 }
 
 impl Request {
     fn get(operation: Operation, path: String) -> Request {
-        Request { operation, method: Method::GET, path, body: None }
+        Request { operation, method: Method::GET, path, body: None, by_app: false }
+    }
+
+    fn post(operation: Operation, path: String, body: &Value) -> Request {
+        let body = Some(Bytes::from(body.to_string()));
+        Request { operation, method: Method::POST, path, body, by_app: false }
     }
 }
 
@@ -149,7 +160,7 @@ fn patch(
     };
     let body = serde_json::to_vec(&body).expect("texts and numbers always serialize");
     let method = Method::PATCH;
-    Ok(Request { operation: Operation::PatchListing, method, path, body: Some(body.into()) })
+    Ok(Request { operation: Operation::PatchListing, method, path, body: Some(body.into()), by_app: false })
 }
 
 #[derive(Serialize)]
@@ -243,17 +254,57 @@ pub(super) fn get_order(order: &OrderId) -> Result<Request, NoPath> {
     Ok(Request::get(Operation::GetOrder, path))
 }
 
-/// Reads a page of what lies in Amazon's own warehouses for a marketplace.
-pub(super) fn summaries(marketplace: &str, token: Option<&str>) -> Request {
+/// Reads a page of what lies in Amazon's own warehouses for a marketplace: of all SKUs, or of those named.
+pub(super) fn summaries(marketplace: &str, skus: &[&str], token: Option<&str>) -> Request {
     let marketplace = encoded(marketplace);
     let mut path = format!(
         "fba/inventory/v1/summaries?details=true&granularityType=Marketplace&granularityId={marketplace}\
          &marketplaceIds={marketplace}"
     );
+    if !skus.is_empty() {
+        path.push_str(&format!("&sellerSkus={}", list(skus)));
+    }
     if let Some(token) = token {
         path.push_str(&format!("&nextToken={}", encoded(token)));
     }
     Request::get(Operation::Summaries, path)
+}
+
+/// Reads which queues Amazon knows.
+pub(super) fn destinations() -> Request {
+    let path = "notifications/v1/destinations".to_owned();
+    Request { by_app: true, ..Request::get(Operation::Notifications, path) }
+}
+
+/// Makes a queue known to Amazon.
+pub(super) fn create_destination(arn: &str) -> Request {
+    let path = "notifications/v1/destinations".to_owned();
+    let body = json!({"name": "evenkeel", "resourceSpecification": {"sqs": {"arn": arn}}});
+    Request { by_app: true, ..Request::post(Operation::Notifications, path, &body) }
+}
+
+/// Reads whether, and where, notifications of a type are sent.
+pub(super) fn subscription(kind: &str) -> Request {
+    let path = format!("notifications/v1/subscriptions/{}?payloadVersion=1.0", encoded(kind));
+    Request::get(Operation::Notifications, path)
+}
+
+/// Has notifications of a type sent to a queue. Of orders, what is about tips is left out.
+pub(super) fn subscribe(kind: &str, destination: &str) -> Request {
+    let path = format!("notifications/v1/subscriptions/{}", encoded(kind));
+    let mut body = json!({"payloadVersion": "1.0", "destinationId": destination});
+    if kind == ORDER_CHANGE {
+        body["processingDirective"] = json!({"eventFilter": {
+            "eventFilterType": ORDER_CHANGE,
+            "orderChangeTypes": ["OrderStatusChange", "BuyerRequestedChange"],
+        }});
+    }
+    Request::post(Operation::Notifications, path, &body)
+}
+
+/// Tells whether a text stands in a path as it is.
+pub(super) fn is_plain(text: &str) -> bool {
+    encoded(text) == text
 }
 
 /// Writes a time as Amazon reads it, clamped to what a calendar can hold.

@@ -9,12 +9,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Amazon, encode};
 use crate::{
-    connectors::{CountLine, CountPage, Cursor, Fault, Unreadable, http},
+    connectors::{CountLine, CountPage, Cursor, Fault, Scope, Unreadable, http},
     model::{IdKind, Identifiers, LocationId, Quantity, Timestamp},
 };
 
@@ -60,14 +60,74 @@ struct Reserved {
     pending_customer_order_quantity: i64,
 }
 
+/// The most SKUs that one request names.
+const SKUS_MAX: usize = 50;
+
 impl Amazon {
-    /// Reads one page of what Amazon ships itself. The token of the next page lives half a minute.
-    pub(super) async fn own_stock(&self, after: Option<&Cursor>) -> Result<CountPage, Fault> {
+    /// Reads one page of what Amazon ships itself: of all of it, or of the SKUs named. The token of the next page lives half a
+    /// minute.
+    pub(super) async fn own_stock(&self, scope: &Scope, after: Option<&Cursor>) -> Result<CountPage, Fault> {
         let location = self.options.own_location.clone().ok_or(Fault::NotOffered("counts"))?;
         let as_of = crate::clock::Clock::now(&self.clock);
-        let token = after.map(|cursor| cursor.0.as_str());
-        let answer = self.caller.read(&encode::summaries(self.first_marketplace(), token)).await?;
-        page(&answer.body, &location, as_of)
+        let (request, rest) = match scope {
+            Scope::All => {
+                let token = after.map(|cursor| cursor.0.as_str());
+                (encode::summaries(self.first_marketplace(), &[], token), None)
+            }
+            Scope::Only(items) => {
+                let part = part(items, after)?;
+                if part.skus.is_empty() {
+                    return Ok(CountPage { as_of, ..CountPage::default() });
+                }
+                let token = part.place.token.as_deref();
+                (encode::summaries(self.first_marketplace(), &part.skus, token), Some(part))
+            }
+        };
+        let answer = self.caller.read(&request).await?;
+        let page = page(&answer.body, &location, as_of)?;
+        Ok(CountPage {
+            next: rest.map_or_else(|| page.next.clone(), |part| part.then(page.next.clone())),
+            ..page
+        })
+    }
+}
+
+/// Where a read of named SKUs goes on: which part of them, and which page of that.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Place {
+    part: usize,
+    token: Option<String>,
+}
+
+/// What one request names.
+struct Part<'a> {
+    skus: Vec<&'a str>,
+    place: Place,
+    last: bool,
+}
+
+fn part<'a>(items: &'a [Identifiers], after: Option<&Cursor>) -> Result<Part<'a>, Fault> {
+    let place: Place = match after {
+        Some(Cursor(text)) => serde_json::from_str(text)
+            .map_err(|_| Fault::Refused(format!("`{text}` is not a cursor of these counts")))?,
+        None => Place::default(),
+    };
+    // Amazon would split it, and tell of others.
+    let named = |ids: &'a Identifiers| ids.get(IdKind::Sku).filter(|sku| encode::fits_list(sku));
+    let all: Vec<&str> = items.iter().filter_map(named).collect();
+    let skus = all.chunks(SKUS_MAX).nth(place.part).unwrap_or_default().to_vec();
+    Ok(Part { skus, last: (place.part + 1) * SKUS_MAX >= all.len(), place })
+}
+
+impl Part<'_> {
+    /// Returns where to go on after a page that ended like this.
+    fn then(self, next: Option<Cursor>) -> Option<Cursor> {
+        let place = match next {
+            Some(Cursor(token)) => Place { token: Some(token), ..self.place },
+            None if self.last => return None,
+            None => Place { part: self.place.part + 1, token: None },
+        };
+        Some(Cursor(serde_json::to_string(&place).expect("numbers and texts always serialize")))
     }
 }
 
@@ -152,5 +212,29 @@ mod tests {
             read(&json!({"payload": {"inventorySummaries": []}, "pagination": {}})).expect("it can be read");
         assert_eq!((last.lines.len(), last.next), (0, None));
         assert!(read(&json!({"payload": {}})).is_err());
+    }
+
+    #[test]
+    fn named_skus_are_read_in_parts_and_each_part_page_by_page() {
+        let named = |n: usize| Identifiers::new([(IdKind::Sku, format!("S{n}").as_str())]).expect("good");
+        let items: Vec<Identifiers> = (0..120).map(named).collect();
+        let (mut after, mut read): (Option<Cursor>, Vec<(usize, Option<String>)>) = (None, Vec::new());
+        loop {
+            let part = part(&items, after.as_ref()).expect("a place");
+            let token = part.place.token.clone();
+            read.push((part.skus.len(), token.clone()));
+            // Every part has two pages.
+            let next = token.is_none().then(|| Cursor("t".to_owned()));
+            after = part.then(next);
+            if after.is_none() {
+                break;
+            }
+        }
+        let (first, second) = (None, Some("t".to_owned()));
+        let want = [(50, &first), (50, &second), (50, &first), (50, &second), (20, &first), (20, &second)];
+        assert_eq!(read, want.map(|(skus, token)| (skus, token.clone())));
+        let comma = [Identifiers::new([(IdKind::Sku, "A,B")]).expect("good")];
+        assert!(part(&comma, None).expect("a place").skus.is_empty());
+        assert!(part(&items, Some(&Cursor("x".to_owned()))).is_err());
     }
 }

@@ -9,8 +9,8 @@ use url::Url;
 
 use super::encode;
 use crate::{
-    connectors::{http, limit::Rate},
-    model::LocationId,
+    connectors::{http, limit::Rate, sqs},
+    model::{LocationId, Timestamp},
 };
 
 /// Amazon's token endpoint, one for all regions.
@@ -45,6 +45,10 @@ pub struct Options {
     pub application: String,
     pub rates: Rates,
     pub timing: Timing,
+    /// When the client secret was made.
+    pub secret_since: Option<Timestamp>,
+    /// The queue that Amazon puts notifications into.
+    pub queue: Option<sqs::Options>,
     /// Bounds of every request but those for tokens.
     pub http: http::Options,
 }

@@ -4,6 +4,7 @@
 //! time. So each throttled answer halves the rate and pauses the operation, and each quiet minute doubles it again.
 
 use std::{
+    num::NonZeroU32,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -23,6 +24,12 @@ const QUIET: Duration = Duration::from_secs(60);
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 
+/// Amazon's usage plan for all that is about notifications, the burst less one.
+const NOTIFICATIONS: Rate = Rate { every: Duration::from_secs(1), burst: NonZeroU32::MIN.saturating_add(3) };
+
+/// The least of a rate that is believed: one call in a day.
+const RATE_MIN: f64 = 1.0 / 86_400.0;
+
 /// The paces of all operations.
 #[derive(Debug)]
 pub(super) struct Paces {
@@ -32,6 +39,7 @@ pub(super) struct Paces {
     search_orders: Pace,
     get_order: Pace,
     summaries: Pace,
+    notifications: Pace,
 }
 
 impl Paces {
@@ -43,6 +51,7 @@ impl Paces {
             search_orders: Pace::new(rates.search_orders),
             get_order: Pace::new(rates.get_order),
             summaries: Pace::new(rates.summaries),
+            notifications: Pace::new(NOTIFICATIONS),
         }
     }
 
@@ -54,6 +63,7 @@ impl Paces {
             Operation::SearchOrders => &self.search_orders,
             Operation::GetOrder => &self.get_order,
             Operation::Summaries => &self.summaries,
+            Operation::Notifications => &self.notifications,
         }
     }
 }
@@ -69,6 +79,8 @@ pub(super) struct Pace {
 #[derive(Debug, Default)]
 struct Slow {
     halvings: u32,
+    /// How far apart calls are to be by Amazon's own word.
+    told: Duration,
     /// No call before this.
     until: Option<Instant>,
     /// When the rate was last doubled, or the pause after its last halving ended.
@@ -102,7 +114,7 @@ impl Pace {
         if slow.halvings > 0 && slow.changed.is_none_or(|at| now - at >= QUIET) {
             slow.halvings -= 1;
             slow.changed = Some(now);
-            self.limit.change(self.rate(slow.halvings));
+            self.limit.change(self.rate(&slow));
         }
         self.limit.try_take()
     }
@@ -116,7 +128,7 @@ impl Pace {
             return until - now;
         }
         slow.halvings = (slow.halvings + 1).min(HALVINGS_MAX);
-        let rate = self.rate(slow.halvings);
+        let rate = self.rate(&slow);
         self.limit.change(rate);
         let pause = asked.unwrap_or(rate.every).clamp(PAUSE_MIN, PAUSE_MAX);
         slow.until = Some(now + pause);
@@ -124,15 +136,31 @@ impl Pace {
         pause
     }
 
-    fn rate(&self, halvings: u32) -> Rate {
-        Rate { every: self.full.every.saturating_mul(1 << halvings), ..self.full }
+    /// Takes Amazon's word for how many calls a second are allowed. More than is configured is never made of it.
+    pub(super) fn told(&self, rate: &str) {
+        let Some(rate) = rate.trim().parse::<f64>().ok().filter(|rate| (RATE_MIN..=1e6).contains(rate))
+        else {
+            return;
+        };
+        let told = Duration::from_secs_f64(1.0 / rate);
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        // The same rate is written in more ways than one.
+        let near = |a: Duration, b: Duration| a.abs_diff(b) <= a.max(b) / 100;
+        let told = if near(told, self.full.every) || told < self.full.every { Duration::ZERO } else { told };
+        if !near(told, slow.told) {
+            slow.told = told;
+            self.limit.change(self.rate(&slow));
+        }
+    }
+
+    fn rate(&self, slow: &Slow) -> Rate {
+        let every = self.full.every.max(slow.told).saturating_mul(1 << slow.halvings);
+        Rate { every, ..self.full }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use super::*;
 
     fn pace(every_ms: u64, burst: u32) -> Pace {
@@ -171,6 +199,26 @@ mod tests {
         tokio::time::advance(QUIET).await;
         // The doubled rate begins with nothing saved up.
         assert_eq!(millis(&pace, 2).await, [1_000, 1_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn amazons_own_word_slows_down_and_never_speeds_up() {
+        #[track_caller]
+        fn check(told: &[&str], want_ms: u64) {
+            let pace = pace(200, 1);
+            told.iter().for_each(|rate| pace.told(rate));
+            assert_eq!(pace.limit.rate().every, Duration::from_millis(want_ms), "{told:?}");
+        }
+        check(&["5.0"], 200);
+        check(&["5.01", "4.99"], 200);
+        check(&["10"], 200);
+        check(&["2.5"], 400);
+        check(&["2.5", "5"], 200);
+        check(&["1e-30", "0", "-1", "NaN", "inf", "x", ""], 200);
+        let pace = pace(1_000, 1);
+        pace.told("0.5");
+        assert_eq!(pace.throttled(None), Duration::from_secs(4));
+        assert_eq!(millis(&pace, 2).await, [4_000, 4_000]);
     }
 
     #[tokio::test(start_paused = true)]

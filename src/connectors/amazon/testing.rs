@@ -44,6 +44,8 @@ pub(super) fn options(base: &str) -> Options {
         application: APPLICATION.to_owned(),
         rates: Rates::default(),
         timing: Timing::default(),
+        secret_since: None,
+        queue: None,
         http: http::Options::default(),
     }
 }

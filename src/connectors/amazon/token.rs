@@ -40,8 +40,20 @@ pub(super) struct Credentials {
     pub(super) lwa_url: Url,
     pub(super) client_id: String,
     pub(super) client_secret: SecretString,
-    pub(super) refresh_token: SecretString,
+    pub(super) grant: Grant,
 }
+
+/// What a token is asked for.
+#[derive(Debug, Clone)]
+pub(super) enum Grant {
+    /// In the name of the seller who gave this refresh token.
+    Seller(SecretString),
+    /// In the app's own name, for the operations of a scope.
+    App(&'static str),
+}
+
+/// The operations that make destinations of notifications.
+pub(super) const NOTIFICATIONS: &str = "sellingpartnerapi::notifications";
 
 /// Why there is no token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -135,9 +147,16 @@ impl Tokens {
 
     async fn ask(&self, serial: u64) -> Result<Token, NoToken> {
         let credentials = &self.credentials;
+        let grant = match &credentials.grant {
+            Grant::Seller(token) => {
+                [("grant_type", "refresh_token"), ("refresh_token", token.expose_secret())]
+            }
+            Grant::App(scope) => [("grant_type", "client_credentials"), ("scope", *scope)],
+        };
+        let [kind, what] = grant;
         let form = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", credentials.refresh_token.expose_secret()),
+            kind,
+            what,
             ("client_id", &credentials.client_id),
             ("client_secret", credentials.client_secret.expose_secret()),
         ];

@@ -113,7 +113,7 @@ impl Amazon {
                         Some(Cause::ThisPath) | None => self.cause(ready).await,
                         Some(known) => known,
                     };
-                    let outcome = found.outcome(&told);
+                    let outcome = found.outcome(ready.sku, &told);
                     cause = Some(found);
                     outcome
                 }
@@ -172,12 +172,19 @@ enum Cause {
 }
 
 impl Cause {
-    fn outcome(&self, told: &str) -> Outcome {
+    fn outcome(&self, sku: &str, told: &str) -> Outcome {
         match self {
+            Cause::WritesWork | Cause::ThisPath if encode::is_plain(sku) => Outcome::Rejected {
+                reason: format!(
+                    "{told}; other requests are let in, and the path of this SKU holds nothing that must be encoded: \
+                     the app's role does not cover this listing, see in Seller Central who may change it"
+                ),
+            },
             Cause::WritesWork | Cause::ThisPath => Outcome::Rejected {
                 reason: format!(
-                    "{told}; other requests are let in, so either the path of this SKU was not understood (`/` and \
-                     other special characters in it cause this) or the app's role does not cover this listing"
+                    "{told}; other requests are let in, and the path of this SKU holds characters that must be encoded, \
+                     which Amazon does not always understand: offer it under a SKU of letters, digits, `-`, `.`, `_` \
+                     and `~`"
                 ),
             },
             Cause::NoRole => Outcome::Unauthorized { reason: role_missing(told) },

@@ -39,7 +39,7 @@ async fn reading(world: &World) -> CancellationToken {
     let ids = Identifiers::new([(IdKind::Sku, "MUG")]).expect("good");
     let line = CountLine { ids, location: fba(), quantity: Quantity::new(7) };
     *world.lists["main"].counts.lock().expect("unpoisoned") = vec![line];
-    let (tick, ticks) = mpsc::channel(1);
+    let ((tick, ticks), (recount, recounts)) = (mpsc::channel(1), mpsc::channel(8));
     tick.send(()).await.expect("there is room");
     let opening = &world.handles.opening;
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(OPENED + 60_000)));
@@ -51,13 +51,14 @@ async fn reading(world: &World) -> CancellationToken {
         metrics: world.metrics.clone(),
         quarantine: Arc::new(Quarantine::new(world.dir.path().join("q"), world.ledger.clone(), clock)),
         ticks,
+        recounts,
     };
     assert!(opening.turn.try_lock().is_ok());
     let stop = world.stop.clone();
     let run = own_stock.run(stop.clone());
     tokio::spawn(async move {
         run.await;
-        drop(tick);
+        drop((tick, recount));
     });
     stop
 }

@@ -305,6 +305,7 @@ pub(super) async fn start(state: State, queue_max: usize) -> World {
         ledger: ledger.clone(),
         quarantine,
         hints: hint,
+        recounts: None,
         wakes: Arc::default(),
         metrics: metrics.clone(),
     };

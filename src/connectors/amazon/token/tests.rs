@@ -44,7 +44,7 @@ fn tokens(url: &str) -> Tokens {
         lwa_url,
         client_id: "client+id".to_owned(),
         client_secret: SecretString::from("hush&1"),
-        refresh_token: SecretString::from("Atzr|hush"),
+        grant: Grant::Seller(SecretString::from("Atzr|hush")),
     };
     Tokens::new(http, credentials)
 }

@@ -106,6 +106,7 @@ fn short_of(topic: &str, body: &[u8], locations: &Locations) -> String {
                 Fact::Order(order) => format!("order {} of {} lines", order.order, order.lines.len()),
                 Fact::Fetch(order) => format!("fetch {order}"),
                 Fact::Look(ids) => format!("look {ids}"),
+                Fact::Recount(_) => "recount".to_owned(),
                 Fact::Changed => "changed".to_owned(),
                 Fact::Tend => "tend".to_owned(),
             });

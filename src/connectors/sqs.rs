@@ -1,0 +1,409 @@
+//! Amazon's Simple Queue Service, as far as a reader of notifications needs it.
+//!
+//! Signing, credentials and their renewal are the AWS SDK's. Repeats are not: who asks decides when to ask again.
+
+use std::{
+    error::Error,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::{Credentials, provider::error::CredentialsError};
+use aws_sdk_sqs::{
+    Client,
+    config::StalledStreamProtectionConfig,
+    error::{ProvideErrorMetadata, SdkError},
+    types::{DeleteMessageBatchRequestEntry, QueueAttributeName},
+};
+use bytes::Bytes;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Notify, OnceCell};
+use url::Url;
+
+use super::{
+    Checked, Fault, http,
+    queue::{BATCH, Message, Queue},
+};
+use crate::telemetry::causes;
+
+/// How long the service holds a request open where no message is there.
+const WAIT_SECS: i32 = 20;
+/// After how many failures in a row that may pass a person is told.
+const TOLD_AFTER: u32 = 10;
+/// How long a message that was received is hidden, unless told otherwise: taking it in takes a moment.
+pub const HIDDEN: Duration = Duration::from_secs(60);
+
+/// Where a queue is, and as whom it is asked.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub url: Url,
+    pub region: String,
+    /// `None`: what the environment, the AWS configuration files or the machine's role give.
+    pub key: Option<AccessKey>,
+    /// How long a message that was received and not deleted is kept from coming again.
+    pub hidden: Duration,
+    pub http: http::Options,
+}
+
+#[derive(Debug, Clone)]
+pub struct AccessKey {
+    pub id: String,
+    pub secret: SecretString,
+}
+
+/// One queue.
+#[derive(Debug)]
+pub struct Sqs {
+    options: Options,
+    client: OnceCell<Client>,
+    /// How receiving and deleting go.
+    health: Mutex<[Health; 2]>,
+    /// Rung when what [`Sqs::wrong`] says is another thing.
+    changed: Notify,
+}
+
+/// How one kind of call goes.
+#[derive(Debug, Default)]
+struct Health {
+    /// Failures in a row.
+    failures: u32,
+    wrong: Option<String>,
+}
+
+/// A kind of call.
+#[derive(Debug, Clone, Copy)]
+enum Call {
+    Receive,
+    Delete,
+}
+
+impl Health {
+    /// Notes how a call ended. Returns whether something else is wrong now.
+    fn note<T>(&mut self, ended: &Result<T, Fault>) -> bool {
+        let Err(fault) = ended else {
+            self.failures = 0;
+            return self.wrong.take().is_some();
+        };
+        self.failures = self.failures.saturating_add(1);
+        let told = match fault {
+            Fault::Unauthorized(_) | Fault::Refused(_) | Fault::Malformed(_) | Fault::NotOffered(_) => true,
+            Fault::Timeout(_) | Fault::Disconnected(_) | Fault::Server { .. } | Fault::Throttled { .. } => {
+                // It may pass; and what is told already is not told in other words.
+                self.failures >= TOLD_AFTER && self.wrong.is_none()
+            }
+        };
+        let text = fault.to_string();
+        if !told || self.wrong.as_ref() == Some(&text) {
+            return false;
+        }
+        self.wrong = Some(text);
+        true
+    }
+}
+
+impl Sqs {
+    /// Touches no network and no file.
+    pub fn new(options: Options) -> Sqs {
+        Sqs { options, client: OnceCell::new(), health: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// Says what keeps the queue from being read, if a person should know of it.
+    pub fn wrong(&self) -> Option<String> {
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.iter().find_map(|health| health.wrong.clone())
+    }
+
+    /// Resolves when what is wrong is another thing than before.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    fn note<T>(&self, call: Call, ended: Result<T, Fault>) -> Result<T, Fault> {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if health[call as usize].note(&ended) {
+            self.changed.notify_one();
+        }
+        ended
+    }
+
+    /// Returns the queue's name among all of AWS, by its address.
+    pub fn arn(&self) -> Option<String> {
+        let mut parts = self.options.url.path_segments()?;
+        let (account, name) = (parts.next()?, parts.next()?);
+        Some(format!("arn:aws:sqs:{}:{account}:{name}", self.options.region))
+    }
+
+    async fn client(&self) -> &Client {
+        self.client.get_or_init(|| self.connect()).await
+    }
+
+    async fn connect(&self) -> Client {
+        let Options { url, region, key, http, .. } = &self.options;
+        // An answer may be as late as the service holds the request.
+        let attempt = http.timeout + Duration::from_secs(WAIT_SECS.unsigned_abs().into());
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(http.connect_timeout)
+            .operation_attempt_timeout(attempt)
+            .operation_timeout(attempt * 2)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(region.clone()))
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(timeouts);
+        if let Some(AccessKey { id, secret }) = key {
+            let secret = secret.expose_secret().to_owned();
+            loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "configuration"));
+        }
+        let loaded = loader.load().await;
+        let mut config = aws_sdk_sqs::config::Builder::from(&loaded);
+        // The queue's address begins with the service's.
+        config.set_endpoint_url(Some(url.origin().ascii_serialization()));
+        Client::from_conf(config.build())
+    }
+
+    fn url(&self) -> &str {
+        self.options.url.as_str()
+    }
+
+    /// Says what a failed call means. `needs`: the permission that it takes.
+    fn fault<E>(&self, error: SdkError<E, Response>, needs: &str) -> Fault
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        if no_credentials(&error) {
+            let text = format!("there are no credentials for the queue: {}", causes(&error));
+            return Fault::Unauthorized(text);
+        }
+        match &error {
+            SdkError::TimeoutError(_) => Fault::Timeout(self.options.http.timeout),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                Fault::Timeout(self.options.http.timeout)
+            }
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+                Fault::Disconnected(causes(&error))
+            }
+            SdkError::ServiceError(told) => {
+                let (code, message) = (told.err().code().unwrap_or("?"), told.err().message().unwrap_or(""));
+                self.refused(told.raw().status().as_u16(), code, &http::excerpt(message.as_bytes()), needs)
+            }
+            SdkError::ResponseError(_) => Fault::Malformed(causes(&error)),
+            _ => Fault::Malformed(causes(&error)),
+        }
+    }
+
+    fn refused(&self, status: u16, code: &str, message: &str, needs: &str) -> Fault {
+        let told = format!("{code}: {message}");
+        match Refused::of(code) {
+            Refused::Permission => {
+                Fault::Unauthorized(format!("{told}; allow `{needs}` on {} to the key's user", self.url()))
+            }
+            Refused::Key => Fault::Unauthorized(format!("{told}; the access key is wrong, or has ended")),
+            Refused::NoQueue => {
+                Fault::Refused(format!("there is no queue {} in {}: {told}", self.url(), self.options.region))
+            }
+            Refused::Throttled => Fault::Throttled { retry_after: Duration::from_secs(1) },
+            Refused::Other if status == 429 => Fault::Throttled { retry_after: Duration::from_secs(1) },
+            Refused::Other if status >= 500 => Fault::Server { status, detail: told },
+            Refused::Other => Fault::Refused(told),
+        }
+    }
+
+    /// Looks whether the queue is there, and whether it is one that Amazon can put notifications into.
+    pub async fn look_over(&self, checked: &mut Checked) {
+        let asked = [QueueAttributeName::All];
+        let request = self.client().await.get_queue_attributes().queue_url(self.url());
+        let answer = request.set_attribute_names(Some(asked.to_vec())).send().await;
+        let told = match answer {
+            Ok(told) => told.attributes.unwrap_or_default(),
+            Err(error) => {
+                checked.problems.push(format!("queue: {}", self.fault(error, "sqs:GetQueueAttributes")));
+                return;
+            }
+        };
+        let text = |name: QueueAttributeName| told.get(&name).map_or("", String::as_str);
+        let waiting = text(QueueAttributeName::ApproximateNumberOfMessages);
+        checked.facts.push(format!("the queue can be read, about {waiting} messages wait"));
+        if text(QueueAttributeName::FifoQueue) == "true" {
+            let told =
+                "the queue is a FIFO queue, which Amazon's notifications do not reach: make a standard one";
+            checked.problems.push(told.to_owned());
+        }
+        let policy = text(QueueAttributeName::Policy);
+        if !policy.contains(SENDER) {
+            checked.problems.push(format!(
+                "the queue's policy does not let Amazon's account {SENDER} send to it (`sqs:SendMessage` and \
+                 `sqs:GetQueueAttributes`)"
+            ));
+        }
+    }
+}
+
+/// The account that Amazon sends notifications from.
+const SENDER: &str = "437568002678";
+
+type Response = aws_sdk_sqs::config::http::HttpResponse;
+
+/// Tells whether a call failed because nobody gave a key for it.
+fn no_credentials(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Why the service refused a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    /// The key may not do this.
+    Permission,
+    /// The key is none.
+    Key,
+    NoQueue,
+    Throttled,
+    Other,
+}
+
+impl Refused {
+    /// Reads the code of an error, as the JSON or the older query protocol names it.
+    fn of(code: &str) -> Refused {
+        match code.rsplit('.').next().unwrap_or(code) {
+            "AccessDenied"
+            | "AccessDeniedException"
+            | "KmsAccessDenied"
+            | "OptInRequired"
+            | "KmsOptInRequired"
+            | "InvalidSecurity" => Refused::Permission,
+            "AuthFailure"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "SignatureDoesNotMatch"
+            | "InvalidSignatureException"
+            | "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "RequestExpired"
+            | "InvalidAccessKeyId"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException" => Refused::Key,
+            "QueueDoesNotExist" | "NonExistentQueue" | "QueueDeletedRecently" => Refused::NoQueue,
+            "Throttling"
+            | "ThrottlingException"
+            | "RequestThrottled"
+            | "RequestLimitExceeded"
+            | "OverLimit"
+            | "KmsThrottled"
+            | "TooManyRequestsException"
+            | "SlowDown" => Refused::Throttled,
+            _ => Refused::Other,
+        }
+    }
+}
+
+impl Sqs {
+    async fn ask(&self) -> Result<Vec<Message>, Fault> {
+        let request = self.client().await.receive_message().queue_url(self.url());
+        let request = request
+            .max_number_of_messages(i32::try_from(BATCH).unwrap_or(1))
+            .wait_time_seconds(WAIT_SECS)
+            .visibility_timeout(i32::try_from(self.options.hidden.as_secs()).unwrap_or(i32::MAX));
+        let answer = request.send().await.map_err(|error| self.fault(error, "sqs:ReceiveMessage"))?;
+        let message = |told: aws_sdk_sqs::types::Message| {
+            let receipt = told.receipt_handle?;
+            let body = Bytes::from(told.body.unwrap_or_default());
+            Some(Message { id: told.message_id.unwrap_or_default(), receipt, body })
+        };
+        Ok(answer.messages.unwrap_or_default().into_iter().filter_map(message).take(BATCH).collect())
+    }
+
+    async fn remove(&self, receipts: &[String]) -> Result<(), Fault> {
+        for receipts in receipts.chunks(BATCH) {
+            let entry = |(nth, receipt): (usize, &String)| {
+                let entry = DeleteMessageBatchRequestEntry::builder().id(nth.to_string());
+                entry.receipt_handle(receipt).build().map_err(|error| Fault::Refused(error.to_string()))
+            };
+            let entries: Vec<_> = receipts.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
+            let request = self.client().await.delete_message_batch().queue_url(self.url());
+            let answer = request.set_entries(Some(entries)).send().await;
+            let answer = answer.map_err(|error| self.fault(error, "sqs:DeleteMessage"))?;
+            if let Some(failed) = answer.failed.first() {
+                let told = http::excerpt(failed.message.as_deref().unwrap_or_default().as_bytes());
+                return Err(self.refused(200, &failed.code, &told, "sqs:DeleteMessage"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Queue for Sqs {
+    async fn receive(&self) -> Result<Vec<Message>, Fault> {
+        self.note(Call::Receive, self.ask().await)
+    }
+
+    async fn delete(&self, receipts: &[String]) -> Result<(), Fault> {
+        self.note(Call::Delete, self.remove(receipts).await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lasts_is_told_at_once_and_what_may_pass_when_it_does_not() {
+        let (mut health, down) = (Health::default(), Err::<(), _>(Fault::Disconnected("x".to_owned())));
+        let refused = |why: &str| Err::<(), _>(Fault::Unauthorized(why.to_owned()));
+        let told: Vec<bool> = (1..=12).map(|_| health.note(&down)).collect();
+        assert_eq!(told.iter().position(|told| *told), Some(9));
+        assert_eq!(told.iter().filter(|told| **told).count(), 1);
+        assert!(health.note(&refused("a")) && !health.note(&refused("a")) && health.note(&refused("b")));
+        assert!(!health.note(&down), "what is told stands");
+        assert_eq!(health.wrong.as_deref(), Some("credentials refused: b"));
+        assert!(health.note(&Ok(())) && !health.note(&Ok(())) && !health.note(&down));
+        assert!(health.note(&refused("b")));
+    }
+
+    #[track_caller]
+    fn check(code: &str, want: Refused) {
+        assert_eq!(Refused::of(code), want, "{code}");
+    }
+
+    #[test]
+    fn codes_are_told_apart_in_both_protocols() {
+        check("AccessDenied", Refused::Permission);
+        check("AccessDeniedException", Refused::Permission);
+        check("KMS.AccessDeniedException", Refused::Permission);
+        check("InvalidClientTokenId", Refused::Key);
+        check("ExpiredToken", Refused::Key);
+        check("QueueDoesNotExist", Refused::NoQueue);
+        check("AWS.SimpleQueueService.NonExistentQueue", Refused::NoQueue);
+        check("RequestThrottled", Refused::Throttled);
+        check("InternalError", Refused::Other);
+        check("", Refused::Other);
+    }
+
+    #[test]
+    fn a_queue_is_named_by_its_address() {
+        let check = |url: &str, region: &str, want: Option<&str>| {
+            let url = Url::parse(url).expect("a URL");
+            let http = http::Options::default();
+            let queue = Sqs::new(Options { url, region: region.to_owned(), key: None, hidden: HIDDEN, http });
+            assert_eq!(queue.arn().as_deref(), want);
+        };
+        check(
+            "https://sqs.eu-west-1.amazonaws.com/123456789012/orders",
+            "eu-west-1",
+            Some("arn:aws:sqs:eu-west-1:123456789012:orders"),
+        );
+        check("http://127.0.0.1:9/000000000000/q", "x", Some("arn:aws:sqs:x:000000000000:q"));
+        check("https://sqs.eu-west-1.amazonaws.com/orders", "eu-west-1", None);
+    }
+}
