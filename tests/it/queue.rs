@@ -51,6 +51,10 @@ async fn silent() -> World {
 async fn opened(world: &World) -> (Home, Live) {
     let home = Home::new(world).await;
     Queue::of(world).await.configure(&home);
+    let online = home.ask(&["check", "--online"]).await.json().to_string();
+    for fact in ["the queue can be read", "ORDER_CHANGE will be subscribed to when the daemon starts"] {
+        assert!(online.contains(fact), "{online}");
+    }
     let live = home.open(world).await;
     subscribed(world, &["ORDER_CHANGE"]).await;
     (home, live)
@@ -217,6 +221,8 @@ async fn a_key_that_may_not_read_the_queue_is_told_and_nothing_else_stops() {
     let home = Home::new(&world).await;
     let queue = Queue { key: ["AKIAOTHER".to_owned(), "x".to_owned()], ..Queue::of(&world).await };
     queue.configure(&home);
+    let online = home.ask(&["check", "--online"]).await;
+    assert!(online.out.contains("queue: credentials refused"), "{online:#?}");
     let live = home.open(&world).await;
     until_empty("a person is told", async || {
         let told = notices(&home).await;

@@ -177,7 +177,9 @@ impl Flow {
             });
         }
         for (id, amazon) in &config.amazon {
-            let mut comes = text(&["orders", "listings and what they show"]);
+            let orders =
+                if amazon.queue.is_some() { "orders, by notifications and by polling" } else { "orders" };
+            let mut comes = text(&[orders, "listings and what they show"]);
             if amazon.fba_location.is_some() {
                 comes.push("FBA stock".to_owned());
             }

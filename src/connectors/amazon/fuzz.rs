@@ -1,15 +1,21 @@
 //! Whatever Amazon may answer.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
     decode::{self, errors, fault, written},
+    notifications::{self, Account},
     orders::{self, Place},
     testing::spec,
 };
-use crate::{connectors::By, fuzz, model::Timestamp};
+use crate::{
+    connectors::{By, Fact, Push},
+    fuzz,
+    model::{LineSnapshot, Quantity, Rest, Timestamp, Totals},
+};
 
 const HOLD: Duration = Duration::from_millis(1500);
 
@@ -60,5 +66,32 @@ fn listings_and_submissions() {
             drop(fault(status, body, HOLD));
         }
         assert!(errors(body).len() < 10_000, "what is told of an answer is bounded");
+    });
+}
+
+#[test]
+fn messages_of_the_queue() {
+    let names =
+        ["OrderChangeNotification", "FeedProcessingFinishedNotification-0", "ListingsItemMfnQuantityChange"];
+    let samples = names.map(|name| spec(&format!("samples/{name}.json")).unwrap_or_default());
+    let markets = ["ATVPDKIKX0DER".to_owned()];
+    let account = Account { seller_id: "A3TH9S8BH6GOGM", marketplaces: &markets, own_stock: true };
+    fuzz::json(bolero::check!(), &samples, |body| {
+        let push = Push { headers: BTreeMap::new(), body: Bytes::copy_from_slice(body) };
+        let facts = match notifications::receive(&push, account) {
+            Ok(received) => received.facts,
+            Err(_) => notifications::reread(body, account).unwrap_or_default(),
+        };
+        for fact in &facts {
+            let Fact::Order(order) = fact else { continue };
+            // What a message says only keeps units off sale, and is read in any case.
+            let open = |line: &LineSnapshot| {
+                let Totals { ordered, released, written_off, fulfilled, returned } = line.totals;
+                let others = [released, written_off, fulfilled, returned];
+                line.rest == Rest::Open && ordered > Quantity::ZERO && others == [Quantity::ZERO; 4]
+            };
+            assert!(!order.lines.is_empty() && order.lines.iter().all(open), "{order:?}");
+            assert!(facts.contains(&Fact::Fetch(order.order.clone())));
+        }
     });
 }

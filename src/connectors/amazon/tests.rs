@@ -108,6 +108,20 @@ async fn a_look_that_finds_amazons_stock_stops_writing() {
 }
 
 #[tokio::test]
+async fn a_sku_of_several_marketplaces_is_written_once() {
+    let (fake, _) = Fake::start(|request, _| match request {
+        r if r.starts_with("PATCH") => accepted(),
+        _ => (200, listing("A", "DEFAULT", 1)),
+    })
+    .await;
+    let marketplace_ids = vec!["ATVPDKIKX0DER".to_owned(), "A2EUQ1WTGCTBG2".to_owned()];
+    let amazon = Amazon::new(Options { marketplace_ids, ..quick(&fake.base) }).expect("good options");
+    assert_eq!(amazon.write(&[put("A", 3)]).await, [done()]);
+    let patches: Vec<String> = fake.seen().into_iter().filter(|r| r.starts_with("PATCH")).collect();
+    assert_eq!(patches.len(), 1, "{patches:?}");
+}
+
+#[tokio::test]
 async fn a_put_that_cannot_be_meant_is_refused_without_a_call() {
     let (fake, amazon) = Fake::start(|_, _| accepted()).await;
     let mut elsewhere = put("A", 1);
