@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::{
     core::{
         allocation::Pause,
-        assumption::Assumption,
+        assumption::{Assumption, Measured},
         backoff::{self, digest},
         circuit::Circuit,
         command::{Refused, Reply},
@@ -79,7 +79,10 @@ impl Draft<'_> {
                 // A drift that shows another number by now is another question, as is a notice that says something else.
                 let asks = matches!(key.kind, AlertKind::Drift | AlertKind::Notice);
                 let other = asks && waiting == held.waiting && text != held.text;
-                let again = waiting > held.waiting || other || (repeats && held.send_at.is_none());
+                // It fired before there was anywhere to tell it.
+                let untold = policies.alerts.webhook && told_at.is_none() && held.send_at.is_none();
+                let again =
+                    waiting > held.waiting || other || untold || (repeats && held.send_at.is_none());
                 // How many units are missing by now is in the text; people are told when they are many more.
                 let same = text == held.text || key.kind != AlertKind::Oversold;
                 if !again && waiting == held.waiting && same {
@@ -208,7 +211,7 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
             (AlertKind::Brake, braked(state, &channel.clone().into())),
             (AlertKind::FeedLate, feed_late(state, channel, policy, now).map(Condition::from)),
             (AlertKind::Drift, drifts(state, channel)),
-            (AlertKind::AssumptionBroken, broken(row, policy, now).map(Condition::from)),
+            (AlertKind::AssumptionBroken, broken(row, policy, now)),
         ];
         for (kind, condition) in said.into_iter().chain(row.and_then(circuit)) {
             if let Some(condition) = condition {
@@ -356,26 +359,31 @@ fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
     Some(Condition { text, waiting })
 }
 
-/// A channel whose delays are longer than assumed: what rests on the assumption may be wrong.
-fn broken(row: Option<&ChannelRow>, policy: &ChannelPolicy, now: Timestamp) -> Option<String> {
+/// A channel whose delays are longer than assumed: what rests on the assumptions may be wrong.
+fn broken(row: Option<&ChannelRow>, policy: &ChannelPolicy, now: Timestamp) -> Option<Condition> {
     let measures = &row?.measures;
     let of = |assumption: &Assumption| {
         let (stated, measured) = (assumption.stated(&policy.abilities), measures.of(*assumption));
-        measured.is_broken(stated, now).then_some((*assumption, stated, measured.broken_ms, measured.broken))
+        measured.is_broken(stated, now).then(|| broken_by(*assumption, stated, measured))
     };
-    let (assumption, stated, measured, times) = Assumption::ALL.iter().find_map(of)?;
+    let all: Vec<String> = Assumption::ALL.iter().filter_map(of).collect();
+    let text = format!("{}; look through its oversells", all.join("; "));
+    (!all.is_empty()).then_some(Condition { text, waiting: all.len() })
+}
+
+fn broken_by(assumption: Assumption, stated_ms: i64, measured: &Measured) -> String {
     let what = match assumption {
         Assumption::FeedLag => "fence broken: an order appeared in its feed only after",
         Assumption::Late => "a write landed after it was given up by",
         Assumption::Stale => "a read was older than",
     };
-    let (measured, name) = (seconds(measured), assumption.name());
-    Some(format!(
-        "{what} {measured} s, assumed are {} s ({} so far); set `assume.{name}` of the channel higher, and \
-         look through its oversells",
-        seconds(stated),
-        model::counted(times, "time")
-    ))
+    format!(
+        "{what} {} s, assumed are {} s ({} so far); set `assume.{}` of the channel higher",
+        seconds(measured.broken_ms),
+        seconds(stated_ms),
+        model::counted(measured.broken, "time"),
+        assumption.name()
+    )
 }
 
 /// Returns milliseconds as whole seconds, rounded up.

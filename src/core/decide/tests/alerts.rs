@@ -331,3 +331,25 @@ fn good_credentials_end_the_alert_in_shadow_mode_too() {
         assert_eq!(stopped(&mut world), open, "{mode:?}: whether a write is to tell");
     }
 }
+
+/// Policies with or without somewhere to post alerts to.
+fn posted_to(world: &mut World, webhook: bool) {
+    let alerts = AlertPolicy { webhook, ..policies().alerts };
+    world.run(Command::Configure(Box::new(Policies { alerts, ..policies() }))).expect("configures");
+}
+
+#[test]
+fn what_fires_already_is_told_when_there_is_first_somewhere_to_tell_it() {
+    let mut world = World::open(&[("A", 10)]);
+    posted_to(&mut world, false);
+    quarantine(&mut world, 1);
+    assert_eq!(told(&mut world), []);
+    posted_to(&mut world, true);
+    let first = told(&mut world);
+    assert!(matches!(&first[..], [(AlertKind::Quarantine, true, _)]), "{first:?}");
+    assert_eq!(told(&mut world), [], "once is enough");
+    // It has been told, and there is somewhere to tell it again: that is no news.
+    posted_to(&mut world, false);
+    posted_to(&mut world, true);
+    assert_eq!(told(&mut world), []);
+}

@@ -323,3 +323,24 @@ fn a_bound_that_was_broken_is_told_until_it_is_stated_as_it_was_measured_or_for_
         }
     }
 }
+
+/// An order hides from the shop's feed for too long, and a read of the shop is too old.
+#[test]
+fn all_that_was_broken_of_a_channel_is_told_and_what_is_added_is_told_again() {
+    let mut world = broken(Assumption::Stale, 500, 0);
+    let first = world.told().expect("people are told");
+    assert!(first.contains("assume.stale") && !first.contains("feed_lag"), "{first}");
+    let sent = |world: &World| world.state.alerts.values().next().expect("it fires").send_at;
+    let key = world.state.alerts.keys().next().expect("it fires").clone();
+    let alert = world.state.alerts[&key].clone();
+    let told = Command::AlertSent { key, firing: true, waiting: alert.waiting, sent: true };
+    world.run(told).expect("taken in");
+    assert_eq!(sent(&world), None);
+    world.buy(SHOP, "3", "A", 1);
+    world.now += 30_000;
+    world.feed_with(SHOP, 40_000);
+    world.push(SHOP, "3");
+    let both = world.told().expect("people are told");
+    assert!(both.contains("assume.stale") && both.contains("assume.feed_lag"), "{both}");
+    assert_eq!(sent(&world), Some(ms(world.now)), "people are told of the second one too");
+}
