@@ -22,7 +22,7 @@ pub enum Kind {
     NotFound,
     /// Refused as things stand.
     Refused,
-    /// There is no room to record it. It may still be recorded once there is.
+    /// There is no room to record it. What it says tells whether it may still be recorded once there is.
     NoRoom,
     /// The journal, or the books of the demo, do not add up.
     Disagrees,

@@ -59,6 +59,7 @@ impl From<ledger::Error> for Failure {
             ledger::Error::Refused(refused) => Failure::Refused(refused),
             ledger::Error::Full => Failure::Busy,
             ledger::Error::NoRoom => Failure::NoRoom,
+            ledger::Error::Closed => Failure::Closed,
             ledger::Error::Stopped => Failure::Stopping,
         }
     }

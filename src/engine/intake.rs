@@ -93,7 +93,7 @@ impl Intake {
             }
             Ok(Reply::Duplicate) => Taken::Duplicate,
             Ok(_) => Taken::Yes,
-            Err(Error::Full | Error::NoRoom) => Taken::Busy,
+            Err(Error::Full | Error::NoRoom | Error::Closed) => Taken::Busy,
             Err(Error::Stopped) => Taken::Stopped,
             Err(Error::Refused(reason)) => {
                 self.unreadable(Some(&received.delivery), &received.topic, &reason.to_string(), push).await
@@ -110,7 +110,7 @@ impl Intake {
         }
         match self.quarantine.record(&self.channel, topic, id, why, &digest(&push.body)).await {
             Ok(()) => Taken::Quarantined,
-            Err(Error::Full | Error::NoRoom | Error::Refused(_)) => Taken::Busy,
+            Err(Error::Full | Error::NoRoom | Error::Closed | Error::Refused(_)) => Taken::Busy,
             Err(Error::Stopped) => Taken::Stopped,
         }
     }

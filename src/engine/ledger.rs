@@ -40,6 +40,9 @@ pub enum Error {
     /// There is no room for it. Whether it will be recorded is not known: it was not acknowledged.
     #[error("there is no room to record anything")]
     NoRoom,
+    /// There is too little room to take it in: it was not recorded, and will not be.
+    #[error("there is no room to take it in")]
+    Closed,
     /// The journal failed, or the daemon stops; whether the command was recorded is not known.
     #[error("the daemon is stopping")]
     Stopped,

@@ -163,6 +163,8 @@ pub enum Failure {
     Busy,
     #[error("there is no room to record anything; what was asked may still be recorded once there is")]
     NoRoom,
+    #[error("there is no room to take it in, and it is not kept for later: ask again once there is")]
+    Closed,
     #[error("the daemon is stopping")]
     Stopping,
     /// It makes no sense as things stand.

@@ -38,7 +38,7 @@ impl From<Failure> for Answer {
         let (status, next) = match &failure {
             Failure::Refused(refused) => of_refused(refused),
             Failure::Busy => (StatusCode::SERVICE_UNAVAILABLE, "try again in a moment"),
-            Failure::NoRoom => (
+            Failure::NoRoom | Failure::Closed => (
                 StatusCode::INSUFFICIENT_STORAGE,
                 "make room on the store's disk: docs/OPERATIONS.md#full-disk; the daemon goes on by itself",
             ),

@@ -220,7 +220,7 @@ async fn a_comparison_says_what_it_would_do_and_then_does_it() {
         if status["refuses"].is_string() { vec![] } else { vec![status.to_string()] }
     })
     .await;
-    home.ask(&["reconcile", "shop"]).await.fails(5, "there is no room to record anything");
+    home.ask(&["reconcile", "shop"]).await.fails(5, "there is no room to take it in");
     live.stop().await;
 }
 

@@ -149,7 +149,7 @@ impl Writer {
                 Request::Decide(command, answer) if self.takes(&command) => {
                     self.decide(command, answer, &mut decided)?;
                 }
-                Request::Decide(_, answer) => drop(answer.send(Err(Error::NoRoom))),
+                Request::Decide(_, answer) => drop(answer.send(Err(Error::Closed))),
                 Request::Read(read) => reads.push(read),
                 Request::Checkpoint(answer) => {
                     self.asked.push(answer);
