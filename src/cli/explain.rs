@@ -19,7 +19,7 @@ use crate::{
         explain::{Event, Fact, Late, Story, Subject, ToShow},
         ledger::Cause,
         oversold::moved,
-        posting::{PostState, Step},
+        posting::{PostState, Step, said},
         record::PauseScope,
         which::Called,
     },
@@ -381,7 +381,7 @@ fn posted(posting: &PostState) -> String {
             let why = posting.fault.as_ref().map_or(String::new(), |fault| format!(" ({fault})"));
             format!("tried in vain{why}, again at {}", Time(*at))
         }
-        Step::Parked { reason } if posting.is_asked() => format!("a person is asked: {reason}"),
+        Step::Parked { reason } if posting.is_asked() => format!("a person is asked: {}", said(reason)),
         Step::Parked { reason } => format!("refused: {reason}"),
         Step::Dropped => "given up by a person".to_owned(),
         Step::Theirs | Step::Watched => "left to whoever enters it there".to_owned(),

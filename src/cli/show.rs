@@ -173,6 +173,7 @@ fn tell_sku(view: &SkuView) {
     let rows = view.listings.iter().map(|l| {
         let ids = l.ids.iter().map(|(kind, id)| format!("{kind}={id}")).collect::<Vec<_>>().join(" ");
         let state = l.state.clone().or_else(|| l.unwritable.clone()).unwrap_or_else(|| "-".to_owned());
+        let state = if l.gone { "gone".to_owned() } else { state };
         [
             l.channel.to_string(),
             ids,

@@ -52,7 +52,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         Record::Configured { policies } => configured(state, policies),
         Record::Started { epoch } => started(state, *epoch),
         Record::Restored => state.restored = Some(at),
-        Record::Live => state.restored = None,
+        Record::Live => live(state),
         Record::Initialised => state.initialised = Some(at),
         Record::Delivered { channel, delivery } => {
             state.deliveries.insert((channel.clone(), delivery.clone()), at);
@@ -210,6 +210,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         | Record::Swept { channel }
         | Record::Circuit { channel, .. } => {
             state.change_channel(channel, |row| on_channel(row, at, record));
+            caught_up(state, channel);
         }
     }
 }
@@ -263,6 +264,23 @@ fn configured(state: &mut State, policies: &crate::model::Policies) {
         forget_bases(state);
     }
     Index::rebuild(state);
+}
+
+/// Ends that orders from before a restore are missing, once they were read.
+fn caught_up(state: &mut State, channel: &ChannelId) {
+    let missed = state.channels.get(channel).is_some_and(|row| row.missed.is_some());
+    if missed && !state.missed_orders().any(|of| of == channel) {
+        state.change_channel(channel, |row| row.missed = None);
+    }
+}
+
+/// What is missing of the orders from before the restore is missing all the same.
+fn live(state: &mut State) {
+    let missed: Vec<ChannelId> = state.missed_orders().cloned().collect();
+    let at = state.restored.take();
+    for channel in missed {
+        state.change_channel(&channel, |row| row.missed = at);
+    }
 }
 
 /// Keeps in mind what the channels were that these policies leave out, for when they come again.
@@ -512,6 +530,7 @@ fn bound(state: &mut State, record: &Record) {
         .as_ref()
         .and_then(|p| p.channels.get_key_value(channel))
         .map_or_else(|| channel.clone(), |(shared, _)| shared.clone());
+    state.index.list(&channel);
     let (before, after) = state.change_sku(sku, |row| {
         let before = Index::of_ids(row);
         let unwritable = unwritable.as_deref().map(Arc::from);

@@ -33,6 +33,8 @@ pub struct Index {
     /// The SKUs with a listing, on whatever channel, that carries an identifier.
     ids: BTreeSet<(u64, Sku)>,
     folded: BTreeSet<(u64, Sku)>,
+    /// The channels that ever had a listing. None of them goes: see [`ListingRef`].
+    listed: BTreeSet<ChannelId>,
     /// The rows of the mapping tables by their first identifier, those that count least first.
     mapped: BTreeSet<(u64, Rank)>,
     /// Where the deviations of a SKU are in the policies.
@@ -87,6 +89,23 @@ impl Index {
         // What very many share finds nothing.
         let all = all.filter(|id| id.kind != IdKind::Location);
         all.map(|id| id_digest(id.kind, id.value)).collect()
+    }
+
+    /// Takes in that a channel has a listing.
+    pub fn list(&mut self, channel: &ChannelId) {
+        if !self.listed.contains(channel) {
+            self.listed.insert(channel.clone());
+        }
+    }
+
+    /// Tells whether a channel has, or had, a listing.
+    pub fn lists(&self, channel: &ChannelId) -> bool {
+        self.listed.contains(channel)
+    }
+
+    /// Returns what sorts before all orders of a channel.
+    pub fn first_order(channel: &ChannelId) -> OrderKey {
+        OrderKey { channel: channel.clone(), ..first_order() }
     }
 
     /// Takes in that a SKU is found by other identifiers than before.
@@ -311,6 +330,7 @@ impl Index {
             let of = Index::of_row(policies, sku, row);
             index.opened += usize::from(of.opened);
             work.extend(of.work);
+            row.listings.iter().for_each(|listing| index.list(&listing.channel));
             ids.extend(Index::of_ids(row).into_iter().map(|id| (id, sku.clone())));
         }
         index.ids = ids.into_iter().collect();

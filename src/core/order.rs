@@ -62,6 +62,19 @@ pub struct First {
     /// Nothing was written by then, and no ERP was told of anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,
+    /// Why nothing was, if that was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still: Option<Still>,
+}
+
+/// Why nothing is written anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Still {
+    /// The mode is `shadow`.
+    Shadow,
+    /// The store was restored, and no person has let it write since.
+    Restored,
 }
 
 /// One line with its registers.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::{order::Order, share::Share},
+    core::{
+        order::{Order, Still},
+        share::Share,
+    },
     model::{
         ChannelId, LocationId, OrderKey, Overflow, Policies, Posting, PostingLine, Quantity, Seq, Sku,
         Timestamp, Totals, policy::Posts,
@@ -43,7 +46,28 @@ pub struct PostState {
 /// Why a person is asked about an order that the ERP was never told of.
 pub const OLDER: &str = "placed before the opening stock, so this ERP may have it already";
 pub const ADDED: &str = "placed before this ERP was told of orders, so it may have it already";
-pub const IN_SHADOW: &str = "placed while the mode was `shadow`, so this ERP may have it already";
+pub const IN_SHADOW: &str = "came in while the mode was `shadow`, so this ERP may have it already";
+pub const RESTORED: &str =
+    "came in between a restore and `evenkeel resume --live`, so this ERP may have it already";
+/// What was recorded where that is not known.
+pub const STILL: &str = "placed while the mode was `shadow`, so this ERP may have it already";
+/// What people are told then.
+pub const WHILE_STILL: &str = "came in while the mode was `shadow`, or between a restore and `evenkeel resume --live`, so this ERP may \
+    have it already";
+
+/// Returns why a posting waits for a person, in words for people.
+pub fn said(reason: &str) -> &str {
+    if reason == STILL { WHILE_STILL } else { reason }
+}
+
+/// Returns why a person is asked about an order that came in while nothing was written.
+pub fn in_shadow(order: &Order) -> &'static str {
+    match order.first.and_then(|first| first.still) {
+        Some(Still::Shadow) => IN_SHADOW,
+        Some(Still::Restored) => RESTORED,
+        None => STILL,
+    }
+}
 
 impl PostState {
     /// Tells whether an order is left to others and units of it are not known to be off what the ERP counts.

@@ -22,7 +22,7 @@ use crate::{
         ledger::{Booked, Stock},
         leg::{Leg, Writes},
         moves::{LastCount, Moves},
-        order::Order,
+        order::{Order, Still},
         oversold::Oversell,
         recipe::Made,
         record::{AlertKind, HeldCount},
@@ -31,7 +31,7 @@ use crate::{
     model::{
         CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, IdKind, Identifiers, LineId, LocationId,
         Measure, Mode, Notice, OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp,
-        policy::{ChannelKind, MappingRow},
+        policy::{ChannelKind, ChannelPolicy, MappingRow},
     },
 };
 
@@ -257,6 +257,9 @@ pub struct ChannelRow {
     /// How late it turned out to be, against what is assumed.
     #[serde(default, skip_serializing_if = "Measures::is_none")]
     pub measures: Box<Measures>,
+    /// When the store was restored, if it was let write before the channel's orders from before that were read, until they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<Timestamp>,
     /// What it was when it was taken out of the configuration, while it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stood_for: Option<Box<StoodFor>>,
@@ -440,6 +443,13 @@ impl State {
         Some(if self.restored.is_some() { Mode::Shadow } else { configured })
     }
 
+    /// Returns why nothing is written anywhere, if so.
+    pub fn still(&self) -> Option<Still> {
+        let shadow = self.policies().is_some_and(|policies| policies.mode == Mode::Shadow);
+        let configured = shadow.then_some(Still::Shadow);
+        self.restored.map_or(configured, |_| Some(Still::Restored))
+    }
+
     /// Tells whether a person said that what goes by `ids` is not to be waited for: all that an entry names is the same.
     pub fn ignores(&self, channel: &ChannelId, ids: &Identifiers) -> bool {
         let all = self.ignored.range((channel.clone(), Identifiers::default())..);
@@ -537,9 +547,37 @@ impl State {
 
     /// Tells whether anything is known of a channel by what it told itself: from then on its name stands for it.
     pub fn has_heard_of(&self, channel: &ChannelId) -> bool {
+        let from = Index::first_order(channel);
+        let has = |key: Option<&OrderKey>| key.is_some_and(|key| key.channel == *channel);
         self.channels.get(channel).is_some_and(ChannelRow::was_read)
-            || self.skus.values().any(|row| row.listings.iter().any(|held| held.channel == *channel))
-            || self.orders.keys().chain(self.tombstones.keys()).any(|key| key.channel == *channel)
+            || self.index.lists(channel)
+            || has(self.orders.range(&from..).next().map(|(key, _)| key))
+            || has(self.tombstones.range(&from..).next().map(|(key, _)| key))
+    }
+
+    /// Returns the channels whose orders from before the store was restored are still to be read.
+    pub fn missed_orders(&self) -> impl Iterator<Item = &ChannelId> {
+        let channels = self.policies().into_iter().flat_map(|policies| &policies.channels);
+        let missed = |channel: &ChannelId, policy: &ChannelPolicy| {
+            let row = self.channels.get(channel);
+            let restored = self.restored.or(row.and_then(|row| row.missed));
+            let fed = row.and_then(|row| row.fed);
+            restored.is_some_and(|at| {
+                fed.is_none_or(|fed| fed.begun_at < at.plus_millis(policy.abilities.feed_lag_ms))
+            })
+        };
+        let sells = channels.filter(|(_, policy)| policy.abilities.sells);
+        sells.filter(move |(channel, policy)| missed(channel, policy)).map(|(channel, _)| channel)
+    }
+
+    /// Tells whether a channel is configured.
+    pub fn is_configured(&self, channel: &ChannelId) -> bool {
+        self.policies().is_some_and(|policies| policies.channels.contains_key(channel))
+    }
+
+    /// Returns the channels that were taken out of the configuration: what is known of them stays.
+    pub fn gone_channels(&self) -> impl Iterator<Item = &ChannelId> {
+        self.channels.keys().filter(|channel| !self.is_configured(channel))
     }
 
     pub fn change_channel(&mut self, channel: &ChannelId, change: impl FnOnce(&mut ChannelRow)) {

@@ -104,7 +104,8 @@ fn pack(order: &Order) -> PackedOrder {
         lines.iter().map(|(id, line)| pack_line(id, line)).collect(),
         (*fetch_due, *fetch_since),
         postings.iter().map(pack_posting).collect(),
-        first.map(|First { seq, opened, shadow }| (seq, opened, shadow)),
+        // Why nothing was written then is of no use any more.
+        first.map(|First { seq, opened, shadow, still: _ }| (seq, opened, shadow)),
     )
 }
 
@@ -120,7 +121,7 @@ fn unpack(packed: PackedOrder) -> Order {
         fetch_due,
         fetch_since,
         postings: postings.into_iter().map(unpack_posting).collect(),
-        first: first.map(|(seq, opened, shadow)| First { seq, opened, shadow }),
+        first: first.map(|(seq, opened, shadow)| First { seq, opened, shadow, still: None }),
         left: None,
     }
 }

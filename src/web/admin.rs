@@ -173,7 +173,7 @@ async fn called(State(desk): Asked, Path(order): Path<String>) -> Told<OrderView
 
 /// Finds the one order that is called so.
 async fn the_order(desk: &Arc<dyn Desk>, called: Called) -> Told<OrderView> {
-    known(desk, called.channel()).await?;
+    heard_of(desk, called.channel()).await?;
     let found = query::order::find(desk.as_ref(), &called).await?;
     let [key] = &found[..] else { return Err(none_or_many(&called, &found)) };
     let key = key.clone();
@@ -206,6 +206,15 @@ async fn outbox(State(desk): Asked, asked: Result<Query<OutboxQuery>, QueryRejec
     let read =
         move |state: &crate::core::State| query::outbox::outbox(state, asked.channel.as_ref(), limit, now);
     Ok(Json(ask(desk.as_ref(), read).await?))
+}
+
+/// Fails if nothing is known of a channel that is named. One that is not configured any more may have left something.
+pub(super) async fn heard_of(desk: &Arc<dyn Desk>, channel: Option<&ChannelId>) -> Result<(), Answer> {
+    let named = channel.cloned();
+    let left = move |state: &crate::core::State| {
+        named.is_some_and(|channel| state.channels.contains_key(&channel) || state.has_heard_of(&channel))
+    };
+    if ask(desk.as_ref(), left).await? { Ok(()) } else { known(desk, channel).await }
 }
 
 /// Fails if a channel that is named is not configured.

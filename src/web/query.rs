@@ -16,7 +16,7 @@ use crate::{
         State,
         allocation::Pause,
         circuit::{Circuit, Failing},
-        decide::{lane::waits_for, suspects::fails_alone},
+        decide::{lane::waits_for, listing::is_gone, suspects::fails_alone},
         index::{Kind, Work},
         leg,
         state::{Alert, AlertKey, ChannelRow, Listing, ListingRef},
@@ -128,6 +128,9 @@ fn next_at(leg: &leg::Leg) -> Option<Timestamp> {
 
 /// Returns why a leg has not arrived, for people. `None`: it has.
 fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> Option<String> {
+    if is_gone(state.policies(), held) {
+        return Some(letters::gone_text(state, held));
+    }
     let leg = held.leg.as_ref()?;
     let before_sending = |otherwise: String| {
         paused(state, listing, held).or_else(|| waits_for(state, listing, now)).unwrap_or(otherwise)

@@ -81,8 +81,7 @@ impl Draft<'_> {
                 let other = asks && waiting == held.waiting && text != held.text;
                 // It fired before there was anywhere to tell it.
                 let untold = policies.alerts.webhook && told_at.is_none() && held.send_at.is_none();
-                let again =
-                    waiting > held.waiting || other || untold || (repeats && held.send_at.is_none());
+                let again = waiting > held.waiting || other || untold || (repeats && held.send_at.is_none());
                 // How many units are missing by now is in the text; people are told when they are many more.
                 let same = text == held.text || key.kind != AlertKind::Oversold;
                 if !again && waiting == held.waiting && same {

@@ -1,28 +1,30 @@
 //! Counts: taken over with what the counter did not know replayed on top, held if they would change too much.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+mod held;
+mod theirs;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     core::{
-        command::{Count, ROWS_MAX, Refused, Reply},
-        count::{self, Change, Untold, acked, held_by, left_to_others, on_hand, seen},
+        command::{Count, Refused, Reply},
+        count::{self, Change, Untold, held_by, left_to_others, on_hand},
         decide::Draft,
         ledger::{Cause, Entry, Kind, Stock, book},
         mapping::resolve,
         order::Order,
         posting::{self, Item, OLDER, PostState, Step, is_older},
-        record::{HeldCount, Record},
+        record::Record,
         share::Share,
         state::{Listing, SkuRow, State},
     },
     model::{
-        ChannelId, Counter, Identifiers, LocationId, OrderKey, Overflow, Posting, Quantity, Seq, Sku,
-        Timestamp, Totals,
+        ChannelId, Identifiers, LocationId, OrderKey, Overflow, Posting, Quantity, Seq, Sku, Timestamp,
+        Totals,
     },
 };
+
+use theirs::oldest_first;
 
 /// What one count would do to one SKU at one place.
 struct Line {
@@ -226,11 +228,7 @@ impl Judge<'_> {
     /// Tells whether orders that a restored store knew before are still to be read: what came back of them is in the counts of
     /// who was told of it then, and would be added once more (I10).
     fn missed_orders(&self) -> bool {
-        let (Some(at), Some(policies)) = (self.state.restored, self.state.policies()) else { return false };
-        policies.channels.iter().filter(|(_, policy)| policy.abilities.sells).any(|(channel, policy)| {
-            let fed = self.state.channels.get(channel).and_then(|row| row.fed);
-            fed.is_none_or(|fed| fed.begun_at < at.plus_millis(policy.abilities.feed_lag_ms))
-        })
+        self.state.missed_orders().next().is_some()
     }
 
     /// Tells whether a posting or a transfer that moves the SKU was, or may have been, under way while the counter was
@@ -373,41 +371,6 @@ impl Judge<'_> {
 }
 
 impl Draft<'_> {
-    /// Keeps a count for a person, unless a held one says all of it. Of the same counter, one that covers an older one
-    /// takes its place.
-    fn hold(&mut self, count: &Count, lines: Vec<(Sku, LocationId, Quantity)>, why: String) -> Option<Seq> {
-        let same = |held: &&HeldCount| held.counter == count.counter && held.measure == count.measure;
-        let said = |held: &HeldCount| {
-            let stands = |(sku, at, _): &&(Sku, LocationId, Quantity)| {
-                held.outdated.is_empty() || !held.outdated.contains(&(sku.clone(), at.clone()))
-            };
-            let standing: BTreeSet<_> = held.lines.iter().filter(stands).collect();
-            lines.iter().all(|line| standing.contains(line))
-        };
-        if self.state.held.values().filter(same).any(said) {
-            return None;
-        }
-        let covered: BTreeSet<(&Sku, &LocationId)> = lines.iter().map(|(sku, at, _)| (sku, at)).collect();
-        let is_covered =
-            |held: &HeldCount| held.lines.iter().all(|(sku, at, _)| covered.contains(&(sku, at)));
-        let replaced: Vec<Seq> = self
-            .state
-            .held
-            .iter()
-            .filter(|(_, held)| same(held) && is_covered(held))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in replaced {
-            self.emit(Record::Unheld { id, released: false });
-        }
-        let (counter, measure) = (count.counter.clone().into(), count.measure);
-        let (as_of, begun) = (count.as_of, count.begun);
-        let (outdated, taken, by_hand) = (BTreeSet::new(), Vec::new(), Vec::new());
-        let held = HeldCount { counter, measure, as_of, begun, lines, why, outdated, taken, by_hand };
-        self.emit(Record::Held { count: held });
-        Some(self.seq)
-    }
-
     /// Books the differences, opens what was not open, and passes the change on. On an error nothing is recorded.
     fn take_over(&mut self, count: &Count, lines: Vec<Line>) -> Result<usize, Refused> {
         let told: BTreeSet<(Sku, LocationId)> =
@@ -448,60 +411,6 @@ impl Draft<'_> {
         self.outdate(count, &told);
         self.refresh_all(touched, as_of);
         Ok(changed)
-    }
-
-    /// Takes in that a count has so many units of an order in it that is left to others.
-    fn seen_booked(
-        &mut self,
-        count: &Count,
-        sku: &Sku,
-        location: &LocationId,
-        key: &OrderKey,
-        mut units: Quantity,
-    ) -> Result<(), Overflow> {
-        let (Some(order), Some(policies)) = (self.state.orders.get(key), &self.state.policies) else {
-            return Ok(());
-        };
-        let (Some(held), Some(policy)) =
-            (order.posting(&count.counter), policies.channels.get(&count.counter))
-        else {
-            return Ok(());
-        };
-        let mut posting = held.clone();
-        for item in posting::news(order)? {
-            if item.location != *location || self.state.canonical(&item.sku) != sku {
-                continue;
-            }
-            let had = acked(&held.acked, &item.sku, location);
-            let told = |totals| posting::told(totals, policy.posts);
-            let booked = told(item.totals);
-            let seen = seen(count.measure, told(had), booked, &mut units)?;
-            // What it is never told of, it learns by itself.
-            let totals = if seen == booked { item.totals } else { seen };
-            posting.take(Item { totals, ..item });
-        }
-        if posting.acked != held.acked {
-            self.emit(Record::Posting { key: key.clone(), posting });
-        }
-        Ok(())
-    }
-
-    /// What a count tells of, an earlier one that is held says nothing of any more.
-    fn outdate(&mut self, count: &Count, told: &BTreeSet<(Sku, LocationId)>) {
-        let earlier = |held: &HeldCount| held.counter == count.counter && held.begun < count.begun;
-        let outdated = |held: &HeldCount| -> Vec<(Sku, LocationId)> {
-            let lines = held.lines.iter().map(|(sku, at, _)| (sku.clone(), at.clone()));
-            lines.filter(|line| told.contains(line) && !held.outdated.contains(line)).collect()
-        };
-        let held = self.state.held.iter().filter(|(_, held)| earlier(held));
-        let all: Vec<(Seq, Vec<_>)> = held.map(|(id, held)| (*id, outdated(held))).collect();
-        for (id, lines) in all.into_iter().filter(|(_, lines)| !lines.is_empty()) {
-            self.emit(Record::Outdated { id, lines });
-            // One that says nothing any more asks nobody.
-            if self.state.held.get(&id).is_some_and(HeldCount::is_outdated) {
-                self.emit(Record::Unheld { id, released: false });
-            }
-        }
     }
 
     fn older(&self, sku: &Sku) -> Vec<OrderKey> {
@@ -557,88 +466,6 @@ impl Draft<'_> {
         }
         self.note(Record::Initialised)
     }
-
-    /// Takes a held count over after all, or throws it away.
-    ///
-    /// It is judged anew against what is known today, because sales went on while it was held. SKUs that the counter
-    /// was told of since it was read are left to the next count; what it has told of since, stays.
-    pub(super) fn unhold(&mut self, id: Seq, release: bool) -> Result<Reply, Refused> {
-        let Some(held) = self.state.held.get(&id).cloned() else {
-            return Err(Refused::Nothing(format!("held count {id}")));
-        };
-        if !release {
-            self.emit(Record::Unheld { id, released: false });
-            return Ok(Reply::Done);
-        }
-        if held.lines.len() > ROWS_MAX {
-            return Err(Refused::TooMany { rows: held.lines.len(), most: ROWS_MAX });
-        }
-        let all = 0..held.lines.len();
-        self.release(id, held, all)
-    }
-
-    pub(super) fn release_part(&mut self, id: Seq, lines: Range<usize>) -> Result<Reply, Refused> {
-        let held =
-            self.state.held.get(&id).filter(|held| lines.start <= lines.end && lines.end <= held.lines.len());
-        let held = held.cloned().ok_or_else(|| Refused::Nothing(format!("held count {id}")))?;
-        self.release(id, held, lines)
-    }
-
-    /// Takes over lines of a held count, and releases it with the last of them.
-    fn release(&mut self, id: Seq, held: HeldCount, part: Range<usize>) -> Result<Reply, Refused> {
-        let Counter::Channel(counter) = held.counter.clone() else {
-            return self.release_by_hand(id, held, part);
-        };
-        self.known(&counter)?;
-        let HeldCount { measure, as_of, begun, lines, outdated, taken, .. } = held;
-        let last = part.end == lines.len();
-        let lines = lines.into_iter().skip(part.start).take(part.len());
-        let mut sums = Sums::new();
-        for (sku, location, quantity) in lines {
-            let place = (sku, location);
-            if !outdated.contains(&place) {
-                let sku = self.state.canonical(&place.0).clone();
-                let out_of_range = |_: Overflow| Refused::OutOfRange(format!("count of {sku}"));
-                let sum = sums.entry((sku.clone(), place.1)).or_default();
-                *sum = sum.add(quantity).map_err(out_of_range)?;
-            }
-        }
-        let (opening, absent) = (false, Vec::new());
-        let set = BTreeSet::new();
-        let count = Count { counter, measure, as_of, begun, lines: Vec::new(), opening, absent, set };
-        let (mut judged, deferred) = self.judging().lines(&count, &sums)?;
-        for line in &mut judged {
-            // What a person has taken off the shelf since does not come back with it.
-            let here = taken.iter().filter(|(_, at, _)| *at == line.location);
-            let here = here.filter(|(sku, ..)| *self.state.canonical(sku) == line.sku);
-            for (.., units) in here {
-                let out_of_range = |_: Overflow| Refused::OutOfRange(format!("count of {}", line.sku));
-                line.on_hand = line.on_hand.add(*units).map_err(out_of_range)?;
-            }
-        }
-        let changed = self.take_over(&count, judged)?;
-        if last {
-            self.emit(Record::Unheld { id, released: true });
-        }
-        Ok(Reply::Counted { changed, deferred, held: None, unknown: 0 })
-    }
-}
-
-/// Spreads units over orders that have left so many each, the oldest first. One that has left none is booked as it is.
-fn oldest_first(
-    mut left: Vec<(Timestamp, OrderKey, Quantity)>,
-    mut booked: Quantity,
-) -> Result<Vec<(OrderKey, Quantity)>, Overflow> {
-    left.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    let mut seen = Vec::new();
-    for (_, key, off) in left {
-        let units = off.min(booked);
-        booked = booked.sub(units)?;
-        if units > Quantity::ZERO || off.is_zero() {
-            seen.push((key, units));
-        }
-    }
-    Ok(seen)
 }
 
 /// Returns the SKUs of which a count does not tell all locations of the set that it declares.

@@ -112,7 +112,7 @@ impl Draft<'_> {
 }
 
 /// Tells whether nothing can be written to a listing any more: its channel, or its outlet there, is not configured.
-pub(super) fn is_gone(policies: Option<&Policies>, listing: &Listing) -> bool {
+pub(crate) fn is_gone(policies: Option<&Policies>, listing: &Listing) -> bool {
     let channel = policies.and_then(|policies| policies.channels.get(&listing.channel));
     channel.is_none_or(|channel| channel.drawn(&listing.ids).is_none())
 }

@@ -4,7 +4,7 @@ use crate::{
     core::{
         allocation::Pause,
         command::{DeadLetter, Refused, Reply, Verdict},
-        decide::Draft,
+        decide::{Draft, listing::is_gone},
         leg::{self, Event},
         posting::{PostState, Step, news},
         record::{PauseScope, Record, Why},
@@ -54,6 +54,12 @@ impl Draft<'_> {
     fn dead_leg(&mut self, listing: &ListingRef, verdict: Verdict) -> Result<Reply, Refused> {
         let held = self.state.listing(listing);
         let state = held.and_then(|held| held.leg.as_ref()).map(|leg| &leg.state);
+        if let (Some(leg::State::Parked { .. } | leg::State::Dropped), Verdict::Retry, Some(held)) =
+            (state, verdict, held.filter(|held| is_gone(self.state.policies(), held)))
+        {
+            let what = if self.state.is_configured(&held.channel) { "that place of" } else { "channel" };
+            return Err(not_configured(what, &held.channel));
+        }
         if let (Some(leg::State::Parked { .. }), Verdict::Retry, Some(held)) = (state, verdict, held)
             && let Some(why) = held.why_unwritable()
         {
@@ -91,11 +97,20 @@ impl Draft<'_> {
         let nothing = || Refused::Nothing(format!("dead letter of order `{order}`"));
         let row = self.state.orders.get(order).ok_or_else(nothing)?;
         let held = row.posting(channel).cloned().ok_or_else(nothing)?;
-        let parked = matches!(held.step, Step::Parked { .. });
+        let gone = !self.state.is_configured(channel);
+        if gone && verdict == Verdict::Retry {
+            return Err(not_configured("channel", channel));
+        }
+        let waits = match held.step {
+            Step::Parked { .. } => true,
+            // Nobody will ever tell it of this.
+            Step::Pending | Step::InFlight { .. } | Step::Retry { .. } => gone,
+            Step::Done | Step::Dropped | Step::Theirs | Step::Watched => false,
+        };
         if verdict == Verdict::Discard && (held.is_asked() || held.is_unseen(row)) {
             return self.left_to_others(order, held);
         }
-        if !parked {
+        if !waits {
             return Err(nothing());
         }
         let step = if verdict == Verdict::Retry { Step::Pending } else { Step::Dropped };
@@ -115,4 +130,10 @@ impl Draft<'_> {
         let posting = PostState { step, acked, acked_at, tries, since, fault, unsure, ..held };
         self.note(Record::Posting { key: key.clone(), posting })
     }
+}
+
+fn not_configured(what: &str, channel: &ChannelId) -> Refused {
+    Refused::NotSo(format!(
+        "{what} `{channel}` is not configured any more, so nothing is sent there; discard what waits for it"
+    ))
 }

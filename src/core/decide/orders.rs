@@ -212,9 +212,8 @@ impl Draft<'_> {
         let before = self.state.order(&key);
         let mut order = before.as_deref().cloned().unwrap_or_default();
         if before.as_deref().is_none_or(|before| before.lines.is_empty() && before.first.is_none()) {
-            let (opened, shadow) =
-                (self.state.initialised.is_some(), self.state.mode() == Some(Mode::Shadow));
-            order.first = Some(First { seq: self.seq, opened, shadow });
+            let (opened, still) = (self.state.initialised.is_some(), self.state.still());
+            order.first = Some(First { seq: self.seq, opened, shadow: still.is_some(), still });
         }
         order.merge(snapshot, seen, self.seq);
         if before.is_some_and(|before| *before == order) {

@@ -8,7 +8,7 @@ use crate::{
         decide::{Draft, answers::health_of},
         fault::excerpt,
         index::{Kind, Work},
-        posting::{IN_SHADOW, Item, PostState, Step, behind, most, reference, target},
+        posting::{Item, PostState, Step, behind, in_shadow, most, reference, target},
         record::Record,
     },
     model::{
@@ -65,7 +65,8 @@ impl Draft<'_> {
         let target = held.with_gone(target(order, policy.posts, &policy.locations).ok()?);
         let placed_at = order.placed_at;
         if held.shadow && held.sequence == 0 {
-            self.emit(Record::Posting { key: key.clone(), posting: held.asked(IN_SHADOW) });
+            let posting = held.asked(in_shadow(order));
+            self.emit(Record::Posting { key: key.clone(), posting });
             return None;
         }
         if !behind(&held.acked, &target) && !held.unsure {

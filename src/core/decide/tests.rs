@@ -17,6 +17,7 @@ mod drift_over;
 mod epoch;
 #[allow(clippy::wildcard_enum_match_arm, reason = "a test asks for some records")]
 mod exposure;
+mod gone;
 mod ignore;
 mod intents;
 mod isolated;

@@ -72,7 +72,7 @@ fn full() -> Order {
         fetch_due: Some(Seq(13)),
         fetch_since: Some(Seq(12)),
         postings: vec![posting],
-        first: Some(First { seq: Seq(7), opened: true, shadow: true }),
+        first: Some(First { seq: Seq(7), opened: true, shadow: true, still: None }),
         left: None,
     }
 }

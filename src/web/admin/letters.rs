@@ -10,7 +10,7 @@ use axum::{
 use serde::Deserialize;
 use tracing::info;
 
-use super::{Asked, LIMIT, Told, id, known, query_of, read, rows};
+use super::{Asked, LIMIT, Told, heard_of, id, query_of, read, rows};
 use crate::{
     core::{
         Command,
@@ -45,7 +45,7 @@ pub(super) async fn list(
     asked: Result<Query<LettersQuery>, QueryRejection>,
 ) -> Told<DeadLetters> {
     let asked = query_of(asked)?;
-    known(&desk, asked.channel.as_ref()).await?;
+    heard_of(&desk, asked.channel.as_ref()).await?;
     let limit = rows(asked.limit);
     let wanted = Wanted::new(asked.channel, asked.reason.as_deref());
     Ok(Json(ask(desk.as_ref(), move |state| query::letters::letters(state, &wanted, limit)).await?))
@@ -83,7 +83,7 @@ async fn deal_with_all(
             "give `channel` or `reason`, or `all` alone",
         ));
     }
-    known(desk, channel.as_ref()).await?;
+    heard_of(desk, channel.as_ref()).await?;
     let but_asked = reason.is_none();
     let wanted = Wanted { but_counts: true, but_asked, ..Wanted::new(channel, reason.as_deref()) };
     let find = move |state: &crate::core::State| {

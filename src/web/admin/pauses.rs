@@ -111,5 +111,14 @@ pub(super) async fn live(extract::State(desk): Asked) -> Told<Done> {
         Some(Mode::Shadow) => "the restored store may write, once `mode` is `live`",
         Some(Mode::Live) | None => "the restored store writes again, each channel once it was looked at",
     };
-    Ok(Json(Done { done: done.to_owned() }))
+    let missed = |state: &crate::core::State| {
+        state.missed_orders().map(|channel| format!("`{channel}`")).collect::<Vec<_>>().join(", ")
+    };
+    let missed = ask(desk.as_ref(), missed).await?;
+    let then = if missed.is_empty() {
+        String::new()
+    } else {
+        format!("; counts wait until the orders of {missed} from before the restore are read")
+    };
+    Ok(Json(Done { done: format!("{done}{then}") }))
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tracing::info;
 
-use super::{Asked, LIMIT_MAX, NOTE_MAX, Told, id, known, query_of, read, rows};
+use super::{Asked, LIMIT_MAX, NOTE_MAX, Told, heard_of, id, query_of, read, rows};
 use crate::{
     core::state::Note,
     model::{ChannelId, Seq},
@@ -42,7 +42,7 @@ pub(super) async fn list(
     asked: Result<Query<ListQuery>, QueryRejection>,
 ) -> Told<QuarantineList> {
     let asked = query_of(asked)?;
-    known(&desk, asked.channel.as_ref()).await?;
+    heard_of(&desk, asked.channel.as_ref()).await?;
     let limit = rows(asked.limit);
     let meant = Meant { all: true, channel: asked.channel, topic: asked.topic, ids: Vec::new() };
     let (mut found, more) = ask(desk.as_ref(), move |state| items(state, &meant, limit)).await?;
@@ -94,7 +94,7 @@ async fn chosen(desk: &Arc<dyn Desk>, meant: Meant) -> Result<Vec<QuarantineItem
     if meant.all != meant.ids.is_empty() {
         return Err(Answer::bad("name items, or say that all are meant", "give ids, or `--all`"));
     }
-    known(desk, meant.channel.as_ref()).await?;
+    heard_of(desk, meant.channel.as_ref()).await?;
     let wanted = meant.clone();
     let (found, _) = ask(desk.as_ref(), move |state| items(state, &wanted, LIMIT_MAX)).await?;
     match meant.ids.iter().find(|id| !found.iter().any(|item| item.id == **id)) {

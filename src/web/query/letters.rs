@@ -4,9 +4,10 @@ use crate::{
     core::{
         State,
         command::DeadLetter as Letter,
+        decide::listing::is_gone,
         index::Kind,
         leg,
-        posting::{ADDED, IN_SHADOW, OLDER, Step},
+        posting::{ADDED, IN_SHADOW, OLDER, PostState, RESTORED, Step, WHILE_STILL, said},
         record::HeldCount,
         state::{Listing, ListingRef, Quarantined},
     },
@@ -19,15 +20,6 @@ use crate::{
 
 /// How far a channel's orders with unmapped lines are counted, and its drifts.
 const COUNT_MAX: usize = 10_000;
-
-/// What people are told of what came in while nothing was written: why that was is not recorded.
-const WHILE_STILL: &str = "came in while the mode was `shadow`, or between a restore and `evenkeel resume --live`, so this ERP may \
-    have it already";
-
-/// Returns why a posting waits for a person, in words for people.
-pub(super) fn said(reason: &str) -> &str {
-    if reason == IN_SHADOW { WHILE_STILL } else { reason }
-}
 
 /// Which dead letters are meant.
 #[derive(Debug, Clone, Default)]
@@ -52,20 +44,25 @@ impl Wanted {
         of_channel
             && self.reason.as_ref().is_none_or(|part| reason().contains(part))
             && !(self.but_counts && matches!(letter.id, LetterId::Count(_)))
-            && !(self.but_asked && [OLDER, ADDED, WHILE_STILL].contains(&letter.reason.as_str()))
+            && !(self.but_asked
+                && [OLDER, ADDED, IN_SHADOW, RESTORED, WHILE_STILL].contains(&letter.reason.as_str()))
     }
 }
 
-/// Returns at most `limit` of those that are meant: held counts and quarantined messages first, because they are few.
+/// Returns at most `limit` of those that are meant: held counts and quarantined messages first, because they are few. What is
+/// left of channels that are not configured any more comes last.
 pub(in crate::web) fn letters(state: &State, wanted: &Wanted, limit: usize) -> DeadLetters {
     let channels = || state.policies().into_iter().flat_map(|policies| policies.channels.keys());
+    let all_channels = || channels().chain(state.gone_channels());
     let held = state.held.iter().map(|(id, held)| count(*id, held));
     let quarantined = state.quarantine.iter().map(|(id, item)| message(*id, item));
-    let legs = channels()
+    let legs = all_channels()
         .flat_map(|channel| listings(state, Kind::Parked, channel))
         .filter_map(|listing| leg_letter(state, listing));
-    let postings = channels().flat_map(|channel| {
-        orders(state, Kind::PostParked, channel).filter_map(move |key| posting(state, channel, key))
+    let postings = all_channels().flat_map(|channel| {
+        let kinds = waiting(state, channel).iter();
+        let keys = kinds.flat_map(move |kind| orders(state, *kind, channel));
+        keys.filter_map(move |key| posting(state, channel, key))
     });
     let all = held.chain(quarantined).chain(legs).chain(postings).filter(|letter| wanted.fits(letter));
     let mut letters: Vec<DeadLetter> = all.take(limit.saturating_add(1)).collect();
@@ -78,6 +75,24 @@ pub(in crate::web) fn letters(state: &State, wanted: &Wanted, limit: usize) -> D
         letters,
         more,
     }
+}
+
+/// Returns what of a channel's postings waits for a person: of an ERP that is not configured any more, all that it was not told.
+fn waiting(state: &State, channel: &ChannelId) -> &'static [Kind] {
+    if state.is_configured(channel) {
+        &[Kind::PostParked]
+    } else {
+        &[Kind::PostParked, Kind::Post, Kind::Posting]
+    }
+}
+
+/// Counts what is left of channels that are not configured any more.
+pub(super) fn left_of_gone(state: &State) -> usize {
+    let of = |channel| {
+        let postings = waiting(state, channel).iter().map(|kind| state.index.of(*kind, channel).count());
+        postings.sum::<usize>() + state.index.of(Kind::Parked, channel).count()
+    };
+    state.gone_channels().map(of).sum()
 }
 
 /// Counts the listings whose drift waits for a person and that are no dead letter besides.
@@ -112,7 +127,7 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
             let held = state.orders.get(order)?;
             let posting = held.posting(channel)?;
             // Of an order that is left to others it may be said that they have booked it.
-            let stands = matches!(posting.step, Step::Parked { .. }) || posting.is_unseen(held);
+            let stands = waits_for(state, posting).is_some() || posting.is_unseen(held);
             stands.then(|| Letter::Posting { channel: channel.clone(), order: order.clone() })
         }
         LetterId::Count(id) => state.held.contains_key(id).then_some(Letter::Count(*id)),
@@ -123,9 +138,14 @@ pub(in crate::web) fn find(state: &State, id: &LetterId) -> Option<Letter> {
 /// Tells whether it can be tried again at all: what must not be written is taken up by itself once it may be.
 pub(in crate::web) fn may_retry(state: &State, letter: &Letter) -> bool {
     match letter {
-        Letter::Leg(listing) => state.listing(listing).is_some_and(Listing::writable),
-        Letter::Posting { .. } | Letter::Count(_) | Letter::Quarantine(_) => true,
+        Letter::Leg(listing) => state.listing(listing).is_some_and(|held| may_write(state, held)),
+        Letter::Posting { channel, .. } => state.is_configured(channel),
+        Letter::Count(_) | Letter::Quarantine(_) => true,
     }
+}
+
+fn may_write(state: &State, held: &Listing) -> bool {
+    held.writable() && !is_gone(state.policies(), held)
 }
 
 /// Returns a command that can be given to a shell.
@@ -178,21 +198,28 @@ fn leg_letter(state: &State, listing: &ListingRef) -> Option<DeadLetter> {
     let leg::State::Parked { reason, at } = &leg.state else { return None };
     let (channel, sku): (ChannelId, Sku) = (held.channel.clone(), listing.sku.clone());
     let id = LetterId::Leg { channel: channel.clone(), sku, n: listing.at };
+    let gone = is_gone(state.policies(), held);
     Some(DeadLetter {
         tries: leg.tries,
-        command: command(if held.writable() { "retry" } else { "discard" }, &id),
+        command: command(if may_write(state, held) { "retry" } else { "discard" }, &id),
         other: None,
         subject: listing.sku.to_string(),
         id,
         kind: "leg".to_owned(),
         channel: channel.into(),
-        reason: reason.to_string(),
+        reason: if gone {
+            format!("{}; before that: {reason}", gone_text(state, held))
+        } else {
+            reason.to_string()
+        },
         since: (*at).into(),
         retry: match held.writable() {
+            _ if gone => WHEN_BACK.to_owned(),
             true => "writes the quantity again".to_owned(),
             false => "does nothing: once it may be written, it is taken up by itself".to_owned(),
         },
         discard: match held.writable() {
+            _ if gone => "leaves the listing as it is".to_owned(),
             true => "leaves the listing as it is until its quantity changes".to_owned(),
             false => {
                 "leaves it to the channel, which is right for a bundle of its own, until it may be written"
@@ -202,21 +229,55 @@ fn leg_letter(state: &State, listing: &ListingRef) -> Option<DeadLetter> {
     })
 }
 
+/// What `retry` does where nothing can be sent.
+const WHEN_BACK: &str = "does nothing until it is configured again";
+
+/// Says that nothing can be written to a listing any more.
+pub(super) fn gone_text(state: &State, held: &Listing) -> String {
+    let channel = &held.channel;
+    match state.is_configured(channel) {
+        true => format!("this place of `{channel}` is not configured any more, so nothing is written there"),
+        false => format!("`{channel}` is not configured any more, so nothing is read or written there"),
+    }
+}
+
+/// Returns why a posting waits for a person, if it does.
+pub(super) fn waits_for(state: &State, posting: &PostState) -> Option<String> {
+    let channel = &posting.channel;
+    match &posting.step {
+        Step::Parked { reason } => Some(said(reason).to_owned()),
+        Step::Pending | Step::InFlight { .. } | Step::Retry { .. } if !state.is_configured(channel) => {
+            Some(format!("`{channel}` is not configured any more, so it is not told of this"))
+        }
+        Step::Pending
+        | Step::InFlight { .. }
+        | Step::Retry { .. }
+        | Step::Done
+        | Step::Dropped
+        | Step::Theirs
+        | Step::Watched => None,
+    }
+}
+
 fn posting(state: &State, channel: &ChannelId, key: &OrderKey) -> Option<DeadLetter> {
     let posting = state.orders.get(key)?.posting(channel)?;
-    let Step::Parked { reason } = &posting.step else { return None };
+    let reason = waits_for(state, posting)?;
+    let gone = !state.is_configured(channel);
     let id = LetterId::Posting { channel: channel.clone(), order: key.clone() };
     Some(DeadLetter {
         tries: posting.tries,
-        command: command("retry", &id),
-        other: posting.is_asked().then(|| command("discard", &id)),
+        command: command(if gone { "discard" } else { "retry" }, &id),
+        other: (posting.is_asked() && !gone).then(|| command("discard", &id)),
         id,
         kind: "posting".to_owned(),
         channel: channel.clone().into(),
         subject: key.to_string(),
-        reason: said(reason).to_owned(),
+        reason,
         since: posting.since.into(),
-        retry: "looks up what the ERP holds and posts what is missing".to_owned(),
+        retry: match gone {
+            true => WHEN_BACK.to_owned(),
+            false => "looks up what the ERP holds and posts what is missing".to_owned(),
+        },
         discard: match posting.is_asked() {
             true => "the ERP has it as it stands: leaves it to whoever enters it there, for good".to_owned(),
             false => "leaves the ERP as it is until the order changes".to_owned(),
@@ -227,7 +288,7 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey) -> Option<DeadLet
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
+    use crate::{core::posting::STILL, model::Timestamp};
 
     #[test]
     fn orders_that_an_erp_may_have_are_left_out_and_the_words_fit_a_restore_too() {
@@ -245,11 +306,11 @@ mod tests {
             discard: String::new(),
         };
         let all = Wanted { but_asked: true, ..Wanted::default() };
-        for reason in [OLDER, ADDED, IN_SHADOW] {
+        for reason in [OLDER, ADDED, IN_SHADOW, RESTORED, STILL] {
             assert!(!all.fits(&letter(reason)), "{reason}");
         }
         assert!(all.fits(&letter("the ERP refuses it")));
-        let still = letter(IN_SHADOW).reason;
+        let still = letter(STILL).reason;
         assert!(still.contains("mode was `shadow`") && still.contains("`evenkeel resume --live`"), "{still}");
         assert_eq!(said(OLDER), OLDER);
     }

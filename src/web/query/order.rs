@@ -5,14 +5,14 @@ use crate::{
         State,
         mapping::{Resolved, resolve},
         order::{Line, Order},
-        posting::{PostState, Step, reference},
+        posting::{PostState, Step, reference, said},
         which::Called,
     },
     model::{ChannelId, FulfilledBy, Identifiers, LineId, OrderKey, Overflow, Sku},
     web::{
         Desk, Failure,
         desk::ask,
-        query::letters::{command, said},
+        query::letters::{command, waits_for},
         view::{BindingView, ItemView, LetterId, LineView, OrderView, PostingView, ids_of},
     },
 };
@@ -27,8 +27,10 @@ pub(in crate::web) async fn find(desk: &dyn Desk, called: &Called) -> Result<Vec
     use std::ops::Bound::{Excluded, Unbounded};
     let of = called.clone();
     let by_id = ask(desk, move |state| {
-        let channels = state.policies().into_iter().flat_map(|policies| policies.channels.keys());
-        let keys = channels.filter_map(|channel| of.by_id(channel));
+        let configured = state.policies().into_iter().flat_map(|policies| policies.channels.keys());
+        let named = of.channel().filter(|channel| !state.is_configured(channel));
+        let gone = state.gone_channels().filter(|channel| Some(*channel) != named);
+        let keys = configured.chain(gone).chain(named).filter_map(|channel| of.by_id(channel));
         keys.filter(|key| state.order(key).is_some()).collect::<Vec<OrderKey>>()
     });
     let mut found = called.meant(by_id.await?);
@@ -122,7 +124,7 @@ fn no_sku(state: &State, channel: &ChannelId, ids: &Identifiers) -> String {
 fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
     let (name, next_at, reason) = step(&posting.step);
     let behind = !matches!(posting.step, Step::Done | Step::Dropped | Step::Theirs | Step::Watched);
-    let parked = matches!(posting.step, Step::Parked { .. });
+    let waits = waits_for(state, posting);
     PostingView {
         channel: posting.channel.clone(),
         state: name.to_owned(),
@@ -131,7 +133,11 @@ fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
         tries: posting.tries,
         since: behind.then_some(posting.since.into()),
         next_at: next_at.map(Into::into),
-        reason: reason.or_else(|| posting.fault.clone()).or_else(|| unseen(state, key, posting)),
+        reason: waits
+            .clone()
+            .or(reason)
+            .or_else(|| posting.fault.clone())
+            .or_else(|| unseen(state, key, posting)),
         acknowledged: posting
             .acked
             .iter()
@@ -141,8 +147,8 @@ fn posting(state: &State, key: &OrderKey, posting: &PostState) -> PostingView {
                 totals: item.totals,
             })
             .collect(),
-        dead_letter: parked
-            .then(|| LetterId::Posting { channel: posting.channel.clone(), order: key.clone() }),
+        dead_letter: waits
+            .map(|_| LetterId::Posting { channel: posting.channel.clone(), order: key.clone() }),
     }
 }
 

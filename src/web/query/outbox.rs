@@ -11,7 +11,13 @@ use crate::{
     },
     model::{ChannelId, Mode, OrderKey, Quantity, Timestamp},
     web::{
-        query::{circuit_open, letters::command, listings, next_at, order::step, orders, why},
+        query::{
+            circuit_open,
+            letters::{command, left_of_gone},
+            listings, next_at,
+            order::step,
+            orders, why,
+        },
         view::{GivenUp, GivenUpView, LetterId, Outbox, OutboxKind, OutboxRow},
     },
 };
@@ -49,7 +55,8 @@ pub(in crate::web) fn outbox(
     Outbox {
         rows,
         more,
-        dead_letters: channels().map(waiting).sum(),
+        dead_letters: channels().map(waiting).sum::<usize>()
+            + if only.is_none() { left_of_gone(state) } else { 0 },
         shadow,
         unopened: !opened,
         given_up: given_up(state, channels(), limit),

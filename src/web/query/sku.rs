@@ -4,7 +4,7 @@ use crate::{
     core::{
         State,
         allocation::shelves::Shelves,
-        decide::listing::should_show,
+        decide::listing::{is_gone, should_show},
         exposure,
         ledger::{Booked, Cause},
         leg,
@@ -90,6 +90,7 @@ fn listing(shelves: &mut Shelves<'_>, n: u16, held: &Listing, now: Timestamp) ->
         since: unconfirmed.map(|leg| leg.since.into()),
         age_ms: unconfirmed.map(|leg| now.since(leg.since)),
         next_at: leg.and_then(next_at).map(Into::into),
+        gone: is_gone(state.policies(), held),
         waits_for: why(state, &place, held, now),
         unsettled: held.writes.unsettled.iter().map(unsettled).collect(),
         exposure: state

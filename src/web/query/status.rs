@@ -122,6 +122,7 @@ fn summary(
         dead_letters += channel.legs.get("parked").copied().unwrap_or(0) + channel.postings_parked;
         channels.push(channel);
     }
+    dead_letters += query::letters::left_of_gone(state);
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance: policies.instance.to_string(),

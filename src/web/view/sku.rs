@@ -96,6 +96,9 @@ pub struct ListingView {
     pub age_ms: Option<i64>,
     /// When it is next written or looked at.
     pub next_at: Option<Time>,
+    /// Its channel, or its place there, is not configured any more: nothing is written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
     /// Why it is not sent now, or waits for a person.
     pub waits_for: Option<String>,
     /// Writes that may still land.

@@ -3,9 +3,9 @@
 use super::{outlets, world::*};
 use crate::{
     core::{
-        Command, Record,
+        Command, Record, Refused,
         command::{Count, DeadLetter, Reply, Verdict},
-        posting::Step,
+        posting::{RESTORED, Step},
     },
     model::{CountLine, IdKind, LocationId, OrderSnapshot, Outcome, Policies, policy, policy::Mode},
 };
@@ -279,7 +279,7 @@ fn what_a_restored_store_hears_of_before_it_writes_is_asked_about() {
     world.sell(SHOP, "1", "A", 2);
     world.run(Command::Live).expect("goes live");
     assert!(world.postings().is_empty());
-    assert!(matches!(step(&world), Step::Parked { .. }));
+    assert_eq!(step(&world), Step::Parked { reason: RESTORED.to_owned() });
 }
 
 /// The ERP was told of a return since the backup, so it counts the units; the restored store hears of them with the orders.
@@ -310,6 +310,55 @@ fn a_restored_store_takes_no_count_over_before_it_has_read_the_orders_that_it_mi
     assert_eq!(world.stock("A"), [10, 0, 0]);
     assert!(!deferred(&mut world));
     assert!(world.stock("A")[0] <= 10, "the return counts once");
+}
+
+/// A person lets it write before the orders are read, because a channel does not answer: counts wait for that all the same.
+#[test]
+fn a_restored_store_that_was_let_write_too_soon_counts_nothing_before_it_has_read_the_orders() {
+    let mut world = bare(policies(), &["A", "B", "C", "D"]);
+    open(&mut world, &[("A", 10), ("B", 10), ("C", 10), ("D", 10)]);
+    world.quiesce();
+    let count = world.count_of(ERP, &[("A", 0), ("B", 0), ("C", 0)]);
+    world.run(Command::Count(count)).expect("the brake holds it");
+    let held = *world.state.held.keys().next().expect("it is held");
+    world.now += 60_000;
+    world.run(Command::Restored).expect("restored");
+    world.feed(SHOP);
+    world.run(Command::Live).expect("a person says so");
+    let counted = |world: &mut World, units: i64| {
+        let count = world.count_of(ERP, &[("A", units)]);
+        world.run(Command::Count(count)).expect("counts");
+        world.stock("A")[0] == units
+    };
+    let release = Command::Dead { letter: DeadLetter::Count(held), verdict: Verdict::Retry };
+    let missed = |world: &World| world.state.missed_orders().cloned().collect::<Vec<_>>();
+    assert_eq!(missed(&world), [ch(AMZ), ch(SHOP)]);
+    assert!(!counted(&mut world, 9));
+    let told = world.run(release.clone());
+    assert!(matches!(&told, Err(Refused::NotSo(why)) if why.contains("restored")), "{told:?}");
+    world.now += 60_000;
+    world.feed(SHOP);
+    assert_eq!(missed(&world), [ch(AMZ)]);
+    assert!(!counted(&mut world, 9));
+    // It outlives a start, and one that is not configured any more is not waited for.
+    world.restart();
+    assert!(!counted(&mut world, 9));
+    let mut without = policies();
+    without.channels.remove(&ch(AMZ));
+    world.run(Command::Configure(Box::new(without))).expect("configures");
+    assert!(counted(&mut world, 9));
+    world.run(Command::Configure(Box::new(policies()))).expect("configures");
+    assert!(!counted(&mut world, 8));
+    world.feed(AMZ);
+    assert_eq!(missed(&world), []);
+    assert!(counted(&mut world, 8));
+    world.run(release).expect("it is released");
+    // What comes later was not there at the restore.
+    let mut more = policies();
+    let shop = more.channels[&ch(SHOP)].clone();
+    more.channels.insert(ch("late"), shop);
+    world.run(Command::Configure(Box::new(more))).expect("configures");
+    assert_eq!(missed(&world), []);
 }
 
 #[test]
