@@ -9,7 +9,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::{
     cli::{Failure, Global, client::Client, failure::Kind, init, input, once::Once, print, sheet::lines_of},
     clock::{Clock as _, SystemClock},
-    core::wrong::bounded,
     model::{LocationId, Measure, Quantity, Sku, counted, which},
     web::view::{CountRequest, CountTally, CountedLine, InitDone, InitPreview, LeftOutLine, Time},
 };
@@ -48,6 +47,9 @@ struct File {
     /// All that lies at the locations of the file is in it: what has stock there and is not named, is counted as zero.
     #[arg(long)]
     full: bool,
+    /// Leave out the rows of SKUs that are not known. Otherwise nothing is taken over where there are such.
+    #[arg(long, conflicts_with = "full")]
+    skip_unknown: bool,
     /// Open the stock with it, once, in place of `evenkeel init`.
     #[arg(long, conflicts_with = "full")]
     opening: bool,
@@ -100,32 +102,34 @@ pub(super) fn run(global: &Global, count: Count) -> Result<(), Failure> {
     };
     let (as_of, note) = (None, count.how.note.clone());
     let line = CountedLine { line: None, sku, location, quantity, as_of, note };
-    take_over(global, &count.how, request(&count.how, vec![line], false)?)
+    take_over(global, &count.how, request(&count.how, vec![line], false, false)?)
 }
 
 /// The as-of is fixed here: a repeat after a lost answer must not claim to have counted later.
-fn request(how: &How, lines: Vec<CountedLine>, full: bool) -> Result<CountRequest, Failure> {
+fn request(
+    how: &How,
+    lines: Vec<CountedLine>,
+    full: bool,
+    skip_unknown: bool,
+) -> Result<CountRequest, Failure> {
     let measure = match how.measure {
         Counted::OnHand => Measure::OnHand,
         Counted::Free => Measure::Free,
     };
     let as_of = Some(how.as_of.unwrap_or_else(|| Time(SystemClock.now())));
     let request = Some(how.once.id());
-    Ok(CountRequest { lines, measure, as_of, full, believed: false, request })
+    Ok(CountRequest { lines, measure, as_of, full, believed: false, skip_unknown, request })
 }
 
 fn import(global: &Global, file: File) -> Result<(), Failure> {
     let text = input::file(global, &file.file)?;
     let lines = file::parse(&text, file.location.as_ref(), &file.how.note).map_err(|bad| {
         bad.told(global, "mend the lines named; nothing was taken over", |client, lines| {
-            let Ok(asked) = request(&file.how, lines, false) else { return Vec::new() };
-            match client.post("/v1/count/preview", &asked) {
-                Ok(tally) => unknown(&tally),
-                refused => lines_of::<CountTally>(refused),
-            }
+            let asked = request(&file.how, lines, false, file.skip_unknown);
+            asked.map_or(Vec::new(), |asked| lines_of::<CountTally>(client.post("/v1/count/preview", &asked)))
         })
     })?;
-    let asked = request(&file.how, lines, file.full)?;
+    let asked = request(&file.how, lines, file.full, file.skip_unknown)?;
     if file.opening {
         return open(global, &file.how, &asked, file.all);
     }
@@ -153,12 +157,9 @@ fn open(global: &Global, how: &How, asked: &CountRequest, all: bool) -> Result<(
 
 fn take_over(global: &Global, how: &How, mut asked: CountRequest) -> Result<(), Failure> {
     let client = Client::new(global)?;
-    let of_file = asked.lines.iter().any(|line| line.line.is_some());
     if !how.yes {
         let preview: CountTally = client.post("/v1/count/preview", &asked)?;
-        is_known(global, &preview, of_file)?;
         print::answer(global.json, &preview, |tally| tell(tally, "would be"))?;
-        all_known(global, &asked, &preview)?;
         if how.dry_run {
             return Ok(());
         }
@@ -175,7 +176,6 @@ fn take_over(global: &Global, how: &How, mut asked: CountRequest) -> Result<(), 
     let as_of = asked.as_of.map_or_else(String::new, |as_of| format!(" --as-of {as_of}"));
     let done: CountTally =
         client.post("/v1/count", &asked).map_err(|failed| how.once.lost(failed, &id, &as_of))?;
-    is_known(global, &done, of_file)?;
     print::answer(global.json, &done, |tally| tell(tally, "were"))?;
     match (&done.held, &done.brake) {
         (Some(held), why) => {
@@ -186,33 +186,6 @@ fn take_over(global: &Global, how: &How, mut asked: CountRequest) -> Result<(), 
         }
         (None, _) => Ok(()),
     }
-}
-
-/// Of a file, lines of SKUs that do not exist are left out and told; the one SKU that a person names must be there.
-fn is_known(global: &Global, tally: &CountTally, of_file: bool) -> Result<(), Failure> {
-    match tally.left_out.iter().find(|line| line.reason == "no_sku").filter(|_| !of_file) {
-        Some(line) => Err(Failure::new(Kind::NotFound, format!("there is no SKU `{}`", line.sku))
-            .next("write it as `evenkeel sku` takes it; nothing was taken over")
-            .as_json(global.json)),
-        None => Ok(()),
-    }
-}
-
-/// A full count with a SKU that nobody knows is refused by the daemon; here its lines are named.
-fn all_known(global: &Global, asked: &CountRequest, tally: &CountTally) -> Result<(), Failure> {
-    let unknown = unknown(tally);
-    if !asked.full || unknown.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::Refused, unknown.join("\n"))
-        .next("mend these SKUs: in a full count, the SKU that was meant would be set to zero")
-        .as_json(global.json))
-}
-
-/// Returns the lines of SKUs that do not exist.
-fn unknown(tally: &CountTally) -> Vec<String> {
-    let lines: Vec<String> = tally.left_out.iter().filter(|line| line.reason == "no_sku").map(at).collect();
-    bounded(lines.into_iter())
 }
 
 fn at(line: &LeftOutLine) -> String {

@@ -28,29 +28,38 @@ const WALK: usize = 5_000;
 
 /// Tells what a count would do.
 pub async fn preview(ledger: &Ledger, now: Timestamp, asked: Counting) -> Result<Tally, Error> {
+    let strict = Strict::of(&asked);
     let parts = cut(whole(ledger, asked).await?);
-    let (mut told, changes) = judged(ledger, now, &parts).await?;
+    let (mut told, changes) = judged(ledger, now, &parts).await?.all_good(strict)?;
     told.brake = ledger.read(move |state| braked(state, &changes)).await?;
     Ok(told)
 }
 
+/// Returns an opening count, unless it is refused for SKUs that are not known now that the catalogues were read.
+pub async fn known(ledger: &Ledger, now: Timestamp, asked: Counting) -> Result<ByHand, Error> {
+    let strict = Strict::of(&asked);
+    judged(ledger, now, &cut(asked.count.clone())).await?.all_good(strict)?;
+    Ok(asked.count)
+}
+
 /// Takes a count over, or has it held. `None`: that was done before for the same request.
 pub async fn count(ledger: &Ledger, now: Timestamp, asked: Counting) -> Result<Option<Tally>, Error> {
-    let (request, full) = (asked.request.clone(), !asked.full.is_empty());
+    let (request, full, strict) = (asked.request.clone(), !asked.full.is_empty(), Strict::of(&asked));
     let count = whole(ledger, asked).await?;
     let mut parts = cut(count.clone());
+    let judged = judged(ledger, now, &parts).await?;
     if full || parts.len() > 1 {
-        let (told, changes) = judged(ledger, now, &parts).await?;
-        if full {
-            all_known(&told)?;
-        }
+        let (_, changes) = judged.all_good(strict)?;
         let brake = ledger.read(move |state| braked(state, &changes)).await?;
         if let Some(why) = brake.filter(|_| !count.believed) {
             return one(ledger, request, Command::HoldByHand { count, why }).await;
         }
         // Judged as a whole, so no part of it is judged again.
         parts.iter_mut().for_each(|part| part.believed = true);
+    } else if strict.unknown(&judged.told).next().is_some() {
+        judged.all_good(strict)?;
     }
+    // What else is wrong with a single part, the ledger says: it knows whether it was asked before.
     if parts.len() == 1 {
         return one(ledger, request, Command::CountByHand(parts.remove(0))).await;
     }
@@ -85,19 +94,56 @@ fn of_part(request: &DeliveryId, part: &ByHand) -> Result<DeliveryId, Error> {
     DeliveryId::new(&text).map_err(|bad| Refused::NotSo(bad.to_string()).into())
 }
 
-/// A SKU that is not known is perhaps one that was mistyped, and then the one that was meant would be set to zero.
-fn all_known(told: &Tally) -> Result<(), Error> {
-    let unknown = told.left_out.iter().filter(|line| line.why == Why::NoSku);
-    let wrong: Vec<Wrong> = unknown
-        .map(|of| {
-            let why = format!(
-                "SKU `{}`: no SKU is called so; in a full count, the SKU that was meant would be set to zero",
-                of.sku
-            );
-            Wrong { line: of.line, why: Reason::Bad(why) }
+/// What becomes of lines of SKUs that are not known.
+#[derive(Clone, Copy)]
+enum Strict {
+    /// They are left out.
+    No,
+    /// Nothing is taken over: they are perhaps mistyped.
+    Yes,
+    /// Nor here: the SKU that was meant would be set to zero.
+    Full,
+}
+
+impl Strict {
+    fn of(asked: &Counting) -> Strict {
+        match (asked.full.is_empty(), asked.skip_unknown) {
+            (false, _) => Strict::Full,
+            (true, false) => Strict::Yes,
+            (true, true) => Strict::No,
+        }
+    }
+
+    /// Returns what is wrong with lines of SKUs that are not known.
+    fn unknown(self, told: &Tally) -> impl Iterator<Item = Wrong> {
+        let unknown = told.left_out.iter().filter(|line| line.why == Why::NoSku);
+        unknown.filter_map(move |of| {
+            let why = match self {
+                Strict::No => return None,
+                Strict::Yes => Reason::Unknown(format!("there is no SKU `{}`", of.sku)),
+                Strict::Full => Reason::Bad(format!(
+                    "SKU `{}`: no SKU is called so; in a full count, the SKU that was meant would be set to zero",
+                    of.sku
+                )),
+            };
+            Some(Wrong { line: of.line, why })
         })
-        .collect();
-    if wrong.is_empty() { Ok(()) } else { Err(refused(&wrong).into()) }
+    }
+}
+
+/// What all parts of a count would do, and what is wrong with their lines.
+struct Judged {
+    told: Tally,
+    changes: Vec<Change>,
+    wrong: Vec<Wrong>,
+}
+
+impl Judged {
+    /// Fails with everything that is wrong.
+    fn all_good(mut self, strict: Strict) -> Result<(Tally, Vec<Change>), Error> {
+        self.wrong.extend(strict.unknown(&self.told));
+        if self.wrong.is_empty() { Ok((self.told, self.changes)) } else { Err(refused(&self.wrong).into()) }
+    }
 }
 
 /// Cuts a count into parts of whole SKUs.
@@ -113,8 +159,8 @@ pub(super) fn cut(mut count: ByHand) -> Vec<ByHand> {
     }
 }
 
-async fn judged(ledger: &Ledger, now: Timestamp, parts: &[ByHand]) -> Result<(Tally, Vec<Change>), Error> {
-    let (mut told, mut all, mut wrong) = (Tally::default(), Vec::new(), Vec::new());
+async fn judged(ledger: &Ledger, now: Timestamp, parts: &[ByHand]) -> Result<Judged, Error> {
+    let mut all = Judged { told: Tally::default(), changes: Vec::new(), wrong: Vec::new() };
     for part in parts {
         let part = part.clone();
         let judged = ledger.read(move |state| {
@@ -122,11 +168,11 @@ async fn judged(ledger: &Ledger, now: Timestamp, parts: &[ByHand]) -> Result<(Ta
             Ok::<_, Refused>((tally(&lines, left_out), changes(&lines), wrong))
         });
         let (more, changes, bad) = judged.await??;
-        told = told.plus(more);
-        all.extend(changes);
-        wrong.extend(bad);
+        all.told = all.told.plus(more);
+        all.changes.extend(changes);
+        all.wrong.extend(bad);
     }
-    if wrong.is_empty() { Ok((told, all)) } else { Err(refused(&wrong).into()) }
+    Ok(all)
 }
 
 /// Adds what a full count does not name: it is not there.

@@ -9,13 +9,7 @@ use tokio::time::{Instant, timeout};
 use crate::{
     clock::Clock,
     connectors::{CataloguePage, Cursor, Push},
-    core::{
-        Command, Refused, Reply,
-        command::{ByHand, Tally},
-        decide::trial::Effect,
-        exposure,
-        state::Note,
-    },
+    core::{Command, Refused, Reply, command::Tally, decide::trial::Effect, exposure, state::Note},
     engine::{
         by_hand,
         channels::Channels,
@@ -135,12 +129,12 @@ impl web::Desk for Handles {
         Ok(by_hand::count(&self.ledger, self.clock.now(), asked).await?)
     }
 
-    async fn preview_counted(&self, count: ByHand) -> Result<InitPreview, Failure> {
-        self.opening.preview_counted(count).await
+    async fn preview_counted(&self, asked: Counting) -> Result<InitPreview, Failure> {
+        self.opening.preview_counted(asked).await
     }
 
-    async fn initialise_counted(&self, count: ByHand) -> Result<InitDone, Failure> {
-        self.opening.initialise_counted(count).await
+    async fn initialise_counted(&self, asked: Counting) -> Result<InitDone, Failure> {
+        self.opening.initialise_counted(asked).await
     }
 
     async fn try_out(&self, commands: Vec<Command>) -> Result<Effect, Failure> {

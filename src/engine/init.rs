@@ -37,7 +37,7 @@ use crate::{
     },
     telemetry::Metrics,
     web::{
-        Failure,
+        Counting, Failure,
         view::{InitDone, InitPreview, Time},
     },
 };
@@ -79,9 +79,9 @@ impl Opening {
     }
 
     /// Reads catalogues and orders anew, and tells what opening with what a person has counted would do.
-    pub async fn preview_counted(&self, count: ByHand) -> Result<InitPreview, Failure> {
+    pub async fn preview_counted(&self, asked: Counting) -> Result<InitPreview, Failure> {
         let _turn = self.turn()?;
-        self.tried(self.counted_by_hand(count).await?).await
+        self.tried(self.counted_by_hand(asked).await?).await
     }
 
     async fn tried(&self, stock: Stock) -> Result<InitPreview, Failure> {
@@ -98,9 +98,9 @@ impl Opening {
     }
 
     /// Reads catalogues and orders anew, and opens with what a person has counted.
-    pub async fn initialise_counted(&self, count: ByHand) -> Result<InitDone, Failure> {
+    pub async fn initialise_counted(&self, asked: Counting) -> Result<InitDone, Failure> {
         let _turn = self.turn()?;
-        self.open(self.counted_by_hand(count).await?).await
+        self.open(self.counted_by_hand(asked).await?).await
     }
 
     async fn open(&self, stock: Stock) -> Result<InitDone, Failure> {
@@ -165,9 +165,10 @@ impl Opening {
 
     /// Reads the catalogues of all channels and the orders of those that sell, so that what a person has counted can be
     /// brought up to now.
-    async fn counted_by_hand(&self, count: ByHand) -> Result<Stock, Failure> {
+    async fn counted_by_hand(&self, asked: Counting) -> Result<Stock, Failure> {
         let policies = self.unopened().await?;
         let mut warnings = self.read_catalogues(&policies, None).await?;
+        let count = by_hand::known(&self.ledger, self.clock.now(), asked).await?;
         warnings.extend(self.read_orders().await?);
         let (from, measure) = (Counter::Person, count.measure);
         let as_of = count.lines.iter().map(|line| line.as_of).min().unwrap_or_else(|| self.clock.now());

@@ -65,10 +65,10 @@ pub trait Desk: Send + Sync {
     async fn count(&self, asked: Counting) -> Result<Option<Tally>, Failure>;
 
     /// Tells what taking over the opening stock that a person has counted would do.
-    async fn preview_counted(&self, count: ByHand) -> Result<InitPreview, Failure>;
+    async fn preview_counted(&self, asked: Counting) -> Result<InitPreview, Failure>;
 
     /// Takes over the opening stock that a person has counted.
-    async fn initialise_counted(&self, count: ByHand) -> Result<InitDone, Failure>;
+    async fn initialise_counted(&self, asked: Counting) -> Result<InitDone, Failure>;
 
     /// Tells what commands would do to what listings show, without recording anything.
     async fn try_out(&self, commands: Vec<Command>) -> Result<Effect, Failure>;
@@ -102,6 +102,8 @@ pub struct Counting {
     pub full: BTreeSet<LocationId>,
     /// ...as of then.
     pub as_of: Timestamp,
+    /// Lines of SKUs that are not known are left out. Otherwise nothing is taken over where there are such.
+    pub skip_unknown: bool,
 }
 
 /// The doors for pushes. Which there are may change.

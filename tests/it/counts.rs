@@ -79,7 +79,11 @@ async fn a_shop_is_opened_and_kept_true_by_people_who_count() {
 
     let unknown = csv(&home, "unknown.csv", &[(sku, 1), ("NOBODY-KNOWS", 1)]);
     let import = ["count", "import", &unknown, "--location", "warehouse"];
-    let told = home.ask(&[&import[..], &["--dry-run"]].concat()).await.json();
+    home.ask(&[&import[..], &["--dry-run"]].concat())
+        .await
+        .fails(4, "line 3: there is no SKU `NOBODY-KNOWS`");
+    home.ask(&[&import[..], &["--yes"]].concat()).await.fails(4, "line 3: there is no SKU `NOBODY-KNOWS`");
+    let told = home.ask(&[&import[..], &["--skip-unknown", "--dry-run"]].concat()).await.json();
     assert_eq!(told["left_out"][0]["reason"], "no_sku", "{told:#}");
     home.ask(&[&import[..], &["--full", "--dry-run"]].concat()).await.fails(5, "line 3: SKU `NOBODY-KNOWS`");
     home.ask(&[&import[..], &["--full", "--yes"]].concat()).await.fails(5, "NOBODY-KNOWS");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     core::{
-        Record, State,
+        Record, Refused, State,
         command::{ByHand, HandLine, Tally},
     },
     engine::parts::LINES,
@@ -37,7 +37,8 @@ fn line(n: usize, units: i64) -> HandLine {
 fn counting(lines: Vec<HandLine>, full: bool, believed: bool) -> Counting {
     let full: BTreeSet<_> = full.then(warehouse).into_iter().collect();
     let count = ByHand { by: Counter::Person, measure: Measure::OnHand, lines, opening: false, believed };
-    Counting { request: None, count, full, as_of: Timestamp::from_millis(OPENED + 1) }
+    let as_of = Timestamp::from_millis(OPENED + 1);
+    Counting { request: None, count, full, as_of, skip_unknown: false }
 }
 
 /// A shop of which an ERP names the SKUs and nobody but people counts, with ten units of each.
@@ -55,8 +56,22 @@ async fn opened() -> World {
         *world.lists[name].pages.lock().expect("unpoisoned") = all.chunks(500).map(<[_]>::to_vec).collect();
     }
     let lines: Vec<_> = (0..SKUS).map(|n| line(n, 10)).collect();
-    let asked = counting(lines, false, false).count;
-    let asked = ByHand { opening: true, ..asked };
+    let asked = counting(lines, false, false);
+    let asked = Counting { count: ByHand { opening: true, ..asked.count.clone() }, ..asked };
+    let strange = HandLine { line: Some(7), ..line(SKUS, 1) };
+    let with = |skip_unknown| {
+        let mut count = asked.count.clone();
+        count.lines.push(strange.clone());
+        Counting { count, skip_unknown, ..asked.clone() }
+    };
+    let told = world.handles.preview_counted(with(false)).await;
+    assert!(
+        matches!(&told, Err(Failure::Refused(Refused::Unknown(why))) if why.starts_with("line 7: ")),
+        "{told:?}"
+    );
+    let told = world.handles.initialise_counted(with(false)).await;
+    assert!(matches!(told, Err(Failure::Refused(Refused::Unknown(_)))), "{told:?}");
+    assert_eq!(world.handles.preview_counted(with(true)).await.expect("told").unknown, 1);
     let preview = world.handles.preview_counted(asked.clone()).await.expect("told");
     assert_eq!((preview.skus, preview.units.units(), preview.unknown), (SKUS, 51_000, 0));
     let done = world.handles.initialise_counted(asked.clone()).await.expect("opened");
@@ -129,4 +144,38 @@ async fn what_a_full_count_does_not_name_is_not_there() {
     let held = count(&world, counting(vec![line(0, 10)], true, false)).await;
     assert!(held.held.is_some(), "{:?}", held.brake);
     assert_eq!(units(&world).await, 51_000 - 30);
+}
+
+#[tokio::test]
+async fn a_file_with_a_sku_that_is_not_known_is_taken_over_as_a_whole_or_not_at_all() {
+    let world = opened().await;
+    for many in [1, SKUS] {
+        let at = world.store.records().expect("readable").len();
+        let strange = |n: u64| HandLine { line: Some(n), sku: sku("SKU-O"), ..line(0, 3) };
+        let bad = HandLine { line: Some(9), quantity: Quantity::new(-1), ..line(1, 3) };
+        let mut lines: Vec<_> = (2..2 + many).filter(|n| *n < SKUS).map(|n| line(n, 12)).collect();
+        lines.push(strange(4));
+        let mut both = lines.clone();
+        both.push(bad);
+        let asked = counting(lines, false, true);
+        let refused = [
+            world.handles.count(asked.clone()).await.map(drop),
+            world.handles.try_count(asked.clone()).await.map(drop),
+        ];
+        for told in refused {
+            let known = "line 4: there is no SKU `SKU-O`";
+            assert!(
+                matches!(&told, Err(Failure::Refused(Refused::Unknown(why))) if why == known),
+                "{told:?}"
+            );
+        }
+        // Everything that is wrong is told at once.
+        let told = world.handles.count(counting(both, false, true)).await;
+        let all = |why: &str| why.contains("line 4: there is no SKU") && why.contains("line 9: ");
+        assert!(matches!(&told, Err(Failure::Refused(Refused::Wrong(why))) if all(why)), "{told:?}");
+        assert_eq!(world.store.records().expect("readable").len(), at, "nothing was recorded");
+        let done = count(&world, Counting { skip_unknown: true, ..asked }).await;
+        assert_eq!(done.left_out.len(), 1, "{done:?}");
+        assert!(done.changed > 0);
+    }
 }

@@ -1,7 +1,7 @@
 //! A channel's name stands for one shop.
 
 use crate::{
-    core::{Command, Reply, State, decide},
+    core::{Command, Reply, State, decide, index::Index},
     engine::{Error, reload::other_shops, run::same_shops},
     model::{Policies, Timestamp, policy::ChannelKind},
     web::tests::world::{OPENED, channel, opened},
@@ -57,6 +57,7 @@ fn a_name_stands_for_one_shop_also_where_it_was_taken_out_in_between() {
     check(&unread, ChannelKind::Shopify, "two", Some(want_two()));
     unread.skus.clear();
     unread.orders.clear();
+    Index::rebuild(&mut unread);
     check(&unread, ChannelKind::Shopify, "two", None);
     // A read that broke off was one of this shop, too.
     unread.change_channel(&channel("main"), |row| row.fed_through = Some(Timestamp::from_millis(OPENED)));

@@ -56,13 +56,13 @@ pub(super) async fn preview_opening(
     body: Bytes,
 ) -> Told<InitPreview> {
     let asked = counting(&desk, read(&body)?, true).await?;
-    shortened(wanted, desk.preview_counted(asked.count).await.map_err(helps)?)
+    shortened(wanted, desk.preview_counted(asked).await.map_err(helps)?)
 }
 
 /// `POST /v1/count/opening`
 pub(super) async fn open(State(desk): Asked, body: Bytes) -> Told<InitDone> {
     let asked = counting(&desk, read(&body)?, true).await?;
-    let done = desk.initialise_counted(asked.count).await.map_err(helps)?;
+    let done = desk.initialise_counted(asked).await.map_err(helps)?;
     info!(skus = done.skus, units = %done.units, "the opening stock was taken over from a person's count");
     Ok(Json(done))
 }
@@ -79,7 +79,7 @@ pub(super) fn request(request: Option<DeliveryId>) -> Result<Option<DeliveryId>,
 /// Reads what was counted. What is wrong with the lines by themselves is told together with what the ledger says of them.
 async fn counting(desk: &Arc<dyn Desk>, asked: CountRequest, opening: bool) -> Result<Counting, Answer> {
     let now = desk.vitals().now;
-    let CountRequest { lines, measure, as_of, full, believed, request: named } = asked;
+    let CountRequest { lines, measure, as_of, full, believed, skip_unknown, request: named } = asked;
     if lines.is_empty() {
         return Err(Answer::bad("nothing was counted", "name at least one SKU"));
     }
@@ -110,14 +110,14 @@ async fn counting(desk: &Arc<dyn Desk>, asked: CountRequest, opening: bool) -> R
     if !wrong.is_empty() {
         return Err(helps(Failure::Refused(refused(&wrong))));
     }
-    Ok(Counting { request: request(named)?, count, full: whole, as_of })
+    Ok(Counting { request: request(named)?, count, full: whole, as_of, skip_unknown })
 }
 
 /// Says what helps where a count is refused.
 fn helps(failure: Failure) -> Answer {
     let next = if matches!(failure, Failure::Refused(Refused::Unknown(_))) {
         "nothing was taken over; locations are named in `[[locations]]` of the configuration, write a SKU as \
-         `evenkeel sku` takes it"
+         `evenkeel sku` takes it; `--skip-unknown` of `count import` leaves out the lines of SKUs that are not known"
     } else {
         "`evenkeel status` says whether the stock is open; `evenkeel count` counts what is"
     };

@@ -24,7 +24,7 @@ use crate::{
     connectors::{CataloguePage, Push},
     core::{
         Command, Reply, State,
-        command::{ByHand, Count, Tally},
+        command::{Count, Tally},
         decide,
         decide::trial::{Effect, try_out},
         state::{Note, Quarantined},
@@ -154,11 +154,11 @@ impl Desk for FakeDesk {
         Ok(Some(tally))
     }
 
-    async fn preview_counted(&self, _: ByHand) -> Result<InitPreview, Failure> {
+    async fn preview_counted(&self, _: Counting) -> Result<InitPreview, Failure> {
         Err(Failure::Channel { channel: channel("main"), why: "no answer".to_owned() })
     }
 
-    async fn initialise_counted(&self, _: ByHand) -> Result<InitDone, Failure> {
+    async fn initialise_counted(&self, _: Counting) -> Result<InitDone, Failure> {
         Err(Failure::Conflict { what: "taken over already".to_owned(), next: "go on".to_owned() })
     }
 

@@ -25,6 +25,9 @@ pub struct CountRequest {
     /// The brake does not hold it: a person has seen what it says.
     #[serde(default)]
     pub believed: bool,
+    /// Lines of SKUs that are not known are left out. Otherwise nothing is taken over where there are such.
+    #[serde(default)]
+    pub skip_unknown: bool,
     /// By this a repeat is recognised, for two days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<DeliveryId>,
