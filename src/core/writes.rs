@@ -410,7 +410,9 @@ impl Writes {
         self.moves.drain(..surplus);
     }
 
-    /// Takes in what the channel told besides a quantity that is explained.
+    /// Takes in what the channel told besides a quantity that is explained. Also if it told just the same before: what was booked
+    /// since it last told decides whether an edit is taken over or asked about, and that look may be what shows that it has
+    /// all of it. So a reconcile of a channel that tells this rewrites each listing's row.
     pub fn heed(&mut self, look: &Look) {
         if let Some(told) = Told::of(look) {
             self.told = Some(Box::new(told));

@@ -226,7 +226,7 @@ impl Draft<'_> {
             && (!policy.abilities.sells || missing(self.state, held, fed).is_none())
     }
 
-    fn fed_of(&self, channel: &ChannelId) -> Option<Fed> {
+    pub(super) fn fed_of(&self, channel: &ChannelId) -> Option<Fed> {
         self.state.channels.get(channel).and_then(|row| row.fed)
     }
 

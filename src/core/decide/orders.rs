@@ -20,7 +20,7 @@ use crate::{
         posting::{ADDED, Item, OLDER, PostState, Step, behind, is_older, news, target},
         record::Record,
         share::{Share, keep_before, spread as spread_over},
-        state::{ChannelRow, FETCHED, Quarantined, READ, State},
+        state::{ChannelRow, FETCHED, Fed, Quarantined, READ, State},
     },
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LineId, LocationId, Measure, Mode, OrderId,
@@ -86,18 +86,35 @@ pub(super) struct Happened {
     pub(super) told_at: Timestamp,
     /// It was read from the channel before, and not only told by webhooks.
     pub(super) was_read: bool,
+    /// It was heard of before the stock was opened, though not all that it sells was known by then.
+    pub(super) was_known: bool,
     /// How far the channel's list of orders may be behind.
     pub(super) feed_lag_ms: i64,
+    /// When the latest whole read of that list began, if there was one.
+    pub(super) listed_at: Option<Timestamp>,
 }
 
 impl Happened {
-    pub(super) fn of(order: &Order, before: Option<&Order>, policy: &ChannelPolicy) -> Happened {
+    pub(super) fn of(
+        order: &Order,
+        before: Option<&Order>,
+        policy: &ChannelPolicy,
+        fed: Option<Fed>,
+    ) -> Happened {
         Happened {
             placed_at: order.placed_at,
             told_at: order.changed_at(),
             was_read: before.is_some_and(|before| before.whole_fetch.is_some()),
+            was_known: before.and_then(|before| before.first).is_some_and(|first| !first.opened),
             feed_lag_ms: policy.abilities.feed_lag_ms,
+            listed_at: fed.map(|fed| fed.begun_at),
         }
+    }
+
+    /// Tells whether a whole read of the channel's orders would have told of it before it was first heard of now.
+    fn would_be_known(&self) -> bool {
+        let listed = self.placed_at.plus_millis(self.feed_lag_ms + CLOCKS_MS);
+        !self.was_known && self.listed_at.is_some_and(|at| at >= listed)
     }
 }
 
@@ -309,7 +326,7 @@ impl Draft<'_> {
             .collect::<Result<_, Overflow>>()?;
         let (placed_at, changed_at) = (order.placed_at, told_at);
         let before = self.state.order(key);
-        let when = Happened::of(order, before.as_deref(), policy);
+        let when = Happened::of(order, before.as_deref(), policy, self.fed_of(&key.channel));
         let line_placed = placed(order, before.as_deref());
         let mut left = order.left;
         for ((id, line), (totals, places)) in order.lines.iter_mut().zip(told) {
@@ -398,8 +415,10 @@ impl Draft<'_> {
     }
 
     /// Says what of a share of an order older than the opening count was over by that count, where the order's own times tell
-    /// so: all, if it has not changed since and only late webhooks said otherwise. Nothing, if it was placed so shortly before
-    /// that no read can have told of it, and it is first heard of now.
+    /// so: all, if it has not changed since and only late webhooks said otherwise. If it has changed since, and is first heard of
+    /// now, or what it sells is known only now, nobody knows what it was like then. A whole read of the channel's orders tells
+    /// of what is open: of what it did not tell, all was over. Where there was none, or none that can have told of it, nothing
+    /// was: too few are shown rather than too many.
     fn place_in_time(&self, share: &mut Share, line: &Line, when: &Happened) {
         // Of one that became part of another SKU, the opening is another one.
         let row = self.state.skus.get(&share.sku).filter(|_| *self.state.canonical(&share.sku) == share.sku);
@@ -409,7 +428,8 @@ impl Draft<'_> {
         if when.told_at < as_of.plus_millis(-CLOCKS_MS) && !when.was_read {
             share.before = None;
         } else if line.booked == Totals::default()
-            && when.placed_at >= as_of.plus_millis(-when.feed_lag_ms - CLOCKS_MS)
+            && (when.placed_at >= as_of.plus_millis(-when.feed_lag_ms - CLOCKS_MS)
+                || (when.told_at >= as_of && !when.would_be_known()))
         {
             share.before = Some(Totals::default());
         }

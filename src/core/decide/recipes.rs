@@ -359,7 +359,7 @@ impl Draft<'_> {
         let when = When { told: order.changed_at(), absent: Timestamp::ZERO, recorded: self.now };
         let mut booking = Booking::new(self.state, when);
         let whole = order.clone();
-        let when = Happened::of(&whole, Some(&whole), policy);
+        let when = Happened::of(&whole, Some(&whole), policy, self.fed_of(&key.channel));
         for (id, line) in order.lines.iter_mut().filter(|(id, _)| lines.contains(*id)) {
             let cause = Cause::Order { order: key.clone(), line: id.clone() };
             let (booked, old) = (line.booked, line.shares().to_vec());

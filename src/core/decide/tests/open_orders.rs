@@ -5,11 +5,14 @@ use super::world::*;
 use crate::{
     core::{
         Command,
-        command::{Count, DeadLetter, Verdict},
+        command::{ByHand, Count, DeadLetter, HandLine, Verdict},
         order::Order,
         posting::{IN_SHADOW, OLDER, STILL, Step, in_shadow},
     },
-    model::{Measure, OrderSnapshot, Policies, policy::Mode},
+    model::{
+        Counter, IdKind, Measure, OrderSnapshot, Policies,
+        policy::{self, Mode},
+    },
 };
 
 /// One SKU of ten units in the ERP, and an order of the shop that nobody has told the ERP of, as it was before.
@@ -222,11 +225,14 @@ fn an_order_that_came_in_while_the_count_was_read_and_was_placed_after_it_is_a_s
     assert_eq!(world.postings().len(), 1);
 }
 
-/// Ten units, counted now. Returns the moment.
-fn counted() -> (World, i64) {
+/// Ten units, counted now, perhaps after the shop's orders were read. Returns the moment.
+fn counted(read: bool) -> (World, i64) {
     let mut world = World::bare(policies());
     for channel in [ERP, SHOP, AMZ] {
         world.list(channel, &["A"]);
+    }
+    if read {
+        world.feed(SHOP);
     }
     let count = Count { opening: true, ..world.count_of(ERP, &[("A", 10)]) };
     world.run(Command::Count(count)).expect("opens");
@@ -239,7 +245,13 @@ fn counted() -> (World, i64) {
 /// The shop tells of an order that was placed so long before the opening, as it was at these moments, counted from it.
 #[track_caller]
 fn check_told(placed_at: i64, told: &[(i64, [i64; 5])], stock: [i64; 3], news: [i64; 5]) {
-    let (mut world, opened) = counted();
+    check_told_by(true, placed_at, told, stock, news);
+}
+
+/// Like [`check_told`]. `read`: the shop's orders were read for the opening, and it was not among them.
+#[track_caller]
+fn check_told_by(read: bool, placed_at: i64, told: &[(i64, [i64; 5])], stock: [i64; 3], news: [i64; 5]) {
+    let (mut world, opened) = counted(read);
     for (version, units) in told {
         let order = placed("1", opened + placed_at, &[(World::ids_of(SHOP, "A"), *units)]);
         world.push_snapshot(SHOP, OrderSnapshot { version: ms(opened + version), ..order });
@@ -266,4 +278,129 @@ fn what_was_over_by_the_opening_is_in_the_count_whenever_it_is_told() {
     // Of an old one that something becomes of now, that is not known: it was over.
     check_told(-900_000_000, &[(50_000, [2, 0, 0, 2, 1])], [10, 0, 0], [0; 5]);
     check_told(-900_000_000, &[(50_000, shipped), (60_000, [2, 0, 0, 2, 1])], [11, 0, 0], [0, 0, 0, 0, 1]);
+}
+
+#[test]
+fn where_no_read_can_have_told_of_an_order_it_was_open_at_the_opening() {
+    let (open, shipped, old) = ([2, 0, 0, 0, 0], [2, 0, 0, 2, 0], -900_000_000);
+    check_told_by(false, old, &[(50_000, shipped)], [8, 0, 0], shipped);
+    check_told_by(false, old, &[(50_000, [2, 0, 0, 2, 1])], [9, 0, 0], [2, 0, 0, 2, 1]);
+    check_told_by(false, old, &[(50_000, [2, 1, 0, 1, 0])], [9, 0, 0], [2, 1, 0, 1, 0]);
+    check_told_by(false, old, &[(30_000, open), (50_000, shipped)], [8, 0, 0], shipped);
+    // What has not changed since was over, whoever read it when.
+    check_told_by(false, old, &[(-50_000, shipped)], [10, 0, 0], [0; 5]);
+    check_told_by(false, old, &[(-50_000, shipped), (50_000, [2, 0, 0, 2, 1])], [11, 0, 0], [0, 0, 0, 0, 1]);
+    // The first read after the opening tells of it.
+    let (mut world, opened) = counted(false);
+    let order = placed("1", opened + old, &[(World::ids_of(SHOP, "A"), shipped)]);
+    world.market(SHOP).place(OrderSnapshot { version: ms(opened + 500), ..order });
+    world.feed(SHOP);
+    assert_eq!(world.stock("A"), [8, 0, 0]);
+    // What a read did not tell of was over by then, for all that is known.
+    world.now += 60_000;
+    let order = placed("2", opened + old, &[(World::ids_of(SHOP, "A"), shipped)]);
+    let version = ms(world.now);
+    world.push_snapshot(SHOP, OrderSnapshot { version, ..order });
+    assert_eq!(world.stock("A"), [8, 0, 0]);
+}
+
+/// What the ERP counts of an order that it was not told of, and what it does not, is off once.
+#[test]
+fn what_was_shipped_unheard_since_the_opening_is_taken_off_once_whatever_the_erp_knows() {
+    for (verdict, counts) in
+        [(None, 10), (Some(Verdict::Retry), 8), (Some(Verdict::Discard), 8), (Some(Verdict::Discard), 10)]
+    {
+        let (mut world, opened) = counted(false);
+        let order = placed("1", opened - 300_000, &[(World::ids_of(SHOP, "A"), [2, 0, 0, 2, 0])]);
+        world.push_snapshot(SHOP, OrderSnapshot { version: ms(opened + 500), ..order });
+        assert_eq!(world.stock("A"), [8, 0, 0]);
+        assert!(world.postings().is_empty());
+        assert_eq!(step(&world), asked(OLDER));
+        if let Some(verdict) = verdict {
+            answer(&mut world, verdict);
+        }
+        world.post_all();
+        count(&mut world, Measure::OnHand, counts);
+        // Others have booked it, if one says so: then the ERP is believed.
+        let left = if verdict == Some(Verdict::Discard) { counts } else { 8 };
+        assert_eq!(world.stock("A"), [left, 0, 0], "{verdict:?} {counts}");
+    }
+}
+
+/// Ten units that a person has counted, no ERP counting, and an order that was placed five minutes before.
+#[track_caller]
+fn check_by_hand(read: bool, told: &[(i64, [i64; 5])], stock: [i64; 3]) {
+    let mut policies = policies();
+    policies.channels.get_mut(&ch(ERP)).expect("configured").abilities.counts = None;
+    let mut world = World::bare(policies);
+    for channel in [ERP, SHOP, AMZ] {
+        world.list(channel, &["A"]);
+    }
+    if read {
+        world.feed(SHOP);
+    }
+    let (sku, location, quantity, note) = (sku("A"), wh(), crate::model::Quantity::new(10), String::new());
+    let opened = world.now;
+    let line = HandLine { sku, location, quantity, as_of: ms(opened), note, line: None };
+    let (by, measure) = (Counter::Person, Measure::OnHand);
+    let count = ByHand { by, measure, lines: vec![line], opening: true, believed: false };
+    world.run(Command::CountByHand(count)).expect("opens");
+    world.run(Command::Initialise).expect("initialises");
+    world.now += 100_000;
+    for (version, units) in told {
+        let order = placed("1", opened - 300_000, &[(World::ids_of(SHOP, "A"), *units)]);
+        world.push_snapshot(SHOP, OrderSnapshot { version: ms(opened + version), ..order });
+    }
+    assert_eq!(world.stock("A"), stock, "read: {read}");
+}
+
+#[test]
+fn what_was_shipped_since_a_person_opened_the_stock_is_taken_off_once() {
+    let (open, shipped) = ([2, 0, 0, 0, 0], [2, 0, 0, 2, 0]);
+    for read in [true, false] {
+        check_by_hand(read, &[(-100_000, open)], [10, 2, 0]);
+        check_by_hand(read, &[(50_000, shipped)], [8, 0, 0]);
+        check_by_hand(read, &[(-100_000, open), (50_000, shipped)], [8, 0, 0]);
+        check_by_hand(read, &[(50_000, shipped), (60_000, [2, 0, 0, 2, 1])], [9, 0, 0]);
+        check_by_hand(read, &[(-50_000, shipped)], [10, 0, 0]);
+    }
+}
+
+/// An order whose line had no SKU at the opening is told so then, and so later; and then it is mapped.
+#[track_caller]
+fn check_mapped(before: [i64; 5], later: Option<[i64; 5]>, stock: [i64; 3]) {
+    let mut world = World::bare(policies());
+    for channel in [ERP, SHOP, AMZ] {
+        world.list(channel, &["A"]);
+    }
+    let odd = ids(&[(IdKind::Sku, "odd")]);
+    let placed_at = world.now - 300_000;
+    let told = |world: &World, units| OrderSnapshot {
+        version: ms(world.now),
+        ..placed("1", placed_at, &[(odd.clone(), units)])
+    };
+    let first = told(&world, before);
+    world.market(SHOP).place(first);
+    world.feed(SHOP);
+    world.now += 60_000;
+    let opening = Count { opening: true, ..world.count_of(ERP, &[("A", 10)]) };
+    world.run(Command::Count(opening)).expect("opens");
+    world.run(Command::Initialise).expect("initialises");
+    world.now += 60_000;
+    if let Some(units) = later {
+        let told = told(&world, units);
+        world.push_snapshot(SHOP, told);
+    }
+    let row = policy::MappingRow { sku: sku("A"), channel: ch(SHOP), ids: odd.clone() };
+    world.run(Command::Map { rows: vec![row] }).expect("maps");
+    world.run(Command::Tick).expect("rechecks");
+    assert_eq!(world.stock("A"), stock, "{before:?} {later:?}");
+}
+
+#[test]
+fn what_had_no_sku_at_the_opening_and_left_since_is_taken_off_when_it_has_one() {
+    let (open, shipped) = ([2, 0, 0, 0, 0], [2, 0, 0, 2, 0]);
+    check_mapped(open, None, [10, 2, 0]);
+    check_mapped(open, Some(shipped), [8, 0, 0]);
+    check_mapped(shipped, None, [10, 0, 0]);
 }
