@@ -10,7 +10,7 @@ use crate::{
         client::Client,
         print::{self, span},
     },
-    model::{ChannelId, Seq, Sku, counted},
+    model::{ChannelId, Quantity, Seq, Sku, counted},
     web::view::{
         Done, DriftRequest, DriftView, Drifts, ReconcilePage, ReconcileRequest, ReconcileRow, Status,
         TooSoonRow,
@@ -37,7 +37,13 @@ pub(super) struct Drift {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Take what the channel shows: an edit of the stock moves the ledger, anything else stays until the stock changes.
-    Accept(Of),
+    Accept {
+        #[command(flatten)]
+        of: Of,
+        /// What it should have shown, where that is not known: one of the quantities that `evenkeel drift` names.
+        #[arg(long)]
+        expected: Option<i64>,
+    },
     /// Write ours again.
     Repair(Of),
     /// Go on with a listing that is held because two writers undo each other. Stop the other one first.
@@ -64,13 +70,18 @@ pub(super) struct Reconcile {
 
 pub(super) fn drift(global: &Global, drift: Drift) -> Result<(), Failure> {
     let client = Client::new(global)?;
+    let mut from = None;
     let (path, Of { sku, channel, record }) = match drift.act {
         None => return list(global, &client, drift.channel.as_ref(), drift.limit),
-        Some(Act::Accept(of)) => ("/v1/drift/accept", of),
+        Some(Act::Accept { of, expected }) => {
+            from = expected.map(Quantity::new);
+            ("/v1/drift/accept", of)
+        }
         Some(Act::Repair(of)) => ("/v1/drift/repair", of),
         Some(Act::Release(of)) => ("/v1/drift/release", of),
     };
-    let done: Done = client.post(path, &DriftRequest { sku, channel, seq: record.map(Seq) })?;
+    let done: Done =
+        client.post(path, &DriftRequest { sku, channel, seq: record.map(Seq), expected: from })?;
     print::answer(global.json, &done, |done| print::line(&done.done))
 }
 

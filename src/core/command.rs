@@ -477,6 +477,8 @@ pub enum Verdict {
 pub enum DriftAct {
     /// Theirs counts: an edit moves the ledger, anything else stays until the stock changes.
     Accept,
+    /// The same, where it is not known how many units were edited: from this quantity on.
+    AcceptFrom(Quantity),
     /// Ours is written again.
     Repair,
     /// The other writer was stopped: go on.

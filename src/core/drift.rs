@@ -176,6 +176,12 @@ pub struct Drifted {
     /// The reads, by our clock, between which it came about, as far as they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub between: Option<(Timestamp, Timestamp)>,
+    /// What else it should have shown, if a write of ours without an answer is in it: which of them is so, nobody can tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub or: Vec<Quantity>,
+    /// When the read of it was sent, by our clock, as long as it may turn out to have been an old copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<Timestamp>,
 }
 
 /// One repair: what somebody else had written over ours.

@@ -67,6 +67,10 @@ pub struct Writes {
     /// What it may show yet in place of what is expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<Box<Shown>>,
+    /// What the latest write that was applied has replaced, by `trust_from` less how old a read may be at the latest, on a channel
+    /// that compares and shows at once. A later read that shows it is an old copy, or somebody has written it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Quantity>,
     /// A difference that a lower went over at once. What it was shows after its fence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed_over: Option<Box<PassedOver>>,
@@ -273,6 +277,9 @@ pub struct Lapsed {
     pub quantity: Quantity,
     /// When it was given up.
     pub at: Timestamp,
+    /// The quantity that it replaces, if the channel compares.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<Quantity>,
 }
 
 /// What the channel did to its own quantity.
@@ -507,6 +514,7 @@ impl Writes {
         }
         self.known_at = self.known_at.max(sent.at);
         self.given_up(sent, now, trust_from);
+        self.replaced = sent.compare.filter(|compare| at_once && *compare != sent.quantity);
     }
 
     /// Nothing more is heard of a write: it may land until the `late` bound from here. Looks from before are void.
@@ -516,6 +524,7 @@ impl Writes {
         }
         self.trust_from = trust_from;
         self.look = None;
+        self.replaced = None;
     }
 
     /// The answer is definite: the write cannot land any more, or has.
@@ -530,7 +539,8 @@ impl Writes {
         let stays =
             |write: &Unsettled| write.at > limit || in_flight.is_some_and(|sent| sent.key == write.key);
         if let Some(write) = self.unsettled.iter().rfind(|write| !stays(write)) {
-            self.lapsed = Some(Box::new(Lapsed { quantity: write.quantity, at: write.at }));
+            self.lapsed =
+                Some(Box::new(Lapsed { quantity: write.quantity, at: write.at, compare: write.compare }));
         }
         let settles = self.unsettled.iter().any(|write| !stays(write));
         let lapsed = self.unsettled.iter().filter(|write| !stays(write));

@@ -45,7 +45,7 @@ pub(super) async fn drifts(
 }
 
 pub(super) async fn accept(State(desk): Asked, body: Bytes) -> Told<Done> {
-    let DriftRequest { sku, channel, .. } = read(&body)?;
+    let DriftRequest { sku, channel, expected, .. } = read(&body)?;
     let counter = ask(desk.as_ref(), move |state| query::drift::recounted(state, &sku, &channel)).await?;
     let said = match counter {
         Some((counter, location)) => format!(
@@ -53,7 +53,7 @@ pub(super) async fn accept(State(desk): Asked, body: Bytes) -> Told<Done> {
         ),
         None => "is taken as it is there".to_owned(),
     };
-    act(&desk, &body, DriftAct::Accept, &said).await
+    act(&desk, &body, expected.map_or(DriftAct::Accept, DriftAct::AcceptFrom), &said).await
 }
 
 pub(super) async fn repair(State(desk): Asked, body: Bytes) -> Told<Done> {
@@ -65,7 +65,7 @@ pub(super) async fn release(State(desk): Asked, body: Bytes) -> Told<Done> {
 }
 
 async fn act(desk: &Arc<dyn Desk>, body: &Bytes, act: DriftAct, said: &str) -> Told<Done> {
-    let DriftRequest { sku, channel, seq } = read(body)?;
+    let DriftRequest { sku, channel, seq, .. } = read(body)?;
     let command = Command::Drift { sku: sku.clone(), channel: channel.clone(), seq, act };
     let open =
         |failure| helped(failure, "`evenkeel drift` lists what is open, and what was done about the others");

@@ -4,8 +4,9 @@ use crate::{
     core::{
         assumption::Assumption,
         decide::Draft,
+        drift::Done,
         leg::{self, Look},
-        record::Record,
+        record::{Record, Why},
         state::ListingRef,
         writes::SKEW_MS,
     },
@@ -97,6 +98,52 @@ impl Draft<'_> {
             let channel = held.channel.clone();
             self.measured(&channel, policy, Assumption::Stale, old, listing.sku.to_string());
         }
+    }
+
+    /// Measures how old a read was that showed what a write of ours had replaced by then, and that passed for a change by somebody
+    /// else: a later look shows what was expected then, with nothing in between that would explain it. What it was taken for
+    /// is over, and what the later look shows is believed.
+    pub(super) fn note_old_copy(&mut self, policy: &ChannelPolicy, listing: &ListingRef, look: Look) {
+        let Some(old_ms) = self.old_copy(policy, listing, look) else { return };
+        let Some(held) = self.state.listing(listing) else { return };
+        let (channel, over) = (held.channel.clone(), held.writes.passed_over.is_some());
+        let accepted = held.drift.as_deref().is_some_and(|drift| drift.done == Done::Accepted);
+        self.measured(&channel, policy, Assumption::Stale, old_ms, listing.sku.to_string());
+        let asked = !over && self.drift_was_old(listing, old_ms);
+        if over || !accepted {
+            let Ok(shown) = look.shown() else { return };
+            self.learn(listing, Why::Looked, |writes| {
+                writes.passed_over = None;
+                writes.believe(shown, look.at, policy.abilities.stale_ms);
+                writes.heed(&look);
+            });
+        }
+        if asked {
+            self.go_again(listing);
+        }
+    }
+
+    /// Returns how old a read was at least that was taken for a change by somebody else, if `look` shows that there was none.
+    fn old_copy(&self, policy: &ChannelPolicy, listing: &ListingRef, look: Look) -> Option<i64> {
+        let held = self.state.listing(listing)?;
+        let (writes, shown) = (&held.writes, look.shown().ok()?);
+        let sent = held.leg.as_ref().and_then(|leg| leg.sent());
+        if sent.is_some() || !writes.unsettled.is_empty() || look.at < writes.trust_from {
+            return None;
+        }
+        let (read_at, observed, expected) = match (writes.passed_over.as_deref(), held.drift.as_deref()) {
+            (Some(over), _) => (over.look.at, over.look.seen, over.expected),
+            (None, Some(drift)) => {
+                // What the channel has sold itself since, it is expected to show.
+                let since = writes.base?.sub(drift.observed).ok()?;
+                (drift.read_at?, drift.observed, drift.expected.add(since).ok()?)
+            }
+            (None, None) => return None,
+        };
+        let replaced_at = writes.trust_from.plus_millis(-policy.abilities.stale_ms);
+        let old_ms = read_at.since(replaced_at);
+        let proven = look.at > read_at && shown == expected && writes.replaced == Some(observed);
+        (proven && old_ms > 0).then_some(old_ms)
     }
 
     fn measured(

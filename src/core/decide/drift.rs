@@ -1,6 +1,8 @@
 //! What is done about a difference that nothing explains: ours is written again, theirs is taken over, or a person is
 //! asked. Two writers that undo each other are kept apart.
 
+use std::collections::BTreeSet;
+
 use crate::{
     core::{
         command::{DriftAct, Refused, Reply},
@@ -26,6 +28,8 @@ pub(super) use judge::lowers;
 /// A difference whose fence has passed.
 pub(super) struct Difference {
     pub(super) expected: Quantity,
+    /// What else it should have shown, if a write of ours without an answer is in it.
+    pub(super) or: BTreeSet<Quantity>,
     pub(super) observed: Quantity,
     pub(super) look: Look,
     /// What the channel told with the last quantity that was explained.
@@ -127,6 +131,29 @@ impl Draft<'_> {
         Ok(Entry { sku, location, kind: Kind::Adjustment, quantity, cause, event_at, after })
     }
 
+    /// What was taken for a drift was an old copy: it is over, and counts for nothing. Returns whether it was that a person was
+    /// asked about, and its leg waits for.
+    pub(super) fn drift_was_old(&mut self, listing: &ListingRef, old_ms: i64) -> bool {
+        let Some(held) = self.state.listing(listing) else { return false };
+        let (Some(drift), parked) = (held.drift.as_deref(), held.drifts()) else { return false };
+        let (done, passed_over) = (drift.done, drift.passed_over);
+        let mut drifted = Drifted { read_at: None, ..drift.clone() };
+        match done {
+            // What is booked is corrected by the look that shows it, as any edit is; what is held is for a person to end.
+            Done::Accepted | Done::Held | Done::Released => {}
+            Done::Repaired | Done::Asked | Done::Left | Done::Gone => {
+                drifted.done = Done::Gone;
+                drifted.why =
+                    Some(format!("it was a read that was {old_ms} ms old: nobody has changed anything"));
+                if done == Done::Repaired {
+                    drifted.repairs.pop();
+                }
+            }
+        }
+        self.emit(Record::DriftEnded { listing: listing.clone(), drifted: Box::new(drifted) });
+        done == Done::Asked && parked && !passed_over
+    }
+
     /// A listing shows what it should: nobody need be asked any more, unless it does so because ours went over what they
     /// are asked about.
     pub(super) fn drift_gone(&mut self, listing: &ListingRef) {
@@ -149,7 +176,11 @@ impl Draft<'_> {
 
     fn end_drift(&mut self, listing: &ListingRef, done: Done) {
         let Some(drift) = self.state.listing(listing).and_then(|held| held.drift.as_deref()) else { return };
-        let mut drifted = Drifted { done, ..drift.clone() };
+        self.end_drift_as(listing, done, drift.clone());
+    }
+
+    fn end_drift_as(&mut self, listing: &ListingRef, done: Done, drift: Drifted) {
+        let mut drifted = Drifted { done, ..drift };
         if done == Done::Released {
             drifted.repairs.clear();
         }
@@ -206,20 +237,39 @@ impl Draft<'_> {
     ) -> Result<(), Refused> {
         let sku = &listing.sku;
         match (act, drift.done) {
-            (DriftAct::Release, Done::Held) | (DriftAct::Repair | DriftAct::Accept, Done::Asked) => {}
+            (DriftAct::Release, Done::Held)
+            | (DriftAct::Repair | DriftAct::Accept | DriftAct::AcceptFrom(_), Done::Asked) => {}
             (_, Done::Held) => {
                 let why = "is held because two writers undo each other; stop the other one, then release it";
                 return Err(Refused::NotSo(format!("SKU `{sku}` {why}")));
             }
             (_, _) => return Err(Refused::NotSo(format!("SKU `{sku}` is not held; accept or repair it"))),
         }
-        if act == DriftAct::Accept && self.is_stock(policy, listing, drift) {
+        let from = match act {
+            DriftAct::Accept if drift.or.is_empty() => drift.expected,
+            DriftAct::Accept if self.is_stock(policy, listing, drift) => {
+                let why = "it is not known how many units were edited: say with `--expected` what it should have shown, \
+                           as the channel's own history of the item tells it";
+                return Err(Refused::NotSo(format!("SKU `{sku}` should have shown {}; {why}", ways(drift))));
+            }
+            DriftAct::AcceptFrom(from) if from != drift.expected && !drift.or.contains(&from) => {
+                return Err(Refused::NotSo(format!(
+                    "SKU `{sku}` should have shown {}, and not {from}",
+                    ways(drift)
+                )));
+            }
+            DriftAct::AcceptFrom(from) => from,
+            DriftAct::Accept | DriftAct::Repair | DriftAct::Release => drift.expected,
+        };
+        let accepts = matches!(act, DriftAct::Accept | DriftAct::AcceptFrom(_));
+        if accepts && self.is_stock(policy, listing, drift) {
             let held = self.state.listing(listing);
             let held = held.ok_or_else(|| Refused::Nothing(format!("SKU `{sku}`")))?;
             let location = policy.drawn(&held.ids).and_then(<[_]>::first).cloned();
             let location =
                 location.ok_or_else(|| Refused::NotSo("the listing has no location".to_owned()))?;
-            let entry = self.edit_entry(held.channel.clone(), sku.clone(), location, drift);
+            let drift = Drifted { expected: from, ..drift.clone() };
+            let entry = self.edit_entry(held.channel.clone(), sku.clone(), location, &drift);
             entry.map_err(|_| Refused::OutOfRange(format!("the edit of {sku}")))?;
         }
         Ok(())
@@ -236,13 +286,16 @@ impl Draft<'_> {
 
     fn carry_out(&mut self, policy: &ChannelPolicy, listing: &ListingRef, drift: &Drifted, act: DriftAct) {
         match act {
-            DriftAct::Accept if self.is_stock(policy, listing, drift) => {
-                self.end_drift(listing, Done::Accepted);
+            DriftAct::Accept | DriftAct::AcceptFrom(_) if self.is_stock(policy, listing, drift) => {
+                let expected = if let DriftAct::AcceptFrom(from) = act { from } else { drift.expected };
+                // What is booked is what it was by a person's word.
+                let drift = Drifted { expected, or: Vec::new(), ..drift.clone() };
+                self.end_drift_as(listing, Done::Accepted, drift);
                 self.take_edit(policy, listing);
                 // Where the stock is not what decides, what is wanted is as it was.
                 self.go_again(listing);
             }
-            DriftAct::Accept => {
+            DriftAct::Accept | DriftAct::AcceptFrom(_) => {
                 self.end_drift(listing, Done::Left);
                 self.advance(listing, Event::Discarded, Why::Discarded, None, |_| {});
                 self.end_commits(&listing.sku);
@@ -255,7 +308,7 @@ impl Draft<'_> {
         }
     }
 
-    fn go_again(&mut self, listing: &ListingRef) {
+    pub(super) fn go_again(&mut self, listing: &ListingRef) {
         let leg = self.state.listing(listing).and_then(|held| held.leg.as_ref());
         if leg.is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. })) {
             self.advance(listing, Event::Retried, Why::Retried, None, |_| {});
@@ -266,6 +319,12 @@ impl Draft<'_> {
 /// Says which drift it is, and of what numbers.
 fn said(drift: &Drifted) -> String {
     format!("record {}, which shows {} and not {}", drift.seq, drift.observed, drift.expected)
+}
+
+/// Names all that a listing may have been meant to show.
+fn ways(drift: &Drifted) -> String {
+    let all = std::iter::once(&drift.expected).chain(&drift.or).map(Quantity::to_string);
+    all.collect::<Vec<_>>().join(" or ")
 }
 
 /// Says why a listing waits for a person.

@@ -1,5 +1,7 @@
 //! The fence: a look that nothing explains is believed once all orders of the channel up to it are in.
 
+use std::collections::BTreeSet;
+
 use crate::{
     core::{
         backoff::{self, digest},
@@ -136,6 +138,7 @@ impl Draft<'_> {
             }
             Verdict::Unexplained { expected, shown } => {
                 let (told, known_at) = (held.writes.told.as_deref().copied(), held.writes.known_at);
+                let or = held.writes.if_landed(leg.as_ref());
                 self.note_lapsed(policy, listing, shown, look);
                 self.believe(policy, listing, shown, look);
                 match leg {
@@ -143,6 +146,7 @@ impl Draft<'_> {
                     Some(_) | None => {
                         let difference = Difference {
                             expected,
+                            or,
                             observed: shown,
                             look,
                             told,
@@ -175,6 +179,7 @@ impl Draft<'_> {
                 }
                 Some(Difference {
                     expected,
+                    or: BTreeSet::new(),
                     observed,
                     look: over.look,
                     told: over.told,

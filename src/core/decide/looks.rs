@@ -57,6 +57,8 @@ impl Draft<'_> {
             committed: levels.committed,
             turnover: held.writes.turnover_since(read_at, policy.abilities.stale_ms),
         };
+        self.note_old_copy(policy, listing, look);
+        let Some(held) = self.state.listing(listing) else { return };
         let Some(leg) = held.leg.clone() else { return self.take_look(policy, listing, look) };
         let trusted = read_at >= held.writes.trust_from;
         self.note_stale(policy, listing, look, false);

@@ -221,6 +221,21 @@ impl Writes {
         unsettled.chain(unanswered).any(|write| self.shows_after(write, shown, after))
     }
 
+    /// Returns what else the channel may have been meant to show: what is expected, if a write of ours without an answer is in it that
+    /// no look has told of. Only where writes compare, so that what was sold since surely came after it.
+    pub fn if_landed(&self, leg: Option<&Leg>) -> BTreeSet<Quantity> {
+        let Some(base) = self.base else { return BTreeSet::new() };
+        let unsettled = self.unsettled.iter().map(|write| (write.quantity, write.compare));
+        let probed = leg.filter(|leg| matches!(leg.state, State::Probing { .. })).and_then(Leg::sent);
+        let probed = probed.filter(|sent| self.counts_from() <= sent.at);
+        let lapsed = self.lapsed.as_deref().filter(|lapsed| self.counts_from() <= lapsed.at);
+        let writes = unsettled.chain(probed.map(|sent| (sent.quantity, sent.compare)));
+        let writes = writes.chain(lapsed.map(|lapsed| (lapsed.quantity, lapsed.compare)));
+        let with =
+            |(quantity, compare): (Quantity, Option<Quantity>)| base.add(quantity.sub(compare?).ok()?).ok();
+        writes.filter_map(with).filter(|other| *other != base).collect()
+    }
+
     /// Tells whether a write that landed before some of the latest own sales and restocks, and after the others, would
     /// make the channel show this.
     fn shows_after(&self, (quantity, at): (Quantity, Timestamp), shown: Quantity, after: Timestamp) -> bool {

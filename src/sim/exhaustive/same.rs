@@ -209,6 +209,7 @@ impl One<'_> {
         if let Some(drift) = self.drift.as_deref_mut() {
             each(&mut drift.at);
             drift.between.iter_mut().for_each(|(from, to)| [from, to].into_iter().for_each(&mut each));
+            drift.read_at.iter_mut().for_each(&mut each);
             drift.repairs.iter_mut().chain(&mut drift.lowered).for_each(|repaired| each(&mut repaired.at));
         }
         for (_, order) in &mut self.orders {

@@ -54,6 +54,9 @@ pub struct DriftRequest {
     /// The `seq` of the drift that it is said of: refused if that is not what is open any more. Left out: whatever is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<Seq>,
+    /// Of `accept`, where it is not known how many units were edited: what it should have shown, one of those that are named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Quantity>,
 }
 
 /// `POST /v1/reconcile`: compares one page of a channel's catalogue with what it should show, and with `dry_run` only

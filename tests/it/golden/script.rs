@@ -717,6 +717,8 @@ fn drifts(listing: &ListingRef, now: i64) -> Vec<Record> {
         repairs: vec![Repaired { at: ms(now), observed: Quantity::new(9) }],
         passed_over: n % 2 == 0,
         between: Some((ms(now), ms(now + 1))),
+        or: vec![Quantity::new(7)],
+        read_at: Some(ms(now)),
     };
     let all = EVERY_DONE.iter().enumerate().map(drifted);
     let records = all.flat_map(|drifted| {

@@ -86,8 +86,9 @@ pub fn compare(
         Verdict::Learnt { .. } => Means::Unknown,
         Verdict::Unexplained { expected, shown } => {
             let (told, known_at) = (held.writes.told.as_deref().copied(), held.writes.known_at);
+            let or = held.writes.if_landed(held.leg.as_ref());
             let difference =
-                Difference { expected, observed: shown, look, told, known_at, passed_over: false };
+                Difference { expected, or, observed: shown, look, told, known_at, passed_over: false };
             let judge = Judge { state, now, seq: state.seq.next(), edits: *edits };
             let (drifted, with) = judge.drifted(policy, &listing, &difference);
             *edits = with.or(*edits);

@@ -1,5 +1,7 @@
 //! Decides what is done about a difference that nothing explains.
 
+use std::collections::BTreeSet;
+
 use crate::{
     core::{
         count::{Change, Edits},
@@ -15,6 +17,9 @@ use crate::{
         policy::{ChannelPolicy, Repair},
     },
 };
+
+/// How many other quantities are told that a listing should have shown.
+const OTHERS_MAX: usize = 16;
 
 /// Judges by what is known, and records nothing.
 pub(super) struct Judge<'a> {
@@ -38,12 +43,20 @@ impl Judge<'_> {
         let held = self.state.listing(listing);
         let before = held.and_then(|held| held.drift.as_deref());
         let mut kind = found(difference.told.as_ref(), &difference.look);
+        let mut or = difference.or.clone();
         let mut between = difference.told.map(|told| (told.at, difference.look.at));
         let asked = before.filter(|before| before.done == Done::Asked);
         // A person who is asked already is asked about all of it, from what it showed at first.
         if let Some(first) = asked.filter(|first| goes_on(first, difference)) {
-            expected =
-                first.expected.add(expected).and_then(|sum| sum.sub(first.observed)).unwrap_or(expected);
+            let of_both = |first_expected: Quantity, expected: Quantity| {
+                first_expected.add(expected).and_then(|sum| sum.sub(first.observed)).unwrap_or(expected)
+            };
+            let firsts = || std::iter::once(&first.expected).chain(&first.or);
+            let now = || std::iter::once(&expected).chain(&difference.or);
+            let all: BTreeSet<Quantity> =
+                firsts().flat_map(|first| now().map(move |now| of_both(*first, *now))).collect();
+            expected = of_both(first.expected, expected);
+            or = all.into_iter().filter(|other| *other != expected).take(OTHERS_MAX).collect();
             kind = if first.found == kind { kind } else { first.found };
             between = first.between.map(|(from, _)| (from, difference.look.at)).or(between);
         }
@@ -62,6 +75,8 @@ impl Judge<'_> {
                 || leg.is_some_and(|leg| lowers(leg, observed))
                 || asked.is_some_and(|asked| asked.passed_over),
             between,
+            or: or.into_iter().collect(),
+            read_at: (!difference.passed_over).then_some(difference.look.at),
         };
         let mut edits = None;
         if before.is_some_and(|before| before.done == Done::Held) {
@@ -72,6 +87,9 @@ impl Judge<'_> {
             (drifted.done, drifted.why, edits) = answer;
             if drifted.done == Done::Asked && drifted.passed_over {
                 drifted.why.get_or_insert_with(|| "what the ledger lowers went over it meanwhile".to_owned());
+            }
+            if drifted.done == Done::Asked && drifted.found == Found::Edit && !drifted.or.is_empty() {
+                drifted.why = Some(unsure(&drifted));
             }
         }
         (drifted, edits)
@@ -229,6 +247,16 @@ impl Judge<'_> {
         let all = row.recent.len() >= crate::core::apply::RECENT;
         booked || (all && row.recent.first().is_some_and(|first| first.recorded_at >= told.at))
     }
+}
+
+/// Says that nobody knows how many units an edit is of.
+fn unsure(drifted: &Drifted) -> String {
+    let others: Vec<String> = drifted.or.iter().map(Quantity::to_string).collect();
+    format!(
+        "a write of ours without an answer may have landed there: then it should show {}, so it is not known how many \
+         units were edited",
+        others.join(" or ")
+    )
 }
 
 fn sells(entry: &Entry) -> bool {

@@ -1,9 +1,18 @@
 //! What is assumed of a channel's delays is measured, and told when it was wrong.
 
-use super::world::*;
+use super::{
+    drift::{ask, theirs, with},
+    world::*,
+};
 use crate::{
-    core::{Command, Record, assumption::Assumption, record::AlertKind},
-    model::Outcome,
+    core::{
+        Command, Record,
+        assumption::Assumption,
+        command::DriftAct,
+        drift::{Done, Found},
+        record::AlertKind,
+    },
+    model::{Levels, Observed, Outcome, policy::DriftPolicy},
 };
 
 impl World {
@@ -343,4 +352,122 @@ fn all_that_was_broken_of_a_channel_is_told_and_what_is_added_is_told_again() {
     let both = world.told().expect("people are told");
     assert!(both.contains("assume.stale") && both.contains("assume.feed_lag"), "{both}");
     assert_eq!(sent(&world), Some(ms(world.now)), "people are told of the second one too");
+}
+
+/// What becomes of an old copy that shows what a raise of ours has replaced, where the orders are read at once after it.
+fn old_copy(drift: DriftPolicy, by: i64) -> World {
+    let mut world = World::open_with(with(drift), &[("A", 14), ("B", 14), ("C", 14), ("D", 14)]);
+    world.sell(AMZ, "1", "A", 4);
+    world.quiesce();
+    world.now += 60_000;
+    world.read("A", [10, 10, 0]);
+    world.change(AMZ, "1", [4, 4, 0, 0, 0], 4);
+    world.push(AMZ, "1");
+    world.feed(SHOP);
+    let work = world.take(SHOP);
+    assert_eq!(work.quantities(), [("A".to_owned(), 14)]);
+    world.answer(SHOP, &work.puts[0], Outcome::Applied);
+    world.now += SHOP_CAN.stale_ms + by - 3_000;
+    world.read("A", [10, 10, 0]);
+    world.set_shown("A", SHOP, 14);
+    assert_eq!(world.measured(), []);
+    world
+}
+
+/// The shop is looked at as it is.
+fn look_whole(world: &mut World, [available, on_hand, committed]: [i64; 3]) {
+    let (on_hand, committed) = (Some(q(on_hand)), Some(q(committed)));
+    let levels = Levels { on_hand, committed, ..Levels::of(q(available)) };
+    let seen = vec![(world.listing("A", SHOP), Observed::Seen(levels))];
+    let read_at = ms(world.now);
+    world.run(Command::Looked { channel: ch(SHOP), read_at, seen }).expect("a look");
+}
+
+#[test]
+fn an_old_copy_that_passes_for_an_edit_is_measured_when_that_turns_out() {
+    for (drift, done) in [(DriftPolicy::default(), Done::Repaired), (ask(), Done::Asked)] {
+        let mut world = old_copy(drift, 5_000);
+        assert_eq!((world.drift("A").found, world.drift("A").done), (Found::Edit, done));
+        assert_eq!(world.told(), None);
+        for _ in 0..5 {
+            world.now += 1_000;
+            world.feed(SHOP);
+            world.lane(SHOP, &mut || Luck::Fine);
+        }
+        if done == Done::Asked {
+            look_whole(&mut world, [14, 14, 0]);
+        }
+        assert_eq!(world.measured(), [(Assumption::Stale, SHOP_CAN.stale_ms + 5_000)], "{done:?}");
+        assert!(world.told().is_some_and(|text| text.contains("assume.stale")));
+        let drift = world.drift("A");
+        assert_eq!((drift.done, drift.repairs.len()), (Done::Gone, 0), "{drift:?}");
+        assert!(drift.why.as_ref().is_some_and(|why| why.contains("7000 ms old")), "{drift:?}");
+        world.quiesce();
+        assert_eq!((world.stock("A"), world.shows("A", SHOP)), ([14, 0, 0], 14));
+        assert_eq!(world.measured().len(), 1, "once");
+        assert!(world.state.alerts.keys().all(|key| key.kind != AlertKind::Drift));
+    }
+}
+
+#[test]
+fn an_old_copy_that_a_lower_went_over_is_measured_too() {
+    let mut world = World::open_with(with(ask()), &[("A", 10)]);
+    world.now += 60_000;
+    world.read("A", [10, 10, 0]);
+    let count = world.count_of(ERP, &[("A", 14)]);
+    world.run(Command::Count(count)).expect("counts");
+    world.feed(SHOP);
+    let work = world.take(SHOP);
+    world.answer(SHOP, &work.puts[0], Outcome::Applied);
+    world.set_shown("A", SHOP, 14);
+    world.sell(AMZ, "1", "A", 6);
+    world.now += SHOP_CAN.stale_ms + 5_000;
+    look_whole(&mut world, [10, 10, 0]);
+    for _ in 0..5 {
+        world.now += 1_000;
+        world.lane(SHOP, &mut || Luck::Fine);
+    }
+    world.quiesce();
+    assert_eq!((world.stock("A"), world.shows("A", SHOP)), ([14, 6, 0], 8));
+    assert_eq!(world.measured(), [(Assumption::Stale, SHOP_CAN.stale_ms + 5_000)]);
+    assert_eq!(world.held("A", SHOP).drift, None);
+}
+
+/// What is no old copy: the shop really shows the old number, or another one, or it is not what was expected that shows again.
+#[test]
+fn an_edit_that_is_written_over_or_undone_in_another_way_is_no_old_copy() {
+    for drift in [DriftPolicy::default(), ask(), theirs()] {
+        let mut world = old_copy(drift, 5_000);
+        world.set_shown("A", SHOP, 10);
+        for _ in 0..5 {
+            world.now += 4_000;
+            world.feed(SHOP);
+            world.lane(SHOP, &mut || Luck::Fine);
+        }
+        world.now += 10_000;
+        let shown = world.shows("A", SHOP);
+        look_whole(&mut world, [shown, shown, 0]);
+        assert_eq!(world.measured(), []);
+        // Nor is it where something else shows than was expected.
+        let mut world = old_copy(drift, 5_000);
+        world.set_shown("A", SHOP, 13);
+        world.now += 10_000;
+        look_whole(&mut world, [13, 13, 0]);
+        assert_eq!(world.measured(), []);
+    }
+}
+
+/// Where an edit is taken over, the ledger has moved already: a person is asked about the look that shows what was there.
+#[test]
+fn an_old_copy_that_was_taken_over_is_measured_and_its_end_is_asked_about() {
+    let mut world = old_copy(theirs(), 5_000);
+    assert_eq!((world.drift("A").done, world.stock("A")), (Done::Accepted, [10, 0, 0]));
+    world.now += 1_000;
+    world.read("A", [14, 14, 0]);
+    assert_eq!(world.measured(), [(Assumption::Stale, SHOP_CAN.stale_ms + 5_000)]);
+    let drift = world.drift("A");
+    assert_eq!((drift.done, drift.expected, drift.observed), (Done::Asked, q(10), q(14)));
+    world.act("A", DriftAct::Accept).expect("a person knows better");
+    world.quiesce();
+    assert_eq!((world.stock("A"), world.shows("A", SHOP), world.shows("A", AMZ)), ([14, 0, 0], 14, 14));
 }

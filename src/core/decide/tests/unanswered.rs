@@ -6,8 +6,9 @@ use super::{
 };
 use crate::{
     core::{
-        Command,
+        Command, Refused,
         circuit::Health,
+        command::DriftAct,
         decide::lane::feed_wanted,
         drift::{Done, Drifted, Found},
     },
@@ -19,6 +20,8 @@ struct Shop {
     world: World,
     committed: i64,
     answers: bool,
+    /// Writes that get no answer are applied all the same.
+    lands: bool,
     /// Webhooks that are under way: when they come in.
     hooks: Vec<(i64, OrderSnapshot)>,
 }
@@ -43,6 +46,7 @@ impl Shop {
             world: World::open_with(policies, &[("A", 36)]),
             committed: 0,
             answers: true,
+            lands: true,
             hooks: vec![],
         };
         shop.world.now = second(shop.world.now) + 20_000;
@@ -112,7 +116,11 @@ impl Shop {
     fn lane(&mut self) {
         let work = self.world.take(SHOP);
         for (listing, put) in &work.puts {
-            let luck = if self.answers { Luck::Fine } else { Luck::Unheard };
+            let luck = match (self.answers, self.lands) {
+                (true, _) => Luck::Fine,
+                (false, true) => Luck::Unheard,
+                (false, false) => Luck::Lost,
+            };
             let outcome = self.world.write(SHOP, listing, put, luck);
             self.world.answer(SHOP, &(listing.clone(), put.clone()), outcome);
         }
@@ -216,4 +224,73 @@ fn what_a_look_has_told_of_a_write_without_an_answer_is_not_told_again() {
         let drift = shop.drift().map(|drift| (drift.found, drift.done, drift.observed));
         assert_eq!(drift, Some((Found::Edit, Done::Asked, q(33))), "quick: {quick}");
     }
+}
+
+/// Somebody takes units beside a write of 33 over 36 that gets no answer, and may be applied or not; three are sold there
+/// meanwhile. It is asked about, and 29 show.
+fn taken_beside(lands: bool, quick: bool) -> Shop {
+    let mut shop = Shop::with(ask(), 350, quick);
+    (shop.answers, shop.lands) = (false, lands);
+    shop.world.sell(AMZ, "a1", "A", 3);
+    shop.pass(600);
+    shop.sell(3, 300);
+    shop.pass(7_000);
+    let shown = shop.world.shows("A", SHOP);
+    shop.world.set_shown("A", SHOP, 29);
+    assert_eq!(shown, if lands { 30 } else { 33 });
+    shop.pass(150_000);
+    shop.answers = true;
+    shop.pass(60_000);
+    shop
+}
+
+#[test]
+fn beside_a_write_without_an_answer_a_person_says_how_many_units_were_edited() {
+    for (lands, quick) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut shop = taken_beside(lands, quick);
+        let drift = shop.drift().expect("it is asked about");
+        assert_eq!((drift.done, drift.expected, drift.observed), (Done::Asked, q(33), q(29)));
+        assert_eq!(drift.or, [q(30)], "{drift:?}");
+        assert!(drift.why.is_some_and(|why| why.contains("it should show 30")));
+        let told = shop.world.act("A", DriftAct::Accept);
+        assert!(matches!(&told, Err(Refused::NotSo(why)) if why.contains("33 or 30")), "{told:?}");
+        let told = shop.world.act("A", DriftAct::AcceptFrom(q(31)));
+        assert!(matches!(&told, Err(Refused::NotSo(why)) if why.contains("33 or 30")), "{told:?}");
+        let (from, left) = if lands { (30, 29) } else { (33, 26) };
+        shop.world.act("A", DriftAct::AcceptFrom(q(from))).expect("a person has looked");
+        assert_eq!(shop.world.available("A"), left, "lands: {lands}, quick: {quick}");
+        shop.pass(60_000);
+        assert_eq!((shop.world.shows("A", SHOP), shop.world.shows("A", AMZ)), (left, left));
+    }
+}
+
+#[test]
+fn beside_a_write_without_an_answer_ours_is_written_again_without_a_question() {
+    for (lands, quick) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut shop = taken_beside(lands, quick);
+        shop.world.act("A", DriftAct::Repair).expect("ours is written");
+        shop.pass(200_000);
+        assert_eq!((shop.world.shows("A", SHOP), shop.world.available("A")), (30, 30));
+        // The next edit is plain.
+        shop.world.set_shown("A", SHOP, 29);
+        shop.read();
+        shop.pass(60_000);
+        let drift = shop.drift().expect("it is asked about");
+        assert_eq!((drift.done, drift.expected, drift.or.len()), (Done::Asked, q(30), 0), "{drift:?}");
+        shop.world.act("A", DriftAct::Accept).expect("taken over");
+        assert_eq!(shop.world.available("A"), 29);
+    }
+}
+
+/// What is asked about grows while nobody answers, and is in doubt as a whole.
+#[test]
+fn what_is_edited_next_is_in_doubt_as_the_first_edit_is() {
+    let mut shop = taken_beside(true, false);
+    shop.world.set_shown("A", SHOP, 27);
+    shop.read();
+    shop.pass(60_000);
+    let drift = shop.drift().expect("it is asked about");
+    assert_eq!((drift.expected, drift.observed, drift.or), (q(33), q(27), vec![q(30)]));
+    shop.world.act("A", DriftAct::AcceptFrom(q(30))).expect("a person has looked");
+    assert_eq!(shop.world.available("A"), 27);
 }
