@@ -317,6 +317,7 @@ fn forget_bases(state: &mut State) {
             for listing in &mut row.listings {
                 let writes = &mut listing.writes;
                 (writes.base, writes.look) = (None, None);
+                writes.replaced = None;
                 (writes.known_at, writes.exact_from) = (Timestamp::ZERO, Timestamp::ZERO);
                 writes.sure_to = Timestamp::ZERO;
                 (writes.shown, writes.passed_over) = (None, None);

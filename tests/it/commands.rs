@@ -161,6 +161,8 @@ async fn units_that_travel_are_received_and_what_drifted_is_accepted() {
     .await;
     let old = home.ask(&["drift", "accept", &b, "shop", "--record", "1"]).await;
     old.fails(5, "the drift of record 1 is over");
+    let other = home.ask(&["drift", "accept", &b, "shop", "--expected", "99999"]).await;
+    other.fails(5, &format!("should have shown {}, and not 99999", shown - 5));
     let done = home.ask(&["drift", "accept", &b, "shop"]).await.json();
     assert!(text(&done["done"]).contains(&format!("SKU `{b}` on `shop`")), "{done:#}");
     home.ask(&["drift", "accept", &b, "shop"]).await.fails(4, "open drift");

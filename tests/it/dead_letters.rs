@@ -145,3 +145,59 @@ async fn an_order_that_the_erp_refuses_is_posted_again_or_left() {
     live.stop().await;
     home.verify().await;
 }
+
+/// A channel is taken out while things wait there for a person, and an ERP that was not told of an order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_of_a_channel_that_was_taken_out_is_shown_and_given_up() {
+    let (world, home, live, skus) =
+        open(|home| home.configure("[reconcile]", "[drift]\nrepair = \"ask\"\n\n[reconcile]")).await;
+    let (sku, units) = &skus[0];
+    type_in(&world, sku, units + 7).await;
+    let leg = format!("leg:shop:{sku}:{}", listing(&home, sku).await);
+    letter(&home, &leg).await;
+    home.ask(&["pause", "--channel", "erp"]).await.json();
+    let id = order(&world, "shopify", &skus[1].0, 1).await;
+    let posting = format!("posting:erp:shop:{id}");
+    until_empty("it is to be posted", async || {
+        let told = home.ask(&["order", &format!("shop:{id}")]).await;
+        if told.code == Some(0) { vec![] } else { vec![told.err] }
+    })
+    .await;
+    let path = home.path("evenkeel.toml");
+    let before = std::fs::read_to_string(&path).expect("readable");
+    std::fs::write(&path, without(&without(&before, "[channels.shopify.shop]"), "[channels.tryton.erp]"))
+        .expect("written");
+    home.ask(&["reload", "--confirm"]).await.json();
+    let told = home.ask(&["dead-letters", "list"]).await.json();
+    let letters = told["letters"].as_array().expect("a list");
+    assert_eq!(letters.iter().map(|one| &one["id"]).collect::<Vec<_>>(), [&json!(leg), &json!(posting)]);
+    for letter in letters {
+        assert!(text(&letter["reason"]).contains("is not configured any more"), "{told:#}");
+        assert!(text(&letter["command"]).contains(" discard "), "{told:#}");
+    }
+    assert_eq!(home.ask(&["status"]).await.json()["dead_letters"], 2);
+    for id in [&leg, &posting] {
+        home.ask(&["dead-letters", "retry", id]).await.fails(5, "not configured any more");
+    }
+    let retried = home.ask(&["dead-letters", "retry", "--all"]).await.json();
+    assert_eq!(retried["letters"], json!([]), "{retried:#}");
+    let view = home.ask(&["order", &format!("shop:{id}")]).await.json();
+    assert_eq!(view["postings"][0]["dead_letter"], json!(posting), "{view:#}");
+    let done = home.ask(&["dead-letters", "discard", "--channel", "shop"]).await.json();
+    assert_eq!(done["letters"].as_array().map(Vec::len), Some(1), "{done:#}");
+    home.ask(&["dead-letters", "discard", &posting]).await.json();
+    none(&home).await;
+    live.stop().await;
+    home.verify().await;
+}
+
+/// Leaves a table, and those below it, out of a configuration.
+fn without(text: &str, table: &str) -> String {
+    let from = text.find(table).expect("it is there");
+    let below = table.replace(']', ".");
+    let rest = &text[from + 1..];
+    let ends = rest.match_indices("\n[").map(|(at, _)| at + 1);
+    let end = ends.filter(|at| !rest[*at..].starts_with(&below)).next();
+    let end = end.map_or(text.len(), |at| from + 1 + at);
+    format!("{}{}", &text[..from], &text[end..])
+}

@@ -133,6 +133,8 @@ async fn held(home: &Home) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_channel_is_taken_out_and_put_back_while_the_others_sell() {
     let (world, home, live, skus) = open().await;
+    let sold = order(&world, "amazon", &skus[1].0, 1).await;
+    home.settle(&world).await;
     let before = std::fs::read_to_string(home.path("evenkeel.toml")).expect("readable");
     let (sku, units) = &skus[0];
     let table = before.find("[channels.amazon.market]").expect("it is there");
@@ -149,6 +151,17 @@ async fn a_channel_is_taken_out_and_put_back_while_the_others_sell() {
     })
     .await;
     assert_eq!(world.get("books").await["skus"][0]["amazon"]["shown"], *units, "it is left as it is");
+    // What is known of it is told as before.
+    let told = home.ask(&["sku", sku]).await.json();
+    let mut listings = told["listings"].as_array().expect("a list").iter();
+    let gone = listings.find(|listing| listing["channel"] == "market").expect("it is listed");
+    assert_eq!(gone["gone"], json!(true), "{told:#}");
+    assert!(text(&gone["waits_for"]).contains("`market` is not configured any more"), "{told:#}");
+    for named in [format!("market:{sold}"), sold.clone()] {
+        assert_eq!(home.ask(&["order", &named]).await.json()["order"], json!(sold));
+    }
+    assert_eq!(home.ask(&["dead-letters", "list", "--channel", "market"]).await.json()["letters"], json!([]));
+    home.ask(&["dead-letters", "list", "--channel", "never"]).await.fails(4, "never");
     std::fs::write(home.path("evenkeel.toml"), &before).expect("written");
     let told = home.ask(&["reload"]).await.json();
     assert_eq!(told["added"], json!(["market"]), "{told:#}");
