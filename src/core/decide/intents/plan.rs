@@ -8,14 +8,16 @@ use crate::{
         allocation::{Pause, shelves::Shelves},
         count::{Change, held_by},
         decide::listing::{pause_of, should_show},
+        index::Index,
         intent::{
             Line, Moving,
             ask::{Ask, What},
         },
+        order::Still,
         state::{ListingRef, SkuRow},
         wrong::{Why, Wrong},
     },
-    model::{ChannelId, LocationId, Mode, Policies, Quantity, Seq, Sku, policy::ChannelPolicy},
+    model::{ChannelId, LocationId, Policies, Quantity, Seq, Sku, policy::ChannelPolicy},
 };
 
 /// What an intent would do.
@@ -336,14 +338,25 @@ impl<'a> Planning<'a> {
         Ok(())
     }
 
-    /// Works out what each listing would show. Returns why a lower could not be made.
+    /// Works out what each listing would show, those of what is made of the SKUs included. Returns why a lower could not be
+    /// made.
     fn show(&mut self) -> Vec<Wrong> {
+        let skus = self.concerned();
+        // What is made of others is worked out by the rows of all of them.
+        let made = skus.keys().any(|sku| self.state.index.recipes.direct(sku).is_some());
+        let planned =
+            made.then(|| [self.planned(&skus, |rows| &rows.0), self.planned(&skus, |rows| &rows.1)]);
         let mut wrong = Vec::new();
-        for (sku, (low, high)) in &self.rows {
+        let mut all = Vec::new();
+        for (sku, line) in &skus {
             let Some(row) = self.state.skus.get(sku) else { continue };
-            let line = self.lines_of.get(sku).copied().flatten();
+            let rows = self.rows.get(sku);
+            let would = |n: usize| match &planned {
+                Some(states) => (&states[n], states[n].skus.get(sku).unwrap_or(row)),
+                None => (self.state, rows.map_or(row, |(low, high)| [low, high][n])),
+            };
             let [mut before, mut lowered, mut after] =
-                [row, low, high].map(|row| Shelves::of(self.state, sku, row));
+                [(self.state, row), would(0), would(1)].map(|(state, row)| Shelves::of(state, sku, row));
             for (n, held) in row.listings.iter().enumerate() {
                 let shows = |shelves: &mut Shelves<'_>| {
                     let held = shelves.row.listings.get(n)?;
@@ -361,23 +374,79 @@ impl<'a> Planning<'a> {
                 if frozen && shown.lowers() {
                     let channel = &held.channel;
                     let why = format!("`{sku}` on `{channel}` is frozen and could not fall; resume it first");
-                    wrong.push(Wrong { line, why: why.into() });
+                    wrong.push(Wrong { line: *line, why: why.into() });
                 }
                 let set = self.set.contains(&shown.listing);
                 if !frozen && (set || shown.lowers() || shown.raises() || shown.before != shown.after) {
-                    self.plan.shown.push(shown);
+                    all.push(shown);
                 }
             }
         }
-        let falls = |line: &Line| matches!(line, Line::Allot { before, after, .. } if falls(*before, *after));
-        let lowers = self.plan.shown.iter().any(Shown::lowers) || self.plan.lines.iter().any(falls);
-        if wrong.is_empty() && lowers && self.policies.mode == Mode::Shadow {
-            let why = "shadow mode writes nothing, so nothing could be seen to fall".to_owned();
-            wrong.push(Wrong { line: None, why: why.into() });
-        }
+        self.plan.shown = all;
+        wrong.extend(self.nothing_falls().filter(|_| wrong.is_empty()));
         self.wait_notes();
         self.plan.brake = self.brake();
         wrong
+    }
+
+    /// Says so where something would have to fall, and nothing is written.
+    fn nothing_falls(&self) -> Option<Wrong> {
+        let falls = |line: &Line| matches!(line, Line::Allot { before, after, .. } if falls(*before, *after));
+        let lowers = self.plan.shown.iter().any(Shown::lowers) || self.plan.lines.iter().any(falls);
+        let why = match self.state.still().filter(|_| lowers)? {
+            Still::Shadow => "shadow mode writes nothing, so nothing could be seen to fall",
+            Still::Restored => {
+                "the store was restored, so nothing is written, and nothing could be seen to fall, before \
+                 `evenkeel resume --live`"
+            }
+        };
+        Some(Wrong { line: None, why: why.to_owned().into() })
+    }
+
+    /// Returns the SKUs that are named, and all that is made of them, with the lines that name them.
+    fn concerned(&self) -> BTreeMap<Sku, Option<u64>> {
+        let mut all = BTreeMap::new();
+        for sku in self.rows.keys() {
+            let line = self.lines_of.get(sku).copied().flatten();
+            for user in self.state.index.recipes.users(sku) {
+                all.entry(user).or_insert(line);
+            }
+        }
+        let named = self.rows.keys().map(|sku| (sku.clone(), self.lines_of.get(sku).copied().flatten()));
+        all.extend(named);
+        all
+    }
+
+    /// Returns a state of just the SKUs that are concerned and of what they are made of, as it would be. What else is made of
+    /// those counts as well: it decides what is owed between places.
+    fn planned(
+        &self,
+        skus: &BTreeMap<Sku, Option<u64>>,
+        pick: impl Fn(&(SkuRow, SkuRow)) -> &SkuRow,
+    ) -> State {
+        let recipes = &self.state.index.recipes;
+        let mut needed: BTreeSet<Sku> = BTreeSet::new();
+        let mut next: Vec<Sku> = skus.keys().cloned().collect();
+        while let Some(sku) = next.pop() {
+            if needed.insert(sku.clone()) {
+                next.extend(recipes.direct(&sku).into_iter().flatten().map(|part| part.sku.clone()));
+                next.extend(recipes.users(&sku));
+            }
+        }
+        let row = |sku: Sku| {
+            let row = self.rows.get(&sku).map(&pick).or(self.state.skus.get(&sku))?.clone();
+            Some((sku, row))
+        };
+        let mut state = State {
+            seq: self.state.seq,
+            initialised: self.state.initialised,
+            policies: self.state.policies.clone(),
+            channels: self.state.channels.clone(),
+            skus: needed.into_iter().filter_map(row).collect(),
+            ..State::default()
+        };
+        Index::rebuild(&mut state);
+        state
     }
 
     /// Says where a lower counts as made only long after it is seen.

@@ -8,6 +8,7 @@ use crate::{
         Command, Record, Refused, Reply,
         allocation::Pause,
         command::Count,
+        decide::intents::{judge, plan::Shown},
         intent::{
             Phase, Undone,
             ask::{Ask, Receipt, Row, What},
@@ -359,6 +360,52 @@ fn in_shadow_nothing_can_be_seen_to_fall_so_nothing_is_begun() {
     // What lowers nothing may be.
     let id = open(&mut world, ask(vec![set("A", SHOP, None)]));
     assert_eq!(phase(&world, id), Phase::Done);
+    // A restored store writes nothing either, whatever is configured.
+    let mut world = World::open(&[("A", 10)]);
+    world.run(Command::Restored).expect("restored");
+    refused(&mut world, ask(vec![set("A", SHOP, Some(1))]), "`evenkeel resume --live`");
+    world.run(Command::Live).expect("a person says so");
+    open(&mut world, ask(vec![set("A", SHOP, Some(1))]));
+}
+
+/// SET is made of one A and sold by both, the shop from the warehouse and Amazon from the store.
+fn with_set() -> World {
+    let parts = vec![policy::Part { sku: sku("A"), units: q(1) }];
+    let bundles = vec![policy::Recipe { bundle: sku("SET"), parts }];
+    let mut world = stocked(Policies { bundles, ..places(&[store()]) }, [10, 2]);
+    world.list(SHOP, &["SET"]);
+    world.list(AMZ, &["SET"]);
+    world.quiesce();
+    world
+}
+
+#[test]
+fn what_is_made_of_units_that_go_is_planned_with_them() {
+    let world = with_set();
+    let plan = judge(&world.state, &ask(vec![go("A", 3)])).expect("it can be done");
+    let of = |shown: &Shown| {
+        let units = [shown.before, shown.lowered, shown.after].map(|units| units.map(Quantity::units));
+        (shown.listing.sku.to_string(), shown.channel.to_string(), units)
+    };
+    let shown: Vec<_> = plan.shown.iter().map(of).collect();
+    let (falls, rises) = ([Some(10), Some(7), Some(7)], [Some(2), Some(2), Some(5)]);
+    let want = [("A", SHOP, falls), ("A", AMZ, rises), ("SET", SHOP, falls), ("SET", AMZ, rises)];
+    let want = want.map(|(of, on, units)| (of.to_owned(), on.to_owned(), units));
+    assert_eq!(shown, want);
+}
+
+#[test]
+fn a_bundle_that_is_frozen_cannot_fall_with_what_it_is_made_of() {
+    let mut world = with_set();
+    let freeze = |pause| Command::Pause { scope: PauseScope::Sku(sku("SET")), pause };
+    world.run(freeze(Some(Pause::Frozen))).expect("paused");
+    refused(&mut world, ask(vec![go("A", 1)]), "`SET` on `shop` is frozen and could not fall");
+    // What it is not made of may go.
+    open(&mut world, ask(vec![go("B", 1)]));
+    world.run(freeze(None)).expect("resumed");
+    let id = open(&mut world, ask(vec![go("A", 1)]));
+    until(&mut world, id, Phase::Done);
+    assert_eq!((world.shows("SET", SHOP), world.shows("SET", AMZ)), (9, 3));
 }
 
 #[test]
