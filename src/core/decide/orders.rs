@@ -78,6 +78,9 @@ impl<'a> Booking<'a> {
 /// How far the clocks of a channel and of a counter may be apart.
 const CLOCKS_MS: i64 = 10_000;
 
+/// How far the clock of a counter may be fast, so that what it counted at the opening seems to be of later.
+const FAST_MS: i64 = 3_600_000;
+
 /// When what an order tells has happened, as far as that is known.
 #[derive(Clone, Copy)]
 pub(super) struct Happened {
@@ -86,7 +89,7 @@ pub(super) struct Happened {
     pub(super) told_at: Timestamp,
     /// It was read from the channel before, and not only told by webhooks.
     pub(super) was_read: bool,
-    /// It was heard of before the stock was opened, though not all that it sells was known by then.
+    /// It was heard of before, though perhaps not what all of it sells.
     pub(super) was_known: bool,
     /// How far the channel's list of orders may be behind.
     pub(super) feed_lag_ms: i64,
@@ -105,7 +108,7 @@ impl Happened {
             placed_at: order.placed_at,
             told_at: order.changed_at(),
             was_read: before.is_some_and(|before| before.whole_fetch.is_some()),
-            was_known: before.and_then(|before| before.first).is_some_and(|first| !first.opened),
+            was_known: before.is_some_and(|before| !before.lines.is_empty()),
             feed_lag_ms: policy.abilities.feed_lag_ms,
             listed_at: fed.map(|fed| fed.begun_at),
         }
@@ -423,8 +426,9 @@ impl Draft<'_> {
         // Of one that became part of another SKU, the opening is another one.
         let row = self.state.skus.get(&share.sku).filter(|_| *self.state.canonical(&share.sku) == share.sku);
         let Some(opened) = row.and_then(|row| row.place(&share.location)?.opened.as_ref()) else { return };
-        // A clock that is fast does not make later what was recorded by then.
-        let as_of = self.state.initialised.map_or(opened.as_of, |at| at.min(opened.as_of));
+        // A clock that is fast does not make later what was recorded by then. What was first counted later on is as of then.
+        let initialised = self.state.initialised.filter(|at| opened.as_of.since(*at) <= FAST_MS);
+        let as_of = initialised.map_or(opened.as_of, |at| at.min(opened.as_of));
         if when.told_at < as_of.plus_millis(-CLOCKS_MS) && !when.was_read {
             share.before = None;
         } else if line.booked == Totals::default()

@@ -397,6 +397,45 @@ fn check_mapped(before: [i64; 5], later: Option<[i64; 5]>, stock: [i64; 3]) {
     assert_eq!(world.stock("A"), stock, "{before:?} {later:?}");
 }
 
+/// A thing sells for a month without a SKU; then the ERP has it, and counts it for the first time, and only after that it is
+/// mapped. Shipped so many days after the shop was opened -> the stock.
+#[track_caller]
+fn check_new(shipped_on: i64, stock: [i64; 3]) {
+    const DAY: i64 = 24 * 3_600_000;
+    let (mut world, opened) = counted(true);
+    let odd = ids(&[(IdKind::Sku, "odd")]);
+    let told = |day: i64, units| {
+        let order = placed("1", opened + 20 * DAY, &[(odd.clone(), units)]);
+        OrderSnapshot { version: ms(opened + day * DAY), ..order }
+    };
+    world.now = opened + 20 * DAY;
+    world.push_snapshot(SHOP, told(20, [2, 0, 0, 0, 0]));
+    if shipped_on < 30 {
+        world.now = opened + shipped_on * DAY;
+        world.push_snapshot(SHOP, told(shipped_on, [2, 0, 0, 2, 0]));
+    }
+    world.now = opened + 30 * DAY;
+    world.list(ERP, &["A", "N"]);
+    let first = world.count_of(ERP, &[("N", 10)]);
+    world.run(Command::Count(first)).expect("counts");
+    if shipped_on > 30 {
+        world.now = opened + shipped_on * DAY;
+        world.push_snapshot(SHOP, told(shipped_on, [2, 0, 0, 2, 0]));
+    }
+    world.now = opened + 32 * DAY;
+    world.feed(SHOP);
+    let row = policy::MappingRow { sku: sku("N"), channel: ch(SHOP), ids: odd.clone() };
+    world.run(Command::Map { rows: vec![row] }).expect("maps");
+    world.run(Command::Tick).expect("rechecks");
+    assert_eq!(world.stock("N"), stock, "shipped on day {shipped_on}");
+}
+
+#[test]
+fn what_left_before_the_first_count_of_its_sku_is_in_it_and_what_left_after_it_is_not() {
+    check_new(25, [10, 0, 0]);
+    check_new(31, [8, 0, 0]);
+}
+
 #[test]
 fn what_had_no_sku_at_the_opening_and_left_since_is_taken_off_when_it_has_one() {
     let (open, shipped) = ([2, 0, 0, 0, 0], [2, 0, 0, 2, 0]);
