@@ -196,8 +196,8 @@ fn without(text: &str, table: &str) -> String {
     let from = text.find(table).expect("it is there");
     let below = table.replace(']', ".");
     let rest = &text[from + 1..];
-    let ends = rest.match_indices("\n[").map(|(at, _)| at + 1);
-    let end = ends.filter(|at| !rest[*at..].starts_with(&below)).next();
+    let mut ends = rest.match_indices("\n[").map(|(at, _)| at + 1);
+    let end = ends.find(|at| !rest[*at..].starts_with(&below));
     let end = end.map_or(text.len(), |at| from + 1 + at);
     format!("{}{}", &text[..from], &text[end..])
 }
