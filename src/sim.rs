@@ -16,17 +16,21 @@ mod daemon;
 mod erp;
 #[cfg(test)]
 mod exhaustive;
+mod kept;
 mod loops;
 mod market;
 mod people;
+mod places;
 mod plan;
 mod random;
 mod rest;
 mod story;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod trips;
 mod truth;
+mod wide;
 mod world;
 
 use std::{collections::BTreeMap, panic, str::FromStr};
@@ -139,6 +143,12 @@ pub struct Figures {
     pub hand_counts: u64,
     /// Backups that were restored.
     pub restores: u64,
+    /// Order lines that were moved between a shop's locations, goods that were carried and the ERP told, transfers that were made.
+    pub rerouted: u64,
+    pub carried: u64,
+    pub transfers: u64,
+    /// Times that somebody bought what lies with Amazon.
+    pub kept_sold: u64,
     pub virtual_ms: i64,
     /// Units oversold, as the reference model classes them.
     pub oversold: BTreeMap<&'static str, i64>,
@@ -158,6 +168,10 @@ impl Figures {
         self.drifts += other.drifts;
         self.hand_counts += other.hand_counts;
         self.restores += other.restores;
+        self.rerouted += other.rerouted;
+        self.carried += other.carried;
+        self.transfers += other.transfers;
+        self.kept_sold += other.kept_sold;
         self.virtual_ms += other.virtual_ms;
         for (class, units) in &other.oversold {
             *self.oversold.entry(class).or_default() += units;

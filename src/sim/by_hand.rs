@@ -11,8 +11,8 @@ use crate::{
     },
     model::{Counter, DeliveryId, LocationId, Measure, Quantity, Sku, Timestamp},
     sim::{
-        market::number,
-        plan,
+        plan::{self, Plan},
+        wide::{KEPT, place},
         world::{Event, Then, World},
     },
 };
@@ -37,9 +37,10 @@ const AGAIN: i64 = 120_000;
 impl World {
     /// Returns the opening count.
     pub(super) fn opening_by_hand(&self) -> Command {
-        let lines = self.truth.goods.iter().enumerate().map(|(n, goods)| (n, goods.shelf)).collect();
+        let own = self.truth.goods.iter().take(self.plan.own_goods());
+        let lines = own.enumerate().map(|(n, goods)| (n, goods.shelf)).collect();
         let sheet = Sheet { seen_at: self.now, said: self.now, lines, believed: false };
-        Command::CountByHand(ByHand { opening: true, ..sheet.count() })
+        Command::CountByHand(ByHand { opening: true, ..sheet.count(&self.plan) })
     }
 
     /// How long goods must not have moved before they are counted, nor move after it.
@@ -56,13 +57,14 @@ impl World {
             let next = self.random.about(self.plan.by_hand);
             self.after(next, Event::Look { all });
         }
-        let goods = self.truth.goods.len();
+        let goods = self.plan.own_goods();
         let seen: Vec<usize> = if all || self.random.chance(300) {
             (0..goods).collect()
         } else {
             (0..self.random.between(1, 3)).map(|_| self.random.below(goods)).collect()
         };
-        let still = |n: &usize| self.now - self.truth.goods[*n].moved_at >= self.apart();
+        let still =
+            |n: &usize| self.now - self.truth.goods[*n].moved_at >= self.apart() && !self.is_pending(*n);
         let lines = seen.into_iter().filter(still).map(|n| (n, self.truth.goods[n].shelf)).collect();
         let wait =
             self.apart() + if all { 0 } else { self.random.between(0, 1_200_000).min(self.plan.span / 8) };
@@ -101,7 +103,7 @@ impl World {
         let request = DeliveryId::new(&format!("sheet {number}")).expect("a good id");
         let wrong = sheet.said - sheet.seen_at;
         self.tell(|| format!("staff: enters sheet {number}, {wrong} ms off"));
-        let command = Command::CountByHand(sheet.count()).into();
+        let command = Command::CountByHand(sheet.count(&self.plan)).into();
         self.submit_fact(Command::Once { request, command }, Then::Entered(number));
     }
 
@@ -117,8 +119,8 @@ impl World {
     /// Tells whether a person has said a wrong moment of a part of a held count.
     pub(super) fn is_misdated(&self, held: &HeldCount) -> bool {
         let mut lines = held.lines.iter().zip(&held.by_hand);
-        lines.any(|((sku, ..), (as_of, _))| {
-            number(sku.as_str()).is_some_and(|goods| self.misdated.contains(&(goods, *as_of)))
+        lines.any(|((sku, location, _), (as_of, _))| {
+            self.goods_of(sku, location).is_some_and(|goods| self.misdated.contains(&(goods, *as_of)))
         })
     }
 
@@ -127,26 +129,32 @@ impl World {
     /// of a count may have been in it.
     pub(super) fn hand_counts_are_true(&mut self) {
         let moved = std::mem::take(&mut self.checks.moved);
-        if self.plan.by_hand == 0 {
-            return;
-        }
-        for sku in moved {
-            if let Err(why) = self.hand_count_is_true(&sku) {
+        for (sku, location) in moved {
+            // Amazon counts at any moment, also while something of it is being shipped.
+            let counted = if location == place(KEPT) { self.exact() } else { self.plan.by_hand > 0 };
+            if !counted {
+                continue;
+            }
+            if let Err(why) = self.hand_count_is_true(&sku, &location) {
                 return self.fail(why);
             }
         }
     }
 
-    fn hand_count_is_true(&self, sku: &Sku) -> Result<(), String> {
-        let (Some(n), Some(as_of)) = (number(sku.as_str()), self.checks.by_hand.get(sku)) else {
+    fn hand_count_is_true(&self, sku: &Sku, location: &LocationId) -> Result<(), String> {
+        let at = (sku.clone(), location.clone());
+        let (Some(n), Some(as_of)) = (self.goods_of(sku, location), self.checks.by_hand.get(&at)) else {
             return Ok(());
         };
-        let (goods, shipped) = (&self.truth.goods[n], self.checks.shipped.get(sku).copied());
+        let (goods, shipped) = (&self.truth.goods[n], self.checks.shipped.get(&at).copied());
         let shipped = shipped.unwrap_or_default();
+        if self.is_pending(n) {
+            return Ok(());
+        }
         if (shipped.left, shipped.back) != (goods.left, goods.back) || self.misdated.contains(&(n, *as_of)) {
             return Ok(());
         }
-        let place = self.daemon.durable.skus.get(sku).and_then(|row| row.place(&plan::location()));
+        let place = self.daemon.durable.skus.get(sku).and_then(|row| row.place(location));
         let held = place.map_or(0, |place| place.stock.on_hand.units());
         // A loss in the very moment of the look may have come after it.
         let lost = goods.most_found(as_of.millis() - 1) - goods.found();
@@ -161,11 +169,10 @@ impl World {
 }
 
 impl Sheet {
-    fn count(&self) -> ByHand {
-        let location: LocationId = plan::location();
+    fn count(&self, plan: &Plan) -> ByHand {
         let line = |(goods, units): (&usize, &i64)| HandLine {
-            sku: plan::sku(*goods),
-            location: location.clone(),
+            sku: plan::sku(plan.kind_of(*goods).0),
+            location: place(plan.kind_of(*goods).1),
             line: None,
             quantity: Quantity::new(*units),
             as_of: Timestamp::from_millis(self.said),

@@ -8,7 +8,7 @@ use crate::{
         Record, State,
         allocation::Pause,
         exposure,
-        intent::{self, Change, Phase},
+        intent::{self, Change, Phase, Way},
         ledger::{Cause, Entry, Kind, Stock, book},
         leg,
         order::{Line, Order},
@@ -17,11 +17,14 @@ use crate::{
         state::{Listing, ListingRef},
     },
     model::{
-        ChannelId, IdKind, IdempotencyKey, Identifiers, LocationId, OrderKey, Overflow, Quantity, Revision,
-        Seq, Sku, Timestamp, Totals,
+        ChannelId, FulfilledBy, IdKind, IdempotencyKey, Identifiers, LocationId, OrderKey, Overflow,
+        Quantity, Revision, Seq, Sku, Timestamp, Totals,
     },
-    sim::{market, plan},
+    sim::{market, wide::place},
 };
+
+/// Goods of a kind, at a place.
+pub(super) type At = (Sku, LocationId);
 
 /// What a run does, which tells what must not come of it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,10 +58,10 @@ pub(super) struct Shipped {
 #[derive(Clone, Default)]
 pub(super) struct Checks {
     pub(super) causes: Causes,
-    ledger: BTreeMap<(Sku, LocationId), Stock>,
+    ledger: BTreeMap<At, Stock>,
     keys: BTreeSet<IdempotencyKey>,
-    /// What counts and what orders have put on hand, by goods.
-    pub(super) counted: BTreeMap<Sku, i64>,
+    /// What counts and transfers have put on hand, by goods.
+    pub(super) counted: BTreeMap<At, i64>,
     /// Listings of which a channel has told less than it did: what it shows may surprise.
     pub(super) puzzling: BTreeSet<(ChannelId, Sku)>,
     /// Listings of which Amazon put units back on sale for an order that changed again. It tells of the latest change alone, and
@@ -66,13 +69,14 @@ pub(super) struct Checks {
     pub(super) retold: BTreeSet<(ChannelId, Sku)>,
     /// Goods that were counted since it was last looked, and when that was recorded first. A start may find what was recorded
     /// before the process died.
-    pub(super) touched: BTreeMap<Sku, Timestamp>,
-    pub(super) booked: BTreeMap<(ChannelId, usize), Booked>,
+    pub(super) touched: BTreeMap<At, Timestamp>,
+    /// By channel, listing, and which of the channel's own locations it is of.
+    pub(super) booked: BTreeMap<(ChannelId, (usize, usize)), Booked>,
     /// What is booked to have left the shelf, and to have come back, by goods; and which of that is new.
-    pub(super) shipped: BTreeMap<Sku, Shipped>,
-    pub(super) moved: BTreeSet<Sku>,
+    pub(super) shipped: BTreeMap<At, Shipped>,
+    pub(super) moved: BTreeSet<At>,
     /// As of when a person last counted.
-    pub(super) by_hand: BTreeMap<Sku, Timestamp>,
+    pub(super) by_hand: BTreeMap<At, Timestamp>,
     pub(super) hand_counts: u64,
     /// Units that the daemon itself says were oversold.
     pub(super) oversold: BTreeMap<Class, i64>,
@@ -80,6 +84,10 @@ pub(super) struct Checks {
     pub(super) held: bool,
     /// A person has let counts go on that were held.
     pub(super) released: bool,
+    /// Where goods are on their way to.
+    incoming: BTreeSet<At>,
+    /// The most that each listing may show which an intent has lowered and waits for.
+    awaited: BTreeMap<Seq, BTreeMap<ListingRef, Quantity>>,
     /// Since when lowers could go, because nothing keeps them back.
     lowers: BTreeMap<ListingRef, Timestamp>,
     pub(super) drifts: u64,
@@ -107,7 +115,10 @@ impl Checks {
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "nothing is checked of the others")]
         match record {
-            Record::Order { key, order, .. } => self.order(state, key, order),
+            Record::Order { key, order, entries } => {
+                apart(state, key, order, entries)?;
+                self.order(state, key, order)
+            }
             Record::Held { .. } => {
                 self.held = true;
                 Ok(())
@@ -115,8 +126,15 @@ impl Checks {
             Record::Counted { opened, entries, .. } if opened.is_empty() && !self.released => {
                 braked(state, entries)
             }
-            Record::Intent { id, change: Change::Moved { phase: Phase::Raising, .. } } => {
-                lowered(state, *id, at)
+            Record::Intent { id, change: Change::Moved { phase, .. } } => {
+                let awaited = self.awaited.remove(id).unwrap_or_default();
+                match phase {
+                    Phase::Raising => {
+                        lowered(state, *id, at).and_then(|()| settled(state, *id, &awaited, at))
+                    }
+                    Phase::InTransit => settled(state, *id, &awaited, at),
+                    Phase::Lowering | Phase::Done | Phase::RollingBack | Phase::RolledBack => Ok(()),
+                }
             }
             Record::Commit { sku, revision, .. } => {
                 let before = state.skus.get(sku).map_or(Revision::ZERO, |row| row.revision);
@@ -154,8 +172,9 @@ impl Checks {
             Record::CountedByHand { places, .. } => {
                 self.hand_counts += 1;
                 for place in places {
-                    self.by_hand.insert(place.sku.clone(), place.as_of);
-                    self.moved.insert(place.sku.clone());
+                    let at = (place.sku.clone(), place.location.clone());
+                    self.by_hand.insert(at.clone(), place.as_of);
+                    self.moved.insert(at);
                 }
                 Ok(())
             }
@@ -166,6 +185,7 @@ impl Checks {
     /// Checks a record on the state after it.
     pub(super) fn after(&mut self, state: &State, at: Timestamp, record: &Record) -> Result<(), String> {
         self.note_lowers(state, at, record);
+        self.note_awaited(state, record);
         for entry in record.entries() {
             let place = state.skus.get(&entry.sku).and_then(|row| row.place(&entry.location));
             let stock = place.map(|place| place.stock).unwrap_or_default();
@@ -175,6 +195,50 @@ impl Checks {
             })?;
         }
         Ok(())
+    }
+
+    /// Notes what the listings may show that an intent waits for: what it has lowered them to, or more, if more came in since.
+    fn note_awaited(&mut self, state: &State, record: &Record) {
+        let wanted = |listing: &ListingRef| Some(state.listing(listing)?.leg.as_ref()?.quantity);
+        if let Record::Intent { id, change: Change::Awaits(legs) } = record {
+            let lowers = legs.iter().filter(|leg| leg.way == Way::Lower);
+            let lowers = lowers.filter_map(|leg| Some((leg.listing.clone(), wanted(&leg.listing)?)));
+            self.awaited.entry(*id).or_default().extend(lowers);
+        }
+        if let Record::Commit { sku, legs, .. } = record {
+            for (at, leg) in legs {
+                let listing = ListingRef { sku: sku.clone(), at: *at };
+                for limits in self.awaited.values_mut() {
+                    limits.entry(listing.clone()).and_modify(|most| *most = leg.quantity.max(*most));
+                }
+            }
+        }
+    }
+
+    /// What is on its way to each place is what open transfers have on their way there.
+    pub(super) fn on_the_way(&self, state: &State) -> Result<(), String> {
+        let mut told: BTreeMap<(&Sku, &LocationId), Quantity> = BTreeMap::new();
+        for intent in
+            state.intents.values().filter(|held| matches!(held.phase, Phase::Lowering | Phase::InTransit))
+        {
+            for line in &intent.lines {
+                let intent::Line::Move { sku, to, .. } = line else { continue };
+                let sum = told.entry((sku, to)).or_default();
+                *sum = sum.add(line.on_the_way()).unwrap_or(*sum);
+            }
+        }
+        told.retain(|_, units| !units.is_zero());
+        if told.is_empty() && self.incoming.is_empty() {
+            return Ok(());
+        }
+        let booked = |(sku, location): (&Sku, &LocationId)| {
+            let stock = self.ledger.get(&(sku.clone(), location.clone()));
+            stock.map(|stock| stock.incoming).unwrap_or_default()
+        };
+        let all = told.keys().copied().chain(self.incoming.iter().map(|(sku, location)| (sku, location)));
+        let mut all = all.collect::<BTreeSet<_>>().into_iter();
+        let wrong = all.find(|at| booked(*at) != told.get(at).copied().unwrap_or_default());
+        sure(wrong.is_none(), || format!("transfers: not what is on its way is called incoming: {wrong:?}"))
     }
 
     /// Units are oversold by who could have done it.
@@ -196,19 +260,31 @@ impl Checks {
 
     /// I2: every balance is the fold of its entries.
     fn entry(&mut self, entry: &Entry, at: Timestamp) -> Result<(), String> {
-        let place = self.ledger.entry((entry.sku.clone(), entry.location.clone())).or_default();
+        let at_place = (entry.sku.clone(), entry.location.clone());
+        let place = self.ledger.entry(at_place.clone()).or_default();
         *place = booked(*place, entry.kind, entry.quantity).map_err(|e| e.to_string())?;
         sure(*place == entry.after, || format!("I2: the balances after {entry:?} do not follow"))?;
-        let shipped = self.shipped.entry(entry.sku.clone()).or_default();
+        let shipped = self.shipped.entry(at_place.clone()).or_default();
         if matches!(entry.kind, Kind::Ship | Kind::WriteOff) {
             shipped.left += entry.quantity.units();
         } else if entry.kind == Kind::Return {
             shipped.back += entry.quantity.units();
         }
-        self.moved.insert(entry.sku.clone());
+        if place.incoming.is_zero() {
+            self.incoming.remove(&at_place);
+        } else {
+            self.incoming.insert(at_place.clone());
+        }
+        self.moved.insert(at_place.clone());
+        let by = match (entry.kind, &entry.cause) {
+            (Kind::Incoming | Kind::TransferLost, _) => 0,
+            (Kind::TransferOut, _) => -entry.quantity.units(),
+            (Kind::TransferIn, _) | (_, Cause::Count { .. }) => entry.quantity.units(),
+            _ => return Ok(()),
+        };
+        *self.counted.entry(at_place.clone()).or_default() += by;
         if let Cause::Count { .. } = entry.cause {
-            *self.counted.entry(entry.sku.clone()).or_default() += entry.quantity.units();
-            self.touched.entry(entry.sku.clone()).or_insert(at);
+            self.touched.entry(at_place).or_insert(at);
         }
         Ok(())
     }
@@ -218,22 +294,28 @@ impl Checks {
         let before = state.order(key);
         let policy = state.policies().and_then(|p| p.channels.get(&key.channel));
         let Some(abilities) = policy.map(|policy| policy.abilities) else { return Ok(()) };
-        for (id, line) in &order.lines {
-            let held = before.as_deref().and_then(|order| order.lines.get(id)).map(|line| line.booked);
-            let back = |t: Totals| {
-                let cancelled = if abilities.restocks_cancels { t.released.units() } else { 0 };
-                cancelled + if abilities.restocks_returns { t.returned.units() } else { 0 }
-            };
-            let held = held.unwrap_or_default();
-            let sold = line.booked.ordered.units() - held.ordered.units();
-            let restocked = back(line.booked) - back(held);
-            if sold == 0 && restocked == 0 {
-                continue;
+        let slots = policy.map_or(1, |policy| policy.outlets.len().max(1));
+        let back = |t: Totals| {
+            let cancelled = if abilities.restocks_cancels { t.released.units() } else { 0 };
+            cancelled + if abilities.restocks_returns { t.returned.units() } else { 0 }
+        };
+        for (id, line) in order.lines.iter().filter(|(_, line)| line.by != FulfilledBy::Channel) {
+            let held = before.as_deref().and_then(|order| Some((order, order.lines.get(id)?)));
+            for slot in 0..slots {
+                let at = |(order, line): (&Order, &Line)| {
+                    if slots > 1 { booked_at(order, line, slot) } else { line.booked }
+                };
+                let (now, then) = (at((order, line)), held.map(at).unwrap_or_default());
+                let sold = now.ordered.units() - then.ordered.units();
+                let restocked = back(now) - back(then);
+                if sold == 0 && restocked == 0 {
+                    continue;
+                }
+                let code = line.ids.get(IdKind::Sku).and_then(market::number);
+                let n = code.ok_or("an order names a listing that is not there")?;
+                let booked = self.booked.entry((key.channel.clone(), (n, slot))).or_default();
+                (booked.sold, booked.restocked) = (booked.sold + sold, booked.restocked + restocked);
             }
-            let code = line.ids.get(IdKind::Sku).and_then(market::number);
-            let n = code.ok_or("an order names a listing that is not there")?;
-            let booked = self.booked.entry((key.channel.clone(), n)).or_default();
-            (booked.sold, booked.restocked) = (booked.sold + sold, booked.restocked + restocked);
         }
         Ok(())
     }
@@ -360,6 +442,31 @@ impl Checks {
     }
 }
 
+/// Returns what of a line is booked at the place of one of the channel's own locations. Until somebody has said where it lies, that
+/// is nothing.
+fn booked_at(order: &Order, line: &Line, slot: usize) -> Totals {
+    if line.location.is_none() && order.places(line).is_empty() {
+        return Totals::default();
+    }
+    let shares = line.shares();
+    let of = shares.first().map(|share| share.sku.clone());
+    let here = shares.iter().filter(|share| Some(&share.sku) == of.as_ref() && share.location == place(slot));
+    here.fold(Totals::default(), |sum, share| sum.plus(share.booked).unwrap_or(sum))
+}
+
+/// What lies with a channel and what lies with the merchant are never mixed: orders that the channel ships move its own place alone,
+/// and all others never do.
+fn apart(state: &State, key: &OrderKey, order: &Order, entries: &[Entry]) -> Result<(), String> {
+    let policy = state.policies().and_then(|policies| policies.channels.get(&key.channel));
+    let Some(own) = policy.and_then(|policy| policy.own_location.as_ref()) else { return Ok(()) };
+    let mixed = entries.iter().find(|entry| {
+        let Cause::Order { line, .. } = &entry.cause else { return false };
+        let kept = order.lines.get(line).is_some_and(|line| line.by == FulfilledBy::Channel);
+        kept != (entry.location == *own)
+    });
+    sure(mixed.is_none(), || format!("FBA: an order moves what is not where it is shipped from: {mixed:?}"))
+}
+
 /// Section 6, fence: a look is believed, or done with, only once the orders of its channel up to it are in.
 fn fenced(state: &State, held: &Listing, writes: &leg::Writes) -> Result<(), String> {
     let can = state.policies().ok_or("not configured")?.channels[&held.channel].abilities;
@@ -374,7 +481,7 @@ fn fenced(state: &State, held: &Listing, writes: &leg::Writes) -> Result<(), Str
 /// Books a movement as the design says, apart from the core: what both had wrong, a count would put right and nobody notice.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the others are not simulated")]
 fn booked(stock: Stock, kind: Kind, quantity: Quantity) -> Result<Stock, Overflow> {
-    let Stock { on_hand, committed, .. } = stock;
+    let Stock { on_hand, committed, incoming, .. } = stock;
     Ok(match kind {
         Kind::Sale => Stock { committed: committed.add(quantity)?, ..stock },
         Kind::Cancel => Stock { committed: committed.sub(quantity)?, ..stock },
@@ -382,6 +489,12 @@ fn booked(stock: Stock, kind: Kind, quantity: Quantity) -> Result<Stock, Overflo
             Stock { on_hand: on_hand.sub(quantity)?, committed: committed.sub(quantity)?, ..stock }
         }
         Kind::Return | Kind::Count => Stock { on_hand: on_hand.add(quantity)?, ..stock },
+        Kind::TransferOut => Stock { on_hand: on_hand.sub(quantity)?, ..stock },
+        Kind::Incoming => Stock { incoming: incoming.add(quantity)?, ..stock },
+        Kind::TransferIn => {
+            Stock { on_hand: on_hand.add(quantity)?, incoming: incoming.sub(quantity)?, ..stock }
+        }
+        Kind::TransferLost => Stock { incoming: incoming.sub(quantity)?, ..stock },
         other => book(stock, other, quantity)?,
     })
 }
@@ -428,14 +541,27 @@ fn lowered(state: &State, id: Seq, at: Timestamp) -> Result<(), String> {
     Ok(())
 }
 
+/// I6: no intent goes on while a write may still land that shows more than it has lowered a listing to.
+fn settled(
+    state: &State,
+    id: Seq,
+    awaited: &BTreeMap<ListingRef, Quantity>,
+    at: Timestamp,
+) -> Result<(), String> {
+    let intent = state.intents.get(&id).ok_or("an intent that is not there")?;
+    let policies = state.policies().ok_or("not configured")?;
+    for (listing, most) in awaited {
+        let Some(held) = state.listing(listing).filter(|_| !intent.seen_is_enough) else { continue };
+        let since = at.plus_millis(-policies.channels[&held.channel].abilities.late_ms);
+        let over = held.writes.unsettled.iter().find(|write| write.quantity > *most && write.at > since);
+        sure(over.is_none(), || {
+            format!("I6: intent {id} goes on while {listing:?} may still show {over:?}, and not {most}")
+        })?;
+    }
+    Ok(())
+}
+
 /// Fails with what is told unless it holds.
 pub(super) fn sure(holds: bool, told: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(told()) }
-}
-
-/// Finds the listing of goods or bundle `n` on a channel.
-pub(super) fn listing(state: &State, n: usize, channel: &ChannelId) -> Option<ListingRef> {
-    let sku = plan::sku(n);
-    let at = state.skus.get(&sku)?.listings.iter().position(|l| l.channel == *channel)?;
-    Some(ListingRef { sku, at: u16::try_from(at).ok()? })
 }

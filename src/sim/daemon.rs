@@ -164,6 +164,7 @@ impl Daemon {
                 checks.after(&self.durable, envelope.at, record)?;
             }
             self.durable.seq = seq;
+            checks.on_the_way(&self.durable)?;
         }
         self.durable.dirty.clear();
         Ok(())

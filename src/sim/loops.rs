@@ -16,7 +16,7 @@ use crate::{
     },
     model::{Identifiers, OrderId, Seq, Timestamp},
     sim::{
-        plan::{self, ERP, NAMES},
+        plan::{self, AMAZON, ERP, NAMES},
         world::{Then, World},
     },
 };
@@ -32,6 +32,8 @@ pub(super) enum Loop {
     Counter,
     Sweep,
     Poster,
+    /// What a channel itself keeps and ships is read.
+    Kept,
     Tick,
 }
 
@@ -93,14 +95,14 @@ impl Desk {
 impl World {
     /// The daemon has started: every loop looks around at once, and then when it thinks it should.
     pub(super) fn begin_loops(&mut self) {
-        let now = self.now;
+        let (now, kept) = (self.now, self.plan.wide.kept > 0);
         for channel in 0..NAMES.len() {
             let own: &[Loop] = if channel == ERP {
                 &[Loop::Reconcile, Loop::Counter, Loop::Sweep, Loop::Poster]
             } else {
-                &[Loop::Lane, Loop::Poll, Loop::Reconcile]
+                &[Loop::Lane, Loop::Poll, Loop::Reconcile, Loop::Kept]
             };
-            for of in own {
+            for of in own.iter().filter(|of| **of != Loop::Kept || (kept && channel == AMAZON)) {
                 let soon = now + self.random.between(1, 500);
                 self.wake_at(channel, *of, soon);
             }
@@ -133,6 +135,7 @@ impl World {
                 self.counter(true);
             }
             Loop::Poster => self.poster(),
+            Loop::Kept => self.read_kept(),
             Loop::Tick => {
                 self.submit(Command::Tick, Then::Nothing);
                 self.wake_at(0, Loop::Tick, self.now + self.tick() * 2);

@@ -8,12 +8,15 @@ mod orders;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::model::{
-    Abilities, CatalogueItem, FulfilledBy, IdKind, Identifiers, Levels, Observed, Outcome, Put, Quantity,
+use crate::{
+    model::{
+        Abilities, CatalogueItem, FulfilledBy, IdKind, Identifiers, Levels, Observed, Outcome, Put, Quantity,
+    },
+    sim::wide::OUTLETS,
 };
 
 use orders::Book;
-pub(super) use orders::{Page, number as order_number, order_id};
+pub(super) use orders::{Page, number as order_number, open, order_id};
 
 /// How many keys are kept before those that are a day old are forgotten.
 const KEYS_MAX: usize = 10_000;
@@ -48,6 +51,8 @@ pub(super) struct Listed {
     /// What the channel sold and restocked here by itself.
     pub(super) sold: i64,
     pub(super) restocked: i64,
+    /// What of its orders was moved from here to another of the channel's own locations, in all.
+    pub(super) moved_off: i64,
     /// What it goes by there; the daemon's channel may give it away.
     pub(super) ids: Identifiers,
 }
@@ -62,6 +67,8 @@ pub(super) struct Market {
     pub(super) whole_seconds: bool,
     /// It knows again a write that comes twice under the same key.
     pub(super) deduplicates: bool,
+    /// How many things it lists at each of its own locations, the first of which come first. Amazon's second is what it ships itself.
+    pub(super) items: usize,
     pub(super) listed: Vec<Listed>,
     book: Book,
     /// Keys of writes that were done, and when. They are known for a day.
@@ -69,23 +76,30 @@ pub(super) struct Market {
 }
 
 impl Market {
-    pub(super) fn new(kind: Kind, can: Abilities, listings: usize) -> Market {
-        let ids = |n: usize| {
-            let code = code(n);
+    /// `outlets`: what it calls its own locations, if it has several. `kept`: of how many things it ships some itself.
+    pub(super) fn new(kind: Kind, can: Abilities, items: usize, outlets: &[&str], kept: usize) -> Market {
+        let ids = |n: usize, code: String, outlet: Option<&&str>| {
             let other = match kind {
                 Kind::Shopify => (IdKind::InventoryItem, format!("90{n}")),
                 Kind::Amazon => (IdKind::Asin, format!("B0{n}")),
             };
-            Identifiers::new([(IdKind::Sku, code.as_str()), (other.0, other.1.as_str())])
-                .expect("digits and letters are good ids")
+            let all = [(IdKind::Sku, code.as_str()), (other.0, other.1.as_str())];
+            let at = outlet.map(|outlet| (IdKind::Location, *outlet));
+            Identifiers::new(all.into_iter().chain(at)).expect("digits and letters are good ids")
         };
-        let listed = (0..listings).map(|n| Listed { ids: ids(n), ..Listed::default() }).collect();
+        let slots: Vec<Option<&&str>> =
+            if outlets.is_empty() { vec![None] } else { outlets.iter().map(Some).collect() };
+        let own = slots.into_iter().flat_map(|outlet| (0..items).map(move |n| (n, outlet)));
+        let own = own.map(|(n, outlet)| ids(n, code(n), outlet));
+        let all = own.chain((0..kept).map(|n| ids(n, kept_code(n), None)));
+        let listed = all.map(|ids| Listed { ids, ..Listed::default() }).collect();
         Market {
             kind,
             can,
             skew: 0,
             whole_seconds: false,
             deduplicates: true,
+            items,
             listed,
             book: Book::default(),
             keys: BTreeMap::new(),
@@ -174,8 +188,8 @@ impl Market {
         let item = |n: usize| CatalogueItem {
             ids: self.listed[n].ids.clone(),
             title: None,
-            by: FulfilledBy::Merchant,
-            levels: Some(self.levels(n, at)),
+            by: self.shipped_by(n),
+            levels: Some(self.levels(n, at)).filter(|_| !self.keeps(n)),
             unwritable: None,
         };
         ((from..to).map(item).collect(), to < self.listed.len())
@@ -183,8 +197,39 @@ impl Market {
 
     /// Finds the listing that identifiers name.
     pub(super) fn find(&self, ids: &Identifiers) -> Option<usize> {
-        number(ids.get(IdKind::Sku)?).filter(|n| *n < self.listed.len())
+        let text = ids.get(IdKind::Sku)?;
+        let slot = ids.get(IdKind::Location).and_then(|id| OUTLETS.iter().position(|outlet| *outlet == id));
+        let n = number(text).map(|n| slot.unwrap_or(0) * self.items + n);
+        n.or_else(|| Some(self.items + kept_number(text)?)).filter(|n| *n < self.listed.len())
     }
+
+    /// Tells whether what a listing sells lies with the channel, which ships it.
+    pub(super) fn keeps(&self, n: usize) -> bool {
+        self.kind == Kind::Amazon && n >= self.items
+    }
+
+    pub(super) fn shipped_by(&self, n: usize) -> FulfilledBy {
+        if self.keeps(n) { FulfilledBy::Channel } else { FulfilledBy::Merchant }
+    }
+
+    /// Returns the same listing at the channel's other location.
+    pub(super) fn elsewhere(&self, n: usize) -> usize {
+        if n < self.items { n + self.items } else { n - self.items }
+    }
+
+    /// Tells whether it has several locations of its own.
+    pub(super) fn has_outlets(&self) -> bool {
+        self.kind == Kind::Shopify && self.listed.len() > self.items
+    }
+}
+
+/// Returns what the `n`-th thing is called that Amazon ships itself.
+fn kept_code(n: usize) -> String {
+    format!("F{n:05}")
+}
+
+fn kept_number(code: &str) -> Option<usize> {
+    code.strip_prefix('F')?.parse().ok()
 }
 
 /// Returns what the `n`-th listing is called everywhere.

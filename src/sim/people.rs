@@ -11,9 +11,9 @@ use crate::{
     model::{DeliveryId, OrderSnapshot, Put, Quantity},
     sim::{
         Workload,
-        check::{Booked, Checks, listing},
+        check::{Booked, Checks},
         loops::Loop,
-        market::{Kind, order_id},
+        market::{Kind, open, order_id},
         plan::{self, AMAZON, ERP, SHOP},
         truth::Seller,
         world::{Event, Then, World},
@@ -64,11 +64,14 @@ impl World {
             wanted.push((first + 1) % self.plan.parts.len());
             wanted.dedup();
         }
+        if self.plan.shows_at(channel) > 1 {
+            wanted = wanted.into_iter().map(|n| self.any_slot(channel, n)).collect();
+        }
         self.order(channel, wanted);
     }
 
     /// Somebody orders what is shown of some listings, one to three units of each.
-    fn order(&mut self, channel: usize, wanted: Vec<usize>) {
+    pub(super) fn order(&mut self, channel: usize, wanted: Vec<usize>) {
         let mut lines = Vec::new();
         for n in wanted {
             let shown = self.markets[channel].listed[n].now.shown;
@@ -100,8 +103,8 @@ impl World {
                 }
             }
         }
-        for (n, goods) in self.truth.goods.iter().enumerate() {
-            self.erp.books[n] = goods.shelf;
+        for (books, goods) in self.erp.books.iter_mut().zip(&self.truth.goods) {
+            *books = goods.shelf;
         }
         read
     }
@@ -113,7 +116,7 @@ impl World {
                 frozen: self.frozen(channel, *n),
                 rival: self.markets[channel].listed[*n].rival,
             };
-            for (goods, each) in self.plan.parts[*n].clone() {
+            for (goods, each) in self.goods_sold(channel, *n) {
                 self.truth.sell(goods, units * each, seller);
             }
         }
@@ -128,7 +131,7 @@ impl World {
     }
 
     /// Returns how long the list of orders is behind with a change.
-    fn lag(&mut self, channel: usize) -> i64 {
+    pub(super) fn lag(&mut self, channel: usize) -> i64 {
         let most = self.markets[channel].can.feed_lag_ms * 9 / 10;
         if self.calm || self.random.chance(600) { 500.min(most) } else { self.random.between(0, most) }
     }
@@ -137,7 +140,7 @@ impl World {
     fn frozen(&self, channel: usize, n: usize) -> bool {
         let state = &self.daemon.durable;
         let of_channel = state.channels.get(&plan::channel(channel)).and_then(|row| row.pause);
-        let of_sku = state.skus.get(&plan::sku(n)).and_then(|row| row.pause);
+        let of_sku = state.skus.get(&self.sku_of(channel, n)).and_then(|row| row.pause);
         of_channel == Some(Pause::Frozen) || of_sku == Some(Pause::Frozen)
     }
 
@@ -170,17 +173,20 @@ impl World {
     /// Something becomes of one line of an order.
     fn work_on(&mut self, channel: usize, order: usize, line: usize) {
         let held = self.markets[channel].sale(order).lines[line];
-        let parts = self.plan.parts[held.listing].clone();
-        let back = held.units[3] - held.units[4];
+        // What went to the other place is worked on there.
+        let away = held.away[0] > 0 && self.random.chance(500);
+        let part = held.part(away);
+        let parts = self.goods_sold(channel, self.markets[channel].lies_at(order, line, away));
+        let back = part[3] - part[4];
         let returns = if self.plan.workload == Workload::Returns { 600 } else { 250 };
         if back > 0 && self.random.chance(returns) {
             let units = self.random.between(1, back);
-            return self.move_on(channel, (order, line, 4), units, &parts);
+            return self.move_on(channel, (order, line, away), 4, units, &parts);
         }
-        if held.open() == 0 {
+        if open(part) == 0 {
             return;
         }
-        let units = self.random.between(1, held.open());
+        let units = self.random.between(1, open(part));
         let there = parts.iter().all(|(goods, each)| self.truth.goods[*goods].shelf >= units * each);
         let to = match self.random.below(10) {
             0 | 1 => 1,
@@ -189,13 +195,14 @@ impl World {
             // What is not there is cancelled.
             _ => 1,
         };
-        self.move_on(channel, (order, line, to), units, &parts);
+        self.move_on(channel, (order, line, away), to, units, &parts);
     }
 
     fn move_on(
         &mut self,
         channel: usize,
-        (order, line, to): (usize, usize, usize),
+        (order, line, away): (usize, usize, bool),
+        to: usize,
         units: i64,
         parts: &[(usize, i64)],
     ) {
@@ -212,11 +219,11 @@ impl World {
         let lag = self.lag(channel);
         if channel == AMAZON {
             let lines = self.markets[channel].sale(order).lines.iter();
-            let back = lines.filter(|line| line.units[1] > 0);
+            let back = lines.filter(|line| line.units[1] > 0 && !self.markets[channel].keeps(line.listing));
             let retold = back.map(|line| (plan::channel(channel), plan::sku(line.listing)));
             self.checks.retold.extend(retold);
         }
-        self.markets[channel].move_on(self.now, order, line, to, units, lag);
+        self.markets[channel].move_on(self.now, (order, line, away), to, units, lag);
         let what = ["", "cancelled", "lost", "shipped", "returned"][to];
         self.tell(|| format!("{}: {units} of line {line} of order o{order} {what}", plan::NAMES[channel]));
         self.announce(channel, order);
@@ -224,7 +231,7 @@ impl World {
 
     /// Units are found on the shelf, or missing there, and the ERP is told.
     fn find(&mut self) {
-        let goods = self.random.below(self.plan.stock.len());
+        let goods = self.random.below(self.plan.own_goods());
         let units = self.random.between(-2, 3).max(-self.truth.goods[goods].shelf.max(0));
         if units != 0 {
             self.truth.find(self.now, goods, units);
@@ -240,7 +247,7 @@ impl World {
         }
         let next = self.random.about(self.plan.own_sales);
         self.after(next, Event::OwnSale);
-        let goods = self.random.below(self.plan.stock.len());
+        let goods = self.random.below(self.plan.own_goods());
         let units = self.random.between(1, 2);
         if self.truth.goods[goods].shelf >= units {
             self.truth.take_home(self.now, goods, units);
@@ -359,7 +366,10 @@ impl World {
         let next = self.random.about(self.plan.rival);
         self.after(next, Event::Rival);
         let channel = self.random.below(2);
-        let n = self.random.below(self.plan.parts.len());
+        let mut n = self.random.below(self.plan.parts.len());
+        if self.plan.shows_at(channel) > 1 {
+            n = self.any_slot(channel, n);
+        }
         let quantity = self.random.between(0, 20);
         let only_shown = self.random.chance(400);
         let market = &mut self.markets[channel];
@@ -377,7 +387,11 @@ impl World {
     // ---- what our writes do -----------------------------------------------------------------------------------------
 
     fn booked(&self, channel: usize, n: usize) -> Booked {
-        self.checks.booked.get(&(plan::channel(channel), n)).copied().unwrap_or_default()
+        self.checks
+            .booked
+            .get(&(plan::channel(channel), self.market_item(channel, n)))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// A write that compares is about to be carried out: a raise must not meet sales that were not seen (I5).
@@ -409,7 +423,8 @@ impl World {
 
     /// What a listing shows may surprise the daemon from here on: no check can tell that from another writer.
     pub(super) fn puzzle(&mut self, channel: usize, n: usize) {
-        self.checks.puzzling.insert((plan::channel(channel), plan::sku(n)));
+        let sku = self.sku_of(channel, n);
+        self.checks.puzzling.insert((plan::channel(channel), sku));
     }
 
     /// A write of ours has landed.
@@ -422,14 +437,14 @@ impl World {
 
     /// What a listing may sell is never more than what the daemon counts as exposed, what the channel put back by itself aside:
     /// of that it may not have been told, or have read a copy that lacked it.
-    fn exposed(&mut self, channel: usize, n: usize) {
+    pub(super) fn exposed(&mut self, channel: usize, n: usize) {
         let listed = &self.markets[channel].listed[n];
         let state = &self.daemon.durable;
-        let counted = listing(state, n, &plan::channel(channel)).and_then(|l| Checks::exposure(state, &l));
-        let puzzling =
-            !self.exact() || self.checks.puzzling.contains(&(plan::channel(channel), plan::sku(n)));
+        let counted = self.listing(channel, n).and_then(|l| Checks::exposure(state, &l));
+        let of = (plan::channel(channel), self.sku_of(channel, n));
+        let puzzling = !self.exact() || self.checks.puzzling.contains(&of);
         let Some(counted) = counted.filter(|_| !listed.disturbed && !puzzling) else { return };
-        let (shown, restocked) = (listed.now.shown, listed.restocked);
+        let (shown, restocked) = (listed.now.shown, listed.restocked + listed.moved_off);
         if shown > counted + restocked {
             self.fail(format!(
                 "exposure: listing {n} on {} may sell {shown} units; {counted} are counted, {restocked} were put back",
@@ -441,21 +456,21 @@ impl World {
     // ---- webhooks ---------------------------------------------------------------------------------------------------
 
     /// The shop tells of an order, and of the listings that it moved.
-    fn announce(&mut self, channel: usize, order: usize) {
+    pub(super) fn announce(&mut self, channel: usize, order: usize) {
         if self.markets[channel].kind != Kind::Shopify {
             return;
         }
         let partial = self.chance(self.plan.rates.push_partial);
         let tells = match self.random.below(4) {
             0 if partial => Tells::Fetch(order),
-            _ if partial => Tells::Order(Box::new(self.markets[channel].snapshot(order, false))),
+            _ if partial => Tells::Order(Box::new(self.markets[channel].pushed(order, false))),
             1 => Tells::Latest(order),
-            _ => Tells::Order(Box::new(self.markets[channel].snapshot(order, true))),
+            _ => Tells::Order(Box::new(self.markets[channel].pushed(order, true))),
         };
         self.push(channel, tells);
     }
 
-    fn level_changed(&mut self, channel: usize, n: usize) {
+    pub(super) fn level_changed(&mut self, channel: usize, n: usize) {
         if self.markets[channel].kind == Kind::Shopify && self.random.chance(500) {
             self.push(channel, Tells::Level(n));
         }
@@ -496,9 +511,13 @@ impl World {
         let (mut orders, mut fetch, mut look) = (Vec::new(), Vec::new(), Vec::new());
         match tells {
             Tells::Order(snapshot) => orders.push(*snapshot),
-            Tells::Latest(order) => orders.push(self.markets[channel].snapshot(order, true)),
+            Tells::Latest(order) => orders.push(self.markets[channel].pushed(order, true)),
             Tells::Fetch(order) => fetch.push(order_id(order)),
             Tells::Level(n) => look.push(self.markets[channel].listed[n].ids.clone()),
+        }
+        if self.markets[channel].has_outlets() {
+            // It does not say where the units lie.
+            fetch.extend(orders.iter().map(|told| told.order.clone()));
         }
         let Ok(delivery) = DeliveryId::new(&delivery) else { return };
         let push = Command::Push { channel: plan::channel(channel), delivery, orders, fetch, look };

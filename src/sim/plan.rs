@@ -3,11 +3,13 @@
 
 use crate::{
     connectors::{amazon, shopify, tryton},
-    model::{
-        Abilities, ChannelId, Instance, LocationId, Measure, Policies, Quantity, Sku, policy,
-        policy::ChannelKind,
+    model::{Abilities, ChannelId, Instance, Measure, Policies, Quantity, Sku, policy, policy::ChannelKind},
+    sim::{
+        Workload,
+        market::code,
+        random::Random,
+        wide::{Wide, place},
     },
-    sim::{Workload, market::code, random::Random},
 };
 
 pub(super) const SHOP: usize = 0;
@@ -51,8 +53,11 @@ pub(super) struct Plan {
     pub(super) workload: Workload,
     /// Nothing goes wrong.
     pub(super) calm: bool,
-    /// What lies on the shelf, by goods. Listings beyond these are bundles.
+    /// How many kinds of goods there are. Listings beyond these are bundles.
+    pub(super) kinds: usize,
+    /// What lies on the shelf, by goods.
     pub(super) stock: Vec<i64>,
+    pub(super) wide: Wide,
     /// What each listing takes, by listing: goods and units.
     pub(super) parts: Vec<Vec<(usize, i64)>>,
     /// How long people are at work.
@@ -108,7 +113,7 @@ const DAY: i64 = 24 * HOUR;
 impl Plan {
     pub(super) fn draw(random: &mut Random, workload: Workload, days: Option<i64>, calm: bool) -> Plan {
         // Of sources that change what the seeds play that are kept (tests/data/sim/seeds.txt), none is taken.
-        let [mut later, mut hands, mut backups] = [1, 2, 5].map(|of| random.fork(of));
+        let [mut later, mut hands, mut backups, mut wide] = [1, 2, 5, 17].map(|of| random.fork(of));
         let Scale { goods, span, shoppers, stock } = scale(workload, random);
         let span = days.map_or(span, |days| days.saturating_mul(DAY));
         let bundles = if workload == Workload::Bundles { random.between(1, 3) } else { 0 };
@@ -130,6 +135,8 @@ impl Plan {
             workload,
             calm,
             policies: policies(random, real, &parts, months),
+            kinds: goods,
+            wide: Wide::default(),
             stock,
             parts,
             span,
@@ -169,6 +176,7 @@ impl Plan {
             let made = backups.between(0, plan.span * 3 / 4);
             plan.backup = Some((made, backups.between(made, plan.span)));
         }
+        plan.widen(&mut wide);
         plan
     }
 
@@ -230,10 +238,6 @@ impl Rates {
     }
 }
 
-pub(super) fn location() -> LocationId {
-    LocationId::new("wh").expect("a good name")
-}
-
 pub(super) fn channel(n: usize) -> ChannelId {
     ChannelId::new(NAMES[n]).expect("a good name")
 }
@@ -266,7 +270,7 @@ fn policies(random: &mut Random, real: bool, parts: &[Vec<(usize, i64)>], months
         policy::ChannelPolicy {
             kind,
             abilities,
-            locations: vec![location()],
+            locations: vec![place(0)],
             own_location: None,
             outlets: Vec::new(),
             buffer: Quantity::new(buffer[n]),
@@ -287,7 +291,7 @@ fn policies(random: &mut Random, real: bool, parts: &[Vec<(usize, i64)>], months
     Policies {
         instance: Instance::new("sim").expect("a good name"),
         mode: policy::Mode::Live,
-        locations: vec![location()],
+        locations: vec![place(0)],
         channels: (0..NAMES.len()).map(|n| (channel(n), channel_of(n))).collect(),
         allocation: policy::Allocation::default(),
         overrides: Vec::new(),

@@ -12,15 +12,16 @@ use crate::{
         index::{Kind, Work},
         leg,
     },
-    model::{Measure, Quantity, Timestamp},
+    model::{LocationId, Measure, Quantity, Timestamp},
     sim::{
         Figures,
         backup::ask_for_postings,
-        check::{Checks, listing},
+        check::Checks,
         daemon::{Fate, Mishap},
         loops::Loop,
         market::number,
         plan::{self, AMAZON, ERP, NAMES, SHOP},
+        wide::{KEPT, place, place_number},
         world::{Event, Then, World},
     },
 };
@@ -36,8 +37,8 @@ impl World {
     /// Lists everything, opens with what the ERP counts, and lets people in.
     pub(super) fn open(&mut self) {
         for channel in [SHOP, AMAZON] {
-            for n in 0..self.plan.parts.len() {
-                let shown = self.truth.may_show(&self.plan.parts[n]);
+            for n in 0..self.plan.parts.len() * self.plan.shows_at(channel) {
+                let shown = self.may_show(channel, n);
                 let shown = if self.random.chance(800) { shown } else { self.random.between(0, 9) };
                 let shelf = &mut self.markets[channel].listed[n].now;
                 (shelf.shown, shelf.on_hand) = (shown, shown);
@@ -83,6 +84,7 @@ impl World {
             let first = self.random.about(mean);
             self.at(soon + first, event);
         }
+        self.begin_wide(soon);
     }
 
     /// Counts all there is, before anything else is known of it.
@@ -98,7 +100,7 @@ impl World {
             lines: self.erp.counts(None),
             opening: true,
             absent: Vec::new(),
-            set: BTreeSet::new(),
+            set: self.counted_together(),
         })
     }
 
@@ -106,7 +108,7 @@ impl World {
         let mut from = 0;
         loop {
             let (items, more) = match channel {
-                ERP => self.erp.catalogue(from, 200, self.plan.stock.len()),
+                ERP => self.erp.catalogue(from, 200, self.plan.kinds),
                 _ => self.markets[channel].catalogue(from, 200, self.now),
             };
             from += items.len();
@@ -208,6 +210,7 @@ impl World {
             self.wake_at(channel, Loop::Poll, self.now + 1);
         }
         self.wake_at(ERP, Loop::Sweep, self.now + 1);
+        self.wake_at(AMAZON, Loop::Kept, self.now + 1);
         if self.plan.by_hand > 0 {
             self.after(10_000, Event::Look { all: true });
         }
@@ -221,16 +224,17 @@ impl World {
             wrong.push("the daemon is down".to_owned());
         }
         for (n, goods) in self.truth.goods.iter().enumerate() {
-            let place = state.skus.get(&plan::sku(n)).and_then(|row| row.place(&plan::location()));
+            let (kind, at) = self.plan.kind_of(n);
+            let place = state.skus.get(&plan::sku(kind)).and_then(|row| row.place(&place(at)));
             let stock = place.map(|place| place.stock).unwrap_or_default();
-            let held = [stock.on_hand, stock.committed, stock.reserved].map(Quantity::units);
-            if held != [goods.shelf, goods.open, 0] {
+            let held = [stock.on_hand, stock.committed, stock.reserved, stock.incoming].map(Quantity::units);
+            if held != [goods.shelf, goods.open, 0, 0] {
                 let (shelf, open) = (goods.shelf, goods.open);
                 wrong.push(format!(
                     "the ledger holds {held:?} of goods {n}, on the shelf are {shelf}, promised {open}"
                 ));
             }
-            if self.erp.books[n] != goods.shelf {
+            if n < self.erp.books.len() && self.erp.books[n] != goods.shelf {
                 wrong.push(format!(
                     "the ERP's books say {} of goods {n}, on the shelf are {}",
                     self.erp.books[n], goods.shelf
@@ -239,9 +243,10 @@ impl World {
         }
         let open = state.intents.iter().filter(|(_, intent)| !intent.phase.ended());
         wrong.extend(open.map(|(id, intent)| format!("intent {id} is still {}", intent.phase.name())));
-        for (n, parts) in self.plan.parts.iter().enumerate() {
+        for n in 0..self.plan.parts.len() {
             for channel in [SHOP, AMAZON] {
-                wrong.extend(self.wrong_listing(channel, n, parts));
+                let slots = 0..self.plan.shows_at(channel);
+                wrong.extend(slots.filter_map(|slot| self.wrong_listing(channel, self.slot(n, slot))));
             }
             let open = state.skus.get(&plan::sku(n)).and_then(|row| Some((row, row.commits.first()?)));
             if let Some((row, commit)) = open {
@@ -263,9 +268,8 @@ impl World {
         wrong
     }
 
-    fn wrong_listing(&self, channel: usize, n: usize, parts: &[(usize, i64)]) -> Option<String> {
-        let buffer = self.plan.policies.channels[&plan::channel(channel)].buffer.units();
-        let want = (self.truth.may_show(parts) - buffer).max(0);
+    fn wrong_listing(&self, channel: usize, n: usize) -> Option<String> {
+        let want = (self.may_show(channel, n) - self.plan.buffer(channel)).max(0);
         let shown = self.markets[channel].listed[n].now.shown;
         let name = NAMES[channel];
         if shown != want && !(want == 0 && shown < 0) {
@@ -273,7 +277,7 @@ impl World {
             return Some(format!("{name} shows {shown} of listing {n}, not {want}; {held}"));
         }
         let state = &self.daemon.durable;
-        let found = listing(state, n, &plan::channel(channel));
+        let found = self.listing(channel, n);
         let leg = found.and_then(|listing| state.listing(&listing)?.leg.clone());
         match leg {
             Some(leg) if leg.state == leg::State::Confirmed && leg.quantity.units() == want => None,
@@ -289,7 +293,7 @@ impl World {
     /// Tells what the daemon thinks of a listing.
     fn held(&self, channel: usize, n: usize) -> String {
         let state = &self.daemon.durable;
-        let found = listing(state, n, &plan::channel(channel));
+        let found = self.listing(channel, n);
         let known = found.and_then(|listing| Some((state.listing(&listing)?, listing)));
         let Some((held, listing)) = known else { return "it is not known".into() };
         let leg = held.leg.as_ref().map_or("none", |leg| leg.name());
@@ -304,17 +308,24 @@ impl World {
     /// Checks what counts have put on hand: no more than what people had found lately, so that no count puts a unit back that was
     /// sold (I10). Less may be there for a while: what raises counts only once it was looked up.
     pub(super) fn counts_are_true(&mut self) {
-        for (sku, at) in std::mem::take(&mut self.checks.touched) {
+        for ((sku, location), at) in std::mem::take(&mut self.checks.touched) {
             // A count that was held tells of a time long ago.
             let since = if self.checks.held { 0 } else { at.millis() - COUNT_MS };
-            let counted = self.checks.counted.get(&sku).copied().unwrap_or(0);
-            let Some(n) = number(sku.as_str()) else { continue };
-            let (opened, found) = (self.plan.stock[n], self.truth.goods[n].most_found(since));
-            if counted > opened + found {
+            let counted = |at: &LocationId| self.checks.counted.get(&(sku.clone(), at.clone())).copied();
+            let (Some(kind), Some(at)) = (number(sku.as_str()), place_number(&location)) else { continue };
+            if at == KEPT {
+                continue;
+            }
+            let n = self.plan.goods_at(kind, at);
+            let (opened, found) = (self.plan.stock[n], self.truth.goods[n].most_moved(since));
+            let here = counted(&location).unwrap_or(0);
+            if here > opened + found {
                 return self.fail(format!(
-                    "I10: counts have put {counted} of {sku} on hand; it opened with {opened}, and {found} were found"
+                    "I10: counts have put {here} of {sku} on hand at {location}; it opened with {opened}, and {found} were found"
                 ));
             }
+            let in_all = self.counted_in_all(kind, since);
+            self.heed(in_all);
         }
     }
 
@@ -330,6 +341,10 @@ impl World {
             drifts: self.checks.drifts,
             hand_counts: self.checks.hand_counts,
             restores: self.restores,
+            rerouted: self.rerouted,
+            carried: self.carried,
+            transfers: self.sent,
+            kept_sold: self.kept_sold,
             virtual_ms: self.now - self.began,
             oversold: oversold.collect(),
             end: self.daemon.end(),

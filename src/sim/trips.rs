@@ -55,6 +55,8 @@ pub(super) enum Ask {
         sweep: bool,
     },
     Post(Box<Posting>),
+    /// What lies with the channel itself.
+    Kept,
 }
 
 #[derive(Debug, Clone)]
@@ -190,7 +192,7 @@ impl World {
                 Answer::Order(n.map(|n| Box::new(market.snapshot(n, true))))
             }
             Ask::Catalogue { from } if channel == ERP => {
-                let (items, more) = self.erp.catalogue(*from, PAGE * 4, self.plan.stock.len());
+                let (items, more) = self.erp.catalogue(*from, PAGE * 4, self.plan.kinds);
                 Answer::Catalogue(items, more)
             }
             Ask::Catalogue { from } => {
@@ -204,6 +206,7 @@ impl World {
             Ask::Counts { items, .. } => {
                 let mut lines = self.erp.counts(items.as_deref());
                 let as_of = self.erp.as_of(now);
+                self.tear(&mut lines);
                 if self.counts_nothing() {
                     lines.iter_mut().for_each(|line| line.quantity = line.quantity.min(Quantity::ZERO));
                     self.untrue.insert(as_of);
@@ -218,6 +221,7 @@ impl World {
                 self.erp.post(now, posting);
                 Answer::Posted
             }
+            Ask::Kept => Answer::Counted(self.kept_stock(), Timestamp::from_millis(sent_at)),
         }
     }
 
@@ -231,6 +235,10 @@ impl World {
         let market = &self.markets[channel];
         let found: Vec<(usize, &Put)> =
             puts.iter().filter_map(|(_, put)| Some((market.find(&put.ids)?, put))).collect();
+        if let Some((n, _)) = found.iter().find(|(n, _)| market.keeps(*n)) {
+            self.fail(format!("FBA: listing {n} is written, which the channel keeps"));
+            return Vec::new();
+        }
         if channel == AMAZON {
             for (listing, put) in &found {
                 self.queue_write(channel, *listing, put.quantity.units(), sent_at);
@@ -307,6 +315,7 @@ impl World {
                 self.looked_up(&postings, *count, (through, sweep), answer);
             }
             Ask::Post(posting) => self.post_answered(&posting, &answer),
+            Ask::Kept => self.kept_answered(sent_at, answer),
         }
     }
 
@@ -346,6 +355,7 @@ fn told(ask: &Ask) -> String {
         Ask::Changed { since } => format!("what moved since {since}"),
         Ask::Counts { begun, .. } => format!("counts, begun at {begun}"),
         Ask::LookUp { postings, .. } => format!("look-up of {} orders", postings.len()),
+        Ask::Kept => "what lies there".to_owned(),
         Ask::Post(posting) => format!("posting {} of {}", posting.sequence, posting.order),
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Goods {
     pub(super) open: i64,
     /// What people found or lost on the shelf, added up, and when that was so.
     pub(super) found: Vec<(i64, i64)>,
+    /// What was sent from here to another place, or came from there, and the daemon was told, one by one.
+    pub(super) sent: Vec<(i64, i64)>,
     /// What left the shelf for an order, and what came back of it.
     pub(super) left: i64,
     pub(super) back: i64,
@@ -31,6 +33,30 @@ impl Goods {
     /// Returns what people have found in all; less than nothing was lost.
     pub(super) fn found(&self) -> i64 {
         self.found.last().map_or(0, |(_, found)| *found)
+    }
+
+    /// Returns everything that has come onto the shelf, or left it, but for orders: when, and how many.
+    pub(super) fn by(&self) -> Vec<(i64, i64)> {
+        let mut last = 0;
+        let found = self.found.iter().map(|(at, found)| (*at, found - std::mem::replace(&mut last, *found)));
+        let mut all: Vec<(i64, i64)> = found.chain(self.sent.iter().copied()).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Returns the most that had come onto the shelf in all, but for orders, at any moment since.
+    pub(super) fn most_moved(&self, since: i64) -> i64 {
+        if self.sent.is_empty() {
+            return self.most_found(since);
+        }
+        let (mut now, mut most) = (0, None);
+        for (at, by) in self.by() {
+            if at > since {
+                most = most.max(Some(now));
+            }
+            now += by;
+        }
+        most.max(Some(now)).unwrap_or(now)
     }
 
     /// Returns the most that people had found in all, at any moment since.
@@ -120,10 +146,34 @@ impl Truth {
         self.short(Class::Physical, short);
     }
 
-    /// Returns how many units a listing may show that takes these parts for one of its own.
-    pub(super) fn may_show(&self, parts: &[(usize, i64)]) -> i64 {
-        let of = |(goods, units): &(usize, i64)| self.goods[*goods].available().max(0) / units;
-        parts.iter().map(of).min().unwrap_or(0)
+    /// Promised units are to leave another shelf than was thought.
+    pub(super) fn reroute(&mut self, from: usize, to: usize, units: i64) {
+        self.goods[from].open -= units;
+        self.goods[to].open += units;
+    }
+
+    /// Units are put on a shelf, or taken off it, and come from another one, or go there.
+    pub(super) fn carry(&mut self, now: i64, of: usize, units: i64) {
+        let goods = &mut self.goods[of];
+        goods.shelf += units;
+        goods.found.push((now, goods.found() + units));
+        goods.moved_at = now;
+    }
+
+    /// Like [`Truth::carry`], where the daemon was told.
+    pub(super) fn send(&mut self, now: i64, of: usize, units: i64) {
+        let goods = &mut self.goods[of];
+        goods.shelf += units;
+        goods.sent.push((now, units));
+        goods.moved_at = now;
+    }
+
+    /// Returns how many units may be sold of goods that lie at two places. What was sold at one and is not there is owed by the
+    /// other, if somebody sells from both (`shared`).
+    pub(super) fn free(&self, goods: &[usize], other: Option<usize>, shared: bool) -> i64 {
+        let here: i64 = goods.iter().map(|n| self.goods[*n].available()).sum();
+        let owed = other.filter(|_| shared).map_or(0, |n| (-self.goods[n].available()).max(0));
+        (here - owed).max(0)
     }
 }
 
@@ -156,6 +206,15 @@ mod tests {
         truth.leave(40, 0, 2);
         truth.come_back(50, 0, 1);
         assert_eq!((truth.goods[0].shelf, truth.goods[0].open), (9, 3));
-        assert_eq!(truth.may_show(&[(0, 4)]), 1);
+        assert_eq!(truth.free(&[0], None, false), 6);
+        truth.goods.push(Goods { shelf: 1, open: 3, ..Goods::default() });
+        let free = [(false, 6), (true, 4)].map(|(shared, _)| truth.free(&[0], Some(1), shared));
+        assert_eq!((free, truth.free(&[0, 1], None, true), truth.free(&[1], Some(0), true)), ([6, 4], 4, 0));
+        truth.reroute(1, 0, 2);
+        truth.carry(60, 0, 1);
+        assert_eq!(
+            (truth.goods[0].available(), truth.goods[1].available(), truth.goods[0].found()),
+            (5, 0, 4)
+        );
     }
 }

@@ -17,8 +17,10 @@ use crate::{
         plan::{self, AMAZON, ERP, Plan, SHOP},
         random::Random,
         story::Story,
+        transfers::Transfer,
         trips::Trip,
         truth::{Goods, Truth},
+        wide::OUTLETS,
     },
 };
 
@@ -44,6 +46,16 @@ pub(super) enum Event {
     Restore,
     /// A person lets a restored store write.
     Live,
+    /// The shop's staff has an order shipped from elsewhere.
+    Reroute,
+    /// Goods are carried from place to place.
+    Carry,
+    /// A person wants a transfer; says something of one; its goods come.
+    Transfer,
+    Say(u64),
+    Come(u64),
+    /// Somebody comes to buy what lies with Amazon.
+    KeptShopper,
     /// A loop of the daemon looks around.
     Wake(usize, Loop),
     /// What waits is decided together.
@@ -82,6 +94,7 @@ pub(super) enum Then {
     TookPostings,
     Posted,
     Entered(u64),
+    Said(u64),
 }
 
 pub(super) struct World {
@@ -106,6 +119,12 @@ pub(super) struct World {
     /// When the backup was put back last.
     pub(super) restored_at: i64,
     pub(super) restores: u64,
+    /// What people have brought from place to place, as they know it.
+    pub(super) transfers: BTreeMap<u64, Transfer>,
+    pub(super) rerouted: u64,
+    pub(super) carried: u64,
+    pub(super) sent: u64,
+    pub(super) kept_sold: u64,
     pub(super) story: Story,
     /// People and mishaps are over: everything has to come to rest.
     pub(super) calm: bool,
@@ -125,10 +144,12 @@ const GROUP_MAX: usize = 64;
 
 impl World {
     pub(super) fn new(plan: Plan, random: Random, story: Story) -> World {
-        let listings = plan.parts.len();
+        let items = plan.parts.len();
         let can = |n: usize| plan.policies.channels[&plan::channel(n)].abilities;
         let market = |n: usize, kind: Kind| {
-            let mut market = Market::new(kind, can(n), listings);
+            let outlets: &[&str] = if plan.shows_at(n) > 1 { &OUTLETS } else { &[] };
+            let kept = if kind == Kind::Amazon && plan.wide.kept > 0 { plan.kinds } else { 0 };
+            let mut market = Market::new(kind, can(n), items, outlets, kept);
             market.skew = plan.skew[n];
             market.whole_seconds = plan.whole_seconds && kind == Kind::Shopify;
             market.deduplicates = plan.deduplicates;
@@ -136,7 +157,7 @@ impl World {
         };
         let goods = plan.stock.iter().map(|units| Goods { shelf: *units, ..Goods::default() }).collect();
         let began = 1_800_000_000_000;
-        let mut erp = Erp::new(plan::location(), plan.stock.clone());
+        let mut erp = Erp::new(plan.kinds, plan.stock[..plan.own_goods()].to_vec());
         erp.skew = plan.skew[ERP];
         let causes = Causes {
             rival: plan.rival > 0,
@@ -161,6 +182,11 @@ impl World {
             backup: None,
             restored_at: 0,
             restores: 0,
+            transfers: BTreeMap::new(),
+            rerouted: 0,
+            carried: 0,
+            sent: 0,
+            kept_sold: 0,
             story,
             calm: false,
             began,
@@ -238,6 +264,12 @@ impl World {
             Event::Backup => self.back_up(),
             Event::Restore => self.restore(),
             Event::Live => self.let_write(),
+            Event::Reroute => self.reroute(),
+            Event::Carry => self.carry(),
+            Event::Transfer => self.transfer(),
+            Event::Say(n) => self.say(n),
+            Event::Come(n) => self.come(n),
+            Event::KeptShopper => self.kept_shopper(),
             Event::Wake(channel, of) => {
                 if self.wakes.get(&(channel, of)) == Some(&self.now) {
                     self.wakes.remove(&(channel, of));
@@ -469,14 +501,15 @@ impl World {
             Then::TookPostings => self.took_postings(reply),
             Then::Posted => self.posted(),
             Then::Entered(sheet) => self.entered(sheet, reply),
+            Then::Said(n) => self.said(n, &reply),
         }
     }
 
     /// There is no room for a command: it was not decided. Whoever asked goes on as after a failure.
     fn turned_away(&mut self, then: Then) {
         match then {
-            // Whoever counted asks again.
-            Then::Nothing | Then::Entered(_) => {}
+            // Whoever said something says it again.
+            Then::Nothing | Then::Entered(_) | Then::Said(_) => {}
             Then::Pushed(n) => self.refused_push(n),
             Then::Took(channel) | Then::Wrote(channel, _) | Then::Saw(channel, _) => {
                 self.desks[channel].lane_idle();

@@ -1,7 +1,5 @@
 //! Counts of the ERP, and postings to it.
 
-use std::collections::BTreeSet;
-
 use crate::{
     core::{
         Command, Refused, Reply,
@@ -73,7 +71,7 @@ impl World {
             lines,
             opening: false,
             absent: Vec::new(),
-            set: BTreeSet::new(),
+            set: self.counted_together(),
         };
         if postings.is_empty() {
             return self.submit_fact(Command::Count(count), Then::Counted { through, sweep });

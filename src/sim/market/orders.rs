@@ -7,8 +7,11 @@ use std::{
 
 use crate::{
     connectors::By,
-    model::{FulfilledBy, LineId, LineSnapshot, OrderId, OrderSnapshot, Quantity, Rest, Timestamp, Totals},
-    sim::market::{Kind, Market},
+    model::{IdKind, LineId, LineSnapshot, OrderId, OrderSnapshot, Quantity, Rest, Timestamp, Totals},
+    sim::{
+        market::{Kind, Market},
+        wide::place,
+    },
 };
 
 /// One line of an order: `[ordered, released, written off, fulfilled, returned]`, since it was placed.
@@ -16,14 +19,25 @@ use crate::{
 pub(in crate::sim) struct Line {
     pub(in crate::sim) listing: usize,
     pub(in crate::sim) units: [i64; 5],
+    /// What of them lies at the channel's other location.
+    pub(in crate::sim) away: [i64; 5],
 }
 
 impl Line {
     /// Returns how many units are neither shipped nor cancelled.
     pub(in crate::sim) fn open(&self) -> i64 {
-        let [ordered, released, written_off, fulfilled, _] = self.units;
-        ordered - released - written_off - fulfilled
+        open(self.units)
     }
+
+    /// Returns what of it lies where it was sold, or at the channel's other location.
+    pub(in crate::sim) fn part(&self, away: bool) -> [i64; 5] {
+        if away { self.away } else { std::array::from_fn(|n| self.units[n] - self.away[n]) }
+    }
+}
+
+/// Returns how many units are neither shipped nor cancelled.
+pub(in crate::sim) fn open([ordered, released, written_off, fulfilled, _]: [i64; 5]) -> i64 {
+    ordered - released - written_off - fulfilled
 }
 
 /// An order as it stands.
@@ -84,7 +98,11 @@ impl Market {
             });
             self.listed[*listing].sold += units;
         }
-        let line = |(listing, units): &(usize, i64)| Line { listing: *listing, units: [*units, 0, 0, 0, 0] };
+        let line = |(listing, units): &(usize, i64)| Line {
+            listing: *listing,
+            units: [*units, 0, 0, 0, 0],
+            away: [0; 5],
+        };
         let at = self.clock(now);
         let lines = lines.iter().map(line).collect();
         self.book.sales.push(Sale { placed_at: at, version: at, lines, listed: None, told: false });
@@ -94,12 +112,11 @@ impl Market {
     }
 
     /// Moves units of one line on: from open to released, written off or fulfilled (1, 2, 3), or from there to returned (4).
-    /// Does to the channel's own shelf what the channel does by itself.
+    /// `away`: those at the channel's other location. Does to the channel's own shelf what the channel does by itself.
     pub(in crate::sim) fn move_on(
         &mut self,
         now: i64,
-        order: usize,
-        line: usize,
+        (order, line, away): (usize, usize, bool),
         to: usize,
         units: i64,
         lag: i64,
@@ -107,9 +124,10 @@ impl Market {
         let at = self.clock(now);
         let sale = &mut self.book.sales[order];
         sale.lines[line].units[to] += units;
+        sale.lines[line].away[to] += if away { units } else { 0 };
         // Versions of a transaction that began earlier go back.
         sale.version = at.max(sale.placed_at);
-        let listing = sale.lines[line].listing;
+        let listing = self.lies_at(order, line, away);
         let back = match to {
             1 => self.can.restocks_cancels,
             4 => self.can.restocks_returns,
@@ -132,10 +150,47 @@ impl Market {
         self.book.behind.push(Reverse((now + lag, order)));
     }
 
+    /// Returns the listing of the units of a line that lie where it was sold, or at the channel's other location.
+    pub(in crate::sim) fn lies_at(&self, order: usize, line: usize, away: bool) -> usize {
+        let listing = self.book.sales[order].lines[line].listing;
+        if away { self.elsewhere(listing) } else { listing }
+    }
+
+    /// Has open units of a line shipped from the channel's other location. `back`: they come from there.
+    pub(in crate::sim) fn reroute(
+        &mut self,
+        now: i64,
+        (order, line, back): (usize, usize, bool),
+        units: i64,
+        lag: i64,
+    ) {
+        let at = self.clock(now);
+        let [from, to] = [back, !back].map(|away| self.lies_at(order, line, away));
+        let sale = &mut self.book.sales[order];
+        sale.lines[line].away[0] += if back { -units } else { units };
+        sale.version = at.max(sale.placed_at);
+        for (listing, units) in [(from, units), (to, -units)] {
+            self.change(now, listing, |shelf| {
+                shelf.shown += units;
+                shelf.committed -= units;
+            });
+            self.listed[listing].sold -= units;
+        }
+        self.listed[from].moved_off += units;
+        self.book.behind.push(Reverse((now + lag, order)));
+    }
+
     /// Returns an order as it stands. `whole`: all of its lines, or only the first.
     pub(in crate::sim) fn snapshot(&self, order: usize, whole: bool) -> OrderSnapshot {
         let sale = &self.book.sales[order];
         self.told(order, sale.version, &sale.lines, whole)
+    }
+
+    /// Returns an order as a webhook tells it: where its units lie it does not say.
+    pub(in crate::sim) fn pushed(&self, order: usize, whole: bool) -> OrderSnapshot {
+        let mut told = self.snapshot(order, whole);
+        told.lines.iter_mut().for_each(|line| (line.location, line.places) = (None, Vec::new()));
+        told
     }
 
     fn told(&self, order: usize, version: i64, lines: &[Line], whole: bool) -> OrderSnapshot {
@@ -151,19 +206,27 @@ impl Market {
     }
 
     fn line(&self, n: usize, line: &Line) -> LineSnapshot {
-        let [ordered, released, written_off, fulfilled, returned] = line.units.map(Quantity::new);
-        let mut totals = Totals { ordered, released, written_off, fulfilled, returned };
+        let mut totals = totals_of(line.units);
         let mut rest = Rest::Open;
         // Amazon tells of a line that was cancelled whole that nothing is ordered any more.
         if self.kind == Kind::Amazon && line.units[1] == line.units[0] {
             (totals, rest) = (Totals::default(), Rest::Released);
         }
+        let mut places = Vec::new();
+        if self.has_outlets() {
+            let at = |away: bool| usize::from(line.listing >= self.items) ^ usize::from(away);
+            places = [false, true].map(|away| (at(away), line.part(away))).to_vec();
+            places.retain(|(_, part)| part[0] > 0);
+            // The first is where most is to be shipped from.
+            places.sort_by_key(|(_, part)| Reverse(open(*part)));
+        }
+        let places: Vec<_> = places.into_iter().map(|(at, part)| (place(at), totals_of(part))).collect();
         LineSnapshot {
             line: LineId::new(&format!("l{n}")).expect("a good id"),
-            ids: self.listed[line.listing].ids.clone(),
-            location: None,
-            places: Vec::new(),
-            by: FulfilledBy::Merchant,
+            ids: self.listed[line.listing].ids.without(IdKind::Location),
+            location: places.first().map(|(location, _)| location.clone()),
+            places,
+            by: self.shipped_by(line.listing),
             totals,
             rest,
         }
@@ -227,6 +290,11 @@ impl Market {
         let through = bound.min(self.clock(now)).max(since);
         Page { orders, next, read_through: next.is_none().then_some(through) }
     }
+}
+
+fn totals_of(units: [i64; 5]) -> Totals {
+    let [ordered, released, written_off, fulfilled, returned] = units.map(Quantity::new);
+    Totals { ordered, released, written_off, fulfilled, returned }
 }
 
 /// Returns what the `n`-th order of a channel is called.
