@@ -19,6 +19,7 @@ mod exhaustive;
 mod kept;
 mod loops;
 mod market;
+mod office;
 mod people;
 mod places;
 mod plan;
@@ -149,6 +150,9 @@ pub struct Figures {
     pub transfers: u64,
     /// Times that somebody bought what lies with Amazon.
     pub kept_sold: u64,
+    /// Mappings that people made late, and writes that were refused for good.
+    pub mapped: u64,
+    pub refused: u64,
     pub virtual_ms: i64,
     /// Units oversold, as the reference model classes them.
     pub oversold: BTreeMap<&'static str, i64>,
@@ -172,6 +176,8 @@ impl Figures {
         self.carried += other.carried;
         self.transfers += other.transfers;
         self.kept_sold += other.kept_sold;
+        self.mapped += other.mapped;
+        self.refused += other.refused;
         self.virtual_ms += other.virtual_ms;
         for (class, units) in &other.oversold {
             *self.oversold.entry(class).or_default() += units;

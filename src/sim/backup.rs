@@ -17,6 +17,7 @@ use crate::{
 
 /// What a daemon's directory held, and what that adds up to.
 pub(super) struct Backup {
+    made_at: i64,
     disk: SimDisk,
     durable: State,
     checks: Checks,
@@ -30,6 +31,7 @@ impl World {
         let seq = self.daemon.durable.seq;
         self.tell(|| format!("a backup at record {seq}"));
         self.backup = Some(Backup {
+            made_at: self.now,
             disk: self.daemon.disk.clone_content(),
             durable: self.daemon.durable.clone(),
             checks: self.checks.clone(),
@@ -44,7 +46,7 @@ impl World {
         if !self.daemon.is_up() {
             return self.after(5_000, Event::Restore);
         }
-        let Some(Backup { disk, durable, checks }) = &self.backup else {
+        let Some(Backup { disk, durable, checks, .. }) = &self.backup else {
             return self.after(5_000, Event::Restore);
         };
         self.daemon.put_back(disk.clone_content(), durable.clone());
@@ -83,6 +85,16 @@ impl World {
         if sent_at < self.restored_at {
             self.puzzle(channel, listing);
         }
+    }
+}
+
+impl World {
+    /// Tells whether the ERP was told, since the backup that was put back, that these goods did not leave after all. What had been told
+    /// before is what the restored store believes to stand there, so it does not tell it again (see docs/TESTING.md).
+    pub(super) fn was_undone(&self, goods: usize) -> bool {
+        let made = self.backup.as_ref().map_or(0, |backup| backup.made_at);
+        let between = |at: i64| at >= made && at < self.restored_at;
+        self.put_back.iter().any(|(at, of)| *of == goods && between(*at))
     }
 }
 

@@ -47,18 +47,25 @@ impl Erp {
         self.moves.push((self.clock(now), of));
     }
 
-    /// Brings its documents of an order to the targets of a posting: what is there already is not made again.
-    pub(super) fn post(&mut self, now: i64, posting: &Posting) {
+    /// Brings its documents of an order to the targets of a posting: what is there already is not made again. Returns the goods of
+    /// which shipments were undone by it.
+    pub(super) fn post(&mut self, now: i64, posting: &Posting) -> Vec<usize> {
+        let mut undone = Vec::new();
         for line in &posting.lines {
             let Some(of) = self.item(line) else { continue };
             let held = self.orders.entry(posting.order.clone()).or_default().entry(of).or_default();
             let lying = |t: &Totals| t.returned.units() - t.fulfilled.units() - t.written_off.units();
             let by = lying(&line.target) - lying(held);
+            let gone = |t: &Totals| t.fulfilled.units() + t.written_off.units();
+            if gone(&line.target) < gone(held) {
+                undone.push(of);
+            }
             *held = line.target;
             if by != 0 {
                 self.move_by(now, of, by);
             }
         }
+        undone
     }
 
     /// Returns what it holds of the lines of a posting.

@@ -228,6 +228,11 @@ fn kept_code(n: usize) -> String {
     format!("F{n:05}")
 }
 
+/// Returns what Amazon calls the `n`-th listing where a person has to say what it is.
+pub(super) fn late_code(n: usize) -> String {
+    format!("X{n:05}")
+}
+
 fn kept_number(code: &str) -> Option<usize> {
     code.strip_prefix('F')?.parse().ok()
 }
@@ -239,5 +244,5 @@ pub(super) fn code(n: usize) -> String {
 
 /// Returns which listing has this code.
 pub(super) fn number(code: &str) -> Option<usize> {
-    code.strip_prefix('S')?.parse().ok()
+    code.strip_prefix(['S', 'X'])?.parse().ok()
 }

@@ -5,7 +5,10 @@ use crate::{
     core::{
         Command, Refused, Reply,
         allocation::Pause,
-        intent::ask::{Ask, Row, What},
+        intent::{
+            Intent,
+            ask::{Ask, Row, What},
+        },
         record::PauseScope,
     },
     model::{DeliveryId, OrderSnapshot, Put, Quantity},
@@ -284,7 +287,9 @@ impl World {
         }
         let next = self.random.about(self.plan.limits);
         self.after(next, Event::Limit);
-        let open = self.daemon.durable.intents.iter().find(|(_, intent)| !intent.phase.ended());
+        // What others have sent they take back themselves.
+        let is_limit = |intent: &Intent| !intent.phase.ended() && intent.request.is_none();
+        let open = self.daemon.durable.intents.iter().find(|(_, intent)| is_limit(intent));
         if let Some(id) = open.map(|(id, _)| *id).filter(|_| self.random.chance(200)) {
             self.tell(|| format!("operator: takes intent {id} back"));
             return self.submit(Command::CancelIntent { id }, Then::Nothing);

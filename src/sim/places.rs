@@ -65,7 +65,8 @@ impl World {
         let other = (0..self.plan.wide.places).find(|at| !drawn.contains(at));
         let of = |(kind, units): &(usize, i64)| {
             let goods: Vec<usize> = drawn.iter().map(|at| self.plan.goods_at(*kind, *at)).collect();
-            self.truth.free(&goods, other.map(|at| self.plan.goods_at(*kind, at)), shared) / units
+            let free = self.truth.free(&goods, other.map(|at| self.plan.goods_at(*kind, at)), shared);
+            (free - self.plan.policies.allocation.safety_stock.units()).max(0) / units
         };
         self.plan.parts[item].iter().map(of).min().unwrap_or(0)
     }

@@ -36,6 +36,7 @@ const TOLD: usize = 12;
 impl World {
     /// Lists everything, opens with what the ERP counts, and lets people in.
     pub(super) fn open(&mut self) {
+        self.rename_late();
         for channel in [SHOP, AMAZON] {
             for n in 0..self.plan.parts.len() * self.plan.shows_at(channel) {
                 let shown = self.may_show(channel, n);
@@ -85,6 +86,7 @@ impl World {
             self.at(soon + first, event);
         }
         self.begin_wide(soon);
+        self.open_office(soon);
     }
 
     /// Counts all there is, before anything else is known of it.
@@ -186,6 +188,7 @@ impl World {
                 commands.push(Command::Dead { letter, verdict: Verdict::Retry });
             }
         }
+        commands.extend(self.given_up());
         // Of what was sold before the opening, the ERP has nothing.
         commands.extend(ask_for_postings(state));
         self.checks.released = true;
@@ -206,6 +209,9 @@ impl World {
         for command in commands {
             self.submit(command, Then::Nothing);
         }
+        for n in self.plan.wide.late.clone().into_keys() {
+            self.after(1, Event::Map(n));
+        }
         for channel in [SHOP, AMAZON] {
             self.wake_at(channel, Loop::Poll, self.now + 1);
         }
@@ -223,7 +229,8 @@ impl World {
         if self.daemon.read().is_none() {
             wrong.push("the daemon is down".to_owned());
         }
-        for (n, goods) in self.truth.goods.iter().enumerate() {
+        let all = self.truth.goods.iter().enumerate();
+        for (n, goods) in all.filter(|(n, _)| !self.was_undone(*n)) {
             let (kind, at) = self.plan.kind_of(n);
             let place = state.skus.get(&plan::sku(kind)).and_then(|row| row.place(&place(at)));
             let stock = place.map(|place| place.stock).unwrap_or_default();
@@ -269,7 +276,7 @@ impl World {
     }
 
     fn wrong_listing(&self, channel: usize, n: usize) -> Option<String> {
-        let want = (self.may_show(channel, n) - self.plan.buffer(channel)).max(0);
+        let want = self.plan.shows_of(channel, self.may_show(channel, n));
         let shown = self.markets[channel].listed[n].now.shown;
         let name = NAMES[channel];
         if shown != want && !(want == 0 && shown < 0) {
@@ -345,6 +352,8 @@ impl World {
             carried: self.carried,
             transfers: self.sent,
             kept_sold: self.kept_sold,
+            mapped: self.mapped,
+            refused: self.refused,
             virtual_ms: self.now - self.began,
             oversold: oversold.collect(),
             end: self.daemon.end(),

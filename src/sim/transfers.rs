@@ -1,8 +1,8 @@
 //! People who have goods brought from place to place, and tell the daemon: before the goods leave, when they have come, or that they
 //! will not. What is not answered is said again, under the same name.
 //!
-//! They keep to docs/OPERATIONS.md: the goods move once the daemon has said yes, the ERP is told of what it does not hear from us, and
-//! nobody counts goods of which something was said that is not answered yet.
+//! They keep to docs/OPERATIONS.md: goods are set apart before the daemon is asked, and the ERP is told; they come to another shelf before
+//! that is said, and the ERP is told after it; nobody counts goods of which something was said that is not answered yet.
 
 use crate::{
     core::{
@@ -94,6 +94,8 @@ impl World {
         self.tell(|| {
             format!("staff: transfer {number}, {units} of goods {from} to {to}, travels: {travels}")
         });
+        self.shelve(from, -units);
+        self.erp_moves(from, -units);
         self.say(number);
     }
 
@@ -129,6 +131,7 @@ impl World {
             Stage::Asked => Command::Intend(Box::new(held.ask)),
             Stage::OnTheWay if undone => return self.brought_back(number),
             Stage::Ending if undone && !held.travels => return self.brought_back(number),
+            Stage::Ending if held.left > 0 && !held.travels => return self.arrive(number, phase),
             Stage::Ending if phase.is_none_or(Phase::ended) => return drop(self.transfers.remove(&number)),
             Stage::OnTheWay | Stage::Ending => return,
             Stage::Come { units, lost } => {
@@ -158,7 +161,7 @@ impl World {
             }
             (Stage::Asked, Ok(_) | Err(_)) => {
                 self.tell(|| format!("transfer {number} is not made: {reply:?}"));
-                self.transfers.remove(&number);
+                self.brought_back(number);
             }
             (Stage::Come { units, .. }, Ok(_)) => {
                 self.erp_moves(held.to, units);
@@ -199,27 +202,30 @@ impl World {
 
     /// The daemon has said yes: the goods leave.
     fn set_out(&mut self, number: u64, id: Seq, undone: bool) {
-        let Some(Transfer { from, to, units, travels, .. }) = self.transfers.get(&number).cloned() else {
-            return;
-        };
         if undone {
-            self.transfers.remove(&number);
-            return;
+            return self.brought_back(number);
         }
+        let Some(held) = self.transfers.get_mut(&number) else { return };
+        (held.id, held.left) = (Some(id), held.units);
+        let travels = held.travels;
         self.sent += 1;
-        self.shelve(from, -units);
-        self.erp_moves(from, -units);
-        if !travels {
-            self.shelve(to, units);
-            self.erp_moves(to, units);
-        }
-        if let Some(held) = self.transfers.get_mut(&number) {
-            (held.id, held.left) = (Some(id), units);
-        }
         self.go_on(number, if travels { Stage::OnTheWay } else { Stage::Ending });
         if travels {
             self.set_out_again(number);
+        } else {
+            self.say(number);
         }
+    }
+
+    /// Goods that do not travel are put on the other shelf once nothing can bring them back any more.
+    fn arrive(&mut self, number: u64, phase: Option<Phase>) {
+        if phase == Some(Phase::Lowering) {
+            return;
+        }
+        let Some(held) = self.transfers.get_mut(&number) else { return };
+        let (to, units) = (held.to, std::mem::take(&mut held.left));
+        self.shelve(to, units);
+        self.erp_moves(to, units);
     }
 
     fn set_out_again(&mut self, number: u64) {
@@ -261,12 +267,8 @@ impl World {
 
     /// The daemon has rolled a transfer back: the goods go back to where they were.
     fn brought_back(&mut self, number: u64) {
-        let Some(Transfer { from, to, units, travels, .. }) = self.transfers.remove(&number) else { return };
+        let Some(Transfer { from, units, .. }) = self.transfers.remove(&number) else { return };
         self.tell(|| format!("staff: transfer {number} was rolled back, and so are the goods"));
-        if !travels {
-            self.shelve(to, -units);
-            self.erp_moves(to, -units);
-        }
         self.shelve(from, units);
         self.erp_moves(from, units);
     }

@@ -112,6 +112,7 @@ const TIMEOUT: i64 = 30_000;
 impl World {
     /// Sends a request. What becomes of it is drawn here.
     pub(super) fn send(&mut self, channel: usize, ask: Ask) {
+        let locked = self.is_locked(channel);
         let rates = &self.plan.rates;
         let calm = self.calm;
         let luck = |permille: u32, random: &mut crate::sim::random::Random| !calm && random.chance(permille);
@@ -121,7 +122,9 @@ impl World {
         let timeout = random.between(TIMEOUT / 6, TIMEOUT);
         let writes = matches!(ask, Ask::Write { .. } | Ask::Post(_));
         let late_ms = self.plan.policies.channels[&plan::channel(channel)].abilities.late_ms;
-        let (arrives, answers, answer) = if luck(rates.lost, random) {
+        let (arrives, answers, answer) = if locked {
+            (None, there + back, Some(Answer::Unauthorized))
+        } else if luck(rates.lost, random) {
             (None, timeout, Some(Answer::Silence))
         } else if luck(rates.unheard, random) {
             (Some(there.min(timeout - 1)), timeout, Some(Answer::Silence))
@@ -218,7 +221,9 @@ impl World {
                 Answer::Held(postings.iter().map(|posting| self.erp.posted(posting)).collect())
             }
             Ask::Post(posting) => {
-                self.erp.post(now, posting);
+                for goods in self.erp.post(now, posting) {
+                    self.put_back.push((sent_at, goods));
+                }
                 Answer::Posted
             }
             Ask::Kept => Answer::Counted(self.kept_stock(), Timestamp::from_millis(sent_at)),
@@ -239,17 +244,37 @@ impl World {
             self.fail(format!("FBA: listing {n} is written, which the channel keeps"));
             return Vec::new();
         }
+        if self.plan.wide.refused > 0 && !self.calm {
+            return self.write_some(channel, &found, sent_at);
+        }
+        self.write_all(channel, &found, sent_at)
+    }
+
+    /// Carries out a request to write of which the channel refuses a part for good.
+    fn write_some(&mut self, channel: usize, found: &[(usize, &Put)], sent_at: i64) -> Vec<Outcome> {
+        let rate = self.plan.wide.refused;
+        let refused: Vec<bool> = found.iter().map(|_| self.random.chance(rate)).collect();
+        self.refused += refused.iter().filter(|refused| **refused).count() as u64;
+        let good = found.iter().zip(&refused).filter(|(_, refused)| !**refused).map(|(put, _)| *put);
+        let good: Vec<(usize, &Put)> = good.collect();
+        let mut outcomes = self.write_all(channel, &good, sent_at).into_iter();
+        let rejected = || Outcome::Rejected { reason: "it does not like it".to_owned() };
+        let of = |refused: bool| if refused { Some(rejected()) } else { outcomes.next() };
+        refused.into_iter().filter_map(of).collect()
+    }
+
+    fn write_all(&mut self, channel: usize, found: &[(usize, &Put)], sent_at: i64) -> Vec<Outcome> {
         if channel == AMAZON {
-            for (listing, put) in &found {
+            for (listing, put) in found {
                 self.queue_write(channel, *listing, put.quantity.units(), sent_at);
             }
-            return self.markets[channel].write(self.now, &found);
+            return self.markets[channel].write(self.now, found);
         }
-        for (listing, put) in &found {
+        for (listing, put) in found {
             self.lost_sight(channel, *listing, sent_at);
             self.about_to_set(channel, *listing, put);
         }
-        let outcomes = self.markets[channel].write(self.now, &found);
+        let outcomes = self.markets[channel].write(self.now, found);
         for ((listing, put), outcome) in found.iter().zip(&outcomes) {
             if *outcome == Outcome::Applied {
                 self.ours_landed(channel, *listing, put.quantity.units());

@@ -3,6 +3,8 @@
 //! Goods are numbered by kind and place: the kinds at the first place, then those at the second, then those that lie with Amazon.
 //! All of it is drawn from a source of its own, so that a run without any of it plays as it always did.
 
+use std::collections::BTreeMap;
+
 use crate::{
     model::{LocationId, Quantity, policy},
     sim::{
@@ -35,12 +37,34 @@ pub(super) struct Wide {
     pub(super) torn: u32,
     /// From one shopper to the next who buys what lies with Amazon; zero: nothing does.
     pub(super) kept: i64,
+    /// What Amazon calls by a name that no SKU has, and when a person says what it is, since people came in.
+    pub(super) late: BTreeMap<usize, i64>,
+    /// Whose credentials end, and from when to when.
+    pub(super) locked: Option<(usize, i64, i64)>,
+    /// Writes that are refused for good, in a thousand; how often a person looks through them, on average.
+    pub(super) refused: u32,
+    pub(super) dead_letters: i64,
+    /// How often the merchant changes what channels may show, on average; zero: never.
+    pub(super) reloads: i64,
 }
 
 impl Default for Wide {
     fn default() -> Wide {
         let drawn = [vec![0], vec![0]];
-        Wide { places: 1, drawn, outlets: None, carries: 0, transfers: 0, torn: 0, kept: 0 }
+        Wide {
+            places: 1,
+            drawn,
+            outlets: None,
+            carries: 0,
+            transfers: 0,
+            torn: 0,
+            kept: 0,
+            late: BTreeMap::new(),
+            locked: None,
+            refused: 0,
+            dead_letters: 0,
+            reloads: 0,
+        }
     }
 }
 
@@ -64,6 +88,29 @@ impl Plan {
         }
         if random.chance(400) {
             self.draw_kept(random);
+        }
+        if !self.calm {
+            self.draw_office(random);
+        }
+    }
+
+    fn draw_office(&mut self, random: &mut Random) {
+        // A line that the channel ships is not looked at again when its SKU becomes known (see docs/TESTING.md).
+        if random.chance(300) && self.wide.kept == 0 {
+            let late = (0..self.kinds).filter(|_| random.chance(500)).collect::<Vec<_>>();
+            self.wide.late = late.into_iter().map(|n| (n, random.between(0, self.span))).collect();
+        }
+        if random.chance(300) {
+            let from = random.between(0, self.span);
+            let to = from + random.between(0, self.span / 3);
+            self.wide.locked = Some((random.below(3), from, to));
+        }
+        if random.chance(300) {
+            self.wide.refused = 60;
+            self.wide.dead_letters = self.span / random.between(4, 20);
+        }
+        if random.chance(300) {
+            self.wide.reloads = self.span / random.between(4, 20);
         }
     }
 
@@ -150,12 +197,11 @@ impl Plan {
         both(SHOP) || both(AMAZON)
     }
 
-    /// Returns what is kept back of a listing on a channel.
-    pub(super) fn buffer(&self, channel: usize) -> i64 {
-        self.policies
-            .channels
-            .get(&super::plan::channel(channel))
-            .map_or(Quantity::ZERO, |policy| policy.buffer)
-            .units()
+    /// Returns what a channel shows of so many units that it may.
+    pub(super) fn shows_of(&self, n: usize, units: i64) -> i64 {
+        let policy = &self.policies.channels[&channel(n)];
+        let most = policy.max.map_or(i64::MAX, Quantity::units);
+        let shown = (units - policy.buffer.units()).max(0).min(most);
+        if shown < policy.min.units() { 0 } else { shown }
     }
 }

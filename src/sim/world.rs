@@ -56,6 +56,10 @@ pub(super) enum Event {
     Come(u64),
     /// Somebody comes to buy what lies with Amazon.
     KeptShopper,
+    /// A person says what something is; looks through the dead letters; changes the configuration.
+    Map(usize),
+    DeadLetters,
+    Reload,
     /// A loop of the daemon looks around.
     Wake(usize, Loop),
     /// What waits is decided together.
@@ -118,6 +122,8 @@ pub(super) struct World {
     pub(super) backup: Option<Backup>,
     /// When the backup was put back last.
     pub(super) restored_at: i64,
+    /// When postings were sent by which the ERP undid shipments, and of which goods.
+    pub(super) put_back: Vec<(i64, usize)>,
     pub(super) restores: u64,
     /// What people have brought from place to place, as they know it.
     pub(super) transfers: BTreeMap<u64, Transfer>,
@@ -125,6 +131,8 @@ pub(super) struct World {
     pub(super) carried: u64,
     pub(super) sent: u64,
     pub(super) kept_sold: u64,
+    pub(super) mapped: u64,
+    pub(super) refused: u64,
     pub(super) story: Story,
     /// People and mishaps are over: everything has to come to rest.
     pub(super) calm: bool,
@@ -181,12 +189,15 @@ impl World {
             misdated: BTreeSet::new(),
             backup: None,
             restored_at: 0,
+            put_back: Vec::new(),
             restores: 0,
             transfers: BTreeMap::new(),
             rerouted: 0,
             carried: 0,
             sent: 0,
             kept_sold: 0,
+            mapped: 0,
+            refused: 0,
             story,
             calm: false,
             began,
@@ -270,6 +281,9 @@ impl World {
             Event::Say(n) => self.say(n),
             Event::Come(n) => self.come(n),
             Event::KeptShopper => self.kept_shopper(),
+            Event::Map(n) => self.map(n),
+            Event::DeadLetters => self.dead_letters(),
+            Event::Reload => self.reload_policies(),
             Event::Wake(channel, of) => {
                 if self.wakes.get(&(channel, of)) == Some(&self.now) {
                     self.wakes.remove(&(channel, of));

@@ -282,8 +282,13 @@ impl Market {
             }
         }
         let order = |(_, n): &(i64, usize)| {
-            let (version, lines) = self.book.sales[*n].listed.as_ref()?;
-            Some(self.told(*n, *version, lines, true))
+            let sale = &self.book.sales[*n];
+            let (version, lines) = sale.listed.as_ref()?;
+            // Where the shop has several locations the list names the orders, and tells them as they stand: what is said there of
+            // where units lie goes by no version.
+            let (version, lines) =
+                if self.has_outlets() { (sale.version, &sale.lines) } else { (*version, lines) };
+            Some(self.told(*n, version, lines, true))
         };
         let orders = found.iter().filter_map(order).collect();
         let next = found.last().copied().filter(|_| more);
