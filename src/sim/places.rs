@@ -137,6 +137,11 @@ impl World {
         let lag = self.lag(SHOP);
         self.markets[SHOP].reroute(self.now, (order, line, back), units, lag);
         self.rerouted += 1;
+        if back || held.away[0] > 0 {
+            // It went to and fro: the order tells of its latest change alone.
+            let of = (plan::channel(SHOP), self.sku_of(SHOP, from));
+            self.checks.retold.insert(of);
+        }
         self.tell(|| {
             format!("shop: {units} of line {line} of order o{order} go from listing {from} to {to}")
         });

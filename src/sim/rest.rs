@@ -1,8 +1,6 @@
 //! The beginning and the end of a run: the shop is opened, and when all mishaps are over everything comes to rest, with every
 //! party knowing what is true.
 
-use std::collections::BTreeSet;
-
 use crate::{
     core::{
         Command,

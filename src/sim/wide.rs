@@ -126,10 +126,10 @@ impl Plan {
             self.wide.outlets = Some(self.span / random.between(10, 60));
             self.wide.drawn[SHOP] = vec![0];
         }
-        if !self.calm && random.chance(300) {
-            self.wide.torn = 100;
-        }
-        self.wide.carries = if random.chance(500) { self.span / random.between(4, 20) } else { 0 };
+        let torn = !self.calm && random.chance(300);
+        self.wide.torn = if torn { 250 } else { 0 };
+        let carries = torn || random.chance(500);
+        self.wide.carries = if carries { self.span / random.between(8, 30) } else { 0 };
         if random.chance(600) {
             self.wide.transfers = self.span / random.between(4, 20);
             // What a restored store has forgotten of transfers, nobody tells it again.

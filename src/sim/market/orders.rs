@@ -24,11 +24,6 @@ pub(in crate::sim) struct Line {
 }
 
 impl Line {
-    /// Returns how many units are neither shipped nor cancelled.
-    pub(in crate::sim) fn open(&self) -> i64 {
-        open(self.units)
-    }
-
     /// Returns what of it lies where it was sold, or at the channel's other location.
     pub(in crate::sim) fn part(&self, away: bool) -> [i64; 5] {
         if away { self.away } else { std::array::from_fn(|n| self.units[n] - self.away[n]) }
