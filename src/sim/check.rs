@@ -127,14 +127,7 @@ impl Checks {
                 braked(state, entries)
             }
             Record::Intent { id, change: Change::Moved { phase, .. } } => {
-                let awaited = self.awaited.remove(id).unwrap_or_default();
-                match phase {
-                    Phase::Raising => {
-                        lowered(state, *id, at).and_then(|()| settled(state, *id, &awaited, at))
-                    }
-                    Phase::InTransit => settled(state, *id, &awaited, at),
-                    Phase::Lowering | Phase::Done | Phase::RollingBack | Phase::RolledBack => Ok(()),
-                }
+                self.goes_on(state, *id, *phase, at)
             }
             Record::Commit { sku, revision, .. } => {
                 let before = state.skus.get(sku).map_or(Revision::ZERO, |row| row.revision);
@@ -179,6 +172,16 @@ impl Checks {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// I6: an intent comes to its next phase.
+    fn goes_on(&mut self, state: &State, id: Seq, phase: Phase, at: Timestamp) -> Result<(), String> {
+        let awaited = self.awaited.remove(&id).unwrap_or_default();
+        match phase {
+            Phase::Raising => lowered(state, id, at).and_then(|()| settled(state, id, &awaited, at)),
+            Phase::InTransit => settled(state, id, &awaited, at),
+            Phase::Lowering | Phase::Done | Phase::RollingBack | Phase::RolledBack => Ok(()),
         }
     }
 

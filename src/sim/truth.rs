@@ -207,14 +207,19 @@ mod tests {
         truth.come_back(50, 0, 1);
         assert_eq!((truth.goods[0].shelf, truth.goods[0].open), (9, 3));
         assert_eq!(truth.free(&[0], None, false), 6);
-        truth.goods.push(Goods { shelf: 1, open: 3, ..Goods::default() });
-        let free = [(false, 6), (true, 4)].map(|(shared, _)| truth.free(&[0], Some(1), shared));
-        assert_eq!((free, truth.free(&[0, 1], None, true), truth.free(&[1], Some(0), true)), ([6, 4], 4, 0));
+    }
+
+    #[test]
+    fn what_one_place_has_sold_and_does_not_have_is_owed_by_the_other() {
+        let goods = |shelf, open| Goods { shelf, open, ..Goods::default() };
+        let mut truth = Truth { goods: vec![goods(9, 3), goods(1, 3)], ..Truth::default() };
+        assert_eq!([false, true].map(|shared| truth.free(&[0], Some(1), shared)), [6, 4]);
+        assert_eq!((truth.free(&[0, 1], None, true), truth.free(&[1], Some(0), true)), (4, 0));
         truth.reroute(1, 0, 2);
         truth.carry(60, 0, 1);
-        assert_eq!(
-            (truth.goods[0].available(), truth.goods[1].available(), truth.goods[0].found()),
-            (5, 0, 4)
-        );
+        truth.send(70, 0, -3);
+        let [here, there] = [0, 1].map(|n: usize| truth.goods[n].available());
+        assert_eq!((here, there, truth.goods[0].found()), (2, 0, 1));
+        assert_eq!([0, 60, 70].map(|since| truth.goods[0].most_moved(since)), [1, 1, -2]);
     }
 }

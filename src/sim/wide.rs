@@ -80,7 +80,7 @@ pub(super) fn place_number(location: &LocationId) -> Option<usize> {
 impl Plan {
     /// Draws what only a part of the runs has.
     pub(super) fn widen(&mut self, random: &mut Random) {
-        if self.workload == Workload::Months || !random.chance(200) {
+        if self.workload == Workload::Months || !random.chance(150) {
             return;
         }
         if random.chance(700) {
