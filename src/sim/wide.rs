@@ -99,6 +99,8 @@ impl Plan {
         if random.chance(300) && self.wide.kept == 0 {
             let late = (0..self.kinds).filter(|_| random.chance(500)).collect::<Vec<_>>();
             self.wide.late = late.into_iter().map(|n| (n, random.between(0, self.span))).collect();
+            // What of an order from before the opening was over by then is not known of one that is mapped later.
+            self.before = 0;
         }
         if random.chance(300) {
             let from = random.between(0, self.span);
