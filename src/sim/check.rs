@@ -70,6 +70,8 @@ pub(super) struct Checks {
     /// Goods that were counted since it was last looked, and when that was recorded first. A start may find what was recorded
     /// before the process died.
     pub(super) touched: BTreeMap<At, Timestamp>,
+    /// Those of them that a count has raised.
+    pub(super) raised: BTreeSet<At>,
     /// By channel, listing, and which of the channel's own locations it is of.
     pub(super) booked: BTreeMap<(ChannelId, (usize, usize)), Booked>,
     /// What is booked to have left the shelf, and to have come back, by goods; and which of that is new.
@@ -287,6 +289,9 @@ impl Checks {
         };
         *self.counted.entry(at_place.clone()).or_default() += by;
         if let Cause::Count { .. } = entry.cause {
+            if by > 0 {
+                self.raised.insert(at_place.clone());
+            }
             self.touched.entry(at_place).or_insert(at);
         }
         Ok(())

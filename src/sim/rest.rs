@@ -329,8 +329,11 @@ impl World {
                     "I10: counts have put {here} of {sku} on hand at {location}; it opened with {opened}, and {found} were found"
                 ));
             }
-            let in_all = self.counted_in_all(kind, since);
-            self.heed(in_all);
+            // One that lacks a place lowers all the same, though a unit from there may be in its number.
+            if self.checks.raised.remove(&(sku, location)) {
+                let in_all = self.counted_in_all(kind, since);
+                self.heed(in_all);
+            }
         }
     }
 
