@@ -199,6 +199,43 @@ pub(super) static HEALTH: Operation = Operation {
     cost: 10.0,
 };
 
+/// What can be asked whatever the scopes are.
+pub(super) static STANDING: Operation = Operation {
+    name: "Standing",
+    document: include_str!("queries/standing.graphql"),
+    purpose: Purpose::Read,
+    cost: 5.0,
+};
+
+/// The webhook subscriptions of the app in the shop.
+pub(super) static HOOKS: Operation = Operation {
+    name: "Hooks",
+    document: include_str!("queries/hooks.graphql"),
+    purpose: Purpose::Read,
+    cost: 50.0,
+};
+
+pub(super) static HOOK_CREATE: Operation = Operation {
+    name: "HookCreate",
+    document: include_str!("queries/hook_create.graphql"),
+    purpose: Purpose::Read,
+    cost: 10.0,
+};
+
+pub(super) static HOOK_UPDATE: Operation = Operation {
+    name: "HookUpdate",
+    document: include_str!("queries/hook_update.graphql"),
+    purpose: Purpose::Read,
+    cost: 10.0,
+};
+
+pub(super) static HOOK_DELETE: Operation = Operation {
+    name: "HookDelete",
+    document: include_str!("queries/hook_delete.graphql"),
+    purpose: Purpose::Read,
+    cost: 10.0,
+};
+
 /// A request's body.
 #[derive(Debug, Serialize)]
 pub(super) struct Request<'a, V> {

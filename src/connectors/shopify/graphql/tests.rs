@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::connectors::{shopify::tests::any_json, specs};
 
-const OPERATIONS: [&Operation; 17] = [
+const OPERATIONS: [&Operation; 22] = [
     &SET_QUANTITIES,
     &LEVELS,
     &CATALOGUE,
@@ -25,6 +25,11 @@ const OPERATIONS: [&Operation; 17] = [
     &ROUTE_LINES,
     &MOVED,
     &HEALTH,
+    &STANDING,
+    &HOOKS,
+    &HOOK_CREATE,
+    &HOOK_UPDATE,
+    &HOOK_DELETE,
 ];
 
 /// Makes an answer; `headers` as `name: value` lines.
