@@ -38,5 +38,6 @@ mod simulate;
 mod store;
 mod support;
 mod systemd;
+mod tended;
 mod tidy;
 mod tryton;
