@@ -16,7 +16,7 @@ use crate::connectors::{
 #[derive(Debug)]
 pub(super) enum Keys {
     Fixed(HeaderValue),
-    Granted(Tokens),
+    Granted(Box<Tokens>),
 }
 
 /// A token in use.
@@ -42,7 +42,7 @@ impl Keys {
             ("client_id", SecretString::from(id.clone())),
             ("client_secret", secret.clone()),
         ];
-        Ok(Keys::Granted(Tokens::new(Grant { url, form, advice }, options.http)?))
+        Ok(Keys::Granted(Tokens::new(Grant { url, form, advice }, options.http)?.into()))
     }
 
     /// Returns the token to use now.

@@ -291,7 +291,9 @@ pub(super) fn only(body: &Value, fields: &[String]) -> Value {
     let Value::Object(map) = body else {
         return match body {
             Value::Array(list) => list.iter().map(|each| only(each, fields)).collect(),
-            other => other.clone(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+                body.clone()
+            }
         };
     };
     let mut kept = serde_json::Map::new();
