@@ -31,6 +31,7 @@ use crate::{
 
 mod access;
 mod failing;
+mod keys;
 mod places;
 mod tend;
 

@@ -4,21 +4,31 @@ use super::*;
 use crate::{
     connectors::{Notice, Tended},
     model::Instance,
-    sandbox::{Options as Simulated, Running, Sandbox},
+    sandbox::{Options as Simulated, Running, Sandbox, Span},
 };
 
 /// A simulated shop, the connector to it, and the way to meddle with it.
-struct Lab {
+pub(super) struct Lab {
     running: Running,
-    shop: Shopify,
+    pub(super) shop: Shopify,
     client: reqwest::Client,
 }
 
 impl Lab {
     async fn start(change: impl FnOnce(&mut Options)) -> Lab {
+        Lab::with(change, |_| {}).await
+    }
+
+    /// The same, with other options of the simulated shop.
+    pub(super) async fn with(
+        change: impl FnOnce(&mut Options),
+        simulate: impl FnOnce(&mut Simulated),
+    ) -> Lab {
         let mut simulated = Simulated::default();
         simulated.catalogue.skus = 2;
         simulated.shopify.bucket = 1_000_000.0;
+        simulated.catalogue.opening = Span::new(10, 10);
+        simulate(&mut simulated);
         let shop = simulated.shopify.shop.clone();
         let running = Sandbox::start(simulated).await.expect("the sandbox starts");
         let mut options = options(&format!("http://{}", running.addresses().shopify));
