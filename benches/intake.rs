@@ -150,6 +150,7 @@ pub(crate) fn serve_yardstick() {
         locations: shopify::options::Locations::new(vec![shopify::options::Location {
             id: LocationId::new("warehouse").expect("a name"),
             number: 655_441_491,
+            stocks: false,
         }])
         .expect("one"),
         bulk_above: shopify::options::BULK_ABOVE,

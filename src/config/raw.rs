@@ -240,6 +240,7 @@ pub(super) struct Shopify {
     pub reconcile_every: Option<Span>,
     pub reconcile_cron: Option<String>,
     pub bulk_above: Option<i64>,
+    pub stock_items: Option<bool>,
     pub drift: ChannelDrift,
     pub timeout: Option<Span>,
     pub connect_timeout: Option<Span>,

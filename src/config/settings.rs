@@ -230,6 +230,8 @@ pub struct Shopify {
     pub outlets: Vec<Outlet>,
     /// A shop with more variants is compared by a bulk operation.
     pub bulk_above: u64,
+    /// Items that are not stocked at a location are, once they are to show something there.
+    pub stock_items: bool,
     pub selling: Selling,
     pub timeouts: Timeouts,
     pub assume: Assume,

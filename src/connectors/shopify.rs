@@ -34,6 +34,7 @@ mod items;
 pub mod options;
 mod orders;
 mod sentinel;
+mod stock;
 mod tend;
 mod webhook;
 mod write;

@@ -60,7 +60,11 @@ fn shopify(
     let secret = secrets.shopify.get(id).ok_or(NO_SECRET)?;
     let location = |outlet: &Outlet| {
         let number = outlet.id.parse().map_err(|_| "location_id must be a number".to_owned())?;
-        Ok::<_, String>(shopify::options::Location { id: first(&outlet.locations)?, number })
+        Ok::<_, String>(shopify::options::Location {
+            id: first(&outlet.locations)?,
+            number,
+            stocks: channel.stock_items,
+        })
     };
     let locations = channel.outlets.iter().map(location).collect::<Result<Vec<_>, _>>()?;
     let options = shopify::Options {

@@ -91,6 +91,7 @@ pub(super) fn shopify(
         webhook_secrets,
         outlets: Some(outlets).filter(|outlets| !outlets.is_empty())?,
         bulk_above,
+        stock_items: raw.stock_items.unwrap_or(false),
         selling,
         timeouts,
         assume,

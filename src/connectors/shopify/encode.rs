@@ -124,7 +124,7 @@ pub(super) fn set_quantities(entries: &[Entry<'_>]) -> SetQuantities {
 
 /// Returns the key of a call: derived from its entries' keys, so that the same batch sent again has the same key, and
 /// any part of it sent alone has another. Written like a UUID, the form that Shopify's own examples use.
-fn call_key(entries: &[Entry<'_>]) -> String {
+pub(super) fn call_key(entries: &[Entry<'_>]) -> String {
     let mut hash = Sha256::new();
     for entry in entries {
         let key = entry.put.key.as_str();
@@ -172,7 +172,7 @@ pub(super) mod tests {
     use crate::model::{IdempotencyKey, LocationId};
 
     pub(in crate::connectors::shopify) fn location(name: &str, number: u64) -> Location {
-        Location { id: LocationId::new(name).expect("good"), number }
+        Location { id: LocationId::new(name).expect("good"), number, stocks: false }
     }
 
     pub(in crate::connectors::shopify) fn one() -> Locations {

@@ -37,6 +37,14 @@ pub(super) static SET_QUANTITIES: Operation = Operation {
     cost: 13.0,
 };
 
+/// Stocks an item at a location where it is not.
+pub(super) static ACTIVATE: Operation = Operation {
+    name: "Activate",
+    document: include_str!("queries/activate.graphql"),
+    purpose: Purpose::Write,
+    cost: 11.0,
+};
+
 pub(super) static LEVELS: Operation = Operation {
     name: "Levels",
     document: concat!(include_str!("queries/levels.graphql"), include_str!("queries/item_fields.graphql")),

@@ -76,6 +76,8 @@ pub struct Location {
     pub id: LocationId,
     /// Shopify's number of it.
     pub number: u64,
+    /// Items that are not stocked there are, once they are to show something.
+    pub stocks: bool,
 }
 
 impl Location {
@@ -92,6 +94,11 @@ impl Locations {
     /// Returns `None` if there is none.
     pub fn new(locations: Vec<Location>) -> Option<Locations> {
         (!locations.is_empty()).then_some(Locations(locations))
+    }
+
+    /// Returns them without items that are to be stocked yet.
+    pub(super) fn as_they_are(&self) -> Locations {
+        Locations(self.0.iter().map(|location| Location { stocks: false, ..location.clone() }).collect())
     }
 
     /// Tells whether it matters at which of them something is.

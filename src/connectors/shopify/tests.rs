@@ -33,6 +33,7 @@ mod access;
 mod failing;
 mod keys;
 mod places;
+mod stock;
 mod tend;
 
 pub(super) fn options(base: &str) -> Options {

@@ -243,6 +243,7 @@ fn shop() -> shopify::Shopify {
         locations: shopify::options::Locations::new(vec![shopify::options::Location {
             id: LocationId::new("warehouse").expect("a name"),
             number: 1,
+            stocks: false,
         }])
         .expect("one"),
         bulk_above: shopify::options::BULK_ABOVE,

@@ -7,8 +7,9 @@ use serde_json::json;
 use super::*;
 use crate::connectors::{shopify::tests::any_json, specs};
 
-const OPERATIONS: [&Operation; 22] = [
+const OPERATIONS: [&Operation; 23] = [
     &SET_QUANTITIES,
+    &ACTIVATE,
     &LEVELS,
     &CATALOGUE,
     &COUNT,

@@ -45,9 +45,19 @@ impl Lab {
     }
 
     async fn app(&self, body: Value) -> Value {
-        let url = format!("http://{}/app", self.running.addresses().control);
+        self.post("app", body).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Value) -> Value {
+        let url = format!("http://{}/{path}", self.running.addresses().control);
         let answer = self.client.post(url).json(&body).send().await.expect("it answers");
+        assert!(answer.status().is_success(), "{path}");
         answer.json().await.expect("JSON")
+    }
+
+    pub(super) async fn look(&self, path: &str) -> Value {
+        let url = format!("http://{}/{path}", self.running.addresses().control);
+        self.client.get(url).send().await.expect("it answers").json().await.expect("JSON")
     }
 
     async fn topics(&self) -> Vec<String> {
