@@ -33,6 +33,7 @@ mod queue;
 mod readme;
 mod reload;
 mod shadow;
+mod shopify;
 mod shops;
 mod simulate;
 mod store;

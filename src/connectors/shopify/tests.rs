@@ -31,10 +31,7 @@ use crate::{
 
 mod access;
 mod failing;
-mod keys;
 mod places;
-mod stock;
-mod tend;
 
 pub(super) fn options(base: &str) -> Options {
     Options {

@@ -1,16 +1,76 @@
-//! Tending a shop, against the simulated one.
+//! The connector to Shopify against the simulated shop: how it is looked after, the life of an idempotency key, and items that
+//! are not stocked.
 
-use super::*;
-use crate::{
-    connectors::{Notice, Tended},
-    model::Instance,
+use std::collections::BTreeSet;
+
+use evenkeel::{
+    connectors::{
+        Connector as _, Fault, Notice, Observed, Outcome, Put, Tended, http,
+        shopify::{
+            Options, Shopify,
+            options::{self, Location, Locations},
+        },
+    },
+    model::{IdKind, IdempotencyKey, Identifiers, Instance, LocationId, OrderId, Quantity},
     sandbox::{Options as Simulated, Running, Sandbox, Span},
 };
+use serde_json::{Value, json};
+
+/// The simulated shop's own location, and its first items.
+const LOCATION: u64 = 106_318_430_514;
+const ITEMS: [&str; 2] = ["9307199254740993", "9307199254740994"];
+
+fn location(name: &str, number: u64) -> Location {
+    Location { id: LocationId::new(name).expect("good"), number, stocks: false }
+}
+
+fn options(base: &str) -> Options {
+    Options {
+        shop: "example.myshopify.com".to_owned(),
+        base_url: http::base_url("base_url", base).expect("good"),
+        api_version: options::API_VERSION.to_owned(),
+        access: options::Access::Token("none".into()),
+        webhook_secrets: Vec::new(),
+        hooks: None,
+        locations: Locations::new(vec![location("main", LOCATION)]).expect("one"),
+        bulk_above: options::BULK_ABOVE,
+        http: http::Options::default(),
+    }
+}
+
+fn ids(item: &str) -> Identifiers {
+    Identifiers::new([(IdKind::InventoryItem, item)]).expect("good")
+}
+
+fn put(item: &str, quantity: i64, compare: Option<i64>, key: &str) -> Put {
+    Put {
+        ids: ids(item),
+        location: LocationId::new("main").expect("good"),
+        quantity: Quantity::new(quantity),
+        compare: compare.map(Quantity::new),
+        key: IdempotencyKey::new(key).expect("good"),
+        reference: "test-1".to_owned(),
+    }
+}
+
+fn letters(outcomes: &[Outcome]) -> String {
+    let letter = |outcome: &Outcome| match outcome {
+        Outcome::Applied => 'A',
+        Outcome::Accepted { .. } => 'Q',
+        Outcome::Stale => 'S',
+        Outcome::Rejected { .. } => 'R',
+        Outcome::Throttled { .. } => 'T',
+        Outcome::Unauthorized { .. } => 'U',
+        Outcome::NotSent { .. } => 'N',
+        Outcome::Unknown { .. } => '?',
+    };
+    outcomes.iter().map(letter).collect()
+}
 
 /// A simulated shop, the connector to it, and the way to meddle with it.
-pub(super) struct Lab {
+struct Lab {
     running: Running,
-    pub(super) shop: Shopify,
+    shop: Shopify,
     client: reqwest::Client,
 }
 
@@ -20,10 +80,7 @@ impl Lab {
     }
 
     /// The same, with other options of the simulated shop.
-    pub(super) async fn with(
-        change: impl FnOnce(&mut Options),
-        simulate: impl FnOnce(&mut Simulated),
-    ) -> Lab {
+    async fn with(change: impl FnOnce(&mut Options), simulate: impl FnOnce(&mut Simulated)) -> Lab {
         let mut simulated = Simulated::default();
         simulated.catalogue.skus = 2;
         simulated.shopify.bucket = 1_000_000.0;
@@ -48,14 +105,14 @@ impl Lab {
         self.post("app", body).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> Value {
+    async fn post(&self, path: &str, body: Value) -> Value {
         let url = format!("http://{}/{path}", self.running.addresses().control);
         let answer = self.client.post(url).json(&body).send().await.expect("it answers");
         assert!(answer.status().is_success(), "{path}");
         answer.json().await.expect("JSON")
     }
 
-    pub(super) async fn look(&self, path: &str) -> Value {
+    async fn look(&self, path: &str) -> Value {
         let url = format!("http://{}/{path}", self.running.addresses().control);
         self.client.get(url).send().await.expect("it answers").json().await.expect("JSON")
     }
@@ -97,9 +154,9 @@ async fn what_is_missing_is_subscribed_to_once_and_buyers_are_left_out() {
     let lab = Lab::start(|_| {}).await;
     let tended = lab.tend().await;
     assert_eq!((tended.notices, tended.missed), (vec![], false));
-    let mut want: Vec<&str> = hooks::followed(false).map(|topic| topic.name).collect();
-    want.sort_unstable();
-    assert_eq!(lab.topics().await, want);
+    let topics = lab.topics().await;
+    assert_eq!(topics.len(), 13, "{topics:?}");
+    assert!(topics.contains(&"ORDERS_CREATE".to_owned()) && topics.contains(&"APP_UNINSTALLED".to_owned()));
     let report = lab.app(json!({})).await;
     let created =
         report["subscriptions"].as_array().expect("a list").iter().find(|s| s["topic"] == "ORDERS_CREATE");
@@ -190,13 +247,13 @@ async fn another_version_that_answers_stops_all_writes_until_the_pinned_one_is_b
     lab.app(json!({"versions": ["2027-01", "2027-04"]})).await;
     lab.shop.order(&OrderId::new("7").expect("good")).await.expect("it answers");
     tokio::time::timeout(std::time::Duration::from_secs(20), lab.shop.uneasy()).await.expect("it is noticed");
-    assert_eq!(letters(&lab.shop.write(&puts([1])).await), "N");
+    assert_eq!(letters(&lab.shop.write(&[put(ITEMS[0], 1, Some(2), "k1")]).await), "N");
     let tended = lab.tend().await;
     let told = text(&tended, "version");
     assert!(told.stops && told.text.contains("`2027-01`") && told.text.contains("`2026-10`"), "{told:?}");
     lab.app(json!({"versions": ["2026-10", "2027-01"]})).await;
     assert_eq!(lab.kinds().await, Vec::<String>::new());
-    assert_ne!(letters(&lab.shop.write(&puts([1])).await), "N");
+    assert_ne!(letters(&lab.shop.write(&[put(ITEMS[0], 1, Some(2), "k1")]).await), "N");
 }
 
 #[tokio::test]
@@ -230,4 +287,108 @@ async fn a_token_of_another_shop_stops_all_writes() {
     let tended = lab.tend().await;
     let told = text(&tended, "shop");
     assert!(told.stops && told.text.contains("`other.myshopify.com`"), "{told:?}");
+}
+
+async fn slow(write_ms: u64) -> Lab {
+    let here = |options: &mut Options| {
+        options.locations = Locations::new(vec![location("main", LOCATION)]).expect("one");
+    };
+    Lab::with(here, |simulated| simulated.shopify.write_ms = Span::new(write_ms, write_ms)).await
+}
+
+async fn write(lab: &Lab, quantity: i64, from: i64, key: &str) -> String {
+    letters(&lab.shop.write(&[put(ITEMS[0], quantity, Some(from), key)]).await)
+}
+
+async fn shown(lab: &Lab) -> i64 {
+    let seen = lab.shop.read_back(&[ids(ITEMS[0])]).await.expect("it answers");
+    let [Observed::Seen(levels)] = &seen[..] else { panic!("{seen:?}") };
+    levels.available.units()
+}
+
+#[tokio::test]
+async fn a_write_that_is_sent_again_after_it_was_done_is_answered_as_before() {
+    let lab = slow(0).await;
+    assert_eq!(write(&lab, 7, 10, "k1").await, "A");
+    // Without the key, it would be stale: 10 is not what it replaces any more.
+    assert_eq!((write(&lab, 7, 10, "k1").await, shown(&lab).await), ("A".to_owned(), 7));
+    assert_eq!(write(&lab, 7, 10, "k2").await, "S");
+}
+
+#[tokio::test]
+async fn a_key_whose_first_try_failed_is_done_for_and_another_may_go() {
+    let lab = slow(0).await;
+    assert_eq!(write(&lab, 7, 9, "k1").await, "S");
+    let again = lab.shop.write(&[put(ITEMS[0], 7, Some(9), "k1")]).await;
+    let [Outcome::NotSent { reason }] = &again[..] else { panic!("{again:?}") };
+    assert!(reason.contains("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"), "{reason}");
+    assert_eq!(write(&lab, 7, 10, "k2").await, "A");
+}
+
+#[tokio::test]
+async fn a_key_that_stands_for_something_else_leaves_it_open_what_became_of_this() {
+    let lab = slow(0).await;
+    assert_eq!(write(&lab, 7, 10, "k1").await, "A");
+    let other = lab.shop.write(&[put(ITEMS[0], 3, Some(7), "k1")]).await;
+    let [Outcome::Unknown { fault }] = &other[..] else { panic!("{other:?}") };
+    assert!(fault.contains("IDEMPOTENCY_KEY_PARAMETER_MISMATCH"), "{fault}");
+    assert_eq!(shown(&lab).await, 7);
+}
+
+#[tokio::test]
+async fn a_key_that_is_in_use_leaves_it_open_and_the_first_counts() {
+    let lab = slow(300).await;
+    let (one, other) = tokio::join!(write(&lab, 7, 10, "k1"), write(&lab, 7, 10, "k1"));
+    let both: BTreeSet<String> = [one, other].into();
+    assert_eq!(both, BTreeSet::from(["A".to_owned(), "?".to_owned()]));
+    assert_eq!(shown(&lab).await, 7);
+}
+
+/// The first item is not stocked, the second is with nothing.
+async fn bare(stocks: bool) -> Lab {
+    let here = |options: &mut Options| {
+        let here = options::Location { stocks, ..location("main", LOCATION) };
+        options.locations = Locations::new(vec![here]).expect("one");
+    };
+    let lab = Lab::with(here, |simulated| simulated.catalogue.opening = Span::new(0, 0)).await;
+    let books = lab.look("books").await;
+    lab.post("stocked", json!({"sku": books["skus"][0]["sku"], "place": 0, "stocked": false})).await;
+    lab
+}
+
+async fn seen(lab: &Lab) -> Vec<String> {
+    let seen = lab.shop.read_back(&ITEMS.map(ids)).await.expect("it answers");
+    let told = |seen: &Observed| match seen {
+        Observed::Seen(levels) => levels.available.to_string(),
+        Observed::Unwritable { why } | Observed::Unread { why } => why.clone(),
+        Observed::Absent => "absent".to_owned(),
+    };
+    seen.iter().map(told).collect()
+}
+
+fn both(quantity: i64, from: i64, key: &str) -> Vec<Put> {
+    ITEMS.iter().map(|item| put(item, quantity, Some(from), &format!("{key}{item}"))).collect()
+}
+
+#[tokio::test]
+async fn unless_it_is_wanted_nothing_is_stocked() {
+    let lab = bare(false).await;
+    assert_eq!(seen(&lab).await, ["not stocked at the shop's location `106318430514`", "0"]);
+    let catalogue = lab.shop.catalogue(None).await.expect("it answers");
+    assert!(catalogue.items[0].unwritable.is_some());
+}
+
+#[tokio::test]
+async fn what_is_not_stocked_shows_nothing_and_is_stocked_with_its_first_quantity() {
+    let lab = bare(true).await;
+    assert_eq!(seen(&lab).await, ["0", "0"]);
+    let catalogue = lab.shop.catalogue(None).await.expect("it answers");
+    assert_eq!(catalogue.items[0].unwritable, None);
+    assert_eq!(catalogue.items[0].levels.map(|levels| levels.available), Some(Quantity::ZERO));
+    assert_eq!(letters(&lab.shop.write(&both(4, 0, "a")).await), "AA");
+    assert_eq!(seen(&lab).await, ["4", "4"]);
+    let again = lab.shop.write(&both(4, 0, "b")).await;
+    assert_eq!(letters(&again), "SS", "both are stocked, and do not show 0: {again:?}");
+    assert_eq!(letters(&lab.shop.write(&both(3, 4, "c")).await), "AA");
+    assert_eq!(seen(&lab).await, ["3", "3"]);
 }
