@@ -144,11 +144,13 @@ pub(crate) fn serve_yardstick() {
         shop: text("shop"),
         base_url: text("base_url").parse().expect("a URL"),
         api_version: shopify::options::API_VERSION.to_owned(),
-        access_token: SecretString::from(text("access_token")),
+        access: shopify::options::Access::Token(SecretString::from(text("access_token"))),
         webhook_secrets: vec![SecretString::from(text("client_secret"))],
+        hooks: None,
         locations: shopify::options::Locations::new(vec![shopify::options::Location {
             id: LocationId::new("warehouse").expect("a name"),
             number: 655_441_491,
+            stocks: false,
         }])
         .expect("one"),
         bulk_above: shopify::options::BULK_ABOVE,

@@ -30,8 +30,8 @@ pub use problem::{Place, Problem, Problems, Snippet};
 pub use schedule::Schedule;
 pub use secret::{AmazonSecrets, SecretRef, SecretSource, Secrets, ShopifySecrets, TrytonSecrets};
 pub use settings::{
-    AlertTarget, Alerts, Amazon, Assume, Config, Feed, Log, LogFormat, MemoryLimits, Queue, Rate, Rates,
-    Retention, RoomLimits, Selling, Shopify, Socket, StopAt, Store, Timeouts, Tryton, Web,
+    Access, AlertTarget, Alerts, Amazon, Assume, Config, Feed, Log, LogFormat, MemoryLimits, Queue, Rate,
+    Rates, Retention, RoomLimits, Selling, Shopify, Socket, StopAt, Store, Timeouts, Tryton, Web,
 };
 
 use crate::config::{document::Document, overlay::Overlay, problem::KeyPath, scope::Findings, shape::Shape};

@@ -11,6 +11,7 @@ pub mod shopify;
 #[cfg(test)]
 pub(crate) mod specs;
 pub mod sqs;
+pub mod token;
 pub mod tryton;
 
 use std::{collections::BTreeMap, time::Duration};

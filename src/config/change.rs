@@ -51,7 +51,9 @@ impl Config {
             held.iter_mut().for_each(Tryton::forget_policies);
             held
         };
-        self.tend != running.tend
+        let pushed = self.shopify.contains_key(id) && self.web.public_url != running.web.public_url;
+        pushed
+            || self.tend != running.tend
             || shopify(self) != shopify(running)
             || amazon(self) != amazon(running)
             || tryton(self) != tryton(running)
@@ -72,6 +74,7 @@ impl Config {
             ("retry", self.retry != running.retry),
             ("alerts", self.alerts != running.alerts || !secrets.same_alerts(held)),
             ("drift", self.drift != running.drift),
+            ("web.public_url", self.web.public_url != running.web.public_url),
             ("tend", self.tend != running.tend),
             ("memory", self.memory != running.memory),
             ("store", self.store.room != running.store.room),
@@ -171,7 +174,7 @@ impl Secrets {
             let held = of.shopify.get(id)?;
             let signing: Vec<String> =
                 held.webhook_secrets.iter().map(|secret| secret.expose_secret().to_owned()).collect();
-            Some((held.access_token.expose_secret().to_owned(), signing))
+            Some((held.access.expose_secret().to_owned(), signing))
         };
         let amazon = |of: &Secrets| {
             let held = of.amazon.get(id)?;

@@ -68,6 +68,7 @@ pub(super) struct Memory {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Web {
     pub listen: Option<String>,
+    pub public_url: Option<String>,
     pub body_max_bytes: Option<i64>,
     pub queue_max: Option<i64>,
     pub answer_within: Option<Span>,
@@ -223,6 +224,8 @@ pub(super) struct Shopify {
     pub base_url: Option<String>,
     pub api_version: Option<String>,
     pub access_token: Option<Secret>,
+    pub client_id: Option<String>,
+    pub client_secret: Option<Secret>,
     pub webhook_secrets: Vec<Secret>,
     pub locations: Vec<String>,
     pub location_id: Option<TextOrWhole>,
@@ -237,6 +240,7 @@ pub(super) struct Shopify {
     pub reconcile_every: Option<Span>,
     pub reconcile_cron: Option<String>,
     pub bulk_above: Option<i64>,
+    pub stock_items: Option<bool>,
     pub drift: ChannelDrift,
     pub timeout: Option<Span>,
     pub connect_timeout: Option<Span>,

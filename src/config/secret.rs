@@ -67,7 +67,8 @@ pub struct Secrets {
 
 #[derive(Debug, Clone)]
 pub struct ShopifySecrets {
-    pub access_token: SecretString,
+    /// The access token, or the client's secret.
+    pub access: SecretString,
     pub webhook_secrets: Vec<SecretString>,
 }
 
@@ -94,10 +95,10 @@ impl Secrets {
             Some(AlertTarget::Plain(_)) | None => {}
         }
         for (id, shop) in &config.shopify {
-            let token = loader.fetch(&shop.access_token);
+            let access = loader.fetch(shop.access.secret());
             let signing = shop.webhook_secrets.iter().filter_map(|at| loader.fetch(at)).collect();
-            if let Some(access_token) = token {
-                secrets.shopify.insert(id.clone(), ShopifySecrets { access_token, webhook_secrets: signing });
+            if let Some(access) = access {
+                secrets.shopify.insert(id.clone(), ShopifySecrets { access, webhook_secrets: signing });
             }
         }
         for (id, amazon) in &config.amazon {

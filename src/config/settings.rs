@@ -91,12 +91,21 @@ pub struct MemoryLimits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Web {
     pub listen: SocketAddr,
+    /// Where `listen` is reached from the internet. It ends in `/`.
+    pub public_url: Option<Url>,
     /// A larger request gets 413.
     pub body_max_bytes: usize,
     /// Commands that may wait for the ledger; when it is full, a webhook gets 503.
     pub queue_max: usize,
     /// A request that is not answered by then gets 503.
     pub answer_within: Duration,
+}
+
+impl Web {
+    /// Returns the door of a shop as it is reached from the internet.
+    pub fn hooks(&self, channel: &ChannelId) -> Option<Url> {
+        self.public_url.as_ref()?.join(&format!("webhooks/shopify/{channel}")).ok()
+    }
 }
 
 /// Where the command line meets the daemon.
@@ -214,16 +223,36 @@ pub struct Shopify {
     pub shop: String,
     pub base_url: Url,
     pub api_version: String,
-    pub access_token: SecretRef,
-    /// Empty: the channel takes no webhooks.
+    pub access: Access,
+    /// What signs webhooks besides the client's own secret.
     pub webhook_secrets: Vec<SecretRef>,
     /// Shopify's locations that quantities are written to (their ids in digits only), and what each draws on.
     pub outlets: Vec<Outlet>,
     /// A shop with more variants is compared by a bulk operation.
     pub bulk_above: u64,
+    /// Items that are not stocked at a location are, once they are to show something there.
+    pub stock_items: bool,
     pub selling: Selling,
     pub timeouts: Timeouts,
     pub assume: Assume,
+}
+
+/// How a shop knows who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// By a token that does not end.
+    Token(SecretRef),
+    /// By an app that asks for tokens by itself.
+    Client { id: String, secret: SecretRef },
+}
+
+impl Access {
+    /// Returns the secret that it rests on.
+    pub fn secret(&self) -> &SecretRef {
+        match self {
+            Access::Token(secret) | Access::Client { secret, .. } => secret,
+        }
+    }
 }
 
 /// `[channels.amazon.<name>]`

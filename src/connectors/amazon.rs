@@ -41,16 +41,14 @@ pub use self::options::{Options, Problem, Rates, Timing};
 use self::{
     call::{ByGrant, Caller},
     guard::Guard,
-    token::{Credentials, Grant, Tokens},
+    token::{Credentials, Grant},
 };
 use crate::{
     clock::SystemClock,
     connectors::{
         By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
-        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended,
-        http::{self, Client},
-        queue::Queue,
-        sqs::Sqs,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended, http::Client, queue::Queue, sqs::Sqs,
+        token::Tokens,
     },
     model::{Abilities, IdKind, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
 };
@@ -70,9 +68,6 @@ const ORDERS_MAX: u8 = 100;
 
 /// How often a later page of a long order feed is asked for again after a passing fault.
 const PAGE_REPEATS: usize = 5;
-
-/// How long a token request may take.
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One seller account in one region.
 #[derive(Debug)]
@@ -98,14 +93,7 @@ impl Amazon {
         let bad = |key, why: String| vec![Problem { key, why }];
         let agent = encode::user_agent(&options.application).map_err(|why| bad("application", why))?;
         let agent = HeaderValue::from_str(&agent).map_err(|e| bad("application", e.to_string()))?;
-        let client = |key, url, options| Client::new(url, options).map_err(|e| bad(key, e.to_string()));
-        let api = client("base_url", &options.base_url, options.http)?;
-        let bounds = http::Options {
-            timeout: TOKEN_TIMEOUT.min(options.http.timeout),
-            body_max: 1 << 16,
-            ..options.http
-        };
-        let lwa = client("lwa_url", &options.lwa_url, bounds)?;
+        let api = Client::new(&options.base_url, options.http).map_err(|e| bad("base_url", e.to_string()))?;
         let credentials = Credentials {
             lwa_url: options.lwa_url.clone(),
             client_id: options.client_id.clone(),
@@ -113,7 +101,10 @@ impl Amazon {
             grant: Grant::Seller(options.refresh_token.clone()),
         };
         let own = Credentials { grant: Grant::App(token::NOTIFICATIONS), ..credentials.clone() };
-        let tokens = ByGrant { seller: Tokens::new(lwa.clone(), credentials), app: Tokens::new(lwa, own) };
+        let tokens = |credentials: Credentials| {
+            Tokens::new(credentials.asked(), options.http).map_err(|e| bad("lwa_url", e.to_string()))
+        };
+        let tokens = ByGrant { seller: tokens(credentials)?, app: tokens(own)? };
         let caller = Caller::new(api, &options, agent, tokens);
         Ok(Amazon {
             queue: options.queue.clone().map(Sqs::new),

@@ -8,16 +8,18 @@
 
 use async_trait::async_trait;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{
     connectors::{
         By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
-        Outcome, Posting, Push, Put, Received, Refusal, Scope, http::BadSetting,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended, http::BadSetting,
     },
     core::state::READ,
     model::{Abilities, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
 };
 
+mod access;
 mod bucket;
 mod bulk;
 mod call;
@@ -27,15 +29,20 @@ mod feed;
 mod gid;
 mod graphql;
 mod health;
+mod hooks;
 mod items;
 pub mod options;
 mod orders;
+mod sentinel;
+mod stock;
+mod tend;
 mod webhook;
 mod write;
 
 pub use options::Options;
 
 use call::Caller;
+use tend::Care;
 
 /// What Shopify can.
 pub const ABILITIES: Abilities = Abilities {
@@ -70,18 +77,25 @@ pub struct Shopify {
     options: Options,
     /// The bulk operations that write snapshots.
     bulk: bulk::Runs,
+    care: tokio::sync::Mutex<Care>,
 }
 
 impl Shopify {
     /// Makes the connector; touches no network.
     pub fn new(options: Options) -> Result<Shopify, BadSetting> {
-        Ok(Shopify { caller: Caller::new(&options)?, options, bulk: bulk::Runs::default() })
+        Ok(Shopify {
+            caller: Caller::new(&options)?,
+            options,
+            bulk: bulk::Runs::default(),
+            care: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Returns what was noticed about the API version since the start: which one answers, which one shapes the
     /// webhooks, and what is going away.
     pub fn notices(&self) -> Vec<String> {
-        self.caller.notices().tell(&self.options.api_version)
+        let notices = self.caller.sentinel().notices(&self.options.api_version, Instant::now());
+        notices.into_iter().map(|notice| notice.text).collect()
     }
 }
 
@@ -92,6 +106,10 @@ impl Connector for Shopify {
     }
 
     async fn write(&self, puts: &[Put]) -> Vec<Outcome> {
+        // Until that is recorded, nothing else keeps a write from leaving.
+        if let Some(reason) = self.caller.sentinel().stops(&self.options.api_version) {
+            return vec![Outcome::NotSent { reason }; puts.len()];
+        }
         write::write(&self.caller, &self.options.locations, puts).await
     }
 
@@ -121,7 +139,7 @@ impl Connector for Shopify {
     }
 
     fn receive(&self, push: &Push) -> Result<Received, Refusal> {
-        webhook::verify(push, &self.options.webhook_secrets, &self.options.shop)?;
+        webhook::verify(push, self.options.signers(), &self.options.shop)?;
         self.caller.watch_push(push.headers.get(webhook::VERSION).map(String::as_str));
         webhook::read(push, &self.options.locations)
     }
@@ -150,11 +168,20 @@ impl Connector for Shopify {
         Outcome::Rejected { reason: Fault::NotOffered("postings").to_string() }
     }
 
+    async fn tend(&self) -> Result<Tended, Fault> {
+        tend::tend(&self.caller, &self.options, &mut *self.care.lock().await).await
+    }
+
+    async fn uneasy(&self) {
+        self.caller.news().await;
+    }
+
     async fn check(&self) -> Result<Checked, Fault> {
         let said = self.caller.call(&graphql::HEALTH, &json!({})).await?;
         let problems = health::problems(&said.data, &self.options, said.at).map_err(Fault::Malformed)?;
         let mut facts = self.notices();
         facts.extend(health::facts(&said.data, &self.options).map_err(Fault::Malformed)?);
+        facts.extend(tend::facts(&self.caller, &self.options).await?);
         Ok(Checked { facts, problems })
     }
 }

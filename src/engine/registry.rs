@@ -25,7 +25,7 @@ pub type Connectors = BTreeMap<ChannelId, Arc<dyn Connector>>;
 pub fn build(config: &Config, secrets: &Secrets) -> Result<Connectors, Error> {
     let mut all = Connectors::new();
     for (id, channel) in &config.shopify {
-        all.insert(id.clone(), shopify(id, channel, secrets).map_err(|why| bad("shopify", id, why))?);
+        all.insert(id.clone(), shopify(id, channel, config, secrets).map_err(|why| bad("shopify", id, why))?);
     }
     for (id, channel) in &config.amazon {
         all.insert(id.clone(), amazon(id, channel, secrets).map_err(|why| bad("amazon", id, why))?);
@@ -54,20 +54,34 @@ fn first(locations: &[LocationId]) -> Result<LocationId, String> {
 fn shopify(
     id: &ChannelId,
     channel: &config::Shopify,
+    config: &Config,
     secrets: &Secrets,
 ) -> Result<Arc<dyn Connector>, String> {
     let secret = secrets.shopify.get(id).ok_or(NO_SECRET)?;
     let location = |outlet: &Outlet| {
         let number = outlet.id.parse().map_err(|_| "location_id must be a number".to_owned())?;
-        Ok::<_, String>(shopify::options::Location { id: first(&outlet.locations)?, number })
+        Ok::<_, String>(shopify::options::Location {
+            id: first(&outlet.locations)?,
+            number,
+            stocks: channel.stock_items,
+        })
     };
     let locations = channel.outlets.iter().map(location).collect::<Result<Vec<_>, _>>()?;
     let options = shopify::Options {
         shop: channel.shop.clone(),
         base_url: channel.base_url.clone(),
         api_version: channel.api_version.clone(),
-        access_token: secret.access_token.clone(),
+        access: match &channel.access {
+            config::Access::Token(_) => shopify::options::Access::Token(secret.access.clone()),
+            config::Access::Client { id, .. } => {
+                shopify::options::Access::Client { id: id.clone(), secret: secret.access.clone() }
+            }
+        },
         webhook_secrets: secret.webhook_secrets.clone(),
+        hooks: config
+            .web
+            .hooks(id)
+            .map(|uri| shopify::options::Hooks { uri, instance: config.instance.clone() }),
         locations: shopify::options::Locations::new(locations).ok_or(NO_LOCATION)?,
         bulk_above: channel.bulk_above,
         http: http_of(channel.timeouts),

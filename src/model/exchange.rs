@@ -16,7 +16,7 @@ pub struct Put {
     /// What the channel last acknowledged, for channels that compare.
     pub compare: Option<Quantity>,
     pub key: IdempotencyKey,
-    /// Names the cause in the merchant's own history on the channel.
+    /// Names the cause in the merchant's own history on the channel: the instance, and the commit by its position.
     pub reference: String,
 }
 

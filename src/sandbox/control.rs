@@ -39,6 +39,7 @@ pub(super) fn routes(shared: Arc<Shared>, addresses: Addresses) -> Router {
         .route("/queue/messages", get(messages))
         .route("/faults", get(faults).post(set_faults))
         .route("/webhooks", post(webhooks))
+        .route("/app", get(app).post(set_app))
         .route("/shop", post(shop))
         .route("/order", post(order))
         .route("/drop-order", post(drop_order))
@@ -335,6 +336,51 @@ async fn webhooks(State(desk): State<Desk>, Json(asked): Json<Webhooks>) -> Answ
     }
     desk.shared.with(|world, _| world.shopify.send_webhooks_to(asked.url));
     done()
+}
+
+/// What becomes of the app that the daemon is, in the shop. What is left out stays as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct App {
+    installed: Option<bool>,
+    scopes: Option<Vec<String>>,
+    /// The API versions that are served from now on, the oldest first.
+    versions: Option<Vec<String>>,
+    /// What answers say is going away.
+    deprecated: Option<String>,
+    /// All its webhook subscriptions are lost.
+    #[serde(default)]
+    unsubscribe: bool,
+    /// All tokens that it was granted end.
+    #[serde(default)]
+    revoke: bool,
+}
+
+async fn app(State(desk): State<Desk>) -> Json<Value> {
+    Json(desk.shared.with(|world, _| world.shopify.app.report()))
+}
+
+async fn set_app(State(desk): State<Desk>, Json(asked): Json<App>) -> Json<Value> {
+    Json(desk.shared.with(|world, now_ms| {
+        match asked.installed {
+            Some(true) => super::shopify::install(world),
+            Some(false) => super::shopify::uninstall(world, now_ms),
+            None => {}
+        }
+        if let Some(scopes) = asked.scopes {
+            super::shopify::rescope(world, scopes, now_ms);
+        }
+        if asked.versions.is_some() || asked.deprecated.is_some() {
+            super::shopify::serve(world, asked.versions.unwrap_or_default(), asked.deprecated);
+        }
+        if asked.unsubscribe {
+            world.shopify.app.unsubscribe();
+        }
+        if asked.revoke {
+            world.shopify.revoke();
+        }
+        world.shopify.app.report()
+    }))
 }
 
 #[derive(Deserialize)]

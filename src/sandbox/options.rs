@@ -79,6 +79,8 @@ pub struct ShopifyOptions {
     pub client_id: String,
     /// Also signs the webhooks.
     pub client_secret: String,
+    /// How long a granted token lives.
+    pub token_secs: u64,
     /// Where webhooks go; without it none are made. Loopback only.
     pub webhook_url: Option<Url>,
     /// 1.0 spreads the eight retries of a webhook over four hours.
@@ -192,6 +194,8 @@ impl Default for ShopifyOptions {
             access_token: "shpat_sandbox".into(),
             client_id: "sandbox-client".into(),
             client_secret: "sandbox-secret".into(),
+            // A day, less a second.
+            token_secs: 86_399,
             webhook_url: None,
             webhook_retry_scale: 1.0,
             webhook_delay_ms: Span::new(0, 20),

@@ -19,6 +19,7 @@ use super::faults::{Asked, System, holds};
 use super::serve::{BODY_MAX, Manners};
 use super::world::{Shared, World};
 
+mod app;
 mod bulk;
 mod graph;
 mod ids;
@@ -30,18 +31,12 @@ mod routes;
 mod store;
 mod webhooks;
 
+pub(super) use app::{install, rescope, serve, uninstall};
 pub(super) use ids::{Kind, location};
 pub(super) use mailer::Mailer;
 pub(super) use orders::{CancelReason, Refusal, Restock};
 pub(super) use store::Store;
 pub(super) use webhooks::Event;
-
-/// The version of webhook bodies, and the newest one served.
-pub(super) const LATEST: &str = "2026-10";
-/// What is served as itself; an older version is served by the first of these.
-const SUPPORTED: [&str; 3] = ["2026-04", "2026-07", LATEST];
-/// A granted token lives a day, less a second.
-const TOKEN_SECS: u64 = 86_399;
 
 pub(super) const MANNERS: Manners = Manners { system: System::Shopify, refused, throttled, unfit, asked };
 
@@ -67,7 +62,10 @@ async fn graphql(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(version) = served_version(&version) else {
+    let (served, deprecated) = front
+        .shared
+        .with(|world, _| (world.shopify.app.served(&version), world.shopify.app.deprecated.clone()));
+    let Some(version) = served else {
         return (StatusCode::NOT_FOUND, axum::Json(json!({"errors": "Not Found"}))).into_response();
     };
     if !authorized(&front.shared, &headers) {
@@ -82,7 +80,13 @@ async fn graphql(
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
     let answer = tokio::spawn(async move { answer(&front, &host, ask).await }).await;
     let mut response = axum::Json(answer.unwrap_or_else(|_| internal_error())).into_response();
-    response.headers_mut().insert("X-Shopify-API-Version", HeaderValue::from_static(version));
+    let mut tell = |name: &'static str, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            response.headers_mut().insert(name, value);
+        }
+    };
+    tell("x-shopify-api-version", &version);
+    deprecated.iter().for_each(|reason| tell("x-shopify-api-deprecated-reason", reason));
     response
 }
 
@@ -122,21 +126,13 @@ async fn bulk_file(
     front.shared.with(|world, _| bulk::serve(world, number, &signature, &headers))
 }
 
-/// The version that answers: an older one than the first supported falls forward to it.
-fn served_version(asked: &str) -> Option<&'static str> {
-    if let Some(version) = SUPPORTED.iter().find(|version| **version == asked) {
-        return Some(version);
-    }
-    let (year, month) = asked.split_once('-')?;
-    let dated = year.len() == 4 && month.len() == 2 && [year, month].iter().all(|n| n.parse::<u32>().is_ok());
-    (dated && asked < SUPPORTED[0]).then_some(SUPPORTED[0])
-}
-
 fn authorized(shared: &Shared, headers: &HeaderMap) -> bool {
     let token = headers.get("X-Shopify-Access-Token").and_then(|token| token.to_str().ok());
     token.is_some_and(|token| {
-        token == shared.options.shopify.access_token
-            || shared.with(|world, now_ms| world.shopify.grants(token, now_ms))
+        shared.with(|world, now_ms| {
+            let fixed = token == shared.options.shopify.access_token && world.shopify.app.installed;
+            fixed || world.shopify.grants(token, now_ms)
+        })
     })
 }
 
@@ -160,12 +156,15 @@ async fn access_token(State(front): State<Front>, headers: HeaderMap, body: Byte
     if !known {
         return oauth_error("application_cannot_be_found", "The client id or secret is wrong");
     }
-    let token = front.shared.with(|world, now_ms| world.shopify.grant(now_ms, TOKEN_SECS, &mut world.dice));
-    let answer = json!({
-        "access_token": token,
-        "scope": "read_products,write_inventory,read_locations,read_orders,read_fulfillments",
-        "expires_in": TOKEN_SECS,
+    let secs = options.token_secs;
+    let granted = front.shared.with(|world, now_ms| {
+        let (installed, scopes) = (world.shopify.app.installed, world.shopify.app.scopes.join(","));
+        installed.then(|| (world.shopify.grant(now_ms, secs, &mut world.dice), scopes))
     });
+    let Some((token, scopes)) = granted else {
+        return oauth_error("app_not_installed", "The application is not installed on this shop");
+    };
+    let answer = json!({"access_token": token, "scope": scopes, "expires_in": secs});
     axum::Json(answer).into_response()
 }
 
@@ -205,22 +204,6 @@ fn asked(_: &World, sku: usize, _: &Parts, body: &[u8]) -> Asked {
 /// Status 200, as the API answers it.
 fn throttled() -> Response {
     let mut response = axum::Json(graph::throttled_answer()).into_response();
-    response.headers_mut().insert("X-Shopify-API-Version", HeaderValue::from_static(LATEST));
+    response.headers_mut().insert("X-Shopify-API-Version", HeaderValue::from_static(app::LATEST));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_that_is_gone_falls_forward_and_an_unknown_one_is_not_found() {
-        let check = |asked, expected: Option<&str>| assert_eq!(served_version(asked), expected, "{asked}");
-        check("2026-10", Some("2026-10"));
-        check("2026-07", Some("2026-07"));
-        check("2024-01", Some("2026-04"));
-        check("2099-01", None);
-        check("unstable", None);
-        check("latest", None);
-    }
 }

@@ -185,7 +185,7 @@ fn files(config: &Config) -> Vec<(String, PathBuf)> {
         all.push(at);
     }
     for shop in config.shopify.values() {
-        all.push(&shop.access_token);
+        all.push(shop.access.secret());
         all.extend(&shop.webhook_secrets);
     }
     for amazon in config.amazon.values() {

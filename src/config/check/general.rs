@@ -78,7 +78,15 @@ pub(super) fn web(raw: raw::Web, at: &Scope<'_>) -> Web {
         }
         parsed
     });
+    // So that what is joined to it comes below its path.
+    let public_url = at.url("public_url", raw.public_url).map(|mut url| {
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        url
+    });
     Web {
+        public_url,
         listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8480))),
         body_max_bytes: at.whole("body_max_bytes", raw.body_max_bytes, 4 << 20, 1 << 10..=64 << 20),
         queue_max: at.whole("queue_max", raw.queue_max, 4096, 1..=1_000_000),

@@ -13,7 +13,7 @@ use crate::config::{
     schedule::Schedule,
     scope::Scope,
     secret::SecretRef,
-    settings::Shopify,
+    settings::{Access, Shopify},
 };
 use crate::model::policy::Outlet;
 
@@ -48,8 +48,7 @@ pub(super) fn shopify(
         (None, Some(shop)) => Url::parse(&format!("https://{shop}/")).ok(),
         (None, None) => None,
     };
-    let token = at.required("access_token", raw.access_token, "{ credential = \"shopify-main-token\" }");
-    let access_token = token.and_then(|token| at.key("access_token").secret(token));
+    let access = access(raw.access_token, raw.client_id, raw.client_secret, at);
     let webhook_secrets = webhook_secrets(raw.webhook_secrets, &at.key("webhook_secrets"));
     let outlets = if raw.outlets.is_empty() {
         let location = at.required("location_id", raw.location_id, "655441491");
@@ -88,10 +87,11 @@ pub(super) fn shopify(
         api_version,
         shop: shop?,
         base_url: base_url?,
-        access_token: access_token?,
+        access: access?,
         webhook_secrets,
         outlets: Some(outlets).filter(|outlets| !outlets.is_empty())?,
         bulk_above,
+        stock_items: raw.stock_items.unwrap_or(false),
         selling,
         timeouts,
         assume,
@@ -114,6 +114,33 @@ fn domain(shop: String, elsewhere: bool, at: &Scope<'_>) -> Option<String> {
         "write it like `example.myshopify.com`, without `https://`",
     );
     None
+}
+
+/// Takes a token, or an app's id and secret.
+fn access(
+    token: Option<raw::Secret>,
+    id: Option<String>,
+    secret: Option<raw::Secret>,
+    at: &Scope<'_>,
+) -> Option<Access> {
+    if token.is_some() {
+        for (key, given) in [("client_id", id.is_some()), ("client_secret", secret.is_some())] {
+            if given {
+                at.key(key)
+                    .problem_fix("must not be given together with `access_token`", "remove one of the two");
+            }
+        }
+    }
+    if id.is_none() && secret.is_none() {
+        let example = "{ credential = \"shopify-main-token\" }";
+        let token = at.required("access_token", token, example);
+        return token.and_then(|token| at.key("access_token").secret(token)).map(Access::Token);
+    }
+    let id = at.required("client_id", id, "\"0123456789abcdef0123456789abcdef\"");
+    let id = at.text("client_id", id);
+    let secret = at.required("client_secret", secret, "{ credential = \"shopify-main-client-secret\" }");
+    let secret = secret.and_then(|secret| at.key("client_secret").secret(secret));
+    Some(Access::Client { id: id?, secret: secret? })
 }
 
 fn api_version(raw: Option<String>, at: &Scope<'_>) -> String {

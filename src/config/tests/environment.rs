@@ -40,7 +40,7 @@ fn a_secret_may_be_sent_elsewhere_but_not_given() {
         .into();
     let config = Config::parse("evenkeel.toml", &example, &env).expect("it is good");
     let shop = config.shopify.values().next().expect("one shop");
-    assert_eq!(shop.access_token.source, SecretSource::Env("SHOP_TOKEN".to_owned()));
+    assert_eq!(shop.access.secret().source, SecretSource::Env("SHOP_TOKEN".to_owned()));
 
     let told = told(with(&[("EVENKEEL__CHANNELS__SHOPIFY__MAIN__ACCESS_TOKEN", "shpat_1234")]));
     let want = "EVENKEEL__CHANNELS__SHOPIFY__MAIN__ACCESS_TOKEN: channels.shopify.main.access_token: \

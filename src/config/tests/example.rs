@@ -23,7 +23,7 @@ fn the_example_states_the_defaults() {
 }
 
 /// Keys that stand for one another, so that only one of them can be open.
-const ALTERNATIVES: [(&str, &str); 9] = [
+const ALTERNATIVES: [(&str, &str); 11] = [
     ("fba_cron", "fba_every"),
     ("cron", "every"),
     ("orders_cron", "orders_every"),
@@ -33,6 +33,8 @@ const ALTERNATIVES: [(&str, &str); 9] = [
     ("webhook_url", "webhook_secret"),
     ("base_url", "region"),
     ("lwa_url", "region"),
+    ("client_id", "access_token"),
+    ("client_secret", "access_token"),
 ];
 
 #[test]
@@ -46,8 +48,13 @@ fn every_line_that_is_commented_out_is_good_once_it_is_opened() {
             let opened = line.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(line);
             amazon = if opened.starts_with('[') { opened.contains(".amazon.") } else { amazon };
             let key = opened.split(" =").next().unwrap_or("");
-            // Only for Amazon does an address stand in place of another key.
-            let dropped = drop(key) && (amazon || !matches!(key, "base_url" | "lwa_url"));
+            // Only for Amazon does an address stand in place of another key, and there a client in place of none.
+            let dropped = drop(key)
+                && if amazon {
+                    !matches!(key, "client_id" | "client_secret")
+                } else {
+                    !matches!(key, "base_url" | "lwa_url")
+                };
             text.push_str(if dropped { "" } else { opened });
             text.push('\n');
         }

@@ -36,7 +36,7 @@ fn credentials_are_read_without_their_final_newline_and_are_not_shown() {
     let config = parse(EXAMPLE).expect("the example is good");
     let secrets = Secrets::load(&config, &env).expect("all are there");
     let shop = secrets.shopify.values().next().expect("one shop");
-    assert_eq!(shop.access_token.expose_secret(), "shopify-main-token!");
+    assert_eq!(shop.access.expose_secret(), "shopify-main-token!");
     assert_eq!(shop.webhook_secrets[0].expose_secret(), "shopify-main-webhook!");
     let amazon = secrets.amazon.values().next().expect("one seller");
     assert_eq!(amazon.refresh_token.expose_secret(), "amazon-us-refresh-token!");
@@ -110,7 +110,7 @@ fn the_environment_gives_a_secret_or_says_which_variable_is_missing() {
     env.insert("SHOP_TOKEN".to_owned(), "shpat_1".to_owned());
     let secrets = Secrets::load(&config, &env).expect("it is set");
     let shop = secrets.shopify.values().next().expect("one shop");
-    assert_eq!(shop.access_token.expose_secret(), "shpat_1");
+    assert_eq!(shop.access.expose_secret(), "shpat_1");
 }
 
 #[test]

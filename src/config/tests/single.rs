@@ -365,6 +365,35 @@ fn a_secret_is_named_in_exactly_one_way() {
 }
 
 #[test]
+fn a_shop_knows_us_by_a_token_or_by_an_app() {
+    let token = "access_token = { credential = \"shopify-main-token\" }\n";
+    let id = "client_id = \"0123abcd\"\n";
+    let secret = "client_secret = { env = \"SECRET\" }\n";
+    let taken = parse(&EXAMPLE.replacen(token, &format!("{id}{secret}"), 1)).expect("good");
+    let shop = taken.shopify.values().next().expect("a shop");
+    let crate::config::Access::Client { id: held, secret: at } = &shop.access else { panic!("{shop:?}") };
+    assert_eq!((held.as_str(), at.key()), ("0123abcd", "channels.shopify.main.client_secret"));
+    check(
+        &[(token, id)],
+        &["channels.shopify.main.client_secret: is missing; for example `client_secret = { \
+            credential = \"shopify-main-client-secret\" }`"],
+    );
+    check(
+        &[(token, secret)],
+        &["channels.shopify.main.client_id: is missing; for example `client_id = \
+            \"0123456789abcdef0123456789abcdef\"`"],
+    );
+    let both = "must not be given together with `access_token`; remove one of the two";
+    check(
+        &[(token, &format!("{token}{id}{secret}"))],
+        &[
+            &format!("channels.shopify.main.client_id: {both}"),
+            &format!("channels.shopify.main.client_secret: {both}"),
+        ],
+    );
+}
+
+#[test]
 fn mapping_rows_name_known_channels_and_identifiers_of_their_kind() {
     let row = |row: &str| {
         let text = format!("{EXAMPLE}\n[[mapping.table]]\n{row}\n");

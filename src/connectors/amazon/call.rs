@@ -17,11 +17,11 @@ use super::{
     encode::{Operation, Request},
     options::Options,
     pace::Paces,
-    token::{NoToken, Token, Tokens},
 };
 use crate::connectors::{
     Fault, Outcome,
     http::{self, Answer, Client, NoAnswer},
+    token::{NoToken, Token, Tokens},
 };
 
 /// Sends requests.

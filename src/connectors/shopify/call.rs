@@ -13,17 +13,19 @@ use reqwest::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tracing::warn;
 use url::Url;
 
 use crate::{
     connectors::{
-        http::{Answer, BadSetting, Client, is_loopback, secret_header},
+        http::{Answer, BadSetting, Client, is_loopback},
         shopify::{
+            access::{Key, Keys},
             bucket::Bucket,
             graphql::{Cost, Operation, Request, Trouble, reply},
             options::Options,
+            sentinel::Sentinel,
         },
     },
     model::Timestamp,
@@ -33,21 +35,20 @@ use crate::{
 /// so instead of being held up.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
-/// The header that names the API version which answered.
-const VERSION: &str = "x-shopify-api-version";
-
-/// The header that says what of a request will be gone in a later version.
-const DEPRECATED: &str = "x-shopify-api-deprecated-reason";
+/// The status by which the shop refuses a token.
+const REFUSED: u16 = 401;
 
 /// Sends documents to one shop.
 #[derive(Debug)]
 pub(super) struct Caller {
     http: Client,
     url: Url,
-    token: HeaderValue,
+    keys: Keys,
     /// The pinned API version.
     version: String,
     state: Mutex<State>,
+    /// Something was noticed that a person should know soon.
+    news: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -57,17 +58,7 @@ struct State {
     costs: BTreeMap<&'static str, f64>,
     /// Page sizes that were found to be affordable, where the first choice was not.
     sizes: BTreeMap<&'static str, usize>,
-    notices: Notices,
-}
-
-/// What was noticed about the API version.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Notices {
-    /// Another version than the pinned one answered.
-    served: Option<String>,
-    /// Another version than the pinned one shapes the webhooks.
-    pushed: Option<String>,
-    deprecated: Option<String>,
+    sentinel: Sentinel,
 }
 
 /// The data of an answer, and the shop's clock.
@@ -89,30 +80,50 @@ impl Caller {
         Ok(Caller {
             http: Client::new(&options.base_url, options.http)?,
             url,
-            token: secret_header("access_token", &options.access_token)?,
+            keys: Keys::new(options)?,
             version: options.api_version.clone(),
             state: Mutex::default(),
+            news: Notify::new(),
         })
     }
 
-    /// Sends one document, once. Waits for the points that it may cost.
+    /// Sends one document, once. Waits for the points that it may cost. Only a token that is refused is exchanged, and
+    /// the document sent once more: it was not executed.
     pub(super) async fn call<V: Serialize>(
         &self,
         operation: &Operation,
         variables: &V,
     ) -> Result<Said, Trouble> {
         let ticket = self.ticket(operation).await?;
+        let key = self.keys.get().await?;
+        let mut answer = self.send(operation, variables, &key).await?;
+        if answer.status == REFUSED && self.keys.refused(&key).await {
+            let key = self.keys.get().await?;
+            answer = self.send(operation, variables, &key).await?;
+            if answer.status == REFUSED {
+                // The next call begins with a new one.
+                self.keys.refused(&key).await;
+            }
+        }
+        let reply = reply(&answer);
+        ticket.settle(reply.cost.as_ref());
+        self.watch(&answer, operation.name);
+        Ok(Said { data: reply.data?, at: answered_at(&answer) })
+    }
+
+    async fn send<V: Serialize>(
+        &self,
+        operation: &Operation,
+        variables: &V,
+        key: &Key,
+    ) -> Result<Answer, Trouble> {
         let request = self
             .http
             .request(Method::POST, self.url.clone())
-            .header("x-shopify-access-token", self.token.clone())
+            .header("x-shopify-access-token", key.header())
             .header(ACCEPT, HeaderValue::from_static("application/json"))
             .json(&Request::new(operation, variables));
-        let answer = self.http.send(request).await?;
-        let reply = reply(&answer);
-        ticket.settle(reply.cost.as_ref());
-        self.watch(&answer);
-        Ok(Said { data: reply.data?, at: answered_at(&answer) })
+        Ok(self.http.send(request).await?)
     }
 
     /// Returns the client for what lies elsewhere and takes no token.
@@ -170,60 +181,38 @@ impl Caller {
     }
 
     /// Looks at what an answer says about the version.
-    fn watch(&self, answer: &Answer) {
-        let served = answer.header(VERSION).filter(|served| *served != self.version).map(str::to_owned);
-        let deprecated = answer.header(DEPRECATED).map(str::to_owned);
+    fn watch(&self, answer: &Answer, operation: &'static str) {
         let mut state = self.state();
-        if served.is_some() && state.notices.served != served {
-            let served = served.as_deref().unwrap_or_default();
-            warn!(pinned = %self.version, served, "another API version answers than the pinned one");
+        if !state.sentinel.watch(answer, operation, &self.version, Instant::now()) {
+            return;
         }
-        // An answer that names no version (a proxy's error page) says nothing about it.
-        if answer.header(VERSION).is_some() {
-            state.notices.served = served;
+        for notice in state.sentinel.notices(&self.version, Instant::now()) {
+            warn!(kind = notice.kind, "{}", notice.text);
         }
-        if deprecated.is_some() && state.notices.deprecated != deprecated {
-            let reason = deprecated.as_deref().unwrap_or_default();
-            warn!(pinned = %self.version, reason, "the shop announces that something is going away");
-            state.notices.deprecated = deprecated;
-        }
+        self.news.notify_one();
     }
 
     /// Notes the version that a webhook was shaped by.
     pub(super) fn watch_push(&self, version: Option<&str>) {
         let Some(version) = version else { return };
-        let other = (version != self.version).then(|| version.to_owned());
-        self.state().notices.pushed = other;
+        if self.state().sentinel.watch_push(version, &self.version) {
+            self.news.notify_one();
+        }
     }
 
-    pub(super) fn notices(&self) -> Notices {
-        self.state().notices.clone()
+    /// Returns what was noticed about API versions since the start.
+    pub(super) fn sentinel(&self) -> Sentinel {
+        self.state().sentinel.clone()
+    }
+
+    /// Resolves when there is something new about them.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // What a panicking holder left is still a bucket; it corrects itself with the next answer.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Notices {
-    /// Tells them to a person.
-    pub(super) fn tell(&self, pinned: &str) -> Vec<String> {
-        let mut all = Vec::new();
-        if let Some(served) = &self.served {
-            all.push(format!(
-                "API version `{served}` answers in place of the pinned `{pinned}`: set `api_version` to a supported one"
-            ));
-        }
-        if let Some(pushed) = &self.pushed {
-            all.push(format!(
-                "webhooks are shaped by API version `{pushed}`, not by `{pinned}`: set it in the app's own settings"
-            ));
-        }
-        if let Some(reason) = &self.deprecated {
-            all.push(format!("Shopify announces that something in use is going away: {reason}"));
-        }
-        all
     }
 }
 

@@ -179,6 +179,7 @@ impl ItemNode {
             return Some("Shopify does not track its quantity".to_owned());
         }
         match &self.inventory_level {
+            None if location.stocks => None,
             None => Some(format!("not stocked at the shop's location `{}`", location.number)),
             Some(level) if !level.is_active => {
                 Some(format!("no longer stocked at the shop's location `{}`", location.number))
@@ -187,8 +188,11 @@ impl ItemNode {
         }
     }
 
-    fn levels(&self) -> Result<Option<Levels>, String> {
-        let Some(level) = &self.inventory_level else { return Ok(None) };
+    fn levels(&self, location: &Location) -> Result<Option<Levels>, String> {
+        let Some(level) = &self.inventory_level else {
+            let none = Levels { available: Quantity::ZERO, on_hand: None, committed: None, changed_at: None };
+            return Ok(location.stocks.then_some(none));
+        };
         let named = |name: &str| -> Result<Option<Quantity>, String> {
             let found = level.quantities.iter().find(|q| q.name == name);
             let bounded = found.map(|q| Quantity::bounded(q.quantity)).transpose();
@@ -225,7 +229,7 @@ impl ItemNode {
     fn catalogue(&self, location: &Location) -> Result<CatalogueItem, String> {
         let unwritable = self.unwritable(location);
         // Levels that cannot be read make the item one that must not be written; they do not hold up the page.
-        let (levels, unwritable) = match self.levels() {
+        let (levels, unwritable) = match self.levels(location) {
             Ok(levels) => (levels, unwritable),
             Err(why) => (None, unwritable.or(Some(why))),
         };
@@ -257,7 +261,7 @@ fn observed(node: &Value, location: &Location) -> Result<Observed, String> {
     if let Some(why) = item.unwritable(location) {
         return Ok(Observed::Unwritable { why });
     }
-    Ok(item.levels()?.map_or(Observed::Absent, Observed::Seen))
+    Ok(item.levels(location)?.map_or(Observed::Absent, Observed::Seen))
 }
 
 /// One page of inventory items.

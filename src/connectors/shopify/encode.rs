@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -124,7 +124,7 @@ pub(super) fn set_quantities(entries: &[Entry<'_>]) -> SetQuantities {
 
 /// Returns the key of a call: derived from its entries' keys, so that the same batch sent again has the same key, and
 /// any part of it sent alone has another. Written like a UUID, the form that Shopify's own examples use.
-fn call_key(entries: &[Entry<'_>]) -> String {
+pub(super) fn call_key(entries: &[Entry<'_>]) -> String {
     let mut hash = Sha256::new();
     for entry in entries {
         let key = entry.put.key.as_str();
@@ -137,14 +137,31 @@ fn call_key(entries: &[Entry<'_>]) -> String {
     format!("{a}-{b}-{c}-{d}-{e}")
 }
 
-/// Returns what the merchant's history shows as the cause: the entries' own reference if they share one, or the call.
+/// What stands in a reference as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
+/// Returns what the merchant's history shows as the cause: the instance and the commit that the entries share, or the first
+/// and the last of them; one call has room for one.
 fn reference(entries: &[Entry<'_>], key: &str) -> String {
-    let mut references = entries.iter().map(|entry| entry.put.reference.as_str());
-    let first = references.next().unwrap_or_default();
-    if first.is_empty() || references.any(|other| other != first) {
-        return format!("gid://evenkeel/Batch/{key}");
+    let named =
+        |entity: &str, id: &str| format!("gid://evenkeel/{entity}/{}", utf8_percent_encode(id, PLAIN));
+    let references = || entries.iter().map(|entry| entry.put.reference.as_str());
+    let first = references().next().unwrap_or_default();
+    if !first.is_empty() && references().all(|other| other == first) {
+        return named("Commit", first);
     }
-    format!("gid://evenkeel/Cause/{}", utf8_percent_encode(first, NON_ALPHANUMERIC))
+    let numbered = |reference: &str| {
+        let (instance, commit) = reference.rsplit_once('-')?;
+        Some((instance.to_owned(), commit.parse::<u64>().ok()?))
+    };
+    let all: Option<BTreeSet<(String, u64)>> = references().map(numbered).collect();
+    let ends = all.as_ref().and_then(|all| Some((all.first()?, all.last()?)));
+    match ends {
+        Some(((instance, from), (last, to))) if instance == last => {
+            named("Commits", &format!("{instance}-{from}-{to}"))
+        }
+        Some(_) | None => format!("gid://evenkeel/Batch/{key}"),
+    }
 }
 
 #[cfg(test)]
@@ -155,7 +172,7 @@ pub(super) mod tests {
     use crate::model::{IdempotencyKey, LocationId};
 
     pub(in crate::connectors::shopify) fn location(name: &str, number: u64) -> Location {
-        Location { id: LocationId::new(name).expect("good"), number }
+        Location { id: LocationId::new(name).expect("good"), number, stocks: false }
     }
 
     pub(in crate::connectors::shopify) fn one() -> Locations {
@@ -198,7 +215,7 @@ pub(super) mod tests {
             json!({
                 "name": "available",
                 "reason": "correction",
-                "referenceDocumentUri": "gid://evenkeel/Cause/order%207%2F%C3%BC",
+                "referenceDocumentUri": "gid://evenkeel/Commit/order%207%2F%C3%BC",
                 "quantities": [
                     {"inventoryItemId": "gid://shopify/InventoryItem/8", "locationId": "gid://shopify/Location/5",
                      "quantity": -2, "changeFromQuantity": null},
@@ -224,14 +241,23 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn entries_of_several_causes_name_the_batch() {
-        let (a, mut b) = (put("1", 1, None, "ka"), put("2", 1, None, "kb"));
-        b.reference = "order 8".to_owned();
-        let puts = [a, b];
-        let one = one();
-        let planned = plan(&puts, &one);
-        let key = call_key(&planned.entries);
-        assert_eq!(reference(&planned.entries, &key), format!("gid://evenkeel/Batch/{key}"));
+    fn a_call_names_the_instance_and_its_commits() {
+        let check = |references: &[&str], want: &str| {
+            let puts: Vec<Put> = (1..)
+                .zip(references)
+                .map(|(n, reference): (i32, &&str)| Put {
+                    reference: (*reference).to_owned(),
+                    ..put(&n.to_string(), 1, None, "k")
+                })
+                .collect();
+            let one = one();
+            assert_eq!(reference(&plan(&puts, &one).entries, "KEY"), format!("gid://evenkeel/{want}"));
+        };
+        check(&["main-4711"], "Commit/main-4711");
+        check(&["main-4711", "main-4711"], "Commit/main-4711");
+        check(&["my-shop_2-4713", "my-shop_2-99", "my-shop_2-4712"], "Commits/my-shop_2-99-4713");
+        check(&["main-4711", "other-4712"], "Batch/KEY");
+        check(&["main-4711", "something"], "Batch/KEY");
     }
 
     #[test]

@@ -37,6 +37,14 @@ pub(super) static SET_QUANTITIES: Operation = Operation {
     cost: 13.0,
 };
 
+/// Stocks an item at a location where it is not.
+pub(super) static ACTIVATE: Operation = Operation {
+    name: "Activate",
+    document: include_str!("queries/activate.graphql"),
+    purpose: Purpose::Write,
+    cost: 11.0,
+};
+
 pub(super) static LEVELS: Operation = Operation {
     name: "Levels",
     document: concat!(include_str!("queries/levels.graphql"), include_str!("queries/item_fields.graphql")),
@@ -195,6 +203,43 @@ pub(super) static REFUND_LINES: Operation = Operation {
 pub(super) static HEALTH: Operation = Operation {
     name: "Health",
     document: include_str!("queries/health.graphql"),
+    purpose: Purpose::Read,
+    cost: 10.0,
+};
+
+/// What can be asked whatever the scopes are.
+pub(super) static STANDING: Operation = Operation {
+    name: "Standing",
+    document: include_str!("queries/standing.graphql"),
+    purpose: Purpose::Read,
+    cost: 5.0,
+};
+
+/// The webhook subscriptions of the app in the shop.
+pub(super) static HOOKS: Operation = Operation {
+    name: "Hooks",
+    document: include_str!("queries/hooks.graphql"),
+    purpose: Purpose::Read,
+    cost: 50.0,
+};
+
+pub(super) static HOOK_CREATE: Operation = Operation {
+    name: "HookCreate",
+    document: include_str!("queries/hook_create.graphql"),
+    purpose: Purpose::Read,
+    cost: 10.0,
+};
+
+pub(super) static HOOK_UPDATE: Operation = Operation {
+    name: "HookUpdate",
+    document: include_str!("queries/hook_update.graphql"),
+    purpose: Purpose::Read,
+    cost: 10.0,
+};
+
+pub(super) static HOOK_DELETE: Operation = Operation {
+    name: "HookDelete",
+    document: include_str!("queries/hook_delete.graphql"),
     purpose: Purpose::Read,
     cost: 10.0,
 };

@@ -13,11 +13,16 @@ use crate::{
     model::Timestamp,
 };
 
-/// The scopes that the connector cannot do without. A write scope implies its read scope.
-const SCOPES: [&str; 4] = ["write_inventory", "read_locations", "read_orders", "read_products"];
+/// The scopes that the connector cannot do without, and what for. A write scope implies its read scope.
+const SCOPES: [(&str, &str); 4] = [
+    ("write_inventory", "reading and writing quantities"),
+    ("read_locations", "finding the shop's locations"),
+    ("read_orders", "reading orders, and their webhooks"),
+    ("read_products", "finding variants and their SKUs"),
+];
 
-/// The scopes that the webhooks it follows need besides.
-const PUSH_SCOPES: [&str; 1] = ["read_fulfillments"];
+/// The scope that the webhooks it follows need besides.
+const PUSH_SCOPE: (&str, &str) = ("read_fulfillments", "webhooks about shipments");
 
 /// How long before the end of a version's life it is a problem: time enough for a release.
 const WARN_MONTHS: i32 = 3;
@@ -25,10 +30,15 @@ const WARN_MONTHS: i32 = 3;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Health {
+    locations: Places,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Standing {
     shop: Shop,
     current_app_installation: Installation,
     public_api_versions: Vec<Version>,
-    locations: Places,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,7 +79,10 @@ struct Place {
 }
 
 /// The scope without which it is not told where orders are shipped from.
-const ROUTE_SCOPE: &str = "read_merchant_managed_fulfillment_orders";
+const ROUTE_SCOPE: (&str, &str) = (
+    "read_merchant_managed_fulfillment_orders",
+    "telling from which of the shop's locations orders are shipped",
+);
 
 /// Returns what is worth knowing: the shop ships from places that are not configured.
 pub(super) fn facts(data: &serde_json::Value, options: &Options) -> Result<Vec<String>, String> {
@@ -94,18 +107,10 @@ pub(super) fn problems(
     options: &Options,
     at: Option<Timestamp>,
 ) -> Result<Vec<String>, String> {
+    let mut all: Vec<String> = other_shop(data, options)?.into_iter().collect();
+    all.extend(missing_scopes(data, options)?);
+    all.extend(version(data, &options.api_version, at)?);
     let health: Health = http::json_part(data)?;
-    let mut all = Vec::new();
-    let domain = &health.shop.myshopify_domain;
-    if !domain.eq_ignore_ascii_case(&options.shop) {
-        all.push(format!("the token is for `{domain}`, but `shop` is `{}`", options.shop));
-    }
-    let wanted = SCOPES.iter().chain(if options.webhook_secrets.is_empty() { &[] } else { &PUSH_SCOPES[..] });
-    let routes = options.locations.are_several().then_some(&ROUTE_SCOPE);
-    for scope in wanted.chain(routes).filter(|scope| !health.has(scope)) {
-        all.push(format!("scope `{scope}` is missing: grant it to the app and install the app again"));
-    }
-    all.extend(health.version(&options.api_version, at));
     for location in options.locations.iter() {
         let number = location.number;
         match health.locations.nodes.iter().find(|place| place.number() == Some(number)) {
@@ -127,22 +132,53 @@ impl Place {
     }
 }
 
-impl Health {
+/// Says that the token is for another shop than the configured one.
+pub(super) fn other_shop(data: &serde_json::Value, options: &Options) -> Result<Option<String>, String> {
+    let standing: Standing = http::json_part(data)?;
+    let domain = &standing.shop.myshopify_domain;
+    let same = domain.eq_ignore_ascii_case(&options.shop);
+    Ok((!same).then(|| format!("the token is for `{domain}`, but `shop` is `{}`", options.shop)))
+}
+
+/// Says which scopes are missing, and what each is for.
+pub(super) fn missing_scopes(data: &serde_json::Value, options: &Options) -> Result<Vec<String>, String> {
+    let standing: Standing = http::json_part(data)?;
+    let pushes = options.is_pushed_to().then_some(&PUSH_SCOPE);
+    let routes = options.locations.are_several().then_some(&ROUTE_SCOPE);
+    let missing = SCOPES.iter().chain(pushes).chain(routes).filter(|(scope, _)| !standing.has(scope));
+    let told = |(scope, what): &(&str, &str)| {
+        format!("scope `{scope}` is missing, for {what}: grant it to the app and install the app again")
+    };
+    Ok(missing.map(told).collect())
+}
+
+/// Says that the pinned version's life is over, or when it ends, if that is not far off. `at` is the shop's clock.
+pub(super) fn version(
+    data: &serde_json::Value,
+    pinned: &str,
+    at: Option<Timestamp>,
+) -> Result<Option<String>, String> {
+    let standing: Standing = http::json_part(data)?;
+    let listed = standing.public_api_versions.iter().find(|version| version.handle == pinned);
+    if !listed.is_some_and(|version| version.supported) {
+        return Ok(Some(format!("API version `{pinned}` is not supported by the shop: set `api_version`")));
+    }
+    let left = at.and_then(|at| months_left(pinned, at));
+    Ok(left.filter(|(months, _)| *months < WARN_MONTHS).map(|(_, end)| {
+        format!(
+            "API version `{pinned}` ends on {end}: update Evenkeel before that, or set `api_version` to a later one \
+             that it knows"
+        )
+    }))
+}
+
+impl Standing {
     fn has(&self, scope: &str) -> bool {
         let implied = scope.strip_prefix("read_").map(|what| format!("write_{what}"));
         self.current_app_installation
             .access_scopes
             .iter()
             .any(|granted| granted.handle == scope || Some(&granted.handle) == implied.as_ref())
-    }
-
-    fn version(&self, pinned: &str, at: Option<Timestamp>) -> Option<String> {
-        let listed = self.public_api_versions.iter().find(|version| version.handle == pinned);
-        if !listed.is_some_and(|version| version.supported) {
-            return Some(format!("API version `{pinned}` is not supported by the shop: set `api_version`"));
-        }
-        let (months, end) = months_left(pinned, at?)?;
-        (months < WARN_MONTHS).then(|| format!("API version `{pinned}` ends on {end}: plan the update"))
     }
 }
 
@@ -194,7 +230,10 @@ mod tests {
     fn a_healthy_shop_has_no_problems_and_every_lack_is_named() {
         check(|_, _| {}, NOW, &[]);
         check(|data, _| data["shop"]["myshopifyDomain"] = json!("other.myshopify.com"), NOW, &["`other.my"]);
-        check(|data, _| data["currentAppInstallation"]["accessScopes"] = json!([]), NOW, &SCOPES);
+        let none =
+            |data: &mut Value, _: &mut Options| data["currentAppInstallation"]["accessScopes"] = json!([]);
+        check(none, NOW, &SCOPES.map(|(scope, _)| scope));
+        check(none, NOW, &SCOPES.map(|(_, what)| what));
         check(
             |_, options| options.webhook_secrets = vec![SecretString::from("s")],
             NOW,

@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::{
     connectors::{http, shopify::gid},
-    model::{IdKind, Identifiers, LocationId},
+    model::{IdKind, Identifiers, Instance, LocationId},
 };
 
 /// The API version that the queries were written and validated for.
@@ -23,14 +23,50 @@ pub struct Options {
     pub base_url: Url,
     /// The pinned API version, `YYYY-MM`.
     pub api_version: String,
-    pub access_token: SecretString,
+    pub access: Access,
     /// The app's client secrets: the current one, and for an hour after a rotation the old one too. Empty: every
-    /// webhook is refused.
+    /// webhook is refused. The client's own needs not be among them.
     pub webhook_secrets: Vec<SecretString>,
+    /// Where webhooks are to be sent. `None`: their subscriptions are not looked after.
+    pub hooks: Option<Hooks>,
     pub locations: Locations,
     /// A shop with more variants is compared by a bulk operation. Shopify counts to 10,000.
     pub bulk_above: u64,
     pub http: http::Options,
+}
+
+/// Where webhooks are to be sent.
+#[derive(Debug, Clone)]
+pub struct Hooks {
+    /// Our door for this shop, as it is reached from the internet.
+    pub uri: Url,
+    /// Tells our subscriptions from those of another daemon that uses the same app.
+    pub instance: Instance,
+}
+
+/// How the shop knows who we are.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// A token that does not end.
+    Token(SecretString),
+    /// An app that asks for tokens by itself. Its secret signs its webhooks too.
+    Client { id: String, secret: SecretString },
+}
+
+impl Options {
+    /// Returns what may sign webhooks.
+    pub(super) fn signers(&self) -> impl Iterator<Item = &SecretString> {
+        let own = match &self.access {
+            Access::Client { secret, .. } => Some(secret),
+            Access::Token(_) => None,
+        };
+        own.into_iter().chain(&self.webhook_secrets)
+    }
+
+    /// Tells whether webhooks are to come.
+    pub(super) fn is_pushed_to(&self) -> bool {
+        self.hooks.is_some() || !self.webhook_secrets.is_empty()
+    }
 }
 
 /// One location of the shop that is written and read.
@@ -40,6 +76,8 @@ pub struct Location {
     pub id: LocationId,
     /// Shopify's number of it.
     pub number: u64,
+    /// Items that are not stocked there are, once they are to show something.
+    pub stocks: bool,
 }
 
 impl Location {
@@ -56,6 +94,11 @@ impl Locations {
     /// Returns `None` if there is none.
     pub fn new(locations: Vec<Location>) -> Option<Locations> {
         (!locations.is_empty()).then_some(Locations(locations))
+    }
+
+    /// Returns them without items that are to be stocked yet.
+    pub(super) fn as_they_are(&self) -> Locations {
+        Locations(self.0.iter().map(|location| Location { stocks: false, ..location.clone() }).collect())
     }
 
     /// Tells whether it matters at which of them something is.

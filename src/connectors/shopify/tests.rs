@@ -29,6 +29,7 @@ use crate::{
     model::{IdKind, Quantity},
 };
 
+mod access;
 mod failing;
 mod places;
 
@@ -37,8 +38,9 @@ pub(super) fn options(base: &str) -> Options {
         shop: "example.myshopify.com".to_owned(),
         base_url: http::base_url("base_url", base).expect("good"),
         api_version: options::API_VERSION.to_owned(),
-        access_token: SecretString::from("shpat_test"),
+        access: options::Access::Token(SecretString::from("shpat_test")),
         webhook_secrets: vec![SecretString::from("hush")],
+        hooks: None,
         locations: one(),
         bulk_above: options::BULK_ABOVE,
         http: http::Options::default(),

@@ -10,6 +10,7 @@ use crate::connectors::{
         encode::{self, BATCH, Entry, Plan},
         graphql::SET_QUANTITIES,
         options::Locations,
+        stock::stock,
     },
 };
 
@@ -21,6 +22,8 @@ const CALLS_MAX: usize = 16;
 pub(super) async fn write(caller: &Caller, locations: &Locations, puts: &[Put]) -> Vec<Outcome> {
     let Plan { entries, refused } = encode::plan(puts, locations);
     let mut all: BTreeMap<usize, Outcome> = refused.into_iter().collect();
+    let (entries, stocked) = stock(caller, locations, entries).await;
+    all.extend(stocked);
     let mut open: VecDeque<Vec<Entry<'_>>> = entries.chunks(BATCH).map(<[Entry<'_>]>::to_vec).collect();
     let mut calls = 0;
     let mut stopped = None;

@@ -250,7 +250,7 @@ impl Draft<'_> {
             quantity: leg.quantity,
             compare,
             key: key.clone(),
-            reference: format!("{}/{}", self.seq, leg.revision),
+            reference: format!("{}-{}", policies.instance, leg.cause),
         };
         let sent = Sent { quantity: leg.quantity, revision: leg.revision, compare, key, at: self.now };
         let counted = sent.clone();

@@ -237,11 +237,13 @@ fn shop() -> shopify::Shopify {
         shop: SHOP.to_owned(),
         base_url: "https://example.myshopify.com/".parse().expect("a URL"),
         api_version: shopify::options::API_VERSION.to_owned(),
-        access_token: SecretString::from("token"),
+        access: shopify::options::Access::Token(SecretString::from("token")),
         webhook_secrets: vec![SecretString::from(SECRET)],
+        hooks: None,
         locations: shopify::options::Locations::new(vec![shopify::options::Location {
             id: LocationId::new("warehouse").expect("a name"),
             number: 1,
+            stocks: false,
         }])
         .expect("one"),
         bulk_above: shopify::options::BULK_ABOVE,

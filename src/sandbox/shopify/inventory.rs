@@ -38,6 +38,9 @@ pub(super) type Mutation = fn(&mut World, &Call<'_>, i64) -> Outcome;
 pub(super) struct Outcome {
     pub(super) group: Option<Arc<Group>>,
     pub(super) level: Option<(usize, usize)>,
+    /// The number of a webhook subscription that was made or changed, or deleted.
+    pub(super) subscription: Option<u64>,
+    pub(super) deleted: Option<u64>,
     pub(super) errors: Vec<UserError>,
 }
 
@@ -372,7 +375,7 @@ pub(super) fn activate(world: &mut World, call: &Call<'_>, now_ms: i64) -> Outco
         world.shopify.items[item].levels[place].absent = false;
         world.show(Channel::Shopify, item, Cause::Write, now_ms);
     }
-    Outcome { level: Some((item, place)), errors: errors.0, group: None }
+    Outcome { level: Some((item, place)), errors: errors.0, ..Outcome::default() }
 }
 
 /// Applies all changes, or none when there is an error.

@@ -21,7 +21,7 @@ use crate::sandbox::dice::Dice;
 use crate::sandbox::options::Span;
 use crate::sandbox::world::{Shared, signed};
 
-use super::LATEST;
+use super::app::{LATEST, only};
 use super::webhooks::Letter;
 
 /// Pauses before the eight retries, in seconds; together they take four hours.
@@ -160,13 +160,20 @@ impl Mailer {
             let letter = &delivery.letter;
             let body = delivery.body.get_or_insert_with(|| {
                 let body = shared.with(|world, _| world.shopify.body(&letter.subject));
+                let body = letter.to.as_ref().map_or(body.clone(), |to| only(&body, &to.include_fields));
                 Bytes::from(body.to_string())
             });
-            let target = shared.with(|world, _| world.shopify.webhook_url.clone());
+            let target = match &letter.to {
+                Some(to) => to.uri.parse().ok(),
+                None => shared.with(|world, _| world.shopify.webhook_url.clone()),
+            };
             let delivered = match target {
                 Some(target) => deliver(sign(client.post(target), letter, body, &shared)).await,
                 None => false,
             };
+            if let Some(to) = &letter.to {
+                shared.with(|world, _| world.shopify.app.delivered(to.number, delivered));
+            }
             if delivered {
                 shared.with(|world, _| {
                     world.shopify.mail_in_hand -= 1;
@@ -199,7 +206,7 @@ fn sign(
     shared: &Shared,
 ) -> reqwest::RequestBuilder {
     let options = &shared.options.shopify;
-    request
+    let request = request
         .header("Content-Type", "application/json")
         .header("X-Shopify-Topic", letter.topic)
         .header("X-Shopify-Hmac-Sha256", signature(options.client_secret.as_bytes(), body))
@@ -207,8 +214,13 @@ fn sign(
         .header("X-Shopify-API-Version", LATEST)
         .header("X-Shopify-Webhook-Id", letter.webhook_id.as_str())
         .header("X-Shopify-Event-Id", letter.event_id.as_str())
-        .header("X-Shopify-Triggered-At", iso_millis(letter.triggered_ms))
-        .body(body.clone())
+        .header("X-Shopify-Triggered-At", iso_millis(letter.triggered_ms));
+    let name = letter.to.as_ref().and_then(|to| to.name.clone());
+    let request = match name {
+        Some(name) => request.header("X-Shopify-Name", name),
+        None => request,
+    };
+    request.body(body.clone())
 }
 
 /// The base64 of the HMAC-SHA256 of the raw body.

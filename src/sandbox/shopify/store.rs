@@ -11,6 +11,7 @@ use crate::sandbox::dice::Dice;
 use crate::sandbox::options::ShopifyOptions;
 use crate::sandbox::world::signed;
 
+use super::app::App;
 use super::bulk::Bulk;
 use super::inventory::Keys;
 use super::orders::Order;
@@ -40,8 +41,9 @@ pub(in crate::sandbox) struct Store {
     lines: u64,
     /// Granted tokens with their end.
     tokens: BTreeMap<String, i64>,
-    /// Where webhooks go; without it none are made.
+    /// Where webhooks go that were made in the admin, of every topic; without it there are none.
     pub(super) webhook_url: Option<Url>,
+    pub(in crate::sandbox) app: App,
     pub(super) mail: VecDeque<Letter>,
     /// Webhooks that were taken from `mail` and are neither delivered nor given up.
     pub(super) mail_in_hand: usize,
@@ -166,6 +168,7 @@ impl Store {
             lines: 0,
             tokens: BTreeMap::new(),
             webhook_url: options.webhook_url.clone(),
+            app: App::default(),
             mail: VecDeque::new(),
             mail_in_hand: 0,
             mail_lost: 0,
@@ -234,15 +237,28 @@ impl Store {
         self.tokens.get(token).is_some_and(|ends_ms| *ends_ms > now_ms)
     }
 
+    /// Ends all tokens that were granted.
+    pub(in crate::sandbox) fn revoke(&mut self) {
+        self.tokens.clear();
+    }
+
     /// Sends webhooks elsewhere from now on, or stops making them.
     pub(in crate::sandbox) fn send_webhooks_to(&mut self, url: Option<Url>) {
         self.webhook_url = url;
     }
 
+    /// Sends a webhook to whoever is to have it.
     pub(super) fn post(&mut self, letter: Letter) {
-        if self.webhook_url.is_none() {
-            return;
+        for there in self.app.subscribed(letter.topic) {
+            let webhook_id = format!("{}-{}", letter.webhook_id, there.number);
+            self.put(Letter { webhook_id, to: Some(there), ..letter.clone() });
         }
+        if self.webhook_url.is_some() {
+            self.put(letter);
+        }
+    }
+
+    fn put(&mut self, letter: Letter) {
         if self.mail.len() < MAIL_MAX {
             self.mail.push_back(letter);
         } else {

@@ -1,14 +1,20 @@
 //! Webhooks: what they are about, and their REST-shaped bodies. A body is made when a webhook is first sent, not at its
 //! event, so two quick changes may both show the second.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::sandbox::clock::iso_shop_zone;
 use crate::sandbox::dice::Dice;
 
+use super::app::Subscription;
 use super::ids::{self, Kind};
 use super::orders::{Fulfilment, Line, Order, Restock};
 use super::store::Store;
+
+/// The shop's own number.
+const SHOP: u64 = 89_012_345_678;
 
 /// Something that happened in the shop; all webhooks of one event share its id.
 pub(in crate::sandbox) struct Event<'a> {
@@ -24,7 +30,7 @@ impl<'a> Event<'a> {
 
     pub(super) fn letter(&mut self, topic: &'static str, subject: Subject) -> Letter {
         let (webhook_id, event_id) = (self.dice.uuid(), self.id.clone());
-        Letter { topic, subject, webhook_id, event_id, triggered_ms: self.now_ms }
+        Letter { topic, subject, to: None, webhook_id, event_id, triggered_ms: self.now_ms }
     }
 }
 
@@ -33,6 +39,8 @@ impl<'a> Event<'a> {
 pub(super) struct Letter {
     pub(super) topic: &'static str,
     pub(super) subject: Subject,
+    /// The subscription that it is for. `None`: one that was made in the admin.
+    pub(super) to: Option<Arc<Subscription>>,
     /// The same on every try of this webhook.
     pub(super) webhook_id: String,
     pub(super) event_id: String,
@@ -61,6 +69,14 @@ pub(super) enum Subject {
         item: usize,
         place: usize,
     },
+    /// The shop itself.
+    Shop,
+    /// What an app may do.
+    Scopes {
+        previous: Vec<String>,
+        current: Vec<String>,
+        updated_ms: i64,
+    },
     /// Indexes of two of the order's fulfillment orders.
     Rerouted {
         order: usize,
@@ -80,6 +96,13 @@ impl Store {
             Subject::Refund { order, refund } => self.refund_body(*order, *refund),
             Subject::Fulfilment { order, fulfilment } => self.fulfilment_body(*order, *fulfilment),
             Subject::Level { item, place } => self.level_body(*item, *place),
+            Subject::Shop => json!({"id": SHOP, "name": "Evenkeel sandbox", "email": "owner@example.com"}),
+            Subject::Scopes { previous, current, updated_ms } => json!({
+                "id": SHOP,
+                "previous": previous,
+                "current": current,
+                "updated_at": iso_shop_zone(*updated_ms),
+            }),
             Subject::Rerouted { order, source, target } => self.rerouted_body(*order, *source, *target),
         }
     }

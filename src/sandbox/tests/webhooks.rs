@@ -172,3 +172,105 @@ async fn webhooks_can_be_turned_to_another_receiver() {
     let (status, _) = lab.try_control("/webhooks", json!({"url": "http://example.com/"})).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
 }
+
+const SUBSCRIBE: &str = "mutation($topic: WebhookSubscriptionTopic!, $hook: WebhookSubscriptionInput!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $hook) {
+    webhookSubscription { id topic uri name format filter includeFields createdAt updatedAt apiVersion { handle } }
+    userErrors { field message }
+  }
+}";
+
+async fn subscribe(lab: &Lab, topic: &str, hook: Value) -> Value {
+    let answer = lab.graphql(SUBSCRIBE, json!({"topic": topic, "hook": hook})).await;
+    answer["data"]["webhookSubscriptionCreate"].clone()
+}
+
+/// What is subscribed to by API comes by itself, cut down to its fields, under its name.
+#[tokio::test]
+async fn a_subscription_gets_its_topic_with_the_fields_it_wants() {
+    let (receiver, url) = Receiver::start(0).await;
+    let lab = Lab::start(quick()).await;
+    let hook = json!({"uri": url, "name": "ours", "includeFields": ["id", "line_items.sku"]});
+    let made = subscribe(&lab, "ORDERS_CREATE", hook).await;
+    assert_eq!(made["userErrors"], json!([]), "{made}");
+    assert_eq!(made["webhookSubscription"]["apiVersion"]["handle"], "2026-10");
+    let id = lab.order("shopify", "TSHIRT-BL-M", 2).await;
+    let arrived = receiver.wait("orders/create", 1).await.remove(0);
+    assert_eq!(arrived.header("X-Shopify-Name"), "ours");
+    let id: u64 = id.parse().expect("a number");
+    assert_eq!(arrived.json(), json!({"id": id, "line_items": [{"sku": "TSHIRT-BL-M"}]}));
+    lab.settle().await;
+    assert_eq!(receiver.of("orders/updated").len(), 0, "no other topic");
+}
+
+#[tokio::test]
+async fn a_subscription_is_deleted_after_eight_failures_in_a_row() {
+    let (receiver, url) = Receiver::start(7).await;
+    let lab = lab_with(&url, |options| options.shopify.webhook_url = None).await;
+    subscribe(&lab, "ORDERS_CREATE", json!({"uri": url})).await;
+    lab.order("shopify", "TSHIRT-BL-M", 1).await;
+    receiver.wait("orders/create", 1).await;
+    lab.settle().await;
+    let there = async || lab.look("/app").await["subscriptions"].as_array().map_or(0, Vec::len);
+    assert_eq!(there().await, 1, "seven failed, and then one arrived");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port");
+    subscribe(&lab, "ORDERS_CREATE", json!({"uri": format!("http://{nobody}/")})).await;
+    assert_eq!(there().await, 2);
+    lab.order("shopify", "TSHIRT-BL-M", 1).await;
+    lab.settle().await;
+    assert_eq!(there().await, 1, "the one that failed is gone, the other stays");
+}
+
+#[tokio::test]
+async fn names_addresses_and_scopes_are_checked() {
+    let lab = Lab::start(quick()).await;
+    let check = async |topic: &str, hook: Value, want: &str| {
+        let made = subscribe(&lab, topic, hook).await;
+        let told = made["userErrors"][0]["message"].as_str().unwrap_or_default();
+        assert!(told.contains(want) && told.is_empty() == want.is_empty(), "{made}");
+    };
+    let uri = "http://127.0.0.1:9/a";
+    check("ORDERS_CREATE", json!({"uri": uri, "name": "one"}), "").await;
+    check("ORDERS_CREATE", json!({"uri": uri}), "has already been taken").await;
+    check("ORDERS_UPDATED", json!({"uri": uri, "name": "one"}), "Name has already been taken").await;
+    check("ORDERS_UPDATED", json!({"uri": uri, "name": "n".repeat(51)}), "at most 50").await;
+    check("ORDERS_UPDATED", json!({"uri": "https://example.com/"}), "not allowed").await;
+    lab.control("/app", json!({"scopes": ["write_inventory"]})).await;
+    check("ORDERS_UPDATED", json!({"uri": uri}), "do not have permission").await;
+    check("INVENTORY_LEVELS_UPDATE", json!({"uri": uri}), "").await;
+}
+
+#[tokio::test]
+async fn subscriptions_are_listed_changed_and_deleted() {
+    let lab = Lab::start(quick()).await;
+    let made = subscribe(&lab, "ORDERS_CREATE", json!({"uri": "http://127.0.0.1:9/a"})).await;
+    let id = made["webhookSubscription"]["id"].as_str().expect("an id").to_owned();
+    let change = "mutation($id: ID!, $hook: WebhookSubscriptionInput!) {
+        webhookSubscriptionUpdate(id: $id, webhookSubscription: $hook) { webhookSubscription { id } userErrors { message } } }";
+    let hook = json!({"uri": "http://127.0.0.1:9/b", "includeFields": ["id"], "filter": null});
+    lab.graphql(change, json!({"id": id, "hook": hook})).await;
+    let list = "{ webhookSubscriptions(first: 10) { nodes { id topic uri includeFields } pageInfo { hasNextPage } } }";
+    let listed = lab.graphql(list, json!({})).await["data"]["webhookSubscriptions"]["nodes"].clone();
+    let want =
+        json!([{"id": id, "topic": "ORDERS_CREATE", "uri": "http://127.0.0.1:9/b", "includeFields": ["id"]}]);
+    assert_eq!(listed, want);
+    let delete = "mutation($id: ID!) { webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId userErrors { message } } }";
+    let deleted = lab.graphql(delete, json!({"id": id})).await["data"]["webhookSubscriptionDelete"].clone();
+    assert_eq!(deleted, json!({"deletedWebhookSubscriptionId": id, "userErrors": []}));
+    let again = lab.graphql(delete, json!({"id": id})).await["data"]["webhookSubscriptionDelete"].clone();
+    assert_eq!(again["userErrors"][0]["message"], "Webhook subscription does not exist");
+}
+
+#[tokio::test]
+async fn an_app_that_is_taken_out_is_told_and_refused() {
+    let (receiver, url) = Receiver::start(0).await;
+    let lab = Lab::start(quick()).await;
+    subscribe(&lab, "APP_UNINSTALLED", json!({"uri": url})).await;
+    lab.control("/app", json!({"installed": false})).await;
+    receiver.wait("app/uninstalled", 1).await;
+    let status = async || lab.raw_graphql("2026-10", "{ shop { name } }", json!({})).await.status();
+    assert_eq!(status().await, StatusCode::UNAUTHORIZED);
+    lab.control("/app", json!({"installed": true})).await;
+    assert_eq!(status().await, StatusCode::OK);
+    assert_eq!(lab.look("/app").await["subscriptions"], json!([]));
+}

@@ -7,8 +7,9 @@ use serde_json::json;
 use super::*;
 use crate::connectors::{shopify::tests::any_json, specs};
 
-const OPERATIONS: [&Operation; 17] = [
+const OPERATIONS: [&Operation; 23] = [
     &SET_QUANTITIES,
+    &ACTIVATE,
     &LEVELS,
     &CATALOGUE,
     &COUNT,
@@ -25,6 +26,11 @@ const OPERATIONS: [&Operation; 17] = [
     &ROUTE_LINES,
     &MOVED,
     &HEALTH,
+    &STANDING,
+    &HOOKS,
+    &HOOK_CREATE,
+    &HOOK_UPDATE,
+    &HOOK_DELETE,
 ];
 
 /// Makes an answer; `headers` as `name: value` lines.

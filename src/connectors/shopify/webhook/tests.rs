@@ -144,13 +144,9 @@ fn every_topic_tells_what_it_can() {
     let level = |location: u64| json!({"inventory_item_id": 8, "location_id": location, "available": null});
     check("inventory_levels/update", &level(LOCATION), "look inventory_item=8");
     check("inventory_levels/update", &level(LOCATION + 1), "");
-    for topic in [
-        "products/update",
-        "app/uninstalled",
-        "orders/risk_assessment_changed",
-        "inventory_levels/connect",
-        "",
-    ] {
+    check("app/uninstalled", &json!({"id": 1}), "tend");
+    check("app/scopes_update", &json!({"id": 1, "previous": [], "current": []}), "tend");
+    for topic in ["products/update", "orders/risk_assessment_changed", "inventory_levels/connect", ""] {
         check(topic, &json!({}), "not followed");
     }
 }
@@ -223,7 +219,7 @@ fn the_documented_samples_are_understood() {
     check("inventory_levels__connect", "inventory_levels/connect", "not followed");
     check("products__update", "products/update", "not followed");
     check("bulk_operations__finish", "bulk_operations/finish", "not followed");
-    check("app__uninstalled", "app/uninstalled", "not followed");
+    check("app__uninstalled", "app/uninstalled", "tend");
 }
 
 const TOPICS: [&str; 7] = [

@@ -16,6 +16,7 @@ use super::paging::Page;
 use bulk::Begun;
 
 mod bulk;
+mod hooks;
 mod orders;
 mod root;
 mod routes;
@@ -29,8 +30,10 @@ pub(super) enum Thing {
     Shop,
     ShopPlan,
     App,
-    Scope(&'static str),
-    Version(&'static str),
+    Scope(String),
+    Version(String),
+    /// A webhook subscription, by its number.
+    Subscription(u64),
     Location(usize),
     /// Item, place.
     Level(usize, usize),
@@ -119,6 +122,7 @@ impl ObjectValue for Node<'_, '_> {
             Thing::App => "AppInstallation",
             Thing::Scope(_) => "AccessScope",
             Thing::Version(_) => "ApiVersion",
+            Thing::Subscription(_) => "WebhookSubscription",
             Thing::Location(_) => "Location",
             Thing::Level(..) => "InventoryLevel",
             Thing::Quantity(..) => "InventoryQuantity",
@@ -159,6 +163,7 @@ impl ObjectValue for Node<'_, '_> {
             Thing::App => self.app(&field),
             Thing::Scope(handle) => self.scope(handle, &field),
             Thing::Version(handle) => self.version(handle, &field),
+            Thing::Subscription(number) => self.subscription(*number, &field),
             Thing::Location(place) => self.location(*place, &field),
             Thing::Level(item, place) => self.level(*item, *place, &field),
             Thing::Quantity(item, place, name) => self.quantity(*item, *place, name, &field),
@@ -274,6 +279,7 @@ fn edge_name(connection: &str) -> &'static str {
         "RefundLineItemConnection" => "RefundLineItemEdge",
         "FulfillmentOrderConnection" => "FulfillmentOrderEdge",
         "FulfillmentOrderLineItemConnection" => "FulfillmentOrderLineItemEdge",
+        "WebhookSubscriptionConnection" => "WebhookSubscriptionEdge",
         _ => "LocationEdge",
     }
 }

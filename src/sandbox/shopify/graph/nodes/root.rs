@@ -8,20 +8,9 @@ use apollo_compiler::response::JsonValue;
 use crate::sandbox::shopify::graph::paging::{Place, Wanted};
 use crate::sandbox::shopify::graph::search::{self, Fact};
 use crate::sandbox::shopify::ids::{self, Kind};
-use crate::sandbox::shopify::{SUPPORTED, store::Store};
+use crate::sandbox::shopify::store::Store;
 
 use super::{Node, Resolved, Selected, Thing, text_argument};
-
-/// What the app may do; a client checks this at its start.
-const SCOPES: [&str; 7] = [
-    "read_products",
-    "read_inventory",
-    "write_inventory",
-    "read_locations",
-    "read_orders",
-    "read_fulfillments",
-    "read_merchant_managed_fulfillment_orders",
-];
 
 const ORDER_FIELDS: [&str; 6] = ["id", "name", "created_at", "processed_at", "updated_at", "status"];
 
@@ -69,9 +58,12 @@ impl<'a> Node<'a, '_> {
                 let limit = limit.and_then(|limit| usize::try_from(limit).ok());
                 self.node(Thing::Count(self.read(|shop| shop.items.len()), limit))
             }
-            "publicApiVersions" => self.list(SUPPORTED.iter().map(|handle| Thing::Version(handle))),
+            "publicApiVersions" => {
+                self.list(self.read(|shop| shop.app.versions.clone()).into_iter().map(Thing::Version))
+            }
             "refund" => self.maybe(by_id(Kind::Refund)),
             "shop" => self.node(Thing::Shop),
+            "webhookSubscriptions" => return Some(self.subscriptions(field)),
             _ => return None,
         }))
     }
@@ -188,7 +180,9 @@ impl<'a> Node<'a, '_> {
         'a: 'r,
     {
         Some(Ok(match field.name {
-            "accessScopes" => self.list(SCOPES.into_iter().map(Thing::Scope)),
+            "accessScopes" => {
+                self.list(self.read(|shop| shop.app.scopes.clone()).into_iter().map(Thing::Scope))
+            }
             "id" => ResolvedValue::leaf("gid://shopify/AppInstallation/612345678901"),
             _ => return None,
         }))

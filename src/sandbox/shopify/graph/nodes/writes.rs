@@ -5,6 +5,7 @@ use std::sync::Arc;
 use apollo_compiler::resolvers::{FieldError, ResolveInfo, ResolvedValue};
 use serde_json::Value;
 
+use crate::sandbox::shopify::app::gid;
 use crate::sandbox::shopify::graph::{Desk, coded};
 use crate::sandbox::shopify::ids::Kind;
 use crate::sandbox::shopify::inventory::{self, Call, Group, Outcome, Refused};
@@ -21,7 +22,7 @@ impl<'a> Node<'a, '_> {
             "inventoryAdjustQuantities" => ("InventoryAdjustQuantitiesPayload", inventory::adjust_quantities),
             "inventoryActivate" => ("InventoryActivatePayload", inventory::activate),
             "bulkOperationRunQuery" => return Some(Ok(self.begin_bulk(field))),
-            _ => return None,
+            _ => return self.subscribe(field),
         };
         let arguments: Value = serde_json::to_value(field.arguments).unwrap_or(Value::Null);
         let key = self.desk.keys.get(info.field_selections()[0].response_key().as_str());
@@ -54,6 +55,8 @@ impl<'a> Node<'a, '_> {
         Some(Ok(match field.name {
             "inventoryAdjustmentGroup" => self.maybe(outcome.group.clone().map(Thing::Group)),
             "inventoryLevel" => self.maybe(outcome.level.map(|(item, place)| Thing::Level(item, place))),
+            "webhookSubscription" => self.maybe(outcome.subscription.map(Thing::Subscription)),
+            "deletedWebhookSubscriptionId" => leaf(outcome.deleted.map(gid)),
             "userErrors" => {
                 let name = match *payload {
                     "InventorySetQuantitiesPayload" => "InventorySetQuantitiesUserError",

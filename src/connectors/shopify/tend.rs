@@ -1,0 +1,247 @@
+//! Tending a shop: scopes and versions, and the webhook subscriptions, which Shopify deletes after eight failures in a row.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    connectors::{
+        Fault, Notice, Tended,
+        http::{self, excerpt},
+        shopify::{
+            call::{Caller, Said},
+            graphql::{HOOK_CREATE, HOOK_DELETE, HOOK_UPDATE, HOOKS, Operation, STANDING, Trouble},
+            health,
+            hooks::{self, Plan, Step, Subscription, Topic},
+            options::{Hooks, Options},
+            orders::graphql::Connection,
+            sentinel::{KIND_DEPRECATED, KIND_SHAPED, KIND_VERSION, TOLD, shaped},
+        },
+    },
+    model::Timestamp,
+};
+
+/// How many subscriptions a page holds, and how many pages are read.
+const PAGE: usize = 100;
+const PAGES_MAX: usize = 20;
+
+/// The kinds of notices.
+const KIND_SHOP: &str = "shop";
+const KIND_SCOPES: &str = "scopes";
+const KIND_WEBHOOKS: &str = "webhooks";
+
+/// What is kept in mind from one time to the next. All of it may be lost.
+#[derive(Debug, Clone)]
+pub(super) struct Care {
+    begun: Instant,
+    /// The topics of which there was a subscription of ours when it was last looked.
+    known: BTreeSet<&'static str>,
+    /// Those whose subscription was gone and is not known to be there again.
+    gone: BTreeSet<&'static str>,
+    /// What is told of subscriptions that had vanished, and since when.
+    vanished: Option<(Instant, String)>,
+}
+
+impl Default for Care {
+    fn default() -> Care {
+        Care { begun: Instant::now(), known: BTreeSet::new(), gone: BTreeSet::new(), vanished: None }
+    }
+}
+
+/// Tends the shop once.
+pub(super) async fn tend(caller: &Caller, options: &Options, care: &mut Care) -> Result<Tended, Fault> {
+    let said = caller.call(&STANDING, &json!({})).await?;
+    let mut notices = standing(&said, options)?;
+    let now = Instant::now();
+    let sentinel = caller.sentinel();
+    notices.extend(sentinel.notices(&options.api_version, now));
+    if sentinel.served.is_none() {
+        let ends = health::version(&said.data, &options.api_version, said.at).map_err(Fault::Malformed)?;
+        notices.extend(ends.map(|text| notice(KIND_VERSION, text)));
+    }
+    let mut unsure = Vec::new();
+    if !sentinel.warns(now) && now.duration_since(care.begun) < TOLD {
+        // What uses it may not have been called since the start.
+        unsure.push(KIND_DEPRECATED);
+    }
+    let mut missed = false;
+    if let Some(hooks) = &options.hooks {
+        match webhooks(caller, options, hooks, care, said.at).await {
+            Ok(done) => {
+                missed = done.missed;
+                let by = done.shaped.filter(|_| sentinel.pushed.is_none());
+                notices.extend(by.map(|by| notice(KIND_SHAPED, shaped(&by, &options.api_version))));
+                notices.extend(done.told.map(|text| notice(KIND_WEBHOOKS, text)));
+            }
+            // What is to be told is not held up; what failed is looked at the next time.
+            Err(trouble) if !notices.is_empty() => {
+                tracing::warn!(shop = %options.shop, %trouble, "webhook subscriptions could not be looked at");
+                unsure.extend([KIND_WEBHOOKS, KIND_SHAPED]);
+            }
+            Err(trouble) => return Err(trouble.into()),
+        }
+    }
+    Ok(Tended { notices, unsure, missed })
+}
+
+fn notice(kind: &str, text: String) -> Notice {
+    Notice { kind: kind.to_owned(), text, stops: false }
+}
+
+/// Tells what of the shop and our rights there is not as it must be.
+fn standing(said: &Said, options: &Options) -> Result<Vec<Notice>, Fault> {
+    let other = health::other_shop(&said.data, options).map_err(Fault::Malformed)?;
+    let other = other.map(|text| Notice { stops: true, ..notice(KIND_SHOP, text) });
+    let scopes = health::missing_scopes(&said.data, options).map_err(Fault::Malformed)?;
+    let scopes = (!scopes.is_empty()).then(|| notice(KIND_SCOPES, scopes.join("; ")));
+    Ok(other.into_iter().chain(scopes).collect())
+}
+
+/// What became of the subscriptions.
+struct Done {
+    /// What a person should know of them.
+    told: Option<String>,
+    shaped: Option<String>,
+    /// Some had vanished.
+    missed: bool,
+}
+
+/// Has the subscriptions as they must be.
+async fn webhooks(
+    caller: &Caller,
+    options: &Options,
+    hooks: &Hooks,
+    care: &mut Care,
+    at: Option<Timestamp>,
+) -> Result<Done, Trouble> {
+    let several = options.locations.are_several();
+    let plan = hooks::plan(&listed(caller).await?, hooks, several, &options.api_version);
+    let Plan { steps, held, shaped, .. } = plan;
+    let (mut held, mut failed) = (held, Vec::new());
+    let fresh = care.known.is_empty();
+    // Where there is none, there was none yet, or all were lost while nobody was here, and then all is read anyway.
+    let created = steps.iter().filter_map(Step::creates).filter(|_| !fresh || !held.is_empty());
+    let gone: Vec<&str> = created.filter(|topic| fresh || care.known.contains(topic)).collect();
+    care.gone.extend(gone);
+    for step in steps {
+        match take(caller, hooks, &step).await {
+            Ok(None) => held.extend(step.creates()),
+            Ok(Some(why)) => {
+                failed.push(why);
+                step.creates().map(|topic| care.gone.remove(topic));
+            }
+            Err(trouble @ (Trouble::Unauthorized(_) | Trouble::Refused(_))) => {
+                failed.push(format!("{}: {trouble}", what(&step)));
+                step.creates().map(|topic| care.gone.remove(topic));
+            }
+            // What was made so far is there; the rest comes with the next try.
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    let back: Vec<&str> = care.gone.intersection(&held).copied().collect();
+    care.gone.clear();
+    let missed = !back.is_empty();
+    if missed {
+        care.vanished = Some((Instant::now(), vanished(&back, hooks, at)));
+    }
+    care.known = held;
+    let lately = care.vanished.as_ref().filter(|(at, _)| at.elapsed() < TOLD);
+    let told: Vec<String> = lately.map(|(_, text)| text.clone()).into_iter().chain(failed).collect();
+    Ok(Done { told: (!told.is_empty()).then(|| told.join("; ")), shaped, missed })
+}
+
+fn vanished(back: &[&str], hooks: &Hooks, at: Option<Timestamp>) -> String {
+    let at = at.and_then(|at| jiff::Timestamp::from_millisecond(at.millis()).ok());
+    let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
+    format!(
+        "subscriptions were gone, as Shopify deletes them after eight deliveries that fail: {} made anew{at}, and what was \
+         missed is read; see that `{}` can be reached from the internet",
+        back.join(", "),
+        hooks.uri
+    )
+}
+
+/// Reads all subscriptions of the app in the shop.
+async fn listed(caller: &Caller) -> Result<Vec<Subscription>, Trouble> {
+    let (mut all, mut after) = (Vec::new(), None::<String>);
+    for _ in 0..PAGES_MAX {
+        let said = caller.call(&HOOKS, &json!({"first": PAGE, "after": after})).await?;
+        let page: Connection<Subscription> =
+            http::json_part(&said.data["webhookSubscriptions"]).map_err(Trouble::Unclear)?;
+        all.extend(page.nodes);
+        after = page.page_info.next().map_err(Trouble::Unclear)?;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
+    // One that is ours could be among the rest, and would be made a second time.
+    Err(Trouble::Unclear(format!("more than {} webhook subscriptions", PAGE * PAGES_MAX)))
+}
+
+/// Takes a step. Returns why it was refused, if it was.
+async fn take(caller: &Caller, hooks: &Hooks, step: &Step) -> Result<Option<String>, Trouble> {
+    let (operation, variables): (&Operation, Value) = match step {
+        Step::Create { topic } => (&HOOK_CREATE, json!({"topic": topic.name, "hook": hooks.wanted(topic)})),
+        Step::Update { id, topic } => (&HOOK_UPDATE, json!({"id": id, "hook": hooks.wanted(topic)})),
+        Step::Delete { id } => (&HOOK_DELETE, json!({"id": id})),
+    };
+    let said = caller.call(operation, &variables).await?;
+    let made: Made = http::json_part(&said.data["made"]).map_err(Trouble::Unclear)?;
+    let first = made.user_errors.first();
+    Ok(first.map(|error| format!("{}: {}", what(step), excerpt(error.message.as_bytes()))))
+}
+
+fn what(step: &Step) -> String {
+    let named = |topic: &Topic| topic.name;
+    match step {
+        Step::Create { topic } => format!("`{}` cannot be subscribed to", named(topic)),
+        Step::Update { topic, .. } => format!("the subscription to `{}` cannot be mended", named(topic)),
+        Step::Delete { id } => {
+            format!("the subscription `{}`, which is one too many, cannot be deleted", excerpt(id.as_bytes()))
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Made {
+    #[serde(default)]
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Debug, Deserialize)]
+struct UserError {
+    #[serde(default)]
+    message: String,
+}
+
+/// Says what is subscribed to; changes nothing.
+pub(super) async fn facts(caller: &Caller, options: &Options) -> Result<Vec<String>, Trouble> {
+    let Some(hooks) = &options.hooks else {
+        let text = "no `web.public_url` is given: webhook subscriptions are not looked after".to_owned();
+        return Ok(vec![text]);
+    };
+    let several = options.locations.are_several();
+    let plan = hooks::plan(&listed(caller).await?, hooks, several, &options.api_version);
+    let followed = hooks::followed(several).count();
+    let mut facts = vec![format!(
+        "{} of {followed} webhook topics are subscribed to, at `{}`",
+        plan.held.len(),
+        hooks.uri
+    )];
+    let to_do = plan.steps.iter().map(|step| match step {
+        Step::Create { topic } => format!("{} is not subscribed to", topic.name),
+        Step::Update { topic, .. } => format!("the subscription to {} is not as it must be", topic.name),
+        Step::Delete { .. } => "one subscription is one too many".to_owned(),
+    });
+    let to_do: Vec<String> = to_do.collect();
+    if !to_do.is_empty() {
+        facts.push(format!("webhooks: {}; the daemon mends that when it runs", to_do.join("; ")));
+    }
+    if plan.foreign > 0 {
+        facts.push(format!("webhooks: {} of the app are not ours and are left alone", plan.foreign));
+    }
+    Ok(facts)
+}
