@@ -80,11 +80,13 @@ impl World {
         self.after(again, Event::Live);
     }
 
-    /// A write that was sent before the backup was put back lands after it: the daemon knows nothing of it.
-    pub(super) fn lost_sight(&mut self, channel: usize, listing: usize, sent_at: i64) {
-        if sent_at < self.restored_at {
+    /// Tells whether a write that lands was sent before the backup was put back: the daemon knows nothing of it.
+    pub(super) fn lost_sight(&mut self, channel: usize, listing: usize, sent_at: i64) -> bool {
+        let lost = sent_at < self.restored_at;
+        if lost {
             self.puzzle(channel, listing);
         }
+        lost
     }
 }
 

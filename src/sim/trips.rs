@@ -271,8 +271,10 @@ impl World {
             return self.markets[channel].write(self.now, found);
         }
         for (listing, put) in found {
-            self.lost_sight(channel, *listing, sent_at);
-            self.about_to_set(channel, *listing, put);
+            // Whoever sent it may have known of sales that the restored store has not read yet.
+            if !self.lost_sight(channel, *listing, sent_at) {
+                self.about_to_set(channel, *listing, put);
+            }
         }
         let outcomes = self.markets[channel].write(self.now, found);
         for ((listing, put), outcome) in found.iter().zip(&outcomes) {
