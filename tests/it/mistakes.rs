@@ -257,7 +257,7 @@ async fn a_file_is_judged_in_one_go_by_the_command_and_the_daemon() {
     check(&["transfer"], moves, &wrong).await;
     let counts = "sku,location,quantity\nNONE,warehouse,1\nSKU,warehouse,-1\nSKU,moon,1\nSKU,\"warehouse,2\n";
     let wrong = [
-        "line 2: SKU `NONE` at `warehouse`",
+        "line 2: there is no SKU `NONE`",
         "line 3: `quantity` must be",
         "line 4: there is no location `moon`",
         "line 5: a quote is opened there and never closed",

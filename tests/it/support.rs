@@ -36,15 +36,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const SHORT: &str = r#"
 shopify = { webhook_retry_scale = 0.0001 }
 shoppers = { next_step_ms = { min = 50, max = 500 } }
+queue = { hidden_scale = 0.02 }
 
 [amazon]
 visibility_ms = { min = 50, max = 200 }
 order_lag_ms = 50
 pending_ms = { min = 100, max = 500 }
 rate_scale = 500.0
-
-[queue]
-hidden_scale = 0.02
 "#;
 
 /// A sandbox.

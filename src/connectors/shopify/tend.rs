@@ -75,12 +75,11 @@ pub(super) async fn tend(caller: &Caller, options: &Options, care: &mut Care) ->
                 notices.extend(by.map(|by| notice(KIND_SHAPED, shaped(&by, &options.api_version))));
                 notices.extend(done.told.map(|text| notice(KIND_WEBHOOKS, text)));
             }
-            // What is to be told is not held up; what failed is looked at the next time.
-            Err(trouble) if !notices.is_empty() => {
+            // Neither what is to be told nor what is over is held up; what failed is looked at the next time.
+            Err(trouble) => {
                 tracing::warn!(shop = %options.shop, %trouble, "webhook subscriptions could not be looked at");
                 unsure.extend([KIND_WEBHOOKS, KIND_SHAPED]);
             }
-            Err(trouble) => return Err(trouble.into()),
         }
     }
     Ok(Tended { notices, unsure, missed })

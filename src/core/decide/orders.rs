@@ -25,7 +25,7 @@ use crate::{
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LineId, LocationId, Measure, Mode, OrderId,
         OrderKey, OrderSnapshot, Overflow, Quantity, Returns, Seen, Seq, Sku, Timestamp, Totals,
-        policy::ChannelPolicy,
+        policy::{ChannelKind, ChannelPolicy},
     },
 };
 
@@ -137,7 +137,7 @@ impl Draft<'_> {
         }
         self.note_lag(channel, orders);
         for order in orders {
-            if self.would_misplace(channel, order) {
+            if self.would_misplace(channel, order) || self.would_free(channel, order) {
                 self.want_fetch(channel, order.order.clone());
             } else {
                 self.merge(channel, order, Seen::Pushed);
@@ -166,6 +166,24 @@ impl Draft<'_> {
         let key = OrderKey { channel: channel.clone(), order: told.order.clone() };
         let held = self.state.order(&key);
         held.is_some_and(|order| order.lines.values().any(|line| !order.places(line).is_empty()))
+    }
+
+    /// Tells whether a push of Amazon's tells of fewer units than were told before. It does not say what became of them: they may be
+    /// gone, and would be put on sale.
+    pub(super) fn would_free(&self, channel: &ChannelId, told: &OrderSnapshot) -> bool {
+        let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
+        let key = OrderKey { channel: channel.clone(), order: told.order.clone() };
+        let Some(held) = self
+            .state
+            .order(&key)
+            .filter(|_| policy.is_some_and(|policy| policy.kind == ChannelKind::Amazon))
+        else {
+            return false;
+        };
+        held.lines.iter().any(|(id, line)| match told.lines.iter().find(|told| told.line == *id) {
+            Some(told) => told.totals.ordered < line.ordered_most,
+            None => told.complete && line.ordered_most > Quantity::ZERO,
+        })
     }
 
     pub(super) fn read_orders(

@@ -32,7 +32,9 @@ impl Draft<'_> {
         in_range(channel, orders)?;
         self.emit(Record::Replayed { id, why: None });
         for order in orders {
-            if seen == Seen::Pushed && self.would_misplace(channel, order) {
+            if seen == Seen::Pushed
+                && (self.would_misplace(channel, order) || self.would_free(channel, order))
+            {
                 self.want_fetch(channel, order.order.clone());
                 continue;
             }

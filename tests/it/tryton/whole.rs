@@ -45,7 +45,8 @@ const SAMPLED: usize = 5;
 const SAMPLE_ORDER: &str = "820982911946154500";
 
 /// The topics of the samples that we follow.
-const FOLLOWED: [&str; 6] = [
+const FOLLOWED: [&str; 7] = [
+    "app/uninstalled",
     "fulfillments/create",
     "inventory_levels/update",
     "orders/cancelled",

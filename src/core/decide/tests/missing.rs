@@ -1,6 +1,6 @@
 //! Orders that are known to be missing: no raise puts back what they may have sold.
 
-use super::world::{AMZ, SHOP, World, ch, ids, ms, placed};
+use super::world::{AMZ, SHOP, World, ch, ids, key, ms, placed};
 use crate::{
     core::{
         Command,
@@ -180,4 +180,22 @@ fn an_order_that_the_channel_does_not_know_ends_its_entry() {
     let order = OrderId::new("x").expect("a good id");
     world.run(Command::NoOrder { channel: ch(SHOP), order }).expect("taken in");
     assert!(world.state.quarantine.is_empty());
+}
+
+/// Pushes an order of three units, of which two are told of by now, on a channel. Returns what is available, and whether the order is
+/// to be read.
+fn told_of_fewer(channel: &str) -> (i64, bool) {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(channel, "1", "A", 3);
+    world.feed(channel);
+    world.now += 1_000;
+    world.change(channel, "1", [2, 0, 0, 0, 0], 0);
+    world.push(channel, "1");
+    let order = world.state.order(&key(channel, "1")).expect("it is known");
+    (world.available("A"), order.fetch_since.is_some())
+}
+
+#[test]
+fn a_message_of_amazons_that_tells_of_fewer_units_puts_none_on_sale_before_the_order_is_read() {
+    assert_eq!(told_of_fewer(AMZ), (7, true));
 }
