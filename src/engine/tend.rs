@@ -12,7 +12,7 @@ use crate::{
     connectors::{Connector, Tended},
     core::Command,
     engine::{
-        feed::{Error, pause_after, tell_failure},
+        feed::{Error, pause, pause_after, tell_failure},
         ledger::{self, Ledger},
         wake::ChannelWakes,
     },
@@ -49,9 +49,13 @@ impl Tender {
                 tended = self.tend() => tended,
             };
             let pause = match tended {
-                Ok(()) => {
+                Ok(false) => {
                     failures = 0;
                     GAP
+                }
+                Ok(true) => {
+                    failures = failures.saturating_add(1);
+                    pause(failures).max(GAP)
                 }
                 Err(Error::Ledger(ledger::Error::Stopped)) => return,
                 Err(error) => {
@@ -68,9 +72,9 @@ impl Tender {
         }
     }
 
-    /// Tends the channel once, and hands over what was found.
-    pub async fn tend(&self) -> Result<(), Error> {
-        let Tended { notices, unsure, missed } = self.connector.tend().await?;
+    /// Tends the channel once, and hands over what was found. Returns whether a part of it is to be tried again soon.
+    pub async fn tend(&self) -> Result<bool, Error> {
+        let Tended { notices, unsure, missed, again } = self.connector.tend().await?;
         let (channel, unsure) = (self.channel.clone(), unsure.into_iter().map(str::to_owned).collect());
         self.ledger.submit(Command::Tended { channel, notices, unsure }).await?;
         if missed {
@@ -79,6 +83,6 @@ impl Tender {
             self.wakes.feed.notify_one();
             self.wakes.reconcile.notify_one();
         }
-        Ok(())
+        Ok(again)
     }
 }

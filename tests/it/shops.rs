@@ -5,6 +5,17 @@ use serde_json::json;
 
 use crate::support::{Shop, World, config, until_empty};
 
+/// Waits until sixty shoppers have come.
+async fn placed(world: &World) {
+    until_empty("orders are placed", async || {
+        let books = world.get("books").await;
+        let orders = ["shopify", "amazon"].iter().filter_map(|c| books["orders"][c].as_u64()).sum::<u64>();
+        let away = books["turned_away"].as_u64().unwrap_or(0);
+        if orders + away >= 60 { vec![] } else { vec![format!("{orders} orders")] }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shoppers_buy_on_both_channels_and_all_books_agree_in_the_end() {
     // Amazon tells what a cancelled order was for: with zeros, nobody could know of a unit that was written off before the
@@ -13,13 +24,7 @@ async fn shoppers_buy_on_both_channels_and_all_books_agree_in_the_end() {
     let shop = Shop::start(&world).await;
     shop.open().await;
     world.post("shop", json!({"orders": 60, "per_second": 40.0})).await;
-    until_empty("orders are placed", async || {
-        let books = world.get("books").await;
-        let orders = ["shopify", "amazon"].iter().filter_map(|c| books["orders"][c].as_u64()).sum::<u64>();
-        let away = books["turned_away"].as_u64().unwrap_or(0);
-        if orders + away >= 60 { vec![] } else { vec![format!("{orders} orders")] }
-    })
-    .await;
+    placed(&world).await;
     until_empty("the books agree", async || {
         let mut left = world.disagreements().await;
         let quiet = world.get("quiet").await;
@@ -46,13 +51,7 @@ async fn a_shop_that_is_compared_by_bulk_operations_sells_on_meanwhile_and_no_sa
     let shop = Shop::with(&text.replace("[channels.shopify.shop]", bulk), dir).await;
     shop.open().await;
     world.post("shop", json!({"orders": 60, "per_second": 10.0})).await;
-    until_empty("orders are placed", async || {
-        let books = world.get("books").await;
-        let orders = ["shopify", "amazon"].iter().filter_map(|c| books["orders"][c].as_u64()).sum::<u64>();
-        let away = books["turned_away"].as_u64().unwrap_or(0);
-        if orders + away >= 60 { vec![] } else { vec![format!("{orders} orders")] }
-    })
-    .await;
+    placed(&world).await;
     until_empty("the books agree", async || world.disagreements().await).await;
     let ledger = shop.daemon.ledger();
     let drifted = async || {

@@ -18,6 +18,7 @@ use crate::connectors::{
         graphql::{ACTIVATE, Trouble},
         items,
         options::Locations,
+        write::stops,
     },
     token,
 };
@@ -27,19 +28,18 @@ const MOST: usize = 20;
 /// When the others go.
 const NEXT_MS: i64 = 1_000;
 
+/// Tells whether an entry may have to be stocked before it can be written.
+pub(super) fn is_doubtful(entry: &Entry<'_>) -> bool {
+    entry.location.stocks && entry.put.compare.is_some_and(|from| from.units() == 0)
+}
+
 /// Stocks what must be, with its quantity. Returns what is to be written as ever, and the outcomes of the rest.
 pub(super) async fn stock<'a>(
     caller: &Caller,
     locations: &Locations,
-    entries: Vec<Entry<'a>>,
+    doubtful: Vec<Entry<'a>>,
 ) -> (Vec<Entry<'a>>, BTreeMap<usize, Outcome>) {
-    let mut outcomes = BTreeMap::new();
-    let doubtful =
-        |entry: &Entry<'_>| entry.location.stocks && entry.put.compare.is_some_and(|from| from.units() == 0);
-    let (doubtful, mut rest): (Vec<Entry<'a>>, Vec<Entry<'a>>) = entries.into_iter().partition(doubtful);
-    if doubtful.is_empty() {
-        return (rest, outcomes);
-    }
+    let (mut rest, mut outcomes) = (Vec::new(), BTreeMap::new());
     let ids: Vec<_> = doubtful.iter().map(|entry| entry.put.ids.clone()).collect();
     let seen = match items::read_back(caller, &locations.as_they_are(), &ids).await {
         Ok(seen) => seen,
@@ -48,21 +48,21 @@ pub(super) async fn stock<'a>(
             return (rest, outcomes);
         }
     };
-    let mut calls = 0;
+    let (mut calls, mut stopped) = (0, None);
     for (entry, seen) in doubtful.into_iter().zip(seen) {
         if !matches!(seen, Observed::Unwritable { .. }) {
             rest.push(entry);
             continue;
         }
         calls += 1;
-        let outcome = if calls > MOST {
-            Outcome::Throttled { retry_after_ms: NEXT_MS }
-        } else {
-            activate(caller, &entry).await
+        let outcome = match &stopped {
+            Some(reason) => Outcome::NotSent { reason: String::clone(reason) },
+            None if calls > MOST => Outcome::Throttled { retry_after_ms: NEXT_MS },
+            None => activate(caller, &entry).await,
         };
+        stopped = stopped.or_else(|| stops(&outcome).filter(|_| calls <= MOST));
         outcomes.insert(entry.index, outcome);
     }
-    rest.sort_by_key(|entry| (entry.item, entry.location.number));
     (rest, outcomes)
 }
 

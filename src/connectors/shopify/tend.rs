@@ -66,7 +66,7 @@ pub(super) async fn tend(caller: &Caller, options: &Options, care: &mut Care) ->
         // What uses it may not have been called since the start.
         unsure.push(KIND_DEPRECATED);
     }
-    let mut missed = false;
+    let (mut missed, mut again) = (false, false);
     if let Some(hooks) = &options.hooks {
         match webhooks(caller, options, hooks, care, said.at).await {
             Ok(done) => {
@@ -75,14 +75,15 @@ pub(super) async fn tend(caller: &Caller, options: &Options, care: &mut Care) ->
                 notices.extend(by.map(|by| notice(KIND_SHAPED, shaped(&by, &options.api_version))));
                 notices.extend(done.told.map(|text| notice(KIND_WEBHOOKS, text)));
             }
-            // Neither what is to be told nor what is over is held up; what failed is looked at the next time.
+            // Neither what is to be told nor what is over is held up.
             Err(trouble) => {
                 tracing::warn!(shop = %options.shop, %trouble, "webhook subscriptions could not be looked at");
                 unsure.extend([KIND_WEBHOOKS, KIND_SHAPED]);
+                again = true;
             }
         }
     }
-    Ok(Tended { notices, unsure, missed })
+    Ok(Tended { notices, unsure, missed, again })
 }
 
 fn notice(kind: &str, text: String) -> Notice {

@@ -32,6 +32,8 @@ use crate::{
 mod access;
 mod failing;
 mod places;
+mod stocked;
+mod tended;
 
 pub(super) fn options(base: &str) -> Options {
     Options {

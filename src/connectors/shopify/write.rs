@@ -10,7 +10,7 @@ use crate::connectors::{
         encode::{self, BATCH, Entry, Plan},
         graphql::SET_QUANTITIES,
         options::Locations,
-        stock::stock,
+        stock,
     },
 };
 
@@ -22,8 +22,28 @@ const CALLS_MAX: usize = 16;
 pub(super) async fn write(caller: &Caller, locations: &Locations, puts: &[Put]) -> Vec<Outcome> {
     let Plan { entries, refused } = encode::plan(puts, locations);
     let mut all: BTreeMap<usize, Outcome> = refused.into_iter().collect();
-    let (entries, stocked) = stock(caller, locations, entries).await;
-    all.extend(stocked);
+    // What must be stocked first holds up nothing else: lowers are never among it.
+    let (doubtful, sure): (Vec<_>, Vec<_>) = entries.into_iter().partition(stock::is_doubtful);
+    let stopped = set(caller, sure, &mut all).await;
+    match stopped {
+        Some(reason) => all.extend(doubtful.iter().map(|entry| (entry.index, not_sent(&reason)))),
+        None if doubtful.is_empty() => {}
+        None => {
+            let (rest, stocked) = stock::stock(caller, locations, doubtful).await;
+            all.extend(stocked);
+            set(caller, rest, &mut all).await;
+        }
+    }
+    let forgotten = || Outcome::Unknown { fault: "no outcome was noted".to_owned() };
+    (0..puts.len()).map(|index| all.remove(&index).unwrap_or_else(forgotten)).collect()
+}
+
+fn not_sent(reason: &str) -> Outcome {
+    Outcome::NotSent { reason: reason.to_owned() }
+}
+
+/// Sets quantities, and notes what became of each. Returns why no further call is worth making, if so.
+async fn set(caller: &Caller, entries: Vec<Entry<'_>>, all: &mut BTreeMap<usize, Outcome>) -> Option<String> {
     let mut open: VecDeque<Vec<Entry<'_>>> = entries.chunks(BATCH).map(<[Entry<'_>]>::to_vec).collect();
     let mut calls = 0;
     let mut stopped = None;
@@ -32,7 +52,7 @@ pub(super) async fn write(caller: &Caller, locations: &Locations, puts: &[Put]) 
             stopped = Some(format!("not reached within {CALLS_MAX} calls"));
         }
         if let Some(reason) = &stopped {
-            all.extend(part.iter().map(|entry| (entry.index, Outcome::NotSent { reason: reason.clone() })));
+            all.extend(part.iter().map(|entry| (entry.index, not_sent(reason))));
             continue;
         }
         calls += 1;
@@ -61,12 +81,11 @@ pub(super) async fn write(caller: &Caller, locations: &Locations, puts: &[Put]) 
             }
         }
     }
-    let forgotten = || Outcome::Unknown { fault: "no outcome was noted".to_owned() };
-    (0..puts.len()).map(|index| all.remove(&index).unwrap_or_else(forgotten)).collect()
+    stopped
 }
 
 /// Returns why no further call is worth making after this outcome, if so: the next one would fare the same.
-fn stops(outcome: &Outcome) -> Option<String> {
+pub(super) fn stops(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Throttled { .. } => Some("the shop throttles".to_owned()),
         Outcome::Unauthorized { reason } => Some(reason.clone()),

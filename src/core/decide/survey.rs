@@ -343,7 +343,8 @@ fn awkward(kind: ChannelKind, ids: &Identifiers) -> Option<Awkward> {
                     .to_owned(),
             );
         }
-        let encoded: usize = text.bytes().map(|b| if b.is_ascii_alphanumeric() { 1 } else { 3 }).sum();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+        let encoded: usize = text.bytes().map(|b| if plain(b) { 1 } else { 3 }).sum();
         if encoded > AMAZON_SKU_MAX && encoded > text.len() {
             why.push(format!("encoded it is longer than {AMAZON_SKU_MAX} characters"));
         }

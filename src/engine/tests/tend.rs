@@ -18,7 +18,7 @@ use crate::{
 fn tended(kinds: &[&str], missed: bool) -> Tended {
     let notice =
         |kind: &&str| Notice { kind: (*kind).to_owned(), text: format!("see to {kind}"), stops: false };
-    Tended { notices: kinds.iter().map(notice).collect(), unsure: Vec::new(), missed }
+    Tended { notices: kinds.iter().map(notice).collect(), missed, ..Tended::default() }
 }
 
 /// A world whose shop is tended, with what comes of it time by time.
@@ -83,6 +83,17 @@ async fn it_is_tended_again_when_something_asks_for_it() {
     tick.send(()).await.expect("it listens");
     until(&world, |state| kinds(state) == ["four"]).await;
     assert_eq!(world.lists["main"].tendings.load(Ordering::SeqCst), 4, "and not without");
+}
+
+#[tokio::test]
+async fn what_was_found_in_part_is_recorded_and_the_rest_is_found_out_soon() {
+    let part = Tended { unsure: vec!["webhooks"], again: true, ..tended(&["scopes"], false) };
+    let whole = tended(&["webhooks"], false);
+    let (world, _tick) = tends(vec![Ok(tended(&["version"], false)), Ok(part), Ok(whole)]).await;
+    until(&world, |state| kinds(state) == ["version"]).await;
+    world.handles.wakes.channel(&channel("main")).expect("it can be woken").tend.notify_one();
+    until(&world, |state| kinds(state) == ["webhooks"]).await;
+    assert_eq!(world.lists["main"].tendings.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]

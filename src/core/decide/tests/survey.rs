@@ -139,6 +139,8 @@ fn twins_shared_and_awkward_items_are_told() {
     let awkward =
         |found: &OfChannel| found.awkward.rows.iter().map(|row| row.text.clone()).collect::<Vec<_>>();
     assert_eq!(awkward(amazon), ["B/1 ü"]);
+    let hyphens = look(&[], vec![], vec![sku("A-B-C-D-E-F-G-H-I-J-K-LMNOPQR", 1)]);
+    assert_eq!(of(&hyphens, AMZ).awkward.count, 0, "hyphens stay as they are in an address");
     assert_eq!(awkward(shop), ["7"], "a variant without a SKU text");
     let from_warehouse = amazon.unwritable.iter().find(|(why, _)| why.contains("own warehouse"));
     assert_eq!(from_warehouse.map(|(_, count)| *count), Some(1));
