@@ -61,9 +61,11 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         }
         Record::Forgot { before } => forgot(state, *before),
         Record::Order { key, order, entries } => {
-            let absent = absent_until(state, key, order.placed_at);
+            let absent: Vec<Timestamp> =
+                entries.iter().map(|entry| absent(state, key, order, entry)).collect();
             state.put_order(key, Order::clone(order));
-            book(state, seq, at, entries, Some(absent));
+            let entries = entries.iter().zip(absent.into_iter().map(Some));
+            book(state, seq, at, entries);
         }
         Record::Pruned { orders } => orders.iter().for_each(|key| state.bury(key)),
         Record::Posting { key, posting } => posted(state, seq, key, posting),
@@ -72,7 +74,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
                 let opened = Opened { as_of: *as_of, counter: counter.clone(), measure: *measure };
                 state.change_sku(sku, |row| row.place_mut(location).opened = Some(opened));
             }
-            book(state, seq, at, entries, None);
+            book(state, seq, at, entries.iter().map(|entry| (entry, None)));
             counted_since(state, left);
         }
         Record::CountedByHand { by, measure, places, entries } => {
@@ -80,10 +82,10 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             places.iter().for_each(|place| by_hand(state, &by, *measure, place));
             let left = left_by(state, places);
             counted_since(state, &left);
-            book(state, seq, at, entries, None);
+            book(state, seq, at, entries.iter().map(|entry| (entry, None)));
         }
         Record::Adjusted { entries } => {
-            book(state, seq, at, entries, None);
+            book(state, seq, at, entries.iter().map(|entry| (entry, None)));
             entries.iter().for_each(|entry| taken(state, entry));
         }
         Record::Held { count } => {
@@ -372,10 +374,22 @@ fn forgot(state: &mut State, before: Timestamp) {
     }
 }
 
-/// Books entries. `absent`: up to when it is known that what they book had not happened, if that is not their own time.
-fn book(state: &mut State, seq: Seq, at: Timestamp, entries: &[Entry], absent: Option<Timestamp>) {
+/// Returns up to when it is known that what an order has booked had not happened.
+fn absent(state: &State, key: &OrderKey, order: &Order, entry: &Entry) -> Timestamp {
+    let Cause::Order { line, .. } = &entry.cause else { return order.placed_at };
+    let bound = order.lines.get(line).and_then(|line| line.bound.as_ref());
+    absent_until(state, key, order.placed_at, (line, bound))
+}
+
+/// Books entries, each with up to when it is known that it had not happened, if that is not its own time.
+fn book<'a>(
+    state: &mut State,
+    seq: Seq,
+    at: Timestamp,
+    entries: impl Iterator<Item = (&'a Entry, Option<Timestamp>)>,
+) {
     let policies = state.policies.clone();
-    for entry in entries {
+    for (entry, absent) in entries {
         let counter = policies.as_ref().and_then(|policies| policies.counter_of(&entry.location));
         let absent = absent.or_else(|| put_back_since(state, entry)).unwrap_or(entry.event_at);
         state.change_sku(&entry.sku, |row| {

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::{
         ledger::{Kind, Stock, book},
+        order::Binding,
         state::{Quarantined, State},
     },
-    model::{Measure, OrderKey, Quantity, Timestamp},
+    model::{LineId, Measure, OrderKey, Quantity, Timestamp},
 };
 
 /// How far back the as-of of a count by a person may lie.
@@ -210,13 +211,23 @@ fn fold(sums: &mut Vec<(Timestamp, Quantity)>, raises: bool) {
     }
 }
 
-/// Returns up to when it is known that an order had not done what is only told of it now.
+/// Returns up to when it is known that a line of an order had not done what is only booked of it now.
 ///
 /// Complete snapshots say so for their version, and a feed that was read says so of all orders that it did not tell of;
-/// not while it has told of orders that could not be read.
-pub fn absent_until(state: &State, key: &OrderKey, placed_at: Timestamp) -> Timestamp {
+/// not while it has told of orders that could not be read. What was told while nothing of the line was booked, or all of it
+/// on another SKU, is no news: only before the order was placed it had surely not happened.
+pub fn absent_until(
+    state: &State,
+    key: &OrderKey,
+    placed_at: Timestamp,
+    (line, bound): (&LineId, Option<&Binding>),
+) -> Timestamp {
     let before = state.order(key);
     let before = before.as_deref();
+    let held = before.and_then(|before| before.lines.get(line)).map(|held| held.bound.as_ref());
+    if held.is_some_and(|held| held.map(|held| &held.sku) != bound.map(|bound| &bound.sku)) {
+        return placed_at;
+    }
     let pushed = before.and_then(|order| order.whole_push).map(|rank| rank.version);
     let fetched = before.and_then(|order| order.whole_fetch).map(|rank| rank.version);
     let unread = before.is_some_and(|order| order.fetch_due.is_some())

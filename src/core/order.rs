@@ -334,6 +334,13 @@ impl Order {
         [push, fetch].into_iter().chain(lines).flatten().max().unwrap_or_default()
     }
 
+    /// Tells whether a line is booked nowhere, though it might be: no SKU is known for it, or none was when it was last settled. Of
+    /// what the channel ships, only what is open waits.
+    pub fn waits(&self, line: &Line) -> bool {
+        let open = || self.totals(line).and_then(Totals::open).is_ok_and(|open| open > Quantity::ZERO);
+        line.is_unmapped() || (line.bound.is_none() && line.ignored.is_none() && open())
+    }
+
     /// Returns the totals of one line that follow from all registers.
     pub fn totals(&self, line: &Line) -> Result<Totals, Overflow> {
         settle(self.counts(line).map(|(totals, rest, _)| (totals, rest)), line.ordered_most)

@@ -80,6 +80,8 @@ pub(super) struct Checks {
     /// As of when a person last counted.
     pub(super) by_hand: BTreeMap<At, Timestamp>,
     pub(super) hand_counts: u64,
+    /// Orders that must be fetched.
+    unread: BTreeSet<OrderKey>,
     /// Units that the daemon itself says were oversold.
     pub(super) oversold: BTreeMap<Class, i64>,
     /// The brake has held a count.
@@ -119,6 +121,11 @@ impl Checks {
         match record {
             Record::Order { key, order, entries } => {
                 apart(state, key, order, entries)?;
+                if order.fetch_since.is_some() {
+                    self.unread.insert(key.clone());
+                } else {
+                    self.unread.remove(key);
+                }
                 self.order(state, key, order)
             }
             Record::Held { .. } => {
@@ -365,7 +372,8 @@ impl Checks {
         sure(fed.begun_at >= known_at.plus_millis(lag), || {
             format!("I5: {listing:?} is raised before the orders up to what is known were read")
         })?;
-        let missing = state.orders.iter().find(|(key, order)| {
+        let mut unread = self.unread.iter().filter_map(|key| state.orders.get_key_value(key));
+        let missing = unread.find(|(key, order)| {
             let unread = order.fetch_since.is_some_and(|since| since <= fed.begun);
             let number = |ids: &Identifiers| ids.get(IdKind::Sku).and_then(market::number);
             let sold = |line: &Line| number(&line.ids) == number(&held.ids);

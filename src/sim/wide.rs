@@ -95,8 +95,7 @@ impl Plan {
     }
 
     fn draw_office(&mut self, random: &mut Random) {
-        // A line that the channel ships is not looked at again when its SKU becomes known (see docs/TESTING.md).
-        if random.chance(300) && self.wide.kept == 0 {
+        if random.chance(300) {
             let late = (0..self.kinds).filter(|_| random.chance(500)).collect::<Vec<_>>();
             self.wide.late = late.into_iter().map(|n| (n, random.between(0, self.span))).collect();
             // What of an order from before the opening was over by then is not known of one that is mapped later.

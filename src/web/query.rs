@@ -69,6 +69,7 @@ fn listings<'a>(
         Work::Fetch { .. }
         | Work::Unmapped { .. }
         | Work::UnmappedItem { .. }
+        | Work::Unbound { .. }
         | Work::Ignored { .. }
         | Work::Post { .. }
         | Work::Posting { .. }
@@ -89,6 +90,7 @@ fn orders<'a>(
         Work::Fetch { order, .. }
         | Work::Unmapped { order, .. }
         | Work::UnmappedItem { order, .. }
+        | Work::Unbound { order, .. }
         | Work::Ignored { order, .. }
         | Work::Post { order, .. }
         | Work::Posting { order, .. }

@@ -32,29 +32,40 @@ use crate::{
 /// Movements of one share, lowering ones first.
 pub(super) type Moves = Vec<(Kind, Quantity)>;
 
+/// When what is booked of a line happened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    /// When it was sold, and when all else had happened by.
+    pub(super) sold_at: Timestamp,
+    pub(super) changed_at: Timestamp,
+    /// By then it surely had not.
+    pub(super) absent: Timestamp,
+}
+
 /// Entries of one command, each with the balances that the ones before it leave: lines that share a component are
 /// booked together.
 pub(super) struct Booking<'a> {
     state: &'a State,
     stocks: BTreeMap<(Sku, LocationId), Stock>,
-    when: When,
+    now: Timestamp,
     pub(super) entries: Vec<Entry>,
 }
 
 impl<'a> Booking<'a> {
-    /// `when` tells when it happened, as far as a count by a person is concerned.
-    pub(super) fn new(state: &'a State, when: When) -> Booking<'a> {
-        Booking { state, stocks: BTreeMap::new(), when, entries: Vec::new() }
+    /// `now`: when it is booked.
+    pub(super) fn new(state: &'a State, now: Timestamp) -> Booking<'a> {
+        Booking { state, stocks: BTreeMap::new(), now, entries: Vec::new() }
     }
 
-    /// Books movements of one share, in units of its SKU. Sales happened at the first time, all else at the second.
+    /// Books movements of one share, in units of its SKU.
     pub(super) fn book(
         &mut self,
         share: &Share,
         moves: Moves,
         cause: &Cause,
-        [sold_at, changed_at]: [Timestamp; 2],
+        span: Span,
     ) -> Result<(), Overflow> {
+        let when = When { told: span.changed_at, absent: span.absent, recorded: self.now };
         let (sku, location) = (self.state.canonical(&share.sku).clone(), share.location.clone());
         let held = || {
             let place = self.state.skus.get(&sku).and_then(|row| row.place(&location));
@@ -63,10 +74,10 @@ impl<'a> Booking<'a> {
         let stock = self.stocks.entry((sku.clone(), location.clone())).or_insert_with(held);
         for (kind, quantity) in settled_returns(*stock, moves)? {
             *stock = book(*stock, kind, quantity)?;
-            let event_at = if kind == Kind::Sale { sold_at } else { changed_at };
+            let event_at = if kind == Kind::Sale { span.sold_at } else { span.changed_at };
             let (sku, location, cause) = (sku.clone(), location.clone(), cause.clone());
             let entry = Entry { sku, location, kind, quantity, cause, event_at, after: *stock };
-            let had = had(self.state, &entry, self.when)?;
+            let had = had(self.state, &entry, when)?;
             self.entries.push(entry);
             *stock = had.as_ref().map_or(*stock, |had| had.after);
             self.entries.extend(had);
@@ -337,9 +348,7 @@ impl Draft<'_> {
         own: &mut Vec<OwnMove>,
     ) -> Result<Vec<Entry>, Overflow> {
         let told_at = order.changed_at().max(order.placed_at);
-        let absent = absent_until(self.state, key, order.placed_at);
-        let when = When { told: told_at, absent, recorded: self.now };
-        let mut booking = Booking::new(self.state, when);
+        let mut booking = Booking::new(self.state, self.now);
         let told: Vec<(Totals, Vec<(LocationId, Totals)>)> = order
             .lines
             .values()
@@ -368,8 +377,10 @@ impl Draft<'_> {
             let times = Times { placed_at, sold_at, changed_at };
             self.note_own(key, policy, (id, line), &known, times, own)?;
             let cause = Cause::Order { order: key.clone(), line: id.clone() };
+            let absent = absent_until(self.state, key, placed_at, (id, line.bound.as_ref()));
+            let span = Span { sold_at, changed_at, absent };
             for (share, moves) in self.rebooked(&key.channel, line, &wanted, returns)? {
-                booking.book(&share, moves, &cause, [sold_at, changed_at])?;
+                booking.book(&share, moves, &cause, span)?;
             }
             if wanted.iter().any(|share| share.early) && totals.closed()? != line.booked.closed()? {
                 left = Some(self.seq);

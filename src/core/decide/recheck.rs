@@ -93,7 +93,7 @@ impl Draft<'_> {
             }
         }
         if let Some(from) = self.state.recheck.orders.from() {
-            let keys: Vec<OrderKey> = self.orders_of(Kind::Unmapped, from).take(portion).cloned().collect();
+            let keys: Vec<OrderKey> = self.orders_of(Kind::Unbound, from).take(portion).cloned().collect();
             self.state.recheck.orders = Todo::after(&keys, portion);
             self.settle_again(keys);
         }
@@ -130,7 +130,7 @@ impl Draft<'_> {
             if kind == Kind::Ignored {
                 Work::Ignored { channel, order }
             } else {
-                Work::Unmapped { channel, order }
+                Work::Unbound { channel, order }
             }
         };
         let work: Box<dyn Iterator<Item = &Work>> = match last {

@@ -15,14 +15,13 @@ use crate::{
         decide::{
             Draft,
             catalogue::LISTINGS_MAX,
-            orders::{Booking, Happened},
+            orders::{Booking, Happened, Span},
         },
         drift::{Done, Drifted},
         intent::{Intent, Line},
         ledger::{Cause, Entry, Kind, Stock, book},
         leg,
         mapping::{Resolved, resolve},
-        moves::When,
         order::{Binding, Order},
         recipe::Made,
         record::{Record, Why},
@@ -31,8 +30,7 @@ use crate::{
         wrong::{Why as Reason, Wrong, refused},
     },
     model::{
-        ChannelId, IdKind, Identifiers, LineId, LocationId, OrderKey, Overflow, Returns, Sku, Timestamp,
-        Totals,
+        ChannelId, IdKind, Identifiers, LineId, LocationId, OrderKey, Overflow, Returns, Sku, Totals,
         policy::{ChannelPolicy, MappingRow, Part},
     },
 };
@@ -355,10 +353,10 @@ impl Draft<'_> {
         returns: Returns,
         sku: &Sku,
     ) -> Result<Vec<Entry>, Overflow> {
-        // Nothing came back onto a shelf by this, and what left one had done so by the order's last change.
-        let when = When { told: order.changed_at(), absent: Timestamp::ZERO, recorded: self.now };
-        let mut booking = Booking::new(self.state, when);
+        let mut booking = Booking::new(self.state, self.now);
         let whole = order.clone();
+        // All of it was told before, and nobody knows more exactly when it was.
+        let span = Span { sold_at: self.now, changed_at: whole.changed_at(), absent: whole.placed_at };
         let when = Happened::of(&whole, Some(&whole), policy, self.fed_of(&key.channel));
         for (id, line) in order.lines.iter_mut().filter(|(id, _)| lines.contains(*id)) {
             let cause = Cause::Order { order: key.clone(), line: id.clone() };
@@ -367,7 +365,7 @@ impl Draft<'_> {
                 let open = share.booked.open()?.times(share.units)?;
                 let kind = self.baseline_kind(&key.channel, share);
                 let moves = if open.is_zero() { Vec::new() } else { vec![(kind, open.neg()?)] };
-                booking.book(share, moves, &cause, [self.now, self.now])?;
+                booking.book(share, moves, &cause, span)?;
             }
             let Some(Binding { location, .. }) = line.bound.take() else { continue };
             let (baseline, early) = self.opening(whole.placed_at, sku, &location);
@@ -386,7 +384,7 @@ impl Draft<'_> {
                     }
                 }
                 for (share, moves) in self.rebooked(&key.channel, line, &wanted, returns)? {
-                    booking.book(&share, moves, &cause, [self.now, self.now])?;
+                    booking.book(&share, moves, &cause, span)?;
                 }
                 line.booked = booked;
                 line.set_shares(wanted);

@@ -95,6 +95,11 @@ pub enum Work {
         channel: ChannelId,
         order: OrderKey,
     },
+    /// An order with a line that is booked on no SKU yet, waited for or of what the channel ships.
+    Unbound {
+        channel: ChannelId,
+        order: OrderKey,
+    },
     /// An order with a line that a person has left out.
     Ignored {
         channel: ChannelId,
@@ -155,6 +160,7 @@ pub enum Kind {
     Drifted,
     Fetch,
     Unmapped,
+    Unbound,
     Ignored,
     Post,
     Posting,
@@ -191,6 +197,7 @@ impl Kind {
             }
             Kind::Fetch => Work::Fetch { channel, order },
             Kind::Unmapped => Work::Unmapped { channel, order },
+            Kind::Unbound => Work::Unbound { channel, order },
             Kind::Ignored => Work::Ignored { channel, order },
             Kind::Post => Work::Post { channel, at, order },
             Kind::Posting => Work::Posting { channel, order },
@@ -287,6 +294,9 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
     if order.lines.values().any(Line::is_unmapped) {
         out.push(Work::Unmapped { channel: channel(), order: key.clone() });
     }
+    if order.lines.values().any(|line| order.waits(line)) {
+        out.push(Work::Unbound { channel: channel(), order: key.clone() });
+    }
     if order.lines.values().any(|line| line.ignored.is_some()) {
         out.push(Work::Ignored { channel: channel(), order: key.clone() });
     }
@@ -327,7 +337,12 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
 impl Work {
     /// Returns the order that has a line without a SKU, waited for or not.
     pub fn order(&self) -> Option<&OrderKey> {
-        if let Work::Unmapped { order, .. } | Work::Ignored { order, .. } = self { Some(order) } else { None }
+        if let Work::Unmapped { order, .. } | Work::Unbound { order, .. } | Work::Ignored { order, .. } = self
+        {
+            Some(order)
+        } else {
+            None
+        }
     }
 
     /// Returns the channel it is work for.
@@ -348,6 +363,7 @@ impl Work {
             | Work::Fetch { channel, .. }
             | Work::Unmapped { channel, .. }
             | Work::UnmappedItem { channel, .. }
+            | Work::Unbound { channel, .. }
             | Work::Ignored { channel, .. }
             | Work::Post { channel, .. }
             | Work::Posting { channel, .. }

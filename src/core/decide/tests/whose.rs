@@ -1,9 +1,9 @@
 //! Whose stock a line sells, where the order does not say who ships it.
 
-use super::world::{AMZ, World, ch, ids, key, placed};
+use super::world::{AMZ, World, ch, ids, key, placed, policies, sku, wh};
 use crate::{
     core::Command,
-    model::{CatalogueItem, FulfilledBy, IdKind, Identifiers},
+    model::{CatalogueItem, FulfilledBy, IdKind, Identifiers, LocationId, policy::MappingRow},
 };
 
 fn listed(by: FulfilledBy, seller_sku: &str) -> CatalogueItem {
@@ -72,5 +72,32 @@ fn a_line_that_waits_is_booked_when_the_order_or_the_catalogue_tells() {
         // What the order says itself counts more than its listing.
         sell(&mut read, &new, Channel);
         assert_eq!(read.stock("A")[1], 0);
+    }
+}
+
+/// What Amazon ships was sold before it was said what SKU that is: what is open of it is promised where Amazon keeps it, as soon as
+/// somebody says so. What has left is booked by no one: the next count of that place tells.
+#[test]
+fn open_units_of_the_channels_own_stock_are_promised_once_their_sku_is_known() {
+    let fba = LocationId::new("fba").expect("a name");
+    for (units, committed, waits) in [([2, 0, 0, 0, 0], 2, true), ([2, 0, 0, 2, 0], 0, false)] {
+        let mut policies = policies();
+        policies.locations = vec![wh(), fba.clone()];
+        policies.channels.get_mut(&ch(AMZ)).expect("configured").own_location = Some(fba.clone());
+        let mut world = World::open_with(policies, &[("A", 10)]);
+        let odd = ids(&[(IdKind::Sku, "A-FBA")]);
+        world.now += 1;
+        let mut order = placed("o", world.now, &[(odd.clone(), units)]);
+        order.lines[0].by = FulfilledBy::Channel;
+        world.push_snapshot(AMZ, order);
+        let order = world.state.orders[&key(AMZ, "o")].clone();
+        assert_eq!(order.lines.values().any(|line| order.waits(line)), waits);
+        assert!(order.lines.values().all(|line| !line.is_unmapped()), "nobody is asked");
+        let row = MappingRow { sku: sku("A"), channel: ch(AMZ), ids: odd };
+        world.run(Command::Map { rows: vec![row] }).expect("maps");
+        world.run(Command::Tick).expect("rechecks");
+        let place = world.state.skus[&sku("A")].place(&fba).map(|place| place.stock.committed.units());
+        assert_eq!((place.unwrap_or_default(), world.stock("A")), (committed, [10, 0, 0]), "{units:?}");
+        world.index_is_true();
     }
 }

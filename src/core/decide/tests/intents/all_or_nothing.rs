@@ -290,6 +290,10 @@ impl Trial {
             for of in SKUS {
                 CHANNELS.iter().for_each(|channel| self.verdict(of, channel, Verdict::Retry));
             }
+            // A sweep: what was sold in the very moment of a look is seen by the next.
+            for (of, channel) in SKUS.iter().flat_map(|of| CHANNELS.map(|channel| (of, channel))) {
+                self.world.look(of, channel);
+            }
             for _ in 0..40 {
                 for channel in CHANNELS {
                     self.world.lane(channel, &mut || Luck::Fine);
