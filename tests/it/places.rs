@@ -153,19 +153,24 @@ async fn stock(home: &Home, sku: &str) -> Value {
     home.ask(&["sku", sku]).await.json()["stock"].clone()
 }
 
+/// Returns the balances once what lies at Amazon's is among them.
+async fn with_amazons_own(home: &Home, sku: &str) -> Value {
+    until_empty("what lies at Amazon's is read", async || {
+        let stock = stock(home, sku).await;
+        let fba = stock.as_array().expect("a list").iter().any(|held| held["location"] == "fba");
+        if fba { vec![] } else { vec![stock.to_string()] }
+    })
+    .await;
+    stock(home, sku).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_lie_where_the_shop_ships_them_from_and_move_with_their_lines() {
     let (world, home, live, sku) = opened().await;
     let listings = home.ask(&["sku", &sku]).await.json()["listings"].clone();
     let here = listings.as_array().expect("a list").iter().filter(|l| l["channel"] == "shop").count();
     assert_eq!(here, 2, "one listing for each place: {listings:#}");
-    until_empty("what lies at Amazon's is read", async || {
-        let stock = stock(&home, &sku).await;
-        let fba = stock.as_array().expect("a list").iter().any(|held| held["location"] == "fba");
-        if fba { vec![] } else { vec![stock.to_string()] }
-    })
-    .await;
-    let before = stock(&home, &sku).await;
+    let before = with_amazons_own(&home, &sku).await;
     let check = async |want: [[i64; 2]; 3]| {
         balances(&home, &sku, &before, want).await;
         settled(&world, &home).await;
@@ -308,6 +313,34 @@ async fn the_erps_warehouses_hold_what_lies_in_each_and_their_counts_are_taken_p
     assert_eq!(at("store"), Some(counted), "{stock:#}");
     // Staff sell at the counter of the store; the ERP tells of it, and no other place changes.
     order(&world, "erp", &sku, 1, Some(1)).await;
+    live.stop().await;
+    home.verify().await;
+}
+
+/// An order is pushed, cancelled as lost and written off where its push is booked, before the first read of it tells that it lies
+/// at the store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_off_at_one_place_and_lay_at_another_is_off_the_shelf_once() {
+    let (world, home, live, sku) = opened().await;
+    let before = with_amazons_own(&home, &sku).await;
+    let on_hand = async |place: usize| {
+        let books = world.get("books").await;
+        number(&books["skus"][0]["places"][place]["erp"]["on_hand"])
+    };
+    let was = [on_hand(0).await, on_hand(1).await];
+    world.post("faults", json!({"faults": ["shopify-outage=10m"]})).await;
+    let lost = order(&world, "shopify", &sku, 2, Some(1)).await;
+    let cancel = json!({"channel": "shopify", "order": lost, "restock": false});
+    world.post("cancel", cancel).await;
+    until_empty("the ERP is told of it at the warehouse", async || {
+        let is = [on_hand(0).await, on_hand(1).await];
+        if is == [was[0] - 2, was[1]] { vec![] } else { vec![format!("{is:?}, it was {was:?}"), home.log()] }
+    })
+    .await;
+    world.post("faults", json!({"faults": ["shopify-outage=off"]})).await;
+    balances(&home, &sku, &before, [[0, 0], [-2, 0], [0, 0]]).await;
+    settled(&world, &home).await;
+    assert_eq!([on_hand(0).await, on_hand(1).await], [was[0], was[1] - 2]);
     live.stop().await;
     home.verify().await;
 }

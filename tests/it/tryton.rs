@@ -12,6 +12,7 @@ macro_rules! tryton_or_skip {
     };
 }
 
+mod moved;
 pub(crate) mod proxy;
 mod sandbox;
 pub(crate) mod server;
@@ -132,6 +133,11 @@ impl Both {
 
     /// Does in Tryton what a person would, past the connector.
     async fn person(&self, method: &str, path: &str, body: Value) -> Value {
+        self.as_person(&self.server.facts.key, method, path, body).await
+    }
+
+    /// The same, with the rights of another key.
+    async fn as_person(&self, key: &str, method: &str, path: &str, body: Value) -> Value {
         let context = URL_SAFE.encode(json!({ "company": self.server.facts.company }).to_string());
         let method = method.parse().expect("a method");
         let answer = reqwest::Client::builder()
@@ -139,7 +145,7 @@ impl Both {
             .build()
             .expect("a plain client can be built")
             .request(method, format!("{}/lab/rest/model/{path}", self.server.base_url))
-            .bearer_auth(&self.server.facts.key)
+            .bearer_auth(key)
             .header("X-Tryton-Context", context)
             .json(&body)
             .send()

@@ -13,15 +13,23 @@ pub(super) enum Kind {
     /// Brings back what was shipped and, at the channel, is not any more.
     Undo,
     WriteOff,
+    /// Brings back what was written off and is not any more.
+    Found,
+    /// Takes off what was sent back and, at the channel, was not.
+    Gone,
 }
 
 impl Kind {
+    const ALL: [Kind; 6] = [Kind::Sale, Kind::Return, Kind::Undo, Kind::WriteOff, Kind::Found, Kind::Gone];
+
     fn letter(self) -> char {
         match self {
             Kind::Sale => 's',
             Kind::Return => 'r',
             Kind::Undo => 'u',
             Kind::WriteOff => 'w',
+            Kind::Found => 'f',
+            Kind::Gone => 'g',
         }
     }
 }
@@ -44,7 +52,7 @@ impl Name {
     /// The search at the ERP is by prefix and may ignore case, so it also finds other orders' documents.
     pub(super) fn parse(text: &str, reference: &str) -> Option<Name> {
         let rest = text.strip_prefix(reference)?.strip_prefix('/')?;
-        [Kind::Sale, Kind::Return, Kind::Undo, Kind::WriteOff].into_iter().find_map(|kind| {
+        Kind::ALL.into_iter().find_map(|kind| {
             let digits = rest.strip_prefix(kind.letter())?;
             let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
             let sequence = digits.parse().ok().filter(|_| plain)?;
@@ -245,14 +253,37 @@ impl Sale {
     }
 }
 
-/// An internal shipment to lost and found that carries our reference.
+/// A move of an internal shipment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Goods {
+    pub id: i64,
+    pub product: i64,
+    pub quantity: i64,
+}
+
+/// An internal shipment to or from lost and found that carries our reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct WriteOff {
+pub(super) struct Internal {
     pub id: i64,
     pub name: Name,
     pub state: InternalState,
-    /// Product and units.
-    pub lines: Vec<(i64, i64)>,
+    pub goods: Vec<Goods>,
+}
+
+impl Internal {
+    /// Tells whether it can still be changed, and is ours to finish.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, InternalState::Draft | InternalState::Waiting | InternalState::Assigned)
+    }
+
+    /// Tells whether nothing is left of it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.goods.iter().all(|goods| goods.quantity == 0)
+    }
+
+    pub(super) fn quantity_of(&self, product: i64) -> i64 {
+        self.goods.iter().filter(|goods| goods.product == product).map(|goods| goods.quantity).sum()
+    }
 }
 
 /// Everything that Tryton holds under one order's reference.
@@ -260,7 +291,7 @@ pub(super) struct WriteOff {
 pub(super) struct Books {
     /// Sales and return sales, by id.
     pub sales: Vec<Sale>,
-    pub write_offs: Vec<WriteOff>,
+    pub internals: Vec<Internal>,
 }
 
 /// Units of one product over all documents of an order.
@@ -276,15 +307,19 @@ pub(super) struct Sums {
     pub loose: i64,
     pub open: i64,
     pub fulfilled: i64,
-    /// On return sales in any state.
+    /// On return sales in any state, less what was taken off again.
     pub announced: i64,
     pub returned: i64,
+    /// Sent back and on the shelf: the most that can be taken off again.
+    pub back: i64,
     /// On documents that undo shipments, in any state, and what has come back by them.
     pub undone: i64,
     pub undone_back: i64,
-    /// On write-offs in any state.
+    /// On write-offs in any state, less what was found again.
     pub lost: i64,
     pub written_off: i64,
+    /// Written off and off the shelf: the most that can be found again.
+    pub off: i64,
 }
 
 impl Books {
@@ -294,10 +329,10 @@ impl Books {
         self.sales.iter().any(|s| s.name == sale.name && rank(s) > rank(sale))
     }
 
-    /// As [`Books::has_better_sale`], of write-offs.
-    pub(super) fn has_better_write_off(&self, one: &WriteOff) -> bool {
-        let rank = |w: &WriteOff| (w.state, -w.id);
-        self.write_offs.iter().any(|w| w.name == one.name && rank(w) > rank(one))
+    /// As [`Books::has_better_sale`], of internal shipments. What was emptied before it was cancelled is the one that was kept.
+    pub(super) fn has_better_internal(&self, one: &Internal) -> bool {
+        let rank = |i: &Internal| (i.state, i.is_empty(), -i.id);
+        self.internals.iter().any(|i| i.name == one.name && rank(i) > rank(one))
     }
 
     pub(super) fn sums(&self, product: i64) -> Sums {
@@ -311,23 +346,19 @@ impl Books {
                     Kind::Return => {
                         sums.announced += line.quantity;
                         sums.returned += line.done();
+                        sums.back += line.done();
                     }
                     Kind::Undo => {
                         sums.undone += line.quantity;
                         sums.undone_back += line.done();
                     }
-                    Kind::WriteOff => {}
+                    Kind::WriteOff | Kind::Found | Kind::Gone => {}
                 }
             }
         }
-        let counts = |w: &&WriteOff| w.state != InternalState::Cancelled || !self.has_better_write_off(w);
-        for write_off in self.write_offs.iter().filter(counts) {
-            let units: i64 = write_off.lines.iter().filter(|(p, _)| *p == product).map(|(_, n)| n).sum();
-            sums.lost += units;
-            // One that a person has cancelled is settled too: that person knows that the ERP had no such unit.
-            if matches!(write_off.state, InternalState::Done | InternalState::Cancelled) {
-                sums.written_off += units;
-            }
+        let counts = |i: &&Internal| i.state != InternalState::Cancelled || !self.has_better_internal(i);
+        for internal in self.internals.iter().filter(counts) {
+            sums.add_internal(internal, internal.quantity_of(product));
         }
         sums
     }
@@ -361,6 +392,32 @@ impl Sums {
             self.fulfilled += line.done();
         }
     }
+
+    fn add_internal(&mut self, internal: &Internal, units: i64) {
+        let state = internal.state;
+        let when = |so: bool| if so { units } else { 0 };
+        // One that a person has cancelled is settled too: that person knows that the ERP had no such unit.
+        let settled = when(matches!(state, InternalState::Done | InternalState::Cancelled));
+        let (done, kept) = (when(state == InternalState::Done), when(state != InternalState::Cancelled));
+        match internal.name.kind {
+            Kind::WriteOff => {
+                self.lost += units;
+                self.written_off += settled;
+                self.off += done;
+            }
+            Kind::Found => {
+                self.lost -= units;
+                self.written_off -= settled;
+                self.off -= kept;
+            }
+            Kind::Gone => {
+                self.announced -= units;
+                self.returned -= settled;
+                self.back -= kept;
+            }
+            Kind::Sale | Kind::Return | Kind::Undo => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -381,6 +438,8 @@ mod tests {
         check("evk:shop:1001/r20", Some((Kind::Return, 20)));
         check("evk:shop:1001/u3", Some((Kind::Undo, 3)));
         check("evk:shop:1001/w4294967295", Some((Kind::WriteOff, u32::MAX)));
+        check("evk:shop:1001/f4", Some((Kind::Found, 4)));
+        check("evk:shop:1001/g5", Some((Kind::Gone, 5)));
         check("evk:shop:10011/s1", None);
         check("evk:shop:1001/s1/s1", None);
         check("EVK:shop:1001/s1", None);

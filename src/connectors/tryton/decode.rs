@@ -17,8 +17,8 @@ use crate::{
         http::{Answer, excerpt},
         tryton::{
             books::{
-                Fate, InternalState, Line, Move, MoveState, Name, Pick, Receipt, ReceiptState, Sale,
-                SaleState, Shipment, ShipmentState, WriteOff,
+                Fate, Goods, Internal, InternalState, Kind, Line, Move, MoveState, Name, Pick, Receipt,
+                ReceiptState, Sale, SaleState, Shipment, ShipmentState,
             },
             encode::Product,
         },
@@ -246,39 +246,44 @@ fn shipment(raw: RawShipment) -> Result<Shipment, Malformed> {
 }
 
 #[derive(Deserialize)]
-struct RawWriteOff {
+struct RawInternal {
     id: i64,
     reference: Option<String>,
     from_location: Option<i64>,
+    to_location: Option<i64>,
     state: InternalState,
-    moves: Vec<RawLost>,
+    moves: Vec<RawGoods>,
 }
 
 #[derive(Deserialize)]
-struct RawLost {
+struct RawGoods {
     id: i64,
     product: i64,
     quantity: f64,
 }
 
-/// Reads the write-offs of the order with this reference.
-/// `from`: only those that are taken from there.
-pub(super) fn write_offs(
+/// Reads the internal shipments of the order with this reference.
+/// `storage`: only those that take from there what goes, or bring there what comes back.
+pub(super) fn internals(
     body: &[u8],
     reference: &str,
-    from: Option<i64>,
-) -> Result<Vec<WriteOff>, Malformed> {
-    let all: Vec<RawWriteOff> = json(body)?;
-    let here = |raw: &RawWriteOff| from.is_none() || raw.from_location == from;
-    let named = all.into_iter().filter(here).filter_map(|raw| {
+    storage: Option<i64>,
+) -> Result<Vec<Internal>, Malformed> {
+    let all: Vec<RawInternal> = json(body)?;
+    let named = all.into_iter().filter_map(|raw| {
         let name = Name::parse(raw.reference.as_deref()?, reference)?;
-        Some((name, raw))
+        let at = if name.kind == Kind::Found { raw.to_location } else { raw.from_location };
+        (storage.is_none() || at == storage).then_some((name, raw))
     });
-    let read = named.map(|(name, raw)| {
-        let lines = raw.moves.iter().map(|m| Ok((m.product, whole("move", m.id, m.quantity)?)));
-        Ok(WriteOff { id: raw.id, name, state: raw.state, lines: lines.collect::<Result<_, Malformed>>()? })
+    named.map(|(name, raw)| internal(name, raw)).collect()
+}
+
+fn internal(name: Name, raw: RawInternal) -> Result<Internal, Malformed> {
+    let goods = raw.moves.into_iter().map(|m| {
+        let quantity = whole("move", m.id, m.quantity)?;
+        Ok(Goods { id: m.id, product: m.product, quantity })
     });
-    read.collect()
+    Ok(Internal { id: raw.id, name, state: raw.state, goods: goods.collect::<Result<_, Malformed>>()? })
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,10 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::{
-    connectors::tryton::{books::Name, plan::Call},
+    connectors::tryton::{
+        books::{Kind, Name},
+        plan::Call,
+    },
     model::Timestamp,
 };
 
@@ -32,9 +35,9 @@ pub(super) const SALE_FIELDS: &[&str] = &[
     "shipment_returns.state",
 ];
 
-/// The fields that [`crate::connectors::tryton::decode::write_offs`] reads.
-pub(super) const WRITE_OFF_FIELDS: &[&str] =
-    &["reference", "from_location", "state", "moves.state", "moves.quantity", "moves.product"];
+/// The fields that [`crate::connectors::tryton::decode::internals`] reads.
+pub(super) const INTERNAL_FIELDS: &[&str] =
+    &["reference", "from_location", "to_location", "state", "moves.quantity", "moves.product"];
 
 /// Records in one page of a list.
 pub(super) const PAGE: usize = 500;
@@ -126,7 +129,7 @@ pub(super) struct Place {
     pub company: i64,
     pub currency: i64,
     pub warehouse: i64,
-    /// Where the warehouse keeps its stock; write-offs are taken from there.
+    /// Where the warehouse keeps its stock; write-offs are taken from there, and brought back to it.
     pub storage: i64,
     pub lost_found: i64,
     pub customer: i64,
@@ -171,8 +174,8 @@ pub(super) fn request<'a>(
             let body = sale(place, &name.under(reference), *origin, lines, product);
             post(vec!["sale.sale".to_owned()], body)
         }
-        Call::CreateWriteOff { name, lines } => {
-            let body = write_off(place, name, reference, lines, product);
+        Call::CreateInternal { name, lines } => {
+            let body = internal(place, name, reference, lines, product);
             post(vec!["stock.shipment.internal".to_owned()], body)
         }
         Call::Press(on, id, button) => {
@@ -227,13 +230,19 @@ fn sale<'a>(
     sale
 }
 
-fn write_off<'a>(
+fn internal<'a>(
     place: &Place,
     name: &Name,
     reference: &str,
     lines: &[(i64, i64)],
     product: impl Fn(i64) -> &'a Product,
 ) -> Value {
+    let (from, to) = match name.kind {
+        Kind::Found => (place.lost_found, place.storage),
+        Kind::Sale | Kind::Return | Kind::Undo | Kind::WriteOff | Kind::Gone => {
+            (place.storage, place.lost_found)
+        }
+    };
     let moves: Vec<Value> = lines
         .iter()
         .map(|(id, units)| (product(*id), units))
@@ -242,8 +251,8 @@ fn write_off<'a>(
                 "product": product.id,
                 "quantity": *units as f64,
                 "unit": product.unit,
-                "from_location": place.storage,
-                "to_location": place.lost_found,
+                "from_location": from,
+                "to_location": to,
                 "company": place.company,
             })
         })
@@ -251,8 +260,8 @@ fn write_off<'a>(
     json!({
         "company": place.company,
         "reference": name.under(reference),
-        "from_location": place.storage,
-        "to_location": place.lost_found,
+        "from_location": from,
+        "to_location": to,
         "moves": [["create", moves]],
     })
 }
@@ -260,10 +269,7 @@ fn write_off<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connectors::tryton::{
-        books::Kind,
-        plan::{Button, On},
-    };
+    use crate::connectors::tryton::plan::{Button, On};
 
     #[test]
     fn a_reference_is_searched_for_literally() {
@@ -325,13 +331,19 @@ mod tests {
     }
 
     #[test]
-    fn a_write_off_moves_from_storage_to_lost_and_found() {
-        let want = json!({"company": 1, "reference": "evk:shop:1/w2", "from_location": 3, "to_location": 4,
-            "moves": [["create", [{"product": 7, "quantity": 1.0, "unit": 1, "from_location": 3,
-                "to_location": 4, "company": 1}]]]});
-        let name = Name { kind: Kind::WriteOff, sequence: 2 };
-        let call = Call::CreateWriteOff { name, lines: vec![(7, 1)] };
-        check(&call, "POST", "stock.shipment.internal", want);
+    fn a_write_off_moves_from_storage_to_lost_and_found_and_what_is_found_again_moves_back() {
+        #[track_caller]
+        fn moves(kind: Kind, reference: &str, [from, to]: [i64; 2]) {
+            let want = json!({"company": 1, "reference": reference, "from_location": from, "to_location": to,
+                "moves": [["create", [{"product": 7, "quantity": 1.0, "unit": 1, "from_location": from,
+                    "to_location": to, "company": 1}]]]});
+            let name = Name { kind, sequence: 2 };
+            let call = Call::CreateInternal { name, lines: vec![(7, 1)] };
+            check(&call, "POST", "stock.shipment.internal", want);
+        }
+        moves(Kind::WriteOff, "evk:shop:1/w2", [3, 4]);
+        moves(Kind::Gone, "evk:shop:1/g2", [3, 4]);
+        moves(Kind::Found, "evk:shop:1/f2", [4, 3]);
     }
 
     #[test]

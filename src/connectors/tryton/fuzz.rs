@@ -29,8 +29,8 @@ fn answers() {
         }
         for place in [None, Some(1)] {
             let sales = decode::sales(body, REFERENCE, place).unwrap_or_default();
-            let write_offs = decode::write_offs(body, REFERENCE, place).unwrap_or_default();
-            let books = Books { sales, write_offs };
+            let internals = decode::internals(body, REFERENCE, place).unwrap_or_default();
+            let books = Books { sales, internals };
             for product in [1, 2] {
                 std::hint::black_box((books.sums(product), books.totals(product)));
             }

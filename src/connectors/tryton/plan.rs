@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod cancel;
+mod internal;
 mod ship;
 #[cfg(test)]
 mod tests;
@@ -31,8 +32,8 @@ pub(super) enum Call {
         origin: Option<i64>,
         lines: Vec<(i64, i64)>,
     },
-    /// Makes a draft shipment of (product, units) from storage to lost and found.
-    CreateWriteOff {
+    /// Makes a draft shipment of (product, units) between storage and lost and found; the name tells which way.
+    CreateInternal {
         name: Name,
         lines: Vec<(i64, i64)>,
     },
@@ -135,21 +136,26 @@ pub(super) struct Want {
     pub returned: i64,
     /// The most that was ever told to be shipped.
     pub told: i64,
-    /// Units that were told to be sold since the last acknowledgement. 0 if there was none.
+    /// Units that were told to be sold, or not to be cancelled after all, since the last acknowledgement. 0 if there was none.
     pub more: i64,
 }
 
 impl Want {
     pub(super) fn new(code: &str, target: &Totals, told: &Totals, acked: Option<&Totals>) -> Want {
+        let cancelled = |t: &Totals| t.released.units() + t.written_off.units();
+        let kept = |t: &Totals| t.ordered.units() - cancelled(t);
+        // What was shipped and is not any more is sold once more.
+        let undone = |acked: &Totals| (acked.fulfilled.units() - target.fulfilled.units()).max(0);
+        let more = |acked: &Totals| (kept(target) - kept(acked) + undone(acked)).max(0);
         Want {
             code: code.to_owned(),
             ordered: target.ordered.units(),
-            cancelled: target.released.units() + target.written_off.units(),
+            cancelled: cancelled(target),
             written_off: target.written_off.units(),
             fulfilled: target.fulfilled.units(),
             returned: target.returned.units(),
             told: told.fulfilled.units().max(target.fulfilled.units()),
-            more: acked.map_or(0, |acked| (target.ordered.units() - acked.ordered.units()).max(0)),
+            more: acked.map_or(0, more),
         }
     }
 
@@ -186,8 +192,9 @@ pub(super) fn next<'a>(books: &'a Books, wants: &'a BTreeMap<i64, Want>, sequenc
     let sums =
         wants.iter().map(|(&product, want)| (product, books.sums(product).without_undone(want))).collect();
     let plan = Plan { books, wants, sums, sequence };
-    let stages: [fn(&Plan<'a>) -> Option<Step>; 12] = [
+    let stages: [fn(&Plan<'a>) -> Option<Step>; 14] = [
         Plan::doubles,
+        Plan::unneeded,
         Plan::unfinished,
         Plan::missing_sale,
         Plan::surplus,
@@ -197,7 +204,8 @@ pub(super) fn next<'a>(books: &'a Books, wants: &'a BTreeMap<i64, Want>, sequenc
         Plan::missing_return,
         Plan::missing_undo,
         Plan::receipts,
-        Plan::write_off,
+        Plan::missing_internal,
+        Plan::internals,
         Plan::tidy,
     ];
     stages.iter().find_map(|stage| stage(&plan)).unwrap_or(Step::Done)
@@ -235,10 +243,10 @@ impl Plan<'_> {
         let doubled = self.books.sales.iter().filter(|sale| self.books.has_better_sale(sale));
         let sales = doubled.filter(|sale| matches!(sale.state, SaleState::Draft | SaleState::Quotation));
         let sales = sales.map(|sale| Call::Press(On::Sale, sale.id, Button::Cancel));
-        let doubled = self.books.write_offs.iter().filter(|one| self.books.has_better_write_off(one));
+        let doubled = self.books.internals.iter().filter(|one| self.books.has_better_internal(one));
         let drafts = doubled.filter(|one| one.state == InternalState::Draft);
-        let write_offs = drafts.map(|one| Call::Press(On::Internal, one.id, Button::Cancel));
-        go(sales.chain(write_offs).collect())
+        let internals = drafts.map(|one| Call::Press(On::Internal, one.id, Button::Cancel));
+        go(sales.chain(internals).collect())
     }
 
     /// Sales that do not count yet.
@@ -302,8 +310,8 @@ impl Plan<'_> {
             return None;
         }
         let sales = self.books.sales.iter().map(|sale| sale.name);
-        let write_offs = self.books.write_offs.iter().map(|write_off| write_off.name);
-        if sales.chain(write_offs).any(|there| there == name) {
+        let internals = self.books.internals.iter().map(|internal| internal.name);
+        if sales.chain(internals).any(|there| there == name) {
             return Some(Step::Refuse(format!(
                 "the document `{}` in the ERP holds fewer units than were posted; it was changed there",
                 name.under("...")
@@ -329,25 +337,6 @@ impl Plan<'_> {
                 ReceiptState::Received => go(vec![press(Button::Do)]),
                 ReceiptState::Done | ReceiptState::Cancelled => None,
             }
-        })
-    }
-
-    fn write_off(&self) -> Option<Step> {
-        let lines = self.missing(|want, sums| want.written_off - sums.lost);
-        let name = Name { kind: Kind::WriteOff, sequence: self.sequence };
-        let create = self.create(name, &lines, || Call::CreateWriteOff { name, lines: lines.clone() });
-        create.or_else(|| {
-            self.books.write_offs.iter().find_map(|write_off| {
-                let press = |button| Call::Press(On::Internal, write_off.id, button);
-                let all = [Button::Wait, Button::AssignTry, Button::Do].map(press);
-                match write_off.state {
-                    InternalState::Draft => go(all.to_vec()),
-                    InternalState::Waiting => go(all[1..].to_vec()),
-                    InternalState::Assigned => go(all[2..].to_vec()),
-                    InternalState::Request | InternalState::Packed | InternalState::Shipped => None,
-                    InternalState::Done | InternalState::Cancelled => None,
-                }
-            })
         })
     }
 

@@ -23,7 +23,7 @@ use crate::{
             books::Books,
             client::Failed,
             decode,
-            encode::{self, Place, Product, SALE_FIELDS, Search, WRITE_OFF_FIELDS},
+            encode::{self, INTERNAL_FIELDS, Place, Product, SALE_FIELDS, Search},
             plan::{self, Button, Call, On, Step, Want},
             stock,
         },
@@ -138,11 +138,11 @@ impl Tryton {
         let several = self.places().await?.len() > 1;
         let sales = encode::documents("sale.sale", SALE_FIELDS, reference);
         let sales = self.api.search(&sales, &context).await?;
-        let write_offs = encode::documents("stock.shipment.internal", WRITE_OFF_FIELDS, reference);
-        let write_offs = self.api.search(&write_offs, &context).await?;
+        let internals = encode::documents("stock.shipment.internal", INTERNAL_FIELDS, reference);
+        let internals = self.api.search(&internals, &context).await?;
         Ok(Books {
             sales: decode::sales(&sales.body, reference, several.then_some(place.warehouse))?,
-            write_offs: decode::write_offs(&write_offs.body, reference, several.then_some(place.storage))?,
+            internals: decode::internals(&internals.body, reference, several.then_some(place.storage))?,
         })
     }
 
@@ -296,7 +296,7 @@ impl Job<'_> {
                 Ok(self.send_one(&force).await?.err())
             }
             (Call::Press(On::Internal, _, Button::AssignTry), Some("waiting")) => {
-                Ok(Some("the ERP has too little stock to write off".to_owned()))
+                Ok(Some("the ERP has too little stock to take off what is not there".to_owned()))
             }
             _ => Ok(None),
         }

@@ -80,7 +80,7 @@ pub(super) fn assign_try(db: &mut Database, model: &'static str, id: Id) -> Resu
     }
     let mut complete = true;
     for of in assign_moves(db, model, id) {
-        if db.text("stock.move", of, "state") != "draft" {
+        if db.text("stock.move", of, "state") != "draft" || !needs_assignment(db, of) {
             continue;
         }
         let wanted = db.number("stock.move", of, "quantity");
@@ -99,10 +99,15 @@ pub(super) fn assign_try(db: &mut Database, model: &'static str, id: Id) -> Resu
             db.update("stock.move", of, row(rest));
         }
     }
-    if complete {
-        db.set(model, id, "state", "assigned");
-    }
-    Ok(())
+    if complete { assign_force(db, model, id) } else { Ok(()) }
+}
+
+/// Only what is taken from where stock is kept is looked for there; lost and found never lacks anything.
+fn needs_assignment(db: &Database, of: Id) -> bool {
+    let from = db.one("stock.move", of, "from_location");
+    let kind = from.map(|from| db.text("stock.location", from, "type"));
+    kind.is_some_and(|kind| ["storage", "view"].contains(&kind))
+        && db.number("stock.move", of, "quantity") != 0.0
 }
 
 /// Units at a move's source that no assigned move has taken.

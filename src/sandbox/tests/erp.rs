@@ -220,16 +220,44 @@ async fn a_sale_of_less_than_nothing_is_a_return() {
 }
 
 #[tokio::test]
-async fn an_internal_shipment_writes_units_off() {
+async fn an_internal_shipment_writes_units_off_and_finds_them_again() {
     let lab = Lab::start(quick()).await;
-    let line =
-        json!({"product": 1, "quantity": 2.0, "unit": 1, "from_location": 3, "to_location": 4, "company": 1});
-    let values = json!({"company": 1, "from_location": 3, "to_location": 4, "reference": "evk:6/w1",
-                        "moves": [["create", [line]]]});
-    lab.post("stock.shipment.internal", values).await;
+    let make = async |reference: &str, [from, to]: [i64; 2], units: f64| {
+        let line = json!({"product": 1, "quantity": units, "unit": 1, "from_location": from, "to_location": to,
+                          "company": 1});
+        let values = json!({"company": 1, "from_location": from, "to_location": to, "reference": reference,
+                            "moves": [["create", [line]]]});
+        let made = lab.post("stock.shipment.internal", values).await;
+        format!("stock.shipment.internal/{}", made["id"])
+    };
+    let lost = make("evk:6/w1", [3, 4], 2.0).await;
     assert_eq!(lab.levels(1, warehouse()).await, (10.0, 8.0));
-    assert_eq!(lab.press("stock.shipment.internal/1", &["wait", "assign_try", "do"]).await, "done");
+    assert_eq!(lab.press(&lost, &["wait", "assign_try", "do"]).await, "done");
     assert_eq!(lab.levels(1, warehouse()).await, (8.0, 8.0));
+    // What comes from lost and found is never looked for there.
+    let found = make("evk:6/f2", [4, 3], 3.0).await;
+    assert_eq!(lab.press(&found, &["wait", "assign_try", "do"]).await, "done");
+    assert_eq!(lab.levels(1, warehouse()).await, (11.0, 11.0));
+
+    // Of what is not there, a part is reserved: the rest stays in a move of its own until it waits once more.
+    let much = make("evk:6/w3", [3, 4], 15.0).await;
+    assert_eq!(lab.press(&much, &["wait", "assign_try"]).await, "waiting");
+    let moves = async || {
+        let read = lab.get(&format!("{much}?f=moves.quantity&f=moves.state")).await;
+        let moves = read["moves"].as_array().expect("a list").clone();
+        moves.into_iter().map(|m| (m["id"].as_i64().expect("an id"), m["state"].clone())).collect::<Vec<_>>()
+    };
+    let reserved = async |status| {
+        for (id, state) in moves().await.into_iter().rev() {
+            let want = if state == "assigned" { status } else { StatusCode::OK };
+            assert_eq!(lab.put(&format!("stock.move/{id}"), json!({"quantity": 0.0})).await, want, "{state}");
+        }
+    };
+    reserved(StatusCode::BAD_REQUEST).await;
+    assert_eq!(lab.press(&much, &["wait"]).await, "waiting");
+    reserved(StatusCode::OK).await;
+    assert_eq!(lab.press(&much, &["cancel"]).await, "cancelled");
+    assert_eq!(lab.levels(1, warehouse()).await, (11.0, 11.0));
 }
 
 #[tokio::test]

@@ -22,11 +22,14 @@ pub(crate) struct Facts {
     pub key: String,
     /// The key of a user who may only see stock.
     pub reader_key: String,
+    /// The key of an administrator.
+    pub admin_key: String,
     pub company: i64,
     /// The code of the party that web sales are booked on.
     pub customer_code: String,
     pub warehouse: i64,
     pub storage: i64,
+    pub lost_found: i64,
     pub products: BTreeMap<String, i64>,
 }
 

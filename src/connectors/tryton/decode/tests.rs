@@ -82,7 +82,7 @@ fn a_quantity_is_whole_and_bounded() {
 
 fn books(sale: &[u8]) -> Books {
     let sales = sales(sale, REFERENCE, None).expect("it was recorded");
-    Books { sales, write_offs: Vec::new() }
+    Books { sales, internals: Vec::new() }
 }
 
 /// `sold ordered cancelled loose open fulfilled announced returned` of a product.
@@ -124,14 +124,36 @@ fn documents_of_other_orders_are_left_out() {
     let body = recorded!("sale-processing.json");
     assert_eq!(sales(body, "evk-test:shop:100", None), Ok(Vec::new()));
     assert_eq!(sales(body, "EVK-TEST:SHOP:1001", None), Ok(Vec::new()));
-    assert_eq!(write_offs(recorded!("write-offs.json"), "evk-test:shop:100", None), Ok(Vec::new()));
+    assert_eq!(internals(recorded!("write-offs.json"), "evk-test:shop:100", None), Ok(Vec::new()));
 }
 
 #[test]
 fn a_write_off_is_read() {
-    let read = write_offs(recorded!("write-offs.json"), REFERENCE, None).expect("it was recorded");
+    let read = internals(recorded!("write-offs.json"), REFERENCE, None).expect("it was recorded");
     assert_eq!(read[0].name, Name { kind: Kind::WriteOff, sequence: 2 });
-    assert_eq!((read[0].state, &read[0].lines[..]), (InternalState::Draft, &[(1, 1)][..]));
+    assert_eq!((read[0].state, read[0].quantity_of(1)), (InternalState::Draft, 1));
+}
+
+#[test]
+fn an_internal_shipment_belongs_to_the_warehouse_whose_stock_it_moves() {
+    let one = |id: i64, letter: char, [from, to]: [i64; 2]| {
+        format!(
+            r#"{{"id":{id},"reference":"{REFERENCE}/{letter}3","from_location":{from},"to_location":{to},
+                "state":"done","moves":[{{"id":1,"product":7,"quantity":2.0}}]}}"#
+        )
+    };
+    // Storage 3 and 10, lost and found 4.
+    let all = [one(1, 'w', [3, 4]), one(2, 'w', [10, 4]), one(3, 'f', [4, 3]), one(4, 'g', [10, 4])];
+    let body = format!("[{}]", all.join(","));
+    #[track_caller]
+    fn check(body: &str, storage: Option<i64>, want: &[i64]) {
+        let read = internals(body.as_bytes(), REFERENCE, storage).expect("it can be read");
+        assert_eq!(read.iter().map(|internal| internal.id).collect::<Vec<_>>(), want, "{storage:?}");
+    }
+    check(&body, None, &[1, 2, 3, 4]);
+    check(&body, Some(3), &[1, 3]);
+    check(&body, Some(10), &[2, 4]);
+    check(&body, Some(4), &[]);
 }
 
 #[test]
@@ -205,5 +227,5 @@ fn what_is_not_understood_is_named() {
     assert_eq!(more, Err("`.`: trailing characters at line 1 column 4".to_owned()));
     let half = br#"[{"id":1,"reference":"evk-test:shop:1001/w1","state":"done","moves":[{"id":4,"product":1,"quantity":0.5}]}]"#;
     let told = "move 4 has the quantity 0.5, which is not a whole number of units";
-    assert_eq!(write_offs(half, REFERENCE, None).map_err(|e| e.to_string()), Err(told.to_owned()));
+    assert_eq!(internals(half, REFERENCE, None).map_err(|e| e.to_string()), Err(told.to_owned()));
 }

@@ -4,9 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    connectors::tryton::books::{Fate, MoveState, Pick, Receipt, WriteOff},
+    connectors::tryton::books::{Fate, Goods, Internal, InternalState, MoveState, Pick, Receipt},
     model::Quantity,
 };
+
+mod moves;
 
 /// Just enough of Tryton: sales, shipments and moves, with its rules of what may be done when.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +17,8 @@ struct Mini {
     last_id: i64,
     /// The warehouse ships from where it stores.
     direct: bool,
+    /// It has nothing in store, by its books.
+    bare: bool,
 }
 
 /// Tryton refuses; nothing was done.
@@ -45,9 +49,11 @@ impl Mini {
                 self.books.sales.push(Sale { id, name, state, exception: false, lines, shipments, receipts });
                 Ok(())
             }
-            Call::CreateWriteOff { name, lines } => {
-                let (id, state) = (self.id(), InternalState::Draft);
-                self.books.write_offs.push(WriteOff { id, name: *name, state, lines: lines.clone() });
+            Call::CreateInternal { name, lines } => {
+                let goods =
+                    lines.iter().map(|&(product, quantity)| Goods { id: self.id(), product, quantity });
+                let (goods, id, state) = (goods.collect(), self.id(), InternalState::Draft);
+                self.books.internals.push(Internal { id, name: *name, state, goods });
                 Ok(())
             }
             Call::Press(On::Sale, id, button) => self.press_sale(*id, *button),
@@ -109,7 +115,7 @@ impl Mini {
             Kind::Return | Kind::Undo => {
                 sale.receipts.push(Receipt { id: shipment, state: ReceiptState::Draft })
             }
-            Kind::WriteOff => unreachable!("a write-off is no sale"),
+            Kind::WriteOff | Kind::Found | Kind::Gone => unreachable!("an internal shipment is no sale"),
         }
     }
 
@@ -187,18 +193,32 @@ impl Mini {
     }
 
     fn press_internal(&mut self, id: i64, button: Button) -> Result<(), Refused> {
-        let write_off = self.books.write_offs.iter_mut().find(|w| w.id == id).expect("the write-off exists");
-        write_off.state = match (write_off.state, button) {
-            (InternalState::Draft, Button::Wait) => InternalState::Waiting,
-            (InternalState::Waiting, Button::AssignTry) => InternalState::Assigned,
-            (InternalState::Assigned, Button::Do) => InternalState::Done,
-            (InternalState::Draft, Button::Cancel) => InternalState::Cancelled,
+        use InternalState as S;
+        let bare = self.bare;
+        let internal = self.books.internals.iter_mut().find(|i| i.id == id).expect("it exists");
+        internal.state = match (internal.state, button) {
+            (S::Draft | S::Waiting | S::Assigned, Button::Wait) => S::Waiting,
+            (S::Waiting, Button::AssignTry) if bare && internal.name.kind != Kind::Found => {
+                return Err(Refused);
+            }
+            (S::Waiting, Button::AssignTry) => S::Assigned,
+            (S::Assigned, Button::Do) => S::Done,
+            (S::Draft | S::Waiting | S::Assigned, Button::Cancel) => S::Cancelled,
             _ => return Err(Refused),
         };
         Ok(())
     }
 
     fn resize(&mut self, id: i64, quantity: i64) -> Result<(), Refused> {
+        for internal in &mut self.books.internals {
+            if let Some(goods) = internal.goods.iter_mut().find(|goods| goods.id == id) {
+                if !matches!(internal.state, InternalState::Draft | InternalState::Waiting) {
+                    return Err(Refused);
+                }
+                goods.quantity = quantity;
+                return Ok(());
+            }
+        }
         let shipments = self.books.sales.iter_mut().flat_map(|sale| &mut sale.shipments);
         for shipment in shipments {
             if let Some(pick) = shipment.picks.iter_mut().find(|pick| pick.id == id) {
@@ -230,9 +250,13 @@ impl Mini {
         Ok(())
     }
 
-    /// Units that came onto the shelf, less those that left it.
     fn shelf(&self) -> i64 {
-        let sums = self.books.sums(7);
+        self.shelf_of(7)
+    }
+
+    /// Units that came onto the shelf, less those that left it.
+    fn shelf_of(&self, product: i64) -> i64 {
+        let sums = self.books.sums(product);
         sums.returned + sums.undone_back - sums.fulfilled - sums.written_off
     }
 
@@ -572,7 +596,7 @@ fn send(mini: &mut Mini, calls: &[Call], troubles: &mut impl Iterator<Item = Tro
             Trouble::LostRequest => return,
             Trouble::Doubled => {
                 let done = mini.apply(call);
-                if matches!(call, Call::CreateSale { .. } | Call::CreateWriteOff { .. }) {
+                if matches!(call, Call::CreateSale { .. } | Call::CreateInternal { .. }) {
                     mini.apply(call).expect("nothing stops a second one");
                 }
                 let plans = matches!(call, Call::Press(On::Sale, _, Button::Confirm | Button::Process));
