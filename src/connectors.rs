@@ -63,6 +63,12 @@ pub trait Connector: Send + Sync {
         self.catalogue(after).await
     }
 
+    /// Reads listings by themselves, as `catalogue` tells them: those of which a report says other than what is known. For
+    /// channels whose snapshots bring reports.
+    async fn items(&self, _: &[Identifiers]) -> Result<CataloguePage, Fault> {
+        Err(Fault::NotOffered("items"))
+    }
+
     /// Checks who sent a push, then reads it. Verification comes before any parsing.
     fn receive(&self, push: &Push) -> Result<Received, Refusal>;
 
@@ -195,6 +201,9 @@ pub struct CataloguePage {
     /// What could not be read, as far as it could, and why it must not be written. It changes nothing of what is known, and
     /// the rest of the page is not held up by it.
     pub unread: Vec<CatalogueItem>,
+    /// Rows of a report, which were so at a moment that nobody can tell. They change nothing of what is known: what they say
+    /// otherwise is read again by `items`.
+    pub reported: Vec<CatalogueItem>,
     pub next: Option<Cursor>,
     /// How long before it was asked for its quantities were so. Zero but in a page of a snapshot.
     pub age: Duration,

@@ -4,7 +4,7 @@ mod page;
 mod rules;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::OpenOptions,
     io::Write as _,
     path::{Path, PathBuf},
@@ -26,10 +26,10 @@ use crate::{
     },
     clock::{Clock as _, SystemClock},
     config::Config,
-    connectors::{Connector, Fault, Scope},
+    connectors::{CatalogueItem, CataloguePage, Connector, Fault, Scope},
     core::decide::survey::{OfChannel, Read, Survey, survey},
     engine::registry,
-    model::{ChannelId, counted},
+    model::{ChannelId, IdKind, counted},
     telemetry::causes,
 };
 
@@ -191,21 +191,44 @@ async fn ask(
 }
 
 async fn read(connector: &dyn Connector, bar: &ProgressBar) -> Result<Read, Fault> {
-    let mut read = Read::default();
+    let (mut read, mut reported) = (Read::default(), Reported::default());
     let mut after = None;
     for _ in 0..PAGES_MAX {
-        let page = again(|| connector.snapshot(after.as_ref())).await?;
-        read.items.extend(page.items);
-        // What is known of it is worth telling: that it could not be read is why it is not written.
-        read.items.extend(page.unread);
+        let mut page = again(|| connector.snapshot(after.as_ref())).await?;
+        let next = page.next.take();
+        reported.take(page, &mut read.items);
         bar.set_position(read.items.len() as u64);
-        match page.next {
+        match next {
             None => return counts(connector, read, bar).await,
             Some(next) if after.as_ref() == Some(&next) => break,
             Some(next) => after = Some(next),
         }
     }
     Err(Fault::Malformed("the catalogue does not end".to_owned()))
+}
+
+/// What was told of by a report: those of several marketplaces tell of the same listings, and so may what is read by itself.
+#[derive(Default)]
+struct Reported {
+    any: bool,
+    skus: BTreeSet<String>,
+}
+
+impl Reported {
+    /// Adds what a page tells, each listing of a report once.
+    fn take(&mut self, page: CataloguePage, items: &mut Vec<CatalogueItem>) {
+        let known = |told: &mut BTreeSet<String>, item: &CatalogueItem| {
+            item.ids.get(IdKind::Sku).is_some_and(|sku| !told.insert(sku.to_owned()))
+        };
+        // What is known of what could not be read is worth telling: that it could not is why it is not written.
+        for item in page.items.into_iter().chain(page.unread) {
+            if !known(&mut self.skus, &item) || !self.any {
+                items.push(item);
+            }
+        }
+        self.any |= !page.reported.is_empty();
+        items.extend(page.reported.into_iter().filter(|row| !known(&mut self.skus, row)));
+    }
 }
 
 async fn counts(connector: &dyn Connector, mut read: Read, bar: &ProgressBar) -> Result<Read, Fault> {

@@ -268,6 +268,8 @@ pub struct Amazon {
     pub client_secret_since: Option<Timestamp>,
     pub refresh_token: SecretRef,
     pub rates: Rates,
+    /// An account with more listings is compared by reports.
+    pub report_above: u64,
     /// Where the stock lies that Amazon ships (FBA).
     pub fba_location: Option<LocationId>,
     /// How often that is read.

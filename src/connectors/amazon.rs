@@ -5,7 +5,8 @@
 //! is never written: what may be written must have been read as merchant-fulfilled first (`guard`).
 //!
 //! The parts: `encode` and `decode`/`orders` think and touch no network; `token` holds the access token; `pace` keeps
-//! to each operation's usage plan; `call` puts these together; `listings` reads, `write` writes. Quantities are one
+//! to each operation's usage plan; `call` puts these together; `listings` reads, `reports` reads large accounts, `write`
+//! writes. Quantities are one
 //! number per SKU for the whole region; there is one write per SKU, not one per marketplace.
 
 mod call;
@@ -19,6 +20,7 @@ mod notifications;
 pub mod options;
 mod orders;
 mod pace;
+mod reports;
 mod subscribe;
 mod tend;
 mod token;
@@ -41,6 +43,7 @@ pub use self::options::{Options, Problem, Rates, Timing};
 use self::{
     call::{ByGrant, Caller},
     guard::Guard,
+    reports::Reports,
     token::{Credentials, Grant},
 };
 use crate::{
@@ -80,6 +83,7 @@ pub struct Amazon {
     /// Orders have been read with success, so their role is there.
     orders_work: AtomicBool,
     queue: Option<Sqs>,
+    reports: Reports,
     clock: SystemClock,
 }
 
@@ -113,6 +117,7 @@ impl Amazon {
             guard: Guard::default(),
             last_written: Mutex::default(),
             orders_work: AtomicBool::new(false),
+            reports: Reports::default(),
             clock: SystemClock,
         })
     }
@@ -206,6 +211,14 @@ impl Connector for Amazon {
 
     async fn catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
         self.catalogue_page(after).await
+    }
+
+    async fn snapshot(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
+        self.snapshot_page(after).await
+    }
+
+    async fn items(&self, ids: &[Identifiers]) -> Result<CataloguePage, Fault> {
+        self.listings_of(ids).await
     }
 
     /// Reads a message of the queue, which only Amazon may put there: there is no door over HTTP.

@@ -94,6 +94,11 @@ pub enum Command {
         /// What the page tells that could not be read, as far as it could, and why.
         unread: Vec<CatalogueItem>,
     },
+    /// Rows of a report, of which nobody can tell when they were so.
+    Reported {
+        channel: ChannelId,
+        rows: Vec<CatalogueItem>,
+    },
     Catalogued {
         channel: ChannelId,
     },
@@ -281,6 +286,7 @@ impl Command {
                 | Command::Fed { .. }
                 | Command::FedThrough { .. }
                 | Command::Catalogue { .. }
+                | Command::Reported { .. }
                 | Command::Catalogued { .. }
                 | Command::Count(_)
                 | Command::CountPart(_)
@@ -313,6 +319,7 @@ impl Command {
                 (orders.iter().map(|order| order.lines.len()).sum::<usize>() + orders.len(), ROWS_MAX)
             }
             Command::Catalogue { items, unread, .. } => (items.len() + unread.len(), ROWS_MAX),
+            Command::Reported { rows, .. } => (rows.len(), ROWS_MAX),
             Command::Looked { seen, .. } => (seen.len(), ROWS_MAX),
             Command::Answer { answers, .. } => (answers.len(), ROWS_MAX),
             Command::Unread { orders, .. } => (orders.len(), ROWS_MAX),
@@ -529,6 +536,12 @@ pub enum Reply {
     Catalogue {
         bound: usize,
         unmatched: usize,
+    },
+    /// The same of the rows of a report. `again`: what they say other than what is known.
+    Reported {
+        bound: usize,
+        unmatched: usize,
+        again: Vec<Identifiers>,
     },
     /// So many rows changed.
     Changed {

@@ -27,6 +27,7 @@ pub mod prune;
 mod quarantine;
 mod recheck;
 pub mod recipes;
+mod reported;
 mod returns;
 pub mod survey;
 pub mod suspects;
@@ -99,6 +100,7 @@ impl Draft<'_> {
             Command::Catalogue { channel, read_at, items, unread } => {
                 self.catalogue(&channel, read_at, items, unread)
             }
+            Command::Reported { channel, rows } => self.reported(&channel, rows),
             Command::Catalogued { channel } => self.catalogued(channel),
             Command::Looked { channel, read_at, seen } => self.looked(&channel, read_at, seen),
             Command::Swept { channel } => self.note(Record::Swept { channel }),

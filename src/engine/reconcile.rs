@@ -1,6 +1,6 @@
 //! Reads everything that a channel lists: binds what is new, and finds where it shows something else than it should.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -8,14 +8,14 @@ use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
-    connectors::{Connector, Cursor, Fault},
+    connectors::{CataloguePage, Connector, Cursor, Fault},
     core::{Command, Reply},
     engine::{
         feed::{Error, passes, pause_after},
         ledger::{self, Ledger},
         wake::ChannelWakes,
     },
-    model::{ChannelId, Timestamp},
+    model::{ChannelId, Identifiers, Timestamp},
 };
 
 /// The most pages of one catalogue.
@@ -34,11 +34,20 @@ pub struct Reconcile {
     pub ticks: mpsc::Receiver<()>,
 }
 
+/// How many listings are read by themselves in one go.
+const AGAIN: usize = 20;
+
 /// A catalogue that is being read. One that breaks off goes on at its page: a large one is thousands of requests.
 #[derive(Debug, Default)]
 pub struct Sweep {
     after: Option<Cursor>,
     pages: usize,
+    /// The last page was read.
+    ended: bool,
+    /// Of which a report says other than what is known: they are read before it goes on.
+    again: Vec<Identifiers>,
+    /// What was read again by now. Several reports may say the same of it.
+    reread: BTreeSet<Identifiers>,
     /// How often the page after `after` has failed.
     failures: u32,
     bound: usize,
@@ -101,26 +110,32 @@ impl Sweep {
         channel: &ChannelId,
     ) -> Result<(usize, usize), Error> {
         while self.pages < PAGES_MAX {
+            while !self.again.is_empty() {
+                self.read_again(connector, ledger, clock, channel).await?;
+            }
+            if self.ended {
+                ledger.submit(Command::Catalogued { channel: channel.clone() }).await?;
+                ledger.submit(Command::Swept { channel: channel.clone() }).await?;
+                return Ok((self.bound, self.unmatched));
+            }
             let asked_at = clock.now();
-            let page = connector.snapshot(self.after.as_ref()).await?;
-            let age = i64::try_from(page.age.as_millis()).unwrap_or(i64::MAX);
-            let read_at = Timestamp::from_millis(asked_at.millis().saturating_sub(age));
-            let page_of = Command::Catalogue {
-                channel: channel.clone(),
-                read_at,
-                items: page.items,
-                unread: page.unread,
-            };
-            if let Reply::Catalogue { bound, unmatched } = ledger.submit(page_of).await? {
+            let mut page = connector.snapshot(self.after.as_ref()).await?;
+            let (rows, next) = (std::mem::take(&mut page.reported), page.next.take());
+            if let Reply::Catalogue { bound, unmatched } = take_in(page, asked_at, ledger, channel).await? {
                 self.bound += bound;
                 self.unmatched += unmatched;
             }
-            match page.next {
-                None => {
-                    ledger.submit(Command::Catalogued { channel: channel.clone() }).await?;
-                    ledger.submit(Command::Swept { channel: channel.clone() }).await?;
-                    return Ok((self.bound, self.unmatched));
+            if !rows.is_empty() {
+                let reported = Command::Reported { channel: channel.clone(), rows };
+                if let Reply::Reported { bound, unmatched, again } = ledger.submit(reported).await? {
+                    self.bound += bound;
+                    self.unmatched += unmatched;
+                    let reread = &mut self.reread;
+                    self.again.extend(again.into_iter().filter(|ids| reread.insert(ids.clone())));
                 }
+            }
+            match next {
+                None => self.ended = true,
                 Some(next) if self.after.as_ref() == Some(&next) => return Err(Error::Loops),
                 Some(next) => (self.after, self.failures) = (Some(next), 0),
             }
@@ -129,9 +144,41 @@ impl Sweep {
         Err(Error::Fault(Fault::Malformed(format!("more than {PAGES_MAX} pages of a catalogue"))))
     }
 
+    /// Reads some listings by themselves of which a report says other than what is known.
+    async fn read_again(
+        &mut self,
+        connector: &dyn Connector,
+        ledger: &Ledger,
+        clock: &dyn Clock,
+        channel: &ChannelId,
+    ) -> Result<(), Error> {
+        let asked_at = clock.now();
+        let some = &self.again[..self.again.len().min(AGAIN)];
+        let page = connector.items(some).await?;
+        let read = some.len();
+        take_in(page, asked_at, ledger, channel).await?;
+        self.again.drain(..read);
+        self.failures = 0;
+        Ok(())
+    }
+
     /// Tells whether it may go on at its page after a failure.
     pub(super) fn goes_on(&mut self, error: &Error) -> bool {
         self.failures += 1;
         passes(error) && self.failures < PAGE_TRIES
     }
+}
+
+/// Has the ledger take in what was read of a catalogue. `asked_at`: our clock when it was asked for.
+async fn take_in(
+    page: CataloguePage,
+    asked_at: Timestamp,
+    ledger: &Ledger,
+    channel: &ChannelId,
+) -> Result<Reply, Error> {
+    let age = i64::try_from(page.age.as_millis()).unwrap_or(i64::MAX);
+    let read_at = Timestamp::from_millis(asked_at.millis().saturating_sub(age));
+    let page =
+        Command::Catalogue { channel: channel.clone(), read_at, items: page.items, unread: page.unread };
+    Ok(ledger.submit(page).await?)
 }

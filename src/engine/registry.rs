@@ -107,6 +107,7 @@ fn amazon(id: &ChannelId, channel: &config::Amazon, secrets: &Secrets) -> Result
         location: first(&channel.selling.locations)?,
         own_location: channel.fba_location.clone(),
         product_type: "PRODUCT".to_owned(),
+        report_above: channel.report_above,
         application: "Evenkeel".to_owned(),
         rates: amazon::Rates {
             patch_listing: rate(channel.rates.patch_listings_item),

@@ -1,12 +1,12 @@
-//! A simulated Amazon marketplace: Login with Amazon, Orders 2026-01-01, Listings Items 2021-08-01 and FBA summaries,
-//! with the documented usage plans.
+//! A simulated Amazon marketplace: Login with Amazon, Orders 2026-01-01, Listings Items 2021-08-01, FBA summaries and Reports
+//! 2021-06-30, with the documented usage plans.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -23,6 +23,7 @@ mod limits;
 mod listings;
 mod notifications;
 mod orders;
+mod reports;
 mod store;
 
 use limits::Operation;
@@ -34,6 +35,7 @@ pub(super) const MANNERS: Manners = Manners { system: System::Amazon, refused, t
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/auth/o2/token", axum::routing::post(token))
+        .route("/report-documents/{number}", axum::routing::get(report_document))
         .fallback(call)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(shared)
@@ -123,6 +125,11 @@ enum Route {
     CreateDestination,
     GetSubscription(String),
     Subscribe(String),
+    CreateReport,
+    GetReports,
+    GetReport(String),
+    CancelReport(String),
+    GetReportDocument(String),
 }
 
 impl Route {
@@ -154,6 +161,11 @@ impl Route {
             }
             ("POST", ["notifications", "v1", "subscriptions", kind]) => Route::Subscribe((*kind).to_owned()),
             ("GET", ["fba", "inventory", "v1", "summaries"]) => Route::FbaSummaries,
+            ("POST", ["reports", "2021-06-30", "reports"]) => Route::CreateReport,
+            ("GET", ["reports", "2021-06-30", "reports"]) => Route::GetReports,
+            ("GET", ["reports", "2021-06-30", "reports", id]) => Route::GetReport((*id).to_owned()),
+            ("DELETE", ["reports", "2021-06-30", "reports", id]) => Route::CancelReport((*id).to_owned()),
+            ("GET", ["reports", "2021-06-30", "documents", id]) => Route::GetReportDocument((*id).to_owned()),
             _ => return None,
         })
     }
@@ -170,6 +182,11 @@ impl Route {
             Route::CreateDestination => Operation::CreateDestination,
             Route::GetSubscription(_) => Operation::GetSubscription,
             Route::Subscribe(_) => Operation::CreateSubscription,
+            Route::CreateReport => Operation::CreateReport,
+            Route::GetReports => Operation::GetReports,
+            Route::GetReport(_) => Operation::GetReport,
+            Route::CancelReport(_) => Operation::CancelReport,
+            Route::GetReportDocument(_) => Operation::GetReportDocument,
         }
     }
 
@@ -184,7 +201,12 @@ impl Route {
             | Route::Destinations
             | Route::CreateDestination
             | Route::GetSubscription(_)
-            | Route::Subscribe(_) => None,
+            | Route::Subscribe(_)
+            | Route::CreateReport
+            | Route::GetReports
+            | Route::GetReport(_)
+            | Route::CancelReport(_)
+            | Route::GetReportDocument(_) => None,
         }
     }
 
@@ -207,11 +229,16 @@ async fn call(
         // The gateway answers an unknown path as it answers a missing role.
         let Some(route) = route else { return Failure::denied("").answer() };
         let operation = route.operation();
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let asked = (uri.query().unwrap_or(""), host, body.as_ref());
         let served = admit(world, options, &route, &headers, now_ms)
-            .and_then(|()| serve(world, options, route, uri.query().unwrap_or(""), &body, now_ms));
+            .and_then(|()| serve(world, options, route, asked, now_ms));
         match served {
             Ok(answer) => {
                 let mut response = axum::Json(answer).into_response();
+                if operation == Operation::CreateReport {
+                    *response.status_mut() = StatusCode::ACCEPTED;
+                }
                 let rate = (operation.plan().0 * options.rate_scale).to_string();
                 let rate = HeaderValue::from_str(&rate).expect("a number is a header value");
                 response.headers_mut().insert("x-amzn-RateLimit-Limit", rate);
@@ -246,7 +273,12 @@ fn asked(world: &World, sku: usize, head: &Parts, _: &[u8]) -> Asked {
             | Route::Destinations
             | Route::CreateDestination
             | Route::GetSubscription(_)
-            | Route::Subscribe(_),
+            | Route::Subscribe(_)
+            | Route::CreateReport
+            | Route::GetReports
+            | Route::GetReport(_)
+            | Route::CancelReport(_)
+            | Route::GetReportDocument(_),
         )
         | None => (false, false),
     };
@@ -289,8 +321,7 @@ fn serve(
     world: &mut World,
     options: &AmazonOptions,
     route: Route,
-    query: &str,
-    body: &[u8],
+    (query, host, body): (&str, &str, &[u8]),
     now_ms: i64,
 ) -> Result<Value, Failure> {
     let params = Params::read(query);
@@ -305,7 +336,23 @@ fn serve(
         Route::CreateDestination => world.amazon.subscriptions.create_destination(body, &mut world.dice),
         Route::GetSubscription(kind) => world.amazon.subscriptions.subscription(&kind),
         Route::Subscribe(kind) => world.amazon.subscriptions.subscribe(&kind, body, &mut world.dice),
+        Route::CreateReport => reports::create(world, options, body, now_ms),
+        Route::GetReports => reports::list(&world.amazon, &params, now_ms),
+        Route::GetReport(id) => reports::get(&world.amazon, &id, now_ms),
+        Route::CancelReport(id) => reports::cancel(&mut world.amazon, &id, now_ms),
+        Route::GetReportDocument(id) => reports::document(world, options, &id, host, now_ms),
     }
+}
+
+/// What a report holds.
+async fn report_document(
+    State(shared): State<Arc<Shared>>,
+    Path(number): Path<usize>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let (options, query) = (&shared.options.amazon, uri.query().unwrap_or_default());
+    shared.with(|world, now_ms| reports::serve(&world.amazon, options, number, query, &headers, now_ms))
 }
 
 /// Login with Amazon; the fields come as a form or as JSON.

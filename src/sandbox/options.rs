@@ -116,6 +116,28 @@ pub struct AmazonOptions {
     pub cancelled_zeroed_share: f64,
     /// The queue is told of orders and of Amazon's own stock from the start.
     pub subscribed: bool,
+    /// How long a report takes to be made.
+    pub report_ms: Span,
+    /// For how long a report that is asked for shows what the one before shows.
+    pub report_kept_ms: u64,
+    /// The share of reports that Amazon gives up.
+    pub report_fatal_share: f64,
+    pub report_gzip: bool,
+    /// The account's language for reports.
+    pub report_language: Language,
+    /// Reports come in that language whatever locale is asked for.
+    pub report_locale_ignored: bool,
+}
+
+/// In which language, and so in which encoding, reports are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Language {
+    En,
+    De,
+    Ja,
+    /// English, in UTF-8.
+    Utf8,
 }
 
 /// The queue that Amazon's notifications come by.
@@ -222,6 +244,12 @@ impl Default for AmazonOptions {
             rate_scale: 1.0,
             cancelled_zeroed_share: 0.5,
             subscribed: false,
+            report_ms: Span::new(500, 3_000),
+            report_kept_ms: 0,
+            report_fatal_share: 0.0,
+            report_gzip: true,
+            report_language: Language::En,
+            report_locale_ignored: false,
         }
     }
 }

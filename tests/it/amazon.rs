@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use evenkeel::{
     connectors::{
         By, Connector, Observed, Outcome, Put,
-        amazon::{Amazon, Options, Rates, Timing},
+        amazon::{Amazon, Options, Rates, Timing, options},
         http,
     },
     model::{
@@ -35,6 +35,7 @@ async fn connect(world: &World) -> Amazon {
         location: LocationId::new("main").expect("a name"),
         own_location: None,
         product_type: "PRODUCT".to_owned(),
+        report_above: options::REPORT_ABOVE,
         application: "evenkeel".to_owned(),
         rates: Rates::default(),
         timing: Timing::default(),

@@ -23,6 +23,9 @@ const LWA_URL: &str = "https://api.amazon.com/auth/o2/token";
 /// A page of Amazon's own stock takes half a second of its plan.
 const FBA_EVERY: Duration = Duration::from_mins(15);
 
+const REPORT_ABOVE: u64 = 5_000;
+const REPORT_NEVER: i64 = 100_000_000;
+
 const DEFAULTS: Defaults = Defaults {
     // The usage plan of `searchOrders` allows one call in 179 seconds.
     orders_every: Duration::from_mins(3),
@@ -105,6 +108,7 @@ pub(super) fn amazon(
     let fba_location = raw.fba_location.and_then(|name| names.location(&name, &at.key("fba_location")));
     let fba = Schedule::Every(FBA_EVERY);
     let fba = at.schedule(["fba_every", "fba_cron"], (raw.fba_every, raw.fba_cron), fba);
+    let report_above = at.whole("report_above", raw.report_above, REPORT_ABOVE, 0..=REPORT_NEVER);
     let queue = queue(raw.queue, &at.key("queue"));
     let rates = rates(raw.rates, &at.key("rates"));
     pace(&selling, &rates, at);
@@ -121,6 +125,7 @@ pub(super) fn amazon(
         client_secret_since,
         refresh_token: refresh_token?,
         rates,
+        report_above,
         fba_location,
         fba,
         queue,

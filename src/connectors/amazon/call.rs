@@ -106,6 +106,18 @@ impl Caller {
         Caller { http, base_url, user_agent, tokens, paces, sunsets }
     }
 
+    /// Returns the client for what lies elsewhere and takes no token.
+    pub(super) fn http(&self) -> &Client {
+        &self.http
+    }
+
+    /// Tells whether an address that Amazon names may be read from: https, or this machine where Amazon itself is simulated
+    /// on it.
+    pub(super) fn may_fetch(&self, url: &Url) -> bool {
+        let simulated = http::is_loopback(&self.base_url);
+        url.scheme() == "https" || (url.scheme() == "http" && http::is_loopback(url) && simulated)
+    }
+
     /// Returns what answers said of the end of operations.
     pub(super) fn sunsets(&self) -> BTreeMap<String, String> {
         self.sunsets.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -43,6 +43,10 @@ pub(super) enum Operation {
     Summaries,
     /// All that is about notifications.
     Notifications,
+    CreateReport,
+    GetReports,
+    GetReport,
+    GetReportDocument,
 }
 
 impl Operation {
@@ -58,6 +62,10 @@ impl Operation {
             | Operation::SearchListings
             | Operation::Summaries
             | Operation::Notifications
+            | Operation::CreateReport
+            | Operation::GetReports
+            | Operation::GetReport
+            | Operation::GetReportDocument
             | Operation::GetOrder => Duration::from_secs(20),
         }
     }
@@ -207,6 +215,21 @@ pub(super) fn search_skus(options: &Options, skus: &[&str]) -> Request {
     Request::get(Operation::SearchListings, path)
 }
 
+/// Reads the listings of up to [`PAGE_MAX`] products by ASIN: a page of them, for an ASIN may have several.
+pub(super) fn search_asins(options: &Options, asins: &[String], token: Option<&str>) -> Request {
+    debug_assert!(asins.len() <= PAGE_MAX);
+    let mut path = format!(
+        "{}?marketplaceIds={}&identifiersType=ASIN&identifiers={}&includedData={LISTING_DATA}&pageSize={PAGE_MAX}",
+        listings(options),
+        list(&options.marketplace_ids),
+        list(asins),
+    );
+    if let Some(token) = token {
+        path.push_str(&format!("&pageToken={}", encoded(token)));
+    }
+    Request::get(Operation::SearchListings, path)
+}
+
 /// Reads a page of all listings, oldest first: those created at or after `since`, from the page that `token` names.
 pub(super) fn search_all(options: &Options, since: Option<&str>, token: Option<&str>) -> Request {
     let mut path = format!(
@@ -268,6 +291,41 @@ pub(super) fn summaries(marketplace: &str, skus: &[&str], token: Option<&str>) -
         path.push_str(&format!("&nextToken={}", encoded(token)));
     }
     Request::get(Operation::Summaries, path)
+}
+
+/// The report of all listings of a marketplace, those that are not for sale too.
+pub(super) const ALL_LISTINGS: &str = "GET_MERCHANT_LISTINGS_ALL_DATA";
+
+/// Reads which reports of all listings were asked for since `since`, and are under way or done.
+pub(super) fn reports(since: Timestamp) -> Request {
+    let path = format!(
+        "reports/2021-06-30/reports?reportTypes={ALL_LISTINGS}&processingStatuses=IN_QUEUE,IN_PROGRESS,DONE&pageSize=100\
+         &createdSince={}",
+        encoded(&iso_8601(since))
+    );
+    Request::get(Operation::GetReports, path)
+}
+
+/// Asks for a report of all listings of a marketplace, with English column names.
+pub(super) fn create_report(marketplace: &str) -> Request {
+    let path = "reports/2021-06-30/reports".to_owned();
+    let body = json!({
+        "reportType": ALL_LISTINGS,
+        "marketplaceIds": [marketplace],
+        "reportOptions": {"preferredReportDocumentLocale": "en_US"},
+    });
+    Request::post(Operation::CreateReport, path, &body)
+}
+
+/// Reads how far a report is.
+pub(super) fn report(id: &str) -> Result<Request, NoPath> {
+    Ok(Request::get(Operation::GetReport, format!("reports/2021-06-30/reports/{}", segment(id)?)))
+}
+
+/// Reads where the document of a report lies.
+pub(super) fn report_document(id: &str) -> Result<Request, NoPath> {
+    let path = format!("reports/2021-06-30/documents/{}", segment(id)?);
+    Ok(Request::get(Operation::GetReportDocument, path))
 }
 
 /// Reads which queues Amazon knows.

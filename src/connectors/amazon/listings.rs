@@ -154,7 +154,7 @@ impl Amazon {
         )))
     }
 
-    fn note(&self, sku: &str, reading: &Reading) {
+    pub(super) fn note(&self, sku: &str, reading: &Reading) {
         match reading {
             Reading::Listing(listing) if listing.stock.unwritable().is_none() => {
                 self.guard.allow(sku, listing.marketplace.as_deref().unwrap_or(self.first_marketplace()));
@@ -168,11 +168,16 @@ impl Amazon {
 
     /// Reads one page of the catalogue.
     pub(super) async fn catalogue_page(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
+        Ok(self.listed(after).await?.0)
+    }
+
+    /// Reads one page of the catalogue, and how many listings this search found.
+    pub(super) async fn listed(&self, after: Option<&Cursor>) -> Result<(CataloguePage, u64), Fault> {
         let place = Place::of(after)?;
         let request = encode::search_all(&self.options, place.since.as_deref(), place.token.as_deref());
         let answer = self.caller.read(&request).await?;
         let page = decode::page(&answer.body, &self.options.marketplace_ids)?;
-        let next = place.next(&page)?.map(|place| place.cursor());
+        let (next, total) = (place.next(&page)?.map(|place| place.cursor()), page.total);
         let mut items = Vec::with_capacity(page.listings.len());
         for listing in page.listings {
             items.push(match listing {
@@ -184,7 +189,7 @@ impl Amazon {
                 Err(unread) => unread.row(),
             });
         }
-        Ok(CataloguePage { items, next, ..CataloguePage::default() })
+        Ok((CataloguePage { items, next, ..CataloguePage::default() }, total))
     }
 }
 
@@ -209,7 +214,7 @@ fn reading(body: &[u8], sku: &str, marketplaces: &[String]) -> Reading {
 
 impl Unread {
     /// Returns its row of the catalogue, so that it does not vanish.
-    fn row(self) -> CatalogueItem {
+    pub(super) fn row(self) -> CatalogueItem {
         let sku = self.sku.as_deref().unwrap_or_default();
         CatalogueItem {
             ids: Identifiers::new([(IdKind::Sku, sku)]).unwrap_or_default(),

@@ -22,6 +22,9 @@ pub const PRODUCT_TYPE: &str = "PRODUCT";
 /// What the daemon calls itself in `User-Agent`, unless told otherwise.
 pub const APPLICATION: &str = "evenkeel";
 
+/// An account with more listings than this is compared by reports, unless told otherwise.
+pub const REPORT_ABOVE: u64 = 5_000;
+
 /// One seller account in one region.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -41,6 +44,8 @@ pub struct Options {
     /// The location of what Amazon ships itself (FBA), which is only read.
     pub own_location: Option<LocationId>,
     pub product_type: String,
+    /// With more listings than this, snapshots go by reports.
+    pub report_above: u64,
     /// The application's name in `User-Agent`.
     pub application: String,
     pub rates: Rates,

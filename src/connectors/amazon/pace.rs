@@ -27,6 +27,14 @@ const PAUSE_MAX: Duration = Duration::from_secs(300);
 /// Amazon's usage plan for all that is about notifications, the burst less one.
 const NOTIFICATIONS: Rate = Rate { every: Duration::from_secs(1), burst: NonZeroU32::MIN.saturating_add(3) };
 
+/// Amazon's usage plans for reports, the bursts less one.
+const CREATE_REPORT: Rate =
+    Rate { every: Duration::from_secs(60), burst: NonZeroU32::MIN.saturating_add(13) };
+const GET_REPORTS: Rate = Rate { every: Duration::from_secs(46), burst: NonZeroU32::MIN.saturating_add(8) };
+const GET_REPORT: Rate =
+    Rate { every: Duration::from_millis(500), burst: NonZeroU32::MIN.saturating_add(13) };
+const GET_REPORT_DOCUMENT: Rate = CREATE_REPORT;
+
 /// The least of a rate that is believed: one call in a day.
 const RATE_MIN: f64 = 1.0 / 86_400.0;
 
@@ -40,6 +48,10 @@ pub(super) struct Paces {
     get_order: Pace,
     summaries: Pace,
     notifications: Pace,
+    create_report: Pace,
+    get_reports: Pace,
+    get_report: Pace,
+    get_report_document: Pace,
 }
 
 impl Paces {
@@ -52,6 +64,10 @@ impl Paces {
             get_order: Pace::new(rates.get_order),
             summaries: Pace::new(rates.summaries),
             notifications: Pace::new(NOTIFICATIONS),
+            create_report: Pace::new(CREATE_REPORT),
+            get_reports: Pace::new(GET_REPORTS),
+            get_report: Pace::new(GET_REPORT),
+            get_report_document: Pace::new(GET_REPORT_DOCUMENT),
         }
     }
 
@@ -64,6 +80,10 @@ impl Paces {
             Operation::GetOrder => &self.get_order,
             Operation::Summaries => &self.summaries,
             Operation::Notifications => &self.notifications,
+            Operation::CreateReport => &self.create_report,
+            Operation::GetReports => &self.get_reports,
+            Operation::GetReport => &self.get_report,
+            Operation::GetReportDocument => &self.get_report_document,
         }
     }
 }

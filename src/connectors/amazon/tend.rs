@@ -20,11 +20,12 @@ const REMOVAL_TOLD_DAYS: i64 = 180;
 
 /// What we use, and when Amazon takes it away as far as is known (UTC, in milliseconds). Version 0 of the orders, of which Amazon
 /// removes the reads on 2027-03-27, is not used.
-const USED: [(&str, Option<i64>); 4] = [
+const USED: [(&str, Option<i64>); 5] = [
     ("Orders 2026-01-01", None),
     ("Listings Items 2021-08-01", None),
     ("FBA Inventory v1", None),
     ("Notifications v1", None),
+    ("Reports 2021-06-30", None),
 ];
 
 /// The kinds of notices.
@@ -32,6 +33,7 @@ const SECRET: &str = "client-secret";
 const QUEUE: &str = "queue";
 const SUBSCRIPTIONS: &str = "subscriptions";
 const REMOVAL: &str = "removal";
+const REPORTS: &str = "reports";
 
 impl Amazon {
     pub(super) async fn look_after(&self) -> Tended {
@@ -45,6 +47,7 @@ impl Amazon {
                     format!("the queue of notifications cannot be read: {why}; orders are polled meanwhile");
                 notice(QUEUE, text)
             }),
+            self.reports.wrong().map(|why| notice(REPORTS, why)),
         ];
         tended.notices.extend(told.into_iter().flatten());
         let arn = self.queue.as_ref().and_then(|queue| queue.arn());

@@ -20,7 +20,7 @@ use url::Url;
 
 use super::{
     Amazon,
-    options::{APPLICATION, Options, PRODUCT_TYPE, Rates, Timing},
+    options::{APPLICATION, Options, PRODUCT_TYPE, REPORT_ABOVE, Rates, Timing},
 };
 use crate::{
     connectors::{http, limit::Rate, specs},
@@ -41,6 +41,7 @@ pub(super) fn options(base: &str) -> Options {
         location: LocationId::new("main").expect("a name"),
         own_location: None,
         product_type: PRODUCT_TYPE.to_owned(),
+        report_above: REPORT_ABOVE,
         application: APPLICATION.to_owned(),
         rates: Rates::default(),
         timing: Timing::default(),

@@ -205,7 +205,7 @@ impl Draft<'_> {
 
     /// Tells whether an item is the listing itself, and not a sibling that shares an identifier (an ASIN, say), or the same
     /// thing at another outlet. The channel's own record of it decides; its SKU text may have been edited.
-    fn names_same(&self, channel: &ChannelId, listing: &ListingRef, item: &CatalogueItem) -> bool {
+    pub(super) fn names_same(&self, channel: &ChannelId, listing: &ListingRef, item: &CatalogueItem) -> bool {
         let Some(held) = self.state.listing(listing) else { return false };
         let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
         if !policy.is_none_or(|policy| policy.same_outlet(&held.ids, &item.ids)) {
@@ -291,7 +291,7 @@ impl Draft<'_> {
         Ok((ListingRef { sku, at }, true))
     }
 
-    fn unmatched(&mut self, channel: &ChannelId, item: CatalogueItem, why: String) {
+    pub(super) fn unmatched(&mut self, channel: &ChannelId, item: CatalogueItem, why: String) {
         let key = (channel.clone(), item.ids.clone());
         if self.state.unmatched.get(&key).is_some_and(|held| held.why == why) {
             return;

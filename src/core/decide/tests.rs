@@ -34,6 +34,7 @@ mod portions;
 mod prune;
 mod put_back;
 mod quarantine;
+mod reported;
 mod returns;
 mod settled;
 mod simulated;

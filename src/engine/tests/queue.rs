@@ -81,6 +81,7 @@ fn seller() -> Arc<dyn Connector> {
         location: LocationId::new("main").expect("a name"),
         own_location: None,
         product_type: "PRODUCT".to_owned(),
+        report_above: amazon::options::REPORT_ABOVE,
         application: "evenkeel".to_owned(),
         rates: amazon::Rates::default(),
         timing: amazon::Timing::default(),

@@ -12,10 +12,15 @@ pub(super) enum Operation {
     CreateDestination,
     GetSubscription,
     CreateSubscription,
+    CreateReport,
+    GetReports,
+    GetReport,
+    CancelReport,
+    GetReportDocument,
 }
 
 impl Operation {
-    pub(super) const ALL: [Operation; 10] = [
+    pub(super) const ALL: [Operation; 15] = [
         Operation::SearchOrders,
         Operation::GetOrder,
         Operation::PatchListingsItem,
@@ -26,6 +31,11 @@ impl Operation {
         Operation::CreateDestination,
         Operation::GetSubscription,
         Operation::CreateSubscription,
+        Operation::CreateReport,
+        Operation::GetReports,
+        Operation::GetReport,
+        Operation::CancelReport,
+        Operation::GetReportDocument,
     ];
 
     /// Requests per second, and burst.
@@ -41,6 +51,9 @@ impl Operation {
             | Operation::CreateDestination
             | Operation::GetSubscription
             | Operation::CreateSubscription => (1.0, 5.0),
+            Operation::CreateReport | Operation::GetReportDocument => (0.0167, 15.0),
+            Operation::GetReports | Operation::CancelReport => (0.0222, 10.0),
+            Operation::GetReport => (2.0, 15.0),
         }
     }
 }

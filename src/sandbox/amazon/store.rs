@@ -15,6 +15,7 @@ use super::limits::Operation;
 use super::listings::Landing;
 use super::notifications::Subscriptions;
 use super::orders::Order;
+use super::reports::Report;
 
 /// The channel code of stock that the merchant sends.
 pub(super) const MERCHANT: &str = "DEFAULT";
@@ -43,6 +44,7 @@ pub(in crate::sandbox) struct Store {
     /// Notifications so far.
     pub(super) notified: u64,
     pub(super) zeroed_share: f64,
+    pub(super) reports: Vec<Report>,
 }
 
 pub(super) struct Token {
@@ -109,6 +111,7 @@ impl Store {
             },
             notified: 0,
             zeroed_share: options.cancelled_zeroed_share,
+            reports: Vec::new(),
         }
     }
 

@@ -139,6 +139,15 @@ fn every_request_conforms_to_the_published_models() {
         conforms(&orders, "/orders/2026-01-01/orders", &search);
     }
     conforms(&orders, "/orders/2026-01-01/orders/{orderId}", &get_order(&order).expect("encodes"));
+    let asins: Vec<String> = (0..PAGE_MAX).map(|n| format!("B0{n:08}")).collect();
+    conforms(&listings, items, &search_asins(&options, &asins, Some("token")));
+    let Some(model) = spec("models/reports_2021-06-30.json") else { return };
+    let reports_of = "/reports/2021-06-30/reports";
+    conforms(&model, reports_of, &reports(now));
+    conforms(&model, reports_of, &create_report("ATVPDKIKX0DER"));
+    conforms(&model, "/reports/2021-06-30/reports/{reportId}", &report("ID323").expect("encodes"));
+    let document = report_document("0356cf79-b8b0-4226-b4b9-0ee058ea5760").expect("encodes");
+    conforms(&model, "/reports/2021-06-30/documents/{reportDocumentId}", &document);
 }
 
 /// Checks a request against the operation that a model declares: path, query and body.
