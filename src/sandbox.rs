@@ -33,7 +33,7 @@ mod world;
 pub use books::Channel;
 pub use faults::{BadFault, FaultSpec, Poison, System, Target};
 pub use options::{
-    AmazonOptions, CatalogueOptions, ErpOptions, Listen, Options, QueueOptions, ShopifyOptions,
+    AmazonOptions, CatalogueOptions, ErpOptions, Language, Listen, Options, QueueOptions, ShopifyOptions,
     ShopperOptions, Span,
 };
 

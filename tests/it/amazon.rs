@@ -1,6 +1,6 @@
 //! The Amazon connector against the sandbox's Amazon, which shares no code with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel::{
     connectors::{
@@ -22,6 +22,10 @@ use crate::support::{World, until_empty, writes};
 
 /// Connects to the sandbox's Amazon with the documented rates.
 async fn connect(world: &World) -> Amazon {
+    connect_with(world, options::REPORT_ABOVE).await
+}
+
+async fn connect_with(world: &World, report_above: u64) -> Amazon {
     let told = world.get("systems").await["amazon"].clone();
     let text = |key: &str| told[key].as_str().expect("the sandbox tells it").to_owned();
     let options = Options {
@@ -35,7 +39,7 @@ async fn connect(world: &World) -> Amazon {
         location: LocationId::new("main").expect("a name"),
         own_location: None,
         product_type: "PRODUCT".to_owned(),
-        report_above: options::REPORT_ABOVE,
+        report_above,
         application: "evenkeel".to_owned(),
         rates: Rates::default(),
         timing: Timing::default(),
@@ -154,6 +158,51 @@ async fn skus_of_every_kind_are_written_once_looked_at_and_sold() {
         let id = OrderId::new(placed["order"].as_str().expect("an id")).expect("an id");
         let read = amazon.order(&id).await.expect("an answer").expect("it is there");
         assert_eq!(read.lines[0].ids.get(IdKind::Sku), Some(sku));
+    }
+}
+
+#[tokio::test]
+async fn reports_of_all_languages_tell_the_same_of_every_listing() {
+    use evenkeel::sandbox::Language::{De, En, Ja, Utf8};
+    for (language, gzip) in [(En, true), (De, true), (De, false), (Ja, true), (Utf8, false)] {
+        let world = World::start(|options| {
+            options.catalogue.skus = 1_100;
+            options.amazon.report_language = language;
+            options.amazon.report_locale_ignored = true;
+            options.amazon.report_gzip = gzip;
+            (options.amazon.report_ms.min, options.amazon.report_ms.max) = (0, 300);
+        })
+        .await;
+        let amazon = connect_with(&world, 0).await;
+        let (mut rows, mut read) = (Vec::new(), Vec::new());
+        let mut after = None;
+        loop {
+            let page = amazon.snapshot(after.as_ref()).await.expect("a page");
+            rows.extend(page.reported);
+            read.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let twins = rows.iter().filter(|row| row.by == FulfilledBy::Channel).count();
+        assert_eq!(twins, 1, "{language:?}");
+        let told: BTreeMap<String, i64> = rows
+            .iter()
+            .chain(&read)
+            .filter_map(|row| Some((row.ids.get(IdKind::Sku)?.to_owned(), row.levels?.available.units())))
+            .collect();
+        let books = world.get("books").await;
+        let shown: BTreeMap<String, i64> = books["skus"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|sku| {
+                let name = sku["amazon"]["seller_sku"].as_str().expect("a name").to_owned();
+                (name, sku["amazon"]["shown"].as_i64().expect("a number"))
+            })
+            .collect();
+        assert_eq!(told, shown, "{language:?}");
     }
 }
 

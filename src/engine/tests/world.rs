@@ -62,6 +62,11 @@ pub(super) struct Listed {
     pub browsed: Mutex<Vec<usize>>,
     /// What the second page answers at first, once each.
     pub breaks: Mutex<Vec<Fault>>,
+    /// What the first page of a snapshot reports.
+    pub reported: Mutex<Vec<CatalogueItem>>,
+    /// What reading listings by themselves answers, time by time, and how many were asked for.
+    pub items: Mutex<VecDeque<Result<Vec<CatalogueItem>, Fault>>>,
+    pub items_asked: Mutex<Vec<usize>>,
     pub orders: Mutex<Vec<OrderSnapshot>>,
     /// What is answered for the order feed's page of that number, in place of `orders` on one page.
     pub feed: Mutex<Option<FeedOf>>,
@@ -185,6 +190,18 @@ impl Connector for Listed {
         let pages = self.pages.lock().expect("unpoisoned");
         let next = (at + 1 < pages.len()).then(|| Cursor((at + 1).to_string()));
         Ok(CataloguePage { items: pages.get(at).cloned().unwrap_or_default(), next, ..Default::default() })
+    }
+
+    async fn snapshot(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
+        let page = self.catalogue(after).await?;
+        let reported = std::mem::take(&mut *self.reported.lock().expect("unpoisoned"));
+        Ok(CataloguePage { reported, ..page })
+    }
+
+    async fn items(&self, ids: &[Identifiers]) -> Result<CataloguePage, Fault> {
+        self.items_asked.lock().expect("unpoisoned").push(ids.len());
+        let items = self.items.lock().expect("unpoisoned").pop_front().unwrap_or_else(|| Ok(vec![]))?;
+        Ok(CataloguePage { items, ..CataloguePage::default() })
     }
 
     fn receive(&self, _: &Push) -> Result<Received, Refusal> {

@@ -370,3 +370,48 @@ impl Language {
         COLUMNS.iter().map(name).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::catalogue::Catalogue;
+    use crate::sandbox::options::CatalogueOptions;
+
+    #[test]
+    fn the_address_of_a_document_is_good_for_five_minutes() {
+        let options = AmazonOptions::default();
+        let mut store = Store::new(&Catalogue::generate(&CatalogueOptions::default(), 1), &options, 0);
+        let (text, charset) = written(&store, Language::En, Language::En, 0);
+        let addresses = vec![("signed".to_owned(), ADDRESS_LIFE_MS)];
+        let (cancelled, fatal) = (false, false);
+        store.reports.push(Report { created_ms: 0, done_ms: 0, cancelled, fatal, text, charset, addresses });
+        let status =
+            |query: &str, now_ms: i64| serve(&store, &options, 0, query, &HeaderMap::new(), now_ms).status();
+        assert_eq!(status("X-Amz-Signature=signed", ADDRESS_LIFE_MS - 1), StatusCode::OK);
+        assert_eq!(status("X-Amz-Signature=signed", ADDRESS_LIFE_MS), StatusCode::FORBIDDEN);
+        assert_eq!(status("X-Amz-Signature=other", 0), StatusCode::FORBIDDEN);
+        assert_eq!(status("", 0), StatusCode::FORBIDDEN);
+    }
+
+    #[test]
+    fn a_report_goes_from_the_queue_to_its_end() {
+        let report = |cancelled: bool, fatal: bool| Report {
+            created_ms: 0,
+            done_ms: 100,
+            cancelled,
+            fatal,
+            text: bytes::Bytes::new(),
+            charset: "UTF-8",
+            addresses: Vec::new(),
+        };
+        let check = |cancelled: bool, fatal: bool, now_ms: i64, want: &str| {
+            assert_eq!(report(cancelled, fatal).status(now_ms), want);
+        };
+        check(false, false, 0, "IN_QUEUE");
+        check(false, false, 50, "IN_PROGRESS");
+        check(false, false, 100, "DONE");
+        check(false, true, 99, "IN_PROGRESS");
+        check(false, true, 100, "FATAL");
+        check(true, false, 100, "CANCELLED");
+    }
+}

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod reports;
+
 const SELLER: &str = "A2SANDBOXSELLER";
 const MARKET: &str = "marketplaceIds=ATVPDKIKX0DER";
 
