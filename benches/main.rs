@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench                      all of them
-//! cargo bench -- intake decide     some of them: intake, down, decide, sale, memory
+//! cargo bench -- intake decide     some of them: intake, down, decide, sale, memory, snapshot
 //! cargo bench -- --quick           a smoke: small numbers, so the figures say little
 //! cargo bench -- long              ten million records, by name only: see scripts/ten-million
 //! ```
@@ -26,6 +26,7 @@ mod order;
 mod report;
 mod sale;
 mod settings;
+mod snapshot;
 mod tap;
 
 use std::process::ExitCode;
@@ -53,18 +54,25 @@ type Bench = fn(Size, &mut Report);
 /// Runs only if it is named: it takes an hour and some gigabytes of the disk. See `scripts/ten-million`.
 const LONG: (&str, Bench) = ("long", long::run);
 
-const BENCHES: [(&str, Bench); 5] = [
+const BENCHES: [(&str, Bench); 6] = [
     ("decide", decide::run),
     ("intake", intake::run),
     ("down", down::run),
     ("sale", sale::run),
     ("memory", memory::run),
+    ("snapshot", snapshot::run),
 ];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.first().is_some_and(|arg| arg == intake::YARDSTICK) {
         intake::serve_yardstick();
+        return ExitCode::SUCCESS;
+    }
+    if let [what, address] = &args[..]
+        && [snapshot::READER, snapshot::DOWNLOADER].contains(&what.as_str())
+    {
+        snapshot::be_child(what, address);
         return ExitCode::SUCCESS;
     }
     let quick = args.iter().any(|arg| arg == "--quick");

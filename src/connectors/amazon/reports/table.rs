@@ -484,6 +484,30 @@ mod tests {
     }
 
     #[test]
+    fn whatever_a_document_holds() {
+        let header = "item-name\tseller-sku\tquantity\tASIN 1\tfulfillment-channel";
+        let rows =
+            ["Shirt\tA-1\t7\tB0XYZ12345\tDEFAULT", "Hut\t箱?\t\tB0XYZ12345\tAMAZON_EU\r", "", "\t\t\t\t"];
+        let samples: Vec<&[u8]> = rows.iter().chain([&header]).map(|text| text.as_bytes()).collect();
+        let words = ["\t", "?", "\u{fffd}", "DEFAULT", "99999999999999999999", "-1"];
+        let known = ["UTF-8", "Cp1252", "Shift_JIS", "gb18030"].map(|label| {
+            let bytes = Encoding::for_label(label.as_bytes()).expect("known").encode(header).0.into_owned();
+            Table::of(&bytes, charset(label)).expect("it is known")
+        });
+        crate::fuzz::bytes(bolero::check!(), &samples, &words, |bytes| {
+            for table in &known {
+                if let Ok(Row::Item(item)) = table.row(bytes) {
+                    assert!(item.ids.get(IdKind::Sku).is_some());
+                    assert!(item.levels.is_none() || item.by == FulfilledBy::Merchant);
+                }
+                if let Err(why) = Table::of(bytes, table.charset) {
+                    assert!(why.len() < 20_000, "what is told of a header is bounded");
+                }
+            }
+        });
+    }
+
+    #[test]
     fn the_encoding_is_the_one_that_is_told_or_else_found_out() {
         let read = |content_type: Option<&str>, marketplace: &str, bytes: &[u8]| {
             Charset::of(content_type, marketplace).text(bytes)
