@@ -494,10 +494,9 @@ impl Told {
 impl Document {
     /// Takes a line in. Err: its header is not understood.
     fn take(&mut self, report: &str, line: Line) -> Result<Option<Row>, String> {
-        let line = match line {
-            Line::Whole(line) if line.trim_ascii().is_empty() => return Ok(None),
-            line => line,
-        };
+        if matches!(&line, Line::Whole(line) if line.trim_ascii().is_empty()) {
+            return Ok(None);
+        }
         let Some(table) = &self.table else {
             let (Line::Whole(header), Some(charset)) = (line, self.file.charset()) else {
                 return Err("its header is too long".to_owned());

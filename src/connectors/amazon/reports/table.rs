@@ -422,9 +422,11 @@ mod tests {
         Table::of(header.as_bytes(), charset(label)).expect("it is known")
     }
 
-    /// Reads a row. Returns its SKU, ASIN, who ships it and its quantity.
+    /// A SKU, its ASIN, who ships it and its quantity.
+    type Told<'a> = (&'a str, Option<&'a str>, FulfilledBy, Option<i64>);
+
     #[track_caller]
-    fn check_row(row: &str, want: Result<(&str, Option<&str>, FulfilledBy, Option<i64>), &str>) {
+    fn check_row(row: &str, want: Result<Told<'_>, &str>) {
         match (table("utf-8").row(row.as_bytes()), want) {
             (Ok(Row::Item(item)), Ok(want)) => {
                 let quantity = item.levels.map(|levels| levels.available.units());

@@ -97,8 +97,8 @@ fn row(n: usize) -> String {
 }
 
 fn now(back_s: i64) -> String {
-    let now = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(back_s);
-    now.to_string()
+    let now = crate::clock::SystemClock.now().plus_millis(-1_000 * back_s);
+    jiff::Timestamp::from_millisecond(now.millis()).expect("a time").to_string()
 }
 
 fn told(status: &str) -> Value {
