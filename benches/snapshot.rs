@@ -7,7 +7,7 @@ use std::{
     io::Write as _,
     process::{Command as Process, Stdio},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
@@ -31,6 +31,7 @@ use flate2::{Compression, write::GzEncoder};
 use reqwest::header::RANGE;
 use secrecy::SecretString;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{
     Size, catalogue,
