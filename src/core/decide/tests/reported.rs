@@ -120,7 +120,7 @@ fn what_is_not_known_is_bound_or_waits_and_is_looked_at_before_it_is_written() {
 fn what_waits_under_more_names_waits_once_and_is_bound_once_it_can_be() {
     let mut world = World::open(&[("A", 10)]);
     let whole = CatalogueItem {
-        ids: ids(&[(IdKind::Sku, "X-FBA"), (IdKind::Asin, "B0-X"), (IdKind::Fnsku, "X001")]),
+        ids: ids(&[(IdKind::Sku, "X-FBA"), (IdKind::Asin, "B0-X"), (IdKind::Fnsku, "X001234567")]),
         ..row("X-FBA", "B0-X", FulfilledBy::Channel, None)
     };
     world.catalogue(AMZ, vec![whole.clone()]);
@@ -130,7 +130,7 @@ fn what_waits_under_more_names_waits_once_and_is_bound_once_it_can_be() {
     // A code that another one begins with is another one.
     assert_eq!(report(&mut world, vec![row("X", "B0-XX", FulfilledBy::Merchant, Some(1))]), (0, 1, vec![]));
     assert_eq!(world.state.unmatched.len(), 2);
-    let mapped = MappingRow { channel: ch(AMZ), ids: ids(&[(IdKind::Fnsku, "X001")]), sku: sku("A") };
+    let mapped = MappingRow { channel: ch(AMZ), ids: ids(&[(IdKind::Fnsku, "X001234567")]), sku: sku("A") };
     world.run(Command::Map { rows: vec![mapped] }).expect("it is mapped");
     assert_eq!(report(&mut world, rows()), (1, 0, vec![]));
 }
