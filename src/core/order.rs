@@ -305,18 +305,36 @@ impl Order {
         snapshot.lines.iter().any(unlike) || (snapshot.complete && self.lines.iter().any(left_out))
     }
 
-    /// Tells whether a fetch is older than a push from before it, by its version. Either the version went back or
-    /// the fetch was answered from an old copy: a second fetch that says the same is believed.
+    /// Tells whether a fetch is older than a push from before it, by its version, and lacks something of it. Either the version
+    /// went back or the fetch was answered from an old copy: a second fetch after the push that says the same is believed.
     fn may_be_stale(&self, snapshot: &OrderSnapshot, begun: Seq) -> bool {
-        let pushed = self
-            .whole_push
-            .into_iter()
-            .chain(self.lines.values().filter_map(|l| Some(l.pushed.as_ref()?.rank)));
-        let beaten = pushed.into_iter().any(|p| p.version > snapshot.version && p.received <= begun);
         let newest = self.whole_fetch.is_none_or(|held| held.begun <= begun);
-        let same = self.whole_fetch.is_some_and(|held| held.version == snapshot.version)
-            && !self.any_line(snapshot, |line, told| line.fetched.as_ref().is_none_or(|f| f.differs(told)));
-        beaten && newest && !same
+        let same = self.whole_fetch.filter(|held| {
+            let unlike =
+                |line: &Line, told: &LineSnapshot| line.fetched.as_ref().is_none_or(|f| f.differs(told));
+            held.version == snapshot.version && !self.any_line(snapshot, unlike)
+        });
+        let beaten = |push: Pushed| {
+            let again = same.is_some_and(|held| held.begun >= push.received);
+            push.version > snapshot.version && push.received <= begun && !again
+        };
+        newest && self.lacks_of_pushes(snapshot, beaten)
+    }
+
+    /// Tells whether a fetch does not say what these pushes did. A source may stamp a push later than the order itself (Amazon's
+    /// messages tell milliseconds, its orders seconds), so the versions alone prove nothing.
+    fn lacks_of_pushes(&self, snapshot: &OrderSnapshot, these: impl Fn(Pushed) -> bool) -> bool {
+        let pushed = |id: &LineId| self.lines.get(id).and_then(|line| line.pushed.as_ref());
+        let told = |id: &LineId| snapshot.lines.iter().find(|told| told.line == *id);
+        let otherwise = self.lines.iter().any(|(id, line)| {
+            let push = line.pushed.as_ref().filter(|push| these(push.rank));
+            push.is_some_and(|push| told(id).is_none_or(|told| push.differs(told)))
+        });
+        let beyond = |whole: Pushed| {
+            let left_out = |line: &LineId| pushed(line).is_none_or(|push| push.rank.version < whole.version);
+            snapshot.lines.iter().any(|told| left_out(&told.line))
+        };
+        otherwise || self.whole_push.filter(|rank| these(*rank)).is_some_and(beyond)
     }
 
     fn any_line(&self, snapshot: &OrderSnapshot, is: impl Fn(&Line, &LineSnapshot) -> bool) -> bool {

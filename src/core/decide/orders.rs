@@ -155,7 +155,9 @@ impl Draft<'_> {
             }
         }
         for order in fetch {
-            self.want_fetch(channel, order);
+            if !orders.iter().any(|told| told.order == order && self.was_read_since(channel, told)) {
+                self.want_fetch(channel, order);
+            }
         }
         if !self.records.is_empty() {
             self.emit(Record::Delivered { channel: channel.clone(), delivery: delivery.clone() });
@@ -195,6 +197,16 @@ impl Draft<'_> {
             Some(told) => told.totals.ordered < line.ordered_most,
             None => told.complete && line.ordered_most > Quantity::ZERO,
         })
+    }
+
+    /// Tells whether an order of Amazon's was read with a change that is later than the one that is told of: that one was in it. Two may
+    /// fall into the same moment. Elsewhere versions go back, so they prove nothing.
+    fn was_read_since(&self, channel: &ChannelId, told: &OrderSnapshot) -> bool {
+        let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
+        let key = OrderKey { channel: channel.clone(), order: told.order.clone() };
+        let read = self.state.order(&key).and_then(|held| held.whole_fetch);
+        policy.is_some_and(|policy| policy.kind == ChannelKind::Amazon)
+            && read.is_some_and(|read| read.version > told.version)
     }
 
     pub(super) fn read_orders(

@@ -117,6 +117,20 @@ fn a_fetch_older_than_a_push_from_before_it_is_believed_when_a_second_one_says_t
 }
 
 #[test]
+fn a_fetch_older_than_a_push_from_before_it_is_believed_at_once_where_it_tells_the_same() {
+    let pushed = || snapshot(9, &[("A", [2, 0, 0, 0, 0], Open)]);
+    let told = |t, rest| snapshot(3, &[("A", t, rest)]);
+    let and_b = |version| snapshot(version, &[("A", [2, 0, 0, 0, 0], Open), ("B", [1, 0, 0, 0, 0], Open)]);
+    check(&[(pushed(), PUSHED), (told([2, 0, 0, 0, 0], Open), fetched(1))], [2, 0, 0, 0, 0], false);
+    // A line more, a line less, or other units: one of the two is old.
+    check(&[(pushed(), PUSHED), (told([2, 0, 0, 0, 0], Released), fetched(1))], [2, 2, 0, 0, 0], true);
+    check(&[(pushed(), PUSHED), (and_b(3), fetched(1))], [2, 0, 0, 0, 0], true);
+    check(&[(and_b(9), PUSHED), (told([2, 0, 0, 0, 0], Open), fetched(1))], [2, 0, 0, 0, 0], true);
+    let other = partial(9, &[("B", [1, 0, 0, 0, 0], Open)]);
+    check(&[(other, PUSHED), (told([2, 0, 0, 0, 0], Open), fetched(1))], [2, 0, 0, 0, 0], true);
+}
+
+#[test]
 fn a_push_newer_than_the_fetch_counts_and_is_fetched() {
     let old = || snapshot(3, &[("A", [2, 0, 0, 0, 0], Open)]);
     let new = || snapshot(9, &[("A", [2, 0, 0, 1, 0], Open)]);
