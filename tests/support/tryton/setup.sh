@@ -13,50 +13,24 @@
 # A test copies template/ to a folder of its own, writes a config with a free port and that folder, and starts
 #   DIR/venv/bin/trytond -c trytond.conf -d lab
 #
-# Exit codes: 0 ready; 77 this machine cannot (no Python, no package index): a test may skip; anything else is a bug.
+# Exit codes: see ../setup.sh.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-dir=${1:-target/tryton}
-shift || true
-mkdir -p "$dir"
-dir=$(cd "$dir" && pwd)
+what=Tryton
+source "$here/../setup.sh"
 
-cannot() {
-  echo "tryton set-up: cannot run here: $1" >&2
-  exit 77
-}
+enter "${1:-target/tryton}"
+shift || true
 
 # The environment may name other databases or configs for a Tryton of the user's own.
 unset TRYTOND_CONFIG TRYTOND_DATABASE_URI TRYTOND_LOGGING_CONFIG
 
-if command -v flock >/dev/null; then
-  exec 9>"$dir/setup.lock"
-  flock 9
-fi
+unless_ready "$(cat "$here/setup.sh" "$here/seed.py" "$here/codes.txt" <(printf '%s\n' "$@") | sha256sum | cut -d' ' -f1)"
 
-want=$(cat "$here/setup.sh" "$here/seed.py" "$here/codes.txt" <(printf '%s\n' "$@") | sha256sum | cut -d' ' -f1)
-if [[ -f $dir/ready && $(cat "$dir/ready") == "$want" ]]; then
-  exit 0
-fi
-rm -f "$dir/ready"
-
-packages=('trytond~=8.2.0' 'trytond_sale~=8.2.0' 'trytond_stock~=8.2.0' 'trytond_product~=8.2.0'
-  'trytond_company~=8.2.0')
 if [[ ! -x $dir/venv/bin/trytond-admin ]]; then
-  python=
-  for candidate in python3.11 python3 python3.12 python3.13; do
-    if command -v "$candidate" >/dev/null &&
-      "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
-      python=$candidate
-      break
-    fi
-  done
-  [[ -n $python ]] || cannot 'no Python 3.10 or newer with venv and pip (Debian: python3 and python3-venv)'
-  rm -rf "$dir/venv"
-  "$python" -m venv "$dir/venv" || cannot "$python cannot make a virtual environment"
-  "$dir/venv/bin/pip" install --quiet --disable-pip-version-check --retries 1 "${packages[@]}" ||
-    cannot 'pip could not install Tryton 8.2 (no network, or no package index)'
+  make_venv 'trytond~=8.2.0' 'trytond_sale~=8.2.0' 'trytond_stock~=8.2.0' 'trytond_product~=8.2.0' \
+    'trytond_company~=8.2.0'
 fi
 
 # Everything is made beside the old template, and takes its place only when it is whole.
@@ -97,4 +71,4 @@ PY
 rm -rf "$dir/template" "$fresh"/lab.sqlite-*
 mv "$fresh" "$dir/template"
 mv "$dir/facts.json.new" "$dir/facts.json"
-echo "$want" >"$dir/ready"
+is_ready
