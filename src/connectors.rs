@@ -97,7 +97,7 @@ pub trait Connector: Send + Sync {
     /// Keeps the channel working beyond reads and writes (its pushes, our rights there, its API), and tells what a person
     /// should know. It is called at the start, by `[tend]`, after a push that asks for it, and when
     /// [`uneasy`](Connector::uneasy) says so; it may be dropped half-way and must be able to run at any time.
-    async fn tend(&self) -> Result<Tended, Fault> {
+    async fn tend(&self, _: Tending) -> Result<Tended, Fault> {
         Ok(Tended::default())
     }
 
@@ -131,6 +131,19 @@ pub struct Checked {
     /// What keeps the channel from working, and who can mend it.
     pub problems: Vec<String>,
 }
+
+/// What tending a channel may do there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tending {
+    /// Mend what is not as it must be.
+    Mend,
+    /// Only look, and tell: what would be mended may serve another daemon.
+    Look,
+}
+
+/// Why it only looks, as the beginning of what is told of what it leaves.
+pub const ONLY_LOOKS: &str =
+    "the store was restored, so subscriptions are left as they are until `evenkeel resume --live`";
 
 /// What became of tending a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -27,6 +27,7 @@ pub mod registry;
 pub mod reload;
 mod replay;
 pub mod resident;
+mod restored;
 pub mod room;
 pub mod rows;
 pub mod run;

@@ -18,8 +18,8 @@ Ranges are written `{ min = 5, max = 40 }`.
   seed, faults
   [listen]     shopify, amazon, erp, queue, control
   [catalogue]  skus, codes, places, opening, renamed_share, fba_twins, bundles, sets
-  [shopify]    shop, access_token, client_id, client_secret, token_secs, webhook_url, webhook_retry_scale, webhook_delay_ms,
-               write_ms, bulk_ms, bucket, restore_per_second
+  [shopify]    shop, access_token, client_id, client_secret, other_access_token, token_secs, webhook_url, webhook_retry_scale,
+               webhook_delay_ms, write_ms, bulk_ms, bucket, restore_per_second
   [amazon]     seller_id, marketplace_id, client_id, client_secret, refresh_token, token_secs, visibility_ms,
                order_lag_ms, pending_ms, rate_scale, cancelled_zeroed_share, subscribed, report_ms,
                report_kept_ms, report_fatal_share, report_gzip, report_language, report_locale_ignored

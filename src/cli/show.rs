@@ -101,7 +101,8 @@ fn stands(s: &Status) -> Vec<String> {
     let refuses = s.refuses.as_ref().map(|why| format!("refuses: {why}; make room on the store's disk"));
     let restored = s.restored_at.map(|at| {
         format!(
-            "the store was restored at {at}: nothing is written to any channel until `evenkeel resume --live` lets it write"
+            "the store was restored at {at}: until `evenkeel resume --live` nothing is written to any channel, subscriptions are \
+             only looked at, and no queue is read"
         )
     });
     let held = s.held_configuration.as_ref().map(|why| {

@@ -50,8 +50,8 @@ use crate::{
     clock::SystemClock,
     connectors::{
         By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
-        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended, http::Client, queue::Queue, sqs::Sqs,
-        token::Tokens,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended, Tending, http::Client, queue::Queue,
+        sqs::Sqs, token::Tokens,
     },
     model::{Abilities, IdKind, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
 };
@@ -256,8 +256,8 @@ impl Connector for Amazon {
         Outcome::Rejected { reason: "Amazon takes no postings".to_owned() }
     }
 
-    async fn tend(&self) -> Result<Tended, Fault> {
-        Ok(self.look_after().await)
+    async fn tend(&self, tending: Tending) -> Result<Tended, Fault> {
+        Ok(self.look_after(tending).await)
     }
 
     async fn uneasy(&self) {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     connectors::{
         By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
-        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended, http::BadSetting,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended, Tending, http::BadSetting,
     },
     core::state::READ,
     model::{Abilities, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
@@ -168,8 +168,8 @@ impl Connector for Shopify {
         Outcome::Rejected { reason: Fault::NotOffered("postings").to_string() }
     }
 
-    async fn tend(&self) -> Result<Tended, Fault> {
-        tend::tend(&self.caller, &self.options, &mut *self.care.lock().await).await
+    async fn tend(&self, tending: Tending) -> Result<Tended, Fault> {
+        tend::tend(&self.caller, &self.options, &mut *self.care.lock().await, tending).await
     }
 
     async fn uneasy(&self) {

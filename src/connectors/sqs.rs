@@ -4,6 +4,7 @@
 
 use std::{
     error::Error,
+    mem::discriminant,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -69,7 +70,29 @@ pub struct Sqs {
 struct Health {
     /// Failures in a row.
     failures: u32,
-    wrong: Option<String>,
+    /// What is told, as it was first said.
+    wrong: Option<Failure>,
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone)]
+struct Failure {
+    fault: Fault,
+    /// What the service calls it, if it was the service that failed it.
+    code: String,
+}
+
+impl Failure {
+    /// Tells whether it is the same in other words: those differ from answer to answer, by request ids and times.
+    fn is_like(&self, other: &Failure) -> bool {
+        self.code == other.code && discriminant(&self.fault) == discriminant(&other.fault)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        Failure { fault, code: String::new() }
+    }
 }
 
 /// A kind of call.
@@ -81,24 +104,23 @@ enum Call {
 
 impl Health {
     /// Notes how a call ended. Returns whether something else is wrong now.
-    fn note<T>(&mut self, ended: &Result<T, Fault>) -> bool {
-        let Err(fault) = ended else {
+    fn note<T>(&mut self, ended: &Result<T, Failure>) -> bool {
+        let Err(failure) = ended else {
             self.failures = 0;
             return self.wrong.take().is_some();
         };
         self.failures = self.failures.saturating_add(1);
-        let told = match fault {
+        let told = match failure.fault {
             Fault::Unauthorized(_) | Fault::Refused(_) | Fault::Malformed(_) | Fault::NotOffered(_) => true,
             Fault::Timeout(_) | Fault::Disconnected(_) | Fault::Server { .. } | Fault::Throttled { .. } => {
                 // It may pass; and what is told already is not told in other words.
                 self.failures >= TOLD_AFTER && self.wrong.is_none()
             }
         };
-        let text = fault.to_string();
-        if !told || self.wrong.as_ref() == Some(&text) {
+        if !told || self.wrong.as_ref().is_some_and(|held| held.is_like(failure)) {
             return false;
         }
-        self.wrong = Some(text);
+        self.wrong = Some(failure.clone());
         true
     }
 }
@@ -109,10 +131,10 @@ impl Sqs {
         Sqs { options, client: OnceCell::new(), health: Mutex::default(), changed: Notify::new() }
     }
 
-    /// Says what keeps the queue from being read, if a person should know of it.
+    /// Says what is wrong with the queue, if a person should know of it.
     pub fn wrong(&self) -> Option<String> {
         let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        health.iter().find_map(|health| health.wrong.clone())
+        told(&health)
     }
 
     /// Resolves when what is wrong is another thing than before.
@@ -120,12 +142,12 @@ impl Sqs {
         self.changed.notified().await;
     }
 
-    fn note<T>(&self, call: Call, ended: Result<T, Fault>) -> Result<T, Fault> {
+    fn note<T>(&self, call: Call, ended: Result<T, Failure>) -> Result<T, Fault> {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         if health[call as usize].note(&ended) {
             self.changed.notify_one();
         }
-        ended
+        ended.map_err(|failure| failure.fault)
     }
 
     /// Returns the queue's name among all of AWS, by its address.
@@ -169,15 +191,15 @@ impl Sqs {
     }
 
     /// Says what a failed call means. `needs`: the permission that it takes.
-    fn fault<E>(&self, error: SdkError<E, Response>, needs: &str) -> Fault
+    fn failure<E>(&self, error: SdkError<E, Response>, needs: &str) -> Failure
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         if no_credentials(&error) {
             let text = format!("there are no credentials for the queue: {}", causes(&error));
-            return Fault::Unauthorized(text);
+            return Fault::Unauthorized(text).into();
         }
-        match &error {
+        let fault = match &error {
             SdkError::TimeoutError(_) => Fault::Timeout(self.options.http.timeout),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
                 Fault::Timeout(self.options.http.timeout)
@@ -187,16 +209,18 @@ impl Sqs {
             }
             SdkError::ServiceError(told) => {
                 let (code, message) = (told.err().code().unwrap_or("?"), told.err().message().unwrap_or(""));
-                self.refused(told.raw().status().as_u16(), code, &http::excerpt(message.as_bytes()), needs)
+                let message = http::excerpt(message.as_bytes());
+                return self.refused(told.raw().status().as_u16(), code, &message, needs);
             }
             SdkError::ResponseError(_) => Fault::Malformed(causes(&error)),
             _ => Fault::Malformed(causes(&error)),
-        }
+        };
+        fault.into()
     }
 
-    fn refused(&self, status: u16, code: &str, message: &str, needs: &str) -> Fault {
+    fn refused(&self, status: u16, code: &str, message: &str, needs: &str) -> Failure {
         let told = format!("{code}: {message}");
-        match Refused::of(code) {
+        let fault = match Refused::of(code) {
             Refused::Permission => {
                 Fault::Unauthorized(format!("{told}; allow `{needs}` on {} to the key's user", self.url()))
             }
@@ -208,7 +232,8 @@ impl Sqs {
             Refused::Other if status == 429 => Fault::Throttled { retry_after: Duration::from_secs(1) },
             Refused::Other if status >= 500 => Fault::Server { status, detail: told },
             Refused::Other => Fault::Refused(told),
-        }
+        };
+        Failure { fault, code: code.to_owned() }
     }
 
     /// Looks whether the queue is there, and whether it is one that Amazon can put notifications into.
@@ -219,7 +244,9 @@ impl Sqs {
         let told = match answer {
             Ok(told) => told.attributes.unwrap_or_default(),
             Err(error) => {
-                checked.problems.push(format!("queue: {}", self.fault(error, "sqs:GetQueueAttributes")));
+                checked
+                    .problems
+                    .push(format!("queue: {}", self.failure(error, "sqs:GetQueueAttributes").fault));
                 return;
             }
         };
@@ -239,6 +266,22 @@ impl Sqs {
             ));
         }
     }
+}
+
+/// Says what is wrong with receiving, and with deleting.
+fn told(health: &[Health; 2]) -> Option<String> {
+    let wrong = |call: Call| health[call as usize].wrong.as_ref().map(|failure| &failure.fault);
+    let receive = wrong(Call::Receive).map(|fault| {
+        format!("the queue of notifications cannot be read: {fault}; orders are polled meanwhile")
+    });
+    let delete = wrong(Call::Delete).map(|fault| {
+        format!(
+            "notifications that were taken in cannot be deleted from the queue: {fault}; they come again and again until the \
+             queue drops them, which does no harm, as each is known by then"
+        )
+    });
+    let all: Vec<String> = receive.into_iter().chain(delete).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// The account that Amazon sends notifications from.
@@ -308,13 +351,13 @@ impl Refused {
 }
 
 impl Sqs {
-    async fn ask(&self) -> Result<Vec<Message>, Fault> {
+    async fn ask(&self) -> Result<Vec<Message>, Failure> {
         let request = self.client().await.receive_message().queue_url(self.url());
         let request = request
             .max_number_of_messages(i32::try_from(BATCH).unwrap_or(1))
             .wait_time_seconds(WAIT_SECS)
             .visibility_timeout(i32::try_from(self.options.hidden.as_secs()).unwrap_or(i32::MAX));
-        let answer = request.send().await.map_err(|error| self.fault(error, "sqs:ReceiveMessage"))?;
+        let answer = request.send().await.map_err(|error| self.failure(error, "sqs:ReceiveMessage"))?;
         let message = |told: aws_sdk_sqs::types::Message| {
             let receipt = told.receipt_handle?;
             let body = Bytes::from(told.body.unwrap_or_default());
@@ -323,7 +366,7 @@ impl Sqs {
         Ok(answer.messages.unwrap_or_default().into_iter().filter_map(message).take(BATCH).collect())
     }
 
-    async fn remove(&self, receipts: &[String]) -> Result<(), Fault> {
+    async fn remove(&self, receipts: &[String]) -> Result<(), Failure> {
         for receipts in receipts.chunks(BATCH) {
             let entry = |(nth, receipt): (usize, &String)| {
                 let entry = DeleteMessageBatchRequestEntry::builder().id(nth.to_string());
@@ -332,7 +375,7 @@ impl Sqs {
             let entries: Vec<_> = receipts.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
             let request = self.client().await.delete_message_batch().queue_url(self.url());
             let answer = request.set_entries(Some(entries)).send().await;
-            let answer = answer.map_err(|error| self.fault(error, "sqs:DeleteMessage"))?;
+            let answer = answer.map_err(|error| self.failure(error, "sqs:DeleteMessage"))?;
             if let Some(failed) = answer.failed.first() {
                 let told = http::excerpt(failed.message.as_deref().unwrap_or_default().as_bytes());
                 return Err(self.refused(200, &failed.code, &told, "sqs:DeleteMessage"));
@@ -359,16 +402,54 @@ mod tests {
 
     #[test]
     fn what_lasts_is_told_at_once_and_what_may_pass_when_it_does_not() {
-        let (mut health, down) = (Health::default(), Err::<(), _>(Fault::Disconnected("x".to_owned())));
-        let refused = |why: &str| Err::<(), _>(Fault::Unauthorized(why.to_owned()));
+        let (mut health, down) = (Health::default(), failed(Fault::Disconnected("x".to_owned()), ""));
+        let refused = |code: &str| failed(Fault::Unauthorized(code.to_owned()), code);
         let told: Vec<bool> = (1..=12).map(|_| health.note(&down)).collect();
         assert_eq!(told.iter().position(|told| *told), Some(9));
         assert_eq!(told.iter().filter(|told| **told).count(), 1);
         assert!(health.note(&refused("a")) && !health.note(&refused("a")) && health.note(&refused("b")));
         assert!(!health.note(&down), "what is told stands");
-        assert_eq!(health.wrong.as_deref(), Some("credentials refused: b"));
+        let wrong = health.wrong.as_ref().map(|failure| failure.fault.to_string());
+        assert_eq!(wrong.as_deref(), Some("credentials refused: b"));
         assert!(health.note(&Ok(())) && !health.note(&Ok(())) && !health.note(&down));
         assert!(health.note(&refused("b")));
+    }
+
+    fn failed(fault: Fault, code: &str) -> Result<(), Failure> {
+        Err(Failure { fault, code: code.to_owned() })
+    }
+
+    #[test]
+    fn the_same_fault_in_other_words_is_told_once_and_another_one_again() {
+        let mut health = Health::default();
+        let mut check = |fault: Fault, code: &str, news: bool, want: &str| {
+            assert_eq!(health.note(&failed(fault, code)), news, "{want}");
+            assert_eq!(health.wrong.as_ref().map(|held| held.fault.to_string()).as_deref(), Some(want));
+        };
+        let denied = |text: &str| Fault::Unauthorized(text.to_owned());
+        check(denied("request 1"), "AccessDenied", true, "credentials refused: request 1");
+        check(denied("request 2"), "AccessDenied", false, "credentials refused: request 1");
+        check(denied("request 3"), "ExpiredToken", true, "credentials refused: request 3");
+        check(Fault::Refused("request 4".to_owned()), "ExpiredToken", true, "refused: request 4");
+        check(Fault::Malformed("at 10:00".to_owned()), "", true, "answer not understood: at 10:00");
+        check(Fault::Malformed("at 10:01".to_owned()), "", false, "answer not understood: at 10:00");
+    }
+
+    #[test]
+    fn what_cannot_be_deleted_is_told_as_such() {
+        let mut health: [Health; 2] = Default::default();
+        assert_eq!(told(&health), None);
+        health[Call::Delete as usize]
+            .note(&failed(Fault::Unauthorized("it may only read".to_owned()), "AccessDenied"));
+        let text = told(&health).expect("it is told");
+        assert!(text.contains("cannot be deleted") && text.contains("it may only read"), "{text}");
+        assert!(text.contains("does no harm") && !text.contains("cannot be read"), "{text}");
+        health[Call::Receive as usize].note(&failed(Fault::Refused("gone".to_owned()), "QueueDoesNotExist"));
+        let text = told(&health).expect("both are told");
+        assert!(
+            text.contains("cannot be read: refused: gone") && text.contains("cannot be deleted"),
+            "{text}"
+        );
     }
 
     #[track_caller]

@@ -18,6 +18,7 @@ use crate::{
     engine::{
         feed::{Error, pause_after},
         intake::{Intake, Taken},
+        restored::{is_restored, until_live},
     },
     model::ChannelId,
     store::crash::crash_point,
@@ -47,10 +48,26 @@ pub enum Round {
     Stopped,
 }
 
+/// Why a round was not whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failed {
+    #[error("the queue of notifications could not be read: {0}")]
+    Receive(Fault),
+    /// What they led to is durable.
+    #[error(
+        "notifications that were taken in could not be deleted from the queue, so they come again, which does no harm: {0}"
+    )]
+    Delete(Fault),
+}
+
 impl Listener {
     pub async fn run(self, shutdown: CancellationToken) {
         let connector = self.connector.clone();
         let Some(queue) = connector.queue() else { return };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            live = self.live() => if !live { return },
+        }
         let mut failures: u32 = 0;
         loop {
             let begun = Instant::now();
@@ -62,7 +79,7 @@ impl Listener {
                 Ok(Round::Stopped) => return,
                 Ok(round) => {
                     if failures > 0 {
-                        info!(channel = %self.channel, failures, "the queue of notifications can be read again");
+                        info!(channel = %self.channel, failures, "the queue of notifications works again");
                     }
                     failures = 0;
                     self.metrics.feed_read(&self.channel, FeedName::Notifications);
@@ -72,10 +89,16 @@ impl Listener {
                         Round::Taken | Round::Stopped => begun,
                     }
                 }
-                Err(fault) => {
+                Err(failed) => {
                     failures = failures.saturating_add(1);
-                    warn!(channel = %self.channel, %fault, failures, "the queue of notifications could not be read");
-                    self.metrics.feed_failed(&self.channel, FeedName::Notifications, Some(&fault));
+                    warn!(channel = %self.channel, failures, "{failed}");
+                    let fault = match failed {
+                        Failed::Delete(fault) => fault,
+                        Failed::Receive(fault) => {
+                            self.metrics.feed_failed(&self.channel, FeedName::Notifications, Some(&fault));
+                            fault
+                        }
+                    };
                     Instant::now() + pause_after(&Error::Fault(fault), failures)
                 }
             };
@@ -86,16 +109,27 @@ impl Listener {
         }
     }
 
+    /// Waits until the queue may be read: what a restored store took out of it, the daemon that it is a copy of would miss.
+    /// `false`: the daemon stops.
+    async fn live(&self) -> bool {
+        let ledger = &self.intake.ledger;
+        if is_restored(ledger).await.unwrap_or_default() {
+            warn!(channel = %self.channel, "the store was restored: the queue of notifications is not read until \
+                `evenkeel resume --live`");
+        }
+        until_live(ledger).await.is_ok()
+    }
+
     /// Takes in the messages of one answer and deletes those that need not come again.
-    pub async fn round(&self, queue: &dyn Queue) -> Result<Round, Fault> {
-        let messages = queue.receive().await?;
+    pub async fn round(&self, queue: &dyn Queue) -> Result<Round, Failed> {
+        let messages = queue.receive().await.map_err(Failed::Receive)?;
         // Together, so that they share an fsync.
         let taken = join_all(messages.iter().map(|message| self.take(message))).await;
         let done = |(message, taken): (&Message, &Taken)| is_done(*taken).then(|| message.receipt.clone());
         let receipts: Vec<String> = messages.iter().zip(&taken).filter_map(done).collect();
         if !receipts.is_empty() {
             crash_point("before_delete");
-            queue.delete(&receipts).await?;
+            queue.delete(&receipts).await.map_err(Failed::Delete)?;
         }
         Ok(if taken.contains(&Taken::Stopped) {
             Round::Stopped

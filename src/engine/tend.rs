@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    connectors::{Connector, Tended},
+    connectors::{Connector, Tended, Tending},
     core::Command,
     engine::{
         feed::{Error, pause, pause_after, tell_failure},
         ledger::{self, Ledger},
+        restored::{is_restored, until_live},
         wake::ChannelWakes,
     },
     model::ChannelId,
@@ -31,9 +32,16 @@ pub struct Tender {
     pub ticks: mpsc::Receiver<()>,
 }
 
+/// How a channel was tended.
+struct Done {
+    tending: Tending,
+    /// A part of it is to be tried again soon.
+    again: bool,
+}
+
 impl Tender {
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut failures: u32 = 0;
+        let (mut failures, mut looked) = (0_u32, false);
         loop {
             // What failed is not left to the next turn.
             let missed = failures > 0;
@@ -43,19 +51,17 @@ impl Tender {
                 Some(()) = self.ticks.recv() => {}
                 () = self.wakes.tend.notified() => {}
                 () = self.connector.uneasy() => {}
+                _ = until_live(&self.ledger), if looked => {}
             }
             let tended = tokio::select! {
                 () = shutdown.cancelled() => return,
                 tended = self.tend() => tended,
             };
             let pause = match tended {
-                Ok(false) => {
-                    failures = 0;
-                    GAP
-                }
-                Ok(true) => {
-                    failures = failures.saturating_add(1);
-                    pause(failures).max(GAP)
+                Ok(done) => {
+                    looked = done.tending == Tending::Look;
+                    failures = if done.again { failures.saturating_add(1) } else { 0 };
+                    if done.again { pause(failures).max(GAP) } else { GAP }
                 }
                 Err(Error::Ledger(ledger::Error::Stopped)) => return,
                 Err(error) => {
@@ -72,9 +78,10 @@ impl Tender {
         }
     }
 
-    /// Tends the channel once, and hands over what was found. Returns whether a part of it is to be tried again soon.
-    pub async fn tend(&self) -> Result<bool, Error> {
-        let Tended { notices, unsure, missed, again } = self.connector.tend().await?;
+    /// Tends the channel once, and hands over what was found.
+    async fn tend(&self) -> Result<Done, Error> {
+        let tending = if is_restored(&self.ledger).await? { Tending::Look } else { Tending::Mend };
+        let Tended { notices, unsure, missed, again } = self.connector.tend(tending).await?;
         let (channel, unsure) = (self.channel.clone(), unsure.into_iter().map(str::to_owned).collect());
         self.ledger.submit(Command::Tended { channel, notices, unsure }).await?;
         if missed {
@@ -83,6 +90,6 @@ impl Tender {
             self.wakes.feed.notify_one();
             self.wakes.reconcile.notify_one();
         }
-        Ok(again)
+        Ok(Done { tending, again })
     }
 }

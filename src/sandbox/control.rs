@@ -40,6 +40,7 @@ pub(super) fn routes(shared: Arc<Shared>, addresses: Addresses) -> Router {
         .route("/faults", get(faults).post(set_faults))
         .route("/webhooks", post(webhooks))
         .route("/app", get(app).post(set_app))
+        .route("/points", get(points))
         .route("/shop", post(shop))
         .route("/order", post(order))
         .route("/drop-order", post(drop_order))
@@ -358,6 +359,11 @@ struct App {
 
 async fn app(State(desk): State<Desk>) -> Json<Value> {
     Json(desk.shared.with(|world, _| world.shopify.app.report()))
+}
+
+/// What became of requests to the shop's API, by app.
+async fn points(State(desk): State<Desk>) -> Json<Value> {
+    Json(desk.shared.with(|world, _| world.shopify.points_report()))
 }
 
 async fn set_app(State(desk): State<Desk>, Json(asked): Json<App>) -> Json<Value> {

@@ -79,6 +79,8 @@ pub struct ShopifyOptions {
     pub client_id: String,
     /// Also signs the webhooks.
     pub client_secret: String,
+    /// A token of another app of the shop, which has points of its own and shares the rest.
+    pub other_access_token: String,
     /// How long a granted token lives.
     pub token_secs: u64,
     /// Where webhooks go; without it none are made. Loopback only.
@@ -216,6 +218,7 @@ impl Default for ShopifyOptions {
             access_token: "shpat_sandbox".into(),
             client_id: "sandbox-client".into(),
             client_secret: "sandbox-secret".into(),
+            other_access_token: "shpat_sandbox_other".into(),
             // A day, less a second.
             token_secs: 86_399,
             webhook_url: None,

@@ -27,6 +27,7 @@ mod inventory;
 mod made;
 mod mailer;
 mod orders;
+mod points;
 mod routes;
 mod store;
 mod webhooks;
@@ -34,6 +35,8 @@ mod webhooks;
 pub(super) use app::{install, rescope, serve, uninstall};
 pub(super) use ids::{Kind, location};
 pub(super) use mailer::Mailer;
+use points::Client;
+
 pub(super) use orders::{CancelReason, Refusal, Restock};
 pub(super) use store::Store;
 pub(super) use webhooks::Event;
@@ -68,17 +71,17 @@ async fn graphql(
     let Some(version) = served else {
         return (StatusCode::NOT_FOUND, axum::Json(json!({"errors": "Not Found"}))).into_response();
     };
-    if !authorized(&front.shared, &headers) {
+    let Some(client) = client(&front.shared, &headers) else {
         let text = "[API] Invalid API key or access token (unrecognized login or wrong password)";
         return (StatusCode::UNAUTHORIZED, axum::Json(json!({"errors": text}))).into_response();
-    }
+    };
     let Ok(ask) = serde_json::from_slice::<graph::Ask>(&body) else {
         let errors = json!({"errors": {"query": "Required parameter missing or invalid"}});
         return (StatusCode::BAD_REQUEST, axum::Json(errors)).into_response();
     };
     // A client that hangs up does not stop what it asked for.
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
-    let answer = tokio::spawn(async move { answer(&front, &host, ask).await }).await;
+    let answer = tokio::spawn(async move { answer(&front, &host, client, ask).await }).await;
     let mut response = axum::Json(answer.unwrap_or_else(|_| internal_error())).into_response();
     let mut tell = |name: &'static str, text: &str| {
         if let Ok(value) = HeaderValue::from_str(text) {
@@ -90,7 +93,7 @@ async fn graphql(
     response
 }
 
-async fn answer(front: &Front, host: &str, ask: graph::Ask) -> Value {
+async fn answer(front: &Front, host: &str, client: Client, ask: graph::Ask) -> Value {
     let prepared = match front.documents.prepare(ask) {
         Ok(prepared) => prepared,
         Err(refused) => return refused,
@@ -98,7 +101,7 @@ async fn answer(front: &Front, host: &str, ask: graph::Ask) -> Value {
     let shared = &front.shared;
     let keys: Vec<String> = prepared.keys().into_values().collect();
     let started = shared.with(|world, _| world.shopify.keys.start(&keys));
-    let seat = graph::Seat { options: &shared.options.shopify, host, concurrent: !started };
+    let seat = graph::Seat { options: &shared.options.shopify, host, client, concurrent: !started };
     if prepared.is_mutation() {
         let think = shared.with(|world, _| world.dice.within(shared.options.shopify.write_ms));
         if think > 0 {
@@ -126,14 +129,18 @@ async fn bulk_file(
     front.shared.with(|world, _| bulk::serve(world, number, &signature, &headers))
 }
 
-fn authorized(shared: &Shared, headers: &HeaderMap) -> bool {
-    let token = headers.get("X-Shopify-Access-Token").and_then(|token| token.to_str().ok());
-    token.is_some_and(|token| {
-        shared.with(|world, now_ms| {
-            let fixed = token == shared.options.shopify.access_token && world.shopify.app.installed;
-            fixed || world.shopify.grants(token, now_ms)
-        })
-    })
+/// Tells which app a token is of. `None`: of none.
+fn client(shared: &Shared, headers: &HeaderMap) -> Option<Client> {
+    let token = headers.get("X-Shopify-Access-Token")?.to_str().ok()?;
+    let options = &shared.options.shopify;
+    if token == options.other_access_token {
+        return Some(Client::Other);
+    }
+    let own = shared.with(|world, now_ms| {
+        let fixed = token == options.access_token && world.shopify.app.installed;
+        fixed || world.shopify.grants(token, now_ms)
+    });
+    own.then_some(Client::Own)
 }
 
 /// The client credentials grant; the fields come as a form or as JSON.

@@ -191,3 +191,74 @@ async fn where_an_erp_counts_people_count_there() {
     home.ask(&["count", "import", &bad, "--yes"]).await.fails(5, "line 3");
     live.stop().await;
 }
+
+/// A buyer of Amazon's sends units back that we have shipped, and somebody lays them on the shelf.
+async fn sent_back(world: &World, home: &Home, sku: &str, units: i64) {
+    let id = order(world, "amazon", sku, units).await;
+    let shipped = json!({"channel": "amazon", "order": id});
+    until_empty("it can be shipped", async || {
+        let status = world.try_post("fulfil", shipped.clone()).await;
+        if status.is_success() { vec![] } else { vec![status.to_string()] }
+    })
+    .await;
+    let fulfilled = async || {
+        let told = home.ask(&["order", "market", &id]).await;
+        if told.code == Some(0) { told.json()["lines"][0]["totals"]["fulfilled"].clone() } else { json!(0) }
+    };
+    until_empty("it is known to be shipped", async || match fulfilled().await {
+        told if told == json!(units) => vec![],
+        told => vec![told.to_string()],
+    })
+    .await;
+    let lines = json!([{"sku": sku, "quantity": units}]);
+    world
+        .post("refund", json!({"channel": "amazon", "order": id, "lines": lines, "restock": "return"}))
+        .await;
+    // Amazon's orders are read again: a later one is known.
+    let later = order(world, "amazon", sku, 1).await;
+    until_empty("a later order is known", async || {
+        let told = home.ask(&["order", "market", &later]).await;
+        if told.code == Some(0) { vec![] } else { vec![told.err] }
+    })
+    .await;
+}
+
+async fn physical(world: &World, sku: &str) -> i64 {
+    let books = world.get("books").await;
+    let book = books["skus"].as_array().expect("a list").iter().find(|book| book["sku"] == *sku);
+    number(&book.expect("it is sold")["physical"])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_back_to_amazons_orders_is_on_sale_again_once_a_person_has_counted_it() {
+    let (world, home, live, shelf) = opened().await;
+    let (sku, units) = (shelf[0].0.as_str(), shelf[0].1);
+    sent_back(&world, &home, sku, 2).await;
+    shows(&world, sku, units - 3).await;
+    let held = home.ask(&["returns", "list"]).await.json();
+    assert_eq!(held["rows"], json!([]), "Amazon tells of none: {held:#}");
+    let on_shelf = physical(&world, sku).await;
+    assert_eq!(on_shelf, units, "both are back, and the later order is not shipped");
+    home.ask(&["count", sku, "warehouse", &on_shelf.to_string(), "--yes"]).await.json();
+    shows(&world, sku, units - 1).await;
+    live.stop().await;
+    home.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_back_to_amazons_orders_is_on_sale_again_once_the_erp_has_taken_it_in() {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    let live = home.open(&world).await;
+    let book = world.get("books").await["skus"][0].clone();
+    let (sku, units) = (text(&book["sku"]).to_owned(), number(&book["physical"]));
+    sent_back(&world, &home, &sku, 2).await;
+    shows(&world, &sku, units - 3).await;
+    world
+        .post("erp/count", json!({"counts": [{"sku": sku, "quantity": physical(&world, &sku).await}]}))
+        .await;
+    home.ask(&["poll", "erp"]).await.json();
+    shows(&world, &sku, units - 1).await;
+    live.stop().await;
+    home.verify().await;
+}

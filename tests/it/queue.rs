@@ -19,7 +19,7 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// Returns the sandbox's.
-    async fn of(world: &World) -> Queue {
+    pub(crate) async fn of(world: &World) -> Queue {
         let told = world.get("systems").await["queue"].clone();
         let text = |key: &str| text(&told[key]).to_owned();
         Queue {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use evenkeel::{
     connectors::{
-        Connector as _, Fault, Notice, Observed, Outcome, Put, Tended, http,
+        Connector as _, Fault, Notice, Observed, Outcome, Put, Tended, Tending, http,
         shopify::{
             Options, Shopify,
             options::{self, Location, Locations},
@@ -70,6 +70,8 @@ fn letters(outcomes: &[Outcome]) -> String {
 /// A simulated shop, the connector to it, and the way to meddle with it.
 struct Lab {
     running: Running,
+    /// What the simulated shop is called.
+    name: String,
     shop: Shopify,
     client: reqwest::Client,
 }
@@ -89,7 +91,7 @@ impl Lab {
         let shop = simulated.shopify.shop.clone();
         let running = Sandbox::start(simulated).await.expect("the sandbox starts");
         let mut options = options(&format!("http://{}", running.addresses().shopify));
-        options.shop = shop;
+        options.shop = shop.clone();
         options.access =
             options::Access::Client { id: "sandbox-client".into(), secret: "sandbox-secret".into() };
         options.webhook_secrets.clear();
@@ -98,7 +100,8 @@ impl Lab {
             instance: Instance::new("test").expect("a name"),
         });
         change(&mut options);
-        Lab { running, shop: Shopify::new(options).expect("it can be built"), client: reqwest::Client::new() }
+        let connector = Shopify::new(options).expect("it can be built");
+        Lab { running, name: shop, shop: connector, client: reqwest::Client::new() }
     }
 
     async fn app(&self, body: Value) -> Value {
@@ -135,7 +138,7 @@ impl Lab {
     }
 
     async fn tend(&self) -> Tended {
-        self.shop.tend().await.expect("it is tended")
+        self.shop.tend(Tending::Mend).await.expect("it is tended")
     }
 
     /// Tends it, and returns the kinds of what a person should know.
@@ -273,7 +276,7 @@ async fn an_app_that_was_uninstalled_is_refused_with_what_to_do() {
     let lab = Lab::start(|_| {}).await;
     lab.tend().await;
     lab.app(json!({"installed": false})).await;
-    let Err(Fault::Unauthorized(why)) = lab.shop.tend().await else { panic!("it is refused") };
+    let Err(Fault::Unauthorized(why)) = lab.shop.tend(Tending::Mend).await else { panic!("it is refused") };
     assert!(why.contains("`app_not_installed`") && why.contains("install it"), "{why}");
     lab.app(json!({"installed": true})).await;
     let tended = lab.tend().await;
@@ -287,6 +290,36 @@ async fn a_token_of_another_shop_stops_all_writes() {
     let tended = lab.tend().await;
     let told = text(&tended, "shop");
     assert!(told.stops && told.text.contains("`other.myshopify.com`"), "{told:?}");
+    assert_eq!(letters(&lab.shop.write(&[put(ITEMS[0], 1, Some(10), "k1")]).await), "N");
+    assert_eq!(lab.topics().await, Vec::<String>::new(), "nothing is subscribed to there");
+}
+
+#[tokio::test]
+async fn subscriptions_of_ours_that_pointed_elsewhere_are_taken_and_told_with_both_addresses() {
+    let lab = Lab::start(|_| {}).await;
+    // Another daemon of the same name.
+    let base = format!("http://{}", lab.running.addresses().shopify);
+    let access = || options::Access::Client { id: "sandbox-client".into(), secret: "sandbox-secret".into() };
+    let hooks = options::Hooks {
+        uri: "http://127.0.0.1:8/webhooks/shopify/main?key=hush".parse().expect("a URL"),
+        instance: Instance::new("test").expect("a name"),
+    };
+    let other = Options { access: access(), hooks: Some(hooks), ..options(&base) };
+    let other = Shopify::new(Options { shop: lab.name.clone(), ..other }).expect("it can be built");
+    other.tend(Tending::Mend).await.expect("it is tended");
+    let tended = lab.tend().await;
+    let told = &text(&tended, "webhooks").text;
+    for part in
+        ["from `http://127.0.0.1:8/webhooks/shopify/main` (", "to `http://127.0.0.1:9/", "ORDERS_CREATE"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(tended.missed && !told.contains("hush"), "{tended:?}");
+    let again = lab.tend().await;
+    assert_eq!((again.missed, &text(&again, "webhooks").text), (false, told), "it is told for a while");
+    let report = lab.app(json!({})).await;
+    let mut all = report["subscriptions"].as_array().expect("a list").iter();
+    assert!(all.all(|there| there["uri"] == "http://127.0.0.1:9/webhooks/shopify/main"), "{report}");
 }
 
 async fn slow(write_ms: u64) -> Lab {

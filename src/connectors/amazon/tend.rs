@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Amazon, subscribe::Found};
 use crate::{
     clock::Clock,
-    connectors::{Fault, Notice, Tended},
+    connectors::{Fault, Notice, ONLY_LOOKS, Tended, Tending},
     model::Timestamp,
 };
 
@@ -36,39 +36,38 @@ const REMOVAL: &str = "removal";
 const REPORTS: &str = "reports";
 
 impl Amazon {
-    pub(super) async fn look_after(&self) -> Tended {
+    pub(super) async fn look_after(&self, tending: Tending) -> Tended {
         let now = self.clock.now();
         let mut tended = Tended::default();
         let told = [
             self.options.secret_since.and_then(|since| secret_age(since, now)),
             removals(&USED, &self.caller.sunsets(), now),
-            self.queue.as_ref().and_then(|queue| queue.wrong()).map(|why| {
-                let text =
-                    format!("the queue of notifications cannot be read: {why}; orders are polled meanwhile");
-                notice(QUEUE, text)
-            }),
+            self.queue.as_ref().and_then(|queue| queue.wrong()).map(|text| notice(QUEUE, text)),
             self.reports.wrong().map(|why| notice(REPORTS, why)),
         ];
         tended.notices.extend(told.into_iter().flatten());
         let arn = self.queue.as_ref().and_then(|queue| queue.arn());
         if let Some(arn) = arn {
-            self.look_after_subscriptions(&arn, &mut tended).await;
+            self.look_after_subscriptions(&arn, tending, &mut tended).await;
         }
         tended
     }
 
-    async fn look_after_subscriptions(&self, arn: &str, tended: &mut Tended) {
+    async fn look_after_subscriptions(&self, arn: &str, tending: Tending, tended: &mut Tended) {
+        let mends = tending == Tending::Mend;
         let done = async {
             let found = self.subscriptions(arn).await?;
-            if !found.missing.is_empty() {
+            if mends && !found.missing.is_empty() {
                 self.subscribe(arn, &found).await?;
             }
             Ok::<_, Fault>(found)
         };
         match done.await {
             Ok(found) => {
-                tended.missed = !found.missing.is_empty();
-                tended.notices.extend(elsewhere(&found));
+                tended.missed = mends && !found.missing.is_empty();
+                let missing = missing(&found).filter(|_| !mends);
+                let told: Vec<String> = missing.into_iter().chain(elsewhere(&found)).collect();
+                tended.notices.extend((!told.is_empty()).then(|| notice(SUBSCRIPTIONS, told.join("; "))));
             }
             // Notifications only make faster what is polled anyway: whatever is refused here stops nothing.
             Err(Fault::Unauthorized(why) | Fault::Refused(why)) => {
@@ -87,16 +86,20 @@ fn notice(kind: &str, text: String) -> Notice {
     Notice { kind: kind.to_owned(), text, stops: false }
 }
 
+/// Says which notifications are not subscribed to and are left so.
+fn missing(found: &Found) -> Option<String> {
+    (!found.missing.is_empty()).then(|| format!("{ONLY_LOOKS}; not sent are: {}", found.missing.join(", ")))
+}
+
 /// Says which notifications go to another queue.
-fn elsewhere(found: &Found) -> Option<Notice> {
+fn elsewhere(found: &Found) -> Option<String> {
     let kinds: Vec<String> =
         found.elsewhere.iter().map(|(kind, to)| format!("{kind} (destination {to})")).collect();
     (!kinds.is_empty()).then(|| {
-        let text = format!(
+        format!(
             "Amazon sends these notifications to another queue: {}; delete that subscription, or name that queue",
             kinds.join(", ")
-        );
-        notice(SUBSCRIPTIONS, text)
+        )
     })
 }
 

@@ -3,6 +3,9 @@
 //! Shopify counts points, not calls: a query's points must be in the bucket before it runs, unused ones come back.
 //! Size and rate differ by plan and can change, so nothing is assumed: until the first answer nothing waits. What
 //! requests under way may cost is kept apart from the level, so that two at once do not spend the same points.
+//!
+//! The bucket is the app's in the shop: another daemon with the same app drains it too. So every answer counts over what
+//! was worked out, and after a refusal all wait a little longer than the shop's figures say, each by another span.
 
 use std::time::Duration;
 
@@ -12,6 +15,11 @@ use crate::connectors::shopify::graphql::Cost;
 
 /// The share of the bucket that reads leave to writes.
 const READS_LEAVE: f64 = 0.25;
+
+/// The longest that chance adds to a wait after refusals.
+const SPREAD_MAX: Duration = Duration::from_secs(5);
+/// What it adds at most after the first one; twice that after the second, and so on.
+const SPREAD: Duration = Duration::from_millis(100);
 
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +35,10 @@ pub(super) struct Bucket {
     known: Option<Known>,
     /// Points that requests under way may cost.
     pending: f64,
+    /// Nothing is asked before this.
+    held: Option<Instant>,
+    /// Requests refused in a row for want of points.
+    refused: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +60,9 @@ impl Known {
 impl Bucket {
     /// Sets `cost` points aside, or returns how long it takes until they are there.
     pub(super) fn reserve(&mut self, cost: f64, purpose: Purpose, now: Instant) -> Result<(), Duration> {
+        if let Some(held) = self.held.filter(|held| *held > now) {
+            return Err(held - now);
+        }
         if let Some(known) = self.known {
             let leave = match purpose {
                 Purpose::Write => 0.0,
@@ -68,6 +83,21 @@ impl Bucket {
     /// Takes back what was set aside, when the request is over.
     pub(super) fn release(&mut self, cost: f64) {
         self.pending = (self.pending - cost).max(0.0);
+    }
+
+    /// A request was refused for want of points, and `wait` would do by the shop's figures if nobody else were there. Returns how long
+    /// all wait: `chance`, from 0 to 1, keeps those who were refused together from asking together again.
+    pub(super) fn refused(&mut self, wait: Duration, chance: f64, now: Instant) -> Duration {
+        let spread = SPREAD * 2_u32.pow(self.refused.min(10));
+        self.refused = self.refused.saturating_add(1);
+        let longer = wait + spread.min(SPREAD_MAX).mul_f64(chance.clamp(0.0, 1.0));
+        self.held = self.held.max(Some(now + longer));
+        longer
+    }
+
+    /// A request was not refused.
+    pub(super) fn served(&mut self) {
+        self.refused = 0;
     }
 
     /// Takes over what an answer told.
@@ -165,6 +195,42 @@ mod tests {
         let mut broken = told(100.0);
         broken.throttle_status.restore_rate = 0.0;
         assert_eq!(until_affordable(&broken), None);
+    }
+
+    #[test]
+    fn after_a_refusal_all_wait_longer_and_longer_by_chance() {
+        let (mut bucket, now) = (Bucket::default(), Instant::now());
+        let (wait, millis) = (Duration::from_millis(40), Duration::from_millis);
+        bucket.learn(&told(2000.0), now);
+        assert_eq!(bucket.refused(wait, 0.5, now), millis(90));
+        for purpose in [Purpose::Write, Purpose::Read] {
+            assert_eq!(bucket.reserve(1.0, purpose, now), Err(millis(90)));
+        }
+        // Another answer that comes late takes nothing back.
+        assert_eq!(bucket.refused(wait, 0.0, now), wait);
+        assert_eq!(bucket.reserve(1.0, Purpose::Write, now), Err(millis(90)));
+        assert_eq!(bucket.reserve(1.0, Purpose::Write, now + millis(90)), Ok(()));
+        assert_eq!(bucket.refused(wait, 1.0, now), millis(440));
+        let most = (0..40).map(|_| bucket.refused(wait, 1.0, now)).max();
+        assert_eq!(most, Some(wait + SPREAD_MAX));
+        bucket.served();
+        assert_eq!(bucket.refused(wait, 1.0, now), millis(140));
+    }
+
+    #[test]
+    fn what_others_drained_counts_over_what_was_worked_out() {
+        let (mut bucket, now) = (Bucket::default(), Instant::now());
+        bucket.learn(&told(2000.0), now);
+        let later = now + Duration::from_secs(60);
+        assert_eq!(bucket.reserve(400.0, Purpose::Write, later), Ok(()));
+        bucket.release(400.0);
+        bucket.learn(&told(30.0), later);
+        assert_eq!(bucket.reserve(400.0, Purpose::Write, later), Err(Duration::from_millis(3_700)));
+        // Another plan.
+        let mut status = told(30.0);
+        (status.throttle_status.restore_rate, status.throttle_status.maximum_available) = (1000.0, 300.0);
+        bucket.learn(&status, later);
+        assert_eq!(bucket.reserve(400.0, Purpose::Write, later), Err(Duration::from_millis(270)));
     }
 
     #[test]

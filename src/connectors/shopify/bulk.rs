@@ -174,8 +174,8 @@ fn level_at(location: &Location) -> String {
 pub(super) fn query(locations: &Locations) -> String {
     let level = |location: &Location| {
         format!(
-            "{}: inventoryLevel(locationId: \"{}\") {{ isActive updatedAt quantities(names: [\"available\", \"on_hand\", \
-             \"committed\"]) {{ name quantity }} }}",
+            "{}: inventoryLevel(locationId: \"{}\", includeInactive: true) {{ isActive updatedAt quantities(names: \
+             [\"available\", \"on_hand\", \"committed\"]) {{ name quantity }} }}",
             level_at(location),
             location.gid()
         )

@@ -108,7 +108,22 @@ impl Caller {
         let reply = reply(&answer);
         ticket.settle(reply.cost.as_ref());
         self.watch(&answer, operation.name);
-        Ok(Said { data: reply.data?, at: answered_at(&answer) })
+        let data = self.paced(reply.data)?;
+        Ok(Said { data, at: answered_at(&answer) })
+    }
+
+    /// Has everybody wait after a refusal for want of points. Returns the answer, with how long that is.
+    fn paced(&self, data: Result<Value, Trouble>) -> Result<Value, Trouble> {
+        let bucket = &mut self.state().bucket;
+        match data {
+            Err(Trouble::Throttled(wait)) => {
+                Err(Trouble::Throttled(bucket.refused(wait, rand::random(), Instant::now())))
+            }
+            answered => {
+                bucket.served();
+                answered
+            }
+        }
     }
 
     async fn send<V: Serialize>(
@@ -190,6 +205,11 @@ impl Caller {
             warn!(kind = notice.kind, "{}", notice.text);
         }
         self.news.notify_one();
+    }
+
+    /// Notes whether another shop than the one that is meant has answered, and why that is known.
+    pub(super) fn watch_shop(&self, other: Option<String>) {
+        self.state().sentinel.other_shop = other;
     }
 
     /// Notes the version that a webhook was shaped by.

@@ -245,12 +245,38 @@ impl ItemNode {
 
 /// Reads the answers for `items` inventory items, in their order. One that cannot be read does not hold up the others.
 pub(super) fn levels(data: &Value, items: usize, location: &Location) -> Result<Vec<Observed>, String> {
+    let told = |node| observed(node, location).unwrap_or_else(|why| Observed::Unread { why });
+    Ok(nodes(data, items)?.iter().map(told).collect())
+}
+
+/// How an item stands at a location that it may have to be stocked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It was never stocked there, and nothing else keeps it from being written.
+    Unstocked,
+    /// What is shown of it, or why it must not be written.
+    Known(Observed),
+}
+
+/// Reads the same answers for items that may have to be stocked.
+pub(super) fn standings(data: &Value, items: usize, location: &Location) -> Result<Vec<Standing>, String> {
+    let told = |node| standing(node, location);
+    Ok(nodes(data, items)?.iter().map(told).collect())
+}
+
+fn standing(node: &Value, location: &Location) -> Standing {
+    let known = observed(node, location).unwrap_or_else(|why| Observed::Unread { why });
+    // What must not be written has said so.
+    let bare = matches!(known, Observed::Seen(_)) && node["inventoryLevel"].is_null();
+    if bare { Standing::Unstocked } else { Standing::Known(known) }
+}
+
+fn nodes(data: &Value, items: usize) -> Result<&[Value], String> {
     let nodes = data["nodes"].as_array().ok_or("the answer has no `nodes`")?;
     if nodes.len() != items {
         return Err(format!("{items} items were asked for, {} were answered", nodes.len()));
     }
-    let told = |node| observed(node, location).unwrap_or_else(|why| Observed::Unread { why });
-    Ok(nodes.iter().map(told).collect())
+    Ok(nodes)
 }
 
 fn observed(node: &Value, location: &Location) -> Result<Observed, String> {

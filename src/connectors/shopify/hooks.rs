@@ -100,10 +100,15 @@ pub(super) enum Step {
     /// One too many that bears our name.
     Delete {
         id: String,
+        topic: String,
+        /// Where it points, if not to us.
+        elsewhere: Option<String>,
     },
     Update {
         id: String,
         topic: &'static Topic,
+        /// Where it points, if not to us.
+        elsewhere: Option<String>,
     },
     Create {
         topic: &'static Topic,
@@ -116,6 +121,15 @@ impl Step {
         match self {
             Step::Create { topic } => Some(topic.name),
             Step::Delete { .. } | Step::Update { .. } => None,
+        }
+    }
+
+    /// Returns the topic that it takes away from another address, and that address: somebody may listen there.
+    pub(super) fn takes_from(&self) -> Option<(&str, &str)> {
+        match self {
+            Step::Delete { topic, elsewhere, .. } => Some((topic, elsewhere.as_deref()?)),
+            Step::Update { topic, elsewhere, .. } => Some((topic.name, elsewhere.as_deref()?)),
+            Step::Create { .. } => None,
         }
     }
 }
@@ -168,6 +182,7 @@ impl Wanted {
 pub(super) fn plan(listed: &[Subscription], hooks: &Hooks, several: bool, pinned: &str) -> Plan {
     let named = |there: &Subscription| there.name.as_deref() == Some(hooks.name(&there.topic).as_str());
     let points = |there: &Subscription| there.uri == hooks.uri.as_str();
+    let elsewhere = |there: &Subscription| (!points(there)).then(|| there.uri.clone());
     let ours: Vec<&Subscription> = listed.iter().filter(|there| named(there) || points(there)).collect();
     let mut plan = Plan {
         foreign: listed.len() - ours.len(),
@@ -186,11 +201,15 @@ pub(super) fn plan(listed: &[Subscription], hooks: &Hooks, several: bool, pinned
         plan.held.insert(topic.name);
         kept.insert(&there.id);
         if !hooks.wanted(topic).is(there) {
-            updates.push(Step::Update { id: there.id.clone(), topic });
+            updates.push(Step::Update { id: there.id.clone(), topic, elsewhere: elsewhere(there) });
         }
     }
     let extra = ours.iter().filter(|there| named(there) && !kept.contains(&there.id));
-    plan.steps = extra.map(|there| Step::Delete { id: there.id.clone() }).collect();
+    let delete = |there: &&Subscription| {
+        let (id, topic) = (there.id.clone(), there.topic.clone());
+        Step::Delete { id, topic, elsewhere: elsewhere(there) }
+    };
+    plan.steps = extra.map(delete).collect();
     plan.steps.extend(updates.into_iter().chain(creates));
     plan
 }
@@ -235,8 +254,8 @@ mod tests {
             .steps
             .iter()
             .map(|step| match step {
-                Step::Delete { id } => format!("delete {}", short(id)),
-                Step::Update { id, topic } => format!("update {} {}", short(id), topic.name),
+                Step::Delete { id, .. } => format!("delete {}", short(id)),
+                Step::Update { id, topic, .. } => format!("update {} {}", short(id), topic.name),
                 Step::Create { topic } => format!("create {}", topic.name),
             })
             .collect();
@@ -273,6 +292,16 @@ mod tests {
         let mut some = all();
         some[0].include_fields.reverse();
         check(&some, &[]);
+    }
+
+    #[test]
+    fn where_one_of_ours_pointed_that_points_elsewhere_is_known() {
+        let mut some = all();
+        (some[0].uri, some[1].name) = ("https://old.example.org/".to_owned(), None);
+        let plan =
+            check(&some, &["update ORDERS_CREATE ORDERS_CREATE", "update ORDERS_UPDATED ORDERS_UPDATED"]);
+        let from: Vec<Option<(&str, &str)>> = plan.steps.iter().map(Step::takes_from).collect();
+        assert_eq!(from, [Some(("ORDERS_CREATE", "https://old.example.org/")), None]);
     }
 
     #[test]

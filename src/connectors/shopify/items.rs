@@ -1,9 +1,9 @@
 //! Reading inventory items: those named, and all there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     connectors::{
@@ -31,15 +31,7 @@ pub(super) async fn read_back(
 ) -> Result<Vec<Observed>, Fault> {
     let item = |ids: &Identifiers| Ok((locations.of(ids)?.number, encode::item(ids)?));
     let items: Vec<Result<(u64, u64), String>> = listings.iter().map(item).collect();
-    let mut seen: BTreeMap<(u64, u64), Observed> = BTreeMap::new();
-    for location in locations.iter() {
-        let here = items.iter().flatten().filter(|(at, _)| *at == location.number);
-        let mut wanted: Vec<u64> = here.map(|(_, item)| *item).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let levels = levels(caller, location, &wanted).await?;
-        seen.extend(levels.into_iter().map(|(item, level)| ((location.number, item), level)));
-    }
+    let seen = at_places(caller, locations, items.iter().flatten().copied(), decode::levels).await?;
     let observed = |item: Result<(u64, u64), String>| match item {
         Ok(item) => seen.get(&item).cloned().unwrap_or(Observed::Absent),
         Err(why) => Observed::Unwritable { why },
@@ -47,12 +39,37 @@ pub(super) async fn read_back(
     Ok(items.into_iter().map(observed).collect())
 }
 
-/// Reads the levels of items at one location.
-async fn levels(
+/// An item at one of the shop's locations: both by their numbers.
+pub(super) type Spot = (u64, u64);
+
+/// What reads the answers for so many items at a location, in their order.
+type Reader<T> = fn(&Value, usize, &Location) -> Result<Vec<T>, String>;
+
+/// Looks at items, each at a location of the channel's.
+pub(super) async fn at_places<T>(
+    caller: &Caller,
+    locations: &Locations,
+    items: impl Iterator<Item = Spot>,
+    reader: Reader<T>,
+) -> Result<BTreeMap<Spot, T>, Fault> {
+    let items: BTreeSet<Spot> = items.collect();
+    let mut seen = BTreeMap::new();
+    for location in locations.iter() {
+        let here = items.iter().filter(|(at, _)| *at == location.number);
+        let wanted: Vec<u64> = here.map(|(_, item)| *item).collect();
+        let levels = levels(caller, location, &wanted, reader).await?;
+        seen.extend(levels.into_iter().map(|(item, level)| ((location.number, item), level)));
+    }
+    Ok(seen)
+}
+
+/// Looks at items at one location.
+async fn levels<T>(
     caller: &Caller,
     location: &Location,
     wanted: &[u64],
-) -> Result<BTreeMap<u64, Observed>, Fault> {
+    reader: Reader<T>,
+) -> Result<BTreeMap<u64, T>, Fault> {
     let mut seen = BTreeMap::new();
     let mut rest = wanted;
     while !rest.is_empty() {
@@ -61,7 +78,7 @@ async fn levels(
         let ids: Vec<String> = part.iter().map(|item| gid("InventoryItem", *item)).collect();
         match caller.call(&LEVELS, &json!({"ids": ids, "location": location.gid()})).await {
             Ok(said) => {
-                let levels = decode::levels(&said.data, part.len(), location).map_err(Fault::Malformed)?;
+                let levels = reader(&said.data, part.len(), location).map_err(Fault::Malformed)?;
                 seen.extend(part.iter().copied().zip(levels));
                 rest = after;
             }

@@ -96,11 +96,6 @@ impl Locations {
         (!locations.is_empty()).then_some(Locations(locations))
     }
 
-    /// Returns them without items that are to be stocked yet.
-    pub(super) fn as_they_are(&self) -> Locations {
-        Locations(self.0.iter().map(|location| Location { stocks: false, ..location.clone() }).collect())
-    }
-
     /// Tells whether it matters at which of them something is.
     pub(super) fn are_several(&self) -> bool {
         self.0.len() > 1

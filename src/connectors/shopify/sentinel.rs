@@ -26,6 +26,8 @@ pub(super) const KIND_DEPRECATED: &str = "deprecated";
 /// What was noticed since the start.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sentinel {
+    /// Why the shop that answers is not the one that is meant.
+    pub(super) other_shop: Option<String>,
     /// Another version than the pinned one answers.
     pub(super) served: Option<String>,
     /// Another version than the pinned one shapes the webhooks.
@@ -79,8 +81,13 @@ impl Sentinel {
             .map(|(of, (why, _))| (*of, why.as_str()))
     }
 
-    /// Returns why nothing may be written: another version means other things by the same words.
+    /// Returns why nothing may be written.
     pub(super) fn stops(&self, pinned: &str) -> Option<String> {
+        self.other_shop.clone().or_else(|| self.retired(pinned))
+    }
+
+    /// Says that the pinned version does not answer: another one means other things by the same words.
+    fn retired(&self, pinned: &str) -> Option<String> {
         let served = self.served.as_ref()?;
         Some(format!(
             "API version `{served}` answers in place of the pinned `{pinned}`, which Shopify has retired: update Evenkeel, \
@@ -92,7 +99,7 @@ impl Sentinel {
     pub(super) fn notices(&self, pinned: &str, now: Instant) -> Vec<Notice> {
         let notice = |kind: &str, text: String, stops| Notice { kind: kind.to_owned(), text, stops };
         let mut all: Vec<Notice> =
-            self.stops(pinned).into_iter().map(|text| notice(KIND_VERSION, text, true)).collect();
+            self.retired(pinned).into_iter().map(|text| notice(KIND_VERSION, text, true)).collect();
         all.extend(self.pushed.as_ref().map(|pushed| notice(KIND_SHAPED, shaped(pushed, pinned), false)));
         let going: Vec<String> = self.lately(now).map(|(of, why)| format!("`{of}`: {why}")).collect();
         if !going.is_empty() {

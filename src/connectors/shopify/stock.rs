@@ -13,6 +13,7 @@ use crate::connectors::{
     http::{self, excerpt},
     shopify::{
         call::Caller,
+        decode::{Standing, standings},
         encode::{self, Entry},
         gid::gid,
         graphql::{ACTIVATE, Trouble},
@@ -40,8 +41,8 @@ pub(super) async fn stock<'a>(
     doubtful: Vec<Entry<'a>>,
 ) -> (Vec<Entry<'a>>, BTreeMap<usize, Outcome>) {
     let (mut rest, mut outcomes) = (Vec::new(), BTreeMap::new());
-    let ids: Vec<_> = doubtful.iter().map(|entry| entry.put.ids.clone()).collect();
-    let seen = match items::read_back(caller, &locations.as_they_are(), &ids).await {
+    let spot = |entry: &Entry<'_>| (entry.location.number, entry.item);
+    let mut seen = match items::at_places(caller, locations, doubtful.iter().map(spot), standings).await {
         Ok(seen) => seen,
         Err(fault) => {
             outcomes.extend(doubtful.iter().map(|entry| (entry.index, unread(&fault))));
@@ -49,10 +50,18 @@ pub(super) async fn stock<'a>(
         }
     };
     let (mut calls, mut stopped) = (0, None);
-    for (entry, seen) in doubtful.into_iter().zip(seen) {
-        if !matches!(seen, Observed::Unwritable { .. }) {
-            rest.push(entry);
-            continue;
+    for entry in doubtful {
+        match seen.remove(&spot(&entry)) {
+            Some(Standing::Unstocked) => {}
+            Some(Standing::Known(Observed::Unwritable { .. })) => {
+                // It is another thing than what 0 was written to: the next look tells what.
+                outcomes.insert(entry.index, Outcome::Stale);
+                continue;
+            }
+            Some(Standing::Known(_)) | None => {
+                rest.push(entry);
+                continue;
+            }
         }
         calls += 1;
         let outcome = match &stopped {

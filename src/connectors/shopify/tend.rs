@@ -1,17 +1,18 @@
 //! Tending a shop: scopes and versions, and the webhook subscriptions, which Shopify deletes after eight failures in a row.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use url::Url;
 
 use crate::{
     connectors::{
-        Fault, Notice, Tended,
+        Fault, Notice, ONLY_LOOKS, Tended, Tending,
         http::{self, excerpt},
         shopify::{
-            call::{Caller, Said},
+            call::Caller,
             graphql::{HOOK_CREATE, HOOK_DELETE, HOOK_UPDATE, HOOKS, Operation, STANDING, Trouble},
             health,
             hooks::{self, Plan, Step, Subscription, Topic},
@@ -42,18 +43,33 @@ pub(super) struct Care {
     gone: BTreeSet<&'static str>,
     /// What is told of subscriptions that had vanished, and since when.
     vanished: Option<(Instant, String)>,
+    /// What is told of subscriptions that pointed elsewhere, and since when.
+    moved: Option<(Instant, String)>,
+    /// Pushes may have been missed, and whoever reads them back was not told yet.
+    missed: bool,
 }
 
 impl Default for Care {
     fn default() -> Care {
-        Care { begun: Instant::now(), known: BTreeSet::new(), gone: BTreeSet::new(), vanished: None }
+        let (known, gone) = (BTreeSet::new(), BTreeSet::new());
+        Care { begun: Instant::now(), known, gone, vanished: None, moved: None, missed: false }
     }
 }
 
 /// Tends the shop once.
-pub(super) async fn tend(caller: &Caller, options: &Options, care: &mut Care) -> Result<Tended, Fault> {
+pub(super) async fn tend(
+    caller: &Caller,
+    options: &Options,
+    care: &mut Care,
+    tending: Tending,
+) -> Result<Tended, Fault> {
     let said = caller.call(&STANDING, &json!({})).await?;
-    let mut notices = standing(&said, options)?;
+    let other = health::other_shop(&said.data, options).map_err(Fault::Malformed)?;
+    caller.watch_shop(other.clone());
+    let other = other.map(|text| Notice { stops: true, ..notice(KIND_SHOP, text) });
+    let scopes = health::missing_scopes(&said.data, options).map_err(Fault::Malformed)?;
+    let scopes = (!scopes.is_empty()).then(|| notice(KIND_SCOPES, scopes.join("; ")));
+    let mut notices: Vec<Notice> = other.into_iter().chain(scopes).collect();
     let now = Instant::now();
     let sentinel = caller.sentinel();
     notices.extend(sentinel.notices(&options.api_version, now));
@@ -67,8 +83,10 @@ pub(super) async fn tend(caller: &Caller, options: &Options, care: &mut Care) ->
         unsure.push(KIND_DEPRECATED);
     }
     let (mut missed, mut again) = (false, false);
-    if let Some(hooks) = &options.hooks {
-        match webhooks(caller, options, hooks, care, said.at).await {
+    match &options.hooks {
+        // Not the shop that is meant: nothing there is ours.
+        Some(_) if caller.sentinel().other_shop.is_some() => unsure.extend([KIND_WEBHOOKS, KIND_SHAPED]),
+        Some(hooks) => match webhooks(caller, options, hooks, care, (tending, said.at)).await {
             Ok(done) => {
                 missed = done.missed;
                 let by = done.shaped.filter(|_| sentinel.pushed.is_none());
@@ -81,22 +99,14 @@ pub(super) async fn tend(caller: &Caller, options: &Options, care: &mut Care) ->
                 unsure.extend([KIND_WEBHOOKS, KIND_SHAPED]);
                 again = true;
             }
-        }
+        },
+        None => {}
     }
     Ok(Tended { notices, unsure, missed, again })
 }
 
 fn notice(kind: &str, text: String) -> Notice {
     Notice { kind: kind.to_owned(), text, stops: false }
-}
-
-/// Tells what of the shop and our rights there is not as it must be.
-fn standing(said: &Said, options: &Options) -> Result<Vec<Notice>, Fault> {
-    let other = health::other_shop(&said.data, options).map_err(Fault::Malformed)?;
-    let other = other.map(|text| Notice { stops: true, ..notice(KIND_SHOP, text) });
-    let scopes = health::missing_scopes(&said.data, options).map_err(Fault::Malformed)?;
-    let scopes = (!scopes.is_empty()).then(|| notice(KIND_SCOPES, scopes.join("; ")));
-    Ok(other.into_iter().chain(scopes).collect())
 }
 
 /// What became of the subscriptions.
@@ -108,18 +118,23 @@ struct Done {
     missed: bool,
 }
 
-/// Has the subscriptions as they must be.
+/// Has the subscriptions as they must be, or tells what of them is not. `at`: what the shop's clock shows.
 async fn webhooks(
     caller: &Caller,
     options: &Options,
     hooks: &Hooks,
     care: &mut Care,
-    at: Option<Timestamp>,
+    (tending, at): (Tending, Option<Timestamp>),
 ) -> Result<Done, Trouble> {
     let several = options.locations.are_several();
     let plan = hooks::plan(&listed(caller).await?, hooks, several, &options.api_version);
+    if tending == Tending::Look {
+        let lacks = lacks(&plan);
+        let told = (!lacks.is_empty()).then(|| format!("{ONLY_LOOKS}: {}", lacks.join("; ")));
+        return Ok(Done { told, shaped: plan.shaped, missed: false });
+    }
     let Plan { steps, held, shaped, .. } = plan;
-    let (mut held, mut failed) = (held, Vec::new());
+    let (mut held, mut failed, mut moved) = (held, Vec::new(), BTreeMap::<String, Vec<String>>::new());
     let fresh = care.known.is_empty();
     // Where there is none, there was none yet, or all were lost while nobody was here, and then all is read anyway.
     let created = steps.iter().filter_map(Step::creates).filter(|_| !fresh || !held.is_empty());
@@ -127,7 +142,14 @@ async fn webhooks(
     care.gone.extend(gone);
     for step in steps {
         match take(caller, hooks, &step).await {
-            Ok(None) => held.extend(step.creates()),
+            Ok(None) => {
+                held.extend(step.creates());
+                if let Some((topic, from)) = step.takes_from() {
+                    moved.entry(shown(from)).or_default().push(excerpt(topic.as_bytes()));
+                    care.moved = Some((Instant::now(), given_up(&moved, hooks, at)));
+                    care.missed = true;
+                }
+            }
             Ok(Some(why)) => {
                 failed.push(why);
                 step.creates().map(|topic| care.gone.remove(topic));
@@ -142,25 +164,59 @@ async fn webhooks(
     }
     let back: Vec<&str> = care.gone.intersection(&held).copied().collect();
     care.gone.clear();
-    let missed = !back.is_empty();
-    if missed {
+    if !back.is_empty() {
         care.vanished = Some((Instant::now(), vanished(&back, hooks, at)));
     }
+    let missed = std::mem::take(&mut care.missed) || !back.is_empty();
     care.known = held;
-    let lately = care.vanished.as_ref().filter(|(at, _)| at.elapsed() < TOLD);
-    let told: Vec<String> = lately.map(|(_, text)| text.clone()).into_iter().chain(failed).collect();
+    let told: Vec<String> = care.lately().map(str::to_owned).chain(failed).collect();
     Ok(Done { told: (!told.is_empty()).then(|| told.join("; ")), shaped, missed })
 }
 
+impl Care {
+    /// Returns what happened to subscriptions lately.
+    fn lately(&self) -> impl Iterator<Item = &str> {
+        let both = [&self.vanished, &self.moved].into_iter().flatten();
+        both.filter(|(at, _)| at.elapsed() < TOLD).map(|(_, text)| text.as_str())
+    }
+}
+
 fn vanished(back: &[&str], hooks: &Hooks, at: Option<Timestamp>) -> String {
-    let at = at.and_then(|at| jiff::Timestamp::from_millisecond(at.millis()).ok());
-    let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
     format!(
-        "subscriptions were gone, as Shopify deletes them after eight deliveries that fail: {} made anew{at}, and what was \
+        "subscriptions were gone, as Shopify deletes them after eight deliveries that fail: {} made anew{}, and what was \
          missed is read; see that `{}` can be reached from the internet",
         back.join(", "),
+        on(at),
         hooks.uri
     )
+}
+
+/// Says from where subscriptions that bear our name were taken, by address.
+fn given_up(moved: &BTreeMap<String, Vec<String>>, hooks: &Hooks, at: Option<Timestamp>) -> String {
+    let from = |(address, topics): (&String, &Vec<String>)| format!("`{address}` ({})", topics.join(", "));
+    let from: Vec<String> = moved.iter().map(from).collect();
+    format!(
+        "subscriptions of this instance pointed elsewhere, and were taken to `{}`{}: from {}; if another daemon listens \
+         there, it hears nothing any more: give each an `instance` of its own",
+        hooks.uri,
+        on(at),
+        from.join(" and ")
+    )
+}
+
+fn on(at: Option<Timestamp>) -> String {
+    let at = at.and_then(|at| jiff::Timestamp::from_millisecond(at.millis()).ok());
+    at.map(|at| format!(" at {at}")).unwrap_or_default()
+}
+
+/// Returns an address without what may be secret in it.
+fn shown(uri: &str) -> String {
+    let url = Url::parse(uri).ok();
+    let Some((url, host)) = url.as_ref().and_then(|url| Some((url, url.host_str()?))) else {
+        return excerpt(uri.as_bytes());
+    };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    excerpt(format!("{}://{host}{port}{}", url.scheme(), url.path()).as_bytes())
 }
 
 /// Reads all subscriptions of the app in the shop.
@@ -184,8 +240,8 @@ async fn listed(caller: &Caller) -> Result<Vec<Subscription>, Trouble> {
 async fn take(caller: &Caller, hooks: &Hooks, step: &Step) -> Result<Option<String>, Trouble> {
     let (operation, variables): (&Operation, Value) = match step {
         Step::Create { topic } => (&HOOK_CREATE, json!({"topic": topic.name, "hook": hooks.wanted(topic)})),
-        Step::Update { id, topic } => (&HOOK_UPDATE, json!({"id": id, "hook": hooks.wanted(topic)})),
-        Step::Delete { id } => (&HOOK_DELETE, json!({"id": id})),
+        Step::Update { id, topic, .. } => (&HOOK_UPDATE, json!({"id": id, "hook": hooks.wanted(topic)})),
+        Step::Delete { id, .. } => (&HOOK_DELETE, json!({"id": id})),
     };
     let said = caller.call(operation, &variables).await?;
     let made: Made = http::json_part(&said.data["made"]).map_err(Trouble::Unclear)?;
@@ -198,7 +254,7 @@ fn what(step: &Step) -> String {
     match step {
         Step::Create { topic } => format!("`{}` cannot be subscribed to", named(topic)),
         Step::Update { topic, .. } => format!("the subscription to `{}` cannot be mended", named(topic)),
-        Step::Delete { id } => {
+        Step::Delete { id, .. } => {
             format!("the subscription `{}`, which is one too many, cannot be deleted", excerpt(id.as_bytes()))
         }
     }
@@ -217,6 +273,19 @@ struct UserError {
     message: String,
 }
 
+/// Says what of the subscriptions is not as it must be.
+fn lacks(plan: &Plan) -> Vec<String> {
+    let lack = |step: &Step| match step {
+        Step::Create { topic } => format!("{} is not subscribed to", topic.name),
+        Step::Update { topic, elsewhere: Some(uri), .. } => {
+            format!("the subscription to {} points to `{}`", topic.name, shown(uri))
+        }
+        Step::Update { topic, .. } => format!("the subscription to {} is not as it must be", topic.name),
+        Step::Delete { .. } => "one subscription is one too many".to_owned(),
+    };
+    plan.steps.iter().map(lack).collect()
+}
+
 /// Says what is subscribed to; changes nothing.
 pub(super) async fn facts(caller: &Caller, options: &Options) -> Result<Vec<String>, Trouble> {
     let Some(hooks) = &options.hooks else {
@@ -231,14 +300,9 @@ pub(super) async fn facts(caller: &Caller, options: &Options) -> Result<Vec<Stri
         plan.held.len(),
         hooks.uri
     )];
-    let to_do = plan.steps.iter().map(|step| match step {
-        Step::Create { topic } => format!("{} is not subscribed to", topic.name),
-        Step::Update { topic, .. } => format!("the subscription to {} is not as it must be", topic.name),
-        Step::Delete { .. } => "one subscription is one too many".to_owned(),
-    });
-    let to_do: Vec<String> = to_do.collect();
-    if !to_do.is_empty() {
-        facts.push(format!("webhooks: {}; the daemon mends that when it runs", to_do.join("; ")));
+    let lacks = lacks(&plan);
+    if !lacks.is_empty() {
+        facts.push(format!("webhooks: {}; the daemon mends that when it runs", lacks.join("; ")));
     }
     if plan.foreign > 0 {
         facts.push(format!("webhooks: {} of the app are not ours and are left alone", plan.foreign));

@@ -22,7 +22,7 @@ use crate::{
     },
     engine::{
         intake::{Intake, Quarantine},
-        queue::{Listener, Round},
+        queue::{Failed, Listener, Round},
     },
     model::{LocationId, Timestamp},
     web::tests::world::{OPENED, channel, opened, sku},
@@ -162,7 +162,7 @@ async fn what_could_not_be_deleted_comes_again_and_books_nothing() {
     let listener = listener(&world);
     let queue = Listed::holding(&[&told("n1", "902-1", 2)]);
     *queue.refuses.lock().expect("unpoisoned") = true;
-    assert!(matches!(listener.round(&queue).await, Err(Fault::Unauthorized(_))));
+    assert!(matches!(listener.round(&queue).await, Err(Failed::Delete(Fault::Unauthorized(_)))));
     assert_eq!((queue.left(), committed(&world).await), (1, 2));
     *queue.refuses.lock().expect("unpoisoned") = false;
     assert_eq!(listener.round(&queue).await, Ok(Round::Taken));

@@ -1,6 +1,9 @@
 //! A channel is tended at the start, when something asks for it, and again after it failed.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use tokio::{
     sync::mpsc,
@@ -10,9 +13,10 @@ use tokio::{
 use super::world::{World, start};
 use crate::{
     connectors::{Fault, Notice, Tended},
-    core::{State, circuit::Circuit},
+    core::{Command, State, circuit::Circuit},
     engine::tend::Tender,
-    web::tests::world::{channel, opened},
+    model::Timestamp,
+    web::tests::world::{OPENED, channel, opened},
 };
 
 fn tended(kinds: &[&str], missed: bool) -> Tended {
@@ -23,7 +27,12 @@ fn tended(kinds: &[&str], missed: bool) -> Tended {
 
 /// A world whose shop is tended, with what comes of it time by time.
 async fn tends(results: Vec<Result<Tended, Fault>>) -> (World, mpsc::Sender<()>) {
-    let world = start(opened(), 64).await;
+    tends_on(opened(), results).await
+}
+
+/// The same, of a store that holds this.
+async fn tends_on(state: State, results: Vec<Result<Tended, Fault>>) -> (World, mpsc::Sender<()>) {
+    let world = start(state, 64).await;
     *world.lists["main"].tended.lock().expect("unpoisoned") = results.into();
     let (tick, ticks) = mpsc::channel(1);
     let opening = &world.handles.opening;
@@ -94,6 +103,20 @@ async fn what_was_found_in_part_is_recorded_and_the_rest_is_found_out_soon() {
     world.handles.wakes.channel(&channel("main")).expect("it can be woken").tend.notify_one();
     until(&world, |state| kinds(state) == ["webhooks"]).await;
     assert_eq!(world.lists["main"].tendings.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_restored_store_only_looks_until_a_person_lets_it_go_live() {
+    let mut state = opened();
+    state.restored = Some(Timestamp::from_millis(OPENED));
+    let (world, _tick) = tends_on(state, vec![Ok(tended(&["webhooks"], false))]).await;
+    let times = |count: &AtomicUsize| count.load(Ordering::SeqCst);
+    let list = &world.lists["main"];
+    until(&world, |state| kinds(state) == ["webhooks"]).await;
+    assert_eq!((times(&list.tendings), times(&list.mended)), (1, 0));
+    world.ledger.submit(Command::Live).await.expect("a person says so");
+    until(&world, |state| kinds(state).is_empty()).await;
+    assert_eq!((times(&list.tendings), times(&list.mended)), (2, 1), "at once, whatever its turn");
 }
 
 #[tokio::test]

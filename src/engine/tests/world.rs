@@ -23,7 +23,7 @@ use crate::{
     clock::{Clock, ManualClock},
     connectors::{
         By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
-        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended, http, shopify,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended, Tending, http, shopify,
     },
     core::{Command, State, apply},
     engine::{
@@ -101,6 +101,8 @@ pub(super) struct Listed {
     pub tended: Mutex<VecDeque<Result<Tended, Fault>>>,
     /// How often it was tended.
     pub tendings: AtomicUsize,
+    /// How often it might mend what it found.
+    pub mended: AtomicUsize,
     pub uneasy: Notify,
 }
 
@@ -160,8 +162,9 @@ impl Connector for Listed {
         Ok(OrderPage { orders, read_through: Some(Timestamp::from_millis(OPENED)), ..OrderPage::default() })
     }
 
-    async fn tend(&self) -> Result<Tended, Fault> {
+    async fn tend(&self, tending: Tending) -> Result<Tended, Fault> {
         self.tendings.fetch_add(1, Ordering::SeqCst);
+        self.mended.fetch_add(usize::from(tending == Tending::Mend), Ordering::SeqCst);
         self.tended.lock().expect("unpoisoned").pop_front().unwrap_or_else(|| Ok(Tended::default()))
     }
 

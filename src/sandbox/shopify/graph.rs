@@ -12,6 +12,7 @@ use apollo_compiler::{ExecutableDocument, Schema};
 use serde_json::{Value, json};
 
 use crate::sandbox::options::ShopifyOptions;
+use crate::sandbox::shopify::points::Client;
 use crate::sandbox::world::World;
 
 mod cost;
@@ -59,6 +60,8 @@ pub(super) struct Seat<'a> {
     pub(super) options: &'a ShopifyOptions,
     /// The host that was asked.
     pub(super) host: &'a str,
+    /// The app that asks.
+    pub(super) client: Client,
     /// Whether a call with the same idempotency key is under way.
     pub(super) concurrent: bool,
 }
@@ -167,10 +170,10 @@ impl Prepared {
         if self.cost > COST_MAX {
             return self.too_costly();
         }
-        if !world.shopify.bucket.take(self.cost, now_ms) {
+        if !world.shopify.points.of(seat.client).take(self.cost, now_ms) {
             return json!({
                 "errors": [throttled_error()],
-                "extensions": {"cost": cost_report(world, self.cost, None, now_ms)},
+                "extensions": {"cost": cost_report(world, seat.client, [Some(self.cost), None], now_ms)},
             });
         }
         let desk = Desk {
@@ -190,8 +193,9 @@ impl Prepared {
             Ok(answer) => answer,
             Err(refused) => return refused,
         };
-        world.shopify.bucket.refund(self.cost - actual);
-        let mut extensions = json!({"cost": cost_report(world, self.cost, Some(actual), now_ms)});
+        world.shopify.points.of(seat.client).bucket.refund(self.cost - actual);
+        let mut extensions =
+            json!({"cost": cost_report(world, seat.client, [Some(self.cost), Some(actual)], now_ms)});
         if !warnings.borrow().is_empty() {
             extensions["search"] = json!(warnings.into_inner());
         }
@@ -275,11 +279,17 @@ fn throttled_error() -> Value {
     })
 }
 
-fn cost_report(world: &mut World, requested: f64, actual: Option<f64>, now_ms: i64) -> Value {
-    let bucket = &mut world.shopify.bucket;
+/// What is told of a request's cost: what it may cost, and what it did.
+fn cost_report(
+    world: &mut World,
+    client: Client,
+    [requested, actual]: [Option<f64>; 2],
+    now_ms: i64,
+) -> Value {
+    let bucket = &mut world.shopify.points.of(client).bucket;
     let available = bucket.level(now_ms).floor() as i64;
     json!({
-        "requestedQueryCost": requested as i64,
+        "requestedQueryCost": requested.map(|cost| cost as i64),
         "actualQueryCost": actual.map(|cost| cost as i64),
         "throttleStatus": {
             "maximumAvailable": bucket.capacity(),

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use url::Url;
 
-use crate::sandbox::bucket::Bucket;
 use crate::sandbox::catalogue::Catalogue;
 use crate::sandbox::dice::Dice;
 use crate::sandbox::options::ShopifyOptions;
@@ -15,6 +14,7 @@ use super::app::App;
 use super::bulk::Bulk;
 use super::inventory::Keys;
 use super::orders::Order;
+use super::points::Points;
 use super::webhooks::Letter;
 
 /// How many undelivered webhooks may wait; more are lost, as by any overloaded sender.
@@ -34,7 +34,7 @@ pub(in crate::sandbox) struct Store {
     pub(super) routes_by_update: BTreeSet<(i64, usize, usize)>,
     /// How many locations the shop has.
     pub(super) places: usize,
-    pub(super) bucket: Bucket,
+    pub(super) points: Points,
     pub(super) keys: Keys,
     pub(super) groups: u64,
     pub(super) bulks: Vec<Bulk>,
@@ -161,7 +161,7 @@ impl Store {
             routes: BTreeMap::new(),
             routes_by_update: BTreeSet::new(),
             places,
-            bucket: Bucket::new(options.bucket, options.restore_per_second, now_ms),
+            points: Points::new(options, now_ms),
             keys: Keys::default(),
             groups: 0,
             bulks: Vec::new(),
@@ -296,6 +296,11 @@ impl Store {
             "committed": level.committed,
             "stocked": self.is_stocked(item, place),
         })
+    }
+
+    /// What became of requests to the API, for the control API.
+    pub(in crate::sandbox) fn points_report(&self) -> serde_json::Value {
+        self.points.report()
     }
 
     /// What became of the webhooks, for the control API.

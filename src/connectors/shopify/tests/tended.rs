@@ -3,19 +3,24 @@
 use super::*;
 use crate::model::Instance;
 
-#[tokio::test]
-async fn what_is_to_be_told_and_what_is_over_is_not_held_up_by_webhooks() {
-    let (shop, _) = shop(|variables| {
+/// A shop of this name, which lists no webhook subscription, or refuses to. Returns the connector, which has webhooks looked after.
+async fn told(name: &'static str, lists: bool) -> (Shopify, Asked) {
+    let (shop, asked) = shop(move |variables| {
         if variables.get("first").is_some() {
-            let denied = json!({"message": "not yours", "extensions": {"code": "ACCESS_DENIED"}});
-            return said(&json!({"errors": [denied]}));
+            let denied =
+                json!({"errors": [{"message": "not yours", "extensions": {"code": "ACCESS_DENIED"}}]});
+            let none = json!({"nodes": [], "pageInfo": {"hasNextPage": false, "endCursor": null}});
+            return said(&if lists { json!({"data": {"webhookSubscriptions": none}}) } else { denied });
+        }
+        if variables.get("hook").is_some() {
+            return said(&json!({"data": {"made": {"userErrors": []}}}));
         }
         let scopes: Vec<Value> =
             ["write_inventory", "read_locations", "read_orders", "read_products", "read_fulfillments"]
                 .map(|handle| json!({"handle": handle}))
                 .into();
         said(&json!({"data": {
-            "shop": {"myshopifyDomain": "example.myshopify.com"},
+            "shop": {"myshopifyDomain": name},
             "currentAppInstallation": {"accessScopes": scopes},
             "publicApiVersions": [{"handle": "2026-10", "supported": true}],
         }}))
@@ -24,8 +29,41 @@ async fn what_is_to_be_told_and_what_is_over_is_not_held_up_by_webhooks() {
     let uri = "https://hooks.example.org/webhooks/shopify/main".parse().expect("a URL");
     let hooks = options::Hooks { uri, instance: Instance::new("test").expect("a name") };
     let shop = Shopify::new(Options { hooks: Some(hooks), ..shop.options.clone() }).expect("it can be built");
-    let tended = shop.tend().await.expect("the shop itself answers");
+    (shop, asked)
+}
+
+/// How many subscriptions were changed, or made.
+fn changed(asked: &Asked) -> usize {
+    asked.all().iter().filter(|body| body["variables"].get("hook").is_some()).count()
+}
+
+#[tokio::test]
+async fn what_is_to_be_told_and_what_is_over_is_not_held_up_by_webhooks() {
+    let (shop, _) = told("example.myshopify.com", false).await;
+    let tended = shop.tend(Tending::Mend).await.expect("the shop itself answers");
     assert!(tended.again && !tended.missed, "{tended:?}");
     assert!(tended.unsure.contains(&"webhooks") && tended.unsure.contains(&"webhook_version"), "{tended:?}");
     assert!(tended.notices.iter().all(|notice| !notice.stops), "{tended:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_written_to_another_shop_than_the_one_that_is_meant() {
+    let (shop, asked) = told("other.myshopify.com", true).await;
+    let tended = shop.tend(Tending::Mend).await.expect("the shop itself answers");
+    assert!(tended.notices.iter().any(|notice| notice.kind == "shop" && notice.stops), "{tended:?}");
+    assert!(tended.unsure.contains(&"webhooks") && !tended.again, "{tended:?}");
+    assert_eq!(letters(&shop.write(&[put("1", 5, Some(0), "k1")]).await), "N");
+    assert_eq!(asked.all().len(), 1, "it was asked which shop it is, and nothing more");
+}
+
+#[tokio::test]
+async fn a_restored_store_looks_at_subscriptions_and_changes_none() {
+    let (shop, asked) = told("example.myshopify.com", true).await;
+    let tended = shop.tend(Tending::Look).await.expect("it answers");
+    let [notice] = &tended.notices[..] else { panic!("{tended:?}") };
+    assert!(notice.kind == "webhooks" && notice.text.contains("`evenkeel resume --live`"), "{notice:?}");
+    assert!(notice.text.contains("ORDERS_CREATE is not subscribed to"), "{notice:?}");
+    assert_eq!((changed(&asked), tended.missed), (0, false));
+    let tended = shop.tend(Tending::Mend).await.expect("it answers");
+    assert_eq!((changed(&asked), tended.notices), (13, vec![]));
 }
