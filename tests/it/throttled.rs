@@ -160,7 +160,7 @@ async fn a_lower_goes_before_reads_where_another_has_drained_the_bucket() {
         tokio::select! {
             biased;
             () = read(shop) => panic!("the read went first"),
-            tries = write(shop, put(item, 7, 10, "k")) => assert!(tries <= 3, "{tries}"),
+            tries = write(shop, put(item, 7, 10, &format!("k{item}"))) => assert!(tries <= 3, "{tries}"),
         }
     }
 }
