@@ -73,6 +73,7 @@ fn sale(n: usize, sku: usize, now: Timestamp) -> Command {
         line: LineId::new(&n.to_string()).expect("an id"),
         ids: ids.expect("good identifiers"),
         location: None,
+        unplaced_at: None,
         places: Vec::new(),
         by: FulfilledBy::Merchant,
         totals: Totals { ordered: Quantity::new(1), ..Totals::default() },

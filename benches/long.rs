@@ -238,6 +238,7 @@ impl Shop {
             line: LineId::new(&(14_000_000_000_000 + n).to_string()).expect("an id"),
             ids: ids.expect("good identifiers"),
             location: None,
+            unplaced_at: None,
             places: Vec::new(),
             by: FulfilledBy::Merchant,
             totals: Totals { ordered: one, fulfilled: Quantity::new(fulfilled), ..Totals::default() },

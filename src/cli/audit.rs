@@ -1,7 +1,9 @@
-//! `evenkeel audit`: the survey before the first sync. Reads every channel, writes to none, and needs no daemon.
+//! `evenkeel audit`: the survey before the first sync. Reads every channel, writes to none, and needs no daemon; where one runs it
+//! is asked for the mapping table.
 
 mod page;
 mod rules;
+mod table;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +36,7 @@ use crate::{
 };
 
 use rules::{Flow, Rule};
+use table::Imported;
 
 /// The most pages that are read of one channel.
 const PAGES_MAX: usize = 50_000;
@@ -61,6 +64,8 @@ struct Audited {
     at_ms: i64,
     /// What each channel said of credentials, scopes, versions and limits.
     asked: Vec<Asked>,
+    /// What of the mapping table was used besides the configuration.
+    mapping: Imported,
     rules: Vec<Rule>,
     flow: Flow,
     survey: Survey,
@@ -97,7 +102,8 @@ pub(super) fn run(global: &Global, audit: &Audit) -> Result<(), Failure> {
         asked.iter().zip(read).filter_map(|(asked, read)| Some((asked.channel.clone(), read?))).collect();
     let policies = config.policies(|id| registry::abilities(&connectors, id));
     let now = SystemClock.now();
-    let found = survey(&policies, &read, now)
+    let (rows, mapping) = table::imported(global, &config.store.path);
+    let found = survey(&policies, &rows, &read, now)
         .map_err(|refused| Failure::of(Kind::Refused, &refused).as_json(global.json))?;
     let audited = Audited {
         instance: config.instance.to_string(),
@@ -106,6 +112,7 @@ pub(super) fn run(global: &Global, audit: &Audit) -> Result<(), Failure> {
         rules: rules::of(&config),
         flow: Flow::of(&config),
         asked,
+        mapping,
         survey: found,
     };
     if let Some(file) = html {
@@ -336,6 +343,7 @@ fn tell(audited: &Audited, html: Option<&Path>, map: Option<&Path>) {
     ];
     print::table(header, survey.channels.iter().map(figures).collect(), "");
     print::line(&format!("{} ({})", counted(survey.skus, "SKU"), master(survey)));
+    print::line(&audited.mapping.told());
     let proposed = survey.proposals.rows.iter().filter(|row| row.sku.is_some()).count();
     if survey.proposals.count > 0 {
         let written = match map {

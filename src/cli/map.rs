@@ -21,7 +21,7 @@ use crate::{
         sheet::{Bad, Fields, Sheet, lines_of},
     },
     core::decide::survey::Proposal,
-    model::{ChannelId, IdKind, LineId, OrderId, Sku, counted, ids::BadId, which},
+    model::{ChannelId, IdKind, LineId, OrderId, Sku, counted, ids::BadId, policy::MappingRow, which},
     web::view::{
         Ids, IgnoreDone, IgnoreRequest, MapImport, MapImported, MapRemove, MapRemoved, MapRow, MapSource,
         Mapping, ids_from,
@@ -141,7 +141,7 @@ fn identifiers(text: &str) -> Result<Ids, String> {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct List {
     /// What waits for a row: catalogue items and order lines that no SKU was found for.
     #[arg(long, conflicts_with = "listings")]
@@ -201,6 +201,17 @@ fn fetch(client: &Client, list: &List) -> Result<Mapping, Failure> {
             Some(next) => after = Some(next),
         }
     }
+}
+
+/// Asks for the rows of the table that were imported.
+pub(super) fn imported(client: &Client) -> Result<Vec<MappingRow>, Failure> {
+    let table = fetch(client, &List::default())?;
+    let rows = table.rows.into_iter().filter(|row| row.from == Some(MapSource::Imported));
+    let row = |MapRow { sku, channel, ids, .. }: MapRow| match ids_from(&ids) {
+        Ok(ids) => Ok(MappingRow { channel, ids, sku }),
+        Err(bad) => Err(Failure::new(Kind::Failed, format!("the daemon's answer was not understood: {bad}"))),
+    };
+    rows.map(row).collect()
 }
 
 fn show(global: &Global, list: &List) -> Result<(), Failure> {

@@ -158,6 +158,8 @@ pub struct Drifted {
     pub seq: Seq,
     pub at: Timestamp,
     pub found: Found,
+    /// What it should have shown by what was known. On a listing that is held, or that a person has left as it is: what ours would
+    /// show.
     pub expected: Quantity,
     pub observed: Quantity,
     pub done: Done,
@@ -182,6 +184,9 @@ pub struct Drifted {
     /// When the read of it was sent, by our clock, as long as it may turn out to have been an old copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at: Option<Timestamp>,
+    /// The most units more than ours that it has shown since it is held.
+    #[serde(default, skip_serializing_if = "Quantity::is_zero")]
+    pub over_most: Quantity,
 }
 
 /// One repair: what somebody else had written over ours.
@@ -225,6 +230,12 @@ impl Drifted {
             Done::Asked | Done::Held => true,
             Done::Repaired | Done::Accepted | Done::Left | Done::Released | Done::Gone => false,
         }
+    }
+
+    /// Returns how many units more than ours a held listing shows: so many are sold there that may not be there.
+    pub fn over(&self) -> Quantity {
+        let over = self.observed.sub(self.expected).unwrap_or_default().or_zero();
+        if self.done == Done::Held { over } else { Quantity::ZERO }
     }
 
     /// Returns the change of the stock that it would be.

@@ -6,9 +6,12 @@
 //! by field, upwards. What counts is a pure function of the registers ([`Order::totals`]), so arrival order cannot
 //! matter. What beats or contradicts a fetch without being surely newer asks for another fetch, which settles it.
 
+mod places;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use thin_vec::ThinVec;
 
 use crate::{
     core::{
@@ -91,6 +94,9 @@ pub struct Line {
     pub pushed: Option<Told<Pushed>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetched: Option<Told<Fetched>>,
+    /// Earlier reads, in order of rank, between which units were taken off without its being said where they lay.
+    #[serde(default, skip_serializing_if = "ThinVec::is_empty")]
+    pub trail: ThinVec<Told<Fetched>>,
     /// The most that any source ever said was ordered.
     pub ordered_most: Quantity,
     /// The SKU and place that the line's entries are booked on, fixed at its first effect.
@@ -139,6 +145,9 @@ pub struct Told<R> {
     /// How the totals lie on locations; empty: not said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<(LocationId, Totals)>,
+    /// As in [`LineSnapshot::unplaced_at`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unplaced_at: Option<LocationId>,
 }
 
 /// Rank of a push: by the source's version; `received` is the earliest journal position at which that version came,
@@ -195,6 +204,7 @@ fn join<R: Rank>(held: Option<Told<R>>, told: Told<R>) -> Told<R> {
             totals: held.totals.most(told.totals),
             rest: held.rest.max(told.rest),
             places: share::joined(&held.places, &told.places),
+            unplaced_at: held.unplaced_at.max(told.unplaced_at),
         },
         Some(_) | None => told,
     }
@@ -227,15 +237,14 @@ impl Order {
                 line.location.clone_from(&told.location);
             }
             line.ordered_most = line.ordered_most.max(told.totals.ordered);
-            let (totals, rest, places) = (told.totals, told.rest, share::joined(&told.places, &[]));
             match seen {
                 Seen::Pushed => {
                     let rank = Pushed { version: snapshot.version, received: at };
-                    line.pushed = Some(join(line.pushed.take(), Told { rank, totals, rest, places }));
+                    line.pushed = Some(join(line.pushed.take(), Told::of(rank, told)));
                 }
                 Seen::Fetched { begun } => {
                     let rank = Fetched { begun, version: snapshot.version };
-                    line.fetched = Some(join(line.fetched.take(), Told { rank, totals, rest, places }));
+                    line.take_fetched(Told::of(rank, told));
                 }
             }
         }
@@ -361,15 +370,7 @@ impl Order {
 
     /// Returns the totals of one line that follow from all registers.
     pub fn totals(&self, line: &Line) -> Result<Totals, Overflow> {
-        settle(self.counts(line).map(|(totals, rest, _)| (totals, rest)), line.ordered_most)
-    }
-
-    /// Returns how a line's totals lie on locations, as far as that is known. A source that does not say it takes
-    /// nothing back of what a fetch said.
-    pub fn places<'a>(&self, line: &'a Line) -> &'a [(LocationId, Totals)] {
-        let fetched = line.fetched.as_ref().map(|fetched| fetched.places.as_slice());
-        let counts = self.counts(line).map(|(.., places)| places).filter(|places| !places.is_empty());
-        counts.or(fetched).unwrap_or_default()
+        settle(self.counts(line).map(|said| (said.totals, said.rest)), line.ordered_most)
     }
 
     /// Returns what counts of all that was said of a line. `None`: that it is gone.
@@ -385,21 +386,39 @@ impl Order {
         let whole_push = self.whole_push.filter(|rank| push_counts(*rank, fetch));
         match (push, whole_push) {
             (Some(push), Some(whole)) if whole.version > push.rank.version => None,
-            (Some(push), _) => Some((push.totals, push.rest, &push.places)),
+            (Some(push), _) => Some(Said::of(push)),
             (None, Some(_)) => None,
             (None, None) => match (fetched, self.whole_fetch) {
                 (Some(held), Some(whole)) if whole > held.rank => None,
-                (Some(held), _) => Some((held.totals, held.rest, &held.places)),
+                (Some(held), _) => Some(Said::of(held)),
                 (None, _) => None,
             },
         }
     }
 }
 
-/// What counts of a line: its totals, what became of the rest, and how they lie on locations.
-type Said<'a> = (Totals, Rest, &'a [(LocationId, Totals)]);
+/// What counts of a line.
+#[derive(Debug, Clone, Copy)]
+struct Said<'a> {
+    totals: Totals,
+    rest: Rest,
+    places: &'a [(LocationId, Totals)],
+    unplaced_at: Option<&'a LocationId>,
+}
+
+impl<'a> Said<'a> {
+    fn of<R>(told: &'a Told<R>) -> Said<'a> {
+        let Told { rank: _, totals, rest, places, unplaced_at } = told;
+        Said { totals: *totals, rest: *rest, places, unplaced_at: unplaced_at.as_ref() }
+    }
+}
 
 impl<R> Told<R> {
+    fn of(rank: R, told: &LineSnapshot) -> Told<R> {
+        let LineSnapshot { totals, rest, unplaced_at, .. } = told.clone();
+        Told { rank, totals, rest, places: share::joined(&told.places, &[]), unplaced_at }
+    }
+
     fn differs(&self, told: &LineSnapshot) -> bool {
         let moved = !self.places.is_empty()
             && !told.places.is_empty()
@@ -453,6 +472,7 @@ impl Line {
             location: None,
             pushed: None,
             fetched: None,
+            trail: ThinVec::new(),
             ordered_most: Quantity::ZERO,
             bound: None,
             booked: Totals::default(),

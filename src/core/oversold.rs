@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::ledger::{Cause, Entry, Stock, book},
-    model::{Overflow, Quantity, Seq},
+    core::{
+        ledger::{Cause, Entry, Stock, book},
+        state::SkuRow,
+    },
+    model::{LocationId, Overflow, Quantity, Seq},
 };
 
 /// The latest oversell of a SKU of which units are missing.
@@ -66,14 +69,31 @@ impl Class {
     }
 }
 
-/// Returns how an entry changes what is available.
+/// Returns how an entry changes what there is: on a shelf, or on its way to one.
 pub fn moved(entry: &Entry) -> Result<Quantity, Overflow> {
-    book(Stock::default(), entry.kind, entry.quantity)?.available()
+    let by = book(Stock::default(), entry.kind, entry.quantity)?;
+    by.available()?.add(by.incoming)
+}
+
+/// Returns what there is of a SKU for what is yet to be sold, over these places: what is available, and what is on its way there from
+/// others. That is not for sale, and not missing either. `None`: it was never counted at any of them.
+pub fn there(row: &SkuRow, places: &[LocationId]) -> Result<Option<Quantity>, Overflow> {
+    let Some(available) = row.available(places)? else { return Ok(None) };
+    // What goes on paper is available all the while where both its ends are.
+    let on_paper = |place: &LocationId| {
+        let mut moving = row.moving.iter().filter(|held| held.to == *place && places.contains(&held.from));
+        moving.try_fold(Quantity::ZERO, |sum, held| sum.add(held.quantity))
+    };
+    let mut here = row.stock.iter().filter(|place| places.contains(&place.location));
+    let coming = here.try_fold(Quantity::ZERO, |sum, place| {
+        sum.add(place.stock.incoming)?.sub(on_paper(&place.location)?)
+    })?;
+    available.add(coming).map(Some)
 }
 
 /// Returns how many units more are missing after a change of `by` than before it.
 pub fn more_missing(after: Quantity, by: Quantity) -> Result<Quantity, Overflow> {
-    let missing = |available: Quantity| available.neg().map(Quantity::or_zero);
+    let missing = |there: Quantity| there.neg().map(Quantity::or_zero);
     Ok(missing(after)?.sub(missing(after.sub(by)?)?)?.or_zero())
 }
 
@@ -81,7 +101,7 @@ pub fn more_missing(after: Quantity, by: Quantity) -> Result<Quantity, Overflow>
 mod tests {
     use super::*;
 
-    /// What is available after a change, and the change -> the units that are missing by it.
+    /// What there is after a change, and the change -> the units that are missing by it.
     #[track_caller]
     fn check(after: i64, by: i64, want: i64) {
         let q = Quantity::new;

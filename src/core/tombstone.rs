@@ -26,7 +26,7 @@ pub struct Tombstone(Box<[u8]>);
 
 // Fields by their place: their names would be most of it. A field that is added goes to the end, and the version of the
 // rows grows.
-type PackedTold<R> = (R, Totals5, Rest, Vec<(LocationId, Totals5)>);
+type PackedTold<R> = (R, Totals5, Rest, Vec<(LocationId, Totals5)>, Option<LocationId>);
 type PackedBinding = (Sku, LocationId, bool, bool);
 type PackedShare = (Sku, LocationId, Quantity, Totals5, bool, bool, Option<Totals5>);
 type PackedItem = (Sku, LocationId, Totals5);
@@ -46,6 +46,7 @@ struct PackedLine(
     Totals5,
     Vec<PackedShare>,
     Option<Ignore>,
+    Vec<PackedTold<Rank>>,
 );
 
 #[derive(Serialize, Deserialize)]
@@ -127,8 +128,20 @@ fn unpack(packed: PackedOrder) -> Order {
 }
 
 fn pack_line(id: &LineId, line: &Line) -> PackedLine {
-    let Line { ids, by, listed, location, pushed, fetched, ordered_most, bound, booked, ignored, shares } =
-        line;
+    let Line {
+        ids,
+        by,
+        listed,
+        location,
+        pushed,
+        fetched,
+        trail,
+        ordered_most,
+        bound,
+        booked,
+        ignored,
+        shares,
+    } = line;
     let bound = bound.as_ref().map(|bound| {
         let Binding { sku, location, baseline, early } = bound.clone();
         (sku, location, baseline, early)
@@ -147,11 +160,13 @@ fn pack_line(id: &LineId, line: &Line) -> PackedLine {
         five(*booked),
         shares.iter().map(share).collect(),
         *ignored,
+        trail.iter().map(|told| pack_told(told, of_fetch)).collect(),
     )
 }
 
 fn unpack_line(packed: PackedLine) -> (LineId, Line) {
-    let PackedLine(id, ids, whose, (pushed, fetched), ordered_most, bound, booked, shares, ignored) = packed;
+    let PackedLine(id, ids, whose, (pushed, fetched), ordered_most, bound, booked, shares, ignored, trail) =
+        packed;
     let (by, listed, location) = whose;
     let share = |(sku, location, units, booked, baseline, early, before): PackedShare| {
         let (booked, before) = (totals(booked), before.map(totals));
@@ -164,6 +179,7 @@ fn unpack_line(packed: PackedLine) -> (LineId, Line) {
         location,
         pushed: pushed.map(|told| unpack_told(told, to_push)),
         fetched: fetched.map(|told| unpack_told(told, to_fetch)),
+        trail: trail.into_iter().map(|told| unpack_told(told, to_fetch)).collect(),
         ordered_most,
         bound: bound.map(|(sku, location, baseline, early)| Binding { sku, location, baseline, early }),
         booked: totals(booked),
@@ -175,12 +191,13 @@ fn unpack_line(packed: PackedLine) -> (LineId, Line) {
 
 fn pack_told<R: Copy>(told: &Told<R>, rank: impl Fn(R) -> Rank) -> PackedTold<Rank> {
     let places = told.places.iter().map(|(location, totals)| (location.clone(), five(*totals)));
-    (rank(told.rank), five(told.totals), told.rest, places.collect())
+    (rank(told.rank), five(told.totals), told.rest, places.collect(), told.unplaced_at.clone())
 }
 
-fn unpack_told<R>((at, told, rest, places): PackedTold<Rank>, rank: impl Fn(Rank) -> R) -> Told<R> {
+fn unpack_told<R>(told: PackedTold<Rank>, rank: impl Fn(Rank) -> R) -> Told<R> {
+    let (at, told, rest, places, unplaced_at) = told;
     let places = places.into_iter().map(|(location, at)| (location, totals(at))).collect();
-    Told { rank: rank(at), totals: totals(told), rest, places }
+    Told { rank: rank(at), totals: totals(told), rest, places, unplaced_at }
 }
 
 fn pack_posting(posting: &PostState) -> PackedPosting {

@@ -11,7 +11,7 @@ use thin_vec::ThinVec;
 pub use reads::Reading;
 
 use crate::{
-    core::leg::Sent,
+    core::leg::{Leg, Sent, State},
     model::{IdempotencyKey, Overflow, Quantity, Revision, Seq, Timestamp},
 };
 
@@ -154,7 +154,7 @@ pub struct Shown {
 }
 
 /// A difference that nothing explained yet when a lower of ours went over it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassedOver {
     #[serde(rename = "e")]
     pub expected: Quantity,
@@ -165,6 +165,11 @@ pub struct PassedOver {
     pub look: Look,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Told>,
+    /// Writes of ours that may be in it: what they might have done is told with it.
+    #[serde(rename = "u", default, skip_serializing_if = "ThinVec::is_empty")]
+    pub unsettled: ThinVec<Unsettled>,
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub lapsed: Option<Lapsed>,
 }
 
 impl Look {
@@ -345,7 +350,8 @@ impl PassedOver {
     pub fn writes(&self, now: &Writes) -> Writes {
         let (base, known_at, sure_to) = (Some(self.expected), self.known_at, self.sure_to);
         let (moves, told) = (now.moves.clone(), self.told.map(Box::new));
-        Writes { base, known_at, sure_to, moves, told, ..Writes::default() }
+        let (unsettled, lapsed) = (self.unsettled.clone(), self.lapsed.map(Box::new));
+        Writes { base, known_at, sure_to, moves, told, unsettled, lapsed, ..Writes::default() }
     }
 }
 
@@ -462,12 +468,23 @@ impl Writes {
     }
 
     /// Believes what a look shows although nothing explains it yet, so that a lower need not wait. What it was is still
-    /// to be told.
-    pub fn pass_over(&mut self, shown: Quantity, at: Timestamp, stale_ms: i64) {
-        if let (Some(look), Some(expected), None) = (self.look.as_deref(), self.base, &self.passed_over) {
+    /// to be told. `leg`: what is wanted, with the write whose answer may not be known.
+    pub fn pass_over(&mut self, shown: Quantity, at: Timestamp, stale_ms: i64, leg: Option<&Leg>) {
+        if let (Some(look), Some(expected), None) =
+            (self.look.as_deref().copied(), self.base, &self.passed_over)
+        {
             let told = self.told.as_deref().copied();
             let (known_at, sure_to) = (self.counts_from(), self.sure_to);
-            self.passed_over = Some(Box::new(PassedOver { expected, known_at, sure_to, look: *look, told }));
+            let mut unsettled = self.unsettled.clone();
+            let probed = leg.filter(|leg| matches!(leg.state, State::Probing { .. })).and_then(Leg::sent);
+            let probed = probed.filter(|sent| known_at <= sent.at);
+            if let Some(sent) = probed.filter(|sent| unsettled.iter().all(|held| held.key != sent.key)) {
+                let Sent { quantity, compare, key, at, .. } = sent.clone();
+                unsettled.push(Unsettled { quantity, compare, key, at, times: 1 });
+            }
+            let lapsed = self.lapsed.as_deref().copied().filter(|lapsed| known_at <= lapsed.at);
+            let passed = PassedOver { expected, known_at, sure_to, look, told, unsettled, lapsed };
+            self.passed_over = Some(Box::new(passed));
         }
         self.believe(shown, at, stale_ms);
     }

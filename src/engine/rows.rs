@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// The version of the rows: those of another version are built anew from the journal.
-pub const ROWS_VERSION: u32 = 6;
+pub const ROWS_VERSION: u32 = 7;
 /// The longest piece of a value.
 const PIECE: usize = 60 * 1024;
 

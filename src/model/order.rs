@@ -112,6 +112,9 @@ pub struct LineSnapshot {
     /// How its totals lie on several locations, as far as the source says; what it does not say lies at `location`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<(LocationId, Totals)>,
+    /// Where units that were taken off lay, of which `places` does not say it: a guess, for where no earlier telling knows better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unplaced_at: Option<LocationId>,
     pub by: FulfilledBy,
     pub totals: Totals,
     /// Sources that zero the ordered quantity of a cancelled line say here what became of it.

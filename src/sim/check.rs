@@ -461,7 +461,7 @@ impl Checks {
 /// Returns what of a line is booked at the place of one of the channel's own locations. Until somebody has said where it lies, that
 /// is nothing.
 fn booked_at(order: &Order, line: &Line, slot: usize) -> Totals {
-    if line.location.is_none() && order.places(line).is_empty() {
+    if line.location.is_none() && !order.is_placed(line) {
         return Totals::default();
     }
     let shares = line.shares();

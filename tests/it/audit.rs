@@ -34,6 +34,7 @@ async fn an_audit_reads_everything_and_writes_nothing_and_its_table_can_be_taken
     let renamed = number(&market["unmatched"]);
     assert!(renamed > 0, "{market:#}");
     assert_eq!(number(&told["survey"]["proposals"]["count"]), renamed);
+    assert_eq!(told["mapping"]["from"], "nothing");
     let html = std::fs::read_to_string(&page).expect("a page");
     assert!(html.contains("TSHIRT-BL-M") && html.contains("<svg") && !html.contains("src="), "{html}");
     let seen = writes(&world).await;
@@ -70,7 +71,17 @@ async fn an_audit_reads_everything_and_writes_nothing_and_its_table_can_be_taken
         left["unmatched"].as_array().expect("a list").iter().map(Value::to_string).collect()
     })
     .await;
-    drop(live);
+
+    // Another audit knows what was taken in: from the daemon, and from its store once it has stopped.
+    let known = async |from: &str| {
+        let told = home.ask(&["audit"]).await.json();
+        assert_eq!(text(&told["mapping"]["from"]), from, "{:#}", told["mapping"]);
+        assert!(number(&told["mapping"]["imported"]) >= renamed, "{:#}", told["mapping"]);
+        assert_eq!(told["survey"]["proposals"]["count"], 0, "{:#}", told["survey"]["proposals"]);
+    };
+    known("daemon").await;
+    live.stop().await;
+    known("store").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

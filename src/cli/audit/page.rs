@@ -18,6 +18,7 @@ struct Page<'a> {
     audited: &'a Audited,
     made: String,
     master: String,
+    table: String,
     left: Vec<Drawn<'a>>,
     right: Vec<Drawn<'a>>,
     height: usize,
@@ -35,8 +36,8 @@ pub(super) fn of(audited: &Audited) -> Result<String, Failure> {
     let (right, left): (Vec<&Way>, Vec<&Way>) = audited.flow.ways.iter().partition(|way| way.sells);
     let (left, right) = (drawn(left), drawn(right));
     let height = left.len().max(right.len()).max(1) * (BOX + GAP) + GAP;
-    let page =
-        Page { audited, made: at(audited.at_ms), master: master(&audited.survey), left, right, height };
+    let (made, master, table) = (at(audited.at_ms), master(&audited.survey), audited.mapping.told());
+    let page = Page { audited, made, master, table, left, right, height };
     page.render().map_err(|error| Failure::of(Kind::Failed, &error))
 }
 

@@ -204,6 +204,7 @@ fn line(item: &Item, by: FulfilledBy) -> Option<LineSnapshot> {
         line: LineId::new(&item.id).ok()?,
         ids,
         location: None,
+        unplaced_at: None,
         places: Vec::new(),
         by,
         totals: Totals { ordered: Quantity::new(item.ordered), ..Totals::default() },

@@ -18,7 +18,7 @@
 
 use serde_json::Value;
 
-use crate::connectors::shopify::options::Locations;
+use crate::connectors::shopify::{options::Locations, orders::places::Placed};
 use crate::model::{
     FulfilledBy, IdKind, Identifiers, LineId, LineSnapshot, OrderId, OrderSnapshot, Quantity, Rest,
     Timestamp, Totals,
@@ -217,12 +217,15 @@ impl Order {
                 return Err(format!("line `{id}` is there twice"));
             }
             let totals = self.units(line, told)?.totals();
-            let places = self.places(line.id, totals, locations);
+            let Placed { places, unplaced_at } = self.places(line.id, totals, locations);
+            // Where all of it was taken off, it lay there.
+            let location = places.first().map(|(location, _)| location).or(unplaced_at.as_ref()).cloned();
             lines.push(LineSnapshot {
                 line: id,
                 ids: line.identifiers()?,
-                location: places.first().map(|(location, _)| location.clone()),
+                location,
                 places,
+                unplaced_at,
                 by: FulfilledBy::Merchant,
                 totals,
                 rest: Rest::Open,

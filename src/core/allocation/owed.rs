@@ -37,6 +37,7 @@ pub struct Owed<'a> {
     lying: Lying<'a>,
     /// With all that is short met, as far as it can be.
     flow: Flow,
+    unmet: Quantity,
 }
 
 impl<'a> Owed<'a> {
@@ -51,12 +52,20 @@ impl<'a> Owed<'a> {
         for seller in &sellers {
             seller.iter().for_each(|place| at.entry(place).or_default().push(seller));
         }
+        let mut unmet = 0_i64;
         for heap in &short {
             let here = at.get(heap.from).into_iter().flatten().filter(|seller| seller.contains(heap.to));
             let reach: BTreeSet<usize> = here.flat_map(|seller| lying.within(seller)).collect();
-            flow.meet(reach.into_iter().collect(), heap.units.units().saturating_neg());
+            let need = heap.units.units().saturating_neg();
+            let met = flow.meet(reach.into_iter().collect(), need);
+            unmet = unmet.saturating_add(need.saturating_sub(met));
         }
-        Owed { short, lying, flow }
+        Owed { short, lying, flow, unmet: Quantity::new(unmet) }
+    }
+
+    /// Returns how many units of what is short nothing can meet.
+    pub fn unmet(&self) -> Quantity {
+        self.unmet
     }
 
     /// Returns what of `sum`, the units at the places that a listing draws on, is not owed to what was sold at other places.

@@ -137,6 +137,12 @@ impl<'a> Shelf<'a> {
     }
 }
 
+/// Returns how many units of a SKU with stock of its own are sold at places that are short of them, and cannot come from any other place
+/// that is sold together with those.
+pub fn unmet(state: &State, sku: &Sku, row: &SkuRow) -> Result<Quantity, Overflow> {
+    Ok(owed(state, sku, row)?.map_or(Quantity::ZERO, |owed| owed.unmet()))
+}
+
 /// Returns what is owed between the places of a SKU with stock of its own, if any of them is short.
 fn owed<'a>(state: &'a State, sku: &Sku, row: &'a SkuRow) -> Result<Option<Owed<'a>>, Overflow> {
     let short =

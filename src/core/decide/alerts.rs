@@ -4,6 +4,8 @@ mod oversells;
 
 use std::collections::BTreeMap;
 
+use oversells::grown;
+
 use crate::{
     core::{
         allocation::Pause,
@@ -12,12 +14,12 @@ use crate::{
         circuit::Circuit,
         command::{Refused, Reply},
         decide::Draft,
-        drift::Done,
+        drift::{Done, Drifted},
         index::{Kind, Work},
         intent::{Intent, Phase, Step, Undone},
         leg,
         record::{AlertKind, Record},
-        state::{Alert, AlertKey, ChannelRow, Listing, State},
+        state::{Alert, AlertKey, ChannelRow, Listing, ListingRef, State},
     },
     model::{self, ChannelId, Counter, Mode, Notice, Policies, Timestamp, policy::ChannelPolicy, which},
 };
@@ -71,19 +73,18 @@ impl Draft<'_> {
     fn raise(&mut self, policies: &Policies, key: &AlertKey, condition: &Condition) {
         let held = self.state.alerts.get(key);
         let repeat = policies.alerts.repeat_ms;
-        let Condition { text, waiting } = condition.clone();
+        let Condition { text, waiting, asks } = condition.clone();
         let alert = match held {
             Some(held) if held.firing => {
                 let told_at = held.told.filter(|(firing, _)| *firing).map(|(_, at)| at);
                 let repeats = repeat > 0 && told_at.is_some_and(|at| self.now.since(at) >= repeat);
-                // A drift that shows another number by now is another question, as is a notice that says something else.
-                let asks = matches!(key.kind, AlertKind::Drift | AlertKind::Notice);
                 let other = asks && waiting == held.waiting && text != held.text;
                 // It fired before there was anywhere to tell it.
                 let untold = policies.alerts.webhook && told_at.is_none() && held.send_at.is_none();
                 let again = waiting > held.waiting || other || untold || (repeats && held.send_at.is_none());
-                // How many units are missing by now is in the text; people are told when they are many more.
-                let same = text == held.text || key.kind != AlertKind::Oversold;
+                // How many units are missing, or shown too much, by now is in the text; people are told when they are many more.
+                let counts = matches!(key.kind, AlertKind::Oversold | AlertKind::Drift);
+                let same = text == held.text || !counts;
                 if !again && waiting == held.waiting && same {
                     return;
                 }
@@ -181,11 +182,14 @@ struct Condition {
     text: String,
     /// How many things wait for a person; zero where that is not counted.
     waiting: usize,
+    /// Another text is another question, of which people are told: a drift that shows another number by now, or a notice that says
+    /// something else.
+    asks: bool,
 }
 
 impl From<String> for Condition {
     fn from(text: String) -> Condition {
-        Condition { text, waiting: 0 }
+        Condition { text, waiting: 0, asks: false }
     }
 }
 
@@ -267,7 +271,7 @@ fn stuck(state: &State, policies: &Policies, intent: &Intent, now: Timestamp) ->
 /// Counts work of a kind, up to [`COUNT_MAX`], and says how many there are.
 fn counted<'a>(work: impl Iterator<Item = &'a Work>, say: impl Fn(usize) -> String) -> Option<Condition> {
     let waiting = work.take(COUNT_MAX).count();
-    (waiting > 0).then(|| Condition { text: say(waiting), waiting })
+    (waiting > 0).then(|| Condition { text: say(waiting), waiting, asks: false })
 }
 
 /// Returns a count as people read it, with the words that go with one and with many.
@@ -341,21 +345,45 @@ fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
         let Work::Drifts { listing, .. } = work else { return None };
         Some((listing.clone(), state.listing(listing)?.drift.as_deref()?))
     };
-    let open = || state.index.of(Kind::Drifts, channel).take(COUNT_MAX);
-    let waiting = open().count();
-    let (listing, drift) = open().filter_map(drift).max_by_key(|(_, drift)| drift.seq)?;
-    let last = match drift.done {
+    let open: Vec<(ListingRef, &Drifted)> =
+        state.index.of(Kind::Drifts, channel).take(COUNT_MAX).filter_map(drift).collect();
+    let (listing, latest) = open.iter().max_by_key(|(_, drift)| drift.seq)?;
+    let last = match latest.done {
         Done::Held => format!("SKU {} is held because two writers undo each other", listing.sku),
         Done::Asked | Done::Repaired | Done::Accepted | Done::Left | Done::Released | Done::Gone => {
-            format!("SKU {} shows {} and not {}", listing.sku, drift.observed, drift.expected)
+            format!("SKU {} shows {} and not {}", listing.sku, latest.observed, latest.expected)
         }
     };
+    let waiting = open.len();
     let text = format!(
-        "{} changed by another writer and {} for a person, of late: {last}; see `evenkeel drift`",
+        "{} changed by another writer and {} for a person, of late: {last}{}; see `evenkeel drift`",
         spoken(waiting, "listing was", "listings were"),
-        which(waiting, "waits", "wait")
+        which(waiting, "waits", "wait"),
+        shown_too_much(&open)
     );
-    Some(Condition { text, waiting })
+    // Told again when it has doubled, and not with each number of another writer's.
+    let over = open.iter().map(|(_, drift)| drift.over_most.units()).fold(0, i64::saturating_add);
+    let over = grown(usize::try_from(over).unwrap_or(usize::MAX));
+    Some(Condition { text, waiting: waiting.saturating_add(over), asks: latest.done != Done::Held })
+}
+
+/// Says by how many units held listings show more than ours would, of the one that does most, and what to do.
+fn shown_too_much(open: &[(ListingRef, &Drifted)]) -> String {
+    let over = open.iter().filter(|(_, drift)| !drift.over().is_zero());
+    let Some((listing, drift)) = over.clone().max_by_key(|(_, drift)| drift.over()) else {
+        return String::new();
+    };
+    let (sku, over, others) = (&listing.sku, drift.over(), over.count() - 1);
+    let others = match others {
+        0 => String::new(),
+        _ => format!(" ({} too)", spoken(others, "other listing shows more", "other listings show more")),
+    };
+    let units = which(usize::try_from(over.units()).unwrap_or(usize::MAX), "unit", "units");
+    format!(
+        "; SKU {sku} shows {over} {units} more than the {} that ours would, which may not be there{others}: lower it on the channel, \
+         stop the other writer, then run `evenkeel drift release`",
+        drift.expected
+    )
 }
 
 /// A channel whose delays are longer than assumed: what rests on the assumptions may be wrong.
@@ -367,7 +395,7 @@ fn broken(row: Option<&ChannelRow>, policy: &ChannelPolicy, now: Timestamp) -> O
     };
     let all: Vec<String> = Assumption::ALL.iter().filter_map(of).collect();
     let text = format!("{}; look through its oversells", all.join("; "));
-    (!all.is_empty()).then_some(Condition { text, waiting: all.len() })
+    (!all.is_empty()).then_some(Condition { text, waiting: all.len(), asks: false })
 }
 
 fn broken_by(assumption: Assumption, stated_ms: i64, measured: &Measured) -> String {
@@ -407,6 +435,7 @@ fn quarantined(state: &State, channel: &ChannelId) -> Option<Condition> {
             model::counted(waiting, "message")
         ),
         waiting,
+        asks: false,
     })
 }
 
@@ -414,7 +443,8 @@ fn braked(state: &State, counter: &Counter) -> Option<Condition> {
     let mut held = state.held.values().filter(|held| held.counter == *counter);
     let waiting = held.clone().count();
     let why = &held.next_back()?.why;
-    Some(Condition { text: format!("a count is held: {why}; see `evenkeel dead-letters list`"), waiting })
+    let text = format!("a count is held: {why}; see `evenkeel dead-letters list`");
+    Some(Condition { text, waiting, asks: false })
 }
 
 fn circuit(row: &ChannelRow) -> Option<(AlertKind, Option<Condition>)> {
@@ -439,7 +469,7 @@ fn notices<'a>(
     held.iter().map(move |Notice { kind, text, stops }| {
         let stopped = if *stops { "; nothing is written there until then" } else { "" };
         let key = AlertKey { kind: AlertKind::Notice, subject: format!("{channel}/{kind}") };
-        (key, format!("{text}{stopped}").into())
+        (key, Condition { text: format!("{text}{stopped}"), waiting: 0, asks: true })
     })
 }
 

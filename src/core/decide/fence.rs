@@ -1,7 +1,5 @@
 //! The fence: a look that nothing explains is believed once all orders of the channel up to it are in.
 
-use std::collections::BTreeSet;
-
 use crate::{
     core::{
         backoff::{self, digest},
@@ -99,7 +97,7 @@ impl Draft<'_> {
         if matches!(held.leg.as_ref().map(|leg| &leg.state), Some(leg::State::InFlight(_))) {
             return;
         }
-        if let Some(over) = held.writes.passed_over.as_deref().copied().filter(|over| passed(&over.look)) {
+        if let Some(over) = held.writes.passed_over.as_deref().filter(|over| passed(&over.look)).cloned() {
             self.fence_passed_over(policy, listing, &over, fed);
         }
         let Some(held) = self.state.listing(listing) else { return };
@@ -131,8 +129,10 @@ impl Draft<'_> {
                 if self.may_be_missing(listing, expected, shown, fed) =>
             {
                 // A lower waits for nothing.
-                if leg.is_some_and(|leg| lowers(&leg, shown)) {
-                    self.learn(listing, Why::Fenced, |writes| writes.pass_over(shown, look.at, stale_ms));
+                if let Some(leg) = leg.filter(|leg| lowers(leg, shown)) {
+                    self.learn(listing, Why::Fenced, |writes| {
+                        writes.pass_over(shown, look.at, stale_ms, Some(&leg));
+                    });
                     self.go_on(listing);
                 }
             }
@@ -171,7 +171,8 @@ impl Draft<'_> {
         let Some(held) = self.state.listing(listing) else { return };
         // Ours was lowered since, whatever it was: nothing is raised by it.
         let reading = Reading::of(&policy.abilities, None);
-        let verdict = judge(&over.writes(&held.writes), &over.look, reading);
+        let known = over.writes(&held.writes);
+        let verdict = judge(&known, &over.look, reading);
         let difference = match verdict {
             Ok(Verdict::Unexplained { expected, shown: observed }) => {
                 if self.may_be_missing(listing, expected, observed, fed) {
@@ -179,7 +180,7 @@ impl Draft<'_> {
                 }
                 Some(Difference {
                     expected,
-                    or: BTreeSet::new(),
+                    or: known.if_landed(None),
                     observed,
                     look: over.look,
                     told: over.told,

@@ -129,6 +129,7 @@ impl Draft<'_> {
         let reading = self.reading(policy, listing);
         let landed = self.landed_blind(policy, listing, look);
         let held = self.state.listing(listing);
+        let leg = held.and_then(|held| held.leg.clone());
         let refuted =
             held.is_some_and(|held| held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)));
         let waited = self.state.listing(listing).and_then(|held| held.writes.look.as_deref().copied());
@@ -146,7 +147,7 @@ impl Draft<'_> {
             match landed {
                 Some(shown) => writes.believe(shown, look.at, stale_ms),
                 // What is wanted shows, but not because what was expected did.
-                None if refuted => believe_refuted(writes, look, reading),
+                None if refuted => believe_refuted(writes, look, reading, leg.as_ref()),
                 None => drop(observe(writes, look, reading)),
             }
         });
@@ -207,7 +208,7 @@ impl Draft<'_> {
         if held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)) {
             return self.look_refuted(policy, listing, writes, look);
         }
-        let reading = self.reading(policy, listing);
+        let (reading, leg) = (self.reading(policy, listing), held.leg.clone());
         let Some(verdict) = observe(&mut writes, look, reading) else { return };
         if let Verdict::Landed { shown } = verdict {
             self.note_landed(policy, listing, shown, look);
@@ -218,7 +219,9 @@ impl Draft<'_> {
             Verdict::Learnt { shown } | Verdict::Unexplained { shown, .. }
                 if self.lowers_to(listing, shown) =>
             {
-                self.learn(listing, Why::Looked, |writes| writes.pass_over(shown, look.at, stale_ms));
+                self.learn(listing, Why::Looked, |writes| {
+                    writes.pass_over(shown, look.at, stale_ms, leg.as_ref());
+                });
                 self.go_on(listing);
                 self.fence_at_once(policy, listing);
             }
@@ -253,7 +256,10 @@ impl Draft<'_> {
         writes.look.get_or_insert_with(|| Box::new(look));
         self.learn(listing, Why::Looked, |held| *held = writes);
         if other && self.lowers_to(listing, shown) {
-            self.learn(listing, Why::Looked, |writes| writes.pass_over(shown, look.at, stale_ms));
+            let leg = self.state.listing(listing).and_then(|held| held.leg.clone());
+            self.learn(listing, Why::Looked, |writes| {
+                writes.pass_over(shown, look.at, stale_ms, leg.as_ref());
+            });
             self.go_on(listing);
             self.fence_at_once(policy, listing);
         }
@@ -328,14 +334,14 @@ fn refuted(leg: &Leg, base: Option<Quantity>) -> bool {
 
 /// Takes in a look after a write that was refused because the channel does not show what is expected. What it was, if no sale
 /// that is in doubt, is told after its fence.
-fn believe_refuted(writes: &mut Writes, look: Look, reading: Reading) {
+fn believe_refuted(writes: &mut Writes, look: Look, reading: Reading, leg: Option<&Leg>) {
     if let Some(expected) = corrected(writes, &look, reading) {
         writes.correct(expected, look.at, reading.stale_ms);
         writes.heed(&look);
     } else if let Ok(shown) = look.shown() {
         writes.look.get_or_insert_with(|| Box::new(look));
         let before = writes.base;
-        writes.pass_over(shown, look.at, reading.stale_ms);
+        writes.pass_over(shown, look.at, reading.stale_ms, leg);
         // What made it so is still to be told: it may be sales, of which the units count until then.
         if let Some(before) = before.filter(|before| *before > shown) {
             writes.may_show(before, look.at);

@@ -178,7 +178,7 @@ impl Draft<'_> {
         }
         let key = OrderKey { channel: channel.clone(), order: told.order.clone() };
         let held = self.state.order(&key);
-        held.is_some_and(|order| order.lines.values().any(|line| !order.places(line).is_empty()))
+        held.is_some_and(|order| order.lines.values().any(|line| order.is_placed(line)))
     }
 
     /// Tells whether a push of Amazon's tells of fewer units than were told before. It does not say what became of them: they may be
@@ -364,7 +364,7 @@ impl Draft<'_> {
         let told: Vec<(Totals, Vec<(LocationId, Totals)>)> = order
             .lines
             .values()
-            .map(|line| Ok((order.totals(line)?, order.places(line).to_vec())))
+            .map(|line| Ok((order.totals(line)?, order.places(line)?)))
             .collect::<Result<_, Overflow>>()?;
         let (placed_at, changed_at) = (order.placed_at, told_at);
         let before = self.state.order(key);

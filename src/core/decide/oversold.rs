@@ -8,7 +8,7 @@ use crate::{
         decide::{Draft, listing::strictest},
         drift::Done,
         ledger::{Cause, Entry, Kind},
-        oversold::{Class, more_missing, moved},
+        oversold::{Class, more_missing, moved, there},
         record::Record,
         state::{Listing, SkuRow},
     },
@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl Draft<'_> {
-    /// Records what this command's entries leave missing. Over all places together: what lies at another place is there;
-    /// but for what a channel holds by itself.
+    /// Records what this command's entries leave missing. Over all places together: what lies at another place is there, and so is
+    /// what is on its way; but for what a channel holds by itself.
     pub(super) fn note_oversold(&mut self) {
         if self.state.initialised.is_none() {
             return;
@@ -53,12 +53,12 @@ impl Draft<'_> {
         places: &[LocationId],
     ) -> Option<[Option<Record>; 2]> {
         let row = self.state.skus.get(sku)?;
-        let available = row.available(places).ok()??;
-        let units = more_missing(available, by).ok()?;
+        let there = there(row, places).ok()??;
+        let units = more_missing(there, by).ok()?;
         if units.is_zero() {
             return None;
         }
-        let anew = self.state.oversold.contains_key(sku) && available.sub(by).ok()? >= Quantity::ZERO;
+        let anew = self.state.oversold.contains_key(sku) && there.sub(by).ok()? >= Quantity::ZERO;
         let (class, channel) = self.class(row, last);
         let oversold = Record::Oversold {
             sku: sku.clone(),

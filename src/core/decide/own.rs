@@ -83,9 +83,9 @@ impl Draft<'_> {
     ) -> Result<(), Overflow> {
         let before = self.state.order(key);
         let before = before.as_deref().and_then(|order| Some((order, order.lines.get(id)?)));
-        let was_told = before.is_some_and(|(order, line)| is_located(line, order.places(line)));
+        let was_told = before.is_some_and(|(order, line)| is_located(line, order.is_placed(line)));
         let shares = if was_told { line.shares() } else { Shares::Kept(&[]) };
-        let told = is_located(line, known.places);
+        let told = is_located(line, !known.places.is_empty());
         let at = match (was_told, line.booked == Totals::default()) {
             (true, _) => [times.changed_at, times.changed_at],
             (false, true) => [times.sold_at, times.changed_at],
@@ -187,8 +187,8 @@ impl Draft<'_> {
 }
 
 /// Tells whether any source has said where the units of a line lie.
-fn is_located(line: &Line, places: &[(LocationId, Totals)]) -> bool {
-    line.location.is_some() || !places.is_empty()
+fn is_located(line: &Line, is_placed: bool) -> bool {
+    line.location.is_some() || is_placed
 }
 
 /// Returns what of a line lies at an outlet, in units of the line. What lies where no outlet is, is the first one's.

@@ -374,7 +374,7 @@ impl Draft<'_> {
             let bound = line.bound.clone();
             let home = bound.as_ref().and_then(|bound| self.home(policy, line, bound));
             if let (Some(bound), Some(home)) = (bound, home) {
-                let places = whole.places(line).to_vec();
+                let places = whole.places(line)?;
                 let mut wanted = self.shares(&when, line, &bound, (booked, &places), &home)?;
                 // What was over by the opening of the one is over by that of the other.
                 for share in wanted.iter_mut().filter(|share| share.baseline) {

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::{
     core::{
-        Command, State,
+        Command, Record, State,
+        apply::one,
         command::{Count, Refused},
         decide,
         mapping::{Resolved, resolve},
@@ -18,7 +19,8 @@ use crate::{
     },
     model::{
         CatalogueItem, ChannelId, CountLine, FulfilledBy, IdKind, Identifiers, Measure, Policies, Seq, Sku,
-        Timestamp, policy::ChannelKind,
+        Timestamp,
+        policy::{ChannelKind, MappingRow},
     },
 };
 
@@ -69,6 +71,7 @@ pub struct Rows<T> {
 pub struct OfChannel {
     pub channel: ChannelId,
     pub kind: &'static str,
+    /// What is listed there; at several of the channel's own locations it is one.
     pub items: usize,
     /// Items that are bound to a SKU, by how.
     pub bound: BTreeMap<&'static str, usize>,
@@ -83,8 +86,9 @@ pub struct OfChannel {
     pub missing: Rows<Sku>,
     /// Texts that are known to make trouble.
     pub awkward: Rows<Awkward>,
-    /// What would be shown, by the counts that were read and before open orders are taken off, beside what is.
+    /// Items that show, wherever they are listed, what they would by the counts that were read and before open orders are taken off.
     pub agree: usize,
+    /// What shows something else, at each of the channel's own locations.
     pub differ: Rows<Differs>,
 }
 
@@ -110,6 +114,9 @@ pub struct Awkward {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Differs {
     pub sku: Sku,
+    /// At which of the channel's own locations, where it has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
     pub shown: i64,
     pub would_be: i64,
 }
@@ -132,22 +139,25 @@ impl<T> Rows<T> {
     }
 }
 
-/// Looks at what was read. Proposals are told whole: they become a table.
+/// Looks at what was read. Proposals are told whole: they become a table. `table`: the rows of the mapping table besides those of the
+/// configuration.
 pub fn survey(
     policies: &Policies,
+    table: &[MappingRow],
     read: &BTreeMap<ChannelId, Read>,
     now: Timestamp,
 ) -> Result<Survey, Refused> {
-    let state = opened(policies, read, now)?;
+    let state = opened(policies, table, read, now)?;
     let looks = Looks::of(&state, read);
     let mut proposals = Vec::new();
     let mut channels = Vec::new();
     for (channel, read) in read {
         let Some(policy) = policies.channels.get(channel) else { continue };
-        channels.push(of_channel(&state, channel, policy.kind, read));
-        for item in &read.items {
-            let resolved = resolve(&state, channel, &item.ids);
-            if resolved.sku().is_none() {
+        let things = things(&read.items);
+        channels.push(of_channel(&state, channel, policy.kind, &things));
+        for Thing { item, items } in &things {
+            if items.iter().all(|item| resolve(&state, channel, &item.ids).sku().is_none()) {
+                let resolved = resolve(&state, channel, &item.ids);
                 proposals.push(looks.propose(channel, item, &resolved));
             }
         }
@@ -161,11 +171,42 @@ pub fn survey(
     })
 }
 
-/// Returns the state that all of it would become: the catalogues, the master's first, and the counts as the opening stock.
-fn opened(policies: &Policies, read: &BTreeMap<ChannelId, Read>, now: Timestamp) -> Result<State, Refused> {
+/// One thing that a channel lists, once for each of its outlets.
+struct Thing<'a> {
+    /// The first of them.
+    item: &'a CatalogueItem,
+    items: Vec<&'a CatalogueItem>,
+}
+
+/// Puts items of several outlets together that are one thing.
+fn things(items: &[CatalogueItem]) -> Vec<Thing<'_>> {
+    let mut things: Vec<Thing<'_>> = Vec::new();
+    let mut known: BTreeMap<Identifiers, usize> = BTreeMap::new();
+    for item in items {
+        let at = *known.entry(item.ids.without(IdKind::Location)).or_insert(things.len());
+        match things.get_mut(at) {
+            Some(thing) => thing.items.push(item),
+            None => things.push(Thing { item, items: vec![item] }),
+        }
+    }
+    things
+}
+
+/// Returns the state that all of it would become: the mapping table, the catalogues, the master's first, and the counts as the
+/// opening stock.
+fn opened(
+    policies: &Policies,
+    table: &[MappingRow],
+    read: &BTreeMap<ChannelId, Read>,
+    now: Timestamp,
+) -> Result<State, Refused> {
     let mut state = State::default();
+    decide(&mut state, Command::Configure(Box::new(policies.clone())), now).1?;
+    // As they were taken in: of a SKU that is not there any more they say nothing.
+    let mapped = Record::Mapped { rows: table.to_vec() };
+    let seq = state.seq.next();
+    one(&mut state, seq, now, &mapped);
     let mut run = |command| decide(&mut state, command, now).1.map(drop);
-    run(Command::Configure(Box::new(policies.clone())))?;
     let master = policies.mapping.master.as_ref();
     let first = master.and_then(|master| read.get_key_value(master));
     let others = read.iter().filter(|(channel, _)| Some(*channel) != master);
@@ -216,39 +257,46 @@ fn opening(channel: &ChannelId, measure: Measure, as_of: Timestamp, lines: Vec<C
     }
 }
 
-fn of_channel(state: &State, channel: &ChannelId, kind: ChannelKind, read: &Read) -> OfChannel {
+fn of_channel(state: &State, channel: &ChannelId, kind: ChannelKind, things: &[Thing<'_>]) -> OfChannel {
+    let firsts = || things.iter().map(|thing| thing.item);
     let mut found = OfChannel {
         channel: channel.clone(),
         kind: kind.name(),
-        items: read.items.len(),
+        items: things.len(),
         bound: BTreeMap::new(),
         unmatched: 0,
         unwritable: BTreeMap::new(),
         shared: Rows::of(shared(state, channel)),
-        twins: Rows::of(twins(&read.items)),
+        twins: Rows::of(twins(firsts())),
         missing: Rows::of(missing(state, channel)),
-        awkward: Rows::of(read.items.iter().filter_map(|item| awkward(kind, &item.ids)).collect()),
+        awkward: Rows::of(firsts().filter_map(|item| awkward(kind, &item.ids)).collect()),
         agree: 0,
         differ: Rows::of(Vec::new()),
     };
     let mut differ = Vec::new();
-    for item in &read.items {
-        let Resolved::Listing(listing) = resolve(state, channel, &item.ids) else {
+    for thing in things {
+        let listed = thing.items.iter().filter_map(|item| match resolve(state, channel, &item.ids) {
+            Resolved::Listing(listing) => Some((*item, listing)),
+            Resolved::Sku(_) | Resolved::Ambiguous(_) | Resolved::Unknown => None,
+        });
+        let listed: Vec<(&CatalogueItem, ListingRef)> = listed.collect();
+        let Some((item, listing)) = listed.first() else {
             found.unmatched += 1;
             continue;
         };
         *found.bound.entry(how(state, channel, &listing.sku, &item.ids)).or_default() += 1;
-        if let Some(why) = never_written(item) {
+        let why: BTreeSet<String> = listed.iter().filter_map(|(item, _)| never_written(item)).collect();
+        for why in why {
             *found.unwritable.entry(why).or_default() += 1;
         }
-        match differs(state, &listing, item) {
-            Some(row) if row.shown == row.would_be => found.agree += 1,
-            Some(row) => differ.push(row),
-            None => {}
-        }
+        let compared: Vec<Differs> =
+            listed.iter().filter_map(|(item, listing)| differs(state, listing, item)).collect();
+        let (same, other): (Vec<_>, Vec<_>) = compared.into_iter().partition(|row| row.shown == row.would_be);
+        found.agree += usize::from(other.is_empty() && !same.is_empty());
+        differ.extend(other);
     }
     // What would fall first: it is what may be oversold today.
-    differ.sort_by_key(|row| (row.would_be - row.shown, row.sku.clone()));
+    differ.sort_by_key(|row| (row.would_be - row.shown, row.sku.clone(), row.at.clone()));
     found.differ = Rows::of(differ);
     found
 }
@@ -278,7 +326,8 @@ fn differs(state: &State, listing: &ListingRef, item: &CatalogueItem) -> Option<
     let held = state.listing(listing)?;
     let would_be = held.leg.as_ref()?.quantity.units();
     let shown = item.levels.as_ref()?.available.units();
-    held.writable().then(|| Differs { sku: listing.sku.clone(), shown, would_be })
+    let at = item.ids.get(IdKind::Location).map(str::to_owned);
+    held.writable().then(|| Differs { sku: listing.sku.clone(), at, shown, would_be })
 }
 
 /// Returns the SKUs that several listings of one outlet show.
@@ -287,17 +336,21 @@ fn shared(state: &State, channel: &ChannelId) -> Vec<Shared> {
     for (sku, row) in &state.skus {
         let here =
             row.listings.iter().filter(|held| held.channel == *channel && held.by == FulfilledBy::Merchant);
-        let mut at: BTreeMap<Option<&str>, Vec<Names>> = BTreeMap::new();
+        let mut at: BTreeMap<Option<&str>, BTreeSet<Names>> = BTreeMap::new();
         for held in here {
-            at.entry(held.ids.get(IdKind::Location)).or_default().push(named(&held.ids));
+            let thing = named(&held.ids.without(IdKind::Location));
+            at.entry(held.ids.get(IdKind::Location)).or_default().insert(thing);
         }
         let several = at.into_values().filter(|listings| listings.len() > 1);
-        all.extend(several.map(|listings| Shared { sku: sku.clone(), listings }));
+        let listings: BTreeSet<Names> = several.flatten().collect();
+        if !listings.is_empty() {
+            all.push(Shared { sku: sku.clone(), listings: listings.into_iter().collect() });
+        }
     }
     all
 }
 
-fn twins(items: &[CatalogueItem]) -> Vec<Twin> {
+fn twins<'a>(items: impl Iterator<Item = &'a CatalogueItem>) -> Vec<Twin> {
     let mut by_asin: BTreeMap<&str, [Vec<String>; 2]> = BTreeMap::new();
     for item in items {
         let Some(asin) = item.ids.get(IdKind::Asin) else { continue };

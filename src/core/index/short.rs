@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    core::state::State,
+    core::{oversold::there, state::State},
     model::{LocationId, Quantity, Seq, Sku},
 };
 
@@ -90,11 +90,11 @@ impl State {
         self.index.short.put(sku, missing, least);
     }
 
-    /// Returns how many units are sold, or promised, that are not at any of these places.
+    /// Returns how many units are sold, or promised, that are not at any of these places, nor on their way there.
     fn missing(&self, sku: &Sku, places: &[LocationId]) -> Quantity {
         // What became part of another SKU is missing there.
         let row = self.skus.get(self.canonical(sku));
-        let available = row.and_then(|row| row.available(places).ok().flatten());
-        available.and_then(|available| available.neg().ok()).map_or(Quantity::ZERO, Quantity::or_zero)
+        let there = row.and_then(|row| there(row, places).ok().flatten());
+        there.and_then(|there| there.neg().ok()).map_or(Quantity::ZERO, Quantity::or_zero)
     }
 }

@@ -31,6 +31,7 @@ fn snapshot(version: i64, lines: &[(&str, [i64; 5], Rest)]) -> OrderSnapshot {
         line: line(id),
         ids: Identifiers::new([(IdKind::Sku, *id)]).expect("good ids"),
         location: None,
+        unplaced_at: None,
         places: Vec::new(),
         by: FulfilledBy::Merchant,
         totals: totals(*t),

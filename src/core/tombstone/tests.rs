@@ -22,7 +22,8 @@ fn wh(name: &str) -> LocationId {
 /// An order that has something in every field.
 fn full() -> Order {
     let sku = Sku::new("MUG").expect("a good sku");
-    let told = |rest| (all([3, 1, 0, 2, 1]), rest, vec![(wh("store"), all([1, 0, 0, 1, 0]))]);
+    let told =
+        |rest| (all([3, 1, 0, 2, 1]), rest, vec![(wh("store"), all([1, 0, 0, 1, 0]))], Some(wh("home")));
     let share = |location: &str, baseline, early| Share {
         sku: sku.clone(),
         location: wh(location),
@@ -33,10 +34,13 @@ fn full() -> Order {
         before: baseline.then(|| all([2, 1, 0, 1, 0])),
     };
     let item = |units| Item { sku: sku.clone(), location: wh("store"), totals: all(units) };
-    let (totals, rest, places) = told(Rest::WrittenOff);
-    let pushed = Told { rank: Pushed { version: ms(5), received: Seq(7) }, totals, rest, places };
-    let (totals, rest, places) = told(Rest::Released);
-    let fetched = Told { rank: Fetched { begun: Seq(8), version: ms(6) }, totals, rest, places };
+    let (totals, rest, places, unplaced_at) = told(Rest::WrittenOff);
+    let pushed =
+        Told { rank: Pushed { version: ms(5), received: Seq(7) }, totals, rest, places, unplaced_at };
+    let (totals, rest, places, unplaced_at) = told(Rest::Released);
+    let fetched = Told { rank: Fetched { begun: Seq(8), version: ms(6) }, totals, rest, places, unplaced_at };
+    let earlier =
+        Told { rank: Fetched { begun: Seq(3), version: ms(4) }, unplaced_at: None, ..fetched.clone() };
     let line = Line {
         ids: Identifiers::new([(IdKind::Sku, "mug"), (IdKind::Asin, "B0")]).expect("good ids"),
         by: FulfilledBy::Unknown,
@@ -44,6 +48,7 @@ fn full() -> Order {
         location: Some(wh("home")),
         pushed: Some(pushed),
         fetched: Some(fetched),
+        trail: [earlier].into_iter().collect(),
         ordered_most: q(4),
         bound: Some(Binding { sku: sku.clone(), location: wh("home"), baseline: true, early: false }),
         booked: all([3, 1, 0, 2, 1]),
@@ -109,6 +114,7 @@ fn a_usual_order_takes_few_bytes() {
         ])
         .expect("good ids"),
         location: Some(wh("warehouse")),
+        unplaced_at: None,
         places: Vec::new(),
         by: FulfilledBy::Merchant,
         totals: all([1, 0, 0, 1, 0]),
@@ -142,7 +148,8 @@ proptest! {
                 line: LineId::new(&format!("l{line}")).expect("a good id"),
                 ids: Identifiers::default(),
                 location: None,
-                places: vec![(wh("store"), all(units))],
+                unplaced_at: Some(wh("home")),
+                places: vec![(wh("store"), Totals { written_off: q(0), ..all(units) })],
                 by: FulfilledBy::Merchant,
                 totals: all(units),
                 rest: [Rest::Open, Rest::Released][rest],

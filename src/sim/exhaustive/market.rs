@@ -173,6 +173,7 @@ impl Market {
             line: LineId::new("l").expect("a good id"),
             ids: Market::ids(),
             location: None,
+            unplaced_at: None,
             places: Vec::new(),
             by: FulfilledBy::Merchant,
             totals,

@@ -220,6 +220,7 @@ impl Market {
             line: LineId::new(&format!("l{n}")).expect("a good id"),
             ids: self.listed[line.listing].ids.without(IdKind::Location),
             location: places.first().map(|(location, _)| location.clone()),
+            unplaced_at: None,
             places,
             by: self.shipped_by(line.listing),
             totals,

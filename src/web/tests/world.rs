@@ -512,6 +512,7 @@ pub(crate) fn order(id: &str, code: &str, units: i64) -> OrderSnapshot {
         line: LineId::new("1").expect("an id"),
         ids: ids(&[(IdKind::Sku, code)]),
         location: None,
+        unplaced_at: None,
         places: Vec::new(),
         by: FulfilledBy::Merchant,
         totals: Totals { ordered: q(units), ..Totals::default() },

@@ -2,12 +2,15 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{graphql::More, rest::Pushed, *};
-use crate::connectors::{
-    shopify::{
-        encode::tests::{one, two},
-        tests::{any_json, mutated},
+use crate::{
+    connectors::{
+        shopify::{
+            encode::tests::{one, two},
+            tests::{any_json, mutated},
+        },
+        specs,
     },
-    specs,
+    model::{LocationId, Seen, Seq},
 };
 
 /// The records of a line as a query tells them, by name; everything else is zero.
@@ -278,16 +281,30 @@ fn routed(routes: &[(u64, &str, u64, i64)]) -> Value {
     order
 }
 
-/// Returns where units lie: `place: ordered released written_off fulfilled returned`.
+/// Returns where units lie: `place: ordered released written_off fulfilled returned`, those with most to be shipped first.
 fn placed(order: &Value) -> Vec<String> {
-    let (order, more) = graphql::order(order).expect("it can be read");
-    assert_eq!(more, []);
-    let snapshot = order.snapshot(Told::Fetched, &two()).expect("it can be read");
-    let told = |(place, t): &(crate::model::LocationId, Totals)| {
+    placed_after(std::slice::from_ref(order))
+}
+
+/// Returns where units lie by what was read, one after another.
+fn placed_after(reads: &[Value]) -> Vec<String> {
+    let (mut order, mut last) = (crate::core::order::Order::default(), Vec::new());
+    for (begun, read) in (1..).zip(reads) {
+        let (read, more) = graphql::order(read).expect("it can be read");
+        assert_eq!(more, []);
+        let snapshot = read.snapshot(Told::Fetched, &two()).expect("it can be read");
+        last = snapshot.lines[0].places.iter().map(|(place, _)| place.clone()).collect();
+        order.merge(&snapshot, Seen::Fetched { begun: Seq(begun) }, Seq(100));
+    }
+    let line = order.lines.values().next().expect("it has a line");
+    let mut places = order.places(line).expect("small");
+    let nth = |place: &LocationId| last.iter().position(|known| known == place).unwrap_or(usize::MAX);
+    places.sort_by_key(|(place, _)| (nth(place), place.clone()));
+    let told = |(place, t): &(LocationId, Totals)| {
         let units = [t.ordered, t.released, t.written_off, t.fulfilled, t.returned].map(Quantity::units);
         format!("{place}: {}", units.map(|n| n.to_string()).join(" "))
     };
-    snapshot.lines[0].places.iter().map(told).collect()
+    places.iter().map(told).collect()
 }
 
 #[test]
@@ -357,6 +374,101 @@ fn units_lie_where_fulfillment_orders_fulfillments_and_refunds_say() {
     let counter = |order: &mut Value| order["retailLocation"] = at(6);
     check(&[], counter, &["store: 4 0 0 0 0"]);
     check(&[], |_| {}, &[]);
+}
+
+/// An order of four units: fulfillment orders as in [`routed`], shipments (location, units), and refunds (type, location, units). How many
+/// are still on it, and how many of them are to be shipped.
+fn changed(
+    routes: &[(u64, &str, u64, i64)],
+    shipped: &[(u64, i64)],
+    refunds: &[(&str, Option<u64>, i64)],
+    [current, fulfillable]: [i64; 2],
+) -> Value {
+    let done = json!({"hasNextPage": false, "endCursor": null});
+    let line = json!({"id": "gid://shopify/LineItem/9507199254740993"});
+    let at = |n: u64| json!({"id": format!("gid://shopify/Location/{n}")});
+    let mut order = routed(routes);
+    order["lineItems"]["nodes"][0]["currentQuantity"] = json!(current);
+    order["lineItems"]["nodes"][0]["fulfillableQuantity"] = json!(fulfillable);
+    let shipped = shipped.iter().zip(1..).map(|((place, units), n)| {
+        json!({"id": format!("gid://shopify/Fulfillment/{n}"), "status": "SUCCESS", "location": at(*place),
+               "fulfillmentLineItems": {"pageInfo": done, "nodes": [{"quantity": units, "lineItem": line}]}})
+    });
+    order["fulfillments"] = shipped.collect();
+    let refunds = refunds.iter().zip(1..).map(|((kind, place, units), n)| {
+        json!({"id": format!("gid://shopify/Refund/{n}"), "refundLineItems": {"pageInfo": done, "nodes": [
+            {"quantity": units, "restockType": kind, "location": place.map(at), "lineItem": line}]}})
+    });
+    order["refunds"] = refunds.collect();
+    order
+}
+
+#[test]
+fn a_refund_concerns_the_units_where_they_were() {
+    #[track_caller]
+    fn check(reads: &[Value], want: &[&str]) {
+        assert_eq!(placed_after(reads), want);
+    }
+    let placed = || changed(&[(1, "OPEN", 5, 4)], &[], &[], [4, 4]);
+    let moved = || changed(&[(1, "OPEN", 5, 2), (2, "OPEN", 6, 2)], &[], &[], [4, 4]);
+    // Two were moved, those and one of the others are shipped, and the last is not there.
+    let three = [(6, 2), (5, 1)];
+    let gone = |refund| changed(&[(1, "CLOSED", 5, 0), (2, "CLOSED", 6, 0)], &three, &[refund], [3, 0]);
+    let lost = || gone(("NO_RESTOCK", None, 1));
+    let (main, store) = ("main: 2 0 1 1 0", "store: 2 0 0 2 0");
+    check(&[placed(), moved(), lost()], &[main, store]);
+    check(&[placed(), moved(), lost(), lost()], &[main, store]);
+    check(&[placed(), lost()], &[main, store]);
+    // Nobody has read it before.
+    check(&[lost()], &["main: 1 0 0 1 0", "store: 3 0 1 2 0"]);
+    // The refund names where it was.
+    check(&[gone(("NO_RESTOCK", Some(5), 1))], &[main, store]);
+    // The same unit is free again: where it is restocked, if that is named, and else where it was.
+    check(&[placed(), moved(), gone(("CANCEL", Some(5), 1))], &["main: 2 1 0 1 0", store]);
+    check(&[placed(), moved(), gone(("CANCEL", Some(6), 1))], &["main: 1 0 0 1 0", "store: 3 1 0 2 0"]);
+    check(&[placed(), moved(), gone(("CANCEL", None, 1))], &["main: 2 1 0 1 0", store]);
+    check(&[placed(), moved(), gone(("LEGACY_RESTOCK", Some(5), 1))], &["main: 2 1 0 1 0", store]);
+    check(&[placed(), moved(), gone(("LEGACY_RESTOCK", None, 1))], &["main: 2 1 0 1 0", store]);
+}
+
+#[test]
+fn a_refund_of_units_that_were_shipped_moves_what_comes_back_and_nothing_else() {
+    #[track_caller]
+    fn check(refunds: &[(&str, Option<u64>, i64)], want: &[&str]) {
+        let routes = [(1, "CLOSED", 5, 0), (2, "CLOSED", 6, 0)];
+        let units: i64 = refunds.iter().map(|(.., units)| units).sum();
+        let order = changed(&routes, &[(5, 3), (6, 1)], refunds, [4 - units, 0]);
+        assert_eq!(placed(&order), want);
+    }
+    check(&[("NO_RESTOCK", None, 2)], &["main: 3 0 0 3 0", "store: 1 0 0 1 0"]);
+    check(&[("NO_RESTOCK", Some(5), 2)], &["main: 3 0 0 3 0", "store: 1 0 0 1 0"]);
+    check(&[("RETURN", Some(6), 2)], &["main: 3 0 0 3 0", "store: 1 0 0 1 2"]);
+    check(&[("RETURN", None, 2)], &["main: 3 0 0 3 2", "store: 1 0 0 1 0"]);
+    check(&[("RETURN", None, 4)], &["main: 3 0 0 3 3", "store: 1 0 0 1 1"]);
+    check(&[("LEGACY_RESTOCK", Some(5), 1)], &["main: 3 0 0 3 1", "store: 1 0 0 1 0"]);
+    check(&[("LEGACY_RESTOCK", None, 1)], &["main: 3 0 0 3 1", "store: 1 0 0 1 0"]);
+    // A restock that is said to be of unshipped units, of which there are none.
+    check(&[("CANCEL", Some(6), 1)], &["main: 3 0 0 3 0", "store: 1 0 0 1 1"]);
+}
+
+#[test]
+fn a_return_of_units_that_were_never_shipped_is_free_again_where_it_was_restocked() {
+    let order =
+        |at: Option<u64>| changed(&[(1, "OPEN", 5, 2), (2, "OPEN", 6, 1)], &[], &[("RETURN", at, 1)], [3, 3]);
+    assert_eq!(placed(&order(Some(6))), ["main: 2 0 0 0 0", "store: 2 1 0 0 0"]);
+    assert_eq!(placed(&order(Some(5))), ["main: 3 1 0 0 0", "store: 1 0 0 0 0"]);
+    // A location that is not configured: where it was, as far as that was read.
+    let before = changed(&[(1, "OPEN", 5, 3), (2, "OPEN", 6, 1)], &[], &[], [4, 4]);
+    assert_eq!(placed_after(&[before, order(Some(7))]), ["main: 3 1 0 0 0", "store: 1 0 0 0 0"]);
+}
+
+#[test]
+fn an_order_of_which_all_was_taken_off_lay_where_it_was() {
+    let routes = [(1, "CLOSED", 5, 0), (2, "CLOSED", 6, 0)];
+    let cancelled = changed(&routes, &[], &[("NO_RESTOCK", None, 4)], [0, 0]);
+    let moved = changed(&[(1, "OPEN", 5, 3), (2, "OPEN", 6, 1)], &[], &[], [4, 4]);
+    assert_eq!(placed_after(&[moved, cancelled.clone()]), ["main: 3 0 3 0 0", "store: 1 0 1 0 0"]);
+    assert_eq!(placed(&cancelled), ["store: 4 0 4 0 0"]);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(super) fn conditions(state: &State) -> BTreeMap<AlertKey, Condition> {
     let own = short.told().take(OWN).filter_map(|sku| {
         let (last, missing) = (state.oversold.get(sku)?, short.missing(sku).units());
         let waiting = grown(usize::try_from(missing).unwrap_or(usize::MAX));
-        Some((sku.to_string(), Condition { text: text(sku, last, missing), waiting }))
+        Some((sku.to_string(), Condition { text: text(sku, last, missing), waiting, asks: false }))
     });
     let others = short.told().len().saturating_sub(OWN);
     let rest = (others > 0).then(|| {
@@ -51,14 +51,14 @@ pub(super) fn conditions(state: &State) -> BTreeMap<AlertKey, Condition> {
             which(others, "SKU is", "SKUs are"),
             names.collect::<Vec<_>>().join(", ")
         );
-        (OTHERS.to_owned(), Condition { text, waiting: grown(others) })
+        (OTHERS.to_owned(), Condition { text, waiting: grown(others), asks: false })
     });
     let key = |subject| AlertKey { kind: AlertKind::Oversold, subject };
     own.chain(rest).map(|(subject, condition)| (key(subject), condition)).collect()
 }
 
 /// Returns a count that grows only when what is counted has doubled, so that people are not told of each unit.
-fn grown(count: usize) -> usize {
+pub(super) fn grown(count: usize) -> usize {
     count.checked_ilog2().map_or(0, |log| 1 << log)
 }
 

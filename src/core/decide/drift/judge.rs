@@ -77,6 +77,7 @@ impl Judge<'_> {
             between,
             or: or.into_iter().collect(),
             read_at: (!difference.passed_over).then_some(difference.look.at),
+            over_most: Quantity::ZERO,
         };
         let mut edits = None;
         if before.is_some_and(|before| before.done == Done::Held) {
@@ -92,6 +93,7 @@ impl Judge<'_> {
                 drifted.why = Some(unsure(&drifted));
             }
         }
+        against_ours(&mut drifted, before, leg);
         (drifted, edits)
     }
 
@@ -247,6 +249,20 @@ impl Judge<'_> {
         let all = row.recent.len() >= crate::core::apply::RECENT;
         booked || (all && row.recent.first().is_some_and(|first| first.recorded_at >= told.at))
     }
+}
+
+/// Where nothing of ours is written, what is believed to be shown is the other writer's: what it shows is held against ours.
+fn against_ours(drifted: &mut Drifted, before: Option<&Drifted>, leg: Option<&Leg>) {
+    let Some(leg) = leg else { return };
+    let more = before.is_some_and(|before| before.done == Done::Left && before.observed > before.expected);
+    let left = drifted.done == Done::Left && more && leg.state == leg::State::Dropped;
+    if drifted.done != Done::Held && !left {
+        return;
+    }
+    drifted.expected = leg.quantity;
+    drifted.or.clear();
+    let most = before.filter(|before| before.done == Done::Held).map(|before| before.over_most);
+    drifted.over_most = drifted.over().max(most.unwrap_or_default());
 }
 
 /// Says that nobody knows how many units an edit is of.

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     core::{
         State,
-        allocation::{Pause, shelves::Shelves},
+        allocation::{
+            Pause,
+            shelves::{Shelves, unmet},
+        },
         count::{Change, held_by},
         decide::listing::{pause_of, should_show},
         index::Index,
@@ -296,7 +299,7 @@ impl<'a> Planning<'a> {
         }
         self.not_theirs(from, to)?;
         self.note_counters(from, to);
-        let (force, travels) = (self.ask.force, self.ask.travels);
+        let (state, force, travels) = (self.state, self.ask.force, self.ask.travels);
         let (low, high) = self.rows(sku)?;
         let opened = |place: &LocationId| low.place(place).is_some_and(|place| place.opened.is_some());
         if let Some(place) = [from, to].into_iter().find(|place| !opened(place)) {
@@ -316,6 +319,8 @@ impl<'a> Planning<'a> {
                  --force takes them all the same"
             ));
         }
+        let unmet = |row: &SkuRow| unmet(state, sku, row).map_err(out_of_range);
+        let before = unmet(if travels { low } else { high })?;
         for (row, arrived) in [(&mut *low, false), (&mut *high, true)] {
             let stock = &mut row.place_mut(from).stock;
             stock.on_hand = stock.on_hand.sub(quantity).map_err(out_of_range)?;
@@ -327,9 +332,22 @@ impl<'a> Planning<'a> {
                 row.moving.push(Moving { intent: Seq::ZERO, from, to, quantity });
             }
         }
+        // What travels serves no order meanwhile. On paper it is there as soon as it has left.
+        let owed = unmet(if travels { low } else { high })?.sub(before).map_err(out_of_range)?.or_zero();
         if quantity > available {
             self.note(format!(
                 "`{sku}`: {available} units are available at `{from}`, so units that are sold or reserved there go too"
+            ));
+        } else if owed > Quantity::ZERO {
+            let free = quantity.sub(owed).map_err(out_of_range)?.or_zero();
+            if !force {
+                return bad(format!(
+                    "only {free} units of `{sku}` at `{from}` are free, the others are owed to orders that were booked at another \
+                     place; --force takes them all the same"
+                ));
+            }
+            self.note(format!(
+                "`{sku}`: {free} units are free at `{from}`, so units go too that are owed to orders booked at another place"
             ));
         }
         let (sku, from, to) = (sku.clone(), from.clone(), to.clone());

@@ -1,8 +1,19 @@
 //! What a drift must not end: a dead letter, a person's release, and an order that is still to be read.
 
-use super::world::*;
+use super::{
+    drift::{ask, with},
+    world::*,
+};
 use crate::{
-    core::{Command, command::DriftAct, decide::lane::waits_for, drift::Done, leg, record::AlertKind},
+    core::{
+        Command,
+        command::{DeadLetter, DriftAct, Verdict},
+        decide::lane::waits_for,
+        drift::Done,
+        leg,
+        oversold::Class,
+        record::AlertKind,
+    },
     model::{IdKind, Outcome},
 };
 
@@ -73,6 +84,59 @@ impl World {
         self.read(of, [5, 20, 0]);
         assert_eq!(self.drift(of).done, Done::Held);
     }
+}
+
+#[test]
+fn a_held_listing_that_shows_too_much_tells_by_how_many_units_and_what_it_sells_is_the_other_writers_doing() {
+    let mut world = World::open(&[("A", 10)]);
+    world.hold("A");
+    let said = |world: &mut World| {
+        world.run(Command::Tick).expect("a tick");
+        world.state.alerts.values().next().expect("it fires").text.clone()
+    };
+    assert!(!said(&mut world).contains("more than"), "it shows less than ours");
+    for (shows, over) in [(30, 20), (25, 15), (60, 50)] {
+        world.read("A", [shows, 20, 0]);
+        let drift = world.drift("A");
+        assert_eq!((drift.done, drift.expected, drift.observed), (Done::Held, q(10), q(shows)));
+        let text = said(&mut world);
+        let wanted = format!("shows {over} units more than the 10 that ours would");
+        assert!(text.contains(&wanted) && text.contains("evenkeel drift release"), "{text}");
+    }
+    world.sell(SHOP, "1", "A", 12);
+    assert_eq!(world.oversells(), [(2, Class::RivalWriter)]);
+}
+
+#[test]
+fn people_are_told_again_of_a_held_listing_only_when_it_shows_far_more_than_ever() {
+    let mut policies = policies();
+    policies.alerts.webhook = true;
+    let mut world = World::open_with(policies, &[("A", 10)]);
+    world.hold("A");
+    let mut told = |shows: i64| {
+        world.read("A", [shows, 20, 0]);
+        world.run(Command::Tick).expect("a tick");
+        let (key, alert) = world.state.alerts.iter().next().expect("it fires");
+        let (key, waiting, due) = (key.clone(), alert.waiting, alert.send_at.is_some());
+        world.run(Command::AlertSent { key, firing: true, waiting, sent: true }).expect("told");
+        due
+    };
+    let got = [6, 30, 5, 30, 29, 30, 31, 90, 30, 90].map(&mut told);
+    assert_eq!(got, [true, true, false, false, false, false, false, true, false, false]);
+}
+
+#[test]
+fn a_listing_that_a_person_left_and_that_shows_too_much_is_the_other_writers_doing() {
+    let mut world = World::open_with(with(ask()), &[("A", 10)]);
+    world.read("A", [10, 10, 0]);
+    world.read("A", [30, 10, 0]);
+    let letter = DeadLetter::Leg(world.listing("A", SHOP));
+    world.run(Command::Dead { letter, verdict: Verdict::Discard }).expect("it is left");
+    world.read("A", [25, 10, 0]);
+    let drift = world.drift("A");
+    assert_eq!((drift.done, drift.expected, drift.observed), (Done::Left, q(10), q(25)));
+    world.sell(SHOP, "1", "A", 12);
+    assert_eq!(world.oversells(), [(2, Class::RivalWriter)]);
 }
 
 #[test]

@@ -327,6 +327,18 @@ fn sold_units_leave_a_place_only_by_force() {
 }
 
 #[test]
+fn sold_units_that_travel_by_force_are_not_missing() {
+    let mut world = stocked(places(&[store()]), [10, 2]);
+    world.sell(SHOP, "1", "A", 7);
+    world.quiesce();
+    let travels = Ask { travels: true, ..ask(vec![go("A", 10)]) };
+    refused(&mut world, travels.clone(), "only 3 units of `A` are available");
+    let id = open(&mut world, Ask { force: true, ..travels });
+    until(&mut world, id, Phase::InTransit);
+    assert_eq!((stock(&world, "A"), world.oversells()), ([[0, 0], [2, 10]], vec![]));
+}
+
+#[test]
 fn a_listing_that_is_frozen_cannot_fall_and_one_that_freezes_later_can_be_waited_for_or_cancelled() {
     let freeze = |pause| Command::Pause { scope: PauseScope::Channel(ch(SHOP)), pause };
     let mut world = stocked(places(&[store()]), [10, 2]);

@@ -243,3 +243,38 @@ fn a_thing_is_the_same_sku_at_all_locations() {
     assert_eq!(world.state.table[0].ids, World::ids_of(SHOP, "A"));
     world.index_is_true();
 }
+
+/// A line's totals, how they lie, where the rest is taken to, and what the shop shows then.
+type Stage = ([i64; 5], Vec<(LocationId, [i64; 5])>, LocationId, [i64; 2]);
+
+/// Four are sold at the first place, two of them go to the second, both of those and one of the others are shipped, and the last is not
+/// there.
+fn not_there() -> [Stage; 4] {
+    [
+        ([4, 0, 0, 0, 0], vec![(wh(), [4, 0, 0, 0, 0])], wh(), [6, 4]),
+        ([4, 0, 0, 0, 0], vec![(wh(), [2, 0, 0, 0, 0]), (store(), [2, 0, 0, 0, 0])], store(), [8, 2]),
+        ([4, 0, 0, 3, 0], vec![(wh(), [2, 0, 0, 1, 0]), (store(), [2, 0, 0, 2, 0])], store(), [8, 2]),
+        ([4, 0, 1, 3, 0], vec![(wh(), [1, 0, 0, 1, 0]), (store(), [2, 0, 0, 2, 0])], store(), [8, 2]),
+    ]
+}
+
+#[test]
+fn a_unit_that_is_not_there_is_written_off_where_it_was_still_open() {
+    let mut world = opened();
+    let placed_at = ms(world.now);
+    for (units, places, unplaced_at, shown_there) in not_there() {
+        world.now += 60_000;
+        for (outlet, units) in ["5", "6"].into_iter().zip(shown_there) {
+            let listing = listing(&world, outlet);
+            *world.market(SHOP).shows.get_mut(&listing).expect("listed") = units;
+        }
+        let mut told = OrderSnapshot { version: ms(world.now), placed_at, ..order(&world, units, &places) };
+        told.lines[0].unplaced_at = Some(unplaced_at);
+        fetch(&mut world, told);
+        assert_eq!(bases(&world), shown_there);
+        world.quiesce();
+        assert_eq!(shown(&world)[..2], shown_there, "nothing is written over the shop's right numbers");
+    }
+    assert_eq!(stock(&world), [[8, 0], [2, 0]]);
+    world.index_is_true();
+}

@@ -1,7 +1,8 @@
 //! Several places that are drawn on together: what is short at one is not for sale at the others.
 
 use super::{
-    outlets::{fetch, opened, order, shown, store, two},
+    intents::{open, phase, until},
+    outlets::{fetch, opened, order, shown, stock, store, two},
     world::{AMZ, ERP, Market, SHOP, World, ch, ids, placed, q, sku, wh},
 };
 use crate::{
@@ -9,9 +10,14 @@ use crate::{
         Command, Record,
         command::Count,
         explain::{Fact, Story, Subject},
+        intent::{
+            Phase,
+            ask::{Ask, Receipt, Row, What},
+        },
+        oversold::Class,
     },
     model::{
-        CatalogueItem, CountLine, IdKind, Identifiers,
+        CatalogueItem, CountLine, IdKind, Identifiers, LocationId,
         policy::{Part, Recipe},
     },
 };
@@ -135,4 +141,97 @@ fn what_nobody_sells_from_both_is_not_owed() {
     assert_eq!(shown(&world)[..2], [0, 4]);
     let owed = |record: &Record| matches!(record, Record::Commit { owed, .. } if !owed.is_empty());
     assert!(!world.journal.iter().flat_map(|envelope| &envelope.records).any(owed));
+}
+
+fn depot() -> LocationId {
+    LocationId::new("depot").expect("a good name")
+}
+
+/// Amazon has sold two more than the warehouse has, which are owed by the store: of its four.
+fn two_are_owed() -> World {
+    let mut world = opened();
+    let mut policies = two();
+    policies.locations.push(depot());
+    world.run(Command::Configure(Box::new(policies))).expect("configures");
+    let lines = vec![CountLine { ids: World::ids_of(ERP, "A"), location: depot(), quantity: q(0) }];
+    let count = Count { opening: true, lines, ..world.count_of(ERP, &[]) };
+    world.run(Command::Count(count)).expect("opens");
+    world.quiesce();
+    amazon_sells(&mut world, "9", "A", 12);
+    world.quiesce();
+    world
+}
+
+fn from_store(to: LocationId, units: i64) -> Ask {
+    let what = What::Move { sku: sku("A"), quantity: q(units), from: store(), to };
+    Ask { rows: vec![Row { line: None, what }], ..Ask::default() }
+}
+
+#[test]
+fn units_that_are_owed_to_another_place_travel_only_by_force() {
+    let mut world = two_are_owed();
+    for (to, units) in [(wh(), 3), (wh(), 4), (depot(), 3)] {
+        let asked = Ask { travels: true, ..from_store(to, units) };
+        let why = world.run(Command::Intend(Box::new(asked))).expect_err("refused").to_string();
+        assert!(why.contains("only 2 units of `A` at `store` are free") && why.contains("--force"), "{why}");
+    }
+    let id = open(&mut world, Ask { travels: true, ..from_store(wh(), 2) });
+    until(&mut world, id, Phase::InTransit);
+    assert_eq!((stock(&world), world.oversells()), ([[10, 12], [2, 0]], vec![]));
+}
+
+#[test]
+fn on_paper_units_go_to_the_place_that_they_are_owed_to_and_to_no_other() {
+    let mut world = two_are_owed();
+    let why = world.run(Command::Intend(Box::new(from_store(depot(), 3)))).expect_err("refused").to_string();
+    assert!(why.contains("only 2 units of `A` at `store` are free"), "{why}");
+    let id = open(&mut world, from_store(wh(), 4));
+    until(&mut world, id, Phase::Done);
+    world.quiesce();
+    assert_eq!((stock(&world), shown(&world), world.oversells()), ([[14, 12], [0, 0]], [2, 0, 2], vec![]));
+}
+
+#[test]
+fn sold_units_that_travel_are_on_their_way_and_missing_only_if_they_are_lost() {
+    for lost in [0, 1, 4] {
+        let mut world = two_are_owed();
+        let id = open(&mut world, Ask { travels: true, force: true, ..from_store(wh(), 4) });
+        until(&mut world, id, Phase::InTransit);
+        assert_eq!((stock(&world), world.oversells()), ([[10, 12], [0, 0]], vec![]));
+        let receive = |world: &mut World, units: i64, lost: bool| {
+            let receipt = Receipt { sku: None, to: None, quantity: Some(q(units)), lost };
+            world.run(Command::Receive { id, receipt }).expect("received");
+        };
+        if lost < 4 {
+            receive(&mut world, 4 - lost, lost > 0);
+        } else {
+            let receipt = Receipt { sku: None, to: None, quantity: None, lost: true };
+            world.run(Command::Receive { id, receipt }).expect("lost");
+        }
+        until(&mut world, id, Phase::Done);
+        let missing = if lost == 4 { vec![(2, Class::Physical)] } else { vec![] };
+        assert_eq!((phase(&world, id), world.oversells()), (Phase::Done, missing), "{lost}");
+        world.run(Command::Tick).expect("ticks");
+        assert_eq!(world.state.oversold.len(), usize::from(lost == 4));
+        world.index_is_true();
+    }
+}
+
+/// What was oversold before units travel stays so, by as many units, until they are made good.
+#[test]
+fn what_is_oversold_is_neither_more_nor_less_while_units_travel() {
+    let mut world = two_are_owed();
+    amazon_sells(&mut world, "10", "A", 3);
+    assert_eq!(world.oversells(), [(1, Class::Sync)]);
+    let id = open(&mut world, Ask { travels: true, force: true, ..from_store(wh(), 4) });
+    until(&mut world, id, Phase::InTransit);
+    world.run(Command::Tick).expect("ticks");
+    assert_eq!(world.state.index.short.missing(&sku("A")), q(1));
+    let receipt = Receipt { sku: None, to: None, quantity: None, lost: false };
+    world.run(Command::Receive { id, receipt }).expect("received");
+    world.run(Command::Tick).expect("ticks");
+    assert_eq!(
+        (world.oversells(), world.state.index.short.missing(&sku("A"))),
+        (vec![(1, Class::Sync)], q(1))
+    );
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::world::*;
 use crate::{
     core::decide::survey::{OfChannel, Read, Survey, survey},
-    model::{CatalogueItem, CountLine, FulfilledBy, IdKind, Identifiers, Levels, Timestamp},
+    model::{
+        CatalogueItem, CountLine, FulfilledBy, IdKind, Identifiers, Levels, Timestamp, policy::MappingRow,
+    },
 };
 
 /// `kind value, kind value`, what is shown there.
@@ -37,7 +39,7 @@ fn look(erp: &[(&str, i64)], shop: Vec<CatalogueItem>, amazon: Vec<CatalogueItem
         (ch(SHOP), Read { items: shop, counts: Vec::new() }),
         (ch(AMZ), Read { items: amazon, counts: Vec::new() }),
     ]);
-    survey(&policies(), &read, Timestamp::from_millis(1_000)).expect("nothing is refused")
+    survey(&policies(), &[], &read, Timestamp::from_millis(1_000)).expect("nothing is refused")
 }
 
 fn of<'a>(survey: &'a Survey, channel: &str) -> &'a OfChannel {
@@ -144,4 +146,82 @@ fn twins_shared_and_awkward_items_are_told() {
     assert_eq!(awkward(shop), ["7"], "a variant without a SKU text");
     let from_warehouse = amazon.unwritable.iter().find(|(why, _)| why.contains("own warehouse"));
     assert_eq!(from_warehouse.map(|(_, count)| *count), Some(1));
+}
+
+/// What a shop lists at one of its two locations.
+fn at(location: &str, item: CatalogueItem) -> CatalogueItem {
+    let place = Identifiers::new([(IdKind::Location, location)]).expect("an identifier");
+    CatalogueItem { ids: item.ids.and(&place), ..item }
+}
+
+#[test]
+fn what_is_listed_at_several_locations_of_a_shop_is_told_once() {
+    let thing = |number: &str, text: &str, shown: i64| {
+        item(&[(IdKind::InventoryItem, number), (IdKind::Sku, text)], shown)
+    };
+    let nameless = |shown: i64| item(&[(IdKind::Variant, "9")], shown);
+    let unstocked = CatalogueItem { unwritable: Some("not stocked".to_owned()), ..thing("4", "D", 0) };
+    let shop = vec![
+        at("5", thing("1", "A", 5)),
+        at("5", thing("2", "B", 3)),
+        at("5", thing("3", "X", 1)),
+        at("5", nameless(1)),
+        at("5", thing("4", "D", 4)),
+        at("5", thing("5", "A", 5)),
+        at("6", thing("1", "A", 2)),
+        at("6", thing("2", "B", 7)),
+        at("6", thing("3", "X", 1)),
+        at("6", nameless(1)),
+        at("6", unstocked),
+        at("6", thing("5", "A", 2)),
+    ];
+    let count = |text: &str, location, quantity| CountLine { location, ..counted(text, quantity) };
+    let counts = [("A", 5, 2), ("B", 3, 3), ("D", 4, 0)];
+    let counts = counts.into_iter().flat_map(|(text, wh_has, store_has)| {
+        [count(text, wh(), wh_has), count(text, super::outlets::store(), store_has)]
+    });
+    let items = ["A", "B", "D"].map(|text| CatalogueItem { levels: None, ..sku(text, 0) }).to_vec();
+    let read = BTreeMap::from([
+        (ch(ERP), Read { items, counts: counts.collect() }),
+        (ch(SHOP), Read { items: shop, counts: Vec::new() }),
+    ]);
+    let policies = super::outlets::two();
+    let found = survey(&policies, &[], &read, Timestamp::from_millis(1_000)).expect("nothing is refused");
+    let shop = of(&found, SHOP);
+    assert_eq!((shop.items, shop.unmatched, shop.bound.values().sum::<usize>()), (6, 2, 4));
+    assert_eq!(shop.unwritable, BTreeMap::from([("not stocked".to_owned(), 1)]));
+    let shared: Vec<_> = shop.shared.rows.iter().map(|row| (row.sku.as_str(), row.listings.len())).collect();
+    assert_eq!(shared, [("A", 2)]);
+    assert_eq!((shop.awkward.count, found.proposals.count, shop.missing.count), (1, 2, 0));
+    let differ: Vec<_> =
+        shop.differ.rows.iter().map(|row| (row.sku.as_str(), row.at.as_deref(), row.shown)).collect();
+    assert_eq!((shop.agree, differ), (3, vec![("B", Some("6"), 7)]));
+}
+
+#[test]
+fn what_the_mapping_table_says_is_known_as_the_daemon_knows_it() {
+    let read = BTreeMap::from([
+        (
+            ch(ERP),
+            Read {
+                items: vec![CatalogueItem { levels: None, ..sku("A", 0) }],
+                counts: vec![counted("A", 5)],
+            },
+        ),
+        (ch(SHOP), Read { items: vec![sku("X", 5), sku("Y", 1)], counts: Vec::new() }),
+    ]);
+    let row = |text: &str, to: &str| MappingRow {
+        channel: ch(SHOP),
+        ids: Identifiers::new([(IdKind::Sku, text)]).expect("an identifier"),
+        sku: crate::model::Sku::new(to).expect("a good sku"),
+    };
+    let mut policies = policies();
+    // What was imported counts more than what the configuration says.
+    policies.mapping.table = vec![row("X", "B")];
+    let table = [row("X", "A")];
+    let found = survey(&policies, &table, &read, Timestamp::from_millis(1_000)).expect("nothing is refused");
+    let shop = of(&found, SHOP);
+    assert_eq!((shop.bound.clone(), shop.unmatched), (BTreeMap::from([("mapping table", 1)]), 1));
+    let unmatched: Vec<_> = found.proposals.rows.iter().map(|row| row.ids["channel_sku"].as_str()).collect();
+    assert_eq!((unmatched, shop.agree), (vec!["Y"], 1));
 }

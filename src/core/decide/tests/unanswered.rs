@@ -11,8 +11,9 @@ use crate::{
         command::DriftAct,
         decide::lane::feed_wanted,
         drift::{Done, Drifted, Found},
+        state::{Ignorable, Note},
     },
-    model::{Levels, Observed, OrderSnapshot, policy::DriftPolicy},
+    model::{IdKind, Levels, Observed, OrderSnapshot, policy::DriftPolicy},
 };
 
 /// A shop that tells what is committed there, and people who are asked about every difference.
@@ -293,4 +294,68 @@ fn what_is_edited_next_is_in_doubt_as_the_first_edit_is() {
     assert_eq!((drift.expected, drift.observed, drift.or), (q(33), q(27), vec![q(30)]));
     shop.world.act("A", DriftAct::AcceptFrom(q(30))).expect("a person has looked");
     assert_eq!(shop.world.available("A"), 27);
+}
+
+/// A gift card is sold, of which no SKU is known: it may be anything, until a person says that it is none.
+fn gift() -> crate::model::Identifiers {
+    ids(&[(IdKind::Barcode, "777")])
+}
+
+/// As [`taken_beside`], with an order that may have taken the units; and Amazon sells five more, so that a lower goes over what was taken
+/// before it is known whether somebody took it.
+fn lowered_over(lands: bool, quick: bool) -> Shop {
+    let mut shop = Shop::with(ask(), 350, quick);
+    let at = second(shop.world.now);
+    shop.world.push_snapshot(SHOP, placed("gift", at, &[(gift(), [1, 0, 0, 0, 0])]));
+    (shop.answers, shop.lands) = (false, lands);
+    shop.world.sell(AMZ, "a1", "A", 3);
+    shop.pass(600);
+    shop.sell(3, 300);
+    shop.pass(7_000);
+    shop.world.set_shown("A", SHOP, 29);
+    shop.world.sell(AMZ, "a2", "A", 5);
+    shop.pass(150_000);
+    shop.answers = true;
+    shop.pass(60_000);
+    assert_eq!((shop.drift(), shop.world.shows("A", SHOP)), (None, 25), "the lower waits for nothing");
+    assert!(shop.world.held("A", SHOP).writes.passed_over.is_some());
+    let note = Note { by: "uid 0".to_owned(), reason: "a gift card".to_owned() };
+    let what = Ignorable::Item { channel: ch(SHOP), ids: gift() };
+    shop.world.run(Command::Ignore { what, ignored: true, note }).expect("a person says so");
+    shop.pass(60_000);
+    shop
+}
+
+#[test]
+fn what_a_lower_went_over_is_in_doubt_as_well() {
+    for (lands, quick) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut shop = lowered_over(lands, quick);
+        let drift = shop.drift().expect("it is asked about");
+        assert_eq!((drift.done, drift.expected, drift.observed), (Done::Asked, q(33), q(29)));
+        assert_eq!(drift.or, [q(30)], "lands: {lands}, quick: {quick}: {drift:?}");
+        let told = shop.world.act("A", DriftAct::Accept);
+        assert!(matches!(&told, Err(Refused::NotSo(why)) if why.contains("33 or 30")), "{told:?}");
+        let (from, left) = if lands { (30, 24) } else { (33, 21) };
+        shop.world.act("A", DriftAct::AcceptFrom(q(from))).expect("a person has looked");
+        assert_eq!(shop.world.available("A"), left, "lands: {lands}, quick: {quick}");
+    }
+}
+
+/// What a write of ours that may have landed explains, once the orders that came late are known, is nobody's edit.
+#[test]
+fn what_a_lower_went_over_and_our_own_write_explains_is_no_edit() {
+    for quick in [true, false] {
+        let mut shop = Shop::with(ask(), 350, quick);
+        shop.answers = false;
+        shop.world.sell(AMZ, "a1", "A", 3);
+        shop.pass(600);
+        // Two are sold on the shop, and its webhook is long under way.
+        shop.sell(2, 400_000);
+        shop.world.sell(AMZ, "a2", "A", 5);
+        shop.pass(150_000);
+        shop.answers = true;
+        shop.pass(400_000);
+        assert_eq!((shop.drift(), shop.world.available("A")), (None, 26), "quick: {quick}");
+        assert_eq!(shop.world.shows("A", SHOP), 26);
+    }
 }

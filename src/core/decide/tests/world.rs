@@ -753,6 +753,7 @@ pub(super) fn placed(order: &str, at: i64, lines: &[(Identifiers, [i64; 5])]) ->
         line: LineId::new(&format!("l{n}")).expect("a good id"),
         ids: ids.clone(),
         location: None,
+        unplaced_at: None,
         places: Vec::new(),
         by: FulfilledBy::Merchant,
         totals: totals(*units),
