@@ -247,6 +247,10 @@ async fn what_amazon_sold_beyond_the_warehouse_is_not_for_sale_in_the_store_and_
         all.find(|alert| alert["kind"] == "oversold" && alert["subject"] == sku.as_str()).cloned()
     };
     assert_eq!(oversold().await, None, "there is enough in all");
+    // What is owed does not leave the store by mistake.
+    let units = store.to_string();
+    let away = ["transfer", &sku, &units, "--from", "store", "--to", "warehouse", "--in-transit"];
+    home.ask(&away).await.fails(5, &format!("only {} units of `{sku}` at `store` are free", store - 2));
 
     // Then more is sold than both have.
     let last = order(&world, "amazon", &sku, store - 1, None).await;
@@ -341,6 +345,32 @@ async fn what_was_written_off_at_one_place_and_lay_at_another_is_off_the_shelf_o
     balances(&home, &sku, &before, [[0, 0], [-2, 0], [0, 0]]).await;
     settled(&world, &home).await;
     assert_eq!([on_hand(0).await, on_hand(1).await], [was[0], was[1] - 2]);
+    live.stop().await;
+    home.verify().await;
+}
+
+/// Of four units two are moved to the store and shipped there, one is shipped from the warehouse, and the last one, which lay there as
+/// well, is taken off the order without a restock: no refund says where it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unit_that_is_not_there_is_written_off_where_it_was_to_be_shipped_from() {
+    let (world, home, live, sku) = opened().await;
+    let before = with_amazons_own(&home, &sku).await;
+    let check = async |want: [[i64; 2]; 3]| {
+        balances(&home, &sku, &before, want).await;
+        settled(&world, &home).await;
+    };
+    let sold = order(&world, "shopify", &sku, 4, Some(0)).await;
+    check([[0, 4], [0, 0], [0, 0]]).await;
+    world.post("reroute", json!({"order": sold, "sku": sku, "quantity": 2, "to": 1})).await;
+    check([[0, 2], [0, 2], [0, 0]]).await;
+    let lines = |units: i64| json!([{"sku": sku, "quantity": units}]);
+    world.post("fulfil", json!({"channel": "shopify", "order": sold, "lines": lines(3)})).await;
+    check([[-1, 1], [-2, 0], [0, 0]]).await;
+    let refund = json!({"channel": "shopify", "order": sold, "lines": lines(1), "restock": "no_restock"});
+    world.post("refund", refund).await;
+    check([[-2, 0], [-2, 0], [0, 0]]).await;
+    let drift = home.ask(&["drift"]).await.json();
+    assert_eq!(drift["rows"], json!([]), "the shop's numbers are right");
     live.stop().await;
     home.verify().await;
 }

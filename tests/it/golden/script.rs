@@ -719,6 +719,7 @@ fn drifts(listing: &ListingRef, now: i64) -> Vec<Record> {
         between: Some((ms(now), ms(now + 1))),
         or: vec![Quantity::new(7)],
         read_at: Some(ms(now)),
+        over_most: Quantity::ZERO,
     };
     let all = EVERY_DONE.iter().enumerate().map(drifted);
     let records = all.flat_map(|drifted| {
