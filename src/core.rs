@@ -29,6 +29,7 @@ pub mod ledger;
 pub mod leg;
 pub mod mapping;
 pub mod moves;
+pub mod named;
 pub mod order;
 pub mod oversold;
 pub mod posting;

@@ -23,4 +23,4 @@ pub use order::{LineSnapshot, OrderSnapshot, Rest, Seen, Totals};
 pub use policy::{Mode, Policies, Retry, Returns};
 pub use quantity::{Overflow, Quantity};
 pub use time::{Revision, Seq, Timestamp};
-pub use words::{counted, which};
+pub use words::{counted, shell, which};

@@ -31,7 +31,7 @@ use crate::{
     connectors::{CatalogueItem, CataloguePage, Connector, Fault, Scope},
     core::decide::survey::{OfChannel, Read, Survey, survey},
     engine::registry,
-    model::{ChannelId, IdKind, counted},
+    model::{ChannelId, IdKind, counted, shell},
     telemetry::causes,
 };
 
@@ -350,7 +350,7 @@ fn tell(audited: &Audited, html: Option<&Path>, map: Option<&Path>) {
             Some(file) => format!(
                 "they are in {}: look at each, then `evenkeel map import --dry-run {}`",
                 file.display(),
-                file.display()
+                shell(file.display())
             ),
             None => "--map FILE writes them as a table for `evenkeel map import`".to_owned(),
         };

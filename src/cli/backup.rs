@@ -70,6 +70,14 @@ struct Written {
 }
 
 pub(super) fn backup(global: &Global, asked: &Backup) -> Result<(), Failure> {
+    if asked.target == Path::new("-") {
+        return Err(Failure::new(Kind::Refused, "a backup is not written to standard output")
+            .next(
+                "it counts once it was proven where it lies: name a file or a directory (a file that is called `-` is `./-`), \
+                 and send that",
+            )
+            .as_json(global.json));
+    }
     let (path, archive) = places(global, asked.store.as_ref(), asked.archive.as_ref())?;
     let file = if asked.target.is_dir() {
         let name = SystemClock.now().millis() / 1_000;
@@ -148,6 +156,11 @@ struct Restored {
 }
 
 pub(super) fn restore(global: &Global, asked: &Restore) -> Result<(), Failure> {
+    if asked.file == Path::new("-") {
+        return Err(Failure::new(Kind::Refused, "a backup is not read from standard input")
+            .next("it is proven before anything is made of it: put it into a file, and name that")
+            .as_json(global.json));
+    }
     let manifest = match (&asked.to, asked.dry_run) {
         (Some(to), false) => backup::restore(&asked.file, to, ROWS_VERSION),
         (None, _) | (_, true) => backup::check(&asked.file, ROWS_VERSION),

@@ -57,6 +57,9 @@ pub(super) fn run(global: &Global, commits: &Commits) -> Result<(), Failure> {
 }
 
 fn tell(view: &View, asked: &Commits) {
+    if let (Some(now), Some(sku)) = (&view.now, &asked.sku) {
+        print::line(&format!("`{sku}` is now `{now}`"));
+    }
     if asked.intent.is_some() {
         view.intents.iter().for_each(tell_intent);
     } else {

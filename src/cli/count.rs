@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::{
     cli::{Failure, Global, client::Client, failure::Kind, init, input, once::Once, print, sheet::lines_of},
     clock::{Clock as _, SystemClock},
-    model::{LocationId, Measure, Quantity, Sku, counted, which},
+    model::{LocationId, Measure, Quantity, Sku, counted, shell, which},
     web::view::{CountRequest, CountTally, CountedLine, InitDone, InitPreview, LeftOutLine, Time},
 };
 
@@ -125,8 +125,11 @@ fn import(global: &Global, file: File) -> Result<(), Failure> {
     let text = input::file(global, &file.file)?;
     let lines = file::parse(&text, file.location.as_ref(), &file.how.note).map_err(|bad| {
         bad.told(global, "mend the lines named; nothing was taken over", |client, lines| {
-            let asked = request(&file.how, lines, false, file.skip_unknown);
-            asked.map_or(Vec::new(), |asked| lines_of::<CountTally>(client.post("/v1/count/preview", &asked)))
+            let Ok(asked) = request(&file.how, lines, false, file.skip_unknown) else { return Vec::new() };
+            if file.opening {
+                return lines_of::<InitPreview>(client.post("/v1/count/opening/preview", &asked));
+            }
+            lines_of::<CountTally>(client.post("/v1/count/preview", &asked))
         })
     })?;
     let asked = request(&file.how, lines, file.full, file.skip_unknown)?;
@@ -152,7 +155,7 @@ fn open(global: &Global, how: &How, asked: &CountRequest, all: bool) -> Result<(
         }
     }
     let done: InitDone = client.post("/v1/count/opening", asked)?;
-    print::answer(global.json, &done, init::told)
+    print::answer(global.json, &done, |done| init::told(done, how.yes))
 }
 
 fn take_over(global: &Global, how: &How, mut asked: CountRequest) -> Result<(), Failure> {
@@ -160,6 +163,9 @@ fn take_over(global: &Global, how: &How, mut asked: CountRequest) -> Result<(), 
     if !how.yes {
         let preview: CountTally = client.post("/v1/count/preview", &asked)?;
         print::answer(global.json, &preview, |tally| tell(tally, "would be"))?;
+        if let Some(failure) = none_taken(&preview) {
+            return Err(failure.as_json(global.json));
+        }
         if how.dry_run {
             return Ok(());
         }
@@ -173,7 +179,7 @@ fn take_over(global: &Global, how: &How, mut asked: CountRequest) -> Result<(), 
         asked.believed = preview.brake.is_some();
     }
     let id = asked.request.clone().unwrap_or_else(|| how.once.id());
-    let as_of = asked.as_of.map_or_else(String::new, |as_of| format!(" --as-of {as_of}"));
+    let as_of = asked.as_of.map_or_else(String::new, |as_of| format!(" --as-of {}", shell(as_of)));
     let done: CountTally =
         client.post("/v1/count", &asked).map_err(|failed| how.once.lost(failed, &id, &as_of))?;
     print::answer(global.json, &done, |tally| tell(tally, "were"))?;
@@ -184,8 +190,26 @@ fn take_over(global: &Global, how: &How, mut asked: CountRequest) -> Result<(), 
                 .next(format!("`evenkeel dead-letters retry {held}` takes it over, `discard` throws it away"))
                 .as_json(global.json))
         }
-        (None, _) => Ok(()),
+        (None, _) => none_taken(&done).map_or(Ok(()), |failure| Err(failure.as_json(global.json))),
     }
+}
+
+/// Fails if nothing of a count was taken over, or would be: every line of it was left out.
+fn none_taken(tally: &CountTally) -> Option<Failure> {
+    let taken = tally.changed + tally.unchanged;
+    if taken > 0 || tally.again || tally.held.is_some() {
+        return None;
+    }
+    let why = match &tally.left_out[..] {
+        [] => return None,
+        [one] => format!("the count was not taken over: {}", at(one)),
+        many => format!("nothing of the count was taken over: all {} lines of it are left out", many.len()),
+    };
+    let next = match &tally.left_out[..] {
+        [one] => format!("see what is known with `evenkeel sku {}`, and count again", shell(&one.sku)),
+        _ => "each line that is left out is named with its reason; mend these, or count again".to_owned(),
+    };
+    Some(Failure::new(Kind::Refused, why).next(next))
 }
 
 fn at(line: &LeftOutLine) -> String {
@@ -207,6 +231,8 @@ fn tell(tally: &CountTally, verb: &str) {
         print::line("this was done before; nothing was changed");
         return;
     }
+    tally.notes.iter().for_each(|note| print::line(note));
+    let held = tally.brake.as_ref().filter(|_| verb == "would be");
     let verb = if tally.held.is_some() { "would be" } else { verb };
     let verb = if verb == "were" { which(tally.changed, "was", "were") } else { verb };
     print::line(&format!(
@@ -233,5 +259,8 @@ fn tell(tally: &CountTally, verb: &str) {
     }
     if tally.left_out.len() > SOME {
         print::line(&format!("left out: {} more; --json names all", tally.left_out.len() - SOME));
+    }
+    if let Some(why) = held {
+        print::line(&format!("the brake would hold it, for a person to answer as a dead letter: {why}"));
     }
 }

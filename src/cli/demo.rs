@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{Failure, Global, failure::Kind, print},
+    model::{counted, which},
     sandbox::FaultSpec,
 };
 
@@ -145,7 +146,7 @@ async fn act(demo: &Demo, parts: &mut Parts, bar: &ProgressBar) -> Result<(Books
         let books = parts.control.books().await?;
         let orders = books.orders().saturating_sub(before);
         bar.set_position(orders.min(demo.orders));
-        bar.set_message(format!("{} of {} SKUs agree", books.agreeing(), books.skus.len()));
+        bar.set_message(agree(&books));
         if demo.tamper == Some(Tamper::Order) && !dropped && orders * 2 >= demo.orders {
             parts.control.drop_order(&books).await?;
             dropped = true;
@@ -159,6 +160,12 @@ async fn act(demo: &Demo, parts: &mut Parts, bar: &ProgressBar) -> Result<(Books
     settle(demo, parts, bar).await
 }
 
+/// Says how many SKUs agree everywhere.
+fn agree(books: &Books) -> String {
+    let (agreeing, all) = (books.agreeing(), books.skus.len());
+    format!("{agreeing} of {} {}", counted(all, "SKU"), which(all, "agrees", "agree"))
+}
+
 /// Waits until nothing is under way and all books agree, twice in a row.
 async fn settle(demo: &Demo, parts: &mut Parts, bar: &ProgressBar) -> Result<(Books, bool), Failure> {
     let begun = Instant::now();
@@ -169,7 +176,7 @@ async fn settle(demo: &Demo, parts: &mut Parts, bar: &ProgressBar) -> Result<(Bo
         let books = parts.control.books().await?;
         let quiet = parts.control.quiet().await?;
         let waiting = parts.waiting().await.unwrap_or(usize::MAX);
-        bar.set_message(format!("settling: {} of {} SKUs agree", books.agreeing(), books.skus.len()));
+        bar.set_message(format!("settling: {}", agree(&books)));
         agreed = if quiet && waiting == 0 && books.agree() { agreed + 1 } else { 0 };
         if agreed == 2 {
             break;

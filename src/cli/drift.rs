@@ -8,9 +8,10 @@ use crate::{
     cli::{
         Failure, Global,
         client::Client,
+        made::identifier,
         print::{self, span},
     },
-    model::{ChannelId, Quantity, Seq, Sku, counted},
+    model::{ChannelId, LocationId, Quantity, Seq, Sku, counted},
     web::view::{
         Done, DriftRequest, DriftView, Drifts, ReconcilePage, ReconcileRequest, ReconcileRow, Status,
         TooSoonRow,
@@ -54,6 +55,9 @@ enum Act {
 struct Of {
     sku: Sku,
     channel: ChannelId,
+    /// Which of several listings of the SKU there, as `evenkeel drift` lists it, such as `location_id=655441491`.
+    #[arg(long, value_name = "KIND=VALUE", value_parser = identifier)]
+    listing: Vec<(String, String)>,
     /// The record of the drift that is meant, as `evenkeel drift` lists it: refused if another one is open by now.
     #[arg(long)]
     record: Option<u64>,
@@ -71,7 +75,7 @@ pub(super) struct Reconcile {
 pub(super) fn drift(global: &Global, drift: Drift) -> Result<(), Failure> {
     let client = Client::new(global)?;
     let mut from = None;
-    let (path, Of { sku, channel, record }) = match drift.act {
+    let (path, Of { sku, channel, listing, record }) = match drift.act {
         None => return list(global, &client, drift.channel.as_ref(), drift.limit),
         Some(Act::Accept { of, expected }) => {
             from = expected.map(Quantity::new);
@@ -80,8 +84,8 @@ pub(super) fn drift(global: &Global, drift: Drift) -> Result<(), Failure> {
         Some(Act::Repair(of)) => ("/v1/drift/repair", of),
         Some(Act::Release(of)) => ("/v1/drift/release", of),
     };
-    let done: Done =
-        client.post(path, &DriftRequest { sku, channel, seq: record.map(Seq), expected: from })?;
+    let (listing, seq) = (listing.into_iter().collect(), record.map(Seq));
+    let done: Done = client.post(path, &DriftRequest { sku, channel, listing, seq, expected: from })?;
     print::answer(global.json, &done, |done| print::line(&done.done))
 }
 
@@ -90,7 +94,9 @@ fn list(global: &Global, client: &Client, channel: Option<&ChannelId>, limit: us
     let drifts: Drifts = client.get(&format!("/v1/drift?limit={limit}{channel}"))?;
     print::answer(global.json, &drifts, |drifts| {
         let rows = drifts.rows.iter().map(row).collect();
-        let header = ["channel", "sku", "age", "expected", "shown", "found", "done", "open", "record", "why"];
+        let header = [
+            "channel", "sku", "listing", "age", "expected", "shown", "found", "done", "open", "record", "why",
+        ];
         print::table(header, rows, "no listing was changed by another writer");
         if drifts.more {
             print::line("there are more; see --limit");
@@ -98,11 +104,19 @@ fn list(global: &Global, client: &Client, channel: Option<&ChannelId>, limit: us
     })
 }
 
-fn row(drift: &DriftView) -> [String; 10] {
+/// Names a listing, and where it draws its stock from.
+fn listed(name: &[String], locations: &[LocationId]) -> String {
+    let (name, at) =
+        (name.join(" "), locations.iter().map(LocationId::as_str).collect::<Vec<_>>().join(", "));
+    if at.is_empty() { name } else { format!("{name} ({at})") }
+}
+
+fn row(drift: &DriftView) -> [String; 11] {
     let again = if drift.repairs > 0 { format!(" ({} lately)", drift.repairs) } else { String::new() };
     [
         drift.channel.to_string(),
         drift.sku.to_string(),
+        listed(&drift.listing, &drift.locations),
         span(drift.age_ms),
         drift.expected.to_string(),
         drift.observed.to_string(),
@@ -231,11 +245,12 @@ fn tell_too_soon(compared: &Compared) {
     let rows = all().take(SHOWN_MAX).map(|(of, row)| {
         let why = format!("{verb} looked at again: an old copy may have answered, so soon after a change");
         let expected = print::or_dash(row.expected);
-        [of.channel.to_string(), row.sku.to_string(), expected, row.shown.to_string(), why]
+        let listing = listed(&row.listing, &row.locations);
+        [of.channel.to_string(), row.sku.to_string(), listing, expected, row.shown.to_string(), why]
     });
     let rows: Vec<_> = rows.collect();
     if !rows.is_empty() {
-        print::table(["channel", "sku", "expected", "shown", "what"], rows, "");
+        print::table(["channel", "sku", "listing", "expected", "shown", "what"], rows, "");
     }
     if all().count() > SHOWN_MAX {
         print::line("there are more; see --json");
@@ -255,12 +270,13 @@ fn tell(compared: &Compared) {
     print::table(header, rows.collect(), "no channels are configured");
     tell_too_soon(compared);
     let all = || compared.channels.iter().flat_map(|of| of.differ.iter().map(move |row| (of, row)));
-    let rows: Vec<[String; 8]> = all()
+    let rows: Vec<[String; 9]> = all()
         .take(SHOWN_MAX)
         .map(|(of, row)| {
             [
                 of.channel.to_string(),
                 row.sku.to_string(),
+                listed(&row.listing, &row.locations),
                 row.expected.to_string(),
                 row.shown.to_string(),
                 print::or_dash(row.wanted),
@@ -273,7 +289,7 @@ fn tell(compared: &Compared) {
     if rows.is_empty() {
         return;
     }
-    let header = ["channel", "sku", "expected", "shown", "to show", "found", "will be", "why"];
+    let header = ["channel", "sku", "listing", "expected", "shown", "to show", "found", "will be", "why"];
     print::table(header, rows, "");
     if all().count() > SHOWN_MAX {
         print::line("there are more; see --json");

@@ -71,6 +71,9 @@ struct Range {
 #[derive(Debug, Serialize)]
 struct Told {
     sku: Option<Sku>,
+    /// What the SKU was merged into: from then on, what follows is told of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<Sku>,
     order: Option<OrderKey>,
     /// The positions from which and up to which the journal was read. From later than 1, the beginning of the story is
     /// missing, and with it which channels older listings are on.
@@ -223,6 +226,7 @@ fn tell(subject: Subject, story: &Story, range: Range, limit: usize) -> Told {
     };
     Told {
         sku,
+        now: story.now().cloned(),
         order,
         from: range.from,
         seq: range.to,
@@ -421,6 +425,9 @@ fn show(told: &Told) {
         (None, None) => String::new(),
     };
     print::line(&format!("{subject}, by the journal from {} to {}", told.from, told.seq));
+    if let (Some(sku), Some(now)) = (&told.sku, &told.now) {
+        print::line(&format!("`{sku}` is now `{now}`: since then, what is told is of `{now}` too"));
+    }
     if told.more {
         print::line("there was more before; see --limit");
     }

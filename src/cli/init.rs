@@ -46,10 +46,11 @@ pub(super) fn run(global: &Global, init: &Init) -> Result<(), Failure> {
         }
     }
     let done: InitDone = client.post("/v1/init/apply", &asked)?;
-    print::answer(global.json, &done, told)
+    print::answer(global.json, &done, |done| told(done, init.yes))
 }
 
-pub(super) fn told(done: &InitDone) {
+/// Tells what was taken over. `unseen`: nobody was shown before what to look at.
+pub(super) fn told(done: &InitDone, unseen: bool) {
     print::line(&format!(
         "{} with {} {} taken over from {}",
         counted(done.skus, "SKU"),
@@ -59,6 +60,7 @@ pub(super) fn told(done: &InitDone) {
     ));
     done.open_orders.iter().for_each(open);
     done.unmapped_orders.iter().for_each(lost);
+    done.warnings.iter().filter(|_| unseen).for_each(|warning| print::line(&format!("warning: {warning}")));
 }
 
 /// Tells of orders that an ERP may or may not have, and what a person is to say.

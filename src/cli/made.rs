@@ -37,6 +37,9 @@ pub(super) enum Command {
         /// Take them over although they would change more than `[brake]` allows.
         #[arg(long, visible_alias = "yes")]
         confirm: bool,
+        /// Also make bundles of SKUs with stock of their own: that stays in the books and is sold nowhere.
+        #[arg(long)]
+        set_aside: bool,
     },
     /// End what was imported for a bundle: the configuration's recipe counts again, if there is one.
     Remove {
@@ -80,7 +83,8 @@ pub(super) struct Rebind {
     yes: bool,
 }
 
-fn identifier(text: &str) -> Result<(String, String), String> {
+/// Reads what a listing goes by.
+pub(super) fn identifier(text: &str) -> Result<(String, String), String> {
     let kinds = IdKind::ALL.map(IdKind::name);
     match text.split_once('=') {
         Some((kind, value)) if kinds.contains(&kind) && !value.is_empty() => {
@@ -95,10 +99,13 @@ fn identifier(text: &str) -> Result<(String, String), String> {
 pub(super) fn bundles(global: &Global, command: &Command) -> Result<(), Failure> {
     match command {
         Command::List => list(global),
-        Command::Import { file, dry_run, confirm } => import(global, file, *dry_run, *confirm),
+        Command::Import { file, dry_run, confirm, set_aside } => {
+            import(global, file, [*dry_run, *confirm, *set_aside])
+        }
         Command::Remove { sku, dry_run, confirm } => {
             let rows = vec![RecipeRow { line: None, sku: sku.clone(), parts: Vec::new() }];
-            put(global, &BundleImport { rows, dry_run: *dry_run, confirm: *confirm })
+            let (dry_run, confirm) = (*dry_run, *confirm);
+            put(global, &BundleImport { rows, dry_run, confirm, set_aside: false })
         }
     }
 }
@@ -129,15 +136,15 @@ fn list(global: &Global) -> Result<(), Failure> {
     })
 }
 
-fn import(global: &Global, file: &Path, dry_run: bool, confirm: bool) -> Result<(), Failure> {
+fn import(global: &Global, file: &Path, [dry_run, confirm, set_aside]: [bool; 3]) -> Result<(), Failure> {
     let text = input::file(global, file)?;
     let rows = parse(&text).map_err(|bad| {
         bad.told(global, "mend the lines named; nothing was imported", |client, rows| {
-            let asked = BundleImport { rows, dry_run: true, confirm: false };
+            let asked = BundleImport { rows, dry_run: true, confirm: false, set_aside };
             lines_of::<Corrected>(client.post("/v1/bundles", &asked))
         })
     })?;
-    put(global, &BundleImport { rows, dry_run, confirm })
+    put(global, &BundleImport { rows, dry_run, confirm, set_aside })
 }
 
 /// Has recipes taken over, or tells what that would do.

@@ -319,6 +319,7 @@ fn add(global: &Global, rows: Vec<MapRow>, dry_run: bool, confirm: bool) -> Resu
     let imported: MapImported =
         Client::new(global)?.post("/v1/map", &MapImport { rows, dry_run, confirm })?;
     print::answer(global.json, &imported, |i| {
+        i.notes.iter().for_each(|note| print::line(note));
         effect::tell(&i.effect);
         replaced(i);
         print::line(&match (&i.held, i.dry_run) {

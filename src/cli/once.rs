@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use crate::{cli::Failure, model::DeliveryId};
+use crate::{
+    cli::Failure,
+    model::{DeliveryId, shell},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Once {
@@ -27,8 +30,9 @@ impl Once {
             return failed;
         }
         failed.next(format!(
-            "see that the daemon runs (`evenkeel status`), and repeat the command with `--request {id}{more}`: it is done \
-             once, whatever became of this try"
+            "see that the daemon runs (`evenkeel status`), and repeat the command with `--request {}{more}`: it is done \
+             once, whatever became of this try",
+            shell(id)
         ))
     }
 }

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use crate::{
     cli::{Failure, Global, client::Client, once::Once, print},
     core::command::Fate,
-    model::{LocationId, Quantity, Sku},
+    model::{LocationId, Quantity, Sku, counted, which},
     web::view::{self, ReturnedDone, ReturnedRequest},
 };
 
@@ -62,7 +62,8 @@ pub(super) fn run(global: &Global, command: Returns) -> Result<(), Failure> {
 fn deal(global: &Global, client: &Client, units: Units, fate: Fate) -> Result<(), Failure> {
     let Units { sku, quantity, location, note, once } = units;
     let id = once.id();
-    let asked = ReturnedRequest { sku, location, quantity, fate, note, request: Some(id.clone()) };
+    let asked =
+        ReturnedRequest { sku: sku.clone(), location, quantity, fate, note, request: Some(id.clone()) };
     let done: ReturnedDone =
         client.post("/v1/returns", &asked).map_err(|failed| once.lost(failed, &id, ""))?;
     let became = match fate {
@@ -70,12 +71,18 @@ fn deal(global: &Global, client: &Client, units: Units, fate: Fate) -> Result<()
         Fate::Discard => "off the books",
     };
     print::answer(global.json, &done, |d| {
-        let ReturnedDone { sku, location, quantity, left, again } = d;
+        let ReturnedDone { sku: now, location, quantity, left, again } = d;
+        if *now != sku {
+            print::line(&format!("`{sku}` is now `{now}`"));
+        }
+        let still = format!("{} still held back", which(left, "is", "are"));
         if *again {
-            print::line(&format!("this was done before; {left} of {sku} at {location} are still held back"));
+            let left = counted(left, "unit");
+            print::line(&format!("this was done before; {left} of {now} at {location} {still}"));
             return;
         }
-        print::line(&format!("{quantity} of {sku} at {location} are {became}; {left} are still held back"));
+        let (units, are) = (counted(quantity, "unit"), which(quantity, "is", "are"));
+        print::line(&format!("{units} of {now} at {location} {are} {became}; {left} {still}"));
     })
 }
 

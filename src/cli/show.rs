@@ -9,7 +9,10 @@ use crate::{
         print::{self, or_dash, span},
     },
     model::{ChannelId, Notice, Sku, Totals, counted, which},
-    web::view::{self, Alerts, Checkpoint, CircuitView, Done, OrderView, PollRequest, SkuView, Status},
+    web::view::{
+        self, Alerts, Checkpoint, CircuitView, ComponentView, Done, ListingView, OrderView, PollRequest,
+        SkuView, Status,
+    },
 };
 
 /// What is said of a figure that nobody knows.
@@ -154,10 +157,57 @@ pub(super) fn sku(global: &Global, sku: &Sku) -> Result<(), Failure> {
 fn tell_sku(view: &SkuView) {
     let paused = view.paused.map_or(String::new(), |pause| format!(", {pause:?}").to_lowercase());
     print::line(&format!("{} at revision {}{paused}", view.sku, view.revision));
-    if !view.made_of.is_empty() {
+    if let Some(now) = &view.now {
+        print::line(&format!("`{}` is now `{now}`: stock and movements are those of `{now}`", view.sku));
+    } else if !view.made_of.is_empty() {
         let parts: Vec<String> =
             view.made_of.iter().map(|part| format!("{} x {}", part.units, part.sku)).collect();
         print::line(&format!("it is made of {}", parts.join(" + ")));
+    }
+    tell_stock(view);
+    tell_listings(view);
+    let (exposure, slack) = match (view.exposure, view.slack) {
+        (Some(exposure), Some(slack)) => (exposure.to_string(), slack.to_string()),
+        (Some(exposure), None) => (format!("at least {exposure}"), UNKNOWN.to_owned()),
+        (None, _) => (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
+    };
+    print::line(&match view.components.is_empty() {
+        true => format!("available {}, exposure {exposure}, slack {slack}", view.available),
+        false => format!("available {}: what its scarcest component is enough for", view.available),
+    });
+    let rows = view.recent.iter().map(|e| {
+        let figures = [e.quantity, e.on_hand, e.committed].map(|q| q.to_string());
+        let [quantity, on_hand, committed] = figures;
+        [
+            e.seq.to_string(),
+            e.recorded_at.to_string(),
+            e.kind.clone(),
+            quantity,
+            on_hand,
+            committed,
+            e.cause.clone(),
+        ]
+    });
+    let header = ["seq", "recorded", "kind", "units", "on_hand", "committed", "cause"];
+    print::table(header, rows.collect(), "no movements");
+}
+
+fn tell_stock(view: &SkuView) {
+    if !view.components.is_empty() {
+        let row = |part: &ComponentView| {
+            let figures = [part.available, part.enough_for].map(or_dash);
+            let [available, enough_for] = figures;
+            [part.sku.to_string(), part.units.to_string(), available, enough_for]
+        };
+        let header = ["component", "units", "available", "enough for"];
+        print::table(header, view.components.iter().map(row).collect(), "");
+        for part in view.components.iter().filter(|part| part.available.is_none()) {
+            print::line(&format!("`{}` was never counted, so nothing is shown of `{}`", part.sku, view.sku));
+        }
+        if view.stock.is_empty() {
+            return;
+        }
+        print::line("stock of its own, which it does not sell as a bundle:");
     }
     let rows = view.stock.iter().map(|p| {
         let counted =
@@ -171,8 +221,11 @@ fn tell_sku(view: &SkuView) {
         rows.collect(),
         "no stock",
     );
+}
+
+fn tell_listings(view: &SkuView) {
     let rows = view.listings.iter().map(|l| {
-        let ids = l.ids.iter().map(|(kind, id)| format!("{kind}={id}")).collect::<Vec<_>>().join(" ");
+        let ids = gone_by(view, l);
         let state = l.state.clone().or_else(|| l.unwritable.clone()).unwrap_or_else(|| "-".to_owned());
         let state = if l.gone { "gone".to_owned() } else { state };
         [
@@ -191,33 +244,18 @@ fn tell_sku(view: &SkuView) {
         ["channel", "listing", "allotted", "desired", "expected", "seen", "exposure", "state", "waits for"];
     print::table(header, rows.collect(), "no listings");
     for l in view.listings.iter().filter(|l| !l.owed.is_zero()) {
-        let ids = l.ids.iter().map(|(kind, id)| format!("{kind}={id}")).collect::<Vec<_>>().join(" ");
+        let ids = gone_by(view, l);
         let (channel, owed) = (&l.channel, l.owed);
         print::line(&format!(
             "{channel} {ids} shows {owed} fewer than lie there: they are owed to what was sold at another place"
         ));
     }
-    let (exposure, slack) = match (view.exposure, view.slack) {
-        (Some(exposure), Some(slack)) => (exposure.to_string(), slack.to_string()),
-        (Some(exposure), None) => (format!("at least {exposure}"), UNKNOWN.to_owned()),
-        (None, _) => (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
-    };
-    print::line(&format!("available {}, exposure {exposure}, slack {slack}", view.available));
-    let rows = view.recent.iter().map(|e| {
-        let figures = [e.quantity, e.on_hand, e.committed].map(|q| q.to_string());
-        let [quantity, on_hand, committed] = figures;
-        [
-            e.seq.to_string(),
-            e.recorded_at.to_string(),
-            e.kind.clone(),
-            quantity,
-            on_hand,
-            committed,
-            e.cause.clone(),
-        ]
-    });
-    let header = ["seq", "recorded", "kind", "units", "on_hand", "committed", "cause"];
-    print::table(header, rows.collect(), "no movements");
+}
+
+/// Says what a listing goes by, and as what it is listed, if that is another name.
+fn gone_by(view: &SkuView, listing: &ListingView) -> String {
+    let ids = listing.ids.iter().map(|(kind, id)| format!("{kind}={id}")).collect::<Vec<_>>().join(" ");
+    if listing.sku == view.sku { ids } else { format!("{ids} (as `{}`)", listing.sku) }
 }
 
 pub(super) fn order(global: &Global, asked: &Order) -> Result<(), Failure> {

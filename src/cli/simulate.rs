@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     cli::{Failure, Global, failure::Kind, print},
+    model::{counted, which},
     sim::{self, Figures, Options, Report, Workload},
 };
 
@@ -78,8 +79,15 @@ pub(super) fn run(global: &Global, args: &Simulate) -> Result<(), Failure> {
     let broken: Vec<u64> = summary.broken.iter().map(|report| report.seed).collect();
     print::answer(global.json, &summary, tell)?;
     let Some(first) = broken.first() else { return Ok(()) };
-    let failure =
-        Failure::new(Kind::Disagrees, format!("{} of {} seeds break something", broken.len(), args.seeds));
+    let failure = Failure::new(
+        Kind::Disagrees,
+        format!(
+            "{} of {} {} something",
+            broken.len(),
+            counted(args.seeds, "seed"),
+            which(broken.len(), "breaks", "break")
+        ),
+    );
     Err(failure.next(format!("report it with this version and `--seed {first}`")).as_json(global.json))
 }
 
@@ -172,16 +180,23 @@ fn tell(summary: &Summary) {
     let Figures { events, commands, records, orders, writes, starts, virtual_ms, oversold, .. } =
         &summary.figures;
     print::line(&format!(
-        "version {}: {} seeds, {} break; {} of virtual time in {}, {} events a second",
+        "version {}: {}, of which {} {}; {} of virtual time in {}, {} a second",
         summary.version,
-        summary.seeds,
+        counted(summary.seeds, "seed"),
         summary.broken.len(),
+        which(summary.broken.len(), "breaks", "break"),
         print::span(*virtual_ms),
         print::span(i64::try_from(summary.took_ms).unwrap_or(i64::MAX)),
-        summary.events_per_second,
+        counted(summary.events_per_second, "event"),
     ));
     print::line(&format!(
-        "{events} events, {commands} commands, {records} records, {orders} orders, {writes} writes, {starts} starts"
+        "{}, {}, {}, {}, {}, {}",
+        counted(events, "event"),
+        counted(commands, "command"),
+        counted(records, "record"),
+        counted(orders, "order"),
+        counted(writes, "write"),
+        counted(starts, "start")
     ));
     let classes: Vec<String> = oversold.iter().map(|(class, units)| format!("{units} {class}")).collect();
     if !classes.is_empty() {

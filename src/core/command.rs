@@ -247,6 +247,8 @@ pub enum Command {
     Drift {
         sku: Sku,
         channel: ChannelId,
+        /// Which of several listings, by what it goes by. Nothing: the only one with an open drift.
+        listing: Identifiers,
         /// The drift that they have seen. `None`: whatever it is now.
         seq: Option<Seq>,
         act: DriftAct,
@@ -444,12 +446,13 @@ pub struct LeftOut {
 }
 
 /// Why nothing comes of a counted line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
     #[error("no SKU is called so")]
     NoSku,
-    #[error("it is a bundle and has no stock of its own: count its components")]
-    Bundle,
+    /// With what it is made of.
+    #[error("it is a bundle and has no stock of its own: count {0}")]
+    Bundle(String),
     /// It was counted later already, as of this moment.
     #[error("a later count of it was taken over already")]
     CountedLater(Timestamp),

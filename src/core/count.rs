@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     core::{ledger::Stock, posting::Item},
-    model::{LocationId, Measure, Overflow, Quantity, Returns, Sku, Timestamp, Totals, policy::Brake},
+    model::{
+        LocationId, Measure, Overflow, Quantity, Returns, Sku, Timestamp, Totals, counted, policy::Brake,
+        which,
+    },
 };
 
 /// What a counter has not taken in of one SKU at one location.
@@ -173,12 +176,14 @@ impl Changed {
         let catalogue = u64::try_from(catalogue).unwrap_or(u64::MAX).max(1);
         let least = u64::from(brake.min_skus);
         if zeroed >= least && zeroed * 100 > u64::from(brake.zero_percent) * catalogue {
-            return Some(format!("it would set {zeroed} of {catalogue} SKUs to zero"));
+            return Some(format!("it would set {zeroed} of {} to zero", counted(catalogue, "SKU")));
         }
         let share = moved * 100 > u64::from(brake.move_percent) * catalogue;
         let much = u128::from(units) * 100 > u128::from(brake.move_percent) * u128::from(stock);
         if moved >= least && share && much {
-            return Some(format!("it would move {units} units of {moved} SKUs that hold {stock}"));
+            let (units, skus, hold) =
+                (counted(units, "unit"), counted(moved, "SKU"), which(moved, "holds", "hold"));
+            return Some(format!("it would move {units} of {skus} that {hold} {stock}"));
         }
         None
     }

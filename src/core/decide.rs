@@ -139,7 +139,9 @@ impl Draft<'_> {
             Command::Returned { sku, location, quantity, fate, note } => {
                 self.returned(&sku, location.as_ref(), quantity, fate, note)
             }
-            Command::Drift { sku, channel, seq, act } => self.drift_act(&sku, &channel, seq, act),
+            Command::Drift { sku, channel, listing, seq, act } => {
+                self.drift_act(&sku, &channel, &listing, seq, act)
+            }
             Command::Dead { letter, verdict } => self.dead(letter, verdict),
             Command::Intend(ask) => self.intend(&ask),
             Command::CancelIntent { id } => self.cancel_intent(id),

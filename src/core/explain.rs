@@ -136,6 +136,8 @@ pub struct Story {
     recipes: Recipes,
     configured: Vec<Recipe>,
     imported: BTreeMap<Sku, Made>,
+    /// What the SKU was merged into, and that again: its story goes on as theirs.
+    became: Vec<Sku>,
     found: bool,
 }
 
@@ -151,6 +153,7 @@ impl Story {
             recipes: Recipes::default(),
             configured: Vec::new(),
             imported: BTreeMap::new(),
+            became: Vec::new(),
             found: false,
         }
     }
@@ -193,6 +196,11 @@ impl Story {
             let configured = || self.configured.iter().find(|recipe| recipe.bundle == *sku);
             let parts = made.as_ref().map(Made::parts);
             self.recipes.set(sku, parts.or_else(|| configured().map(|recipe| recipe.parts.clone())));
+            if let Some(Made::Merged(into)) = made
+                && self.is_sku(sku)
+            {
+                self.became.push(into.clone());
+            }
             match made {
                 Some(made) => drop(self.imported.insert(sku.clone(), made.clone())),
                 None => drop(self.imported.remove(sku)),
@@ -217,7 +225,12 @@ impl Story {
     }
 
     fn is_sku(&self, sku: &Sku) -> bool {
-        matches!(&self.subject, Subject::Sku(of) if of == sku)
+        matches!(&self.subject, Subject::Sku(of) if of == sku) || self.became.contains(sku)
+    }
+
+    /// Returns what the SKU is called now, if it became part of another one.
+    pub fn now(&self) -> Option<&Sku> {
+        self.became.last()
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "most records are no part of a story")]

@@ -183,6 +183,18 @@ impl State {
         Some(recipe.parts.clone())
     }
 
+    /// Says what a bundle is made of: `1 x A and 2 x B`.
+    pub fn parts_of(&self, sku: &Sku) -> String {
+        let parts = self.made_of(sku).unwrap_or_default();
+        let parts: Vec<String> =
+            parts.iter().map(|part| format!("{} x `{}`", part.units, part.sku)).collect();
+        match parts.split_last() {
+            Some((last, [])) => format!("what it is made of, {last}"),
+            Some((last, others)) => format!("what it is made of, {} and {last}", others.join(", ")),
+            None => "what it is made of".to_owned(),
+        }
+    }
+
     /// Returns what one unit of a SKU takes from the stock.
     pub fn made_of(&self, sku: &Sku) -> Result<Vec<Part>, Overflow> {
         self.index.recipes.flat(sku)

@@ -129,19 +129,14 @@ impl Opening {
             }
         }
         self.ledger.submit(Command::Initialise).await?;
-        let told =
-            |state: &State| (summary::opened(state), summary::open_orders(state), summary::unmapped(state));
-        let ((skus, units), open_orders, unmapped_orders) = self.ledger.read(told).await?;
+        let state = self.ledger.read(State::clone).await?;
+        let (from, measure, as_of, warnings) = (stock.from, stock.measure, stock.as_of, stock.warnings);
+        let summed = move || summed(&state, Read { from, measure, as_of, warnings }, unknown);
+        let told = tokio::task::spawn_blocking(summed).await;
+        let told = told.map_err(|_| Failure::Failed("the summary panicked".to_owned()))?;
+        let InitPreview { from, as_of, skus, units, open_orders, unmapped_orders, warnings, .. } = told;
         info!(%from, skus, %units, unknown, "opening stock taken over");
-        Ok(InitDone {
-            from: stock.from,
-            as_of: Time(stock.as_of),
-            skus,
-            units,
-            unknown,
-            open_orders,
-            unmapped_orders,
-        })
+        Ok(InitDone { from, as_of, skus, units, unknown, open_orders, unmapped_orders, warnings })
     }
 
     fn turn(&self) -> Result<MutexGuard<'_, ()>, Failure> {
@@ -450,10 +445,24 @@ fn try_out(mut state: State, stock: Stock, now: Timestamp) -> Result<InitPreview
         }
     }
     decide(&mut state, Command::Initialise, now).1?;
+    let (from, measure, as_of, warnings) = (stock.from, stock.measure, stock.as_of, stock.warnings);
+    Ok(summed(&state, Read { from, measure, as_of, warnings }, unknown))
+}
+
+/// What is told of an opening stock as it was read.
+struct Read {
+    from: Counter,
+    measure: Measure,
+    as_of: Timestamp,
+    warnings: Vec<String>,
+}
+
+/// Tells what came of an opening, read off a state that has been opened.
+fn summed(state: &State, read: Read, unknown: usize) -> InitPreview {
     let mut preview = InitPreview {
-        from: stock.from,
-        measure: stock.measure,
-        as_of: Time(stock.as_of),
+        from: read.from,
+        measure: read.measure,
+        as_of: Time(read.as_of),
         skus: 0,
         units: crate::model::Quantity::ZERO,
         empty: 0,
@@ -461,10 +470,10 @@ fn try_out(mut state: State, stock: Stock, now: Timestamp) -> Result<InitPreview
         channels: Vec::new(),
         unlisted: 0,
         unlisted_some: Vec::new(),
-        open_orders: summary::open_orders(&state),
-        unmapped_orders: summary::unmapped(&state),
-        warnings: stock.warnings,
+        open_orders: summary::open_orders(state),
+        unmapped_orders: summary::unmapped(state),
+        warnings: read.warnings,
     };
-    summary::tell(&state, &mut preview);
-    Ok(preview)
+    summary::tell(state, &mut preview);
+    preview
 }

@@ -1,4 +1,4 @@
-//! Counted things, as people say them.
+//! Counted things, as people say them, and words as a shell takes them.
 
 use std::fmt::Display;
 
@@ -19,6 +19,13 @@ pub fn which<'a>(count: impl Display, one: &'a str, many: &'a str) -> &'a str {
     if count.to_string() == "1" { one } else { many }
 }
 
+/// Quotes a word so that a shell takes it for one, whatever it holds: for commands that people are told to run.
+pub fn shell(word: impl Display) -> String {
+    let word = word.to_string();
+    // Only a NUL cannot be quoted, and no argument can hold one.
+    shlex::try_quote(&word).map(|quoted| quoted.into_owned()).unwrap_or(word)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +40,16 @@ mod tests {
             ("3 days".into(), "2 dead letters".into())
         );
         assert_eq!([which(1, "is", "are"), which(0, "is", "are")], ["is", "are"]);
+    }
+
+    #[test]
+    fn a_shell_takes_a_quoted_word_for_the_one_that_it_was() {
+        assert_eq!(shell("TSHIRT/BL-M"), "TSHIRT/BL-M");
+        assert_eq!(shell("A B"), "'A B'");
+        for word in
+            ["", "A B", "12' $x", "a|b", "\"5\" `id`", "größe!", "*", "~", "#1001", "a\\b", "é'\"$`\\ !"]
+        {
+            assert_eq!(shlex::split(&shell(word)), Some(vec![word.to_owned()]), "{word}");
+        }
     }
 }

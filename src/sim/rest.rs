@@ -201,7 +201,8 @@ impl World {
                 let held = drift.is_some_and(|drift| drift.done == Done::Held);
                 let act = if held { DriftAct::Release } else { DriftAct::Repair };
                 let (sku, channel) = (listing.sku.clone(), channel.clone());
-                commands.push(Command::Drift { sku, channel, seq: None, act });
+                let listing = state.listing_name(listing);
+                commands.push(Command::Drift { sku, channel, listing, seq: None, act });
             }
         }
         for command in commands {

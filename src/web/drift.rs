@@ -11,15 +11,15 @@ use serde::Deserialize;
 use tracing::info;
 
 use crate::{
-    core::{Command, command::DriftAct},
-    model::ChannelId,
+    core::{Command, Refused, command::DriftAct, decide::drift},
+    model::{ChannelId, Identifiers, LocationId},
     web::{
-        Desk,
+        Desk, Failure,
         admin::{Told, known, query_of, read, rows},
         desk::ask,
-        problem::helped,
+        problem::{Answer, helped},
         query,
-        view::{Done, DriftRequest, Drifts, ReconcilePage, ReconcileRequest},
+        view::{Done, DriftRequest, Drifts, ReconcilePage, ReconcileRequest, ids_from},
     },
 };
 
@@ -45,33 +45,68 @@ pub(super) async fn drifts(
 }
 
 pub(super) async fn accept(State(desk): Asked, body: Bytes) -> Told<Done> {
-    let DriftRequest { sku, channel, expected, .. } = read(&body)?;
-    let counter = ask(desk.as_ref(), move |state| query::drift::recounted(state, &sku, &channel)).await?;
-    let said = match counter {
+    let asked: DriftRequest = read(&body)?;
+    let said = |meant: &Meant| match &meant.counter {
         Some((counter, location)) => format!(
             "is taken as it is there; `{counter}` counts `{location}`, and its next count outweighs this: correct it there too"
         ),
         None => "is taken as it is there".to_owned(),
     };
-    act(&desk, &body, expected.map_or(DriftAct::Accept, DriftAct::AcceptFrom), &said).await
+    let act_of = asked.expected.map_or(DriftAct::Accept, DriftAct::AcceptFrom);
+    act(&desk, asked, act_of, &said).await
 }
 
 pub(super) async fn repair(State(desk): Asked, body: Bytes) -> Told<Done> {
-    act(&desk, &body, DriftAct::Repair, "is written again").await
+    act(&desk, read(&body)?, DriftAct::Repair, &|_| "is written again".to_owned()).await
 }
 
 pub(super) async fn release(State(desk): Asked, body: Bytes) -> Told<Done> {
-    act(&desk, &body, DriftAct::Release, "is released and written again").await
+    act(&desk, read(&body)?, DriftAct::Release, &|_| "is released and written again".to_owned()).await
 }
 
-async fn act(desk: &Arc<dyn Desk>, body: &Bytes, act: DriftAct, said: &str) -> Told<Done> {
-    let DriftRequest { sku, channel, seq, .. } = read(body)?;
-    let command = Command::Drift { sku: sku.clone(), channel: channel.clone(), seq, act };
+/// The listing that a person means.
+struct Meant {
+    /// What it is called now, if it goes by another name.
+    renamed: Option<String>,
+    /// `SKU on channel`, with what tells it from the other listings there.
+    name: String,
+    counter: Option<(ChannelId, LocationId)>,
+}
+
+fn meant(state: &crate::core::State, asked: &DriftRequest, listing: &Identifiers) -> Result<Meant, Refused> {
+    let DriftRequest { sku, channel, seq, .. } = asked;
+    let of = drift::meant(state, sku, channel, listing, *seq)?;
+    let several = state.listed(&of.sku, channel).len() > 1;
+    let which = if several { format!(" ({})", state.listing_name(&of)) } else { String::new() };
+    let name = format!("SKU `{}` on `{channel}`{which}", of.sku);
+    let counter = query::drift::recounted(state, &of);
+    Ok(Meant { renamed: state.renamed(sku), name, counter })
+}
+
+async fn act(
+    desk: &Arc<dyn Desk>,
+    asked: DriftRequest,
+    act: DriftAct,
+    said: &(dyn Fn(&Meant) -> String + Sync),
+) -> Told<Done> {
+    let listing = match asked.listing.is_empty() {
+        true => Identifiers::default(),
+        false => ids_from(&asked.listing).map_err(|bad| {
+            Answer::bad(bad, "name the listing as `evenkeel drift` does, such as `location_id=655441491`")
+        })?,
+    };
     let open =
         |failure| helped(failure, "`evenkeel drift` lists what is open, and what was done about the others");
+    known(desk, Some(&asked.channel)).await?;
+    let (of, name) = (asked.clone(), listing.clone());
+    let meant = ask(desk.as_ref(), move |state| meant(state, &of, &name)).await?;
+    let meant = meant.map_err(|refused| open(Failure::Refused(refused)))?;
+    let DriftRequest { sku, channel, seq, .. } = asked;
+    let command = Command::Drift { sku: sku.clone(), channel: channel.clone(), listing, seq, act };
     desk.submit(command).await.map_err(open)?;
-    info!(%sku, %channel, ?act, "a person has dealt with a drift");
-    Ok(Json(Done { done: format!("SKU `{sku}` on `{channel}` {said}") }))
+    info!(%sku, %channel, listing = %meant.name, ?act, "a person has dealt with a drift");
+    let renamed = meant.renamed.as_ref().map(|renamed| format!("{renamed}; ")).unwrap_or_default();
+    Ok(Json(Done { done: format!("{renamed}{} {}", meant.name, said(&meant)) }))
 }
 
 /// Compares one page. Without `dry_run` what was read is taken in as the regular comparison does, so that what differs

@@ -17,7 +17,7 @@ use crate::{
         decide::intents::{asked_before, judge, named, plan::Plan},
         intent::ask::{Ask, Receipt, Row, What},
     },
-    model::{Seq, Sku},
+    model::{Seq, Sku, shell},
     web::{
         Desk, Failure,
         admin::{NOTE_MAX, query_of, read, rows},
@@ -190,7 +190,8 @@ fn stands(failure: Failure, text: &str) -> Answer {
             "`evenkeel commits` lists them; of those that have ended, the latest are kept",
         );
     }
-    let shows = format!("`evenkeel commits --intent {text}` shows how far it is, and what is on the way");
+    let intent = shell(text);
+    let shows = format!("`evenkeel commits --intent {intent}` shows how far it is, and what is on the way");
     helped(failure, &shows)
 }
 

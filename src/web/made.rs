@@ -14,7 +14,7 @@ use tracing::info;
 
 use crate::{
     core::{self, Command, Reply, decide::trial::Effect, ledger::Entry, recipe::Made},
-    model::Sku,
+    model::{Sku, shell},
     web::{
         Desk, Failure,
         admin::{Asked, Told, braked, query_of, read, rows},
@@ -72,8 +72,8 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<Corrected> {
     }
     let lines: Vec<_> = asked.rows.iter().map(|row| row.line).collect();
     let rows: Vec<_> = asked.rows.into_iter().map(|row| (row.sku, row.parts)).collect();
-    let checked = rows.clone();
-    let good = ask(desk.as_ref(), move |state| core::decide::recipes::judge(state, &checked, &lines));
+    let (checked, aside) = (rows.clone(), asked.set_aside);
+    let good = ask(desk.as_ref(), move |state| core::decide::recipes::judge(state, &checked, &lines, aside));
     let known = "nothing was changed; `evenkeel bundles list` shows what SKUs are made of; write a SKU as `evenkeel sku` \
                  takes it";
     good.await?.map_err(|refused| helped(Failure::Refused(refused), known))?;
@@ -89,7 +89,8 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<Corrected> {
 
 async fn merge(State(desk): Asked, body: Bytes) -> Told<Corrected> {
     let MergeRequest { from, into, dry_run } = read(&body)?;
-    let next = format!("`evenkeel sku {from}` and `evenkeel sku {into}` show how the two stand");
+    let [one, other] = [&from, &into].map(shell);
+    let next = format!("`evenkeel sku {one}` and `evenkeel sku {other}` show how the two stand");
     correct(&desk, Command::Merge { from, into }, dry_run, &next).await
 }
 

@@ -114,6 +114,7 @@ pub struct ReturnedRequest {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnedDone {
+    /// What the SKU that was named is called now.
     pub sku: Sku,
     pub location: LocationId,
     pub quantity: Quantity,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    live::{Home, Live, file},
+    live::{Home, Live, file, run},
     support::{World, number, order, text, until_empty},
 };
 
@@ -144,7 +144,10 @@ async fn a_count_of_before_a_sale_puts_no_sold_unit_back() {
     // One of now holds what is there now, and one of before it comes too late.
     home.ask(&["count", sku, "warehouse", &units.to_string(), "--yes"]).await.json();
     shows(&world, sku, units - 1).await;
-    let late = ask(count(sku, units + 9, &[])).await.json();
+    let late = ask(count(sku, units + 9, &[])).await;
+    late.fails(5, "the count was not taken over: SKU");
+    late.fails(5, "a later count of it was taken over already");
+    let late: Value = serde_json::from_str(&late.out).expect("JSON");
     assert_eq!(
         (&late["changed"], &late["left_out"][0]["reason"]),
         (&json!(0), &json!("counted_later")),
@@ -163,6 +166,11 @@ async fn a_full_count_that_would_empty_the_shelf_is_held_until_a_person_says_wha
     let (sku, units) = (shelf[0].0.as_str(), shelf[0].1);
     let one = csv(&home, "one.csv", &[(sku, units)]);
     let import = ["count", "import", &one, "--location", "warehouse", "--full", "--yes"];
+    let dry = run(home.command().args(&import[..6]).arg("--dry-run")).await;
+    assert!(
+        dry.code == Some(0) && dry.out.contains("the brake would hold it") && dry.out.contains("to zero"),
+        "{dry:#?}"
+    );
     home.ask(&import).await.fails(5, "to zero");
     let letters = home.ask(&["dead-letters", "list"]).await.json();
     let letter = &letters["letters"][0];
@@ -177,6 +185,40 @@ async fn a_full_count_that_would_empty_the_shelf_is_held_until_a_person_says_wha
     shows(&world, sku, units).await;
     live.stop().await;
     home.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_that_is_wrong_with_an_opening_file_is_told_at_once() {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    home.configure("sweep_every = \"10s\"", "sweep_every = \"10s\"\ncounts = \"none\"");
+    let live = home.serve().await;
+    let sku = text(&world.get("books").await["skus"][0]["sku"]).to_owned();
+    let head = "sku,location,quantity,as_of,note\n";
+    let good = format!("{sku},warehouse,5,,\nNOBODY-KNOWS,warehouse,1,,\n{sku},nowhere,1,,\n");
+    let more = format!("{sku},warehouse,5,,{}\n{sku},warehouse,x,,\n", "x".repeat(501));
+    for (name, rows, want) in [
+        (
+            "daemon.csv",
+            format!("{head}{good}"),
+            &["line 3: there is no SKU `NOBODY-KNOWS`", "line 4: there is no location"][..],
+        ),
+        (
+            "both.csv",
+            format!("{head}{good}{more}"),
+            &["line 3: there is no SKU", "line 4: there is no location", "line 5: ", "line 6: "],
+        ),
+    ] {
+        let import = file(home.dir.path(), name, &rows);
+        for last in ["--dry-run", "--yes"] {
+            let told = home.ask(&["count", "import", &import, "--opening", last]).await;
+            for text in want {
+                told.fails(if name == "both.csv" { 5 } else { 4 }, text);
+            }
+        }
+    }
+    assert!(home.ask(&["status"]).await.json()["initialised_at"].is_null(), "nothing was opened");
+    live.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

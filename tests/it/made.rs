@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    live::{Home, Live, file},
+    live::{Home, Live, file, run},
     support::{World, number, order, text, until_empty},
 };
 
@@ -353,6 +353,52 @@ async fn shoppers_buy_sets_bundles_and_what_they_are_made_of_and_all_books_agree
         let want = ["physical", "committed"].map(|key| number(&book[key]));
         holds(&world, &home, text(&book["sku"]), want).await;
     }
+    live.stop().await;
+    home.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_is_told_by_its_components_and_nothing_is_done_to_stock_that_it_does_not_have() {
+    let (world, home, live) = open(0, 1, &["SET-1"]).await;
+    let [a, b] = units(&world, [A, B]).await;
+    let told = home.ask(&["sku", "SET-1"]).await.json();
+    let makes = a.min(b / 2);
+    assert_eq!(told["available"], json!(makes), "{told:#}");
+    let want = json!([
+        {"sku": A, "units": 1, "available": a, "enough_for": a},
+        {"sku": B, "units": 2, "available": b, "enough_for": b / 2},
+    ]);
+    assert_eq!(told["components"], want, "{told:#}");
+    let table = run(home.command().args(["sku", "SET-1"])).await.out;
+    assert!(
+        table.contains("ENOUGH FOR") && table.contains(&format!("available {makes}: what its scarcest")),
+        "{table}"
+    );
+
+    let made = format!("made of, 1 x `{A}` and 2 x `{B}`");
+    let moved = home.ask(&["transfer", "SET-1", "1", "--from", "warehouse", "--to", "warehouse2"]).await;
+    moved.fails(4, "`warehouse2` is not configured");
+
+    // What has stock of its own is not made a bundle by the way.
+    let rows = format!("sku,component,units\n{C},{A},1\n");
+    let import = file(home.dir.path(), "own.csv", &rows);
+    let lies = units(&world, [C]).await[0];
+    for more in [&["--dry-run"][..], &["--yes"]] {
+        let refused = home.ask(&[&["bundles", "import", &import], more].concat()).await;
+        refused.fails(5, &format!("line 2: `{C}` has stock of its own ({lies} on hand at `warehouse`)"));
+    }
+    assert_eq!(held(&home, C).await, [lies, 0]);
+    home.ask(&["bundles", "import", &import, "--yes", "--set-aside"]).await.json();
+    let told = home.ask(&["sku", C]).await.json();
+    assert_eq!((&told["available"], &told["stock"][0]["on_hand"]), (&json!(a), &json!(lies)), "{told:#}");
+    let table = run(home.command().args(["sku", C])).await.out;
+    assert!(table.contains("stock of its own, which it does not sell as a bundle"), "{table}");
+    live.stop().await;
+
+    home.configure("id = \"warehouse\"\n", "id = \"warehouse\"\n\n[[locations]]\nid = \"warehouse2\"\n");
+    let live = home.serve().await;
+    let moved = home.ask(&["transfer", "SET-1", "1", "--from", "warehouse", "--to", "warehouse2"]).await;
+    moved.fails(5, &format!("`SET-1` is a bundle and has no stock of its own: transfer what it is {made}"));
     live.stop().await;
     home.verify().await;
 }

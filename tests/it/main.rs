@@ -24,6 +24,7 @@ mod made;
 mod merged;
 mod mistakes;
 mod moto;
+mod named;
 mod open_orders;
 mod oversold;
 mod pauses;

@@ -68,7 +68,8 @@ async fn two_stocked_skus_that_are_merged_go_on_as_one_with_their_orders_and_lis
     assert_eq!([held(&home, &into).await, held(&home, &from).await], before, "a dry run changes nothing");
     home.ask(&["merge", &from, &into, "--yes"]).await.json();
     let [a, b] = before;
-    assert_eq!((held(&home, &into).await, held(&home, &from).await), ([a[0] + b[0], a[1] + b[1]], [0, 0]));
+    let both = [a[0] + b[0], a[1] + b[1]];
+    assert_eq!([held(&home, &into).await, held(&home, &from).await], [both; 2], "the old name is followed");
     agree(&world, &home, &into).await;
     let told = home.ask(&["sku", &from]).await.json();
     assert_eq!(told["made_of"], json!([{"sku": into, "units": 1}]), "{told:#}");

@@ -290,3 +290,22 @@ async fn a_file_is_judged_in_one_go_by_the_command_and_the_daemon() {
 fn text(path: &Path) -> &str {
     path.to_str().expect("text")
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_opening_without_a_question_tells_what_to_look_at_all_the_same() {
+    let world = World::start(|_| {}).await;
+    let home = Home::new(&world).await;
+    home.configure("instance = ", "mode = \"shadow\"\ninstance = ");
+    let live = home.serve().await;
+    let told = run(home.command().args(["init", "--from", "erp", "--yes"])).await;
+    assert_eq!(told.code, Some(0), "{told:#?}");
+    assert!(
+        told.out.contains("warning: mode is `shadow`: nothing will be written to any channel"),
+        "{told:#?}"
+    );
+    let backup = home.ask(&["backup", "-"]).await;
+    backup.fails(5, "a backup is not written to standard output");
+    assert!(!Path::new("-").exists(), "no file is called so");
+    home.ask(&["restore", "-", "--dry-run"]).await.fails(5, "a backup is not read from standard input");
+    live.stop().await;
+}

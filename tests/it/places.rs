@@ -11,7 +11,7 @@ use crate::{
 /// What the world has of a SKU at its two places.
 const PLACES: [&str; 2] = ["warehouse", "store"];
 
-async fn two_places() -> World {
+pub(crate) async fn two_places() -> World {
     World::start(|options| {
         options.catalogue.places = 2;
         options.catalogue.skus = 6;
@@ -21,7 +21,7 @@ async fn two_places() -> World {
 }
 
 /// Makes the demo's configuration one of two places, of which the shop and the ERP know both.
-async fn configured(world: &World) -> Home {
+pub(crate) async fn configured(world: &World) -> Home {
     let home = Home::new(world).await;
     let systems = world.get("systems").await;
     let ids = &systems["shopify"]["location_ids"];
@@ -74,7 +74,7 @@ async fn disagreements(world: &World) -> Vec<String> {
     left
 }
 
-async fn settled(world: &World, home: &Home) {
+pub(crate) async fn settled(world: &World, home: &Home) {
     until_empty("every place agrees", async || {
         let mut left = disagreements(world).await;
         let quiet = world.get("quiet").await;

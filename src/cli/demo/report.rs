@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::cli::{
-    demo::{books::Books, parts::Figures},
-    print,
+use crate::{
+    cli::{
+        demo::{books::Books, parts::Figures},
+        print,
+    },
+    model::counted,
 };
 
 /// What was compared, and what it took.
@@ -73,11 +76,11 @@ impl Report {
         let header = ["system", "SKUs that agree", "orders", "sale to visible, p50 / p99"];
         print::table(header, rows.collect(), "");
         print::line(&format!(
-            "{} writes, {} of them tried again; {} units oversold; {} shoppers found nothing; journal {}",
-            self.writes,
+            "{}, {} of them tried again; {} oversold; {} found nothing; journal {}",
+            counted(self.writes, "write"),
             self.write_tries_again,
-            self.oversold_units,
-            self.turned_away,
+            counted(self.oversold_units, "unit"),
+            counted(self.turned_away, "shopper"),
             if self.verified { "verified" } else { "NOT verified" },
         ));
         for line in &self.disagreeing {

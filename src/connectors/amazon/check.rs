@@ -9,6 +9,7 @@ use super::{Amazon, decode, encode, tend::secret_age, write::role_missing};
 use crate::{
     clock::Clock,
     connectors::{By, Checked, Fault},
+    model::counted,
 };
 
 /// How far back the orders are asked for. Only whether they are answered counts.
@@ -59,7 +60,7 @@ impl Amazon {
         let answer = self.caller.read(&encode::search_all(&self.options, None, None)).await?;
         let page = decode::page(&answer.body, &self.options.marketplace_ids)?;
         let stores = self.options.marketplace_ids.join(", ");
-        checked.facts.push(format!("{} listings in {stores}", page.total));
+        checked.facts.push(format!("{} in {stores}", counted(page.total, "listing")));
         let own = page.listings.into_iter().flatten().find(|l| l.stock.unwritable().is_none());
         let Some(own) = own else {
             let fact = "none of the first listings is merchant-fulfilled, so writing was not tried";

@@ -55,8 +55,7 @@ pub fn look_over(state: &State, count: &ByHand, now: Timestamp) -> Result<(Outco
             }
         }
         if !why.is_empty() {
-            // An opening may be judged before any catalogue was read: no SKU is known then, and that says nothing.
-            let known = count.opening || state.skus.contains_key(sku);
+            let known = state.skus.contains_key(sku);
             wrong
                 .extend(unknown_first(known, sku, why).into_iter().map(|why| Wrong { line: line.line, why }));
             continue;
@@ -195,7 +194,7 @@ fn out_of_range(sku: &Sku) -> Reason {
 fn one(state: &State, measure: Measure, line: &HandLine) -> Result<Result<Judged, Why>, Reason> {
     let Some(row) = state.skus.get(&line.sku) else { return Ok(Err(Why::NoSku)) };
     if state.index.recipes.direct(&line.sku).is_some() {
-        return Ok(Err(Why::Bundle));
+        return Ok(Err(Why::Bundle(state.parts_of(&line.sku))));
     }
     let place = row.place(&line.location);
     if let Some(held) = place.and_then(|place| place.by_hand).filter(|held| held.as_of > line.as_of) {

@@ -15,15 +15,20 @@ use crate::{
         state::{Listing, ListingRef},
         writes::Told,
     },
-    model::{ChannelId, LocationId, Overflow, Quantity, Seq, Sku, Timestamp, policy::ChannelPolicy},
+    model::{
+        ChannelId, Identifiers, LocationId, Overflow, Quantity, Seq, Sku, Timestamp, counted,
+        policy::ChannelPolicy,
+    },
 };
 
 mod compare;
 mod judge;
+mod meant;
 
 pub use compare::{Compared, Means, compare};
 use judge::Judge;
 pub(super) use judge::lowers;
+pub use meant::meant;
 
 /// A difference whose fence has passed.
 pub(super) struct Difference {
@@ -195,36 +200,16 @@ impl Draft<'_> {
         &mut self,
         sku: &Sku,
         channel: &ChannelId,
+        name: &Identifiers,
         seq: Option<Seq>,
         act: DriftAct,
     ) -> Result<Reply, Refused> {
         let policy = self.channel(channel)?;
-        let row = self.state.skus.get(sku).ok_or_else(|| Refused::Nothing(format!("SKU `{sku}`")))?;
-        let here = (0_u16..).zip(&row.listings).filter(|(_, held)| held.channel == *channel);
-        let open: Vec<(ListingRef, Drifted)> = here
-            .filter(|(_, held)| held.drifts())
-            .filter_map(|(at, held)| {
-                Some((ListingRef { sku: sku.clone(), at }, held.drift.as_deref()?.clone()))
-            })
-            .collect();
-        if open.is_empty() {
-            return Err(Refused::Nothing(format!("open drift of SKU `{sku}` on `{channel}`")));
-        }
-        let open: Vec<_> = match seq {
-            Some(seq) if open.iter().all(|(_, drift)| drift.seq != seq) => {
-                let now: Vec<String> = open.iter().map(|(_, drift)| said(drift)).collect();
-                let why = format!("the drift of record {seq} is over; what is open now: {}", now.join(", "));
-                return Err(Refused::NotSo(why));
-            }
-            Some(seq) => open.into_iter().filter(|(_, drift)| drift.seq == seq).collect(),
-            None => open,
-        };
-        for (listing, drift) in &open {
-            self.may_act(&policy, listing, drift, act)?;
-        }
-        for (listing, drift) in open {
-            self.carry_out(&policy, &listing, &drift, act);
-        }
+        let listing = meant(self.state, sku, channel, name, seq)?;
+        let drift = self.state.listing(&listing).and_then(|held| held.drift.as_deref()).cloned();
+        let drift = drift.ok_or_else(|| Refused::Nothing(format!("open drift of SKU `{sku}`")))?;
+        self.may_act(&policy, &listing, &drift, act)?;
+        self.carry_out(&policy, &listing, &drift, act);
         Ok(Reply::Done)
     }
 
@@ -316,11 +301,6 @@ impl Draft<'_> {
     }
 }
 
-/// Says which drift it is, and of what numbers.
-fn said(drift: &Drifted) -> String {
-    format!("record {}, which shows {} and not {}", drift.seq, drift.observed, drift.expected)
-}
-
 /// Names all that a listing may have been meant to show.
 fn ways(drift: &Drifted) -> String {
     let all = std::iter::once(&drift.expected).chain(&drift.or).map(Quantity::to_string);
@@ -337,9 +317,9 @@ fn reason(drift: &Drifted) -> String {
     };
     match (done, why) {
         (Done::Held, _) => format!(
-            "another writer undid ours {} times, last with {observed}: nothing is raised there; stop it, then run \
+            "another writer undid ours {}, last with {observed}: nothing is raised there; stop it, then run \
              `evenkeel drift release`",
-            repairs.len()
+            counted(repairs.len(), "time")
         ),
         (_, Some(why)) => format!(
             "the channel shows {observed} and not {expected}, which nothing explains ({what}); {why}; retry to write \

@@ -19,7 +19,7 @@ use crate::{
         state::ListingRef,
         wrong::refused,
     },
-    model::{LocationId, Quantity, Seq, Sku},
+    model::{LocationId, Quantity, Seq, Sku, counted, which},
 };
 
 use drive::raised;
@@ -72,20 +72,25 @@ pub fn asked_before(state: &State, ask: &Ask) -> Result<Option<(Seq, Phase)>, Re
 
 /// Tells whether a line of an intent may have come of what is asked.
 fn wants(state: &State, what: &What, line: &Line) -> bool {
-    let canonical = |sku| state.canonical(sku);
+    // A listing under another name is meant where there is none under this one.
+    let means = |sku: &Sku, listing: &ListingRef| {
+        let elsewhere =
+            || state.listing(listing).is_some_and(|held| state.listed(sku, &held.channel).is_empty());
+        *sku == listing.sku || (state.canonical(sku) == state.canonical(&listing.sku) && elsewhere())
+    };
     match (what, line) {
         (What::Set { sku, channel, most }, Line::Allot { listing, after, .. }) => {
             let on = state.listing(listing).is_some_and(|held| held.channel == *channel);
-            on && *canonical(sku) == listing.sku && most == after
+            on && means(sku, listing) && most == after
         }
         (What::Shift { sku, from, to, .. }, Line::Allot { listing, .. }) => {
             let on = state.listing(listing).is_some_and(|held| [from, to].contains(&&held.channel));
-            on && *canonical(sku) == listing.sku
+            on && means(sku, listing)
         }
         (
             What::Move { sku, quantity, from, to },
             Line::Move { sku: moved, quantity: units, from: left, to: came, .. },
-        ) => *canonical(sku) == *moved && (quantity, from, to) == (units, left, came),
+        ) => state.canonical(sku) == moved && (quantity, from, to) == (units, left, came),
         (What::Set { .. } | What::Shift { .. }, Line::Move { .. })
         | (What::Move { .. }, Line::Allot { .. }) => false,
     }
@@ -240,7 +245,8 @@ impl Draft<'_> {
                 return Err(Refused::NotSo(format!("{id} is {}: nothing is on the way", phase.name())));
             }
         }
-        let lines = chosen(id, &held, receipt)?;
+        let sku = receipt.sku.as_ref().map(|sku| self.state.canonical(sku).clone());
+        let lines = chosen(id, &held, &Receipt { sku, ..receipt.clone() })?;
         let mut bookings = Vec::new();
         for (n, received, lost) in &lines {
             let line = usize::try_from(*n).ok().and_then(|n| held.lines.get(n));
@@ -309,8 +315,9 @@ fn chosen(id: Seq, held: &Intent, receipt: &Receipt) -> Result<Vec<(u32, Quantit
     };
     let left = line.on_the_way();
     if quantity <= Quantity::ZERO || quantity > left {
+        let (units, are) = (counted(left, "unit"), which(left, "is", "are"));
         return Err(Refused::NotSo(format!(
-            "{left} units of `{}` are on the way; what came beyond that is for a count to tell",
+            "{units} of `{}` {are} on the way; what came beyond that is for a count to tell",
             line.sku()
         )));
     }

@@ -31,10 +31,18 @@ impl Draft<'_> {
             PauseScope::Sku(_) => {}
             PauseScope::Channel(channel) => self.known(channel)?,
         }
-        self.emit(Record::Paused { scope: scope.clone(), pause });
         match scope {
-            PauseScope::Sku(sku) => self.refresh(&sku, self.now),
-            PauseScope::Channel(_) => self.recheck_skus(),
+            // It is listed by each of its names.
+            PauseScope::Sku(sku) => {
+                for sku in self.state.names_of(&sku) {
+                    self.emit(Record::Paused { scope: PauseScope::Sku(sku.clone()), pause });
+                    self.refresh(&sku, self.now);
+                }
+            }
+            PauseScope::Channel(_) => {
+                self.emit(Record::Paused { scope, pause });
+                self.recheck_skus();
+            }
         }
         Ok(Reply::Done)
     }

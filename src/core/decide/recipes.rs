@@ -25,7 +25,7 @@ use crate::{
         order::{Binding, Order},
         recipe::Made,
         record::{Record, Why},
-        state::{Listing, ListingRef, Opened, State},
+        state::{Listing, ListingRef, Opened, Place, State},
         writes::Writes,
         wrong::{Why as Reason, Wrong, refused},
     },
@@ -35,8 +35,14 @@ use crate::{
     },
 };
 
-/// Tells everything for which recipes cannot be taken in, if anything. `lines`: where each stands in a file.
-pub fn judge(state: &State, rows: &[(Sku, Vec<Part>)], lines: &[Option<u64>]) -> Result<(), Refused> {
+/// Tells everything for which recipes cannot be taken in, if anything. `lines`: where each stands in a file. `aside`: stock of its own
+/// that a SKU has may be set aside.
+pub fn judge(
+    state: &State,
+    rows: &[(Sku, Vec<Part>)],
+    lines: &[Option<u64>],
+    aside: bool,
+) -> Result<(), Refused> {
     let mut known = state.index.recipes.clone();
     let named: BTreeSet<&Sku> = rows.iter().filter(|row| !row.1.is_empty()).map(|row| &row.0).collect();
     let mut wrong = Vec::new();
@@ -59,6 +65,9 @@ pub fn judge(state: &State, rows: &[(Sku, Vec<Part>)], lines: &[Option<u64>]) ->
         for part in parts.iter().filter(missing) {
             say(Reason::Unknown(format!("there is no SKU `{}`, a component of `{sku}`", part.sku)));
         }
+        if let Some(why) = own_stock(state, sku).filter(|_| !aside) {
+            say(why.into());
+        }
         match known.refuse(sku, parts) {
             Some(why) => say(why.into()),
             None => known.set(sku, Some(parts.clone())),
@@ -67,10 +76,32 @@ pub fn judge(state: &State, rows: &[(Sku, Vec<Part>)], lines: &[Option<u64>]) ->
     if wrong.is_empty() { Ok(()) } else { Err(refused(&wrong)) }
 }
 
+/// Says what becomes of the stock of a SKU that is not made of others so far, if it has any.
+fn own_stock(state: &State, sku: &Sku) -> Option<String> {
+    let row = state.skus.get(sku).filter(|_| state.index.recipes.direct(sku).is_none())?;
+    let held = |place: &Place| {
+        let Stock { on_hand, committed, reserved, incoming } = place.stock;
+        let all =
+            [("on hand", on_hand), ("sold", committed), ("held back", reserved), ("on the way", incoming)];
+        let all = all.into_iter().filter(|(_, units)| !units.is_zero());
+        let all: Vec<String> = all.map(|(what, units)| format!("{units} {what}")).collect();
+        (!all.is_empty()).then(|| format!("{} at `{}`", all.join(", "), place.location))
+    };
+    let held: Vec<String> = row.stock.iter().filter_map(held).collect();
+    (!held.is_empty()).then(|| {
+        format!(
+            "`{sku}` has stock of its own ({}), which as a bundle it does not sell: it would stay in the books, out of sale and \
+             uncounted, until the recipe is removed; count it to 0 if these units are its components, or import with \
+             --set-aside",
+            held.join("; ")
+        )
+    })
+}
+
 impl Draft<'_> {
     /// Takes recipes in, all or none. One without parts ends what was imported for the SKU.
     pub(super) fn recipes(&mut self, rows: Vec<(Sku, Vec<Part>)>) -> Result<Reply, Refused> {
-        judge(self.state, &rows, &[])?;
+        judge(self.state, &rows, &[], true)?;
         let mut changed = 0;
         for (sku, parts) in rows {
             let made = (!parts.is_empty()).then_some(Made::Of(parts));

@@ -8,7 +8,7 @@ use crate::{
         record::Record,
         state::Place,
     },
-    model::{LocationId, Quantity, Sku},
+    model::{LocationId, Quantity, Sku, counted, which},
 };
 
 impl Draft<'_> {
@@ -30,9 +30,8 @@ impl Draft<'_> {
         }
         if quantity > reserved {
             let at = &place.location;
-            return Err(Refused::NotSo(format!(
-                "only {reserved} units of SKU `{sku}` are reserved at `{at}`"
-            )));
+            let (units, are) = (counted(reserved, "unit"), which(reserved, "is", "are"));
+            return Err(Refused::NotSo(format!("only {units} of SKU `{sku}` {are} held back at `{at}`")));
         }
         let kind = match fate {
             Fate::Restock => Kind::Restock,

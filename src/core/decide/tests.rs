@@ -25,6 +25,7 @@ mod left_to_others;
 mod letters;
 mod made;
 mod missing;
+mod named;
 mod notified;
 mod older_orders;
 mod open_orders;

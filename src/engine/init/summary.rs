@@ -20,7 +20,7 @@ use crate::{
 const SOME: usize = 20;
 
 /// Returns how many SKUs have an opening stock, and of how many units.
-pub(super) fn opened(state: &State) -> (usize, Quantity) {
+fn opened(state: &State) -> (usize, Quantity) {
     let on_hand = state.skus.values().filter_map(opening_of);
     on_hand.fold((0, Quantity::ZERO), |(skus, units), more| (skus + 1, plus(units, more)))
 }

@@ -5,18 +5,18 @@ use std::{collections::BTreeSet, sync::Arc};
 use axum::{
     Json,
     body::Bytes,
-    extract::{Query, State, rejection::QueryRejection},
+    extract::{self, Query, rejection::QueryRejection},
 };
 use tracing::info;
 
 use crate::{
     core::{
-        Refused,
+        Refused, State,
         command::{ByHand, HandLine, LeftOut, Tally, WHOLE_MAX, Why},
         decide::by_hand::look_over,
         wrong::{Wrong, refused},
     },
-    model::{Counter, DeliveryId},
+    model::{Counter, DeliveryId, Sku},
     web::{
         Counting, Desk, Failure,
         admin::{Asked, NOTE_MAX, PreviewQuery, Told, read, shortened},
@@ -32,26 +32,42 @@ use crate::{
 const REQUEST_MAX: usize = 128;
 
 /// `POST /v1/count/preview`
-pub(super) async fn preview(State(desk): Asked, body: Bytes) -> Told<CountTally> {
+pub(super) async fn preview(extract::State(desk): Asked, body: Bytes) -> Told<CountTally> {
     let asked = counting(&desk, read(&body)?, false).await?;
+    let notes = notes(&desk, &asked).await?;
     let tally = told(desk.try_count(asked).await.map_err(helps)?);
-    Ok(Json(CountTally { dry_run: true, ..tally }))
+    Ok(Json(CountTally { dry_run: true, notes, ..tally }))
 }
 
 /// `POST /v1/count`
-pub(super) async fn count(State(desk): Asked, body: Bytes) -> Told<CountTally> {
+pub(super) async fn count(extract::State(desk): Asked, body: Bytes) -> Told<CountTally> {
     let asked = counting(&desk, read(&body)?, false).await?;
+    let notes = notes(&desk, &asked).await?;
     let Some(tally) = desk.count(asked).await.map_err(helps)? else {
         return Ok(Json(CountTally { again: true, ..CountTally::default() }));
     };
     let (changed, left_out) = (tally.changed, tally.left_out.len());
     info!(changed, left_out, held = ?tally.held, "a person has counted");
-    Ok(Json(told(tally)))
+    Ok(Json(CountTally { notes, ..told(tally) }))
+}
+
+/// Says of some of the SKUs that were counted that they are called something else now.
+async fn notes(desk: &Arc<dyn Desk>, asked: &Counting) -> Result<Vec<String>, Answer> {
+    const NOTES: usize = 20;
+    let named: BTreeSet<Sku> = asked.count.lines.iter().map(|line| line.sku.clone()).collect();
+    let renamed = move |state: &State| {
+        let mut all: Vec<String> = named.iter().filter_map(|sku| state.renamed(sku)).collect();
+        let more = all.len().saturating_sub(NOTES);
+        all.truncate(NOTES);
+        all.extend((more > 0).then(|| format!("and {more} more are called something else now")));
+        all
+    };
+    Ok(ask(desk.as_ref(), renamed).await?)
 }
 
 /// `POST /v1/count/opening/preview`
 pub(super) async fn preview_opening(
-    State(desk): Asked,
+    extract::State(desk): Asked,
     wanted: Result<Query<PreviewQuery>, QueryRejection>,
     body: Bytes,
 ) -> Told<InitPreview> {
@@ -60,7 +76,7 @@ pub(super) async fn preview_opening(
 }
 
 /// `POST /v1/count/opening`
-pub(super) async fn open(State(desk): Asked, body: Bytes) -> Told<InitDone> {
+pub(super) async fn open(extract::State(desk): Asked, body: Bytes) -> Told<InitDone> {
     let asked = counting(&desk, read(&body)?, true).await?;
     let done = desk.initialise_counted(asked).await.map_err(helps)?;
     info!(skus = done.skus, units = %done.units, "the opening stock was taken over from a person's count");
@@ -100,17 +116,17 @@ async fn counting(desk: &Arc<dyn Desk>, asked: CountRequest, opening: bool) -> R
         all.push(HandLine { sku, location, line, quantity, as_of, note });
     }
     let count = ByHand { by: Counter::Person, measure, lines: all, opening, believed };
-    // An opening reads every catalogue and all orders first; what makes no sense is told before that.
-    if !wrong.is_empty() || opening {
+    // Of an opening, all that makes no sense is told at once, when the catalogues were read that say which SKUs there are.
+    if !wrong.is_empty() && !opening {
         let looked = count.clone();
         let more = ask(desk.as_ref(), move |state| look_over(state, &looked, now).map(|(_, wrong)| wrong));
         let more = more.await?.map_err(|refused| helps(Failure::Refused(refused)))?;
         wrong.extend(more);
     }
-    if !wrong.is_empty() {
+    if !wrong.is_empty() && !opening {
         return Err(helps(Failure::Refused(refused(&wrong))));
     }
-    Ok(Counting { request: request(named)?, count, full: whole, as_of, skip_unknown })
+    Ok(Counting { request: request(named)?, count, full: whole, as_of, skip_unknown, wrong })
 }
 
 /// Says what helps where a count is refused.
@@ -140,6 +156,7 @@ fn told(mut tally: Tally) -> CountTally {
         left_out: tally.left_out.into_iter().map(left_out).collect(),
         brake: tally.brake,
         held: tally.held.map(LetterId::Count),
+        notes: Vec::new(),
         again: false,
         dry_run: false,
     }
@@ -147,9 +164,9 @@ fn told(mut tally: Tally) -> CountTally {
 
 fn left_out(line: LeftOut) -> LeftOutLine {
     let LeftOut { line, sku, location, why } = line;
-    let reason = match why {
+    let reason = match &why {
         Why::NoSku => "no_sku",
-        Why::Bundle => "bundle",
+        Why::Bundle(_) => "bundle",
         Why::CountedLater(_) => "counted_later",
         Why::Partial => "partial",
         Why::NotKnown(_) => "not_known",

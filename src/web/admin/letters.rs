@@ -149,9 +149,9 @@ async fn deal_with(desk: &Arc<dyn Desk>, peer: Peer, text: &str, verdict: Verdic
         ));
     };
     let helps = |failure| {
+        let again = query::letters::command("retry", &letter);
         let next = format!(
-            "`evenkeel dead-letters list` shows what waits; `evenkeel dead-letters retry {letter}` takes up again what was \
-             given up"
+            "`evenkeel dead-letters list` shows what waits; `{again}` takes up again what was given up"
         );
         helped(failure, &next)
     };

@@ -48,9 +48,11 @@ pub(super) async fn import(extract::State(desk): Asked, body: Bytes) -> Told<Map
     let checked = rows.clone();
     let looked = ask(desk.as_ref(), move |state| {
         let more = unmappable(state, lines.into_iter().zip(&checked))?;
-        Ok((more, replaced(state, &checked)))
+        let skus: BTreeSet<&Sku> = checked.iter().map(|row| &row.sku).collect();
+        let notes: Vec<String> = skus.into_iter().filter_map(|sku| state.renamed(sku)).take(NAMED).collect();
+        Ok((more, replaced(state, &checked), notes))
     });
-    let (more, replaced) = looked.await?.map_err(Failure::Refused)?;
+    let (more, replaced, notes) = looked.await?.map_err(Failure::Refused)?;
     if more.is_empty() && !wrong.is_empty() {
         return Err(Answer::bad(refused(&wrong), "mend the rows; nothing was imported"));
     }
@@ -69,6 +71,7 @@ pub(super) async fn import(extract::State(desk): Asked, body: Bytes) -> Told<Map
         effect: (&effect).into(),
         held,
         replaced,
+        notes,
     };
     if asked.dry_run || told.held.is_some() {
         return Ok(Json(told));

@@ -39,9 +39,17 @@ pub(super) async fn pause(extract::State(desk): Asked, body: Bytes) -> Told<Done
     let asked: PauseRequest = read(&body)?;
     let (scope, name) = scope(asked.channel, asked.sku)?;
     let means = means(&desk, &scope, asked.mode).await?;
+    let renamed = renamed(&desk, &scope).await?;
     desk.submit(Command::Pause { scope, pause: Some(asked.mode) }).await.map_err(no_subject)?;
     info!(subject = %name, mode = ?asked.mode, "paused by a person");
-    Ok(Json(Done { done: format!("{name} is {means}") }))
+    Ok(Json(Done { done: format!("{renamed}{name} is {means}") }))
+}
+
+/// Says what a SKU is called now, if that is another name: all of its listings are meant, by whichever name.
+async fn renamed(desk: &Arc<dyn Desk>, scope: &PauseScope) -> Result<String, Answer> {
+    let PauseScope::Sku(sku) = scope.clone() else { return Ok(String::new()) };
+    let renamed = ask(desk.as_ref(), move |state| state.renamed(&sku)).await?;
+    Ok(renamed.map(|renamed| format!("{renamed}, and both names are meant; ")).unwrap_or_default())
 }
 
 /// Says what a pause does. What shows no quantities is told nothing, in either way of pausing.
@@ -76,15 +84,20 @@ pub(super) async fn resume(extract::State(desk): Asked, body: Bytes) -> Told<Don
     if paused == Some(None) {
         return Ok(Json(Done { done: format!("{name} is not paused; nothing was changed") }));
     }
+    let renamed = renamed(&desk, &scope).await?;
     desk.submit(Command::Pause { scope, pause: None }).await.map_err(no_subject)?;
     info!(subject = %name, "resumed by a person");
-    Ok(Json(Done { done: format!("{name} goes on") }))
+    Ok(Json(Done { done: format!("{renamed}{name} goes on") }))
 }
 
 /// Returns how something is paused, if it is. `None`: it is not known.
 fn pause_of(state: &State, scope: &PauseScope) -> Option<Option<Pause>> {
     match scope {
-        PauseScope::Sku(sku) => state.skus.get(sku).map(|row| row.pause),
+        PauseScope::Sku(sku) => {
+            state.skus.get(sku)?;
+            let names = state.names_of(sku);
+            Some(names.iter().find_map(|name| state.skus.get(name)?.pause))
+        }
         PauseScope::Channel(channel) => {
             state.policies()?.channels.get(channel)?;
             Some(state.channels.get(channel).and_then(|row| row.pause))

@@ -44,6 +44,8 @@ pub(super) async fn returned(State(desk): Asked, body: Bytes) -> Told<ReturnedDo
     if note.len() > NOTE_MAX {
         return Err(Answer::bad(format!("a note has at most {NOTE_MAX} bytes"), "shorten it"));
     }
+    let asked = sku.clone();
+    let sku = ask(desk.as_ref(), move |state| state.canonical(&asked).clone()).await?;
     let (of, named) = (sku.clone(), location.clone());
     let mut command = Command::Returned { sku: of, location, quantity, fate, note };
     if let Some(request) = count::request(request)? {

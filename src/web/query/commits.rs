@@ -35,16 +35,17 @@ pub(in crate::web) struct Wanted {
 pub(in crate::web) fn commits(state: &State, wanted: &Wanted, now: Timestamp) -> Commits {
     let limit = wanted.limit;
     let most = if wanted.intent.is_some() { limit } else { BRIEF };
+    let names = wanted.sku.as_ref().map(|sku| state.names_of(sku)).unwrap_or_default();
     let concerns = |(id, held): &(&Seq, &Intent)| {
         wanted.intent.is_none_or(|intent| intent == **id)
             && !(wanted.open && held.phase.ended())
-            && wanted.sku.as_ref().is_none_or(|sku| held.lines.iter().any(|line| line.sku() == sku))
+            && (wanted.sku.is_none() || held.lines.iter().any(|line| names.contains(line.sku())))
     };
     let of = state.intents.iter().rev().filter(concerns);
     let mut intents: Vec<IntentView> =
         of.take(limit.saturating_add(1)).map(|(id, held)| intent(state, *id, held, most, now)).collect();
     let rows: Box<dyn Iterator<Item = (&Sku, &SkuRow)>> = match &wanted.sku {
-        Some(sku) => Box::new(state.skus.get_key_value(sku).into_iter()),
+        Some(_) => Box::new(names.iter().filter_map(|sku| state.skus.get_key_value(sku))),
         None => Box::new(state.skus.iter()),
     };
     let all = rows.flat_map(|(sku, row)| row.commits.iter().map(move |held| (sku, row, held)));
@@ -57,7 +58,8 @@ pub(in crate::web) fn commits(state: &State, wanted: &Wanted, now: Timestamp) ->
     let more = intents.len() > limit || commits.len() > limit;
     intents.truncate(limit);
     commits.truncate(limit);
-    Commits { intents, commits, more }
+    let now = wanted.sku.as_ref().filter(|sku| state.canonical(sku) != *sku);
+    Commits { now: now.map(|sku| state.canonical(sku).clone()), intents, commits, more }
 }
 
 pub(in crate::web) fn find(state: &State, id: Seq, now: Timestamp) -> Option<IntentView> {

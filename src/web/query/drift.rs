@@ -11,10 +11,12 @@ use crate::{
         leg,
         state::{Listing, ListingRef},
     },
-    model::{Abilities, CatalogueItem, ChannelId, LocationId, Sku, Timestamp},
+    model::{Abilities, CatalogueItem, ChannelId, LocationId, Timestamp},
     web::{
         query::listings,
-        view::{AssumptionView, DriftView, Drifts, LetterId, ReconcilePage, ReconcileRow, TooSoonRow},
+        view::{
+            AssumptionView, DriftView, Drifts, LetterId, ReconcilePage, ReconcileRow, TooSoonRow, ids_of,
+        },
     },
 };
 
@@ -29,7 +31,7 @@ pub(in crate::web) fn drifts(
     let channels = || state.policies().into_iter().flat_map(|p| p.channels.keys()).filter(wanted);
     let open = channels().flat_map(|channel| listings(state, Kind::Drifts, channel));
     let most = limit.saturating_add(1);
-    let of = |listing: &ListingRef| drift(listing, state.listing(listing)?, now);
+    let of = |listing: &ListingRef| drift(state, listing, state.listing(listing)?, now);
     let mut rows: Vec<DriftView> = open.filter_map(of).take(most).collect();
     let mut past: Vec<DriftView> = channels()
         .flat_map(|channel| {
@@ -44,26 +46,33 @@ pub(in crate::web) fn drifts(
     Drifts { rows, more }
 }
 
-/// Returns who counts the place whose stock is moved if the open drift of a SKU on a channel is accepted, and that place.
+/// Returns who counts the place whose stock is moved if the open drift of a listing is accepted, and that place.
 /// `None`: no stock is moved, or people count there.
-pub(in crate::web) fn recounted(
-    state: &State,
-    sku: &Sku,
-    channel: &ChannelId,
-) -> Option<(ChannelId, LocationId)> {
+pub(in crate::web) fn recounted(state: &State, listing: &ListingRef) -> Option<(ChannelId, LocationId)> {
     let policies = state.policies()?;
-    let policy = policies.channels.get(channel)?;
-    let mut listings = state.skus.get(state.canonical(sku))?.listings.iter();
-    let edited = |held: &&Listing| {
-        let open = held.drift.as_deref().filter(|drift| drift.is_open());
-        held.channel == *channel && open.is_some_and(|drift| drift.found == Found::Edit)
-    };
-    let location = policy.drawn(&listings.find(edited)?.ids)?.first()?;
+    let held = state.listing(listing)?;
+    held.drift.as_deref().filter(|drift| drift.is_open() && drift.found == Found::Edit)?;
+    let location = state.drawn(held).first()?;
     policies.counter_of(location).map(|counter| (counter.clone(), location.clone()))
 }
 
+/// Returns what tells a listing from the others of its SKU on its channel.
+fn named(state: &State, listing: &ListingRef) -> Vec<String> {
+    state.listing_name(listing).iter().map(|id| format!("{}={}", id.kind.name(), id.value)).collect()
+}
+
+/// Returns where a listing draws its stock from.
+fn drawn(state: &State, listing: &ListingRef) -> Vec<LocationId> {
+    state.listing(listing).map_or_else(Vec::new, |held| state.drawn(held).to_vec())
+}
+
 /// Returns the latest drift of a listing, if it ever had one.
-pub(in crate::web) fn drift(listing: &ListingRef, held: &Listing, now: Timestamp) -> Option<DriftView> {
+pub(in crate::web) fn drift(
+    state: &State,
+    listing: &ListingRef,
+    held: &Listing,
+    now: Timestamp,
+) -> Option<DriftView> {
     let drift = held.drift.as_deref()?;
     let parked = held.leg.as_ref().is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. }));
     let letter = || LetterId::Leg { channel: held.channel.clone(), sku: listing.sku.clone(), n: listing.at };
@@ -71,6 +80,9 @@ pub(in crate::web) fn drift(listing: &ListingRef, held: &Listing, now: Timestamp
         channel: held.channel.clone(),
         sku: listing.sku.clone(),
         n: listing.at,
+        listing: named(state, listing),
+        ids: ids_of(&held.ids),
+        locations: state.drawn(held).to_vec(),
         open: drift.is_open(),
         seq: drift.seq,
         at: drift.at.into(),
@@ -113,11 +125,21 @@ pub(in crate::web) fn page(
             Some(Compared { means: Means::UnderWay, .. }) => page.under_way += 1,
             Some(Compared { means: Means::Unknown, .. }) => page.unknown += 1,
             Some(Compared { listing, shown, expected, means: Means::TooSoon, .. }) => {
-                page.too_soon.push(TooSoonRow { sku: listing.sku, shown, expected });
+                let (named, locations) = (named(state, &listing), drawn(state, &listing));
+                page.too_soon.push(TooSoonRow {
+                    sku: listing.sku,
+                    listing: named,
+                    locations,
+                    shown,
+                    expected,
+                });
             }
             Some(Compared { listing, shown, wanted, means: Means::Differs(drift), .. }) => {
+                let (named, locations) = (named(state, &listing), drawn(state, &listing));
                 page.differ.push(ReconcileRow {
                     sku: listing.sku,
+                    listing: named,
+                    locations,
                     shown,
                     expected: drift.expected,
                     wanted,

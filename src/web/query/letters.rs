@@ -11,7 +11,7 @@ use crate::{
         record::HeldCount,
         state::{Listing, ListingRef, Quarantined},
     },
-    model::{ChannelId, OrderKey, Seq, Sku, counted},
+    model::{ChannelId, OrderKey, Seq, Sku, counted, shell},
     web::{
         query::{listings, orders},
         view::{DeadLetter, DeadLetters, LetterId},
@@ -150,10 +150,7 @@ fn may_write(state: &State, held: &Listing) -> bool {
 
 /// Returns a command that can be given to a shell.
 pub(in crate::web) fn command(verb: &str, id: &LetterId) -> String {
-    let id = id.to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_:./@%+=,-".contains(c);
-    let quoted = if id.chars().all(plain) { id } else { format!("'{}'", id.replace('\'', r"'\''")) };
-    format!("evenkeel dead-letters {verb} {quoted}")
+    format!("evenkeel dead-letters {verb} {}", shell(id))
 }
 
 fn count(id: Seq, held: &HeldCount) -> DeadLetter {
@@ -324,6 +321,7 @@ mod tests {
         };
         check("TSHIRT/BL-M", "leg:main:TSHIRT/BL-M:0");
         check("A B", "'leg:main:A B:0'");
-        check("12' $x", r"'leg:main:12'\'' $x:0'");
+        check("12' $x", r#""leg:main:12' "'$x:0'"#);
+        check("a|b", "'leg:main:a|b:0'");
     }
 }

@@ -10,39 +10,57 @@ use crate::{
         leg,
         state::{Commit, Listing, ListingRef, Place},
     },
-    model::{Quantity, Sku, Timestamp},
+    model::{Quantity, Sku, Timestamp, policy::Part},
     web::{
         query::{self, next_at, why},
         view::{
-            CommitView, EntryView, LetterId, ListingView, OpenedView, PlaceView, SkuView, UnsettledView,
-            ids_of,
+            CommitView, ComponentView, EntryView, LetterId, ListingView, OpenedView, PlaceView, SkuView,
+            UnsettledView, ids_of,
         },
     },
 };
 
 pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<SkuView> {
-    let row = state.skus.get(sku).filter(|_| state.is_thing(sku))?;
-    let exposed = exposure::of_sku(state, sku).ok().flatten();
-    let mut shelves = Shelves::of(state, sku, row);
-    let held_here = row.listings.iter().enumerate().filter(|(_, held)| !held.given_away());
-    let numbered = held_here.filter_map(|(n, held)| Some((u16::try_from(n).ok()?, held)));
+    let asked = state.skus.get(sku).filter(|_| state.is_thing(sku))?;
+    let canonical = state.canonical(sku);
+    let row = state.skus.get(canonical)?;
+    let (mut listings, mut commits) = (Vec::new(), Vec::new());
+    for name in state.names_of(sku) {
+        let Some(row) = state.skus.get(&name) else { continue };
+        let mut shelves = Shelves::of(state, &name, row);
+        let held_here = row.listings.iter().enumerate().filter(|(_, held)| !held.given_away());
+        let numbered = held_here.filter_map(|(n, held)| Some((u16::try_from(n).ok()?, held)));
+        listings.extend(numbered.map(|(n, held)| listing(&mut shelves, n, held, now)));
+        commits.extend(row.commits.iter().map(|held| commit(&name, held, now)));
+    }
+    let exposed = exposure::of_sku(state, canonical).ok().flatten();
+    let made_of = state.index.recipes.direct(sku).and_then(|_| state.made_of(sku).ok()).unwrap_or_default();
+    let bundle = canonical == sku && !made_of.is_empty();
+    let components: Vec<ComponentView> =
+        made_of.iter().filter(|_| bundle).map(|part| component(state, part)).collect();
+    let makes = components.iter().map(|part| part.enough_for).min().flatten();
+    let available = exposed.map(|exposed| exposed.available).or(makes);
     Some(SkuView {
         sku: sku.clone(),
-        revision: row.revision,
-        paused: row.pause,
-        made_of: if state.index.recipes.direct(sku).is_some() {
-            state.made_of(sku).ok()?
-        } else {
-            Vec::new()
-        },
+        now: (canonical != sku).then(|| canonical.clone()),
+        revision: asked.revision,
+        paused: asked.pause,
+        made_of,
+        components,
         stock: row.stock.iter().map(place).collect(),
-        listings: numbered.map(|(n, held)| listing(&mut shelves, n, held, now)).collect(),
-        commits: row.commits.iter().map(|held| commit(held, now)).collect(),
+        listings,
+        commits,
         recent: row.recent.iter().map(entry).collect(),
-        available: exposed.map_or(Quantity::ZERO, |exposed| exposed.available),
+        available: available.unwrap_or_default(),
         exposure: exposed.filter(|of| of.unknown == 0 || !of.exposure.is_zero()).map(|of| of.exposure),
         slack: exposed.and_then(|exposed| exposed.slack()),
     })
+}
+
+fn component(state: &State, part: &Part) -> ComponentView {
+    let available = exposure::of_sku(state, &part.sku).ok().flatten().map(|exposed| exposed.available);
+    let enough_for = available.and_then(|units| units.or_zero().whole(part.units));
+    ComponentView { sku: part.sku.clone(), units: part.units, available, enough_for }
 }
 
 fn place(place: &Place) -> PlaceView {
@@ -71,6 +89,7 @@ fn listing(shelves: &mut Shelves<'_>, n: u16, held: &Listing, now: Timestamp) ->
     let parked = leg.is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. }));
     let place = ListingRef { sku: sku.clone(), at: n };
     ListingView {
+        sku: sku.clone(),
         channel: held.channel.clone(),
         n,
         ids: ids_of(&held.ids),
@@ -97,7 +116,7 @@ fn listing(shelves: &mut Shelves<'_>, n: u16, held: &Listing, now: Timestamp) ->
             .policies()
             .filter(|policies| exposure::sells(policies, held))
             .and_then(|_| exposure::of(&held.writes).ok().flatten()),
-        drift: query::drift::drift(&place, held, now),
+        drift: query::drift::drift(state, &place, held, now),
         dead_letter: parked.then(|| LetterId::Leg { channel: held.channel.clone(), sku: sku.clone(), n }),
     }
 }
@@ -111,9 +130,10 @@ fn unsettled(write: &leg::Unsettled) -> UnsettledView {
     UnsettledView { quantity: write.quantity, compare: write.compare, sent_at: write.at.into() }
 }
 
-fn commit(commit: &Commit, now: Timestamp) -> CommitView {
+fn commit(sku: &Sku, commit: &Commit, now: Timestamp) -> CommitView {
     CommitView {
         id: commit.id,
+        sku: sku.clone(),
         revision: commit.revision,
         opened_at: commit.opened_at.into(),
         event_at: commit.event_at.into(),

@@ -74,6 +74,9 @@ pub struct CountTally {
     pub brake: Option<String>,
     /// The held count, which waits for a person.
     pub held: Option<LetterId>,
+    /// What is worth to be known, such as that a SKU is called something else now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// It was done before, for the same request.
     #[serde(default)]
     pub again: bool,

@@ -7,8 +7,8 @@ use crate::{
         count::Edits,
         drift::{Done, Found},
     },
-    model::{ChannelId, Quantity, Seq, Sku},
-    web::view::{LetterId, Time},
+    model::{ChannelId, LocationId, Quantity, Seq, Sku},
+    web::view::{Ids, LetterId, Time},
 };
 
 /// `GET /v1/drift?channel=&limit=`: what waits for a person, and the latest drift of each other listing, newest first.
@@ -25,6 +25,13 @@ pub struct DriftView {
     pub sku: Sku,
     /// The number of the listing within the SKU.
     pub n: u16,
+    /// What tells the listing from the others of the SKU on the channel: `kind=value`, as `evenkeel drift accept --listing`
+    /// takes it.
+    pub listing: Vec<String>,
+    /// All that it goes by there.
+    pub ids: Ids,
+    /// Where it draws its stock from.
+    pub locations: Vec<LocationId>,
     /// It waits for a person; nothing is raised there until then.
     pub open: bool,
     /// The position of its record in the journal.
@@ -51,6 +58,9 @@ pub struct DriftView {
 pub struct DriftRequest {
     pub sku: Sku,
     pub channel: ChannelId,
+    /// Which of several listings, by what it goes by. Refused if it is left out and several have an open drift.
+    #[serde(default, skip_serializing_if = "Ids::is_empty")]
+    pub listing: Ids,
     /// The `seq` of the drift that it is said of: refused if that is not what is open any more. Left out: whatever is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<Seq>,
@@ -104,6 +114,10 @@ pub struct ReconcilePage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TooSoonRow {
     pub sku: Sku,
+    /// What tells the listing from the others of the SKU on the channel: `kind=value`.
+    pub listing: Vec<String>,
+    /// Where it draws its stock from.
+    pub locations: Vec<LocationId>,
     pub shown: Quantity,
     pub expected: Option<Quantity>,
 }
@@ -112,6 +126,10 @@ pub struct TooSoonRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReconcileRow {
     pub sku: Sku,
+    /// What tells the listing from the others of the SKU on the channel: `kind=value`.
+    pub listing: Vec<String>,
+    /// Where it draws its stock from.
+    pub locations: Vec<LocationId>,
     pub shown: Quantity,
     pub expected: Quantity,
     /// What it is to show.

@@ -101,4 +101,7 @@ pub struct InitDone {
     pub open_orders: Vec<OpenOrders>,
     /// Open orders with lines of which it is not known what they sell.
     pub unmapped_orders: Vec<OpenOrders>,
+    /// What a person should look at.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }

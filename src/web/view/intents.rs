@@ -161,6 +161,9 @@ pub struct ReceiveRequest {
 /// `GET /v1/commits`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Commits {
+    /// What the SKU that was asked for is called now, if that is another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Sku>,
     /// The newest first.
     pub intents: Vec<IntentView>,
     /// Stock changes that are not seen live everywhere, by SKU.

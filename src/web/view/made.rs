@@ -44,6 +44,9 @@ pub struct BundleImport {
     /// A person has seen what it would do: the brake does not hold it.
     #[serde(default)]
     pub confirm: bool,
+    /// Stock of its own that a SKU has is set aside: it stays in the books and is sold nowhere. Refused otherwise.
+    #[serde(default)]
+    pub set_aside: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,11 @@ use crate::{
 /// `GET /v1/skus/{sku}`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkuView {
+    /// As it was asked for.
     pub sku: Sku,
+    /// What it is called now, if it became part of another SKU: all that is told here is that one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Sku>,
     /// Counts the changes of what it should show.
     pub revision: Revision,
     pub paused: Option<Pause>,
@@ -22,13 +26,16 @@ pub struct SkuView {
     /// was merged into.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made_of: Vec<Part>,
+    /// Of a bundle: what there is of its components.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ComponentView>,
     pub stock: Vec<PlaceView>,
     pub listings: Vec<ListingView>,
     /// Stock changes that are not seen live everywhere yet, oldest first.
     pub commits: Vec<CommitView>,
     /// The latest ledger entries, oldest first. The journal has all of them.
     pub recent: Vec<EntryView>,
-    /// Available over all places that were counted.
+    /// Available over all places that were counted; of a bundle, what its scarcest component makes.
     pub available: Quantity,
     /// The most that its listings may still sell unseen, those left out of which that is not known. `None`: it is known of
     /// none of them.
@@ -36,6 +43,18 @@ pub struct SkuView {
     pub exposure: Option<Quantity>,
     /// Available less exposure: what may still be raised. `None`: it is not known what all listings show.
     pub slack: Option<Quantity>,
+}
+
+/// A component of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentView {
+    pub sku: Sku,
+    /// How many of it one bundle takes.
+    pub units: Quantity,
+    /// Available over all places. `None`: it was never counted, so the bundle is not shown.
+    pub available: Option<Quantity>,
+    /// For how many bundles that is enough.
+    pub enough_for: Option<Quantity>,
 }
 
 /// The balances of a SKU at one location.
@@ -64,6 +83,8 @@ pub struct OpenedView {
 /// A SKU on a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListingView {
+    /// The SKU that it is listed as: by this name or by another one of the same SKU.
+    pub sku: Sku,
     pub channel: ChannelId,
     /// Its number within the SKU, part of a dead letter's id.
     pub n: u16,
@@ -123,6 +144,8 @@ pub struct UnsettledView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitView {
     pub id: Seq,
+    /// The SKU that the listings are listed as.
+    pub sku: Sku,
     pub revision: Revision,
     pub opened_at: Time,
     /// When the cause happened, by the source's clock.

@@ -12,7 +12,7 @@ use crate::{
         record::{AlertKind, Record},
         state::{AlertKey, State},
     },
-    model::{Sku, which},
+    model::{Sku, shell, which},
 };
 
 /// How many SKUs have an alert of their own: those that have been oversold for longest, so that none loses its own to
@@ -73,11 +73,12 @@ fn text(sku: &Sku, last: &Oversell, missing: i64) -> String {
         Cause::Intent { intent } => format!("transfer {intent}"),
     };
     format!(
-        "{missing} {} sold that {} not there, of late {units} by {by}, class {}: {}; see `evenkeel explain {sku}`",
+        "{missing} {} sold that {} not there, of late {units} by {by}, class {}: {}; see `evenkeel explain {}`",
         which(missing, "unit is", "units are"),
         which(missing, "is", "are"),
         class.name(),
-        class.meaning()
+        class.meaning(),
+        shell(sku)
     )
 }
 

@@ -1,5 +1,7 @@
 //! What an intent would do, worked out on copies of the rows that it touches. Pure: the same is asked by a dry run.
 
+mod names;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
@@ -20,7 +22,9 @@ use crate::{
         state::{ListingRef, SkuRow},
         wrong::{Why, Wrong},
     },
-    model::{ChannelId, LocationId, Policies, Quantity, Seq, Sku, policy::ChannelPolicy},
+    model::{
+        ChannelId, LocationId, Policies, Quantity, Seq, Sku, counted, policy::ChannelPolicy, shell, which,
+    },
 };
 
 /// What an intent would do.
@@ -63,7 +67,10 @@ pub fn plan(state: &State, policies: &Policies, ask: &Ask) -> Result<Plan, Vec<W
     for row in &ask.rows {
         let done = planning.row(&row.what);
         wrong.extend(done.err().map(|why| Wrong { line: row.line, why }));
-        planning.lines_of.entry(sku_of(&row.what).clone()).or_insert(row.line);
+        // What is merged is concerned by whichever of its names.
+        for name in state.names_of(sku_of(&row.what)) {
+            planning.lines_of.entry(name).or_insert(row.line);
+        }
     }
     if wrong.is_empty() {
         wrong = planning.show();
@@ -137,6 +144,9 @@ impl<'a> Planning<'a> {
     }
 
     fn row(&mut self, what: &What) -> Result<(), Why> {
+        if let Some(renamed) = self.state.renamed(sku_of(what)) {
+            self.note(renamed);
+        }
         match what {
             What::Set { sku, channel, most } => {
                 let listings = self.listings(sku, channel)?;
@@ -144,16 +154,20 @@ impl<'a> Planning<'a> {
                     let count = listings.len();
                     self.note(format!("`{sku}` has {count} listings on `{channel}`: each is set"));
                 }
+                self.note_names(sku, channel);
                 listings.into_iter().try_for_each(|listing| self.allot(listing, *most))
             }
             What::Shift { sku, quantity, from, to } => self.shift(sku, *quantity, from, to),
-            What::Move { sku, quantity, from, to } => self.go(sku, *quantity, from, to),
+            What::Move { sku, quantity, from, to } => {
+                let now = self.state.canonical(sku);
+                self.go(now, *quantity, from, to)
+            }
         }
     }
 
     fn note(&mut self, note: String) {
         const NOTES: usize = 100;
-        if self.plan.notes.len() < NOTES {
+        if self.plan.notes.len() < NOTES && !self.plan.notes.contains(&note) {
             self.plan.notes.push(note);
         }
     }
@@ -165,25 +179,6 @@ impl<'a> Planning<'a> {
             return bad(format!("no quantities are written to `{channel}`"));
         }
         Ok(policy)
-    }
-
-    /// Finds the listings of a SKU on a channel that may be written.
-    fn listings(&self, sku: &Sku, channel: &ChannelId) -> Result<Vec<ListingRef>, Why> {
-        self.channel(channel)?;
-        let row = self.state.skus.get(sku).ok_or_else(|| no_sku(sku))?;
-        let on = row.listings.iter().zip(0..).filter(|(held, _)| held.channel == *channel);
-        let (good, other): (Vec<_>, Vec<_>) = on.partition(|(held, _)| held.writable());
-        if good.is_empty() {
-            let why = match other.first() {
-                None => "is not listed there".to_owned(),
-                Some((held, _)) => {
-                    let why = held.unwritable.as_deref().unwrap_or("the channel fulfils it");
-                    format!("must not be written there: {why}")
-                }
-            };
-            return bad(format!("`{sku}` cannot be set on `{channel}`: it {why}"));
-        }
-        Ok(good.into_iter().map(|(_, at)| ListingRef { sku: sku.clone(), at }).collect())
     }
 
     fn allot(&mut self, listing: ListingRef, after: Option<Quantity>) -> Result<(), Why> {
@@ -221,23 +216,12 @@ impl<'a> Planning<'a> {
         let (source, target) = (self.one(sku, from)?, self.one(sku, to)?);
         let (has, gets) = (self.allotment(&source)?, self.allotment(&target)?);
         if quantity > has {
-            return bad(format!("`{sku}` may show only {has} units on `{from}`"));
+            let units = counted(has, "unit");
+            return bad(format!("`{sku}` may show only {units} on `{from}`"));
         }
         let out_of_range = |_| format!("quantity out of range for `{sku}`");
         self.allot(source, Some(has.sub(quantity).map_err(out_of_range)?))?;
         self.allot(target, Some(gets.add(quantity).map_err(out_of_range)?))
-    }
-
-    /// Finds the one listing of a SKU on a channel.
-    fn one(&self, sku: &Sku, channel: &ChannelId) -> Result<ListingRef, Why> {
-        let mut all = self.listings(sku, channel)?;
-        match (all.pop(), all.is_empty()) {
-            (Some(one), true) => Ok(one),
-            _ => bad(format!(
-                "`{sku}` has several listings on `{channel}`, and units cannot be moved to or from one of several; \
-                 `evenkeel set {sku} {channel} UNITS` sets the same limit on each of them, on the other channel another one"
-            )),
-        }
     }
 
     /// Returns the most that a listing may show: its allotment, or what it shows if it has none.
@@ -249,10 +233,11 @@ impl<'a> Planning<'a> {
         }
         let shown = held.and_then(|held| held.leg.as_ref()).map(|leg| leg.quantity);
         let shown = shown.ok_or_else(|| {
-            format!("`{sku}` shows nothing on `{channel}` yet; `evenkeel sku {sku}` tells why")
+            format!("`{sku}` shows nothing on `{channel}` yet; `evenkeel sku {}` tells why", shell(sku))
         })?;
         self.note(format!(
-            "`{sku}` on `{channel}` has no allotment: the {shown} units that it is to show now are taken as it"
+            "`{sku}` on `{channel}` has no limit yet: what it is to show now, {}, is taken for it",
+            counted(shown, "unit")
         ));
         Ok(shown)
     }
@@ -265,9 +250,7 @@ impl<'a> Planning<'a> {
                 "`{counter}` counts `{place}` and is not told of this: book the same transfer there, or its next count takes \
                  it back"
             );
-            if !self.plan.notes.contains(&note) {
-                self.note(note);
-            }
+            self.note(note);
         }
     }
 
@@ -298,25 +281,30 @@ impl<'a> Planning<'a> {
             return Err(Why::Unknown(format!("location `{place}` is not configured")));
         }
         self.not_theirs(from, to)?;
+        self.not_made(sku)?;
         self.note_counters(from, to);
         let (state, force, travels) = (self.state, self.ask.force, self.ask.travels);
         let (low, high) = self.rows(sku)?;
         let opened = |place: &LocationId| low.place(place).is_some_and(|place| place.opened.is_some());
         if let Some(place) = [from, to].into_iter().find(|place| !opened(place)) {
             return bad(format!(
-                "`{sku}` was never counted at `{place}`; count it there first, if only as 0"
+                "`{sku}` was never counted at `{place}`; count it there first, if only as 0: `evenkeel count {} {place} \
+                 UNITS`",
+                shell(sku)
             ));
         }
         let out_of_range = |_| format!("quantity out of range for `{sku}`");
         let held = low.place(from).map(|place| place.stock).unwrap_or_default();
         let available = held.available().map_err(out_of_range)?.or_zero();
         if quantity > held.on_hand {
-            return bad(format!("only {} units of `{sku}` are on hand at `{from}`", held.on_hand));
+            let (units, are) = (counted(held.on_hand, "unit"), which(held.on_hand, "is", "are"));
+            return bad(format!("only {units} of `{sku}` {are} on hand at `{from}`"));
         }
         if quantity > available && !force {
+            let (units, are) = (counted(available, "unit"), which(available, "is", "are"));
             return bad(format!(
-                "only {available} units of `{sku}` are available at `{from}`, the others are sold or reserved; \
-                 --force takes them all the same"
+                "only {units} of `{sku}` {are} available at `{from}`, the rest is sold or reserved; --force takes it all the \
+                 same"
             ));
         }
         let unmet = |row: &SkuRow| unmet(state, sku, row).map_err(out_of_range);
@@ -336,7 +324,9 @@ impl<'a> Planning<'a> {
         let owed = unmet(if travels { low } else { high })?.sub(before).map_err(out_of_range)?.or_zero();
         if quantity > available {
             self.note(format!(
-                "`{sku}`: {available} units are available at `{from}`, so units that are sold or reserved there go too"
+                "`{sku}`: {} {} available at `{from}`, so units that are sold or reserved there go too",
+                counted(available, "unit"),
+                which(available, "is", "are")
             ));
         } else if owed > Quantity::ZERO {
             let free = quantity.sub(owed).map_err(out_of_range)?.or_zero();

@@ -11,7 +11,7 @@ use crate::{
         record::AlertKind,
     },
     model::{
-        Levels, Observed, Policies,
+        Identifiers, Levels, Observed, Policies,
         policy::{ChannelDrift, DriftPolicy, Repair},
     },
 };
@@ -47,7 +47,8 @@ impl World {
     }
 
     pub(super) fn act(&mut self, of: &str, act: DriftAct) -> Result<(), Refused> {
-        self.run(Command::Drift { sku: sku(of), channel: ch(SHOP), seq: None, act }).map(drop)
+        let (sku, channel, listing) = (sku(of), ch(SHOP), Identifiers::default());
+        self.run(Command::Drift { sku, channel, listing, seq: None, act }).map(drop)
     }
 
     pub(super) fn alerts(&mut self) -> Vec<AlertKind> {

@@ -14,7 +14,7 @@ use crate::{
         record::AlertKind,
     },
     model::{
-        Abilities, CatalogueItem, Counter, Levels, LocationId, Measure, Observed, Seq,
+        Abilities, CatalogueItem, Counter, Identifiers, Levels, LocationId, Measure, Observed, Seq,
         policy::{DriftPolicy, Repair},
     },
 };
@@ -89,7 +89,15 @@ fn an_answer_to_a_question_that_is_another_by_now_is_refused() {
 
     let say = |world: &mut World, seq: Seq| {
         let act = DriftAct::Accept;
-        world.run(Command::Drift { sku: sku("A"), channel: ch(SHOP), seq: Some(seq), act }).map(drop)
+        world
+            .run(Command::Drift {
+                sku: sku("A"),
+                channel: ch(SHOP),
+                listing: Identifiers::default(),
+                seq: Some(seq),
+                act,
+            })
+            .map(drop)
     };
     let refused = say(&mut world, first).expect_err("that is over");
     assert!(matches!(&refused, Refused::NotSo(why) if why.contains("shows 300 and not 10")), "{refused:?}");

@@ -14,7 +14,7 @@ use crate::{
         oversold::Class,
         record::AlertKind,
     },
-    model::{IdKind, Outcome},
+    model::{IdKind, Identifiers, Outcome},
 };
 
 /// The shop refuses a lower to 7, of which a person is told.
@@ -156,7 +156,13 @@ fn a_listing_that_is_held_stays_so_as_another_skus() {
     assert_eq!(world.alerts(), [AlertKind::Drift]);
     world.index_is_true();
     world
-        .run(Command::Drift { sku: sku("B"), channel: ch(SHOP), seq: None, act: DriftAct::Release })
+        .run(Command::Drift {
+            sku: sku("B"),
+            channel: ch(SHOP),
+            listing: Identifiers::default(),
+            seq: None,
+            act: DriftAct::Release,
+        })
         .expect("released");
     let alerts = world.alerts();
     assert!(!alerts.contains(&AlertKind::Drift), "{alerts:?}");

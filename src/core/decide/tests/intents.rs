@@ -18,7 +18,7 @@ use crate::{
     model::{CountLine, LocationId, Mode, Outcome, Policies, Quantity, Seq, policy},
 };
 
-fn store() -> LocationId {
+pub(super) fn store() -> LocationId {
     LocationId::new("store").expect("a good name")
 }
 
@@ -68,7 +68,7 @@ pub(super) fn open(world: &mut World, ask: Ask) -> Seq {
 }
 
 #[track_caller]
-fn refused(world: &mut World, ask: Ask, why: &str) {
+pub(super) fn refused(world: &mut World, ask: Ask, why: &str) {
     let got = world.run(Command::Intend(Box::new(ask))).expect_err("refused").to_string();
     assert!(got.contains(why), "`{got}` does not say `{why}`");
 }

@@ -170,7 +170,7 @@ fn every_problem_of_recipes_is_told_with_its_line() {
     let world = bundled();
     let rows = [("X", parts(&[("NONE", 1), ("NOT", 1)])), ("A", parts(&[("SET", 1)])), ("B", Vec::new())];
     let rows = rows.map(|(of, parts)| (sku(of), parts));
-    let Err(Refused::Wrong(told)) = judge(&world.state, &rows, &[Some(2), Some(4), Some(5)]) else {
+    let Err(Refused::Wrong(told)) = judge(&world.state, &rows, &[Some(2), Some(4), Some(5)], true) else {
         panic!("they make no sense")
     };
     let begins = [
@@ -375,6 +375,32 @@ fn an_unknown_name_becomes_another_name_of_a_sku() {
     assert_eq!(world.shows("OLD", SHOP), 10);
     world.sell(SHOP, "1", "OLD", 1);
     assert_eq!(world.stock("A"), [10, 1, 0]);
+}
+
+#[test]
+fn a_sku_with_stock_of_its_own_becomes_a_bundle_only_if_that_stock_is_to_be_set_aside() {
+    let mut world = World::open(&[("A", 10), ("B", 9)]);
+    world.list(SHOP, &["NEW"]);
+    let rows = [(sku("NEW"), parts(&[("B", 1)])), (sku("A"), parts(&[("B", 2)]))];
+    let lines = [Some(2), Some(3)];
+    let told = judge(&world.state, &rows, &lines, false).expect_err("A has stock").to_string();
+    assert!(told.starts_with("line 3: `A` has stock of its own (10 on hand at `wh`)"), "{told}");
+    assert!(told.contains("--set-aside") && told.lines().count() == 1, "{told}");
+    judge(&world.state, &rows, &lines, true).expect("a person wants that");
+    world.run(Command::Recipes { rows: rows.to_vec() }).expect("taken in");
+    world.quiesce();
+    assert_eq!(
+        (world.stock("A"), world.shows("A", SHOP)),
+        ([10, 0, 0], 4),
+        "it is out of sale, and in the books"
+    );
+    judge(&world.state, &rows, &lines, false).expect("it is a bundle already");
+    world.run(Command::Recipes { rows: vec![(sku("A"), Vec::new())] }).expect("taken out");
+    world.quiesce();
+    assert_eq!(world.shows("A", SHOP), 10, "it is for sale again");
+    let counted = world.count_of(ERP, &[("A", 0)]);
+    world.run(Command::Count(counted)).expect("counted");
+    judge(&world.state, &rows, &lines, false).expect("there is none any more");
 }
 
 #[test]

@@ -33,7 +33,11 @@ fn at(of: &str, outlet: &str) -> Identifiers {
 
 /// Ten units in the warehouse and four in the store, shown at the shop's two locations and on Amazon.
 pub(super) fn opened() -> World {
-    let mut world = World::open_with(two(), &[("A", 10)]);
+    opened_as(two())
+}
+
+pub(super) fn opened_as(policies: Policies) -> World {
+    let mut world = World::open_with(policies, &[("A", 10)]);
     let item = |outlet: &str| CatalogueItem { ids: at("A", outlet), ..World::item(SHOP, "A") };
     world.catalogue(SHOP, vec![item("5"), item("6")]);
     let lines = vec![CountLine { ids: World::ids_of(ERP, "A"), location: store(), quantity: q(4) }];
