@@ -143,8 +143,13 @@ fn verdict(global: &Global, audited: &Audited) -> Result<(), Failure> {
     Err(failure.next("mend what the channel's line says, and audit again").as_json(global.json))
 }
 
-/// Refuses a file that is there.
+/// Refuses a file that is there, and what other commands take for standard output.
 fn free(file: &Path, force: bool) -> Result<(), Failure> {
+    if file == Path::new("-") {
+        let why = "neither the page nor the table is written to standard output";
+        return Err(Failure::new(Kind::Refused, why)
+            .next("name a file (one that is called `-` is `./-`); --json prints what was found"));
+    }
     if !force && file.exists() {
         let why = format!("`{}` is there already", file.display());
         return Err(Failure::new(Kind::Refused, why).next("name another file, or replace it with --force"));

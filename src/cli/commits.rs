@@ -1,6 +1,6 @@
 //! `evenkeel commits`: what is on its way to the channels, and what persons have wanted.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 
 use crate::{
     cli::{
@@ -23,7 +23,7 @@ pub(super) struct Commits {
     #[arg(long)]
     sku: Option<Sku>,
     /// One intent, by its id or the name that it was given with `--id`, with all of its legs.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     intent: Option<String>,
     #[arg(long, default_value_t = 200)]
     limit: usize,
@@ -34,6 +34,7 @@ enum Cancel {
     /// Roll back an intent that has not raised anything yet.
     Cancel {
         /// As it is listed, or the name that it was given with `--id`.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
 }

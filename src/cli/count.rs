@@ -88,9 +88,7 @@ enum Counted {
 }
 
 fn units(text: &str) -> Result<Quantity, String> {
-    let units = text.parse::<i64>().ok().filter(|units| *units >= 0);
-    let bounded = units.and_then(|units| Quantity::bounded(units).ok());
-    bounded.ok_or_else(|| format!("must be a whole number from 0 to {}", Quantity::LIMIT))
+    input::units(text, 0)
 }
 
 pub(super) fn run(global: &Global, count: Count) -> Result<(), Failure> {
@@ -226,7 +224,40 @@ fn nothing(global: &Global) -> Failure {
         .as_json(global.json)
 }
 
+/// Says in one line what a count does, and nothing of what it does not.
+fn summed(tally: &CountTally, verb: &str) -> String {
+    let CountTally { changed, unchanged, up, down, zeroed, opened, .. } = *tally;
+    let down_units = tally.down_units.neg().unwrap_or(tally.down_units);
+    let mut moved = Vec::new();
+    if up > 0 {
+        moved.push(format!("{up} up by {}", counted(tally.up_units, "unit")));
+    }
+    if down > 0 {
+        moved.push(format!("{down} down by {}", counted(down_units, "unit")));
+    }
+    if zeroed > 0 {
+        moved.push(format!("{zeroed} of them to zero"));
+    }
+    let mut parts = match changed {
+        0 => vec![format!("no stock {} changed", if verb == "were" { "was" } else { verb })],
+        _ => {
+            let verb = if verb == "were" { which(changed, "was", "were") } else { verb };
+            vec![format!("{} {verb} changed ({})", counted(changed, "stock"), moved.join(", "))]
+        }
+    };
+    let more = [(opened, "opened"), (unchanged, "as before")];
+    parts.extend(more.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    if !tally.left_out.is_empty() {
+        parts.push(format!("{} left out", counted(tally.left_out.len(), "line")));
+    }
+    parts.join("; ")
+}
+
 fn tell(tally: &CountTally, verb: &str) {
+    // Of the only line of a count, the failure says why it is left out.
+    if tally.left_out.len() == 1 && none_taken(tally).is_some() {
+        return tally.notes.iter().for_each(|note| print::line(note));
+    }
     if tally.again {
         print::line("this was done before; nothing was changed");
         return;
@@ -234,19 +265,7 @@ fn tell(tally: &CountTally, verb: &str) {
     tally.notes.iter().for_each(|note| print::line(note));
     let held = tally.brake.as_ref().filter(|_| verb == "would be");
     let verb = if tally.held.is_some() { "would be" } else { verb };
-    let verb = if verb == "were" { which(tally.changed, "was", "were") } else { verb };
-    print::line(&format!(
-        "{} {verb} changed: {} up by {}, {} down by {}; {} of them to zero. {} opened, {} as before, {} left out",
-        counted(tally.changed, "stock"),
-        tally.up,
-        counted(tally.up_units, "unit"),
-        tally.down,
-        tally.down_units.neg().unwrap_or(tally.down_units),
-        tally.zeroed,
-        tally.opened,
-        tally.unchanged,
-        counted(tally.left_out.len(), "line")
-    ));
+    print::line(&summed(tally, verb));
     for change in &tally.some {
         let (sku, location) = (&change.sku, &change.location);
         print::line(&format!("  {sku} at {location}: {} -> {}", change.before, change.after));
@@ -262,5 +281,28 @@ fn tell(tally: &CountTally, verb: &str) {
     }
     if let Some(why) = held {
         print::line(&format!("the brake would hold it, for a person to answer as a dead letter: {why}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_count_does_is_summed_up_without_noughts() {
+        let check = |tally: CountTally, verb: &str, want: &str| assert_eq!(summed(&tally, verb), want);
+        let (one, two) = (Quantity::new(1), Quantity::new(2));
+        let none = CountTally::default;
+        check(none(), "were", "no stock was changed");
+        check(
+            CountTally { unchanged: 1, opened: 1, ..none() },
+            "would be",
+            "no stock would be changed; 1 opened; 1 as before",
+        );
+        let up = CountTally { changed: 1, up: 1, up_units: one, ..none() };
+        check(up, "were", "1 stock was changed (1 up by 1 unit)");
+        let down_units = Quantity::new(-1);
+        let both = CountTally { changed: 2, up: 1, up_units: two, down: 1, down_units, zeroed: 1, ..none() };
+        check(both, "were", "2 stocks were changed (1 up by 2 units, 1 down by 1 unit, 1 of them to zero)");
     }
 }

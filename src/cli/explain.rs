@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use serde::Serialize;
 
 use crate::{
@@ -36,6 +36,7 @@ const ORDERS_MAX: usize = 10;
 pub(super) struct Explain {
     /// A SKU, or an order: `CHANNEL:ORDER`, or `ORDER` alone where no other channel has the same. An order goes by its
     /// channel's own id of it, or by the number that people see, such as `#1001`.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     what: String,
     /// It is an order, also if a SKU is called the same.
     #[arg(long, conflicts_with = "sku")]

@@ -5,7 +5,10 @@ use std::{
     path::Path,
 };
 
-use crate::cli::{Failure, Global, failure::Kind, print};
+use crate::{
+    cli::{Failure, Global, failure::Kind, print},
+    model::Quantity,
+};
 
 /// Reads a file, or standard input for `-`.
 pub(super) fn file(global: &Global, file: &Path) -> Result<Vec<u8>, Failure> {
@@ -19,6 +22,13 @@ pub(super) fn file(global: &Global, file: &Path) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
     std::io::stdin().read_to_end(&mut text)?;
     Ok(text)
+}
+
+/// Reads a number of units, from `least` on.
+pub(super) fn units(text: &str, least: i64) -> Result<Quantity, String> {
+    let units = text.parse::<i64>().ok().filter(|units| *units >= least);
+    let bounded = units.and_then(|units| Quantity::bounded(units).ok());
+    bounded.ok_or_else(|| format!("must be a whole number from {least} to {}", Quantity::LIMIT))
 }
 
 /// Asks a person. Without a terminal nobody has said yes.

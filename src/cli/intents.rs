@@ -5,7 +5,7 @@ mod file;
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 
 use crate::{
     cli::{
@@ -13,7 +13,7 @@ use crate::{
         client::{Client, part},
         commits,
         failure::Kind,
-        print,
+        input, print,
         sheet::lines_of,
     },
     core::intent::Phase,
@@ -137,13 +137,14 @@ struct How {
     #[arg(long, default_value = "")]
     note: String,
     /// What this request goes by: said again, it is the same one and not another.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     id: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Receive {
     /// The transfer, as `evenkeel commits` lists it, or the name that it was given with `--id`.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     id: String,
     /// How many units have come; all that are on the way, if not given.
     #[arg(long, value_parser = units, allow_negative_numbers = true)]
@@ -170,13 +171,12 @@ fn most(text: &str) -> Result<Most, String> {
     if text == "none" {
         return Ok(Most(None));
     }
-    let units = text.parse::<i64>().ok().filter(|units| *units >= 0).map(Quantity::new);
-    units.map(|units| Most(Some(units))).ok_or("must be a whole number from 0 on, or `none`".into())
+    let units = input::units(text, 0).map(|units| Most(Some(units)));
+    units.map_err(|must| format!("{must}, or `none`"))
 }
 
 fn units(text: &str) -> Result<Quantity, String> {
-    let units = text.parse::<i64>().ok().filter(|units| *units > 0);
-    units.map(Quantity::new).ok_or("must be a whole number above 0".into())
+    input::units(text, 1)
 }
 
 fn span(text: &str) -> Result<i64, String> {

@@ -11,8 +11,14 @@ use crate::{
 pub(super) struct Once {
     /// Names the request. One that was carried out is not carried out again under the same name, for two days.
     /// Left out, each call is a request of its own.
-    #[arg(long = "request", value_name = "ID")]
+    #[arg(long = "request", value_name = "ID", value_parser = request)]
     id: Option<DeliveryId>,
+}
+
+fn request(text: &str) -> Result<DeliveryId, String> {
+    text.parse().map_err(|_| {
+        "must be 1 to 128 bytes, without control characters and without white space around them".to_owned()
+    })
 }
 
 impl Once {

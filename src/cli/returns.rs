@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::{Failure, Global, client::Client, once::Once, print},
+    cli::{Failure, Global, client::Client, input, once::Once, print},
     core::command::Fate,
     model::{LocationId, Quantity, Sku, counted, which},
     web::view::{self, ReturnedDone, ReturnedRequest},
@@ -40,11 +40,7 @@ pub(super) struct Units {
 }
 
 fn units(text: &str) -> Result<Quantity, String> {
-    text.parse::<i64>()
-        .ok()
-        .filter(|units| *units > 0)
-        .map(Quantity::new)
-        .ok_or("must be a whole number above 0".into())
+    input::units(text, 1)
 }
 
 pub(super) fn run(global: &Global, command: Returns) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! The commands that only ask and print: status, sku, order, outbox, alerts; and those that only prod.
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 
 use crate::{
     cli::{
@@ -37,9 +37,10 @@ pub(super) struct Outbox {
 )]
 pub(super) struct Order {
     /// The channel. Or all in one: `CHANNEL:ORDER`, or `ORDER` alone where no other channel has the same.
-    #[arg(value_name = "CHANNEL")]
+    #[arg(value_name = "CHANNEL", value_parser = NonEmptyStringValueParser::new())]
     first: String,
     /// The channel's own id of it, or the number that people see.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     order: Option<String>,
 }
 

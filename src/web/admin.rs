@@ -25,7 +25,7 @@ use tracing::info;
 
 use crate::{
     core::{decide::trial::Effect, which::Called},
-    model::{ChannelId, OrderKey, Sku},
+    model::{ChannelId, OrderKey, Sku, shell},
     web::{
         Desk,
         desk::ask,
@@ -154,12 +154,16 @@ async fn status(State(desk): Asked) -> Told<Status> {
 async fn sku(State(desk): Asked, Path(sku): Path<String>) -> Told<SkuView> {
     let (sku, now): (Sku, _) = (id(&sku)?, desk.vitals().now);
     let wanted = sku.clone();
-    let view = ask(desk.as_ref(), move |state| query::sku::sku(state, &wanted, now)).await?;
-    view.map(Json).ok_or_else(|| {
-        Answer::missing(
-            format!("there is no SKU `{sku}`"),
-            "see how it is written in the ERP; `evenkeel map list --unmatched` shows what waits for a SKU",
-        )
+    let view = ask(desk.as_ref(), move |state| {
+        query::sku::sku(state, &wanted, now).ok_or_else(|| query::sku::like(state, &wanted))
+    });
+    view.await?.map(Json).map_err(|like| {
+        let next = like.map_or(
+            "see how it is written in the ERP; `evenkeel map list --unmatched` shows what waits for a SKU"
+                .to_owned(),
+            |like| format!("capital letters count: `evenkeel sku {}` shows `{like}`", shell(&like)),
+        );
+        Answer::missing(format!("there is no SKU `{sku}`"), &next)
     })
 }
 

@@ -306,6 +306,23 @@ async fn an_opening_without_a_question_tells_what_to_look_at_all_the_same() {
     let backup = home.ask(&["backup", "-"]).await;
     backup.fails(5, "a backup is not written to standard output");
     assert!(!Path::new("-").exists(), "no file is called so");
+    home.ask(&["audit", "--html", "-"]).await.fails(5, "written to standard output");
     home.ask(&["restore", "-", "--dry-run"]).await.fails(5, "a backup is not read from standard input");
+    for empty in [
+        &["order", ""][..],
+        &["order", "shop", ""],
+        &["explain", ""],
+        &["receive", ""],
+        &["commits", "cancel", ""],
+    ] {
+        home.ask(empty).await.usage("a value is required");
+    }
+    for units in ["0", "-1", "1.5", "1000000001", "99999999999999999999"] {
+        let told = home.ask(&["transfer", "A", units, "--from", "warehouse", "--to", "store"]).await;
+        told.usage("must be a whole number from 1 to 1000000000");
+    }
+    let told = home.ask(&["sku", "tshirt-bl-m"]).await;
+    told.fails(4, "there is no SKU `tshirt-bl-m`");
+    assert!(told.err.contains("capital letters count: `evenkeel sku TSHIRT-BL-M`"), "{told:#?}");
     live.stop().await;
 }

@@ -83,6 +83,7 @@ async fn a_sku_that_was_merged_is_followed_by_every_command_that_takes_one() {
     let [new, old, other] = [0, 1, 2].map(|n| text(&books["skus"][n]["sku"]).to_owned());
     home.ask(&["count", &new, "store", "4", "--yes"]).await.json();
     home.ask(&["merge", &old, &new, "--yes"]).await.json();
+    home.rest(&world).await;
     let now = format!("`{old}` is now `{new}`");
 
     let told = home.ask(&["sku", &old]).await.json();

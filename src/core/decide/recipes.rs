@@ -65,12 +65,13 @@ pub fn judge(
         for part in parts.iter().filter(missing) {
             say(Reason::Unknown(format!("there is no SKU `{}`, a component of `{sku}`", part.sku)));
         }
-        if let Some(why) = own_stock(state, sku).filter(|_| !aside) {
-            say(why.into());
-        }
+        let own = || own_stock(state, sku).filter(|_| !aside);
         match known.refuse(sku, parts) {
             Some(why) => say(why.into()),
-            None => known.set(sku, Some(parts.clone())),
+            None => {
+                known.set(sku, Some(parts.clone()));
+                own().into_iter().for_each(|why| say(why.into()));
+            }
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(refused(&wrong)) }
@@ -90,9 +91,8 @@ fn own_stock(state: &State, sku: &Sku) -> Option<String> {
     let held: Vec<String> = row.stock.iter().filter_map(held).collect();
     (!held.is_empty()).then(|| {
         format!(
-            "`{sku}` has stock of its own ({}), which as a bundle it does not sell: it would stay in the books, out of sale and \
-             uncounted, until the recipe is removed; count it to 0 if these units are its components, or import with \
-             --set-aside",
+            "`{sku}` has stock of its own ({}): a bundle does not sell that, and no count changes it any more; count it to 0 \
+             first if these are its components, or import with --set-aside, which keeps it in the books and out of sale",
             held.join("; ")
         )
     })
@@ -141,7 +141,7 @@ impl Draft<'_> {
         let recipes = &self.state.index.recipes;
         if let Some(bundle) = [&from, &into].into_iter().find(|sku| recipes.direct(sku).is_some()) {
             return not_so(match self.made(bundle) {
-                Some(Made::Merged(other)) => format!("{bundle} was merged into {other}"),
+                Some(Made::Merged(other)) => format!("`{bundle}` was merged into `{other}`: name that"),
                 Some(Made::Of(_)) | None => format!("{bundle} is a bundle, which has no stock to merge"),
             });
         }
@@ -249,7 +249,8 @@ impl Draft<'_> {
             return Ok(Reply::Duplicate);
         }
         if self.state.canonical(sku) != sku {
-            return Err(Refused::NotSo(format!("{sku} was merged into {}", self.state.canonical(sku))));
+            let now = self.state.canonical(sku);
+            return Err(Refused::NotSo(format!("`{sku}` was merged into `{now}`: name that")));
         }
         let count = self.state.skus.get(sku).map(|row| row.listings.len());
         let count = count.ok_or_else(|| Refused::Nothing(format!("SKU `{sku}`")))?;

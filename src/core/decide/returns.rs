@@ -54,9 +54,12 @@ impl Draft<'_> {
         let mut places = row.stock.iter().filter(here).filter(|place| place.stock.reserved > Quantity::ZERO);
         match (places.next(), places.next()) {
             (Some(place), None) => Ok(place.clone()),
-            (None, _) => Err(Refused::NotSo(format!("no units of SKU `{sku}` are reserved there"))),
+            (None, _) => {
+                let at = location.map_or(String::new(), |location| format!(" at `{location}`"));
+                Err(Refused::NotSo(format!("no units of SKU `{sku}` are held back{at}")))
+            }
             (Some(one), Some(other)) => Err(Refused::NotSo(format!(
-                "units of SKU `{sku}` are reserved in several places, such as `{}` and `{}`: name one",
+                "units of SKU `{sku}` are held back in several places, such as `{}` and `{}`: name one",
                 one.location, other.location
             ))),
         }

@@ -57,6 +57,13 @@ pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<Sk
     })
 }
 
+/// Finds a SKU that is written the same but for capital letters.
+pub(in crate::web) fn like(state: &State, sku: &Sku) -> Option<Sku> {
+    let lower = sku.as_str().to_lowercase();
+    let same = |other: &&Sku| other.as_str().to_lowercase() == lower && state.is_thing(other);
+    state.skus.keys().find(same).cloned()
+}
+
 fn component(state: &State, part: &Part) -> ComponentView {
     let available = exposure::of_sku(state, &part.sku).ok().flatten().map(|exposed| exposed.available);
     let enough_for = available.and_then(|units| units.or_zero().whole(part.units));

@@ -149,7 +149,7 @@ fn a_limit_is_set_where_a_sku_is_listed_by_the_name_given_and_the_others_are_nam
     assert!(told.contains(&"`B` is now `A`".to_owned()), "{told:?}");
     assert!(told.iter().any(|note| note.contains("`evenkeel set A shop UNITS`")), "{told:?}");
     let told = notes(&world, set("A"));
-    assert!(told.iter().any(|note| note.contains("listed on `shop` as `B` too")), "{told:?}");
+    assert!(told.iter().any(|note| note.contains("its other listing on `shop`, as `B`, stays")), "{told:?}");
     assert!(told.iter().any(|note| note.contains("`evenkeel set B shop UNITS`")), "{told:?}");
 }
 

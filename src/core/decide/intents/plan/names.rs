@@ -9,7 +9,6 @@ use crate::{
 impl<'a> Planning<'a> {
     /// Says that a SKU goes by another name by now, and which listings of it are not meant, because they go by another one.
     pub(super) fn note_names(&mut self, sku: &Sku, channel: &ChannelId) {
-        let now = self.state.canonical(sku).clone();
         let mut names = self.state.names_of(sku);
         names.retain(|name| !self.writable(name, channel).0.is_empty());
         let mut names = names.into_iter();
@@ -17,7 +16,7 @@ impl<'a> Planning<'a> {
         for other in names {
             let quoted = [shell(&other), shell(channel)].join(" ");
             self.note(format!(
-                "`{now}` is listed on `{channel}` as `{other}` too, which stays as it is: `evenkeel set {quoted} UNITS` sets that"
+                "its other listing on `{channel}`, as `{other}`, stays as it is: `evenkeel set {quoted} UNITS` sets that one"
             ));
         }
         if let Some(meant) = meant.filter(|meant| meant != sku) {
