@@ -45,6 +45,7 @@ fn tell(told: &Reloaded) {
     names("channels added", text(&told.added));
     names("channels removed (their listings stay as they are)", text(&told.removed));
     names("channels started anew", text(&told.restarted));
+    told.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
     effect::tell(&told.effect);
     match (&told.held, told.done) {
         (Some(why), _) => print::line(&format!("the brake holds it: {why}")),

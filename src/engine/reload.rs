@@ -11,7 +11,10 @@ use crate::{
     config::{Config, Problems, Retention, Secrets},
     core::{
         Command, State,
-        decide::trial::{self, Effect},
+        decide::{
+            recipes::own_stock,
+            trial::{self, Effect},
+        },
     },
     engine::{
         channels::Channels,
@@ -21,7 +24,7 @@ use crate::{
         schedule::Ticker,
         trial::try_out,
     },
-    model::{ChannelId, Policies, Timestamp, policy::ChannelPolicy},
+    model::{ChannelId, Policies, Sku, Timestamp, policy::ChannelPolicy},
     web::{
         Failure,
         view::{ReloadRequest, Reloaded},
@@ -85,6 +88,7 @@ impl Reloader {
         let brake = self.parts.ledger.read(|state| state.policies().map(|policies| policies.brake)).await?;
         let braked = brake.and_then(|brake| effect.held(&brake));
         let mut told = plan.told(&effect, braked.clone());
+        told.notes = self.notes(&plan).await?;
         told.unchanged = plan.changes.is_empty() && now_in_effect && !held;
         if asked.dry_run {
             return Ok(told);
@@ -95,10 +99,18 @@ impl Reloader {
             return Ok(told);
         }
         self.carry_out(&mut effective, plan).await?;
+        told.notes.iter().for_each(|note| warn!("{note}"));
         info!(changes = ?told.changes, "the configuration was reloaded");
         told.done = true;
         told.held = None;
         Ok(told)
+    }
+
+    /// Says which SKUs with stock of their own become bundles.
+    async fn notes(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
+        let bundles: Vec<Sku> = plan.policies.bundles.iter().map(|recipe| recipe.bundle.clone()).collect();
+        let own = move |state: &State| bundles.iter().filter_map(|sku| own_stock(state, sku)).collect();
+        Ok(self.parts.ledger.read(own).await?)
     }
 
     /// Tells whether a configuration is held, whether these policies are in effect, and whether stock is shown at all.
@@ -261,6 +273,7 @@ impl Plan {
             removed: self.removed.clone(),
             restarted: self.restarted.clone(),
             effect: effect.into(),
+            notes: Vec::new(),
             held,
         }
     }

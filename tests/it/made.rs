@@ -399,6 +399,12 @@ async fn a_set_is_told_by_its_components_and_nothing_is_done_to_stock_that_it_do
     let live = home.serve().await;
     let moved = home.ask(&["transfer", "SET-1", "1", "--from", "warehouse", "--to", "warehouse2"]).await;
     moved.fails(5, &format!("`SET-1` is a bundle and has no stock of its own: transfer what it is {made}"));
+    let recipe =
+        format!("[[bundles]]\nsku = \"{D}\"\nparts = [{{ sku = \"{A}\", units = 1 }}]\n\n[reconcile]");
+    home.configure("[reconcile]", &recipe);
+    let told = home.ask(&["reload", "--dry-run"]).await.json();
+    let note = told["notes"][0].as_str().unwrap_or_default();
+    assert!(note.starts_with(&format!("`{D}` has stock of its own (")), "{told:#}");
     live.stop().await;
     home.verify().await;
 }

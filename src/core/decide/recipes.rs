@@ -70,15 +70,19 @@ pub fn judge(
             Some(why) => say(why.into()),
             None => {
                 known.set(sku, Some(parts.clone()));
-                own().into_iter().for_each(|why| say(why.into()));
+                if let Some(why) = own() {
+                    let next = "count it to 0 first if these are its components, or import with --set-aside, which keeps it \
+                                in the books and out of sale";
+                    say(format!("{why}; {next}").into());
+                }
             }
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(refused(&wrong)) }
 }
 
-/// Says what becomes of the stock of a SKU that is not made of others so far, if it has any.
-fn own_stock(state: &State, sku: &Sku) -> Option<String> {
+/// Says what becomes of the stock of a SKU that is not made of others so far, if it has any and becomes a bundle.
+pub fn own_stock(state: &State, sku: &Sku) -> Option<String> {
     let row = state.skus.get(sku).filter(|_| state.index.recipes.direct(sku).is_none())?;
     let held = |place: &Place| {
         let Stock { on_hand, committed, reserved, incoming } = place.stock;
@@ -89,13 +93,10 @@ fn own_stock(state: &State, sku: &Sku) -> Option<String> {
         (!all.is_empty()).then(|| format!("{} at `{}`", all.join(", "), place.location))
     };
     let held: Vec<String> = row.stock.iter().filter_map(held).collect();
-    (!held.is_empty()).then(|| {
-        format!(
-            "`{sku}` has stock of its own ({}): a bundle does not sell that, and no count changes it any more; count it to 0 \
-             first if these are its components, or import with --set-aside, which keeps it in the books and out of sale",
-            held.join("; ")
-        )
-    })
+    let held = (!held.is_empty()).then(|| held.join("; "))?;
+    Some(format!(
+        "`{sku}` has stock of its own ({held}): a bundle does not sell that, and no count changes it any more"
+    ))
 }
 
 impl Draft<'_> {
@@ -141,7 +142,7 @@ impl Draft<'_> {
         let recipes = &self.state.index.recipes;
         if let Some(bundle) = [&from, &into].into_iter().find(|sku| recipes.direct(sku).is_some()) {
             return not_so(match self.made(bundle) {
-                Some(Made::Merged(other)) => format!("`{bundle}` was merged into `{other}`: name that"),
+                Some(Made::Merged(other)) => format!("{bundle} was merged into {other}: name that"),
                 Some(Made::Of(_)) | None => format!("{bundle} is a bundle, which has no stock to merge"),
             });
         }
@@ -250,7 +251,7 @@ impl Draft<'_> {
         }
         if self.state.canonical(sku) != sku {
             let now = self.state.canonical(sku);
-            return Err(Refused::NotSo(format!("`{sku}` was merged into `{now}`: name that")));
+            return Err(Refused::NotSo(format!("{sku} was merged into {now}: name that")));
         }
         let count = self.state.skus.get(sku).map(|row| row.listings.len());
         let count = count.ok_or_else(|| Refused::Nothing(format!("SKU `{sku}`")))?;

@@ -120,6 +120,9 @@ pub struct Reloaded {
     /// Channels whose tasks are ended and started anew.
     pub restarted: Vec<ChannelId>,
     pub effect: EffectView,
+    /// What is worth to be known, such as that a SKU with stock of its own becomes a bundle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Why the brake holds it. Nothing was changed.
     pub held: Option<String>,
 }
