@@ -38,9 +38,7 @@ pub async fn preview(ledger: &Ledger, now: Timestamp, asked: Counting) -> Result
 /// Returns an opening count, unless it is refused for SKUs that are not known now that the catalogues were read.
 pub async fn known(ledger: &Ledger, now: Timestamp, asked: Counting) -> Result<ByHand, Error> {
     let strict = Strict::of(&asked);
-    let mut judged = judged(ledger, now, &cut(asked.count.clone())).await?;
-    judged.wrong.extend(asked.wrong);
-    judged.all_good(strict)?;
+    judged(ledger, now, &cut(asked.count.clone())).await?.all_good(strict)?;
     Ok(asked.count)
 }
 

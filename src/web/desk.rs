@@ -16,7 +16,6 @@ use crate::{
         command::{ByHand, Tally},
         decide::trial::Effect,
         state::Note,
-        wrong::Wrong,
     },
     model::{ChannelId, DeliveryId, LocationId, Seq, Timestamp},
     store::Footprint,
@@ -105,8 +104,6 @@ pub struct Counting {
     pub as_of: Timestamp,
     /// Lines of SKUs that are not known are left out. Otherwise nothing is taken over where there are such.
     pub skip_unknown: bool,
-    /// What is wrong with lines by themselves, where that is told with all else: of an opening.
-    pub wrong: Vec<Wrong>,
 }
 
 /// The doors for pushes. Which there are may change.

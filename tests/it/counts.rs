@@ -194,6 +194,12 @@ async fn everything_that_is_wrong_with_an_opening_file_is_told_at_once() {
     home.configure("sweep_every = \"10s\"", "sweep_every = \"10s\"\ncounts = \"none\"");
     let live = home.serve().await;
     let sku = text(&world.get("books").await["skus"][0]["sku"]).to_owned();
+    until_empty("the ERP's catalogue was read", async || {
+        let one = file(home.dir.path(), "one.csv", "sku,location,quantity\nNOBODY-KNOWS,nowhere,1\n");
+        let told = home.ask(&["count", "import", &one, "--opening", "--dry-run"]).await;
+        if told.err.contains("there is no SKU `NOBODY-KNOWS`") { vec![] } else { vec![told.err] }
+    })
+    .await;
     let head = "sku,location,quantity,as_of,note\n";
     let good = format!("{sku},warehouse,5,,\nNOBODY-KNOWS,warehouse,1,,\n{sku},nowhere,1,,\n");
     let more = format!("{sku},warehouse,5,,{}\n{sku},warehouse,x,,\n", "x".repeat(501));

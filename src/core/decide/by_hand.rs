@@ -55,7 +55,8 @@ pub fn look_over(state: &State, count: &ByHand, now: Timestamp) -> Result<(Outco
             }
         }
         if !why.is_empty() {
-            let known = state.skus.contains_key(sku);
+            // An opening may be judged before any catalogue was read: that a SKU is not known then says nothing.
+            let known = (count.opening && !knows_skus(state, policies)) || state.skus.contains_key(sku);
             wrong
                 .extend(unknown_first(known, sku, why).into_iter().map(|why| Wrong { line: line.line, why }));
             continue;
@@ -70,6 +71,12 @@ pub fn look_over(state: &State, count: &ByHand, now: Timestamp) -> Result<(Outco
         }
     }
     Ok((whole_sets(judged, left_out), wrong))
+}
+
+/// Tells whether the catalogue that says which SKUs there are was read once.
+pub fn knows_skus(state: &State, policies: &Policies) -> bool {
+    let read = |master| state.channels.get(master).is_some_and(|row| row.catalogued_at.is_some());
+    policies.mapping.master.as_ref().map_or(!state.skus.is_empty(), read)
 }
 
 /// Leaves out what would rise where another place of the same SKU is left out: what is more here may be what is missing

@@ -38,7 +38,7 @@ fn counting(lines: Vec<HandLine>, full: bool, believed: bool) -> Counting {
     let full: BTreeSet<_> = full.then(warehouse).into_iter().collect();
     let count = ByHand { by: Counter::Person, measure: Measure::OnHand, lines, opening: false, believed };
     let as_of = Timestamp::from_millis(OPENED + 1);
-    Counting { request: None, count, full, as_of, skip_unknown: false, wrong: Vec::new() }
+    Counting { request: None, count, full, as_of, skip_unknown: false }
 }
 
 /// A shop of which an ERP names the SKUs and nobody but people counts, with ten units of each.

@@ -13,8 +13,8 @@ use crate::{
     core::{
         Refused, State,
         command::{ByHand, HandLine, LeftOut, Tally, WHOLE_MAX, Why},
-        decide::by_hand::look_over,
-        wrong::{Wrong, refused},
+        decide::by_hand::{knows_skus, look_over},
+        wrong::{Why as Reason, Wrong, refused},
     },
     model::{Counter, DeliveryId, Sku},
     web::{
@@ -116,17 +116,31 @@ async fn counting(desk: &Arc<dyn Desk>, asked: CountRequest, opening: bool) -> R
         all.push(HandLine { sku, location, line, quantity, as_of, note });
     }
     let count = ByHand { by: Counter::Person, measure, lines: all, opening, believed };
-    // Of an opening, all that makes no sense is told at once, when the catalogues were read that say which SKUs there are.
-    if !wrong.is_empty() && !opening {
+    // An opening reads every catalogue and all orders first; what makes no sense is told before that, all of it at once.
+    if !wrong.is_empty() || opening {
         let looked = count.clone();
-        let more = ask(desk.as_ref(), move |state| look_over(state, &looked, now).map(|(_, wrong)| wrong));
-        let more = more.await?.map_err(|refused| helps(Failure::Refused(refused)))?;
+        let more = ask(desk.as_ref(), move |state| {
+            let ((_, left_out), wrong) = look_over(state, &looked, now)?;
+            let known = state.policies().is_some_and(|policies| knows_skus(state, policies));
+            let telling = !skip_unknown && (known || !opening);
+            let unknown = left_out.into_iter().filter(|of| telling && of.why == Why::NoSku);
+            Ok((wrong, unknown.map(no_sku).collect::<Vec<_>>()))
+        });
+        let (more, unknown) = more.await?.map_err(|refused| helps(Failure::Refused(refused)))?;
         wrong.extend(more);
+        // Alone, it is told when the catalogues have been read.
+        let rest = if wrong.is_empty() { Vec::new() } else { unknown };
+        wrong.extend(rest);
     }
-    if !wrong.is_empty() && !opening {
+    if !wrong.is_empty() {
         return Err(helps(Failure::Refused(refused(&wrong))));
     }
-    Ok(Counting { request: request(named)?, count, full: whole, as_of, skip_unknown, wrong })
+    Ok(Counting { request: request(named)?, count, full: whole, as_of, skip_unknown })
+}
+
+fn no_sku(line: LeftOut) -> Wrong {
+    let why = Reason::Unknown(format!("there is no SKU `{}`", line.sku));
+    Wrong { line: line.line, why }
 }
 
 /// Says what helps where a count is refused.

@@ -378,7 +378,7 @@ async fn recipes_that_would_empty_too_much_are_held_until_a_person_confirms_them
     let import = async |more: Value| -> Corrected {
         let rows =
             ["MUG", "CUP"].map(|sku| json!({"sku": sku, "parts": [{"sku": "TSHIRT/BL", "units": 99}]}));
-        let mut body = json!({"rows": rows});
+        let mut body = json!({"rows": rows, "set_aside": true});
         body.as_object_mut().expect("one").extend(more.as_object().expect("one").clone());
         serde_json::from_value(served.post("/v1/bundles", &body.to_string()).await)
             .expect("the shape of the view")
