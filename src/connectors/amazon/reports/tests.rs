@@ -398,7 +398,7 @@ async fn what_cannot_be_read_from_a_report_is_read_page_by_page_and_people_hear_
         assert!(next.0.contains("pages"), "{what}: {next:?}");
         let wrong = amazon.reports.wrong().expect(what);
         assert!(wrong.contains(why), "{what}: {wrong}");
-        let notices = amazon.tend().await.expect("it is told").notices;
+        let notices = amazon.tend(crate::connectors::Tending::Mend).await.expect("it is told").notices;
         assert!(notices.iter().any(|notice| notice.kind == "reports" && notice.text == wrong), "{notices:?}");
     }
 }
