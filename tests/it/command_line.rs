@@ -417,12 +417,12 @@ async fn a_bundle_is_made_of_others_and_what_is_what_is_corrected() {
 
     let csv = format!("sku,component,units\n{set_code},{a_code},2\n{set_code},{b_code},1\n");
     let good = file(home.dir.path(), "bundles.csv", &csv);
-    let would = home.ask(&["bundles", "import", &good, "--dry-run"]).await.json();
+    let would = home.ask(&["bundles", "import", &good, "--set-aside", "--dry-run"]).await.json();
     let makes = (number(&a["available"]) / 2).min(number(&b["available"]));
     let shown = find(&would["effect"]["channels"], "channel", "shop");
     assert_eq!(find(&shown["some"], "sku", &set_code)["will_show"], json!(makes), "{would:#}");
     assert_eq!(home.ask(&["bundles", "list"]).await.json()["rows"], json!([]), "a dry run changes nothing");
-    assert_eq!(home.ask(&["bundles", "import", &good]).await.json()["changed"], 1);
+    assert_eq!(home.ask(&["bundles", "import", &good, "--set-aside"]).await.json()["changed"], 1);
     let parts = json!([{"sku": a_code, "units": 2}, {"sku": b_code, "units": 1}]);
     let row = json!({"sku": set_code, "parts": parts, "from": "imported"});
     assert_eq!(home.ask(&["bundles", "list"]).await.json()["rows"], json!([row]));
@@ -449,9 +449,9 @@ async fn a_bundle_is_made_of_others_and_what_is_what_is_corrected() {
     let rest = books["skus"].as_array().expect("a list").iter().skip(1);
     let rows: String = rest.map(|book| format!("{},{a_code},1000000\n", text(&book["sku"]))).collect();
     let much = file(home.dir.path(), "much.csv", &format!("sku,component,units\n{rows}"));
-    let would = home.ask(&["bundles", "import", &much, "--dry-run"]).await.json();
+    let would = home.ask(&["bundles", "import", &much, "--set-aside", "--dry-run"]).await.json();
     assert!(text(&would["held"]).contains("to zero"), "{would:#}");
-    home.ask(&["bundles", "import", &much]).await.fails(5, "held: ");
+    home.ask(&["bundles", "import", &much, "--set-aside"]).await.fails(5, "held: ");
     assert_eq!(home.ask(&["bundles", "list"]).await.json()["rows"], json!([row]), "nothing of it was taken");
 
     let circle = format!("sku,component,units\n{a_code},{set_code},1\n");
