@@ -322,6 +322,20 @@ impl<'a> Planning<'a> {
         }
         // What travels serves no order meanwhile. On paper it is there as soon as it has left.
         let owed = unmet(if travels { low } else { high })?.sub(before).map_err(out_of_range)?.or_zero();
+        self.note_promised(sku, from, [quantity, available, owed])?;
+        let (sku, from, to) = (sku.clone(), from.clone(), to.clone());
+        let (received, lost, counted) = (Quantity::ZERO, Quantity::ZERO, false);
+        self.plan.lines.push(Line::Move { sku, quantity, from, to, received, lost, counted });
+        Ok(())
+    }
+
+    /// Says that units go which are promised where they are. Of what is owed to orders of another place, only if that is forced.
+    fn note_promised(
+        &mut self,
+        sku: &Sku,
+        from: &LocationId,
+        [quantity, available, owed]: [Quantity; 3],
+    ) -> Result<(), Why> {
         if quantity > available {
             self.note(format!(
                 "`{sku}`: {} {} available at `{from}`, so units that are sold or reserved there go too",
@@ -329,20 +343,19 @@ impl<'a> Planning<'a> {
                 which(available, "is", "are")
             ));
         } else if owed > Quantity::ZERO {
-            let free = quantity.sub(owed).map_err(out_of_range)?.or_zero();
-            if !force {
+            let free =
+                quantity.sub(owed).map_err(|_| format!("quantity out of range for `{sku}`"))?.or_zero();
+            let (free, are) = (counted(free, "unit"), which(free, "is", "are"));
+            if !self.ask.force {
                 return bad(format!(
-                    "only {free} units of `{sku}` at `{from}` are free, the others are owed to orders that were booked at another \
-                     place; --force takes them all the same"
+                    "only {free} of `{sku}` at `{from}` {are} free, the rest is owed to orders that were booked at another place; \
+                     --force takes it all the same"
                 ));
             }
             self.note(format!(
-                "`{sku}`: {free} units are free at `{from}`, so units go too that are owed to orders booked at another place"
+                "`{sku}`: {free} {are} free at `{from}`, so units go too that are owed to orders booked at another place"
             ));
         }
-        let (sku, from, to) = (sku.clone(), from.clone(), to.clone());
-        let (received, lost, counted) = (Quantity::ZERO, Quantity::ZERO, false);
-        self.plan.lines.push(Line::Move { sku, quantity, from, to, received, lost, counted });
         Ok(())
     }
 
