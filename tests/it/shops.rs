@@ -93,7 +93,7 @@ async fn an_account_that_is_compared_by_reports_sells_on_meanwhile_and_no_sale_i
     let world = World::start(large).await;
     let dir = tempfile::tempdir().expect("a directory");
     let text = config(&world, dir.path()).await;
-    let reports = "[channels.amazon.market]\nreport_above = 0\nreconcile_every = \"8s\"";
+    let reports = "[channels.amazon.market]\nreport_above = 0\nreconcile_every = \"12s\"";
     assert!(text.contains("[channels.amazon.market]"));
     let shop = Shop::with(&text.replace("[channels.amazon.market]", reports), dir).await;
     shop.open().await;
