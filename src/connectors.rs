@@ -183,6 +183,16 @@ pub enum Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub String);
 
+/// Returns where a list goes on, unless the channel says that a page comes after itself: it would be read for ever.
+fn onward<T: PartialEq>(from: Option<&T>, to: Option<T>) -> Result<Option<T>, Fault> {
+    match to {
+        Some(to) if from == Some(&to) => {
+            Err(Fault::Malformed("a page of the list names itself as the next one".to_owned()))
+        }
+        to => Ok(to),
+    }
+}
+
 /// One page of an order feed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OrderPage {

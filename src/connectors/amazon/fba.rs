@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{Amazon, encode};
 use crate::{
-    connectors::{CountLine, CountPage, Cursor, Fault, Scope, Unreadable, http},
+    connectors::{CountLine, CountPage, Cursor, Fault, Scope, Unreadable, http, onward},
     model::{IdKind, Identifiers, LocationId, Quantity, Timestamp},
 };
 
@@ -69,10 +69,10 @@ impl Amazon {
     pub(super) async fn own_stock(&self, scope: &Scope, after: Option<&Cursor>) -> Result<CountPage, Fault> {
         let location = self.options.own_location.clone().ok_or(Fault::NotOffered("counts"))?;
         let as_of = crate::clock::Clock::now(&self.clock);
-        let (request, rest) = match scope {
+        let (request, token, rest) = match scope {
             Scope::All => {
                 let token = after.map(|cursor| cursor.0.as_str());
-                (encode::summaries(self.first_marketplace(), &[], token), None)
+                (encode::summaries(self.first_marketplace(), &[], token), after.cloned(), None)
             }
             Scope::Only(items) => {
                 let part = part(items, after)?;
@@ -80,13 +80,18 @@ impl Amazon {
                     return Ok(CountPage { as_of, ..CountPage::default() });
                 }
                 let token = part.place.token.as_deref();
-                (encode::summaries(self.first_marketplace(), &part.skus, token), Some(part))
+                let request = encode::summaries(self.first_marketplace(), &part.skus, token);
+                (request, part.place.token.clone().map(Cursor), Some(part))
             }
         };
         let answer = self.caller.read(&request).await?;
         let page = page(&answer.body, &location, as_of)?;
+        let next = onward(token.as_ref(), page.next.clone())?;
         Ok(CountPage {
-            next: rest.map_or_else(|| page.next.clone(), |part| part.then(page.next.clone())),
+            next: match rest {
+                Some(part) => part.then(next),
+                None => next,
+            },
             ..page
         })
     }

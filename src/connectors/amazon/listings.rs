@@ -13,7 +13,7 @@ use super::{
     encode::{self, PAGE_MAX},
 };
 use crate::{
-    connectors::{CatalogueItem, CataloguePage, Cursor, Fault, Observed, http},
+    connectors::{CatalogueItem, CataloguePage, Cursor, Fault, Observed, http, onward},
     model::{FulfilledBy, IdKind, Identifiers},
 };
 
@@ -272,7 +272,8 @@ impl Place {
             return Err(Fault::Malformed("an empty page that is not the last".to_owned()));
         }
         if seen < SEARCH_MAX {
-            return Ok(Some(Place { token: page.next.clone(), seen, ..self.clone() }));
+            let token = onward(self.token.as_ref(), page.next.clone())?;
+            return Ok(Some(Place { token, seen, ..self.clone() }));
         }
         let last = page.listings.iter().rev().find_map(|l| l.as_ref().ok()?.created.clone());
         match last {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    connectors::{By, Cursor, Fault, OrderPage, Unreadable, http},
+    connectors::{By, Cursor, Fault, OrderPage, Unreadable, http, onward},
     model::{
         FulfilledBy, IdKind, Identifiers, LineId, LineSnapshot, OrderId, OrderSnapshot, Quantity, Rest,
         Timestamp, Totals,
@@ -78,7 +78,8 @@ pub(super) fn page(body: &[u8], by: By, since: Timestamp, place: &Place) -> Resu
         }
     }
     page.orders.sort_by_key(|order| order.version);
-    match raw.pagination.and_then(|p| p.next_token).filter(|token| !token.is_empty()) {
+    let next = raw.pagination.and_then(|p| p.next_token).filter(|token| !token.is_empty());
+    match onward(place.token.as_ref(), next)? {
         Some(token) => page.next = Some(Place { token: Some(token), through }.cursor()),
         None => page.read_through = Some(through.map_or(since, Timestamp::from_millis)),
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     connectors::{
-        Cursor, Fact, Fault, OrderPage, Unreadable, http,
+        Cursor, Fact, Fault, OrderPage, Unreadable, http, onward,
         shopify::{
             PAGE,
             call::Caller,
@@ -122,7 +122,7 @@ async fn changed(
     let nodes = list["nodes"].as_array();
     let nodes = nodes.ok_or_else(|| Fault::Malformed("the answer has no `orders.nodes`".to_owned()))?;
     let info: PageInfo = http::json_part(&list["pageInfo"]).map_err(Fault::Malformed)?;
-    let next = info.next().map_err(Fault::Malformed)?;
+    let next = onward(place.after.as_ref(), info.next().map_err(Fault::Malformed)?)?;
 
     let mut page = OrderPage::default();
     let mut changes = Vec::new();
@@ -194,7 +194,7 @@ async fn moved(
             page.unread.push(order);
         }
     }
-    match info.next().map_err(Fault::Malformed)? {
+    match onward(place.after.as_ref(), info.next().map_err(Fault::Malformed)?)? {
         Some(next) => {
             page.next = Some(cursor(&place.then(nodes.len(), settled(&changes, said.at), next))?);
         }
@@ -236,7 +236,8 @@ pub(super) async fn order(
     let variables = |nested: usize| json!({"id": gid("Order", number), "nested": nested});
     let operation = if locations.are_several() { &ROUTED_ORDER } else { &ORDER };
     let said = caller.page(operation, PAGE, variables).await?;
-    let node = &said.data["order"];
+    let node = said.data.get("order");
+    let node = node.ok_or_else(|| Fault::Malformed("the answer has no `order`".to_owned()))?;
     if node.is_null() {
         return Ok(None);
     }

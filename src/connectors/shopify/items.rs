@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     connectors::{
-        CatalogueItem, CataloguePage, Cursor, Fault, Observed,
+        CatalogueItem, CataloguePage, Cursor, Fault, Observed, onward,
         shopify::{
             PAGE,
             call::Caller,
@@ -193,7 +193,7 @@ pub(super) async fn catalogue(
     let variables = |first: usize| json!({"first": first, "after": place.after, "query": query, "location": location.gid()});
     let said = caller.page(&CATALOGUE, PAGE, variables).await?;
     let page = decode::items(&said.data, location).map_err(Fault::Malformed)?;
-    let next = match page.next {
+    let next = match onward(place.after.as_ref(), page.next)? {
         None => {
             let next = place.location + 1;
             locations.nth(next).map(|_| Place { location: next, ..Place::default() })

@@ -25,6 +25,9 @@ use crate::{
 
 const CONTEXT: HeaderName = HeaderName::from_static("x-tryton-context");
 
+/// The status of a success without a body.
+const NO_CONTENT: u16 = 204;
+
 /// What became of a write that was not done, or not certainly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failed {
@@ -108,7 +111,12 @@ impl Api {
                 let pressed: decode::Pressed = decode::json(body).map_err(|e| Failed::Maybe(e.into()))?;
                 Ok(Some(pressed.state))
             }
-            Ok(_) => Ok(None),
+            // It says nothing, or tells the record. Any other page is from somebody who stands between.
+            Ok(_) if answer.status == NO_CONTENT => Ok(None),
+            Ok(body) => {
+                let told = decode::json::<serde_json::Map<String, Value>>(body);
+                told.map(|_| None).map_err(|e| Failed::Maybe(e.into()))
+            }
             Err(fault @ (Fault::Refused(_) | Fault::Unauthorized(_) | Fault::Throttled { .. })) => {
                 Err(Failed::Not(fault))
             }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     connectors::{
         CatalogueItem, CataloguePage, Changed, CountLine, CountPage, Cursor, Fault, Observed, Scope,
-        Unreadable,
+        Unreadable, onward,
         tryton::{
             Tryton,
             decode::{self, Id, Level, Unread},
@@ -48,6 +48,12 @@ struct Counted {
 }
 
 impl Tryton {
+    /// Reads one page of the levels of all goods.
+    async fn all_levels(&self, after: Option<&Cursor>) -> Result<Page, Fault> {
+        let page = self.levels(goods(last_id(after)?)).await?;
+        Ok(Page { next: onward(after, page.next)?, ..page })
+    }
+
     /// Reads the levels of the products that `domain` finds, at most a page of them, in order of id.
     async fn levels(&self, domain: Value) -> Result<Page, Fault> {
         let places = self.places().await?;
@@ -132,7 +138,7 @@ impl Tryton {
             if count < PAGE {
                 return Ok(sums);
             }
-            after = last;
+            after = grown(after, last)?;
         }
         Err(endless())
     }
@@ -156,7 +162,7 @@ impl Tryton {
     }
 
     pub(super) async fn read_catalogue(&self, after: Option<&Cursor>) -> Result<CataloguePage, Fault> {
-        let Page { counted, unread, next, .. } = self.levels(goods(last_id(after)?)).await?;
+        let Page { counted, unread, next, .. } = self.all_levels(after).await?;
         let unread = unread.into_iter().map(|row| CatalogueItem {
             ids: row.id.map(record).unwrap_or_default(),
             title: None,
@@ -190,7 +196,7 @@ impl Tryton {
         after: Option<&Cursor>,
     ) -> Result<CountPage, Fault> {
         match scope {
-            Scope::All => Ok(self.count_page(self.levels(goods(last_id(after)?)).await?)),
+            Scope::All => Ok(self.count_page(self.all_levels(after).await?)),
             Scope::Only(items) => self.count_named(items, after).await,
         }
     }
@@ -265,7 +271,7 @@ impl Tryton {
                 let items = items.map(|ids| ids.unwrap_or_default());
                 return Ok(Changed { items: items.collect(), read_through });
             }
-            after = last;
+            after = grown(after, last)?;
         }
         Err(endless())
     }
@@ -290,6 +296,11 @@ impl Tryton {
 
 fn endless() -> Fault {
     Fault::Malformed(format!("the ERP lists more than {} stock moves", PAGES_MAX * PAGE))
+}
+
+/// Returns the id behind which a list goes on. Lists are in order of id, so one that does not grow would never end.
+fn grown(after: i64, last: i64) -> Result<i64, Fault> {
+    if last > after { Ok(last) } else { Err(Fault::Malformed("a list of the ERP does not get on".to_owned())) }
 }
 
 fn goods(after: i64) -> Value {
