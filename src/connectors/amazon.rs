@@ -57,6 +57,8 @@ use crate::{
 };
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod testing;

@@ -187,6 +187,8 @@ impl Connector for Shopify {
 }
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod tests;

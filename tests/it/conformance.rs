@@ -64,6 +64,7 @@ suite! {
         reads::ids_of_64_bits_survive,
         reads::odd_skus_survive,
         reads::a_push_that_nobody_signed_is_forged,
+        reads::a_cursor_of_somebody_else_is_refused,
         pages::an_empty_page_ends_a_list,
         pages::a_page_that_leads_to_itself_ends_in_a_fault,
         pages::a_page_may_be_long_and_tell_things_twice,

@@ -10,6 +10,7 @@ mod brake;
 mod clients;
 mod command_line;
 mod commands;
+mod conformance;
 mod copies;
 mod counts;
 mod crash;

@@ -84,7 +84,9 @@ async fn check(by: Asks, pair: &Pair) {
             let seen = amazon.read_back(&[ids]).await.expect("it is told of each");
             match &seen[..] {
                 [Observed::Seen(_)] => assert!(good, "{pair:?}"),
-                [Observed::Unwritable { why }] => assert!(!good && why.contains(code(pair)), "{why}: {pair:?}"),
+                [Observed::Unwritable { why }] => {
+                    assert!(!good && why.contains(code(pair)), "{why}: {pair:?}")
+                }
                 _ => panic!("{seen:?}: {pair:?}"),
             }
         }
@@ -112,7 +114,10 @@ async fn check(by: Asks, pair: &Pair) {
                 assert_eq!(order.order.as_str(), id);
                 order.lines.len()
             });
-            let pair = Pair { body: if good { pair.body["order"].clone() } else { pair.body.clone() }, ..pair.clone() };
+            let pair = Pair {
+                body: if good { pair.body["order"].clone() } else { pair.body.clone() },
+                ..pair.clone()
+            };
             check_read(got, &pair, "orderItems");
         }
         Asks::Subscribing => assert!(good, "an answer that is not expected here: {pair:?}"),
@@ -206,7 +211,8 @@ async fn the_static_answers_about_notifications_lead_to_a_subscription() {
     // It is sent to another destination than the queue's own.
     assert_eq!(found.missing, Vec::<&str>::new());
     assert_eq!(found.elsewhere.len(), 1, "{found:?}");
-    let other = amazon.subscriptions("arn:aws:sqs:us-east-2:444455556666:other").await.expect("it can be read");
+    let other =
+        amazon.subscriptions("arn:aws:sqs:us-east-2:444455556666:other").await.expect("it can be read");
     let wanted = subscribe::Found { missing: vec![notifications::ORDER_CHANGE], ..other };
     amazon.subscribe("arn:aws:sqs:us-east-2:444455556666:other", &wanted).await.expect("it can be made");
     let made = fake.seen().into_iter().filter(|request| request.starts_with("POST")).count();

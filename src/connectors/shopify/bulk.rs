@@ -147,22 +147,30 @@ async fn paged(
 
 /// Begins a bulk operation, if the shop is large enough and lets us.
 async fn begin(caller: &Caller, locations: &Locations, runs: &Runs, above: u64) -> Result<Option<At>, Fault> {
-    let begun = Instant::now();
+    let asked = Instant::now();
     let said = caller.call(&COUNT, &json!({})).await?;
     let variants = said.data["productVariantsCount"]["count"].as_u64().unwrap_or(0);
     // Without the shop's clock nothing could be said of when a row was so.
     let Some(begun_at) = said.at.filter(|_| variants > above) else { return Ok(None) };
     let said = caller.call(&BULK_BEGIN, &json!({"query": query(locations)})).await?;
-    let told = &said.data["bulkOperationRunQuery"];
-    let Some(id) = told["bulkOperation"]["id"].as_str() else {
-        let why = http::excerpt(told["userErrors"].to_string().as_bytes());
-        warn!(%why, "no bulk operation can be begun; the catalogue is read page by page");
-        return Ok(None);
+    let id = match begun(&said.data) {
+        Ok(id) => id,
+        Err(why) => {
+            warn!(%why, "no bulk operation can be begun; the catalogue is read page by page");
+            return Ok(None);
+        }
     };
     info!(id, variants, "a bulk operation writes the catalogue to a file");
-    runs.begin(id, begun);
+    runs.begin(id, asked);
     let bulk = Place { id: id.to_owned(), begun_at: begun_at.millis(), ..Place::default() };
     Ok(Some(At::Bulk { bulk }))
+}
+
+/// Reads which operation was begun. Err: none was, and why.
+pub(super) fn begun(data: &Value) -> Result<&str, String> {
+    let told = &data["bulkOperationRunQuery"];
+    let id = told["bulkOperation"]["id"].as_str();
+    id.ok_or_else(|| http::excerpt(told["userErrors"].to_string().as_bytes()))
 }
 
 /// Returns the name under which a row tells the level at a location.

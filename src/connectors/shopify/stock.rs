@@ -118,7 +118,7 @@ struct UserError {
 }
 
 /// Reads the answer to one `inventoryActivate`.
-fn outcome(data: Result<Value, Trouble>) -> Outcome {
+pub(super) fn outcome(data: Result<Value, Trouble>) -> Outcome {
     let data = match data {
         Ok(data) => data,
         Err(trouble) => return trouble.outcome(),

@@ -111,10 +111,10 @@ impl Api {
                 let pressed: decode::Pressed = decode::json(body).map_err(|e| Failed::Maybe(e.into()))?;
                 Ok(Some(pressed.state))
             }
-            // It says nothing, or tells the record. Any other page is from somebody who stands between.
+            // Tryton says nothing, or tells the record. Any other answer is of somebody who stands between.
             Ok(_) if answer.status == NO_CONTENT => Ok(None),
             Ok(body) => {
-                let told = decode::json::<serde_json::Map<String, Value>>(body);
+                let told = decode::json::<decode::Id>(body);
                 told.map(|_| None).map_err(|e| Failed::Maybe(e.into()))
             }
             Err(fault @ (Fault::Refused(_) | Fault::Unauthorized(_) | Fault::Throttled { .. })) => {

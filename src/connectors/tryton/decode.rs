@@ -346,14 +346,14 @@ struct RawLeaving {
     internal_quantity: Value,
 }
 
-/// Adds up the units that are about to leave, by product. Returns how many moves there were, and the last one's id.
+/// Adds up the units that are about to leave, by product. Returns how many moves there were, and the largest id.
 pub(super) fn leaving(body: &[u8], sums: &mut BTreeMap<i64, f64>) -> Result<(usize, i64), Malformed> {
     let all: Vec<RawLeaving> = json(body)?;
     for m in &all {
         // No number at all makes the product one that cannot be counted; the others are.
         *sums.entry(m.product).or_insert(0.0) += m.internal_quantity.as_f64().unwrap_or(f64::NAN);
     }
-    Ok((all.len(), all.last().map_or(0, |m| m.id)))
+    Ok((all.len(), all.iter().map(|m| m.id).max().unwrap_or(0)))
 }
 
 #[derive(Deserialize)]

@@ -61,8 +61,8 @@ impl Tryton {
             return Err(Fault::Refused("no warehouse is configured".to_owned()));
         };
         let mut page = self.levels_at(&first.1, domain).await?;
-        let (Some(low), Some(high)) = (page.counted.first(), page.counted.last()) else { return Ok(page) };
-        let same = json!([["id", ">=", low.level.id], ["id", "<=", high.level.id]]);
+        let Some((low, high)) = span(page.counted.iter().map(|c| c.level.id)) else { return Ok(page) };
+        let same = json!([["id", ">=", low], ["id", "<=", high]]);
         for (_, place) in others {
             let here = self.levels_at(place, same.clone()).await?;
             let mut rows: BTreeMap<i64, Counted> =
@@ -98,11 +98,11 @@ impl Tryton {
             let read = self.api.search(&which, &json!({ "company": place.company })).await?;
             at = Some(read.at);
             let ids: Vec<Id> = decode::json(&read.body)?;
-            let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+            let Some((first, last)) = span(ids.iter().map(|found| found.id)) else {
                 return Ok(Page { counted: Vec::new(), unread: Vec::new(), at: read.at, next: None });
             };
-            search.domain = json!([["id", ">=", first.id], ["id", "<=", last.id], search.domain]);
-            let products = json!([["product", ">=", first.id], ["product", "<=", last.id]]);
+            search.domain = json!([["id", ">=", first], ["id", "<=", last], search.domain]);
+            let products = json!([["product", ">=", first], ["product", "<=", last]]);
             leaving = self.leaving(place, products).await?;
         }
         let context = json!({
@@ -300,7 +300,16 @@ fn endless() -> Fault {
 
 /// Returns the id behind which a list goes on. Lists are in order of id, so one that does not grow would never end.
 fn grown(after: i64, last: i64) -> Result<i64, Fault> {
-    if last > after { Ok(last) } else { Err(Fault::Malformed("a list of the ERP does not get on".to_owned())) }
+    if last > after {
+        Ok(last)
+    } else {
+        Err(Fault::Malformed("a list of the ERP does not get on".to_owned()))
+    }
+}
+
+/// Returns the least and the largest id, in whatever order they come.
+fn span(ids: impl Iterator<Item = i64> + Clone) -> Option<(i64, i64)> {
+    Some((ids.clone().min()?, ids.max()?))
 }
 
 fn goods(after: i64) -> Value {

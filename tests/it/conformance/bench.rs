@@ -265,7 +265,7 @@ fn puts(connector: &dyn Connector, items: &[Item], nth: usize, units: i64) -> Ve
         location: place(),
         quantity: Quantity::new(units),
         compare: compares.then(|| Quantity::new(item.shown)),
-        key: IdempotencyKey::new(format!("key-{nth}-{i}")).expect("a key"),
+        key: IdempotencyKey::new(&format!("key-{nth}-{i}")).expect("a key"),
         reference: "test".to_owned(),
     };
     items.iter().enumerate().map(put).collect()
@@ -297,7 +297,8 @@ pub(super) async fn shows(connector: &dyn Connector, items: &[Item], nth: usize,
             let ids: Vec<Identifiers> = items.iter().map(|item| item.ids.clone()).collect();
             let all = connector.read_back(&ids).await.expect("it can be read");
             seen = format!("{all:?}");
-            let is = |one: &Observed| matches!(one, Observed::Seen(levels) if levels.available.units() == units);
+            let is =
+                |one: &Observed| matches!(one, Observed::Seen(levels) if levels.available.units() == units);
             all.iter().all(is)
         } else {
             let all = connector.posted(&posting(items, nth, units)).await.expect("it can be read");
@@ -325,7 +326,10 @@ pub(super) async fn read(
         Read::Back => {
             let all = connector.read_back(&ids).await?;
             odd = all.iter().filter(|one| matches!(one, Observed::Unread { .. })).count();
-            all.iter().filter(|one| !matches!(one, Observed::Unread { .. })).map(|one| format!("{one:?}")).collect()
+            all.iter()
+                .filter(|one| !matches!(one, Observed::Unread { .. }))
+                .map(|one| format!("{one:?}"))
+                .collect()
         }
         Read::Orders(by) => {
             let page = connector.orders(by, Timestamp::from_millis(0), after).await?;

@@ -46,10 +46,7 @@ async fn drain(connector: &dyn Connector, kind: Read, known: &Known) -> Result<G
 }
 
 /// Reads each list as it is, and with its pages changed.
-async fn changed(
-    bench: &Bench,
-    change: fn(&mut Vec<Value>),
-) -> Vec<(Read, Got, Result<Got, Fault>)> {
+async fn changed(bench: &Bench, change: fn(&mut Vec<Value>)) -> Vec<(Read, Got, Result<Got, Fault>)> {
     let (connector, known) = bench.busy().await;
     let entries = bench.subject.entries;
     let mut all = Vec::new();
@@ -100,7 +97,6 @@ pub(super) async fn a_page_may_be_long_and_tell_things_twice(bench: Bench) {
         let mut got = got.expect("a long page is a page");
         let told = got.told.len();
         got.told.dedup();
-        // What is added up by its name is no more for being told again.
         assert_eq!(got.told.len(), clean.told.len(), "{kind:?}: {:?}", got.told);
         assert!(told >= clean.told.len());
     }
@@ -116,7 +112,11 @@ pub(super) async fn a_page_may_be_in_another_order(bench: Bench) {
 /// Makes the first entry one that cannot be read.
 fn spoil(entries: &mut Vec<Value>) {
     if let Some(first) = entries.first_mut() {
-        *first = json!({"id": {"odd": true}, "sku": 5, "orderId": 5, "sellerSku": 5});
+        for (name, value) in first.as_object_mut().expect("an entry is an object") {
+            if name != "id" {
+                *value = json!({"odd": true});
+            }
+        }
     }
 }
 

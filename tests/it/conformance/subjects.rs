@@ -133,7 +133,10 @@ pub(super) fn shopify() -> Subject {
         credentials: "x-shopify-access-token",
         refusal: (401, r#"{"errors": "[API] Invalid API key or access token"}"#),
         list: |_, body| key(body).is_some(),
-        entries: |body| body["data"][key(body)?]["nodes"].as_array_mut(),
+        entries: |body| {
+            let key = key(body)?;
+            body["data"][key]["nodes"].as_array_mut()
+        },
         again: |body| {
             if let Some(key) = key(body) {
                 body["data"][key]["pageInfo"] = json!({"hasNextPage": true, "endCursor": "again"});
@@ -153,7 +156,10 @@ pub(super) fn shopify() -> Subject {
         ),
         ahead: date_ahead,
         widen: (
-            |body| body["data"]["inventoryItems"]["nodes"][0]["id"] = json!("gid://shopify/InventoryItem/18446744073709551615"),
+            |body| {
+                body["data"]["inventoryItems"]["nodes"][0]["id"] =
+                    json!("gid://shopify/InventoryItem/18446744073709551615")
+            },
             IdKind::InventoryItem,
             "18446744073709551615",
         ),
@@ -268,7 +274,9 @@ pub(super) fn tryton() -> Subject {
         },
         system: |at| at.erp,
         channel: None,
-        changes: |asked| asked.method != "GET" && !plain(asked).contains("get_preferences") && asked.target != "/rpc/",
+        changes: |asked| {
+            asked.method != "GET" && !plain(asked).contains("get_preferences") && asked.target != "/rpc/"
+        },
         asks_token: |_| false,
         credentials: "authorization",
         refusal: (401, "Unauthorized"),
@@ -288,7 +296,8 @@ pub(super) fn tryton() -> Subject {
         },
         kind: |asked| {
             let url = Url::parse("http://erp/").and_then(|url| url.join(&asked.target)).expect("a URL");
-            let fields = url.query_pairs().filter(|(name, _)| name == "f").map(|(_, value)| value.into_owned());
+            let fields =
+                url.query_pairs().filter(|(name, _)| name == "f").map(|(_, value)| value.into_owned());
             format!("{} {:?}", url.path(), fields.collect::<Vec<_>>())
         },
         text: |asked| {
@@ -306,7 +315,15 @@ pub(super) fn tryton() -> Subject {
             "9.0.1",
         ),
         ahead: date_ahead,
-        widen: (|body| body[0]["id"] = json!(i64::MAX), IdKind::Record, "9223372036854775807"),
+        widen: (
+            |body| {
+                if let Some(last) = entries(body).and_then(|rows| rows.last_mut()) {
+                    last["id"] = json!(i64::MAX);
+                }
+            },
+            IdKind::Record,
+            "9223372036854775807",
+        ),
         unknown: || Identifiers::new([(IdKind::Sku, "NO-SUCH")]).expect("an id"),
         secrets: &["sandbox-erp-key"],
         excused: &[

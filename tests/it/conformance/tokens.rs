@@ -86,12 +86,13 @@ pub(super) async fn without_a_token_nothing_is_sent(bench: Bench) {
         let write = async {
             all_are(&write(&*connector, &known.items, nth, 6).await, outcome, &format!("case {nth}"));
         };
-        let reads = join_all(reads.iter().map(|kind| async {
-            let got = read(&*connector, *kind, &known, None).await.expect_err("there is no token");
+        let all = join_all(reads.iter().map(|kind| read(&*connector, *kind, &known, None)));
+        let ((), all) = tokio::join!(write, all);
+        for (kind, got) in reads.iter().zip(all) {
+            let got = got.expect_err("there is no token");
             assert!(fault(&got), "case {nth}: {kind:?}: {got:?}");
             bench.is_discreet(&got.to_string());
-        }));
-        tokio::join!(write, reads);
+        }
         let sent = bench.count(|asked| !asks_token(asked));
         assert_eq!(sent, 0, "case {nth}: requests left without a token");
         bench.front.pass();

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::body::Bytes;
 use evenkeel::connectors::{Connector, Fault, Outcome};
+use futures::future::join_all;
 use tokio::net::TcpListener;
 use tokio_rustls::{
     TlsAcceptor,
@@ -28,11 +29,13 @@ async fn unreached(bench: &Bench, base: String) -> String {
     let mut at = bench.at();
     at.base = base;
     let connector: Box<dyn Connector> = (bench.subject.build)(&at);
-    let outcomes = write(&*connector, &known.items, 1, 7).await;
+    let written = write(&*connector, &known.items, 1, 7);
+    let read = join_all(reads.iter().map(|kind| read(&*connector, *kind, &known, None)));
+    let (outcomes, faults) = tokio::join!(written, read);
     all_are(&outcomes, |outcome| matches!(outcome, Outcome::NotSent { .. }), bench.subject.name);
     let mut told = format!("{outcomes:?}");
-    for kind in reads {
-        let fault = read(&*connector, kind, &known, None).await.expect_err("nothing can be read");
+    for (kind, got) in reads.iter().zip(faults) {
+        let fault = got.expect_err("nothing can be read");
         assert!(matches!(fault, Fault::Disconnected(_)), "{kind:?}: {fault:?}");
         told.push_str(&fault.to_string());
     }
@@ -84,7 +87,10 @@ pub(super) async fn a_redirect_is_refused_and_gets_no_credentials(bench: Bench) 
         bench.front.strike(bench.changes(), 0, strike());
         let outcomes = write(&*connector, &known.items, usize::from(status), 7).await;
         let kept = |outcome: &Outcome| {
-            matches!(outcome, Outcome::Unknown { .. } | Outcome::Unauthorized { .. } | Outcome::NotSent { .. })
+            matches!(
+                outcome,
+                Outcome::Unknown { .. } | Outcome::Unauthorized { .. } | Outcome::NotSent { .. }
+            )
         };
         all_are(&outcomes, kept, &format!("{status}"));
         bench.front.strike(bench.all(), 0, strike());

@@ -87,7 +87,11 @@ pub(super) async fn a_throttled_write_says_until_when(bench: Bench) {
 pub(super) async fn a_write_that_is_refused_for_its_credentials_stops_the_lane(bench: Bench) {
     let (connector, known) = bench.at_work().await;
     let (status, body) = bench.subject.refusal;
-    bench.front.strike(bench.changes(), 0, Strike::Says(status, Vec::new(), Bytes::from_static(body.as_bytes())));
+    bench.front.strike(
+        bench.changes(),
+        0,
+        Strike::Says(status, Vec::new(), Bytes::from_static(body.as_bytes())),
+    );
     let outcomes = write(&*connector, &known.items, 1, 5).await;
     all_are(&outcomes, |outcome| matches!(outcome, Outcome::Unauthorized { .. }), bench.subject.name);
     bench.is_discreet(&format!("{outcomes:?}"));
@@ -110,7 +114,8 @@ pub(super) async fn a_batch_with_a_bad_entry_names_that_one(bench: Bench) {
         let right = if nth == 2 { matches!(outcome, Outcome::Rejected { .. }) } else { is_done(outcome) };
         assert!(right, "{nth}: {outcomes:?}");
     }
-    let good: Vec<Item> = items.into_iter().enumerate().filter(|(nth, _)| *nth != 2).map(|(_, i)| i).collect();
+    let good: Vec<Item> =
+        items.into_iter().enumerate().filter(|(nth, _)| *nth != 2).map(|(_, i)| i).collect();
     shows(&*connector, &good, 1, 6).await;
     shows(&*connector, &known.items[2..3], 1, known.items[2].shown).await;
 }
