@@ -156,6 +156,18 @@ struct Created {
     report_id: String,
 }
 
+/// Reads the answer to an operation about reports.
+#[cfg(test)]
+pub(super) fn readable(operation: &str, body: &[u8]) -> Result<(), String> {
+    match operation {
+        "getReports" => http::json::<ToldAll>(body).map(drop),
+        "createReport" => http::json::<Created>(body).map(drop),
+        "getReport" => http::json::<Told>(body).map(drop),
+        "getReportDocument" => http::json::<file::Told>(body).map(drop),
+        other => Err(format!("`{other}` is not about reports")),
+    }
+}
+
 /// What a step came to.
 enum Done {
     /// There is more to be done.

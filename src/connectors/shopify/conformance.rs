@@ -82,7 +82,8 @@ fn check(exchange: &Exchange) -> bool {
         let stands = matches!(outcome, Outcome::Applied | Outcome::Stale | Outcome::Rejected { .. });
         assert!(stands, "{name}: {outcome:?}");
     } else if is("bulkOperationRunQuery") {
-        let begun = bulk::begun(&said.data.expect("checked above"));
+        let data = said.data.expect("checked above");
+        let begun = bulk::begun(&data);
         assert_eq!(begun.is_err(), refused("bulkOperationRunQuery"), "{name}: {begun:?}");
     } else {
         return false;

@@ -64,19 +64,21 @@ pub(super) enum Read {
     Order,
     Catalogue,
     Snapshot,
+    Items,
     Changed,
     Counts,
     Count,
     Posted,
 }
 
-pub(super) const READS: [Read; 10] = [
+pub(super) const READS: [Read; 11] = [
     Read::Back,
     Read::Orders(By::Change),
     Read::Orders(By::Placement),
     Read::Order,
     Read::Catalogue,
     Read::Snapshot,
+    Read::Items,
     Read::Changed,
     Read::Counts,
     Read::Count,
@@ -192,11 +194,7 @@ impl Bench {
     pub(super) async fn reads(&self, connector: &dyn Connector, known: &Known) -> Vec<Read> {
         let mut offered = Vec::new();
         for kind in READS {
-            let listed = match kind {
-                Read::Orders(by) => connector.order_lists().contains(&by),
-                _ => true,
-            };
-            if !listed {
+            if matches!(kind, Read::Orders(by) if !connector.order_lists().contains(&by)) {
                 continue;
             }
             match read(connector, kind, known, None).await {
@@ -337,10 +335,13 @@ pub(super) async fn read(
             page.orders.iter().map(|order| format!("{order:?}")).collect()
         }
         Read::Order => vec![format!("{:?}", connector.order(&known.order).await?)],
-        Read::Catalogue | Read::Snapshot => {
-            let page = match kind {
-                Read::Snapshot => connector.snapshot(after).await?,
-                _ => connector.catalogue(after).await?,
+        Read::Catalogue | Read::Snapshot | Read::Items => {
+            let page = if kind == Read::Snapshot {
+                connector.snapshot(after).await?
+            } else if kind == Read::Items {
+                connector.items(&ids).await?
+            } else {
+                connector.catalogue(after).await?
             };
             let unread = |unwritable: &Option<String>| {
                 unwritable.as_deref().is_some_and(|why| why.contains("not understood"))

@@ -243,6 +243,7 @@ fn amazon_options(at: &At) -> amazon::Options {
         location: place("main"),
         own_location: Some(place("fba")),
         product_type: amazon::options::PRODUCT_TYPE.to_owned(),
+        report_above: amazon::options::REPORT_ABOVE,
         application: amazon::options::APPLICATION.to_owned(),
         rates,
         timing: Timing::default(),
@@ -253,25 +254,9 @@ fn amazon_options(at: &At) -> amazon::Options {
 }
 
 pub(super) fn tryton() -> Subject {
-    fn entries(body: &mut Value) -> Option<&mut Vec<Value>> {
-        body.as_array_mut()
-    }
     Subject {
         name: "tryton",
-        build: |at| {
-            let options = tryton::Options {
-                base_url: base(at),
-                database: "sandbox".to_owned(),
-                key: SecretString::from("sandbox-erp-key"),
-                company: None,
-                warehouses: vec![("WH".to_owned(), place("main"))],
-                measure: Measure::Free,
-                customer: "2".to_owned(),
-                late: Duration::ZERO,
-                http: at.http,
-            };
-            Box::new(Tryton::new("tryton", options).expect("good options"))
-        },
+        build: |at| Box::new(Tryton::new("tryton", tryton_options(at)).expect("good options")),
         system: |at| at.erp,
         channel: None,
         changes: |asked| {
@@ -283,27 +268,22 @@ pub(super) fn tryton() -> Subject {
         list: |asked, _| {
             // What is about to leave is summed up and told of nowhere.
             let summed = asked.target.contains("internal_quantity");
-            asked.method == "GET"
-                && !summed
-                && ["/product.product?", "/stock.move?"].iter().any(|model| asked.target.contains(model))
+            let models = ["/product.product?", "/stock.move?"];
+            asked.method == "GET" && !summed && models.iter().any(|model| asked.target.contains(model))
         },
-        entries,
+        entries: Value::as_array_mut,
         again: |body| {
-            let rows = entries(body).expect("rows");
+            let rows = body.as_array_mut().expect("rows");
             if let Some(last) = rows.last().cloned() {
                 rows.resize(500, last);
             }
         },
         kind: |asked| {
-            let url = Url::parse("http://erp/").and_then(|url| url.join(&asked.target)).expect("a URL");
-            let fields =
-                url.query_pairs().filter(|(name, _)| name == "f").map(|(_, value)| value.into_owned());
-            format!("{} {:?}", url.path(), fields.collect::<Vec<_>>())
+            format!("{} {:?}", asked.target.split('?').next().unwrap_or_default(), query(asked, "f"))
         },
         text: |asked| {
-            let url = Url::parse("http://erp/").and_then(|url| url.join(&asked.target)).expect("a URL");
-            let packed = url.query_pairs().find(|(name, _)| name == "d").map(|(_, value)| value.into_owned());
-            let domain = URL_SAFE.decode(packed.unwrap_or_default()).unwrap_or_default();
+            let domain = query(asked, "d").into_iter().next().unwrap_or_default();
+            let domain = URL_SAFE.decode(domain).unwrap_or_default();
             format!("{} {}", plain(asked), String::from_utf8_lossy(&domain))
         },
         newer: (
@@ -317,7 +297,7 @@ pub(super) fn tryton() -> Subject {
         ahead: date_ahead,
         widen: (
             |body| {
-                if let Some(last) = entries(body).and_then(|rows| rows.last_mut()) {
+                if let Some(last) = body.as_array_mut().and_then(|rows| rows.last_mut()) {
                     last["id"] = json!(i64::MAX);
                 }
             },
@@ -333,6 +313,26 @@ pub(super) fn tryton() -> Subject {
             ("without_a_token_nothing_is_sent", "its key does not end"),
         ],
     }
+}
+
+fn tryton_options(at: &At) -> tryton::Options {
+    tryton::Options {
+        base_url: base(at),
+        database: "sandbox".to_owned(),
+        key: SecretString::from("sandbox-erp-key"),
+        company: None,
+        warehouses: vec![("WH".to_owned(), place("main"))],
+        measure: Measure::Free,
+        customer: "2".to_owned(),
+        late: Duration::ZERO,
+        http: at.http,
+    }
+}
+
+/// Returns the values of a name in a request's query.
+fn query(asked: &Asked, name: &str) -> Vec<String> {
+    let url = Url::parse("http://system/").and_then(|url| url.join(&asked.target)).expect("a URL");
+    url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
 }
 
 /// Returns the credentials that a request carries.
