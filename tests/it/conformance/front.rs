@@ -41,7 +41,7 @@ pub(super) struct Whole {
     pub body: Bytes,
 }
 
-type Edit = Arc<dyn Fn(&Asked, &mut Whole) + Send + Sync>;
+pub(super) type Edit = Arc<dyn Fn(&Asked, &mut Whole) + Send + Sync>;
 type Which = Arc<dyn Fn(&Asked) -> bool + Send + Sync>;
 
 /// What becomes of a request.

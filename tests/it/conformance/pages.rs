@@ -7,17 +7,14 @@ use serde_json::{Value, json};
 
 use super::{
     bench::{Bench, Got, Known, Read, read},
-    front::{Asked, Strike, Whole},
+    front::{Edit, Strike},
 };
 
 /// How many pages of a small list are followed.
 const PAGES: usize = 20;
 
 /// Returns an edit of each page of a list.
-fn edit(
-    bench: &Bench,
-    change: impl Fn(&mut Value) + Send + Sync + 'static,
-) -> Arc<dyn Fn(&Asked, &mut Whole) + Send + Sync> {
+fn edit(bench: &Bench, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Edit {
     let list = bench.subject.list;
     Arc::new(move |asked, whole| {
         let Ok(mut body) = serde_json::from_slice::<Value>(&whole.body) else { return };
@@ -110,7 +107,7 @@ pub(super) async fn a_page_may_be_in_another_order(bench: Bench) {
 }
 
 /// Makes the first entry one that cannot be read.
-fn spoil(entries: &mut Vec<Value>) {
+fn spoil(entries: &mut [Value]) {
     if let Some(first) = entries.first_mut() {
         for (name, value) in first.as_object_mut().expect("an entry is an object") {
             if name != "id" {
@@ -121,7 +118,7 @@ fn spoil(entries: &mut Vec<Value>) {
 }
 
 pub(super) async fn an_entry_that_cannot_be_read_holds_up_no_other(bench: Bench) {
-    for (kind, clean, got) in changed(&bench, spoil).await {
+    for (kind, clean, got) in changed(&bench, |entries| spoil(entries)).await {
         let got = got.expect("the others can be read");
         if kind == Read::Changed {
             // What it moved is in the next count of everything.

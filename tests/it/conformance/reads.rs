@@ -2,8 +2,9 @@
 
 use axum::body::Bytes;
 use evenkeel::{
-    connectors::{Connector, Cursor, Fault, Push, Refusal},
-    model::{IdKind, Identifiers},
+    clock::{Clock as _, SystemClock},
+    connectors::{Connector, Cursor, Fault, Push, Refusal, Tending},
+    model::{IdKind, Identifiers, Timestamp},
 };
 use futures::future::join_all;
 use jiff::SignedDuration;
@@ -122,6 +123,10 @@ pub(super) async fn an_answer_without_end_is_not_held(bench: Bench) {
     super::bench::all_are(&outcomes, unknown, "a write");
 }
 
+fn now() -> Timestamp {
+    SystemClock.now()
+}
+
 fn seven(fault: &Fault) -> bool {
     let Fault::Throttled { retry_after } = fault else { return false };
     !retry_after.is_zero() && retry_after.as_secs() <= 7
@@ -163,7 +168,7 @@ pub(super) async fn a_clock_that_is_hours_off_is_the_channels_own(bench: Bench) 
         for kind in reads.iter().filter(|kind| kind.is_list()) {
             let got = read(&*connector, *kind, &known, None).await.expect("it can be read");
             let Some(at) = got.at else { continue };
-            let theirs = (jiff::Timestamp::now() + by).as_millisecond();
+            let theirs = now().plus_millis(hours * 3_600_000).millis();
             // A case takes no half an hour.
             assert!((at.millis() - theirs).abs() < 1_800_000, "{kind:?}: {at:?}, where it is {theirs}");
         }
@@ -171,7 +176,7 @@ pub(super) async fn a_clock_that_is_hours_off_is_the_channels_own(bench: Bench) 
         let date = |at: jiff::Timestamp| {
             jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).expect("a date")
         };
-        let now = jiff::Timestamp::now() + by;
+        let now = jiff::Timestamp::from_millisecond(now().millis()).expect("a time") + by;
         let (now, then) = (date(now), date(now + SignedDuration::from_secs(7)));
         for kind in &reads {
             let (connector, _) = {
@@ -189,7 +194,7 @@ pub(super) async fn another_version_than_the_pinned_one_is_told(bench: Bench) {
     let (connector, known) = bench.busy().await;
     let (newer, said) = bench.subject.newer;
     let told = |connector: Box<dyn Connector>| async move {
-        let tended = connector.tend().await.expect("it can be tended");
+        let tended = connector.tend(Tending::Look).await.expect("it can be tended");
         let checked = connector.check().await.expect("it can be checked");
         format!("{tended:?} {checked:?}")
     };
