@@ -196,10 +196,11 @@ async fn serve(
         }
         _ => {
             let first = listing("FIRST", 5);
+            let next = format!("more-{}", account.count("listings"));
             (
                 "listings".to_owned(),
                 json!({"numberOfResults": plan.listings, "items": [first],
-                                           "pagination": {"nextToken": "more"}}),
+                                           "pagination": {"nextToken": next}}),
             )
         }
     };
