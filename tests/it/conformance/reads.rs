@@ -45,6 +45,7 @@ pub(super) fn broken() -> Vec<Broken> {
         one("a document and more", says(200, &json, "{} {}"), garbled),
         one("a text", says(200, &json, r#""ok""#), garbled),
         one("another document", says(200, &json, r#"{"a": [1]}"#), garbled),
+        one("a document that tells nothing", says(200, &json, r#"{"data": {}}"#), garbled),
         one("nothing", says(200, &json, ""), garbled),
         one("no UTF-8", Strike::Says(200, Vec::new(), Bytes::from_static(b"{\"\xff\xfe\": 1}")), garbled),
         one("500", says(500, &html, PAGE), failed),

@@ -50,8 +50,8 @@ pub(super) async fn a_token_that_is_refused_again_stops_the_lane(bench: Bench) {
     bench.is_discreet(&format!("{outcomes:?}"));
     let asked = bench.front.asked();
     let tokens = asked.iter().filter(|asked| asks_token(asked)).count();
-    // No token is tried more often than the puts of the batch.
-    assert!(tokens <= known.items.len() + 1, "{tokens} tokens");
+    // Each put is sent twice at most, and where they go at once each of these may use up a token.
+    assert!(tokens <= 2 * known.items.len(), "{tokens} tokens");
     bench.front.pass();
     all_are(&write(&*connector, &known.items, 1, 6).await, is_done, "with a good one");
 }
