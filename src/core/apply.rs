@@ -62,7 +62,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         Record::Forgot { before } => forgot(state, *before),
         Record::Order { key, order, entries } => {
             let absent: Vec<Timestamp> =
-                entries.iter().map(|entry| absent(state, key, order, entry)).collect();
+                entries.iter().map(|entry| absent(state, at, key, order, entry)).collect();
             state.put_order(key, Order::clone(order));
             let entries = entries.iter().zip(absent.into_iter().map(Some));
             book(state, seq, at, entries);
@@ -375,10 +375,10 @@ fn forgot(state: &mut State, before: Timestamp) {
 }
 
 /// Returns up to when it is known that what an order has booked had not happened.
-fn absent(state: &State, key: &OrderKey, order: &Order, entry: &Entry) -> Timestamp {
+fn absent(state: &State, at: Timestamp, key: &OrderKey, order: &Order, entry: &Entry) -> Timestamp {
     let Cause::Order { line, .. } = &entry.cause else { return order.placed_at };
     let bound = order.lines.get(line).and_then(|line| line.bound.as_ref());
-    absent_until(state, key, order.placed_at, (line, bound))
+    absent_until(state, key, order.placed_at, (line, bound), (entry.kind, at))
 }
 
 /// Books entries, each with up to when it is known that it had not happened, if that is not its own time.

@@ -269,7 +269,7 @@ impl Story {
                 self.drift(seq, at, listing, drifted, false);
             }
             Record::DriftEnded { listing, drifted } if self.is_sku(&listing.sku) => {
-                self.drift(seq, at, listing, drifted, true);
+                self.drift(seq, at, listing, drifted, !drifted.is_open());
             }
             Record::Oversold { sku, units, class, channel, cause, .. } => {
                 let sold = envelope.records.iter().find_map(|record| sold_by(record, cause));

@@ -221,12 +221,14 @@ pub fn absent_until(
     key: &OrderKey,
     placed_at: Timestamp,
     (line, bound): (&LineId, Option<&Binding>),
+    (kind, recorded): (Kind, Timestamp),
 ) -> Timestamp {
     let before = state.order(key);
     let before = before.as_deref();
     let held = before.and_then(|before| before.lines.get(line)).map(|held| held.bound.as_ref());
     if held.is_some_and(|held| held.map(|held| &held.sku) != bound.map(|bound| &bound.sku)) {
-        return placed_at;
+        // Who did not know of a sale did not know that it was cancelled.
+        return if kind == Kind::Cancel { recorded } else { placed_at };
     }
     let pushed = before.and_then(|order| order.whole_push).map(|rank| rank.version);
     let fetched = before.and_then(|order| order.whole_fetch).map(|rank| rank.version);

@@ -359,7 +359,7 @@ fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
         "{} changed by another writer and {} for a person, of late: {last}{}; see `evenkeel drift`",
         spoken(waiting, "listing was", "listings were"),
         which(waiting, "waits", "wait"),
-        shown_too_much(&open)
+        shown_too_much(state, &open)
     );
     // Told again when it has doubled, and not with each number of another writer's.
     let over = open.iter().map(|(_, drift)| drift.over_most.units()).fold(0, i64::saturating_add);
@@ -368,8 +368,13 @@ fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
 }
 
 /// Says by how many units held listings show more than ours would, of the one that does most, and what to do.
-fn shown_too_much(open: &[(ListingRef, &Drifted)]) -> String {
-    let over = open.iter().filter(|(_, drift)| !drift.over().is_zero());
+fn shown_too_much(state: &State, open: &[(ListingRef, &Drifted)]) -> String {
+    // Ours may have gone over it since: a lower does.
+    let still = |(listing, drift): &(ListingRef, &Drifted)| {
+        let confirmed = state.listing(listing).and_then(|held| held.writes.confirmed);
+        !confirmed.is_some_and(|confirmed| confirmed.at > drift.at)
+    };
+    let over = open.iter().filter(|of| !of.1.over().is_zero() && still(of));
     let Some((listing, drift)) = over.clone().max_by_key(|(_, drift)| drift.over()) else {
         return String::new();
     };

@@ -26,8 +26,8 @@ mod judge;
 mod meant;
 
 pub use compare::{Compared, Means, compare};
-use judge::Judge;
 pub(super) use judge::lowers;
+use judge::{Judge, WENT_OVER};
 pub use meant::meant;
 
 /// A difference whose fence has passed.
@@ -161,11 +161,19 @@ impl Draft<'_> {
 
     /// A listing shows what it should: nobody need be asked any more, unless it does so because ours went over what they
     /// are asked about.
-    pub(super) fn drift_gone(&mut self, listing: &ListingRef) {
+    /// `newer`: what it shows is of a later revision than what was confirmed there before.
+    pub(super) fn drift_gone(&mut self, listing: &ListingRef, newer: bool) {
         let Some(held) = self.state.listing(listing) else { return };
-        if held.drift.as_ref().is_some_and(|drift| drift.done == Done::Asked && !drift.passed_over) {
-            self.end_drift(listing, Done::Gone);
+        let Some(drift) = held.drift.as_ref().filter(|drift| drift.done == Done::Asked && !drift.passed_over)
+        else {
+            return;
+        };
+        if newer && held.leg.as_ref().is_some_and(|leg| leg.quantity < drift.observed) {
+            let why = Some(WENT_OVER.to_owned());
+            let drift = Drifted { passed_over: true, why, ..Drifted::clone(drift) };
+            return self.end_drift_as(listing, Done::Asked, drift);
         }
+        self.end_drift(listing, Done::Gone);
     }
 
     /// A person tried the dead letter again, or gave it up: that answers the drift that it came from.

@@ -129,6 +129,7 @@ impl Draft<'_> {
         let reading = self.reading(policy, listing);
         let landed = self.landed_blind(policy, listing, look);
         let held = self.state.listing(listing);
+        let newer = held.and_then(|held| held.writes.confirmed).is_none_or(|held| held.revision < revision);
         let leg = held.and_then(|held| held.leg.clone());
         let refuted =
             held.is_some_and(|held| held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)));
@@ -152,7 +153,7 @@ impl Draft<'_> {
             }
         });
         if wanted {
-            self.drift_gone(listing);
+            self.drift_gone(listing, newer);
         }
         self.end_commits(&listing.sku);
         self.fence_at_once(policy, listing);

@@ -38,8 +38,9 @@ pub(super) struct Span {
     /// When it was sold, and when all else had happened by.
     pub(super) sold_at: Timestamp,
     pub(super) changed_at: Timestamp,
-    /// By then it surely had not.
+    /// By then it surely had not; and that it was cancelled, which nobody knew who did not know of the sale.
     pub(super) absent: Timestamp,
+    pub(super) cancel_absent: Timestamp,
 }
 
 /// Entries of one command, each with the balances that the ones before it leave: lines that share a component are
@@ -65,7 +66,6 @@ impl<'a> Booking<'a> {
         cause: &Cause,
         span: Span,
     ) -> Result<(), Overflow> {
-        let when = When { told: span.changed_at, absent: span.absent, recorded: self.now };
         let (sku, location) = (self.state.canonical(&share.sku).clone(), share.location.clone());
         let held = || {
             let place = self.state.skus.get(&sku).and_then(|row| row.place(&location));
@@ -77,6 +77,8 @@ impl<'a> Booking<'a> {
             let event_at = if kind == Kind::Sale { span.sold_at } else { span.changed_at };
             let (sku, location, cause) = (sku.clone(), location.clone(), cause.clone());
             let entry = Entry { sku, location, kind, quantity, cause, event_at, after: *stock };
+            let absent = if kind == Kind::Cancel { span.cancel_absent } else { span.absent };
+            let when = When { told: span.changed_at, absent, recorded: self.now };
             let had = had(self.state, &entry, when)?;
             self.entries.push(entry);
             *stock = had.as_ref().map_or(*stock, |had| had.after);
@@ -389,9 +391,13 @@ impl Draft<'_> {
             let times = Times { placed_at, sold_at, changed_at };
             self.note_own(key, policy, (id, line), &known, times, own)?;
             let cause = Cause::Order { order: key.clone(), line: id.clone() };
-            let absent = absent_until(self.state, key, placed_at, (id, line.bound.as_ref()));
-            let span = Span { sold_at, changed_at, absent };
-            for (share, moves) in self.rebooked(&key.channel, line, &wanted, returns)? {
+            let rebooked = self.rebooked(&key.channel, line, &wanted, returns)?;
+            let of =
+                |kind| absent_until(self.state, key, placed_at, (id, line.bound.as_ref()), (kind, self.now));
+            let (absent, cancel_absent) =
+                if rebooked.is_empty() { Default::default() } else { (of(Kind::Sale), of(Kind::Cancel)) };
+            let span = Span { sold_at, changed_at, absent, cancel_absent };
+            for (share, moves) in rebooked {
                 booking.book(&share, moves, &cause, span)?;
             }
             if wanted.iter().any(|share| share.early) && totals.closed()? != line.booked.closed()? {

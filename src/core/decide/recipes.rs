@@ -389,7 +389,12 @@ impl Draft<'_> {
         let mut booking = Booking::new(self.state, self.now);
         let whole = order.clone();
         // All of it was told before, and nobody knows more exactly when it was.
-        let span = Span { sold_at: self.now, changed_at: whole.changed_at(), absent: whole.placed_at };
+        let span = Span {
+            sold_at: self.now,
+            changed_at: whole.changed_at(),
+            absent: whole.placed_at,
+            cancel_absent: self.now,
+        };
         let when = Happened::of(&whole, Some(&whole), policy, self.fed_of(&key.channel));
         for (id, line) in order.lines.iter_mut().filter(|(id, _)| lines.contains(*id)) {
             let cause = Cause::Order { order: key.clone(), line: id.clone() };

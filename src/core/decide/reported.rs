@@ -7,7 +7,7 @@ use crate::{
     core::{
         command::{Refused, Reply},
         decide::Draft,
-        leg::State,
+        leg::{Leg, State},
         mapping::{Resolved, resolve},
         state::{Listing, ListingRef},
     },
@@ -85,10 +85,19 @@ fn is_in_doubt(held: &Listing, row: &CatalogueItem, compares: bool) -> bool {
     }
 }
 
-/// Tells whether a row has another quantity than the one that is expected. What is looked at anyway is left to that.
+/// Tells whether nothing is to be written, so that nothing is looked at before.
+fn rests(leg: &Leg) -> bool {
+    matches!(leg.state, State::Confirmed | State::Dropped | State::Parked { .. })
+}
+
+/// Tells whether a row has another quantity than the one that is expected, or none is known: after a restore nothing is, and nothing
+/// else may ever look there. What is looked at anyway is left to that.
 fn shows_other(held: &Listing, row: &CatalogueItem) -> bool {
     let told = row.levels.as_ref().map(|levels| levels.available).unwrap_or_default();
-    let looked_at =
-        |leg: &crate::core::leg::Leg| leg.look_at().is_some() || matches!(leg.state, State::InFlight(_));
-    !held.leg.as_ref().is_some_and(looked_at) && held.writes.base.is_some_and(|base| base.or_zero() != told)
+    let looked_at = |leg: &Leg| leg.look_at().is_some() || matches!(leg.state, State::InFlight(_));
+    let other = match held.writes.base {
+        Some(base) => base.or_zero() != told,
+        None => held.writable() && held.leg.as_ref().is_some_and(rests),
+    };
+    other && !held.leg.as_ref().is_some_and(looked_at)
 }

@@ -94,8 +94,11 @@ impl Line {
             at += 1;
             !inner
         });
-        let surplus = self.trail.len().saturating_sub(KEPT);
-        self.trail.drain(..surplus);
+        // Without the one after the first, what was taken off before and after it is looked for at once: only where units were moved
+        // in between may that be elsewhere.
+        while self.trail.len() > KEPT {
+            self.trail.remove(1);
+        }
     }
 
     /// Returns the reads that say where units lie, in order of rank.

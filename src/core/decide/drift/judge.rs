@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// Why a person is asked about what ours shows instead by now.
+pub(in crate::core::decide) const WENT_OVER: &str = "what the ledger lowers went over it meanwhile";
+
 /// How many other quantities are told that a listing should have shown.
 const OTHERS_MAX: usize = 16;
 
@@ -87,7 +90,7 @@ impl Judge<'_> {
             let answer = self.answer(policy, listing, leg, difference, &mut drifted);
             (drifted.done, drifted.why, edits) = answer;
             if drifted.done == Done::Asked && drifted.passed_over {
-                drifted.why.get_or_insert_with(|| "what the ledger lowers went over it meanwhile".to_owned());
+                drifted.why.get_or_insert_with(|| WENT_OVER.to_owned());
             }
             if drifted.done == Done::Asked && drifted.found == Found::Edit && !drifted.or.is_empty() {
                 drifted.why = Some(unsure(&drifted));
@@ -194,7 +197,7 @@ impl Judge<'_> {
         let big = |_: Overflow| "it does not fit the ledger".to_owned();
         let delta = drifted.delta().map_err(big)?;
         let raises = delta > Quantity::ZERO;
-        if self.state.listing(listing).is_some_and(may_have_landed) {
+        if !difference.or.is_empty() || self.state.listing(listing).is_some_and(may_have_landed) {
             return Err("a write of ours may have landed there".to_owned());
         }
         let places = self.state.listing(listing).and_then(|held| policy.drawn(&held.ids)).unwrap_or_default();

@@ -625,3 +625,30 @@ fn what_came_back_before_its_order_was_rebound_is_in_a_count_of_before_that() {
     count(&mut world, "B", 9, as_of);
     assert_eq!(world.stock("B"), [9, 0, 0]);
 }
+
+#[test]
+fn an_order_that_was_cancelled_before_its_sku_was_known_takes_nothing_off_a_count_of_what_is_free() {
+    for rebound in [false, true] {
+        let mut world = opened(&["A", "B"]);
+        let odd = ids(&[(IdKind::Sku, "odd")]);
+        let bought = if rebound { World::ids_of(SHOP, "A") } else { odd.clone() };
+        let mut told = placed("1", world.now, &[(bought, [2, 2, 0, 0, 0])]);
+        told.version = ms(world.now + 5_000);
+        world.now += 20_000;
+        world.market(SHOP).place(told);
+        world.feed(SHOP);
+        world.now += 100_000;
+        let now = world.now;
+        run(&mut world, ByHand { measure: Measure::Free, ..by_hand(vec![line("B", 10, now)]) });
+        world.now += 100_000;
+        world.feed(SHOP);
+        if rebound {
+            let ids = ids(&[(IdKind::InventoryItem, "i-A")]);
+            world.run(Command::Rebind { channel: ch(SHOP), ids, sku: sku("B") }).expect("rebinds");
+        } else {
+            let row = MappingRow { sku: sku("B"), channel: ch(SHOP), ids: odd };
+            world.run(Command::Map { rows: vec![row] }).expect("maps");
+        }
+        assert_eq!(world.stock("B"), [10, 0, 0], "rebound {rebound}");
+    }
+}

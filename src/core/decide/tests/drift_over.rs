@@ -56,6 +56,23 @@ fn people_are_told_of_an_edit_that_a_lower_went_over() {
 }
 
 #[test]
+fn what_people_are_asked_about_already_outlasts_a_lower_that_goes_over_it() {
+    let mut world = World::open_with(with(ask()), &[("A", 10)]);
+    world.read("A", [10, 10, 0]);
+    world.read("A", [50, 50, 0]);
+    assert_eq!(world.drift("A").done, Done::Asked);
+    world.sell(AMZ, "1", "A", 1);
+    world.run_on();
+    assert_eq!(world.shows("A", SHOP), 9, "the lower goes");
+    world.is_asked("A", "what the ledger lowers went over it meanwhile");
+    assert!(world.alerts().contains(&AlertKind::Drift));
+    world.act("A", DriftAct::Accept).expect("forty have come");
+    world.run_on();
+    assert_eq!((world.stock("A"), world.shows("A", SHOP), world.shows("A", AMZ)), ([50, 1, 0], 49, 49));
+    assert!(!world.alerts().contains(&AlertKind::Drift));
+}
+
+#[test]
 fn people_are_told_of_an_edit_that_a_refused_lower_met() {
     let mut world = World::open_with(with(theirs()), &[("A", 10)]);
     world.read("A", [10, 10, 0]);

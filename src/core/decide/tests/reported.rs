@@ -2,7 +2,7 @@
 
 use super::world::{AMZ, ERP, SHOP, World, ch, ids, q, sku};
 use crate::{
-    core::{Command, Reply},
+    core::{Command, Record, Reply},
     model::{CatalogueItem, FulfilledBy, IdKind, Levels, policy::MappingRow},
 };
 
@@ -47,6 +47,17 @@ fn what_is_as_known_changes_nothing_and_what_is_not_is_read_again() {
     check("B0-OTHER", Merchant, Some(10), true);
     check(&same, Channel, None, true);
     check(&same, Unknown, None, true);
+}
+
+#[test]
+fn where_nothing_is_known_since_a_restore_everything_is_read_again() {
+    let mut world = World::open(&[("A", 10)]);
+    let epoch = world.state.epoch + 1;
+    world.inject(&Record::Started { epoch });
+    for units in [10, 50] {
+        let row = row("A", &lists("A"), FulfilledBy::Merchant, Some(units));
+        assert_eq!(report(&mut world, vec![row]), (1, 0, vec!["A".to_owned()]), "{units}");
+    }
 }
 
 #[test]

@@ -169,6 +169,15 @@ fn what_an_earlier_version_took_to_lie_somewhere_stays_there() {
 }
 
 #[test]
+fn however_often_units_are_written_off_they_lay_where_they_were() {
+    let off = |n: i64| -> Telling { ([40, 0, n, 0, 0], vec![("a", [40 - n, 0, 0, 0, 0])], Some("b")) };
+    let reads: Vec<Telling> = (0..=30).map(off).collect();
+    check(&reads, &[("a", [40, 0, 30, 0, 0])]);
+    let reads: Vec<(u64, Telling)> = (1..).zip(reads).collect();
+    assert_eq!(merged(&reads).lines[&line()].trail.len(), KEPT);
+}
+
+#[test]
 fn a_line_of_one_place_or_of_none_keeps_nothing() {
     let lost: Telling = ([4, 0, 1, 0, 0], vec![], None);
     let order = merged(&[(1, ([4, 0, 0, 0, 0], vec![], None)), (2, lost)]);
