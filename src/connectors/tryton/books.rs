@@ -320,6 +320,21 @@ pub(super) struct Sums {
     pub written_off: i64,
     /// Written off and off the shelf: the most that can be found again.
     pub off: i64,
+    /// What the posting that looks has made of it itself.
+    pub own: Own,
+}
+
+/// Units of one product on the documents of one posting, in any state. Without them there is what it found when it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Own {
+    pub sold: i64,
+    pub cancelled: i64,
+    /// Of what was shipped.
+    pub undone: i64,
+    /// Of what was written off.
+    pub found: i64,
+    /// Of what was sent back.
+    pub gone: i64,
 }
 
 impl Books {
@@ -336,10 +351,17 @@ impl Books {
     }
 
     pub(super) fn sums(&self, product: i64) -> Sums {
+        self.sums_for(product, None)
+    }
+
+    /// As [`Books::sums`], with what the posting of a number has made of it.
+    pub(super) fn sums_for(&self, product: i64, sequence: Option<u32>) -> Sums {
         let mut sums = Sums::default();
+        let is_own = |name: Name| Some(name.sequence) == sequence;
         // A doubled document that was cancelled is none.
         let counts = |s: &&Sale| s.state != SaleState::Cancelled || !self.has_better_sale(s);
         for sale in self.sales.iter().filter(counts) {
+            let before = sums;
             for line in sale.lines_of(product) {
                 match sale.name.kind {
                     Kind::Sale => sums.add_sold(sale, line),
@@ -355,10 +377,15 @@ impl Books {
                     Kind::WriteOff | Kind::Found | Kind::Gone => {}
                 }
             }
+            if is_own(sale.name) {
+                sums.own.sold += sums.sold - before.sold;
+                sums.own.cancelled += sums.cancelled - before.cancelled;
+                sums.own.undone += sums.undone - before.undone;
+            }
         }
         let counts = |i: &&Internal| i.state != InternalState::Cancelled || !self.has_better_internal(i);
         for internal in self.internals.iter().filter(counts) {
-            sums.add_internal(internal, internal.quantity_of(product));
+            sums.add_internal(internal, internal.quantity_of(product), is_own(internal.name));
         }
         sums
     }
@@ -393,7 +420,7 @@ impl Sums {
         }
     }
 
-    fn add_internal(&mut self, internal: &Internal, units: i64) {
+    fn add_internal(&mut self, internal: &Internal, units: i64, own: bool) {
         let state = internal.state;
         let when = |so: bool| if so { units } else { 0 };
         // One that a person has cancelled is settled too: that person knows that the ERP had no such unit.
@@ -409,11 +436,13 @@ impl Sums {
                 self.lost -= units;
                 self.written_off -= settled;
                 self.off -= kept;
+                self.own.found += when(own);
             }
             Kind::Gone => {
                 self.announced -= units;
                 self.returned -= settled;
                 self.back -= kept;
+                self.own.gone += when(own);
             }
             Kind::Sale | Kind::Return | Kind::Undo => {}
         }

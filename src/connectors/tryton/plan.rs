@@ -14,7 +14,7 @@ use crate::{
         Books, InternalState, Kind, Line, Move, Name, ReceiptState, Sale, SaleState, Shipment, ShipmentState,
         Sums,
     },
-    model::Totals,
+    model::{Quantity, Totals},
 };
 
 mod cancel;
@@ -134,8 +134,8 @@ pub(super) struct Want {
     pub written_off: i64,
     pub fulfilled: i64,
     pub returned: i64,
-    /// The most that was ever told to be shipped.
-    pub told: i64,
+    /// The most that was told since the last acknowledgement, and with it. What Tryton has beyond it is a person's doing.
+    pub told: Totals,
     /// Units that were told to be sold, or not to be cancelled after all, since the last acknowledgement. 0 if there was none.
     pub more: i64,
 }
@@ -154,7 +154,7 @@ impl Want {
             written_off: target.written_off.units(),
             fulfilled: target.fulfilled.units(),
             returned: target.returned.units(),
-            told: told.fulfilled.units().max(target.fulfilled.units()),
+            told: told.most(*target),
             more: acked.map_or(0, more),
         }
     }
@@ -162,19 +162,24 @@ impl Want {
     /// Returns how many units were shipped as we told it and, at the channel, are not any more. What a person has
     /// shipped ahead of us is left alone.
     fn to_undo(&self, sums: &Sums) -> i64 {
-        ((sums.fulfilled - sums.undone).min(self.told) - self.fulfilled).max(0)
+        let shipped = sums.fulfilled - sums.undone;
+        (shipped - beyond(self.told.fulfilled, shipped + sums.own.undone) - self.fulfilled).max(0)
     }
 
     /// Returns how many units are still to be sold: also those that were cancelled here while they were booked at another
     /// warehouse. The ERP shows that by what it has on sales beyond the order, or by an acknowledgement that it holds
     /// fewer than are wanted now. What else is cancelled there, a person has cancelled, and that is kept.
+    ///
+    /// It is told from what there was before this posting sold anything, for that changes both.
     fn to_sell(&self, sums: &Sums) -> i64 {
-        let beyond = sums.sold - self.ordered;
-        if beyond > 0 {
-            return (sums.cancelled - self.cancelled - beyond).max(0);
-        }
-        let given_up = (sums.cancelled - self.cancelled).clamp(0, (self.more + beyond).max(0));
-        given_up - beyond
+        let beyond = sums.sold - sums.own.sold - self.ordered;
+        let cancelled = sums.cancelled - sums.own.cancelled - self.cancelled;
+        let all = if beyond > 0 {
+            cancelled - beyond
+        } else {
+            cancelled.clamp(0, (self.more + beyond).max(0)) - beyond
+        };
+        (all - sums.own.sold).max(0)
     }
 
     /// Returns how many units are still to be cancelled: also those that Tryton has on sales beyond the order.
@@ -187,10 +192,15 @@ impl Want {
     }
 }
 
+/// Returns how many of `units` there are beyond what was ever told: a person has added them.
+fn beyond(told: Quantity, units: i64) -> i64 {
+    (units - told.units()).max(0)
+}
+
 /// Returns what comes next for the targets by product. `sequence` is the posting's own.
 pub(super) fn next<'a>(books: &'a Books, wants: &'a BTreeMap<i64, Want>, sequence: u32) -> Step {
-    let sums =
-        wants.iter().map(|(&product, want)| (product, books.sums(product).without_undone(want))).collect();
+    let of = |product| books.sums_for(product, Some(sequence));
+    let sums = wants.iter().map(|(&product, want)| (product, of(product).without_undone(want))).collect();
     let plan = Plan { books, wants, sums, sequence };
     let stages: [fn(&Plan<'a>) -> Option<Step>; 14] = [
         Plan::doubles,
@@ -285,8 +295,8 @@ impl Plan<'_> {
     }
 
     fn missing_undo(&self) -> Option<Step> {
-        let to_undo = |product, want: &Want| want.to_undo(&self.books.sums(product));
-        let lines = self.wants.iter().map(|(&product, want)| (product, to_undo(product, want)));
+        let of = |product| self.books.sums_for(product, Some(self.sequence));
+        let lines = self.wants.iter().map(|(&product, want)| (product, want.to_undo(&of(product))));
         self.bring_back(Kind::Undo, lines.filter(|(_, units)| *units > 0).collect())
     }
 

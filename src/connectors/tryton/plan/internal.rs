@@ -7,13 +7,20 @@ use std::collections::BTreeMap;
 
 use crate::connectors::tryton::{
     books::{Internal, InternalState, Kind, Name, Sums},
-    plan::{Button, Call, On, Plan, Step, Want, go},
+    plan::{Button, Call, On, Plan, Step, Want, beyond, go},
 };
 
 impl Want {
-    /// Returns how many units too many the documents of a kind hold. Below zero: too few.
+    /// Returns how many units a person has added to what we told to be written off.
+    fn lost_beyond(&self, sums: &Sums) -> i64 {
+        beyond(self.told.written_off, sums.lost + sums.own.found)
+    }
+
+    /// Returns how many units too many the documents of a kind hold, so that they are taken out of one that is not done.
+    /// Where a person has added some, none are: what is left would not show which are whose.
     fn too_many(&self, kind: Kind, sums: &Sums) -> i64 {
         match kind {
+            Kind::WriteOff if self.lost_beyond(sums) > 0 => 0,
             Kind::WriteOff => sums.lost - self.written_off,
             Kind::Found => self.written_off - sums.lost,
             Kind::Gone => self.returned - sums.announced,
@@ -22,13 +29,16 @@ impl Want {
     }
 
     /// Returns how many units are still to go, or to come back, by documents of a kind. Of what a person has cancelled, none
-    /// went.
+    /// went; and what a person has added is kept.
     fn to_move(&self, kind: Kind, sums: &Sums) -> i64 {
-        let missing = -self.too_many(kind, sums);
         match kind {
-            Kind::Found => missing.min(sums.off),
-            Kind::Gone => missing.min(sums.back),
-            Kind::Sale | Kind::Return | Kind::Undo | Kind::WriteOff => missing,
+            Kind::WriteOff => self.written_off - sums.lost,
+            Kind::Found => (sums.lost - self.lost_beyond(sums) - self.written_off).min(sums.off),
+            Kind::Gone => {
+                let added = beyond(self.told.returned, sums.announced + sums.own.gone);
+                (sums.announced - added - self.returned).min(sums.back)
+            }
+            Kind::Sale | Kind::Return | Kind::Undo => 0,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod moves;
+mod people;
 
 /// Just enough of Tryton: sales, shipments and moves, with its rules of what may be done when.
 #[derive(Debug, Clone, Default)]

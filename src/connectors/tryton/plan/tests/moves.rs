@@ -114,7 +114,9 @@ fn what_the_warehouse_never_had_need_not_be_written_off_once_it_has_moved() {
         last = step;
     }
     assert_eq!(internals(&mini), [(Kind::WriteOff, InternalState::Waiting, 2)]);
-    follow(&mut mini, &wants_after([0; 5], [0; 5]), 2);
+    // It was told, and never acknowledged.
+    let (none, told) = (totals([0; 5]), totals([2, 0, 2, 0, 0]));
+    follow(&mut mini, &BTreeMap::from([(7, Want::new("TEE", &none, &told, Some(&none)))]), 2);
     assert_eq!(internals(&mini), [(Kind::WriteOff, InternalState::Cancelled, 0)]);
     assert_eq!(mini.shelf(), 0);
 }
