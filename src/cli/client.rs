@@ -18,13 +18,17 @@ use crate::{
     web::view::Problem,
 };
 
-/// Reading whole catalogues takes a while.
+/// How long the daemon may take for an answer. A daemon that ends does so at once: its socket closes.
 const LIMIT: Duration = Duration::from_secs(1_800);
+/// How long it may take where it reads whole catalogues first: a large one is thousands of requests, or a report for each
+/// marketplace, each of which may take hours.
+const PATIENT_LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
 /// The way to the daemon.
 pub(super) struct Client {
     socket: PathBuf,
     json: bool,
+    limit: Duration,
 }
 
 impl Client {
@@ -34,12 +38,17 @@ impl Client {
             Some(socket) => socket.clone(),
             None => load(global)?.socket.path,
         };
-        Ok(Client { socket, json: global.json })
+        Ok(Client { socket, json: global.json, limit: LIMIT })
     }
 
     /// Asks the daemon at a socket.
     pub(super) fn at(socket: PathBuf) -> Client {
-        Client { socket, json: false }
+        Client { socket, json: false, limit: LIMIT }
+    }
+
+    /// Has it wait for as long as whole catalogues may take.
+    pub(super) fn patient(self) -> Client {
+        Client { limit: PATIENT_LIMIT, ..self }
     }
 
     pub(super) fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, Failure> {
@@ -61,10 +70,11 @@ impl Client {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<A, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (runtime, limit) =
+            (tokio::runtime::Builder::new_current_thread().enable_all().build()?, self.limit);
         let (status, answer) = runtime
-            .block_on(async { tokio::time::timeout(LIMIT, exchange(&self.socket, method, path, body)).await })
-            .map_err(|_| Failure::new(Kind::Failed, format!("the daemon did not answer within {LIMIT:?}")))?
+            .block_on(async { tokio::time::timeout(limit, exchange(&self.socket, method, path, body)).await })
+            .map_err(|_| Failure::new(Kind::Failed, format!("the daemon did not answer within {limit:?}")))?
             .map_err(|error| self.unreachable(&error))?;
         if status.is_success() {
             let read = serde_json::from_slice(&answer);

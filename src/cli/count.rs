@@ -138,7 +138,7 @@ fn import(global: &Global, file: File) -> Result<(), Failure> {
 }
 
 fn open(global: &Global, how: &How, asked: &CountRequest, all: bool) -> Result<(), Failure> {
-    let client = Client::new(global)?;
+    let client = Client::new(global)?.patient();
     if !how.yes {
         let path = format!("/v1/count/opening/preview?all={}", all || global.json);
         let preview: InitPreview = client.post(&path, asked)?;

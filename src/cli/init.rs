@@ -28,7 +28,7 @@ pub(super) struct Init {
 }
 
 pub(super) fn run(global: &Global, init: &Init) -> Result<(), Failure> {
-    let client = Client::new(global)?;
+    let client = Client::new(global)?.patient();
     let asked = InitRequest { from: init.from.clone(), at: init.at.clone() };
     if !init.yes {
         let all = init.all || global.json;

@@ -8,7 +8,10 @@ mod summary;
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::future::join_all;
-use tokio::sync::{Mutex, MutexGuard, mpsc};
+use tokio::{
+    sync::{Mutex, MutexGuard, mpsc},
+    time::sleep,
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -24,7 +27,7 @@ use crate::{
         by_hand,
         channels::{Channels, Reach},
         counter::read_counts,
-        feed::{Ended, Error, Feed, Memory},
+        feed::{Ended, Error, Feed, Memory, pause_after},
         intake::Quarantine,
         ledger::Ledger,
         parts,
@@ -231,9 +234,32 @@ impl Opening {
         Ok(warnings)
     }
 
+    /// Reads a catalogue page by page, because a person waits; by a report only where pages do not do.
     async fn catalogue(&self, channel: &ChannelId) -> Result<(), Error> {
+        match self.swept(Sweep::by_pages(), channel).await {
+            Err(error @ Error::Fault(Fault::Refused(_) | Fault::Malformed(_))) => {
+                warn!(%channel, %error, "the catalogue cannot be read page by page");
+                self.swept(Sweep::default(), channel).await
+            }
+            done => done,
+        }
+    }
+
+    /// Reads a catalogue to its end. One that breaks off half-way goes on at its page.
+    async fn swept(&self, mut sweep: Sweep, channel: &ChannelId) -> Result<(), Error> {
         let Some(connector) = self.channels.connector(channel) else { return Ok(()) };
-        Sweep::default().read(connector.as_ref(), &self.ledger, self.clock.as_ref(), channel).await.map(drop)
+        let mut failures = 0;
+        loop {
+            match sweep.read(connector.as_ref(), &self.ledger, self.clock.as_ref(), channel).await {
+                Ok(_) => return Ok(()),
+                Err(error) if sweep.is_begun() && sweep.goes_on(&error) => {
+                    failures += 1;
+                    warn!(%channel, %error, failures, "the catalogue broke off; it goes on");
+                    sleep(pause_after(&error, failures)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Reads the orders of all channels that sell, so that open ones are taken off what is opened.

@@ -40,6 +40,8 @@ const AGAIN: usize = 20;
 /// A catalogue that is being read. One that breaks off goes on at its page: a large one is thousands of requests.
 #[derive(Debug, Default)]
 pub struct Sweep {
+    /// It is read as `catalogue` has it, and not as `snapshot` does.
+    by_pages: bool,
     after: Option<Cursor>,
     pages: usize,
     /// The last page was read.
@@ -101,6 +103,11 @@ impl Reconcile {
 }
 
 impl Sweep {
+    /// One that reads page by page, which waits for no report.
+    pub fn by_pages() -> Sweep {
+        Sweep { by_pages: true, ..Sweep::default() }
+    }
+
     /// Reads on to the catalogue's end, page by page. Returns how many items are bound to a SKU, and how many are not.
     pub async fn read(
         &mut self,
@@ -119,7 +126,9 @@ impl Sweep {
                 return Ok((self.bound, self.unmatched));
             }
             let asked_at = clock.now();
-            let mut page = connector.snapshot(self.after.as_ref()).await?;
+            let after = self.after.as_ref();
+            let page = if self.by_pages { connector.catalogue(after) } else { connector.snapshot(after) };
+            let mut page = page.await?;
             let (rows, next) = (std::mem::take(&mut page.reported), page.next.take());
             if let Reply::Catalogue { bound, unmatched } = take_in(page, asked_at, ledger, channel).await? {
                 self.bound += bound;
@@ -160,6 +169,11 @@ impl Sweep {
         self.again.drain(..read);
         self.failures = 0;
         Ok(())
+    }
+
+    /// Tells whether anything was read.
+    pub(super) fn is_begun(&self) -> bool {
+        self.pages > 0
     }
 
     /// Tells whether it may go on at its page after a failure.

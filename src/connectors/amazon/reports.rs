@@ -59,20 +59,32 @@ const DONE_MS: i64 = 30 * 60_000;
 const ASK_TRIES: u32 = 3;
 /// How many rows that are not understood are named in the log; all are counted.
 const NAMED_MAX: u64 = 20;
+/// How many snapshots are kept that nobody reads at the moment.
+const RUNS_MAX: usize = 4;
 /// How many pages the listings of twenty products may have.
 const SPOILT_PAGES_MAX: usize = 10;
 
 /// What is known of the account's reports.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
-    /// The snapshot that is being read. What is lost here is begun anew.
-    run: tokio::sync::Mutex<Option<Run>>,
+    /// The snapshots that are being read, but for those of which a step is being made, the one that was read last at the end.
+    /// What is lost here is begun anew.
+    kept: Mutex<VecDeque<Run>>,
     runs: AtomicU64,
     failed: AtomicU32,
     /// When the latest report of a marketplace was made that has been read.
     read: Mutex<BTreeMap<String, Timestamp>>,
-    /// Why the last snapshot was not read from reports.
-    wrong: Mutex<Option<String>>,
+    /// What is wrong with them, as far as the last snapshot tells. `None`: there was none since the start.
+    verdict: Mutex<Option<Verdict>>,
+}
+
+/// What came of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    /// Why it was not read from reports, or not whole. It holds nothing that differs from one report to the next, so that
+    /// people are told once.
+    Wrong(String),
 }
 
 /// Where a snapshot goes on.
@@ -186,11 +198,43 @@ impl At {
 impl Reports {
     /// Returns what a person should know of them.
     pub(super) fn wrong(&self) -> Option<String> {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        match &*self.verdict.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Verdict::Wrong(why)) => Some(why.clone()),
+            Some(Verdict::Good) | None => None,
+        }
+    }
+
+    /// Tells whether no snapshot was read since the start, so that what was told before stands.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.verdict.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     fn note(&self, wrong: Option<String>) {
-        *self.wrong.lock().unwrap_or_else(PoisonError::into_inner) = wrong;
+        let verdict = wrong.map_or(Verdict::Good, Verdict::Wrong);
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+    }
+
+    /// Keeps a snapshot to be gone on with. Of too many, the one that was left longest ago is dropped.
+    fn keep(&self, run: Run) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back(run);
+        if kept.len() > RUNS_MAX {
+            kept.pop_front();
+        }
+    }
+
+    /// Takes out the snapshot that goes on with this step.
+    fn take(&self, step: Step) -> Option<Run> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|run| run.at == step)?;
+        kept.remove(at)
+    }
+
+    /// Notes that a report of a marketplace was read that was made at that time.
+    fn was_read(&self, marketplace: String, made_at: Timestamp) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = read.entry(marketplace).or_insert(made_at);
+        *latest = made_at.max(*latest);
     }
 
     /// Has the catalogue read page by page.
@@ -217,6 +261,7 @@ impl Amazon {
     async fn begin(&self) -> Result<CataloguePage, Fault> {
         let (page, total) = self.listed(None).await?;
         if total <= self.options.report_above {
+            self.reports.note(None);
             return paged(page);
         }
         let asked = match self.ask().await {
@@ -228,7 +273,8 @@ impl Amazon {
             }
             Err(fault) => {
                 self.reports.failed.store(0, Ordering::Relaxed);
-                self.reports.give_up(format!("Amazon gives no reports: {fault}"))?;
+                warn!(%fault, "Amazon gives no reports");
+                self.reports.give_up(format!("Amazon gives no reports: {}", steady(&fault)))?;
                 return paged(page);
             }
         };
@@ -236,8 +282,7 @@ impl Amazon {
         info!(listings = total, reports = ?asked, "the catalogue is read from reports");
         let at = Step { run: self.reports.runs.fetch_add(1, Ordering::Relaxed) + 1, step: 0 };
         let stage = Stage::wait();
-        let run = Run { at, asked, stage, spoilt: BTreeSet::new(), wrong: None };
-        *self.reports.run.lock().await = Some(run);
+        self.reports.keep(Run { at, asked, stage, spoilt: BTreeSet::new(), wrong: None });
         Ok(CataloguePage { next: Some(At::Report { report: at }.cursor()?), ..page })
     }
 
@@ -268,15 +313,14 @@ impl Amazon {
     }
 
     async fn go_on(&self, step: Step) -> Result<CataloguePage, Fault> {
-        let mut slot = self.reports.run.lock().await;
         // What is dropped half-way is begun anew: its document may have been read further than was told.
-        let Some(mut run) = slot.take_if(|run| run.at == step) else {
+        let Some(mut run) = self.reports.take(step) else {
             return Err(Fault::Refused("the report is not one that is being read here".to_owned()));
         };
         let done = match self.step(&mut run).await {
             Ok(done) => done,
             Err(fault) if passing(&fault) => {
-                *slot = Some(run);
+                self.reports.keep(run);
                 return Err(fault);
             }
             Err(fault) => Done::GivenUp(fault.to_string()),
@@ -285,7 +329,7 @@ impl Amazon {
             Done::More(page) => {
                 run.at.step += 1;
                 let next = Some(At::Report { report: run.at }.cursor()?);
-                *slot = Some(run);
+                self.reports.keep(run);
                 Ok(CataloguePage { next, ..page })
             }
             Done::Whole => {
@@ -293,10 +337,9 @@ impl Amazon {
                 Ok(CataloguePage::default())
             }
             Done::GivenUp(why) => {
-                let of = run
-                    .asked
-                    .front()
-                    .map(|asked| format!("report `{}` of `{}`: ", asked.id, asked.marketplace));
+                let asked = run.asked.front();
+                warn!(report = asked.map(|asked| asked.id.as_str()), why, "a report is done without");
+                let of = asked.map(|asked| format!("the report of `{}`: ", asked.marketplace));
                 self.reports.give_up(of.unwrap_or_default() + &why)
             }
         }
@@ -323,9 +366,9 @@ impl Amazon {
                 let (page, spoilt, ended) = self.read_rows(&asked, document).await?;
                 run.spoilt.extend(spoilt);
                 if ended {
-                    run.wrong = run.wrong.take().or_else(|| document.ended(&asked));
-                    let mut read = self.reports.read.lock().unwrap_or_else(PoisonError::into_inner);
-                    read.insert(asked.marketplace, document.made_at);
+                    let wrong = document.ended(&asked);
+                    run.wrong = run.wrong.take().or(wrong);
+                    self.reports.was_read(asked.marketplace, document.made_at);
                     run.asked.pop_front();
                     run.stage = Stage::wait();
                 }
@@ -339,11 +382,14 @@ impl Amazon {
         let request = encode::report(&asked.id).map_err(|e| Fault::Malformed(e.to_string()))?;
         let told: Told = http::json(&self.caller.read(&request).await?.body).map_err(Fault::Malformed)?;
         Ok(match (told.processing_status.as_str(), &told.report_document_id) {
-            ("IN_QUEUE" | "IN_PROGRESS", _) if since.elapsed() >= WAIT_MAX => Waited::Vain(format!(
-                "it is {} since {}: it is waited for again at the next comparison, for a day; if others stay so too, open a \
-                 case with Amazon",
-                told.processing_status, told.created_time,
-            )),
+            (status @ ("IN_QUEUE" | "IN_PROGRESS"), _) if since.elapsed() >= WAIT_MAX => {
+                warn!(report = asked.id, status, since = %told.created_time, "a report does not get done");
+                Waited::Vain(
+                    "it does not get done within two hours: it is waited for again at the next comparison, for a day; if \
+                     others stay so too, open a case with Amazon"
+                        .to_owned(),
+                )
+            }
             ("IN_QUEUE" | "IN_PROGRESS", _) => {
                 let (first, most) = POLL;
                 sleep((first * polls.saturating_add(1)).min(most)).await;
@@ -364,7 +410,7 @@ impl Amazon {
                 let said = self.last_words(document.as_deref(), &asked.marketplace).await;
                 Waited::Vain(format!(
                     "Amazon gave it up (FATAL){said}; see whether the All Listings Report works in Seller Central \
-                     (Inventory, Inventory Reports), and if not, open a case with Amazon that names it"
+                     (Inventory, Inventory Reports), and if not, open a case with Amazon that names it, as the log does"
                 ))
             }
             (status, _) => {
@@ -439,6 +485,12 @@ impl Amazon {
             if token.is_none() {
                 break;
             }
+        }
+        if token.is_some() {
+            warn!(?asins, pages = SPOILT_PAGES_MAX, "products have more listings than are read of them");
+            let wrong = "products whose listings have codes that lost characters in a report have more listings than are read \
+                         of them, as the log names them: the others are not compared";
+            run.wrong.get_or_insert_with(|| wrong.to_owned());
         }
         run.spoilt.retain(|asin| !asins.contains(asin));
         Ok(page)
@@ -558,11 +610,25 @@ impl Document {
         let many = unread.saturating_mul(10) > rows;
         many.then(|| {
             format!(
-                "{unread} of the {rows} rows of report `{}` of `{}` were not understood, first {first}: these listings are not \
-                 compared",
-                asked.id, asked.marketplace
+                "more than a tenth of the rows of the report of `{}` were not understood, as the log names them: these listings \
+                 are not compared",
+                asked.marketplace
             )
         })
+    }
+}
+
+/// Says what failed in the words that it always has.
+fn steady(fault: &Fault) -> String {
+    match fault {
+        Fault::Throttled { .. } => "throttled".to_owned(),
+        Fault::Disconnected(_) => "connection failed".to_owned(),
+        Fault::Timeout(_)
+        | Fault::Server { .. }
+        | Fault::Unauthorized(_)
+        | Fault::Refused(_)
+        | Fault::Malformed(_)
+        | Fault::NotOffered(_) => fault.to_string(),
     }
 }
 

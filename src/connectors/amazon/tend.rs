@@ -46,6 +46,9 @@ impl Amazon {
             self.reports.wrong().map(|why| notice(REPORTS, why)),
         ];
         tended.notices.extend(told.into_iter().flatten());
+        if self.reports.is_unsure() {
+            tended.unsure.push(REPORTS);
+        }
         let arn = self.queue.as_ref().and_then(|queue| queue.arn());
         if let Some(arn) = arn {
             self.look_after_subscriptions(&arn, tending, &mut tended).await;

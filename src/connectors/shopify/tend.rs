@@ -32,6 +32,7 @@ const PAGES_MAX: usize = 20;
 const KIND_SHOP: &str = "shop";
 const KIND_SCOPES: &str = "scopes";
 const KIND_WEBHOOKS: &str = "webhooks";
+const KIND_MOVED: &str = "webhooks_moved";
 
 /// What is kept in mind from one time to the next. All of it may be lost.
 #[derive(Debug, Clone)]
@@ -85,7 +86,9 @@ pub(super) async fn tend(
     let (mut missed, mut again) = (false, false);
     match &options.hooks {
         // Not the shop that is meant: nothing there is ours.
-        Some(_) if caller.sentinel().other_shop.is_some() => unsure.extend([KIND_WEBHOOKS, KIND_SHAPED]),
+        Some(_) if caller.sentinel().other_shop.is_some() => {
+            unsure.extend([KIND_WEBHOOKS, KIND_SHAPED]);
+        }
         Some(hooks) => match webhooks(caller, options, hooks, care, (tending, said.at)).await {
             Ok(done) => {
                 missed = done.missed;
@@ -100,6 +103,12 @@ pub(super) async fn tend(
                 again = true;
             }
         },
+        None => {}
+    }
+    match lately(&care.moved) {
+        Some(text) => notices.push(notice(KIND_MOVED, text.to_owned())),
+        // It may have happened before the start.
+        None if options.hooks.is_some() && now.duration_since(care.begun) < TOLD => unsure.push(KIND_MOVED),
         None => {}
     }
     Ok(Tended { notices, unsure, missed, again })
@@ -169,16 +178,13 @@ async fn webhooks(
     }
     let missed = std::mem::take(&mut care.missed) || !back.is_empty();
     care.known = held;
-    let told: Vec<String> = care.lately().map(str::to_owned).chain(failed).collect();
+    let told: Vec<String> = lately(&care.vanished).map(str::to_owned).into_iter().chain(failed).collect();
     Ok(Done { told: (!told.is_empty()).then(|| told.join("; ")), shaped, missed })
 }
 
-impl Care {
-    /// Returns what happened to subscriptions lately.
-    fn lately(&self) -> impl Iterator<Item = &str> {
-        let both = [&self.vanished, &self.moved].into_iter().flatten();
-        both.filter(|(at, _)| at.elapsed() < TOLD).map(|(_, text)| text.as_str())
-    }
+/// Returns what is told of something that happened, if that was lately.
+fn lately(happened: &Option<(Instant, String)>) -> Option<&str> {
+    happened.as_ref().filter(|(at, _)| at.elapsed() < TOLD).map(|(_, text)| text.as_str())
 }
 
 fn vanished(back: &[&str], hooks: &Hooks, at: Option<Timestamp>) -> String {

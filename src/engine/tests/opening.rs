@@ -162,6 +162,23 @@ async fn a_channel_that_is_down_is_a_warning_unless_the_stock_comes_from_it() {
 }
 
 #[tokio::test]
+async fn the_opening_reads_page_by_page_and_goes_by_a_report_only_where_pages_do_not_do() {
+    let check = async |fault: Option<Fault>, pages: &[usize], by_report: bool| {
+        let world = world().await;
+        let main = &world.lists["main"];
+        main.breaks.lock().expect("unpoisoned").extend(fault.clone());
+        *main.reported.lock().expect("unpoisoned") = vec![item(&[(IdKind::Sku, "MUG")], Some(12))];
+        let told = preview(&world, "erp").await;
+        assert!(!told.warnings.iter().any(|it| it.contains("could not be read")), "{:?}", told.warnings);
+        assert_eq!(*main.browsed.lock().expect("unpoisoned"), pages, "{fault:?}");
+        assert_eq!(main.reported.lock().expect("unpoisoned").is_empty(), by_report, "{fault:?}");
+    };
+    check(None, &[0, 1], false).await;
+    check(Some(Fault::Disconnected("broken off".to_owned())), &[0, 1, 1], false).await;
+    check(Some(Fault::Refused("no further than 1,000".to_owned())), &[0, 1, 0, 1], true).await;
+}
+
+#[tokio::test]
 async fn the_stock_is_opened_once_by_one_at_a_time_and_from_a_channel_that_there_is() {
     let world = world().await;
     let refused = |from: &'static str| {

@@ -17,6 +17,7 @@ use reqwest::{
 };
 use serde::Deserialize;
 use tokio::time::Instant;
+use tracing::warn;
 use url::Url;
 
 use super::table::Charset;
@@ -189,10 +190,12 @@ impl File {
                     })?;
                 let whole = PART.min(size.saturating_sub(self.offset));
                 if from != self.offset || length != whole {
-                    return Err(malformed(&format!(
-                        "came as {length} bytes from {from} where {whole} from {} were asked for",
-                        self.offset
-                    )));
+                    let offset = self.offset;
+                    warn!(
+                        length,
+                        from, whole, offset, "a part of a report is another one than was asked for"
+                    );
+                    return Err(malformed("came in another part than was asked for"));
                 }
                 size
             }

@@ -232,8 +232,8 @@ impl Table {
         let title = title.map(|title| title.chars().take(TITLE_CHARS).collect());
         match asin {
             Some(asin) if self.charset.lost(&sku) => Ok(Row::Spoilt(asin)),
-            None if sku.contains(char::REPLACEMENT_CHARACTER) => {
-                Err(format!("its SKU `{}` lost characters", short(&sku)))
+            None if self.charset.lost(&sku) => {
+                Err(format!("its SKU `{}` lost characters, or may have, and it has no ASIN", short(&sku)))
             }
             _ => Ok(Row::Item(CatalogueItem { ids, title, by, levels, unwritable })),
         }
@@ -480,8 +480,13 @@ mod tests {
         assert_eq!(spoilt(&table("cp1252"), b"?-1", "B0XYZ12345"), "B0XYZ12345");
         assert_eq!(spoilt(&table("utf-8"), b"?-1", "B0XYZ12345"), "Some(\"?-1\")");
         assert_eq!(spoilt(&table("utf-8"), b"\xff-1", "B0XYZ12345"), "B0XYZ12345");
-        assert_eq!(spoilt(&table("utf-8"), b"\xff-1", ""), "its SKU `\u{fffd}-1` lost characters");
-        assert_eq!(spoilt(&table("cp1252"), b"?-1", ""), "Some(\"?-1\")");
+        let none = "its SKU `\u{fffd}-1` lost characters, or may have, and it has no ASIN";
+        assert_eq!(spoilt(&table("utf-8"), b"\xff-1", ""), none);
+        assert_eq!(
+            spoilt(&table("cp1252"), b"?-1", ""),
+            "its SKU `?-1` lost characters, or may have, and it has no ASIN"
+        );
+        assert_eq!(spoilt(&table("utf-8"), b"?-1", ""), "Some(\"?-1\")");
         assert_eq!(spoilt(&table("cp1252"), b"\xfc", "B0XYZ12345"), "Some(\"ü\")");
     }
 

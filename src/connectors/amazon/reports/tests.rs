@@ -48,8 +48,9 @@ struct Plan {
     knows_parts: bool,
     /// The address of the document, unless it lies here.
     address: Option<&'static str>,
-    /// What a search by ASIN finds.
+    /// What a search by ASIN finds, and whether it says that there is more.
     by_asin: Value,
+    more_by_asin: bool,
 }
 
 #[derive(Clone)]
@@ -76,6 +77,7 @@ impl Plan {
             knows_parts: true,
             address: None,
             by_asin: json!([]),
+            more_by_asin: false,
         }
     }
 
@@ -188,7 +190,8 @@ async fn serve(
             (format!("report {id}"), told)
         }
         _ if query.contains("identifiersType=ASIN") => {
-            ("asins".to_owned(), json!({"numberOfResults": 1, "items": plan.by_asin}))
+            let more = if plan.more_by_asin { json!({"nextToken": "more"}) } else { json!({}) };
+            ("asins".to_owned(), json!({"numberOfResults": 1, "items": plan.by_asin, "pagination": more}))
         }
         _ if query.contains("identifiersType=SKU") => {
             let items = json!([listing("SKU-1", 11), listing("SKU-2", 12)]);
@@ -399,6 +402,7 @@ async fn what_cannot_be_read_from_a_report_is_read_page_by_page_and_people_hear_
         assert!(next.0.contains("pages"), "{what}: {next:?}");
         let wrong = amazon.reports.wrong().expect(what);
         assert!(wrong.contains(why), "{what}: {wrong}");
+        assert!(!wrong.contains("R-") && !wrong.contains("R1"), "the log has the id, {what}: {wrong}");
         let notices = amazon.tend(crate::connectors::Tending::Mend).await.expect("it is told").notices;
         assert!(notices.iter().any(|notice| notice.kind == "reports" && notice.text == wrong), "{notices:?}");
     }
@@ -444,10 +448,10 @@ async fn a_row_that_is_not_understood_does_not_hold_up_the_others() {
     let (amazon, _) = start(Plan::of(&text)).await;
     assert_eq!(rows(&read(&amazon).await.expect("it is read")), expected(2));
     let wrong = amazon.reports.wrong().expect("more than a tenth");
-    assert!(
-        wrong.contains("1 of the 3 rows") && wrong.contains("row 2: it has 1 columns where 7"),
-        "{wrong}"
-    );
+    assert!(wrong.contains("more than a tenth of the rows of the report of `ATVPDKIKX0DER`"), "{wrong}");
+    let (amazon, _) = start(Plan::of(&format!("{text}broken in another way\tas well\r\n"))).await;
+    read(&amazon).await.expect("it is read");
+    assert_eq!(amazon.reports.wrong(), Some(wrong), "the next comparison tells it in the same words");
     let rows_of: Vec<String> = (0..20).map(row).collect();
     let text = format!("{HEADER}\n{}\nbroken\n", rows_of.join("\n"));
     let (amazon, _) = start(Plan::of(&text)).await;
@@ -466,6 +470,31 @@ async fn listings_whose_code_lost_characters_are_read_by_their_asin() {
     let read: Vec<&str> =
         pages.iter().flat_map(|page| &page.items).filter_map(|item| item.ids.get(IdKind::Sku)).collect();
     assert_eq!((read, account.count("asins")), (vec!["FIRST", "箱-1", "箱-1-B"], 1));
+}
+
+#[tokio::test]
+async fn products_with_more_listings_than_are_read_of_them_are_told() {
+    let text = format!("{HEADER}\nBox\t\t?-1\t4\tB012345678\tDEFAULT\tActive\n{}\n", row(0));
+    let plan = Plan { more_by_asin: true, by_asin: json!([listing("箱-1", 4)]), ..Plan::of(&text) };
+    let (amazon, account) = start(Plan { kind: "text/plain; charset=Cp1252", ..plan }).await;
+    let pages = read(&amazon).await.expect("it is read");
+    assert_eq!((rows(&pages), account.count("asins")), (expected(1), SPOILT_PAGES_MAX));
+    let wrong = amazon.reports.wrong().expect("it is told");
+    assert!(wrong.contains("more listings than are read") && !wrong.contains("B012345678"), "{wrong}");
+}
+
+#[tokio::test]
+async fn what_was_told_of_reports_stands_until_a_comparison_knows_better() {
+    for listings in [5_000, 10_000] {
+        let (amazon, _) = start(Plan { listings, ..Plan::rows(3) }).await;
+        let unsure = async || {
+            let tended = amazon.tend(crate::connectors::Tending::Mend).await.expect("it is looked after");
+            tended.unsure.contains(&"reports")
+        };
+        assert!(unsure().await, "nothing was compared since the start");
+        read(&amazon).await.expect("it is read");
+        assert!(!unsure().await, "{listings}");
+    }
 }
 
 #[tokio::test]
@@ -494,16 +523,51 @@ async fn no_row_of_a_report_lets_a_listing_be_written_and_any_may_forbid_it() {
     assert_eq!((amazon.guard.allowed("SKU-0"), amazon.guard.allowed("F")), (None, None));
 }
 
+/// Reads on from `next`. Returns what comes after.
+async fn on(amazon: &Amazon, next: &Cursor, read: &mut Vec<CataloguePage>) -> Option<Cursor> {
+    let page = amazon.snapshot(Some(next)).await.expect("it goes on");
+    let next = page.next.clone();
+    read.push(page);
+    next
+}
+
 #[tokio::test]
-async fn a_cursor_of_another_snapshot_is_refused() {
+async fn two_snapshots_at_once_both_end_well() {
+    let queued = [told("IN_QUEUE"), told("IN_QUEUE"), told("DONE")].to_vec();
+    let (amazon, _) = start(Plan { told: queued, ..Plan::rows(6_000) }).await;
+    let mut first = amazon.snapshot(None).await.expect("it begins").next;
+    let mut second = amazon.snapshot(None).await.expect("it begins").next;
+    let mut read = (vec![], vec![]);
+    while first.is_some() || second.is_some() {
+        assert!(read.0.len() < 100, "it ends");
+        if let Some(next) = first {
+            first = on(&amazon, &next, &mut read.0).await;
+        }
+        second = match second {
+            Some(next) => on(&amazon, &next, &mut read.1).await,
+            None => None,
+        };
+    }
+    assert_eq!((rows(&read.0), rows(&read.1)), (expected(6_000), expected(6_000)));
+    assert_eq!(amazon.reports.wrong(), None);
+}
+
+#[tokio::test]
+async fn a_step_is_made_once_and_what_nobody_goes_on_with_is_forgotten() {
     let (amazon, _) = start(Plan::rows(1)).await;
-    let first = amazon.snapshot(None).await.expect("it begins").next.expect("more");
-    let second = amazon.snapshot(None).await.expect("it begins").next.expect("more");
-    assert!(matches!(amazon.snapshot(Some(&first)).await, Err(Fault::Refused(_))));
-    amazon.snapshot(Some(&second)).await.expect("it goes on");
-    assert!(matches!(amazon.snapshot(Some(&second)).await, Err(Fault::Refused(_))), "a step is made once");
-    let nonsense = Cursor("nonsense".to_owned());
-    assert!(matches!(amazon.snapshot(Some(&nonsense)).await, Err(Fault::Refused(_))));
+    let begin = async || amazon.snapshot(None).await.expect("it begins").next.expect("more");
+    let refused = async |at: &Cursor| matches!(amazon.snapshot(Some(at)).await, Err(Fault::Refused(_)));
+    let left = begin().await;
+    let mut other = begin().await;
+    for _ in 0..3 {
+        other = on(&amazon, &other, &mut vec![]).await.unwrap_or(other);
+    }
+    assert!(refused(&other).await, "a step is made once, and this one was the last");
+    for _ in 0..RUNS_MAX {
+        begin().await;
+    }
+    assert!(refused(&left).await, "it was left for long");
+    assert!(refused(&Cursor("nonsense".to_owned())).await);
 }
 
 #[test]

@@ -67,3 +67,14 @@ async fn a_restored_store_looks_at_subscriptions_and_changes_none() {
     let tended = shop.tend(Tending::Mend).await.expect("it answers");
     assert_eq!((changed(&asked), tended.notices), (13, vec![]));
 }
+
+#[tokio::test]
+async fn who_hears_nothing_any_more_is_not_over_with_a_restart() {
+    for (name, lists) in
+        [("example.myshopify.com", true), ("example.myshopify.com", false), ("other.myshopify.com", true)]
+    {
+        let (shop, _) = told(name, lists).await;
+        let tended = shop.tend(Tending::Mend).await.expect("it answers");
+        assert!(tended.unsure.contains(&"webhooks_moved"), "{name}: {tended:?}");
+    }
+}
