@@ -16,7 +16,7 @@ use aws_sdk_sqs::{
     Client,
     config::StalledStreamProtectionConfig,
     error::{ProvideErrorMetadata, SdkError},
-    types::{DeleteMessageBatchRequestEntry, QueueAttributeName},
+    types::{BatchResultErrorEntry, DeleteMessageBatchRequestEntry, QueueAttributeName},
 };
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
@@ -276,8 +276,9 @@ fn told(health: &[Health; 2]) -> Option<String> {
     });
     let delete = wrong(Call::Delete).map(|fault| {
         format!(
-            "notifications that were taken in cannot be deleted from the queue: {fault}; they come again and again until the \
-             queue drops them, which does no harm, as each is known by then"
+            "notifications that were taken in cannot be deleted from the queue: {fault}; nothing is booked twice, but they come \
+             again until they expire there, and new ones may come late behind them: see that the key's user may \
+             `sqs:DeleteMessage`"
         )
     });
     let all: Vec<String> = receive.into_iter().chain(delete).collect();
@@ -351,6 +352,14 @@ impl Refused {
 }
 
 impl Sqs {
+    /// Says why one message of a call that went well was not deleted.
+    fn not_deleted(&self, failed: &BatchResultErrorEntry) -> Failure {
+        let told = http::excerpt(failed.message.as_deref().unwrap_or_default().as_bytes());
+        // Without a status of its own: whose fault it is says what that would be.
+        let status = if failed.sender_fault { 400 } else { 500 };
+        self.refused(status, &failed.code, &told, "sqs:DeleteMessage")
+    }
+
     async fn ask(&self) -> Result<Vec<Message>, Failure> {
         let request = self.client().await.receive_message().queue_url(self.url());
         let request = request
@@ -376,9 +385,9 @@ impl Sqs {
             let request = self.client().await.delete_message_batch().queue_url(self.url());
             let answer = request.set_entries(Some(entries)).send().await;
             let answer = answer.map_err(|error| self.failure(error, "sqs:DeleteMessage"))?;
-            if let Some(failed) = answer.failed.first() {
-                let told = http::excerpt(failed.message.as_deref().unwrap_or_default().as_bytes());
-                return Err(self.refused(200, &failed.code, &told, "sqs:DeleteMessage"));
+            // What is our doing, and so lasts, before what may pass.
+            if let Some(failed) = answer.failed.iter().max_by_key(|failed| failed.sender_fault) {
+                return Err(self.not_deleted(failed));
             }
         }
         Ok(())
@@ -443,13 +452,36 @@ mod tests {
             .note(&failed(Fault::Unauthorized("it may only read".to_owned()), "AccessDenied"));
         let text = told(&health).expect("it is told");
         assert!(text.contains("cannot be deleted") && text.contains("it may only read"), "{text}");
-        assert!(text.contains("does no harm") && !text.contains("cannot be read"), "{text}");
+        for part in ["again until they expire", "new ones may come late", "`sqs:DeleteMessage`"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("no harm") && !text.contains("cannot be read"), "{text}");
         health[Call::Receive as usize].note(&failed(Fault::Refused("gone".to_owned()), "QueueDoesNotExist"));
         let text = told(&health).expect("both are told");
         assert!(
             text.contains("cannot be read: refused: gone") && text.contains("cannot be deleted"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_message_that_the_service_fails_to_delete_may_be_deleted_later() {
+        let url = Url::parse("https://sqs.eu-west-1.amazonaws.com/123456789012/orders").expect("a URL");
+        let http = http::Options::default();
+        let queue = Sqs::new(Options { url, region: "x".to_owned(), key: None, hidden: HIDDEN, http });
+        let fault = |code: &str, sender: bool| {
+            let entry = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender).message("m");
+            queue.not_deleted(&entry.build().expect("whole")).fault
+        };
+        let server = |detail: &str| Fault::Server { status: 500, detail: detail.to_owned() };
+        assert_eq!(fault("InternalError", false), server("InternalError: m"));
+        assert_eq!(fault("", false), server(": m"));
+        assert_eq!(
+            fault("ReceiptHandleIsInvalid", true),
+            Fault::Refused("ReceiptHandleIsInvalid: m".to_owned())
+        );
+        assert!(matches!(fault("RequestThrottled", false), Fault::Throttled { .. }));
+        assert!(matches!(fault("AccessDenied", true), Fault::Unauthorized(_)));
     }
 
     #[track_caller]

@@ -37,6 +37,15 @@ pub struct Listener {
     pub metrics: Arc<Metrics>,
 }
 
+/// How it goes, from one answer to the next.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Times in a row that nothing could be received.
+    failures: u32,
+    /// Times in a row that what was taken in could not be deleted.
+    undeleted: u32,
+}
+
 /// What became of the messages of one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Round {
@@ -53,11 +62,11 @@ pub enum Round {
 pub enum Failed {
     #[error("the queue of notifications could not be read: {0}")]
     Receive(Fault),
-    /// What they led to is durable.
+    /// What they led to is durable. The round was good otherwise, and the messages are deleted when they come again.
     #[error(
-        "notifications that were taken in could not be deleted from the queue, so they come again, which does no harm: {0}"
+        "notifications that were taken in could not be deleted from the queue, so they come again until they expire: {0}"
     )]
-    Delete(Fault),
+    Delete(Fault, Round),
 }
 
 impl Listener {
@@ -68,44 +77,60 @@ impl Listener {
             () = shutdown.cancelled() => return,
             live = self.live() => if !live { return },
         }
-        let mut failures: u32 = 0;
+        self.listen(queue, &shutdown).await;
+    }
+
+    /// Takes out what comes, until the daemon stops.
+    pub async fn listen(&self, queue: &dyn Queue, shutdown: &CancellationToken) {
+        let mut pace = Pace::default();
         loop {
             let begun = Instant::now();
             let round = tokio::select! {
                 () = shutdown.cancelled() => return,
                 round = self.round(queue) => round,
             };
-            let until = match round {
-                Ok(Round::Stopped) => return,
-                Ok(round) => {
-                    if failures > 0 {
-                        info!(channel = %self.channel, failures, "the queue of notifications works again");
-                    }
-                    failures = 0;
-                    self.metrics.feed_read(&self.channel, FeedName::Notifications);
-                    match round {
-                        Round::Empty => begun + EMPTY,
-                        Round::Busy => Instant::now() + BUSY,
-                        Round::Taken | Round::Stopped => begun,
-                    }
-                }
-                Err(failed) => {
-                    failures = failures.saturating_add(1);
-                    warn!(channel = %self.channel, failures, "{failed}");
-                    let fault = match failed {
-                        Failed::Delete(fault) => fault,
-                        Failed::Receive(fault) => {
-                            self.metrics.feed_failed(&self.channel, FeedName::Notifications, Some(&fault));
-                            fault
-                        }
-                    };
-                    Instant::now() + pause_after(&Error::Fault(fault), failures)
-                }
-            };
+            let Some(until) = self.after(&mut pace, round, begun) else { return };
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep_until(until) => {}
             }
+        }
+    }
+
+    /// Notes how a round that began then ended. Returns when the next one begins, if there is one.
+    fn after(&self, pace: &mut Pace, ended: Result<Round, Failed>, begun: Instant) -> Option<Instant> {
+        let failed = ended.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let round = match ended {
+            Ok(round) => {
+                // A round without messages has deleted none.
+                pace.undeleted = if round == Round::Taken { 0 } else { pace.undeleted };
+                round
+            }
+            Err(Failed::Delete(_, round)) => {
+                pace.undeleted = pace.undeleted.saturating_add(1);
+                // It may be at every round, and these follow each other without a pause.
+                if pace.undeleted.is_power_of_two() {
+                    warn!(channel = %self.channel, times = pace.undeleted, "{failed}");
+                }
+                round
+            }
+            Err(Failed::Receive(fault)) => {
+                pace.failures = pace.failures.saturating_add(1);
+                warn!(channel = %self.channel, failures = pace.failures, "{failed}");
+                self.metrics.feed_failed(&self.channel, FeedName::Notifications, Some(&fault));
+                return Some(Instant::now() + pause_after(&Error::Fault(fault), pace.failures));
+            }
+        };
+        if pace.failures > 0 {
+            info!(channel = %self.channel, failures = pace.failures, "the queue of notifications works again");
+        }
+        pace.failures = 0;
+        self.metrics.feed_read(&self.channel, FeedName::Notifications);
+        match round {
+            Round::Stopped => None,
+            Round::Empty => Some(begun + EMPTY),
+            Round::Busy => Some(Instant::now() + BUSY),
+            Round::Taken => Some(begun),
         }
     }
 
@@ -127,11 +152,7 @@ impl Listener {
         let taken = join_all(messages.iter().map(|message| self.take(message))).await;
         let done = |(message, taken): (&Message, &Taken)| is_done(*taken).then(|| message.receipt.clone());
         let receipts: Vec<String> = messages.iter().zip(&taken).filter_map(done).collect();
-        if !receipts.is_empty() {
-            crash_point("before_delete");
-            queue.delete(&receipts).await.map_err(Failed::Delete)?;
-        }
-        Ok(if taken.contains(&Taken::Stopped) {
+        let round = if taken.contains(&Taken::Stopped) {
             Round::Stopped
         } else if receipts.len() < messages.len() {
             Round::Busy
@@ -139,7 +160,12 @@ impl Listener {
             Round::Empty
         } else {
             Round::Taken
-        })
+        };
+        if !receipts.is_empty() {
+            crash_point("before_delete");
+            queue.delete(&receipts).await.map_err(|fault| Failed::Delete(fault, round))?;
+        }
+        Ok(round)
     }
 
     async fn take(&self, message: &Message) -> Taken {

@@ -137,6 +137,28 @@ fn told(notification: &str, order: &str, units: i64) -> String {
     .to_string()
 }
 
+/// A queue that gives each message once, ten at a time, and lets nobody delete. Where no more is there it holds the request open.
+struct Kept(Mutex<Vec<Message>>);
+
+#[async_trait]
+impl Queue for Kept {
+    async fn receive(&self) -> Result<Vec<Message>, Fault> {
+        let given: Vec<Message> = {
+            let mut left = self.0.lock().expect("unpoisoned");
+            let some = left.len().min(10);
+            left.drain(..some).collect()
+        };
+        if given.is_empty() {
+            return std::future::pending().await;
+        }
+        Ok(given)
+    }
+
+    async fn delete(&self, _: &[String]) -> Result<(), Fault> {
+        Err(Fault::Unauthorized("it may only read".to_owned()))
+    }
+}
+
 async fn committed(world: &World) -> i64 {
     world.read(|state| state.skus[&sku("MUG")].stock[0].stock.committed.units()).await
 }
@@ -162,11 +184,43 @@ async fn what_could_not_be_deleted_comes_again_and_books_nothing() {
     let listener = listener(&world);
     let queue = Listed::holding(&[&told("n1", "902-1", 2)]);
     *queue.refuses.lock().expect("unpoisoned") = true;
-    assert!(matches!(listener.round(&queue).await, Err(Failed::Delete(Fault::Unauthorized(_)))));
+    assert!(matches!(
+        listener.round(&queue).await,
+        Err(Failed::Delete(Fault::Unauthorized(_), Round::Taken))
+    ));
     assert_eq!((queue.left(), committed(&world).await), (1, 2));
     *queue.refuses.lock().expect("unpoisoned") = false;
     assert_eq!(listener.round(&queue).await, Ok(Round::Taken));
     assert_eq!((queue.left(), committed(&world).await), (0, 2));
+}
+
+/// With pauses that grow it would take minutes.
+#[tokio::test]
+async fn what_cannot_be_deleted_holds_up_nothing_that_comes_after_it() {
+    const SALES: i64 = 90;
+    let world = start(opened(), 64).await;
+    let listener = listener(&world);
+    let message = |n: i64| {
+        let body = Bytes::from(told(&format!("n{n}"), &format!("902-{n}"), 1));
+        Message { id: format!("m{n}"), receipt: format!("m{n}"), body }
+    };
+    let queue = Kept(Mutex::new((0..SALES).map(message).collect()));
+    let booked = async {
+        while committed(&world).await != SALES {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = listener.listen(&queue, &world.stop) => panic!("it goes on"),
+        booked = tokio::time::timeout(std::time::Duration::from_secs(30), booked) => booked.expect("all are booked"),
+    }
+    let figures = world.metrics.encode();
+    let read = figures.lines().any(|line| {
+        line.starts_with("evenkeel_polls_total")
+            && line.contains("feed=\"notifications\"")
+            && line.contains("done")
+    });
+    assert!(read, "{figures}");
 }
 
 #[tokio::test]
