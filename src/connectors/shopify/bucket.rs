@@ -5,7 +5,8 @@
 //! requests under way may cost is kept apart from the level, so that two at once do not spend the same points.
 //!
 //! The bucket is the app's in the shop: another daemon with the same app drains it too. So every answer counts over what
-//! was worked out, and after a refusal all wait a little longer than the shop's figures say, each by another span.
+//! was worked out, and after a refusal all wait a little longer than the shop's figures say, each by another span. A write waits for
+//! the points of its own even then, and not for those of a read that was refused: a lower is not to be late for it.
 
 use std::time::Duration;
 
@@ -35,10 +36,25 @@ pub(super) struct Bucket {
     known: Option<Known>,
     /// Points that requests under way may cost.
     pending: f64,
-    /// Nothing is asked before this.
+    /// Nothing is asked before this, and no read before that.
     held: Option<Instant>,
-    /// Requests refused in a row for want of points.
+    reads_held: Option<Instant>,
+    /// Times in a row that requests were refused. Those that were under way together count as one.
     refused: u32,
+    /// When the latest of these times began.
+    refused_at: Option<Instant>,
+}
+
+/// A request that was refused for want of points, or of something else that comes back by itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refusal {
+    pub(super) purpose: Purpose,
+    /// When it was sent.
+    pub(super) asked: Instant,
+    /// What it is to wait if nobody else is there.
+    pub(super) wait: Duration,
+    /// The shop told how many points there are, and `wait` follows from that alone.
+    pub(super) by_points: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +76,11 @@ impl Known {
 impl Bucket {
     /// Sets `cost` points aside, or returns how long it takes until they are there.
     pub(super) fn reserve(&mut self, cost: f64, purpose: Purpose, now: Instant) -> Result<(), Duration> {
-        if let Some(held) = self.held.filter(|held| *held > now) {
+        let held = match purpose {
+            Purpose::Write => self.held,
+            Purpose::Read => self.held.max(self.reads_held),
+        };
+        if let Some(held) = held.filter(|held| *held > now) {
             return Err(held - now);
         }
         if let Some(known) = self.known {
@@ -73,7 +93,7 @@ impl Bucket {
             let missing = wanted - (known.level(now) - self.pending);
             // With nothing under way the bucket fills up, so nothing can wait for ever.
             if missing > 0.0 && (self.pending > 0.0 || known.level(now) < known.size) {
-                return Err(wait(missing, known.per_second));
+                return Err(known.at.saturating_duration_since(now) + wait(missing, known.per_second));
             }
         }
         self.pending += cost;
@@ -85,14 +105,31 @@ impl Bucket {
         self.pending = (self.pending - cost).max(0.0);
     }
 
-    /// A request was refused for want of points, and `wait` would do by the shop's figures if nobody else were there. Returns how long
-    /// all wait: `chance`, from 0 to 1, keeps those who were refused together from asking together again.
-    pub(super) fn refused(&mut self, wait: Duration, chance: f64, now: Instant) -> Duration {
-        let spread = SPREAD * 2_u32.pow(self.refused.min(10));
-        self.refused = self.refused.saturating_add(1);
-        let longer = wait + spread.min(SPREAD_MAX).mul_f64(chance.clamp(0.0, 1.0));
-        self.held = self.held.max(Some(now + longer));
-        longer
+    /// A request was refused, and what its answer told is taken over. Returns how long it is to wait: `chance`, from 0 to 1, keeps
+    /// those who were refused together from asking together again.
+    pub(super) fn refused(&mut self, refusal: Refusal, chance: f64, now: Instant) -> Duration {
+        let Refusal { purpose, asked, wait, by_points } = refusal;
+        if self.refused_at.is_none_or(|at| asked >= at) {
+            self.refused = self.refused.saturating_add(1);
+            self.refused_at = Some(now);
+        }
+        let chance = chance.clamp(0.0, 1.0);
+        let spread = SPREAD * 2_u32.pow(self.refused.saturating_sub(1).min(10));
+        let longer = wait + spread.min(SPREAD_MAX).mul_f64(chance);
+        if !by_points {
+            self.held = self.held.max(Some(now + longer));
+            return longer;
+        }
+        self.reads_held = self.reads_held.max(Some(now + longer));
+        // As if the shop had told it so much later: who lacks points waits a little longer, and who lacks none does not.
+        let little = SPREAD.mul_f64(chance);
+        if let Some(known) = &mut self.known {
+            known.at += little;
+        }
+        match purpose {
+            Purpose::Write => wait + little,
+            Purpose::Read => longer,
+        }
     }
 
     /// A request was not refused.
@@ -197,24 +234,70 @@ mod tests {
         assert_eq!(until_affordable(&broken), None);
     }
 
+    /// A refusal of which the shop told no points.
+    fn bare(wait: Duration, asked: Instant) -> Refusal {
+        Refusal { purpose: Purpose::Write, asked, wait, by_points: false }
+    }
+
     #[test]
     fn after_a_refusal_all_wait_longer_and_longer_by_chance() {
         let (mut bucket, now) = (Bucket::default(), Instant::now());
         let (wait, millis) = (Duration::from_millis(40), Duration::from_millis);
         bucket.learn(&told(2000.0), now);
-        assert_eq!(bucket.refused(wait, 0.5, now), millis(90));
+        assert_eq!(bucket.refused(bare(wait, now), 0.5, now), millis(90));
         for purpose in [Purpose::Write, Purpose::Read] {
             assert_eq!(bucket.reserve(1.0, purpose, now), Err(millis(90)));
         }
         // Another answer that comes late takes nothing back.
-        assert_eq!(bucket.refused(wait, 0.0, now), wait);
+        assert_eq!(bucket.refused(bare(wait, now), 0.0, now), wait);
         assert_eq!(bucket.reserve(1.0, Purpose::Write, now), Err(millis(90)));
         assert_eq!(bucket.reserve(1.0, Purpose::Write, now + millis(90)), Ok(()));
-        assert_eq!(bucket.refused(wait, 1.0, now), millis(440));
-        let most = (0..40).map(|_| bucket.refused(wait, 1.0, now)).max();
+        assert_eq!(bucket.refused(bare(wait, now), 1.0, now), millis(440));
+        let most = (0..40).map(|_| bucket.refused(bare(wait, now), 1.0, now)).max();
         assert_eq!(most, Some(wait + SPREAD_MAX));
         bucket.served();
-        assert_eq!(bucket.refused(wait, 1.0, now), millis(140));
+        assert_eq!(bucket.refused(bare(wait, now), 1.0, now), millis(140));
+    }
+
+    #[test]
+    fn those_who_were_refused_together_count_as_one() {
+        let (mut bucket, start) = (Bucket::default(), Instant::now());
+        let millis = Duration::from_millis;
+        let mut check = |asked: u64, answered: u64, want: u64| {
+            let refusal = bare(Duration::ZERO, start + millis(asked));
+            assert_eq!(bucket.refused(refusal, 1.0, start + millis(answered)), millis(want), "{asked}");
+        };
+        for asked in 0..20 {
+            check(asked, 100 + asked, 100);
+        }
+        check(200, 300, 200);
+        check(150, 310, 200);
+        check(210, 320, 200);
+        check(320, 400, 400);
+    }
+
+    #[test]
+    fn a_write_waits_for_points_of_its_own_and_not_for_those_of_a_read_that_was_refused() {
+        let (mut bucket, now) = (Bucket::default(), Instant::now());
+        let (wait, millis) = (Duration::from_secs(4), Duration::from_millis);
+        bucket.learn(&told(100.0), now);
+        let refusal = |purpose| Refusal { purpose, asked: now, wait, by_points: true };
+        assert_eq!(bucket.refused(refusal(Purpose::Read), 0.5, now), wait + millis(50));
+        assert_eq!(bucket.reserve(1.0, Purpose::Read, now), Err(wait + millis(50)));
+        // What lacks nothing goes at once, and the rest a little later than its points are there.
+        assert_eq!(bucket.reserve(200.0, Purpose::Write, now), Err(millis(1_050)));
+        assert_eq!(bucket.reserve(200.0, Purpose::Write, now + millis(1_000)), Err(millis(50)));
+        assert_eq!(bucket.reserve(100.0, Purpose::Write, now), Ok(()));
+        bucket.release(100.0);
+        assert_eq!(bucket.reserve(200.0, Purpose::Write, now + millis(1_050)), Ok(()));
+        bucket.release(200.0);
+        // However often it was refused.
+        for nth in 0..20 {
+            let asked = now + millis(nth);
+            bucket.learn(&told(100.0), asked);
+            let refusal = Refusal { asked, ..refusal(Purpose::Write) };
+            assert_eq!(bucket.refused(refusal, 0.5, asked), wait + millis(50));
+        }
     }
 
     #[test]

@@ -22,8 +22,8 @@ use crate::{
         http::{Answer, BadSetting, Client, is_loopback},
         shopify::{
             access::{Key, Keys},
-            bucket::Bucket,
-            graphql::{Cost, Operation, Request, Trouble, reply},
+            bucket::{Bucket, Refusal, until_affordable},
+            graphql::{Cost, Operation, Reply, Request, Trouble, reply},
             options::Options,
             sentinel::Sentinel,
         },
@@ -105,19 +105,21 @@ impl Caller {
                 self.keys.refused(&key).await;
             }
         }
-        let reply = reply(&answer);
+        let (reply, asked) = (reply(&answer), ticket.asked);
         ticket.settle(reply.cost.as_ref());
         self.watch(&answer, operation.name);
-        let data = self.paced(reply.data)?;
+        let data = self.paced(reply, operation, asked)?;
         Ok(Said { data, at: answered_at(&answer) })
     }
 
-    /// Has everybody wait after a refusal for want of points. Returns the answer, with how long that is.
-    fn paced(&self, data: Result<Value, Trouble>) -> Result<Value, Trouble> {
+    /// Has others wait too after a refusal for want of points. Returns the answer, with how long to wait for the next try.
+    fn paced(&self, reply: Reply, operation: &Operation, asked: Instant) -> Result<Value, Trouble> {
         let bucket = &mut self.state().bucket;
-        match data {
+        match reply.data {
             Err(Trouble::Throttled(wait)) => {
-                Err(Trouble::Throttled(bucket.refused(wait, rand::random(), Instant::now())))
+                let by_points = reply.cost.as_ref().and_then(until_affordable) == Some(wait);
+                let refusal = Refusal { purpose: operation.purpose, asked, wait, by_points };
+                Err(Trouble::Throttled(bucket.refused(refusal, rand::random(), Instant::now())))
             }
             answered => {
                 bucket.served();
@@ -186,7 +188,7 @@ impl Caller {
                 let cost = state.costs.get(operation.name).copied().unwrap_or(operation.cost);
                 let now = Instant::now();
                 match state.bucket.reserve(cost, operation.purpose, now) {
-                    Ok(()) => return Ok(Ticket { caller: self, operation, cost }),
+                    Ok(()) => return Ok(Ticket { caller: self, operation, cost, asked: now }),
                     Err(wait) if now + wait > until => return Err(Trouble::Throttled(wait)),
                     Err(wait) => wait,
                 }
@@ -241,6 +243,8 @@ struct Ticket<'a> {
     caller: &'a Caller,
     operation: &'a Operation,
     cost: f64,
+    /// When they were set aside.
+    asked: Instant,
 }
 
 impl Ticket<'_> {

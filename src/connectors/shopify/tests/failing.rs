@@ -148,3 +148,25 @@ async fn a_call_that_would_wait_too_long_for_points_is_not_sent_and_says_how_lon
     assert!(matches!(outcomes[..], [Outcome::Throttled { retry_after_ms: 60_000 }]), "{outcomes:?}");
     assert_eq!(asked.all().len(), 1, "the second write was not sent");
 }
+
+#[tokio::test]
+async fn a_read_that_was_refused_for_points_holds_up_no_write_that_can_be_paid_for() {
+    // The read lacks points for longer than anything may wait; a write has what it needs.
+    let cost = |requested: i64| {
+        json!({"cost": {"requestedQueryCost": requested, "throttleStatus": {
+            "maximumAvailable": 2000.0, "currentlyAvailable": 1500, "restoreRate": 0.1}}})
+    };
+    let (shop, asked) = shop(move |variables| {
+        if variables.get("input").is_none() {
+            let refused = json!([{"message": "Throttled", "extensions": {"code": "THROTTLED"}}]);
+            return said(&json!({"errors": refused, "extensions": cost(1900)}));
+        }
+        said(&json!({"data": {"inventorySetQuantities": {"userErrors": []}}, "extensions": cost(13)}))
+    })
+    .await;
+    let order = OrderId::new("7").expect("good");
+    assert!(matches!(shop.order(&order).await, Err(Fault::Throttled { .. })));
+    assert_eq!(letters(&shop.write(&puts([1])).await), "A");
+    assert!(matches!(shop.order(&order).await, Err(Fault::Throttled { .. })));
+    assert_eq!(asked.all().len(), 2, "the read is not asked again yet");
+}
