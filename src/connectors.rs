@@ -154,7 +154,8 @@ pub struct Tended {
     pub unsure: Vec<&'static str>,
     /// Pushes may have been missed: the orders are read from the watermark, and what is shown is compared.
     pub missed: bool,
-    /// Something failed that says nothing of the channel as a whole: it is tended again soon.
+    /// Something failed that says nothing of the channel as a whole: it is tended again, soon at first, and later and later while
+    /// it lasts.
     pub again: bool,
 }
 

@@ -376,6 +376,6 @@ pub(super) fn pause_after(error: &Error, failures: u32) -> Duration {
 }
 
 /// Returns the same where nobody asks to be waited for.
-pub(super) fn pause(failures: u32) -> Duration {
+fn pause(failures: u32) -> Duration {
     (Duration::from_millis(250) * 2_u32.pow(failures.min(8))).min(PAUSE_MAX)
 }

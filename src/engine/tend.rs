@@ -12,7 +12,7 @@ use crate::{
     connectors::{Connector, Tended, Tending},
     core::Command,
     engine::{
-        feed::{Error, pause, pause_after, tell_failure},
+        feed::{Error, pause_after, tell_failure},
         ledger::{self, Ledger},
         restored::{is_restored, until_live},
         wake::ChannelWakes,
@@ -35,19 +35,19 @@ pub struct Tender {
 /// How a channel was tended.
 struct Done {
     tending: Tending,
-    /// A part of it is to be tried again soon.
+    /// A part of it is to be tried again before its turn.
     again: bool,
 }
 
 impl Tender {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let (mut failures, mut looked) = (0_u32, false);
+        // What failed is not left to the next turn, unless that comes first.
+        let mut again = None;
         loop {
-            // What failed is not left to the next turn.
-            let missed = failures > 0;
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = std::future::ready(()), if missed => {}
+                () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => {}
                 Some(()) = self.ticks.recv() => {}
                 () = self.wakes.tend.notified() => {}
                 () = self.connector.uneasy() => {}
@@ -61,13 +61,15 @@ impl Tender {
                 Ok(done) => {
                     looked = done.tending == Tending::Look;
                     failures = if done.again { failures.saturating_add(1) } else { 0 };
-                    if done.again { pause(failures).max(GAP) } else { GAP }
+                    again = done.again.then(|| part_again(failures));
+                    GAP
                 }
                 Err(Error::Ledger(ledger::Error::Stopped)) => return,
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     warn!(channel = %self.channel, %error, failures, "the channel could not be tended");
                     tell_failure(&self.ledger, &self.channel, &error).await;
+                    again = Some(Duration::ZERO);
                     pause_after(&error, failures).max(GAP)
                 }
             };
@@ -91,5 +93,28 @@ impl Tender {
             self.wakes.reconcile.notify_one();
         }
         Ok(Done { tending, again })
+    }
+}
+
+/// Returns how much longer than the shortest pause to wait until a part is tried again that failed so often in a row. It doubles
+/// until the turns of the channel come sooner.
+fn part_again(failures: u32) -> Duration {
+    (GAP * 2_u32.pow(failures.saturating_sub(1).min(20))).saturating_sub(GAP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_for_long_is_left_to_the_turns_of_the_channel() {
+        let check = |failures: u32, secs: u64| assert_eq!(part_again(failures), Duration::from_secs(secs));
+        check(0, 0);
+        check(1, 0);
+        check(2, 1);
+        check(6, 31);
+        check(9, 255);
+        check(13, 4095);
+        check(u32::MAX, (1 << 20) - 1);
     }
 }

@@ -28,6 +28,9 @@ use crate::{
 const PAGE: usize = 100;
 const PAGES_MAX: usize = 20;
 
+/// After how many tries in a row that failed for what may pass a person is told.
+const TOLD_AFTER: u32 = 10;
+
 /// The kinds of notices.
 const KIND_SHOP: &str = "shop";
 const KIND_SCOPES: &str = "scopes";
@@ -46,6 +49,7 @@ pub(super) struct Care {
     vanished: Option<(Instant, String)>,
     /// What is told of subscriptions that pointed elsewhere, and since when.
     moved: Option<(Instant, String)>,
+    blind: Blind,
     /// Pushes may have been missed, and whoever reads them back was not told yet.
     missed: bool,
 }
@@ -53,7 +57,15 @@ pub(super) struct Care {
 impl Default for Care {
     fn default() -> Care {
         let (known, gone) = (BTreeSet::new(), BTreeSet::new());
-        Care { begun: Instant::now(), known, gone, vanished: None, moved: None, missed: false }
+        Care {
+            begun: Instant::now(),
+            known,
+            gone,
+            vanished: None,
+            moved: None,
+            blind: Blind::default(),
+            missed: false,
+        }
     }
 }
 
@@ -91,6 +103,7 @@ pub(super) async fn tend(
         }
         Some(hooks) => match webhooks(caller, options, hooks, care, (tending, said.at)).await {
             Ok(done) => {
+                care.blind = Blind::default();
                 missed = done.missed;
                 let by = done.shaped.filter(|_| sentinel.pushed.is_none());
                 notices.extend(by.map(|by| notice(KIND_SHAPED, shaped(&by, &options.api_version))));
@@ -99,7 +112,15 @@ pub(super) async fn tend(
             // Neither what is to be told nor what is over is held up.
             Err(trouble) => {
                 tracing::warn!(shop = %options.shop, %trouble, "webhook subscriptions could not be looked at");
-                unsure.extend([KIND_WEBHOOKS, KIND_SHAPED]);
+                unsure.push(KIND_SHAPED);
+                match care.blind.note(&trouble) {
+                    Some(why) => {
+                        let told: Vec<String> =
+                            lately(&care.vanished).map(str::to_owned).into_iter().chain([why]).collect();
+                        notices.push(notice(KIND_WEBHOOKS, told.join("; ")));
+                    }
+                    None => unsure.push(KIND_WEBHOOKS),
+                }
                 again = true;
             }
         },
@@ -180,6 +201,44 @@ async fn webhooks(
     care.known = held;
     let told: Vec<String> = lately(&care.vanished).map(str::to_owned).into_iter().chain(failed).collect();
     Ok(Done { told: (!told.is_empty()).then(|| told.join("; ")), shaped, missed })
+}
+
+/// Why the subscriptions cannot be looked after.
+#[derive(Debug, Clone, Default)]
+struct Blind {
+    /// Tries in a row that failed for what may pass.
+    passing: u32,
+    /// What is told of what may pass, as it was first said.
+    told: Option<String>,
+}
+
+impl Blind {
+    /// Notes why they could not be. Returns what a person should know of it, if it is time to tell.
+    fn note(&mut self, trouble: &Trouble) -> Option<String> {
+        let text = format!(
+            "webhook subscriptions cannot be looked after, so those that are gone are not made anew: {trouble}; orders are read all \
+             the same, only later"
+        );
+        if lasts(trouble) {
+            *self = Blind::default();
+            return Some(text);
+        }
+        self.passing = self.passing.saturating_add(1);
+        // In other words it is the same.
+        (self.passing >= TOLD_AFTER).then(|| self.told.get_or_insert(text).clone())
+    }
+}
+
+/// Tells whether it is the same at the next try, as far as one can know.
+fn lasts(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Unauthorized(_) | Trouble::Refused(_) | Trouble::TooCostly(_) | Trouble::Unclear(_) => true,
+        Trouble::NotSent(_)
+        | Trouble::Timeout(_)
+        | Trouble::Lost(_)
+        | Trouble::Server { .. }
+        | Trouble::Throttled(_) => false,
+    }
 }
 
 /// Returns what is told of something that happened, if that was lately.

@@ -1,16 +1,35 @@
 //! Webhook subscriptions that cannot be looked at hold up nothing of what is to be told.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::model::Instance;
 
 /// A shop of this name, which lists no webhook subscription, or refuses to. Returns the connector, which has webhooks looked after.
 async fn told(name: &'static str, lists: bool) -> (Shopify, Asked) {
+    let answer = if lists { none() } else { failed("ACCESS_DENIED") };
+    listing(name, move |_| answer.clone()).await
+}
+
+/// No subscription.
+fn none() -> Value {
+    let none = json!({"nodes": [], "pageInfo": {"hasNextPage": false, "endCursor": null}});
+    json!({"data": {"webhookSubscriptions": none}})
+}
+
+fn failed(code: &str) -> Value {
+    json!({"errors": [{"message": "not yours", "extensions": {"code": code}}]})
+}
+
+/// The same, which answers the nth time that it is asked for subscriptions, from 0 on, as `list` says.
+async fn listing(
+    name: &'static str,
+    list: impl Fn(usize) -> Value + Clone + Send + Sync + 'static,
+) -> (Shopify, Asked) {
+    let times = Arc::new(AtomicUsize::new(0));
     let (shop, asked) = shop(move |variables| {
         if variables.get("first").is_some() {
-            let denied =
-                json!({"errors": [{"message": "not yours", "extensions": {"code": "ACCESS_DENIED"}}]});
-            let none = json!({"nodes": [], "pageInfo": {"hasNextPage": false, "endCursor": null}});
-            return said(&if lists { json!({"data": {"webhookSubscriptions": none}}) } else { denied });
+            return said(&list(times.fetch_add(1, Ordering::SeqCst)));
         }
         if variables.get("hook").is_some() {
             return said(&json!({"data": {"made": {"userErrors": []}}}));
@@ -42,8 +61,45 @@ async fn what_is_to_be_told_and_what_is_over_is_not_held_up_by_webhooks() {
     let (shop, _) = told("example.myshopify.com", false).await;
     let tended = shop.tend(Tending::Mend).await.expect("the shop itself answers");
     assert!(tended.again && !tended.missed, "{tended:?}");
-    assert!(tended.unsure.contains(&"webhooks") && tended.unsure.contains(&"webhook_version"), "{tended:?}");
+    assert!(tended.unsure.contains(&"webhook_version") && !tended.unsure.contains(&"webhooks"), "{tended:?}");
     assert!(tended.notices.iter().all(|notice| !notice.stops), "{tended:?}");
+}
+
+/// What is told of webhooks.
+fn of_webhooks(tended: &Tended) -> Option<&str> {
+    tended.notices.iter().find(|notice| notice.kind == "webhooks").map(|notice| notice.text.as_str())
+}
+
+#[tokio::test]
+async fn subscriptions_that_will_not_be_seen_are_told_at_once_and_those_that_may_when_it_lasts() {
+    let check = async |list: Value, first: Option<&str>, last: &str| {
+        let (shop, _) =
+            listing("example.myshopify.com", move |nth| if nth < 12 { list.clone() } else { none() }).await;
+        let mut told = Vec::new();
+        for _ in 0..12 {
+            let tended = shop.tend(Tending::Mend).await.expect("the shop itself answers");
+            let text = of_webhooks(&tended).map(str::to_owned);
+            assert!(tended.again && tended.unsure.contains(&"webhooks") == text.is_none(), "{tended:?}");
+            told.push(text);
+        }
+        let holds = |told: &Option<String>, part: &str| told.as_ref().is_some_and(|text| text.contains(part));
+        assert!(
+            first.map_or(told[..9].iter().all(Option::is_none), |part| holds(&told[0], part)),
+            "{told:?}"
+        );
+        assert!(told[9..].iter().all(|told| holds(told, last)), "{told:?}");
+        let over = shop.tend(Tending::Mend).await.expect("it answers");
+        assert!(!over.again && of_webhooks(&over).is_none() && over.unsure != ["webhooks"], "{over:?}");
+    };
+    check(failed("ACCESS_DENIED"), Some("not yours"), "not yours").await;
+    check(failed("BAD_REQUEST"), Some("not yours"), "not yours").await;
+    check(
+        json!({"data": {"webhookSubscriptions": 7}}),
+        Some("cannot be looked after"),
+        "cannot be looked after",
+    )
+    .await;
+    check(failed("INTERNAL_SERVER_ERROR"), None, "not yours").await;
 }
 
 #[tokio::test]
