@@ -372,7 +372,7 @@ fn shown_too_much(state: &State, open: &[(ListingRef, &Drifted)]) -> String {
     // Ours may have gone over it since: a lower does.
     let still = |(listing, drift): &(ListingRef, &Drifted)| {
         let confirmed = state.listing(listing).and_then(|held| held.writes.confirmed);
-        !confirmed.is_some_and(|confirmed| confirmed.at > drift.at)
+        confirmed.is_none_or(|confirmed| confirmed.at <= drift.at)
     };
     let over = open.iter().filter(|of| !of.1.over().is_zero() && still(of));
     let Some((listing, drift)) = over.clone().max_by_key(|(_, drift)| drift.over()) else {
