@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench                      all of them
-//! cargo bench -- intake decide     some of them: intake, down, decide, sale, memory, snapshot
+//! cargo bench -- intake decide     some of them: intake, down, decide, sale, memory, snapshot, repair
 //! cargo bench -- --quick           a smoke: small numbers, so the figures say little
 //! cargo bench -- long              ten million records, by name only: see scripts/ten-million
 //! ```
@@ -23,6 +23,7 @@ mod long;
 mod machine;
 mod memory;
 mod order;
+mod repair;
 mod report;
 mod sale;
 mod settings;
@@ -54,13 +55,14 @@ type Bench = fn(Size, &mut Report);
 /// Runs only if it is named: it takes an hour and some gigabytes of the disk. See `scripts/ten-million`.
 const LONG: (&str, Bench) = ("long", long::run);
 
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
     ("decide", decide::run),
     ("intake", intake::run),
     ("down", down::run),
     ("sale", sale::run),
     ("memory", memory::run),
     ("snapshot", snapshot::run),
+    ("repair", repair::run),
 ];
 
 fn main() -> ExitCode {

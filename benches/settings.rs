@@ -24,6 +24,11 @@ pub(crate) struct Channels {
 impl Channels {
     /// Starts systems that list the same, whatever the shop is called.
     pub(crate) async fn start(shop: &str, skus: usize) -> Channels {
+        Channels::limited(shop, skus, 100_000.0).await
+    }
+
+    /// The same, with a marketplace whose rates are so many times the documented ones.
+    pub(crate) async fn limited(shop: &str, skus: usize, scale: f64) -> Channels {
         let mut options = Options::default();
         options.shopify.shop = format!("{shop}.myshopify.com");
         options.catalogue.skus = skus;
@@ -32,7 +37,7 @@ impl Channels {
         options.catalogue.opening = Span { min: 500, max: 1_000 };
         options.amazon.visibility_ms = Span { min: 0, max: 0 };
         options.amazon.order_lag_ms = 0;
-        options.amazon.rate_scale = 100_000.0;
+        options.amazon.rate_scale = scale;
         options.shopify.webhook_delay_ms = Span { min: 0, max: 0 };
         options.shopify.write_ms = Span { min: 0, max: 0 };
         options.shopify.bucket = 1e9;

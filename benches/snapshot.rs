@@ -150,6 +150,7 @@ async fn read(address: &str) -> usize {
         own_location: None,
         product_type: "PRODUCT".to_owned(),
         report_above: 0,
+        feeds: false,
         application: "evenkeel".to_owned(),
         rates: Rates::default(),
         timing: Timing::default(),
@@ -210,6 +211,20 @@ fn decided(skus: usize) -> (Duration, Duration) {
     settings::write(dir.path(), dir.path(), "127.0.0.1:0", &settings::nowhere(), settings::MARKET);
     let mut state = State::default();
     catalogue::fill(&mut state, catalogue::policies(dir.path()), skus, drop);
+    let channel = catalogue::channel("market");
+    // A minute later its orders were read as well, so that what it was seen to show is believed.
+    let now = SystemClock.now().plus_millis(60_000);
+    loop {
+        let (begun, begun_at, through) = (state.seq, now, now);
+        let fed = Command::Fed { channel: channel.clone(), begun, begun_at, through };
+        let (told, reply) = decide(&mut state, fed, now);
+        reply.expect("it is taken in");
+        // Some are judged at a time.
+        if told.is_none_or(|told| told.records.len() == 1) {
+            break;
+        }
+    }
+    drop(state.take_dirty());
     let row = |n: usize| {
         let (code, asin) = (catalogue::code(n), format!("B{n:09}"));
         CatalogueItem {
@@ -223,18 +238,16 @@ fn decided(skus: usize) -> (Duration, Duration) {
     };
     let pages: Vec<Vec<CatalogueItem>> =
         (0..skus).step_by(PAGE).map(|from| (from..(from + PAGE).min(skus)).map(row).collect()).collect();
-    let channel = catalogue::channel("market");
     let begun = Instant::now();
     for rows in pages.clone() {
         let reported = Command::Reported { channel: channel.clone(), rows };
-        let (_, told) = decide(&mut state, reported, SystemClock.now());
+        let (_, told) = decide(&mut state, reported, now);
         let Ok(Reply::Reported { bound, again, .. }) = told else { panic!("{told:?}") };
         assert!(bound > 0 && again.is_empty(), "everything is as known");
     }
     let reported = begun.elapsed();
     let begun = Instant::now();
     for items in pages {
-        let now = SystemClock.now();
         let read = Command::Catalogue { channel: channel.clone(), read_at: now, items, unread: vec![] };
         decide(&mut state, read, now).1.expect("it is taken in");
     }

@@ -34,8 +34,9 @@ mod sheet;
 mod show;
 mod simulate;
 mod store;
+mod usage;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -132,7 +133,7 @@ enum Command {
     Rebind(made::Rebind),
     /// Keep a channel or a SKU from selling; keep an ERP from being told of orders.
     Pause(pause::Pause),
-    /// End a pause, or let a restored store write.
+    /// End a pause, or let a restored store write. Without arguments: list what is paused.
     Resume(pause::Resume),
     /// List the returned units that are held back, and put them on sale again or take them off the books.
     Returns {
@@ -186,6 +187,15 @@ enum Shell {
     Elvish,
     Fish,
     Zsh,
+}
+
+/// Reads the arguments of the process. Help, the version, and wrong usage that is not to be told as JSON end it here.
+pub fn parse() -> Result<Cli, Failure> {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    Cli::try_parse_from(&args).map_err(|error| match usage::failure(&error, &args) {
+        Some(failure) => failure,
+        None => error.exit(),
+    })
 }
 
 /// Runs a command to its end.

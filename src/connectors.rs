@@ -4,6 +4,7 @@
 //! read the answer. It knows nothing of the ledger: the quantities it is given are already decided.
 
 pub mod amazon;
+pub mod bulk;
 pub mod http;
 pub mod limit;
 pub mod queue;
@@ -21,7 +22,7 @@ use bytes::Bytes;
 
 use crate::model::{Abilities, DeliveryId, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals};
 
-use self::queue::Queue;
+use self::{bulk::Bulks, queue::Queue};
 pub use crate::model::exchange::{
     CatalogueItem, CountLine, Notice, Observed, Outcome, Posting, PostingLine, Put,
 };
@@ -33,6 +34,11 @@ pub trait Connector: Send + Sync {
 
     /// Writes absolute quantities. Returns one outcome for each put, in the same order.
     async fn write(&self, puts: &[Put]) -> Vec<Outcome>;
+
+    /// Tells whether a put takes calls of its own, so that it goes beside the others and holds up none of them.
+    fn is_slow(&self, _: &Put) -> bool {
+        false
+    }
 
     /// Reads what the channel shows. Returns one answer for each listing, in the same order.
     async fn read_back(&self, listings: &[Identifiers]) -> Result<Vec<Observed>, Fault>;
@@ -75,6 +81,11 @@ pub trait Connector: Send + Sync {
     /// Returns the queue that the channel's notifications come by, if they do. What it holds is read by `receive`, with the
     /// message's id as the header [`MESSAGE_ID`].
     fn queue(&self) -> Option<&dyn Queue> {
+        None
+    }
+
+    /// Returns what writes many quantities as one, if the channel offers that.
+    fn bulks(&self) -> Option<&dyn Bulks> {
         None
     }
 

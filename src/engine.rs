@@ -3,6 +3,7 @@
 //! Holds no truth. Whatever a task was doing when the process died follows again from the state.
 
 pub mod alerter;
+mod bulk;
 pub mod by_hand;
 pub mod channels;
 pub mod checkpoint;

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use evenkeel::cli::{Cli, Failure};
+use evenkeel::cli::{self, Failure};
 
 fn main() -> ExitCode {
-    match evenkeel::cli::run(Cli::parse()) {
+    match cli::parse().and_then(cli::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
     }

@@ -14,7 +14,7 @@ pub mod time;
 pub mod words;
 
 pub use channel::{Abilities, Measure, Visible};
-pub use exchange::{CatalogueItem, CountLine, Notice, Observed, Outcome, Posting, PostingLine, Put};
+pub use exchange::{CatalogueItem, CountLine, Notice, Observed, Outcome, Posting, PostingLine, Put, Told};
 pub use ids::{
     ChannelId, Counter, DeliveryId, IdempotencyKey, Instance, LineId, LocationId, OrderId, OrderKey, Sku,
 };

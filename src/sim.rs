@@ -16,6 +16,7 @@ mod daemon;
 mod erp;
 #[cfg(test)]
 mod exhaustive;
+mod feeds;
 mod kept;
 mod loops;
 mod market;
@@ -138,6 +139,8 @@ pub struct Figures {
     pub records: u64,
     pub orders: u64,
     pub writes: u64,
+    /// Of the writes, those that went as deltas.
+    pub deltas: u64,
     pub starts: u64,
     pub drifts: u64,
     /// Counts by people that were taken over.
@@ -153,6 +156,8 @@ pub struct Figures {
     /// Mappings that people made late, and writes that were refused for good.
     pub mapped: u64,
     pub refused: u64,
+    /// Feeds that Amazon took.
+    pub feeds: u64,
     pub virtual_ms: i64,
     /// Units oversold, as the reference model classes them.
     pub oversold: BTreeMap<&'static str, i64>,
@@ -168,6 +173,7 @@ impl Figures {
         self.records += other.records;
         self.orders += other.orders;
         self.writes += other.writes;
+        self.deltas += other.deltas;
         self.starts += other.starts;
         self.drifts += other.drifts;
         self.hand_counts += other.hand_counts;
@@ -178,6 +184,7 @@ impl Figures {
         self.kept_sold += other.kept_sold;
         self.mapped += other.mapped;
         self.refused += other.refused;
+        self.feeds += other.feeds;
         self.virtual_ms += other.virtual_ms;
         for (class, units) in &other.oversold {
             *self.oversold.entry(class).or_default() += units;

@@ -68,9 +68,10 @@ pub struct Options {
     /// The program that builds a fresh state in a process of its own, so that the memory that this takes is given back: see
     /// [`build_fresh`]. `None`: it is built here.
     pub builder: Option<PathBuf>,
-    /// Sets the state aside whatever it is worth, and takes a journal that ends before the state or a
-    /// checkpoint for what there is.
+    /// Sets the state aside whatever it is worth.
     pub force_rebuild: bool,
+    /// Takes a journal that ends before the state or a checkpoint for what there is, when the state is set aside.
+    pub give_up: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -86,10 +87,17 @@ pub enum Error {
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
     #[error(
-        "{what} reflects record {seq}, but the journal ends at record {last}: acknowledged records are missing; \
-         restore the journal from a backup, or give them up for good with `evenkeel rebuild`"
+        "{what} reflects record {seq}, but the journal ends at record {last}: acknowledged records are missing \
+         ({} of them); put the files of `journal/` back that are gone, or restore a backup; only `evenkeel rebuild \
+         --give-up-records` goes on without them, for good",
+        seq.saturating_sub(*last)
     )]
     Ahead { what: &'static str, seq: u64, last: u64 },
+    #[error(
+        "{what} reflects record {seq}, and the journal is empty: nothing can be rebuilt from it; put the files of \
+         `journal/` back, or restore a backup"
+    )]
+    NoJournal { what: &'static str, seq: u64 },
     #[error(
         "the restore into `{}` did not come to its end; run `evenkeel restore` with the same backup again",
         dir.display()
@@ -138,6 +146,11 @@ pub enum Note {
     OlderRows {
         seq: u64,
     },
+    /// Records from `first` to `last` were acknowledged, are not in the journal any more, and were given up.
+    GivenUp {
+        first: u64,
+        last: u64,
+    },
     /// Older records cannot be had out of the archive, and why. Nothing needs them as long as there is a checkpoint.
     ArchiveUnused(String),
 }
@@ -156,6 +169,12 @@ impl fmt::Display for Note {
                 "the checkpoint of record {seq} is an older release's, and the journal from before it is gone: stock, orders and \
                  listings are taken over from it; what that release did not keep, such as drift, begins anew"
             ),
+            Note::GivenUp { first, last } => {
+                write!(
+                    f,
+                    "the records {first} to {last} are not in the journal any more, and are given up for good"
+                )
+            }
             Note::ArchiveUnused(why) => write!(f, "the archive cannot be used: {why}"),
         }
     }
@@ -246,8 +265,10 @@ impl Store {
         let swapper = opener.clone().map(|opener| Swapper::new(opener, path, &checkpoints, options.builder));
         let mut notes: Vec<Note> = recovered.cut.map(Note::TailCut).into_iter().collect();
         notes.extend(recovered.archive.map(Note::ArchiveUnused));
+        let mut ahead = Ahead { give_up: options.force_rebuild && options.give_up, furthest: 0 };
         let opened = match &opener {
-            Some(opener) => reject_if_foreign(opener.open(options.force_rebuild)?, &journal)?,
+            Some(opener) if options.force_rebuild => set_aside(opener, &journal, &mut ahead)?,
+            Some(opener) => reject_if_foreign(opener.open(false)?, &journal)?,
             None => Opened::Rebuild { reason: Reason::Missing, aside: None },
         };
         let (state, start) = match opened {
@@ -259,7 +280,7 @@ impl Store {
                 if opener.is_some() {
                     notes.push(Note::StateUnused { reason, aside });
                 }
-                let base = find_base(&journal, &checkpoints, options.force_rebuild, notes)?;
+                let base = find_base(&journal, &checkpoints, &mut ahead, notes)?;
                 (opener.map_or(Slot::Off, Slot::Missing), base)
             }
         };
@@ -443,6 +464,36 @@ pub fn survey_checkpoints(path: &Path, rows_version: u32) -> Result<Vec<Result<H
     Checkpoints::new(Arc::new(RealDisk), &path.join("checkpoints"), rows_version).survey()
 }
 
+/// Returns the record that the state of a store reflects, if a start would go on with it. Opening it changes its files, so
+/// that is done with a copy, which takes room in the system's directory for such.
+pub fn state_position(path: &Path, options: state::Options) -> Result<Option<u64>, Error> {
+    let live = path.join("state");
+    if !live.exists() {
+        return Ok(None);
+    }
+    let copy = tempfile::tempdir().named("make a copy of", &live)?;
+    copy_all(&live, &copy.path().join("state"))?;
+    let opener = Opener::new(Arc::new(RealDisk), copy.path(), boot_id().as_deref(), options);
+    Ok(match opener.open(false)? {
+        Opened::Trusted { at, .. } => Some(at.seq),
+        Opened::Rebuild { .. } => None,
+    })
+}
+
+fn copy_all(from: &Path, to: &Path) -> Result<(), Fault> {
+    std::fs::create_dir(to).named("make", to)?;
+    for entry in std::fs::read_dir(from).named("list", from)? {
+        let path = entry.named("list", from)?.path();
+        let copied = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy_all(&path, &copied)?;
+        } else {
+            std::fs::copy(&path, &copied).named("copy", &path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns the rows of the oldest whole checkpoint of a store to which a journal that begins with `first_seq` reaches
 /// back, and the position that they reflect.
 pub fn oldest_base(path: &Path, rows_version: u32, first_seq: u64) -> Result<Option<(Head, Rows)>, Error> {
@@ -506,26 +557,67 @@ fn reject_if_foreign(opened: Opened, journal: &Journal) -> Result<Opened, Error>
     Ok(state.reject(reason)?)
 }
 
+/// What becomes of records that the journal has no more, but from which something was made.
+struct Ahead {
+    give_up: bool,
+    /// The latest that were given up.
+    furthest: u64,
+}
+
+impl Ahead {
+    /// Gives up the records after the journal's end up to `seq`, from which `what` was made, or fails.
+    fn give_up(&mut self, what: &'static str, seq: u64, journal: &Journal) -> Result<(), Error> {
+        if !self.give_up {
+            return Err(ahead(what, seq, journal));
+        }
+        if journal.head().seq == 0 {
+            return Err(Error::NoJournal { what, seq });
+        }
+        self.furthest = self.furthest.max(seq);
+        Ok(())
+    }
+}
+
+/// Sets the state aside, which is asked for. One that holds what the journal has no more stays, unless that is given up.
+fn set_aside(opener: &Opener, journal: &Journal, lost: &mut Ahead) -> Result<Opened, Error> {
+    match opener.open(false) {
+        Ok(Opened::Trusted { state, at, .. }) => {
+            if journal.head().seq < at.seq {
+                lost.give_up("the state", at.seq, journal)?;
+            }
+            Ok(state.reject(Reason::Forced)?)
+        }
+        Ok(unused) => Ok(unused),
+        // What it holds cannot be told.
+        Err(_) => Ok(opener.open(true)?),
+    }
+}
+
 /// Finds rows to begin a rebuild with: the newest checkpoint that is of use, or none if the journal is whole.
 fn find_base(
     journal: &Journal,
     checkpoints: &Checkpoints,
-    force: bool,
+    lost: &mut Ahead,
     mut notes: Vec<Note>,
 ) -> Result<Start, Error> {
-    let judge = |head: Head| {
+    let mut judge = |head: Head| {
         Ok::<_, Error>(match fit(journal, Position { seq: head.seq, hash: Some(head.hash) })? {
             Fit::Good => None,
-            Fit::Ahead if force => Some(Flaw::AheadOfJournal),
-            Fit::Ahead => return Err(ahead("the newest checkpoint", head.seq, journal)),
+            Fit::Ahead => {
+                lost.give_up("the newest checkpoint", head.seq, journal)?;
+                Some(Flaw::AheadOfJournal)
+            }
             Fit::TooOld => Some(Flaw::TooOld),
             Fit::OtherJournal => Some(Flaw::OtherJournal),
         })
     };
-    let (mut found, mut skipped) = checkpoints.newest(judge)?;
+    let (mut found, mut skipped) = checkpoints.newest(&mut judge)?;
     if found.is_none() && journal.first_seq() > 1 {
-        (found, skipped) = checkpoints.or_older().newest(judge)?;
+        (found, skipped) = checkpoints.or_older().newest(&mut judge)?;
         notes.extend(found.iter().map(|found| Note::OlderRows { seq: found.info.head.seq }));
+    }
+    if lost.furthest > journal.head().seq {
+        notes.push(Note::GivenUp { first: journal.head().seq + 1, last: lost.furthest });
     }
     // Records that were given up must not stop later starts, nor stand in the way of newer checkpoints.
     for ahead in skipped.iter().filter(|skipped| skipped.flaw == Flaw::AheadOfJournal) {

@@ -230,6 +230,9 @@ fn told(error: &backup::Error, global: &Global) -> Failure {
             (Kind::Refused, "name a directory that is empty or missing; a store is never written over")
         }
         backup::Error::NotOne { .. } => (Kind::Refused, "name a file that `evenkeel backup` has written"),
+        backup::Error::Disk(fault) if fault.source.kind() == std::io::ErrorKind::StorageFull => {
+            (Kind::Failed, "there is no room: make some there, or name a place on another disk")
+        }
         backup::Error::Disk(_) => (
             Kind::Failed,
             "see that the path is right, that there is room, and that you may read and write there",

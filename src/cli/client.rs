@@ -24,6 +24,10 @@ const LIMIT: Duration = Duration::from_secs(1_800);
 /// marketplace, each of which may take hours.
 const PATIENT_LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
+/// What helps as long as the configuration cannot be read.
+const WITHOUT: &str =
+    "until then, --socket PATH (the `socket.path` of the daemon that runs) asks it without this file";
+
 /// The way to the daemon.
 pub(super) struct Client {
     socket: PathBuf,
@@ -36,7 +40,7 @@ impl Client {
     pub(super) fn new(global: &Global) -> Result<Client, Failure> {
         let socket = match &global.socket {
             Some(socket) => socket.clone(),
-            None => load(global)?.socket.path,
+            None => load(global).map_err(|failure| failure.also(WITHOUT))?.socket.path,
         };
         Ok(Client { socket, json: global.json, limit: LIMIT })
     }

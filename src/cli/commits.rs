@@ -7,6 +7,7 @@ use crate::{
         Failure, Global,
         client::{Client, part},
         print,
+        show::apart,
     },
     model::Sku,
     web::view::intents::{Commits as View, IntentView},
@@ -85,10 +86,11 @@ fn tell(view: &View, asked: &Commits) {
     let notes = print::Notes::of(reasons);
     let rows = view.commits.iter().flat_map(|c| {
         c.legs.iter().map(|leg| {
-            let state = if leg.ended { "seen" } else { leg.state.as_deref().unwrap_or("-") };
+            let state = leg.state.as_deref().unwrap_or("-");
+            let state = if leg.ended && state != "dropped" { "seen" } else { state };
             [
                 c.id.to_string(),
-                c.sku.to_string(),
+                apart(c.sku.as_str(), &leg.listing, leg.several).join(" "),
                 c.revision.to_string(),
                 print::span(c.age_ms),
                 leg.channel.to_string(),
@@ -100,7 +102,10 @@ fn tell(view: &View, asked: &Commits) {
     });
     let rows: Vec<_> = rows.collect();
     let header = ["commit", "sku", "revision", "age", "channel", "desired", "state", "waits for"];
-    print::table(header, rows, "every stock change is seen live everywhere");
+    // Of an intent the legs tell: what it raises is of later commits.
+    if !rows.is_empty() || view.intents.is_empty() || asked.intent.is_none() {
+        print::table(header, rows, "every stock change is seen live everywhere, or given up");
+    }
     notes.tell();
     if view.more {
         print::line("there are more; see --limit");
@@ -130,9 +135,9 @@ pub(super) fn tell_intent(intent: &IntentView) {
     print::table(["sku", "what"], rows.collect(), "");
     let rows = intent.legs.iter().map(|leg| {
         [
-            leg.sku.to_string(),
+            apart(leg.sku.as_str(), &leg.listing, leg.several).join(" "),
             leg.channel.to_string(),
-            format!("{:?}", leg.way).to_lowercase(),
+            leg.way.name().to_owned(),
             leg.step.clone(),
             leg.waits_for.clone().unwrap_or_default(),
         ]

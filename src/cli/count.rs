@@ -10,7 +10,10 @@ use crate::{
     cli::{Failure, Global, client::Client, failure::Kind, init, input, once::Once, print, sheet::lines_of},
     clock::{Clock as _, SystemClock},
     model::{LocationId, Measure, Quantity, Sku, counted, shell, which},
-    web::view::{CountRequest, CountTally, CountedLine, InitDone, InitPreview, LeftOutLine, Time},
+    web::view::{
+        CountRequest, CountTally, CountedLine, InitDone, InitPreview, LeftOutLine, OPEN_FIRST, Outbox, Time,
+        TransferredSince, UNOPENED,
+    },
 };
 
 /// How many lines of a file that are left out are named.
@@ -96,7 +99,9 @@ pub(super) fn run(global: &Global, count: Count) -> Result<(), Failure> {
         return import(global, file);
     }
     let (Some(sku), Some(location), Some(quantity)) = (count.sku, count.location, count.quantity) else {
-        return Err(Failure::new(Kind::Failed, "name a SKU, a location and the units"));
+        return Err(Failure::new(Kind::Usage, "name a SKU, a location and the units")
+            .next("`evenkeel count SKU LOCATION UNITS`, or `evenkeel count import FILE`; `--help` tells more")
+            .as_json(global.json));
     };
     let (as_of, note) = (None, count.how.note.clone());
     let line = CountedLine { line: None, sku, location, quantity, as_of, note };
@@ -121,8 +126,13 @@ fn request(
 
 fn import(global: &Global, file: File) -> Result<(), Failure> {
     let text = input::file(global, &file.file)?;
-    let lines = file::parse(&text, file.location.as_ref(), &file.how.note).map_err(|bad| {
-        bad.told(global, "mend the lines named; nothing was taken over", |client, lines| {
+    let lines = file::parse(&text, file.location.as_ref(), &file.how.note).map_err(|mut bad| {
+        let mut next = "mend the lines named; nothing was taken over";
+        if is_unopened(global) {
+            bad.wrong.insert(0, UNOPENED.to_owned());
+            next = OPEN_FIRST;
+        }
+        bad.told(global, next, |client, lines| {
             let Ok(asked) = request(&file.how, lines, false, file.skip_unknown) else { return Vec::new() };
             if file.opening {
                 return lines_of::<InitPreview>(client.post("/v1/count/opening/preview", &asked));
@@ -135,6 +145,12 @@ fn import(global: &Global, file: File) -> Result<(), Failure> {
         return open(global, &file.how, &asked, file.all);
     }
     take_over(global, &file.how, asked)
+}
+
+/// Tells whether the daemon says that there is no opening stock yet.
+fn is_unopened(global: &Global) -> bool {
+    let told = Client::new(global).and_then(|client| client.get::<Outbox>("/v1/outbox?limit=1"));
+    told.is_ok_and(|told| told.unopened)
 }
 
 fn open(global: &Global, how: &How, asked: &CountRequest, all: bool) -> Result<(), Failure> {
@@ -253,6 +269,27 @@ fn summed(tally: &CountTally, verb: &str) -> String {
     parts.join("; ")
 }
 
+/// Says what of transfers after the as-of is taken off a count, and what is not added to it.
+fn since(of: &TransferredSince) -> Vec<String> {
+    let TransferredSince { sku, location, left, came } = of;
+    let went = |units: Quantity| format!("{} {}", counted(units, "unit"), which(units, "was", "were"));
+    let mut all = Vec::new();
+    if *left > Quantity::ZERO {
+        let went = went(*left);
+        all.push(format!(
+            "{sku} at {location}: {went} transferred from here after the count, and taken off it"
+        ));
+    }
+    if *came > Quantity::ZERO {
+        let went = went(*came);
+        all.push(format!(
+            "{sku} at {location}: {went} transferred to here after the count, and not added: if they are not in the number, \
+             count again"
+        ));
+    }
+    all
+}
+
 fn tell(tally: &CountTally, verb: &str) {
     // Of the only line of a count, the failure says why it is left out.
     if tally.left_out.len() == 1 && none_taken(tally).is_some() {
@@ -272,6 +309,11 @@ fn tell(tally: &CountTally, verb: &str) {
     }
     if tally.changed > tally.some.len() {
         print::line(&format!("  and {} more", tally.changed - tally.some.len()));
+    }
+    let since: Vec<String> = tally.transferred.iter().flat_map(since).collect();
+    since.iter().take(SOME).for_each(|line| print::line(line));
+    if since.len() > SOME {
+        print::line(&format!("and {} more transfers; --json names all", since.len() - SOME));
     }
     for line in tally.left_out.iter().take(SOME) {
         print::line(&format!("left out: {}", at(line)));
@@ -301,6 +343,18 @@ mod tests {
         );
         let up = CountTally { changed: 1, up: 1, up_units: one, ..none() };
         check(up, "were", "1 stock was changed (1 up by 1 unit)");
+        let told = |left, came| {
+            let [left, came] = [left, came].map(Quantity::new);
+            let (sku, location) = ("A".parse().expect("a SKU"), "store".parse().expect("a location"));
+            since(&TransferredSince { sku, location, left, came })
+        };
+        assert_eq!(
+            told(4, 0),
+            ["A at store: 4 units were transferred from here after the count, and taken off it"]
+        );
+        let came = "A at store: 1 unit was transferred to here after the count, and not added: if they are not in the \
+                    number, count again";
+        assert_eq!(told(0, 1), [came]);
         let down_units = Quantity::new(-1);
         let both = CountTally { changed: 2, up: 1, up_units: two, down: 1, down_units, zeroed: 1, ..none() };
         check(both, "were", "2 stocks were changed (1 up by 2 units, 1 down by 1 unit, 1 of them to zero)");

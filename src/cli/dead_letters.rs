@@ -122,18 +122,41 @@ fn act(global: &Global, client: &Client, those: &Those, verb: &str) -> Result<()
     };
     let done: LettersDone = client.post(&format!("/v1/dead-letters/{verb}"), &asked)?;
     print::answer(global.json, &done, |done| {
-        tell(&done.letters, "no dead letter fits");
+        let left = left_out(done);
+        tell(
+            &done.letters,
+            if left.is_empty() { "no dead letter fits" } else { "no other dead letter fits" },
+        );
+        left.iter().for_each(|line| print::line(line));
+        let letters = done.letters.len();
+        let are = model::which(letters, "is", "are");
         let what = match (done.dry_run, verb) {
-            (true, "retry") => "would be tried again",
-            (true, _) => "would be given up",
-            (false, "retry") => "are tried again",
-            (false, _) => "are given up",
+            (true, "retry") => "would be tried again".to_owned(),
+            (true, _) => "would be given up".to_owned(),
+            (false, "retry") => format!("{are} tried again"),
+            (false, _) => format!("{are} given up"),
         };
-        print::line(&format!("{} {what}", done.letters.len()));
+        print::line(&format!("{letters} {what}"));
         if done.more {
             print::line("there are more; the same command goes on with them");
         }
     })
+}
+
+/// Says what fits but is left out, and what it wants.
+fn left_out(done: &LettersDone) -> Vec<String> {
+    let (orders, counts) = (done.left_asked, done.left_counts);
+    let asked = || {
+        let (of, are) = (counted(orders, "order"), model::which(orders, "is", "are"));
+        format!(
+            "{of} that an ERP may have already {are} left out: name a part of the reason with --reason, or the id"
+        )
+    };
+    let held = || {
+        let (of, are) = (counted(counts, "held count"), model::which(counts, "is", "are"));
+        format!("{of} {are} left out: each is dealt with by its id")
+    };
+    (orders > 0).then(asked).into_iter().chain((counts > 0).then(held)).collect()
 }
 
 fn tell(letters: &[view::DeadLetter], none: &str) {
@@ -200,6 +223,20 @@ mod tests {
         let said: Vec<String> = choices(&[one, two, three.clone()]).into_iter().collect();
         assert_eq!(said, ["a posting: retry posts what is missing; discard leaves it to others"]);
         assert!(choices(&[three]).is_empty());
+    }
+
+    #[test]
+    fn what_is_left_out_of_all_is_counted_with_what_it_wants() {
+        let check = |left_asked: usize, left_counts: usize, want: &[&str]| {
+            let done =
+                LettersDone { letters: Vec::new(), more: false, dry_run: false, left_counts, left_asked };
+            assert_eq!(left_out(&done), want);
+        };
+        check(0, 0, &[]);
+        check(0, 1, &["1 held count is left out: each is dealt with by its id"]);
+        let asked = "8 orders that an ERP may have already are left out: name a part of the reason with --reason, or \
+                     the id";
+        check(8, 0, &[asked]);
     }
 
     #[test]

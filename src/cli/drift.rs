@@ -105,7 +105,7 @@ fn list(global: &Global, client: &Client, channel: Option<&ChannelId>, limit: us
 }
 
 /// Names a listing, and where it draws its stock from.
-fn listed(name: &[String], locations: &[LocationId]) -> String {
+pub(super) fn listed(name: &[String], locations: &[LocationId]) -> String {
     let (name, at) =
         (name.join(" "), locations.iter().map(LocationId::as_str).collect::<Vec<_>>().join(", "));
     if at.is_empty() { name } else { format!("{name} ({at})") }
@@ -121,7 +121,7 @@ fn row(drift: &DriftView) -> [String; 11] {
         drift.expected.to_string(),
         drift.observed.to_string(),
         drift.found.name().to_owned(),
-        format!("{}{again}", drift.done.name()),
+        format!("{}{again}", if drift.unwritten { "to be repaired" } else { drift.done.name() }),
         if drift.open { "yes" } else { "" }.to_owned(),
         drift.seq.to_string(),
         drift.why.clone().unwrap_or_default(),
@@ -281,7 +281,7 @@ fn tell(compared: &Compared) {
                 row.shown.to_string(),
                 print::or_dash(row.wanted),
                 row.found.name().to_owned(),
-                row.will_be.name().to_owned(),
+                if row.unwritten { "repaired once live" } else { row.will_be.name() }.to_owned(),
                 row.why.clone().unwrap_or_default(),
             ]
         })

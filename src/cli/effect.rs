@@ -1,7 +1,7 @@
 //! What a change does to what listings show, for people.
 
 use crate::{
-    cli::print,
+    cli::{drift::listed, print},
     model::{counted, which},
     web::view::EffectView,
 };
@@ -22,7 +22,10 @@ pub(super) fn tell(effect: &EffectView) {
         for d in channel.some.iter().take(NAMED) {
             print::line(&format!(
                 "  {}: {} shows {}, will show {}",
-                channel.channel, d.sku, d.shows, d.will_show
+                channel.channel,
+                listed(&[d.sku.to_string()], &d.locations),
+                d.shows,
+                d.will_show
             ));
         }
     }

@@ -15,16 +15,17 @@ use crate::{
     core::{
         Record,
         allocation::Pause,
-        drift::Drifted,
+        drift::{Done, Drifted},
         explain::{Event, Fact, Late, Story, Subject, ToShow},
         ledger::Cause,
         oversold::moved,
         posting::{PostState, Step, said},
         record::PauseScope,
+        state::ListingRef,
         which::Called,
     },
     engine::disk,
-    model::{OrderKey, Quantity, Seq, Sku, counted},
+    model::{Identifiers, OrderKey, Quantity, Seq, Sku, counted},
     store,
     web::view::Time,
 };
@@ -87,7 +88,7 @@ struct Told {
     oversold: BTreeMap<&'static str, i64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Row {
     seq: Seq,
     at: Time,
@@ -97,9 +98,23 @@ struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     sku: Option<Sku>,
     channel: Option<String>,
+    /// What the listing that it is about goes by, as `evenkeel drift` names it: `kind=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    listing: Vec<String>,
+    /// Of a commit: what each listing is to show.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    to_show: Vec<ToShowRow>,
     text: String,
     /// What was available at the place of an entry after it.
     available: Option<Quantity>,
+}
+
+/// What a listing is to show.
+#[derive(Debug, Clone, Serialize)]
+struct ToShowRow {
+    channel: String,
+    listing: Vec<String>,
+    quantity: Quantity,
 }
 
 pub(super) fn run(global: &Global, explain: &Explain) -> Result<(), Failure> {
@@ -217,7 +232,7 @@ fn tell(subject: Subject, story: &Story, range: Range, limit: usize) -> Told {
         if let Fact::Oversold { units, class, .. } = &event.fact {
             *oversold.entry(class.name()).or_insert(0) += units.units();
         }
-        events.push(row(event, &subject));
+        events.push(row(event, story, &subject));
     }
     let surplus = events.len().saturating_sub(limit);
     events.drain(..surplus);
@@ -237,7 +252,45 @@ fn tell(subject: Subject, story: &Story, range: Range, limit: usize) -> Told {
     }
 }
 
-fn row(event: &Event, subject: &Subject) -> Row {
+/// Names a listing. `None`: it is the only one of its SKU on its channel, which says enough.
+fn told_apart(story: &Story, listing: &ListingRef) -> Option<String> {
+    let (name, several) = story.name(listing);
+    several.then(|| name_of(&name).join(" "))
+}
+
+fn name_of(ids: &Identifiers) -> Vec<String> {
+    ids.iter().map(|id| format!("{}={}", id.kind.name(), id.value)).collect()
+}
+
+/// Returns the listing that something is about, if it is about one.
+fn listing(fact: &Fact) -> Option<ListingRef> {
+    match fact {
+        Fact::Moved { sku, n, .. } | Fact::Seen { sku, n, .. } => {
+            Some(ListingRef { sku: sku.clone(), at: *n })
+        }
+        Fact::Drift { listing, .. } | Fact::Bound { listing, .. } => Some(listing.clone()),
+        Fact::Came { .. }
+        | Fact::Booked(_)
+        | Fact::Commit { .. }
+        | Fact::Everywhere { .. }
+        | Fact::Oversold { .. }
+        | Fact::Paused { .. }
+        | Fact::Posting(_) => None,
+    }
+}
+
+/// Says which listing a row is about, if it is about one, and in the text where that is not plain.
+fn with_listing(row: Row, story: &Story, fact: &Fact) -> Row {
+    let Some(about) = listing(fact) else { return row };
+    let listing = name_of(&story.name(&about).0);
+    let text = match told_apart(story, &about) {
+        Some(name) => format!("{name}: {}", row.text),
+        None => row.text,
+    };
+    Row { listing, text, ..row }
+}
+
+fn row(event: &Event, story: &Story, subject: &Subject) -> Row {
     let (what, channel, text) = match &event.fact {
         Fact::Came { order, pushed } => {
             let how = if *pushed { "was pushed" } else { "was read" };
@@ -245,7 +298,7 @@ fn row(event: &Event, subject: &Subject) -> Row {
         }
         Fact::Booked(entry) => ("booked", None, booked(entry)),
         Fact::Commit { sku, revision, event_at, legs } => {
-            let legs: Vec<String> = legs.iter().map(to_show).collect();
+            let legs: Vec<String> = legs.iter().map(|leg| to_show(story, leg)).collect();
             let (event_at, legs) = (Time(*event_at), legs.join(", "));
             (
                 "commit",
@@ -255,7 +308,9 @@ fn row(event: &Event, subject: &Subject) -> Row {
         }
         Fact::Moved { why, leg, base, note, .. } => {
             let state = leg.as_ref().map_or(String::new(), |leg| {
-                format!(": {} ({} wanted, revision {})", leg.name(), leg.quantity, leg.revision)
+                let by = leg.sent().and_then(|sent| sent.delta);
+                let by = by.map_or(String::new(), |by| format!(" by a change of {by}"));
+                format!(": {}{by} ({} wanted, revision {})", leg.name(), leg.quantity, leg.revision)
             });
             let base = base.map_or("nothing is known".to_owned(), |base| format!("{base} expected there"));
             let note = note.as_ref().map_or(String::new(), |note| format!("; {note}"));
@@ -270,11 +325,12 @@ fn row(event: &Event, subject: &Subject) -> Row {
             ("everywhere", None, format!("revision {revision} is live everywhere"))
         }
         Fact::Drift { drifted, ended, .. } => ("drift", None, differed(drifted, *ended)),
-        Fact::Oversold { units, class, late, channel, .. } => {
+        Fact::Oversold { units, class, beyond, late, channel, .. } => {
             let late = late.as_ref().map_or(String::new(), |late| {
                 interleaving(channel.as_ref().map(crate::model::ChannelId::as_str), late)
             });
-            let text = format!("OVERSOLD by {units}, class {}: {}{late}", class.name(), class.meaning());
+            let text =
+                format!("OVERSOLD by {units}, class {}: {}{late}", class.name(), class.meaning(*beyond));
             ("oversold", None, text)
         }
         Fact::Bound { .. } => ("bound", None, "listed".to_owned()),
@@ -285,7 +341,7 @@ fn row(event: &Event, subject: &Subject) -> Row {
         Fact::Moved { channel, .. }
         | Fact::Seen { channel, .. }
         | Fact::Drift { channel, .. }
-        | Fact::Bound { channel } => Some(channel.to_string()),
+        | Fact::Bound { channel, .. } => Some(channel.to_string()),
         Fact::Oversold { channel, .. } => channel.as_ref().map(ToString::to_string),
         Fact::Came { .. }
         | Fact::Booked(_)
@@ -296,7 +352,9 @@ fn row(event: &Event, subject: &Subject) -> Row {
     };
     let available = if let Fact::Booked(entry) = &event.fact { entry.after.available().ok() } else { None };
     let sku = of(&event.fact).filter(|sku| !matches!(subject, Subject::Sku(of) if of == *sku)).cloned();
-    Row { seq: event.seq, at: event.at.into(), what, sku, channel: named, text, available }
+    let (seq, at, to_show) = (event.seq, event.at.into(), to_show_rows(story, &event.fact));
+    let row = Row { seq, at, what, sku, channel: named, listing: Vec::new(), to_show, text, available };
+    with_listing(row, story, &event.fact)
 }
 
 /// Returns the SKU that a fact is about, if it is about one.
@@ -316,8 +374,22 @@ fn of(fact: &Fact) -> Option<&Sku> {
     }
 }
 
-fn to_show(leg: &ToShow) -> String {
-    let ToShow { channel, quantity, owed } = leg;
+fn to_show_rows(story: &Story, fact: &Fact) -> Vec<ToShowRow> {
+    let Fact::Commit { legs, .. } = fact else { return Vec::new() };
+    let row = |leg: &ToShow| ToShowRow {
+        channel: leg.channel.to_string(),
+        listing: name_of(&story.name(&leg.listing).0),
+        quantity: leg.quantity,
+    };
+    legs.iter().map(row).collect()
+}
+
+fn to_show(story: &Story, leg: &ToShow) -> String {
+    let ToShow { listing, channel, quantity, owed } = leg;
+    let channel = match told_apart(story, listing) {
+        Some(name) => format!("{channel} ({name})"),
+        None => channel.to_string(),
+    };
     if owed.is_zero() {
         return format!("{channel} {quantity}");
     }
@@ -328,25 +400,42 @@ fn booked(entry: &crate::core::ledger::Entry) -> String {
     let cause = match &entry.cause {
         Cause::Order { order, line } => format!("order {order} line {line}"),
         Cause::Count { counter, as_of } => format!("a count by {counter} as of {}", Time(*as_of)),
+        Cause::Operator { note } if note.is_empty() => "a person".to_owned(),
         Cause::Operator { note } => format!("a person: {note}"),
         Cause::Merged { from, into } => format!("the merge of {from} into {into}"),
-        Cause::Intent { intent } => format!("transfer {intent}"),
+        Cause::Intent { intent, note } if note.is_empty() => format!("transfer {intent}"),
+        Cause::Intent { intent, note } => format!("transfer {intent}: {note}"),
         Cause::Edit { channel, expected, observed } => {
             format!("an edit on {channel} from {expected} to {observed}")
         }
     };
     let moved = moved(entry).unwrap_or_default();
     format!(
-        "{} of {} {} at {} ({moved} available), at {} by its source, by {cause}; on_hand {} committed {} reserved {}",
+        "{} of {} {} at {} ({moved} available), {}, by {cause}; on_hand {} committed {} reserved {}",
         entry.kind.name(),
         entry.quantity,
         entry.sku,
         entry.location,
-        Time(entry.event_at),
+        happened(entry),
         entry.after.on_hand,
         entry.after.committed,
         entry.after.reserved
     )
+}
+
+/// Says when something happened. Of an edit a channel tells no time: it came about between two reads, and what may be in a count is taken
+/// as of that one of them by which least is promised.
+fn happened(entry: &crate::core::ledger::Entry) -> String {
+    let at = Time(entry.event_at);
+    match &entry.cause {
+        Cause::Edit { .. } if entry.quantity > Quantity::ZERO => format!("after {at}"),
+        Cause::Edit { .. } => format!("by {at} at the latest"),
+        Cause::Order { .. }
+        | Cause::Count { .. }
+        | Cause::Operator { .. }
+        | Cause::Merged { .. }
+        | Cause::Intent { .. } => format!("at {at} by its source"),
+    }
 }
 
 fn differed(drifted: &Drifted, ended: bool) -> String {
@@ -354,6 +443,8 @@ fn differed(drifted: &Drifted, ended: bool) -> String {
     if ended {
         return format!("the drift of record {} is {done}", drifted.seq);
     }
+    // What comes of that is told by the lines that follow; in shadow mode, nothing.
+    let done = if drifted.done == Done::Repaired { "to be repaired" } else { done };
     let why = drifted.why.as_ref().map_or(String::new(), |why| format!("; {why}"));
     format!("it shows {} and not {}: {found}, {done}{why}", drifted.observed, drifted.expected)
 }
@@ -410,9 +501,7 @@ fn folded(events: &[Row]) -> Vec<Row> {
             }
             None => {
                 same = 0;
-                let Row { seq, at, what, sku, channel, text, available } = row;
-                let (sku, channel, text) = (sku.clone(), channel.clone(), text.clone());
-                all.push(Row { seq: *seq, at: *at, what, sku, channel, text, available: *available });
+                all.push(row.clone());
             }
         }
     }
@@ -474,6 +563,8 @@ mod tests {
             what,
             sku: None,
             channel: Some("shop".to_owned()),
+            listing: Vec::new(),
+            to_show: Vec::new(),
             text: text.to_owned(),
             available: None,
         };

@@ -17,6 +17,8 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Failed,
+    /// The command was called wrongly.
+    Usage,
     /// The daemon cannot be reached.
     Unreachable,
     NotFound,
@@ -33,8 +35,9 @@ pub enum Kind {
 }
 
 #[cfg(test)]
-pub(super) const KINDS: [Kind; 8] = [
+pub(super) const KINDS: [Kind; 9] = [
     Kind::Failed,
+    Kind::Usage,
     Kind::Unreachable,
     Kind::NotFound,
     Kind::Refused,
@@ -57,6 +60,12 @@ impl Failure {
     /// Says what to do about it.
     pub fn next(self, next: impl fmt::Display) -> Failure {
         Failure { next: Some(next.to_string()), ..self }
+    }
+
+    /// Says what else helps.
+    pub(super) fn also(self, more: &str) -> Failure {
+        let next = self.next.map_or_else(|| more.to_owned(), |next| format!("{next}; {more}"));
+        Failure { next: Some(next), ..self }
     }
 
     /// Tells whether it is not known what the daemon did.
@@ -88,6 +97,7 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self.kind {
             Kind::Failed => 1,
+            Kind::Usage => 2,
             Kind::Unreachable => 3,
             Kind::NotFound => 4,
             Kind::Refused | Kind::NoRoom => 5,
@@ -97,12 +107,15 @@ impl Failure {
         }
     }
 
+    /// Returns it as JSON.
+    pub(super) fn told(&self) -> serde_json::Value {
+        serde_json::json!({"error": self.error, "next": self.next, "code": self.code()})
+    }
+
     /// Prints it on standard error.
     pub fn print(&self) {
         if self.json {
-            let value = serde_json::json!({"error": self.error, "next": self.next, "code": self.code()});
-            anstream::eprintln!("{value}");
-            return;
+            return anstream::eprintln!("{}", self.told());
         }
         // Many problems stand below each other as they are, `file:line:` first, for editors and for `grep`.
         match self.error.lines().count() {

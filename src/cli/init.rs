@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::{
-    cli::{Failure, Global, client::Client, failure::Kind, input, print},
+    cli::{Failure, Global, client::Client, drift::listed, failure::Kind, input, print},
     model::{ChannelId, LocationId, counted, which},
     web::view::{InitDone, InitPreview, InitRequest, OpenOrders},
 };
@@ -129,7 +129,10 @@ pub(super) fn tell(preview: &InitPreview, all: bool) {
         for d in &channel.differences[..told] {
             print::line(&format!(
                 "  {}: {} shows {}, will show {}",
-                channel.channel, d.sku, d.shows, d.will_show
+                channel.channel,
+                listed(&[d.sku.to_string()], &d.locations),
+                d.shows,
+                d.will_show
             ));
         }
         if channel.differing > told {

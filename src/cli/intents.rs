@@ -12,6 +12,7 @@ use crate::{
         Failure, Global,
         client::{Client, part},
         commits,
+        drift::listed,
         failure::Kind,
         input, print,
         sheet::lines_of,
@@ -19,7 +20,7 @@ use crate::{
     core::intent::Phase,
     model::{ChannelId, LocationId, Quantity, Seq, Sku, counted},
     web::view::intents::{
-        Commits, IntentAnswer, IntentRequest, IntentRow, IntentView, ReceiveRequest, ShownView,
+        Commits, IntentAnswer, IntentRequest, IntentRow, IntentView, MovedView, ReceiveRequest, ShownView,
     },
 };
 
@@ -152,6 +153,9 @@ pub(super) struct Receive {
     /// Which SKU, if several are on the way.
     #[arg(long)]
     sku: Option<Sku>,
+    /// From which location, if the SKU comes from several.
+    #[arg(long)]
+    from: Option<LocationId>,
     /// To which location, if the SKU goes to several.
     #[arg(long)]
     to: Option<LocationId>,
@@ -161,6 +165,9 @@ pub(super) struct Receive {
     /// With `--close`: what is still on the way is written off.
     #[arg(long, requires = "close")]
     lost: bool,
+    /// Why, or by whom, for the journal.
+    #[arg(long, default_value = "")]
+    note: String,
 }
 
 /// A limit, or none.
@@ -289,7 +296,43 @@ fn outcome(intent: &IntentView) -> Result<(), Failure> {
     }
 }
 
+/// Says which units go, and what the places have before and after.
+fn tell_moves(answer: &IntentAnswer) {
+    let turns = |[before, after]: [Quantity; 2]| format!("{before} -> {after}");
+    let row = |m: &MovedView| {
+        let (from, to) = (&m.from, &m.to);
+        [
+            m.sku.to_string(),
+            m.quantity.to_string(),
+            from.location.to_string(),
+            turns(from.on_hand),
+            turns(from.available),
+            to.location.to_string(),
+            turns(to.on_hand),
+            turns(to.available),
+        ]
+    };
+    let rows: Vec<_> = answer.moves.iter().take(SHOWN).map(row).collect();
+    if !rows.is_empty() {
+        let header = ["sku", "units", "from", "on_hand", "available", "to", "on_hand", "available"];
+        print::table(header, rows, "");
+    }
+}
+
+/// Says what becomes of what a listing shows.
+fn falls_or_rises(shown: &ShownView) -> &'static str {
+    // What another writer shows, while that is asked about, may be less than ours.
+    let less = shown.before.is_some() && shown.lowered > shown.before;
+    match (shown.lowered < shown.before, less || shown.after > shown.lowered) {
+        (true, true) => "falls, then rises",
+        (true, false) => "falls",
+        (false, true) => "rises",
+        (false, false) => "stays",
+    }
+}
+
 fn tell(answer: &IntentAnswer) {
+    tell_moves(answer);
     let summary = answer.channels.iter().map(|c| {
         let [lowers, raises, zeroed] = [c.lowers, c.raises, c.zeroed].map(|n| n.to_string());
         [c.channel.to_string(), lowers, raises, zeroed]
@@ -299,13 +342,15 @@ fn tell(answer: &IntentAnswer) {
     let row = |s: &ShownView| {
         let figures = [s.before, s.lowered, s.after].map(print::or_dash);
         let [before, lowered, after] = figures;
-        [s.sku.to_string(), s.channel.to_string(), before, lowered, after]
+        let (sku, channel) = (s.sku.to_string(), s.channel.to_string());
+        let listing = listed(&s.listing, &s.locations);
+        [sku, channel, listing, before, lowered, after, falls_or_rises(s).to_owned()]
     };
     let shown: Vec<_> = answer.shown.iter().take(SHOWN).map(row).collect();
     if !shown.is_empty() {
-        print::table(["sku", "channel", "shows", "first", "then"], shown, "");
+        print::table(["sku", "channel", "listing", "shows", "first", "then", "what"], shown, "");
     }
-    if answer.more || answer.shown.len() > SHOWN {
+    if answer.more || answer.shown.len() > SHOWN || answer.moves.len() > SHOWN {
         print::line("there are more; --json tells them");
     }
     answer.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
@@ -324,8 +369,8 @@ fn tell(answer: &IntentAnswer) {
 }
 
 pub(super) fn receive(global: &Global, receive: Receive) -> Result<(), Failure> {
-    let Receive { id, quantity, sku, to, lost, .. } = receive;
-    let asked = ReceiveRequest { sku, to, quantity, lost };
+    let Receive { id, quantity, sku, from, to, lost, note, .. } = receive;
+    let asked = ReceiveRequest { sku, from, to, quantity, lost, note };
     let intent: IntentView =
         Client::new(global)?.post(&format!("/v1/intents/{}/receive", part(&id)), &asked)?;
     print::answer(global.json, &intent, commits::tell_intent)

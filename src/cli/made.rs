@@ -16,10 +16,10 @@ use crate::{
         input, print,
         sheet::{Bad, Fields, Sheet, lines_of},
     },
-    model::{ChannelId, IdKind, Quantity, Sku, policy::Part},
+    model::{ChannelId, IdKind, Quantity, Sku, counted, policy::Part},
     web::view::{
         Ids,
-        made::{Bundle, BundleImport, Bundles, Corrected, MergeRequest, RebindRequest, RecipeRow},
+        made::{Bundle, BundleImport, Bundles, Corrected, Given, MergeRequest, RebindRequest, RecipeRow},
     },
 };
 
@@ -239,9 +239,40 @@ fn ask_and_do<T: serde::Serialize>(
     print::answer(global.json, &done, tell)
 }
 
+/// Says what changed, or would: listings that move are named by themselves.
+fn changed(done: &Corrected) -> String {
+    let would = if done.dry_run { "would change" } else { "changed" };
+    let lines = done.changed.saturating_sub(done.moved.len());
+    match (done.moved.len(), lines) {
+        (0, 0) => format!("nothing {would}: it is so already"),
+        (0, _) => format!("{} {would}", counted(done.changed, "SKU")),
+        (listings, lines) => {
+            format!("{} and {} {would}", counted(listings, "listing"), counted(lines, "order line"))
+        }
+    }
+}
+
+fn tell_moved(moved: &[Given]) {
+    let row = |given: &Given| {
+        let ids = given.ids.iter().map(|(kind, id)| format!("{kind}={id}")).collect::<Vec<_>>().join(" ");
+        let (channel, from, to) = (given.channel.to_string(), given.from.to_string(), given.to.to_string());
+        let unsettled = match given.unsettled {
+            0 => "-".to_owned(),
+            n => n.to_string(),
+        };
+        [channel, ids, from, to, print::or_dash(given.shows), print::or_dash(given.desired), unsettled]
+    };
+    if !moved.is_empty() {
+        let header = ["channel", "listing", "from", "to", "shows", "desired so far", "writes that may land"];
+        print::table(header, moved.iter().map(row).collect(), "");
+    }
+}
+
 fn tell(done: &Corrected) {
+    tell_moved(&done.moved);
+    done.notes.iter().for_each(|note| print::line(note));
     if !done.dry_run && done.held.is_none() {
-        return print::line(&format!("{} changed", done.changed));
+        return print::line(&changed(done));
     }
     let entries = done.entries.iter().map(|entry| {
         [entry.sku.to_string(), entry.location.to_string(), entry.kind.clone(), entry.quantity.to_string()]
@@ -250,7 +281,7 @@ fn tell(done: &Corrected) {
     effect::tell(&done.effect);
     print::line(&match &done.held {
         Some(why) => format!("the brake holds it: {why}"),
-        None => format!("{} would change", done.changed),
+        None => changed(done),
     });
 }
 
@@ -275,6 +306,29 @@ mod tests {
         assert!(wrong[0].starts_with("line 4: "), "{wrong:?}");
         assert!(parse(b"bundle,component\n").expect_err("bad").wrong[0].contains("no column `bundle`"));
         assert!(parse(b"sku,component,units\n").expect_err("bad").wrong[0].starts_with("there are no rows"));
+    }
+
+    #[test]
+    fn what_changed_is_said_with_the_listings_that_moved() {
+        let given = Given {
+            channel: "main".parse().expect("a name"),
+            ids: Ids::new(),
+            from: "A".parse().expect("a SKU"),
+            to: "B".parse().expect("a SKU"),
+            shows: None,
+            desired: None,
+            unsettled: 0,
+        };
+        let of = |moved: Vec<Given>, changed: usize, dry_run: bool| Corrected {
+            moved,
+            changed,
+            dry_run,
+            ..Corrected::default()
+        };
+        assert_eq!(changed(&of(vec![given.clone()], 1, false)), "1 listing and 0 order lines changed");
+        assert_eq!(changed(&of(vec![given], 3, true)), "1 listing and 2 order lines would change");
+        assert_eq!(changed(&of(Vec::new(), 2, true)), "2 SKUs would change");
+        assert_eq!(changed(&of(Vec::new(), 0, false)), "nothing changed: it is so already");
     }
 
     #[test]

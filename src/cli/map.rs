@@ -296,11 +296,17 @@ fn table(rows: Vec<(String, String, Ids, Option<String>)>) -> Result<String, Fai
     csv.write_record(header.chain(titled.then_some(TITLE))).map_err(wrong)?;
     for (sku, channel, ids, title) in rows {
         let ids = kinds.iter().map(|kind| ids.get(*kind).cloned().unwrap_or_default());
-        let title = titled.then(|| title.unwrap_or_default());
+        let title = titled.then(|| unformulated(title.unwrap_or_default()));
         csv.write_record([sku, channel].into_iter().chain(ids).chain(title)).map_err(wrong)?;
     }
     let text = csv.into_inner().map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Keeps a spreadsheet from taking a text for a formula: whoever names things in a shop must not run anything where they are mapped. Only
+/// what nothing reads back, a SKU or an identifier must stay as it is.
+fn unformulated(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{text}") } else { text }
 }
 
 fn import(global: &Global, file: &Path, dry_run: bool, confirm: bool) -> Result<(), Failure> {
@@ -311,11 +317,19 @@ fn import(global: &Global, file: &Path, dry_run: bool, confirm: bool) -> Result<
             lines_of::<MapImported>(client.post("/v1/map", &asked))
         })
     })?;
+    if rows.is_empty() {
+        let why = "no row of the file names a SKU, so there is nothing to import";
+        return Err(Failure::new(Kind::Refused, why)
+            .next("fill in the column `sku` of the rows that are to count; those without are left out")
+            .as_json(global.json));
+    }
     add(global, rows, dry_run, confirm)
 }
 
 /// Adds rows, or tells what that would do.
 fn add(global: &Global, rows: Vec<MapRow>, dry_run: bool, confirm: bool) -> Result<(), Failure> {
+    let channels: BTreeSet<String> = rows.iter().map(|row| format!("`{}`", row.channel)).collect();
+    let channels = channels.into_iter().collect::<Vec<_>>().join(", ");
     let imported: MapImported =
         Client::new(global)?.post("/v1/map", &MapImport { rows, dry_run, confirm })?;
     print::answer(global.json, &imported, |i| {
@@ -330,10 +344,11 @@ fn add(global: &Global, rows: Vec<MapRow>, dry_run: bool, confirm: bool) -> Resu
                 which(i.rows, "is", "are")
             ),
             (None, false) => format!(
-                "{} imported; {} found a SKU, {} still have none",
+                "{} imported; {} found a SKU; of {channels}, {} still {} none",
                 counted(i.rows, "row"),
                 counted(i.bound, "item"),
-                i.unmatched
+                i.unmatched,
+                which(i.unmatched, "has", "have")
             ),
         });
     })?;
@@ -409,6 +424,7 @@ fn ignore(global: &Global, ignored: &Ignore) -> Result<(), Failure> {
     let done: IgnoreDone = Client::new(global)?.post("/v1/map/ignore", &asked)?;
     print::answer(global.json, &done, |done| {
         effect::tell(&done.effect);
+        done.notes.iter().for_each(|note| print::line(note));
         if let Some(none) = idle(done, asked.undo) {
             print::line(none);
         }
@@ -461,7 +477,8 @@ mod tests {
     #[test]
     fn who_ignores_what_nothing_goes_by_is_told_so() {
         let check = |waiting: usize, undo: bool, told: bool| {
-            let done = IgnoreDone { dry_run: false, waiting, effect: EffectView::default() };
+            let done =
+                IgnoreDone { dry_run: false, waiting, effect: EffectView::default(), notes: Vec::new() };
             assert_eq!(idle(&done, undo).is_some(), told, "{waiting} {undo}");
         };
         check(0, false, true);
@@ -514,6 +531,17 @@ mod tests {
 
     #[test]
     fn what_waits_is_written_with_what_the_channel_calls_it_and_that_says_nothing_when_it_is_read() {
+        for (title, want) in [
+            ("=1+1", "'=1+1"),
+            ("+49 mug", "'+49 mug"),
+            ("-10% mug", "'-10% mug"),
+            ("@mug", "'@mug"),
+            ("\t=1", "'\t=1"),
+            ("Mug = red", "Mug = red"),
+            ("", ""),
+        ] {
+            assert_eq!(unformulated(title.to_owned()), want, "a spreadsheet computes nothing of it");
+        }
         let item = |sku: &str, title: Option<&str>| Unmatched {
             channel: ChannelId::new("us").expect("a name"),
             ids: Ids::from([("channel_sku".to_owned(), sku.to_owned())]),
@@ -521,14 +549,15 @@ mod tests {
             why: String::new(),
             since: crate::web::view::Time(crate::model::Timestamp::ZERO),
         };
-        let unmatched = vec![item("A", Some("Mug, red")), item("B", None)];
+        let unmatched = vec![item("A", Some("Mug, red")), item("B", None), item("-C", Some("=1+1"))];
         let text = written(&Mapping { unmatched, ..Mapping::default() }).expect("written");
         assert!(text.lines().next().is_some_and(|header| header.ends_with(",title")), "{text}");
         assert!(text.contains(",us,A,") && text.contains(",\"Mug, red\""), "{text}");
-        let filled = text.replacen("\n,us,A", "\nMUG,us,A", 1);
+        assert!(text.contains(",us,-C,") && text.contains(",'=1+1\n"), "{text}");
+        let filled = text.replacen("\n,us,A", "\nMUG,us,A", 1).replacen("\n,us,-C", "\nCUP,us,-C", 1);
         let rows = parse(filled.as_bytes()).expect("good");
         let told: Vec<String> = rows.iter().map(|r| format!("{} {}", r.sku, names(&r.ids))).collect();
-        assert_eq!(told, ["MUG channel_sku=A"]);
+        assert_eq!(told, ["MUG channel_sku=A", "CUP channel_sku=-C"]);
     }
 
     #[test]

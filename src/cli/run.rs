@@ -65,6 +65,8 @@ fn helps(failed: &engine::Error) -> (Kind, &'static str) {
         (Kind::Refused, "a daemon runs there already: `evenkeel status` asks it how it is")
     } else if let engine::Error::OtherShop { renamed, .. } = failed {
         (Kind::Config, if *renamed { RENAMED } else { ANOTHER })
+    } else if matches!(failed, engine::Error::Stands(_)) {
+        (Kind::Config, "see docs/OPERATIONS.md#what-a-configuration-cannot-take-away")
     } else if matches!(failed, engine::Error::Outgrown) {
         (Kind::Again, "start it again; systemd does by itself")
     } else {

@@ -22,7 +22,8 @@ Ranges are written `{ min = 5, max = 40 }`.
                webhook_delay_ms, write_ms, bulk_ms, bucket, restore_per_second
   [amazon]     seller_id, marketplace_id, client_id, client_secret, refresh_token, token_secs, visibility_ms,
                order_lag_ms, pending_ms, rate_scale, cancelled_zeroed_share, subscribed, report_ms,
-               report_kept_ms, report_fatal_share, report_gzip, report_language, report_locale_ignored
+               report_kept_ms, report_fatal_share, report_gzip, report_language, report_locale_ignored,
+               feed_ms
   [erp]        database, key
   [queue]      access_key_id, secret_access_key, delay_ms, hidden_scale, messages_max
   [shoppers]   per_second, orders, amazon_share, quantity_max, lines_max, cancelled_share, fulfilled_share,

@@ -6,9 +6,10 @@ use crate::{
     cli::{
         Failure, Global,
         client::{Client, part},
+        drift::listed,
         print::{self, or_dash, span},
     },
-    model::{ChannelId, Notice, Sku, Totals, counted, which},
+    model::{ChannelId, LocationId, Mode, Notice, Sku, Totals, counted, shell, which},
     web::view::{
         self, Alerts, Checkpoint, CircuitView, ComponentView, Done, ListingView, OrderView, PollRequest,
         SkuView, Status,
@@ -17,6 +18,8 @@ use crate::{
 
 /// What is said of a figure that nobody knows.
 const UNKNOWN: &str = "unknown";
+/// How many paused SKUs are named.
+const PAUSED: usize = 10;
 /// How many listings that were given up are named.
 const GIVEN_UP: usize = 20;
 
@@ -51,10 +54,13 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
             format!("opening stock of {at}")
         });
         print::line(&format!(
-            "evenkeel {} instance {} ({:?}), up {}, journal at {}, {opened}",
+            "evenkeel {} instance {} ({}), up {}, journal at {}, {opened}",
             s.version,
             s.instance,
-            s.mode,
+            match s.mode {
+                Mode::Live => "live",
+                Mode::Shadow => "shadow",
+            },
             span(s.uptime_ms),
             s.seq
         ));
@@ -91,6 +97,7 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
                 print::line(&format!("{}: requests fail since {since}, the last with: {error}", c.channel));
             }
             c.notices.iter().for_each(|notice| print::line(&notice_line(c, notice)));
+            c.feed.iter().for_each(|feed| print::line(&feed_line(c, feed)));
         }
         let rows: Vec<[String; 6]> = s.channels.iter().flat_map(assumption_rows).collect();
         if !rows.is_empty() {
@@ -103,6 +110,8 @@ pub(super) fn status(global: &Global) -> Result<(), Failure> {
 /// Says what keeps the daemon from its work as a whole, and what helps.
 fn stands(s: &Status) -> Vec<String> {
     let refuses = s.refuses.as_ref().map(|why| format!("refuses: {why}; make room on the store's disk"));
+    let disk = s.disk.as_ref().filter(|_| s.refuses.is_none());
+    let disk = disk.map(|why| format!("{why}; make room there before nothing is taken in any more"));
     let restored = s.restored_at.map(|at| {
         format!(
             "the store was restored at {at}: until `evenkeel resume --live` nothing is written to any channel, subscriptions are \
@@ -112,12 +121,41 @@ fn stands(s: &Status) -> Vec<String> {
     let held = s.held_configuration.as_ref().map(|why| {
         format!("the configuration file is held and not in effect: {why}; see `evenkeel reload --dry-run`")
     });
-    [refuses, restored, held].into_iter().flatten().collect()
+    [refuses, disk, restored, held, paused_skus(&s.paused_skus)].into_iter().flatten().collect()
+}
+
+/// Names SKUs that are paused, and what ends that. A pause that is forgotten ends their sales.
+pub(super) fn paused_skus(paused: &view::PausedSkus) -> Option<String> {
+    if paused.count == 0 {
+        return None;
+    }
+    let name = |of: &view::PausedSku| {
+        let mode = format!("{:?}", of.mode).to_lowercase();
+        format!("`{}` ({mode})", of.sku)
+    };
+    let named: Vec<String> = paused.some.iter().take(PAUSED).map(name).collect();
+    let more = match paused.count - named.len() {
+        0 => String::new(),
+        more => format!(", and {more} more (`evenkeel resume` without arguments names them)"),
+    };
+    Some(format!(
+        "{} {} paused on every channel: {}{more}; `evenkeel resume --sku SKU` lets {} go on",
+        counted(paused.count, "SKU"),
+        which(paused.count, "is", "are"),
+        named.join(", "),
+        which(paused.count, "it", "one")
+    ))
 }
 
 fn notice_line(c: &view::ChannelStatus, notice: &Notice) -> String {
     let stopped = if notice.stops { " (nothing is written there until then)" } else { "" };
     format!("{}: {}: {}{stopped}", c.channel, notice.kind, notice.text)
+}
+
+fn feed_line(c: &view::ChannelStatus, feed: &view::FeedView) -> String {
+    let id = feed.id.as_ref().map_or("a feed".to_owned(), |id| format!("feed `{id}`"));
+    let listings = counted(feed.listings, "listing");
+    format!("{}: {id} with {listings} is {} since {}", c.channel, feed.stage, feed.since)
 }
 
 fn assumption_rows(c: &view::ChannelStatus) -> Vec<[String; 6]> {
@@ -165,6 +203,12 @@ fn tell_sku(view: &SkuView) {
             view.made_of.iter().map(|part| format!("{} x {}", part.units, part.sku)).collect();
         print::line(&format!("it is made of {}", parts.join(" + ")));
     }
+    if let Some(part) = &view.stopped_part {
+        print::line(&format!(
+            "`{part}`, which it is made of, is stopped: it shows none before `evenkeel resume --sku {}`",
+            shell(part)
+        ));
+    }
     tell_stock(view);
     tell_listings(view);
     let (exposure, slack) = match (view.exposure, view.slack) {
@@ -190,7 +234,12 @@ fn tell_sku(view: &SkuView) {
         ]
     });
     let header = ["seq", "recorded", "kind", "units", "on_hand", "committed", "cause"];
-    print::table(header, rows.collect(), "no movements");
+    let none = if view.components.is_empty() {
+        "no movements"
+    } else {
+        "no movements of its own: what is sold of it is listed with its components (`evenkeel sku COMPONENT`)"
+    };
+    print::table(header, rows.collect(), none);
 }
 
 fn tell_stock(view: &SkuView) {
@@ -225,22 +274,7 @@ fn tell_stock(view: &SkuView) {
 }
 
 fn tell_listings(view: &SkuView) {
-    let rows = view.listings.iter().map(|l| {
-        let ids = gone_by(view, l);
-        let state = l.state.clone().or_else(|| l.unwritable.clone()).unwrap_or_else(|| "-".to_owned());
-        let state = if l.gone { "gone".to_owned() } else { state };
-        [
-            l.channel.to_string(),
-            ids,
-            or_dash(l.allotted),
-            or_dash(l.desired),
-            or_dash(l.base.or(l.looked)),
-            or_dash(l.shown),
-            or_dash(l.exposure),
-            state,
-            l.waits_for.clone().unwrap_or_default(),
-        ]
-    });
+    let rows = view.listings.iter().map(|l| listing_row(view, l));
     let header =
         ["channel", "listing", "allotted", "desired", "expected", "seen", "exposure", "state", "waits for"];
     print::table(header, rows.collect(), "no listings");
@@ -251,6 +285,25 @@ fn tell_listings(view: &SkuView) {
             "{channel} {ids} shows {owed} fewer than lie there: they are owed to what was sold at another place"
         ));
     }
+}
+
+fn listing_row(view: &SkuView, l: &ListingView) -> [String; 9] {
+    // What it was to show before it became one that is never written is not wanted any more, nor under way.
+    let never = l.unwritable.as_ref().filter(|_| l.dead_letter.is_none());
+    let state = never.or(l.state.as_ref()).or(l.unwritable.as_ref()).cloned();
+    let state = if l.gone { "gone".to_owned() } else { or_dash(state) };
+    let desired = l.desired.filter(|_| never.is_none());
+    [
+        l.channel.to_string(),
+        gone_by(view, l),
+        or_dash(l.allotted),
+        or_dash(desired) + if l.frozen { " (frozen)" } else { "" },
+        or_dash(l.base.or(l.looked)),
+        or_dash(l.shown),
+        or_dash(l.exposure),
+        state,
+        l.waits_for.clone().unwrap_or_default(),
+    ]
 }
 
 /// Says what a listing goes by, and as what it is listed, if that is another name.
@@ -303,7 +356,7 @@ pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
             .map(|r| {
                 [
                     r.channel.to_string(),
-                    r.subject.clone(),
+                    listed(&apart(&r.subject, &r.listing, r.several), &r.locations),
                     r.state.clone(),
                     or_dash(r.shown),
                     or_dash(r.quantity),
@@ -316,7 +369,7 @@ pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
         if view.unopened {
             print::line(
                 "the opening stock was not taken over yet, so no listing is to show anything: run `evenkeel init --from \
-                 CHANNEL` (--dry-run shows first what it would do)",
+                 CHANNEL`, or `evenkeel count import FILE --opening` (--dry-run shows first what it would do)",
             );
         }
         let (shown, to_show, none) = if view.unopened {
@@ -346,24 +399,62 @@ pub(super) fn outbox(global: &Global, outbox: &Outbox) -> Result<(), Failure> {
         if let Some(given_up) = &view.given_up {
             tell_given_up(given_up);
         }
+        view.uncounted.iter().for_each(|of| print::line(&uncounted(of)));
     })
+}
+
+/// Names a listing by its SKU, and by what tells it from others on its channel if there are such.
+pub(super) fn apart(sku: &str, listing: &[String], several: bool) -> Vec<String> {
+    let more = listing.iter().filter(|_| several);
+    std::iter::once(sku.to_owned()).chain(more.cloned()).collect()
+}
+
+/// Says of which listings nothing is written for want of a count, and what helps.
+fn uncounted(of: &view::UncountedView) -> String {
+    let view::UncountedView { channel, locations, listings, some, counter, shows_none } = of;
+    let all = |words: Vec<&str>| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let at = all(locations.iter().map(LocationId::as_str).collect());
+    let named = all(some.iter().map(Sku::as_str).collect());
+    let more = if *listings > some.len() { ", and more" } else { "" };
+    let helps = match counter {
+        Some(counter) => format!("`{counter}` counts there: enter what lies there in it, if only 0"),
+        None => "count what lies there, if only as 0: `evenkeel count` or `evenkeel count import`".to_owned(),
+    };
+    if *shows_none {
+        return format!(
+            "{} of `{channel}` {} none, for what {} was not counted at {at} ({named}{more}). If it is a bundle, say what it is made of: \
+             `evenkeel bundles import`. If not, {helps}; `evenkeel sku SKU` says what is missing of one",
+            counted(listings, "listing"),
+            which(listings, "shows", "show"),
+            which(listings, "it sells", "they sell"),
+        );
+    }
+    format!(
+        "{} of `{channel}` {} not written, for nothing was counted at {at} ({named}{more}). {helps}; `evenkeel sku SKU` says what \
+         is missing of one",
+        counted(listings, "listing"),
+        which(listings, "is", "are")
+    )
 }
 
 fn tell_given_up(given_up: &view::GivenUp) {
     let count = given_up.count;
     print::line(&format!(
-        "{} {} given up and {} something else than {} should:",
+        "{} {} left as {}, and {} something else than {} should:",
         counted(count, "listing"),
-        which(count, "was", "were"),
+        which(count, "is", "are"),
+        which(count, "it is", "they are"),
         which(count, "shows", "show"),
         which(count, "it", "they")
     ));
     let some = given_up.some.iter().take(GIVEN_UP);
     let rows = some.map(|of| {
-        let (channel, sku) = (of.channel.to_string(), of.sku.to_string());
-        [channel, sku, or_dash(of.shown), of.quantity.to_string(), of.command.clone()]
+        let channel = of.channel.to_string();
+        let sku = apart(of.sku.as_str(), &of.listing, of.several).join(" ");
+        [channel, sku, or_dash(of.shown), of.quantity.to_string(), of.why.clone(), of.command.clone()]
     });
-    print::table(["channel", "sku", "shows", "should show", "takes it up again"], rows.collect(), "");
+    let header = ["channel", "sku", "shows", "should show", "why", "takes it up again"];
+    print::table(header, rows.collect(), "");
     if count > GIVEN_UP {
         print::line(&format!("and {} more", count - GIVEN_UP));
     }
@@ -376,7 +467,9 @@ pub(super) fn alerts(global: &Global) -> Result<(), Failure> {
             let state = if a.firing { "firing" } else { "recovered" };
             [a.kind.clone(), a.subject.clone(), state.to_owned(), span(a.age_ms), a.text.clone()]
         });
-        print::table(["alert", "subject", "state", "age", "text"], rows.collect(), "no alerts");
+        let none = if alerts.disk.is_some() { "no other alerts" } else { "no alerts" };
+        alerts.disk.iter().for_each(|disk| print::line(&format!("room (told beside these): {disk}")));
+        print::table(["alert", "subject", "state", "age", "text"], rows.collect(), none);
     })
 }
 
@@ -399,6 +492,51 @@ mod tests {
     use super::*;
 
     #[test]
+    fn outbox_says_of_what_was_not_counted_how_much_it_is_where_and_what_helps() {
+        let mut told = json!({"channel": "shop", "locations": ["store"], "listings": 1, "some": ["MUG"]});
+        let said = |told: &serde_json::Value| {
+            uncounted(&serde_json::from_value(told.clone()).expect("the shape of the view"))
+        };
+        let one = said(&told);
+        let begin = "1 listing of `shop` is not written, for nothing was counted at `store` (`MUG`). count what lies there";
+        assert!(one.starts_with(begin) && one.contains("`evenkeel count import`"), "{one}");
+        told["listings"] = json!(7);
+        told["locations"] = json!(["store", "window"]);
+        told["counter"] = json!("erp");
+        let many = said(&told);
+        let begin = "7 listings of `shop` are not written, for nothing was counted at `store`, `window` (`MUG`, and more). `erp` counts";
+        assert!(many.starts_with(begin) && !many.contains('\n'), "{many}");
+        told["shows_none"] = json!(true);
+        let none = said(&told);
+        let begin = "7 listings of `shop` show none, for what they sell was not counted at `store`, `window` (`MUG`, and more). If it is a bundle";
+        assert!(none.starts_with(begin) && none.contains("`evenkeel bundles import`"), "{none}");
+    }
+
+    #[test]
+    fn a_listing_that_became_one_that_is_never_written_says_why_and_wants_nothing() {
+        let why = "a bundle: Shopify works out its quantity from the components";
+        let mut told = json!({
+            "sku": "SET", "revision": 3, "stock": [], "commits": [], "recent": [], "available": 26,
+            "listings": [{
+                "sku": "SET", "channel": "shop", "n": 0, "ids": {}, "by": "merchant", "tries": 0, "unsettled": [],
+                "state": "confirmed", "desired": 26, "base": 26, "shown": 26,
+            }],
+        });
+        let row = |told: &serde_json::Value| {
+            let view: SkuView = serde_json::from_value(told.clone()).expect("the shape of the view");
+            let [_, _, _, desired, expected, _, _, state, _] = listing_row(&view, &view.listings[0]);
+            [desired, expected, state]
+        };
+        assert_eq!(row(&told), ["26", "26", "confirmed"]);
+        told["listings"][0]["unwritable"] = json!(why);
+        assert_eq!(row(&told), ["-", "26", why]);
+        // What was due for it waits for a person, who must see that.
+        told["listings"][0]["state"] = json!("parked");
+        told["listings"][0]["dead_letter"] = json!("leg:shop:SET:0");
+        assert_eq!(row(&told), ["26", "26", "parked"]);
+    }
+
+    #[test]
     fn status_says_in_words_that_the_store_refuses_that_it_was_restored_and_that_a_file_is_held() {
         let at = "2026-11-23T08:00:00.000Z";
         let mut told = json!({
@@ -410,9 +548,24 @@ mod tests {
             stands(&serde_json::from_value::<Status>(told.clone()).expect("the shape of the view"))
         };
         assert_eq!(said(&told), Vec::<String>::new());
+        told["disk"] = json!("the store's disk fills up: 3 MiB of 9 MiB are free");
+        let wanted = "the store's disk fills up: 3 MiB of 9 MiB are free; make room there before nothing is taken in any more";
+        assert_eq!(said(&told), [wanted]);
         told["refuses"] = json!("too little room to take anything in: 3 MiB of 9 MiB are free");
+        told["disk"] = told["refuses"].clone();
         told["restored_at"] = json!(at);
         told["held_configuration"] = json!("it would set 2 of 2 SKUs to zero");
+        told["paused_skus"] = json!({"count": 1, "some": [{"sku": "A B", "mode": "stopped"}]});
+        let one = said(&told).pop();
+        let wanted =
+            "1 SKU is paused on every channel: `A B` (stopped); `evenkeel resume --sku SKU` lets it go on";
+        assert_eq!(one.as_deref(), Some(wanted));
+        let some: Vec<_> = (0..12).map(|n| json!({"sku": format!("S{n:02}"), "mode": "frozen"})).collect();
+        told["paused_skus"] = json!({"count": 12, "some": some});
+        let many = said(&told).pop().expect("a line");
+        assert!(many.starts_with("12 SKUs are paused on every channel: `S00` (frozen), "), "{many}");
+        assert!(many.contains("`S09` (frozen), and 2 more (`evenkeel resume` without arguments"), "{many}");
+        told["paused_skus"] = json!({"count": 0, "some": []});
         let said = said(&told);
         for (line, parts) in said.iter().zip([
             ["refuses: too little room", "3 MiB"],

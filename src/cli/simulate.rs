@@ -177,7 +177,7 @@ fn tell(summary: &Summary) {
             print::line(&format!("seed {} ({}) breaks: {why}", report.seed, report.workload.name()));
         }
     }
-    let Figures { events, commands, records, orders, writes, starts, virtual_ms, oversold, .. } =
+    let Figures { events, commands, records, orders, writes, deltas, starts, virtual_ms, oversold, .. } =
         &summary.figures;
     print::line(&format!(
         "version {}: {}, of which {} {}; {} of virtual time in {}, {} a second",
@@ -190,12 +190,13 @@ fn tell(summary: &Summary) {
         counted(summary.events_per_second, "event"),
     ));
     print::line(&format!(
-        "{}, {}, {}, {}, {}, {}",
+        "{}, {}, {}, {}, {} ({}), {}",
         counted(events, "event"),
         counted(commands, "command"),
         counted(records, "record"),
         counted(orders, "order"),
         counted(writes, "write"),
+        counted(deltas, "delta"),
         counted(starts, "start")
     ));
     let classes: Vec<String> = oversold.iter().map(|(class, units)| format!("{units} {class}")).collect();

@@ -17,7 +17,7 @@ use crate::{
     },
     engine::{disk, rows},
     model::{LocationId, Seq, Sku, counted},
-    store::{self, Head},
+    store::{self, Head, checkpoint::Skipped, disk::Fault},
     telemetry::causes,
 };
 
@@ -42,6 +42,9 @@ pub(super) struct Rebuild {
     /// The archive's directory, if it is not the one that the configuration names, or `archive` below the store's.
     #[arg(long, value_name = "DIR")]
     archive: Option<PathBuf>,
+    /// Go on without acknowledged records that the journal has no more, for good.
+    #[arg(long)]
+    give_up_records: bool,
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +80,9 @@ struct Verified {
     /// How many checkpoints are whole, and those that are not: a start passes them over.
     checkpoints: usize,
     checkpoints_unused: Vec<String>,
+    /// The record that the state reflects, if a start would go on with it; and why it was not looked into, if it was not.
+    state_seq: Option<u64>,
+    state_unread: Option<String>,
     /// The record from which on the balances were proven; those of before are a checkpoint's.
     balances_from: u64,
     /// The last record and the hash of the chain there. Kept elsewhere, they prove later that nothing was cut off.
@@ -150,6 +156,11 @@ pub(super) fn judge(error: &store::journal::Error) -> (Kind, &'static str) {
 /// Tells whether a store cannot be opened because a process has it, mostly the daemon.
 pub(super) fn in_use(error: &disk::Error) -> bool {
     matches!(error, disk::Error::Store(store::Error::Lock(store::lock::Error::Held { .. })))
+}
+
+/// Tells whether a store cannot be opened because its journal lacks records that were acknowledged.
+fn lost_records(error: &disk::Error) -> bool {
+    matches!(error, disk::Error::Store(store::Error::Ahead { .. } | store::Error::NoJournal { .. }))
 }
 
 const DAMAGE: &str = "keep the directory as it is, and see docs/OPERATIONS.md#damage; `evenkeel verify --live` proves \
@@ -243,8 +254,48 @@ fn begin(path: &Path, first_seq: u64, state: &mut State, fold: &mut Fold) -> u64
     first_seq
 }
 
+/// What was made from the journal: no later record is missing from it than these reflect.
+struct Made {
+    checkpoints: Vec<Result<Head, Skipped>>,
+    state: Result<Option<u64>, store::Error>,
+}
+
+impl Made {
+    /// Reads it. Before the journal is read, as a daemon that runs on the store goes on meanwhile.
+    fn of(path: &Path) -> Result<Made, Fault> {
+        let options = store::state::Options { rows_version: rows::ROWS_VERSION, ..Default::default() };
+        Ok(Made {
+            checkpoints: store::survey_checkpoints(path, rows::ROWS_VERSION)?,
+            state: store::state_position(path, options),
+        })
+    }
+
+    /// Returns how a journal that ends at `last` has lost records, if these show it.
+    fn ahead(&self, last: u64) -> Option<store::Error> {
+        let newest = self.checkpoints.iter().flatten().map(|head| head.seq).max();
+        let state = self.state.as_ref().ok().copied().flatten();
+        let found = [("the state", state), ("the newest checkpoint", newest)];
+        let (what, seq) =
+            found.into_iter().filter_map(|(what, seq)| Some((what, seq?))).max_by_key(|(_, seq)| *seq)?;
+        (seq > last).then_some(store::Error::Ahead { what, seq, last })
+    }
+
+    /// Says what there is.
+    fn tell(self, verified: &mut Verified) {
+        verified.checkpoints = self.checkpoints.iter().flatten().count();
+        let unused = self.checkpoints.iter().filter_map(|found| Some(found.as_ref().err()?.to_string()));
+        verified.checkpoints_unused = unused.collect();
+        match self.state {
+            Ok(seq) => verified.state_seq = seq,
+            Err(why) => verified.state_unread = Some(causes(&why)),
+        }
+    }
+}
+
 pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
     let (path, archive) = places(global, verify.store.as_ref(), verify.archive.as_ref())?;
+    let made =
+        Made::of(&path).map_err(|fault| Failure::of(Kind::Failed, &fault).next(WHO).as_json(global.json))?;
     let archive = (!verify.live).then_some(archive);
     let mut state = State::default();
     let mut fold = Fold::default();
@@ -273,7 +324,8 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
         let (kind, next) = judge(&error);
         Failure::of(kind, &error).next(next).as_json(global.json)
     })?;
-    if let Some(wrong) = unreadable.or(fold.wrong) {
+    let ahead = made.ahead(report.head.seq).map(|ahead| Wrong::disagrees(causes(&ahead)));
+    if let Some(wrong) = unreadable.or(fold.wrong).or(ahead) {
         return Err(wrong.told(global));
     }
     for (sku, row) in &state.skus {
@@ -285,15 +337,8 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
             }
         }
     }
-    let checkpoints = store::survey_checkpoints(&path, rows::ROWS_VERSION)
-        .map_err(|fault| Failure::of(Kind::Failed, &fault).next(WHO).as_json(global.json))?;
-    let verified = Verified {
+    let mut verified = Verified {
         store: path,
-        checkpoints: checkpoints.iter().flatten().count(),
-        checkpoints_unused: checkpoints
-            .iter()
-            .filter_map(|found| Some(found.as_ref().err()?.to_string()))
-            .collect(),
         records: report.records,
         first_seq: report.first_seq,
         live_seq: report.live_seq,
@@ -305,7 +350,9 @@ pub(super) fn verify(global: &Global, verify: &Verify) -> Result<(), Failure> {
         seq: report.head.seq,
         head: report.head.hash.to_string(),
         unfinished: report.tail.map(|tail| tail.to_string()),
+        ..Verified::default()
     };
+    made.tell(&mut verified);
     print::answer(global.json, &verified, tell)
 }
 
@@ -335,6 +382,18 @@ fn tell(v: &Verified) {
             v.balances_from
         ));
     }
+    print::line(&match (v.checkpoints, v.state_seq) {
+        (0, None) => "no checkpoint is whole, and no state fits: a start reads all of the journal".to_owned(),
+        (whole, None) => {
+            format!("{} whole; the state is built anew by the next start", counted(whole, "checkpoint"))
+        }
+        (whole, Some(seq)) => {
+            format!("{} whole; the state reflects record {seq}", counted(whole, "checkpoint"))
+        }
+    });
+    if let Some(why) = &v.state_unread {
+        print::line(&format!("not compared with the state: {why}"));
+    }
     for unused in &v.checkpoints_unused {
         print::line(&format!("{unused}; `evenkeel checkpoint` writes another"));
     }
@@ -349,21 +408,43 @@ struct Rebuilt {
     seq: u64,
     skus: usize,
     orders: usize,
+    /// How many acknowledged records were given up.
+    given_up: u64,
 }
 
 pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure> {
     let (path, archive) = places(global, rebuild.store.as_ref(), rebuild.archive.as_ref())?;
-    let options = store::Options { force_rebuild: true, archive: Some(archive), ..store::Options::default() };
+    let options = store::Options {
+        force_rebuild: true,
+        give_up: rebuild.give_up_records,
+        archive: Some(archive),
+        ..store::Options::default()
+    };
     let (state, store) = disk::open(&path, options, SystemClock.now()).map_err(|error| {
         let (kind, next) = if in_use(&error) {
             (Kind::Refused, "stop the daemon first (`systemctl stop evenkeel`)")
+        } else if lost_records(&error) {
+            (
+                Kind::Disagrees,
+                "keep the directory as it is, and see docs/OPERATIONS.md#restore; what becomes of records that are given \
+                 up stands in docs/OPERATIONS.md#rebuild",
+            )
         } else {
             (Kind::Failed, "if the journal is damaged, run `evenkeel verify`")
         };
         Failure::of(kind, &error).next(next).as_json(global.json)
     })?;
-    let rebuilt =
-        Rebuilt { seq: state.seq.0, skus: state.skus.len(), orders: state.orders_known(), store: path };
+    let given_up = store.notes().iter().filter_map(|note| {
+        let store::Note::GivenUp { first, last } = note else { return None };
+        Some(last - first + 1)
+    });
+    let rebuilt = Rebuilt {
+        seq: state.seq.0,
+        skus: state.skus.len(),
+        orders: state.orders_known(),
+        given_up: given_up.sum(),
+        store: path,
+    };
     crate::engine::ledger::Durable::close(Box::new(store))
         .map_err(|error| Failure::of(Kind::Failed, &error).next(WHO).as_json(global.json))?;
     print::answer(global.json, &rebuilt, |r| {
@@ -373,5 +454,8 @@ pub(super) fn rebuild(global: &Global, rebuild: &Rebuild) -> Result<(), Failure>
             counted(r.skus, "SKU"),
             counted(r.orders, "order")
         ));
+        if r.given_up > 0 {
+            print::line(&format!("{} given up for good", counted(r.given_up, "acknowledged record")));
+        }
     })
 }

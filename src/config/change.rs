@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use crate::{
     config::{Config, Secrets, Selling, Tryton},
     model::{
-        ChannelId, LocationId, Quantity,
+        ChannelId, Quantity,
         policy::{ChannelDrift, ChannelPolicy, Policies, Posts},
     },
 };
@@ -129,7 +129,7 @@ impl Config {
         }
         for (id, erp) in &mut self.tryton {
             if let Some(held) = before.channels.get(id) {
-                erp.keep(&held.locations);
+                erp.keep(held);
             }
         }
     }
@@ -152,8 +152,15 @@ impl Selling {
 }
 
 impl Tryton {
-    /// Puts back which places it counts. What the warehouse of a place is called in the ERP is told by the file alone.
-    fn keep(&mut self, before: &[LocationId]) {
+    /// Puts back which places it counts. Of a journal that does not say what the warehouse of a place is called in the ERP, the file
+    /// alone tells that.
+    fn keep(&mut self, before: &ChannelPolicy) {
+        if !before.warehouses.is_empty() {
+            let held = before.warehouses.iter();
+            self.warehouses = held.map(|held| (held.code.clone(), held.location.clone())).collect();
+            return;
+        }
+        let before = &before.locations;
         if self.warehouses.len() == before.len() {
             let places = self.warehouses.iter_mut().zip(before);
             places.for_each(|((_, location), held)| location.clone_from(held));

@@ -268,6 +268,7 @@ pub(super) struct Amazon {
     pub client_secret_since: Option<String>,
     pub refresh_token: Option<Secret>,
     pub report_above: Option<i64>,
+    pub feed_above: Option<i64>,
     pub locations: Vec<String>,
     pub fba_location: Option<String>,
     pub fba_every: Option<Span>,

@@ -10,7 +10,7 @@ use crate::{
         Abilities, ChannelId, Instance, LocationId, Measure, Quantity, Timestamp,
         policy::{
             AlertPolicy, Allocation, Brake, ChannelDrift, ChannelKind, ChannelPolicy, DriftPolicy,
-            MappingRules, Mode, Outlet, Override, Policies, Posts, Recipe, Retry, Returns,
+            MappingRules, Mode, Outlet, Override, Policies, Posts, Recipe, Retry, Returns, Warehouse,
         },
     },
 };
@@ -270,6 +270,8 @@ pub struct Amazon {
     pub rates: Rates,
     /// An account with more listings is compared by reports.
     pub report_above: u64,
+    /// More raises than this leave as one feed. Zero: never.
+    pub feed_above: u32,
     /// Where the stock lies that Amazon ships (FBA).
     pub fba_location: Option<LocationId>,
     /// How often that is read.
@@ -343,7 +345,8 @@ impl Config {
             let stated = channel.assume.over(abilities(id));
             let policy = channel.selling.policy(ChannelKind::Amazon, stated);
             let (own_location, account) = (channel.fba_location.clone(), Some(channel.seller_id.clone()));
-            channels.insert(id.clone(), ChannelPolicy { own_location, account, ..policy });
+            let bulk_above = Some(channel.feed_above).filter(|above| *above > 0);
+            channels.insert(id.clone(), ChannelPolicy { own_location, account, bulk_above, ..policy });
         }
         for (id, channel) in &self.tryton {
             let stated = channel.assume.over(abilities(id));
@@ -399,6 +402,7 @@ impl Selling {
             locations: self.locations.clone(),
             own_location: None,
             outlets: Vec::new(),
+            warehouses: Vec::new(),
             buffer: self.buffer,
             min: self.min,
             max: self.max,
@@ -406,18 +410,24 @@ impl Selling {
             feed_late_ms: feed_late_ms(&self.orders.schedule),
             drift: self.drift,
             account: None,
+            bulk_above: None,
         }
     }
 }
 
 impl Tryton {
     fn policy(&self, abilities: Abilities) -> ChannelPolicy {
+        let warehouse = |(code, location): &(String, LocationId)| Warehouse {
+            code: code.clone(),
+            location: location.clone(),
+        };
         ChannelPolicy {
             kind: ChannelKind::Tryton,
             abilities,
             locations: self.warehouses.iter().map(|(_, location)| location.clone()).collect(),
             own_location: None,
             outlets: Vec::new(),
+            warehouses: self.warehouses.iter().map(warehouse).collect(),
             buffer: Quantity::ZERO,
             min: Quantity::ZERO,
             max: None,
@@ -425,6 +435,7 @@ impl Tryton {
             feed_late_ms: feed_late_ms(&self.levels.schedule),
             drift: ChannelDrift::default(),
             account: Some(self.database.clone()),
+            bulk_above: None,
         }
     }
 }

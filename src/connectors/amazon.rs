@@ -4,16 +4,18 @@
 //! counts when a read shows it. A sale lowers Amazon's own quantity at checkout. Stock in Amazon's warehouses (FBA)
 //! is never written: what may be written must have been read as merchant-fulfilled first (`guard`).
 //!
-//! The parts: `encode` and `decode`/`orders` think and touch no network; `token` holds the access token; `pace` keeps
-//! to each operation's usage plan; `call` puts these together; `listings` reads, `reports` reads large accounts, `write`
-//! writes. Quantities are one
-//! number per SKU for the whole region; there is one write per SKU, not one per marketplace.
+//! The parts: `encode` and `decode`/`orders` think and touch no network; `token` holds the access token; `pace` keeps to
+//! each operation's usage plan; `call` puts these together; `listings` reads, `reports` reads large accounts, `write` writes;
+//! many raises may leave as one (`feeds`). Quantities are one number per SKU for the whole region; there is one write per SKU,
+//! not one per marketplace.
 
 mod call;
 mod check;
 mod decode;
+mod documents;
 mod encode;
 mod fba;
+mod feeds;
 mod guard;
 mod listings;
 mod notifications;
@@ -42,6 +44,7 @@ use reqwest::header::HeaderValue;
 pub use self::options::{Options, Problem, Rates, Timing};
 use self::{
     call::{ByGrant, Caller},
+    feeds::Feeds,
     guard::Guard,
     reports::Reports,
     token::{Credentials, Grant},
@@ -50,8 +53,8 @@ use crate::{
     clock::SystemClock,
     connectors::{
         By, CataloguePage, Changed, Checked, Connector, CountPage, Cursor, Fact, Fault, Observed, OrderPage,
-        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended, Tending, http::Client, queue::Queue,
-        sqs::Sqs, token::Tokens,
+        Outcome, Posting, Push, Put, Received, Refusal, Scope, Tended, Tending, bulk::Bulks, http::Client,
+        queue::Queue, sqs::Sqs, token::Tokens,
     },
     model::{Abilities, IdKind, Identifiers, OrderId, OrderSnapshot, Timestamp, Totals, Visible},
 };
@@ -86,6 +89,7 @@ pub struct Amazon {
     orders_work: AtomicBool,
     queue: Option<Sqs>,
     reports: Reports,
+    feeds: Feeds,
     clock: SystemClock,
 }
 
@@ -120,6 +124,7 @@ impl Amazon {
             last_written: Mutex::default(),
             orders_work: AtomicBool::new(false),
             reports: Reports::default(),
+            feeds: Feeds::default(),
             clock: SystemClock,
         })
     }
@@ -143,6 +148,7 @@ pub fn abilities(timing: &options::Timing) -> Abilities {
     Abilities {
         quantities: true,
         compare_and_set: false,
+        delta: false,
         visible: Visible::Later,
         sells: true,
         restocks_cancels: true,
@@ -233,6 +239,11 @@ impl Connector for Amazon {
 
     fn queue(&self) -> Option<&dyn Queue> {
         self.queue.as_ref().map(|queue| queue as &dyn Queue)
+    }
+
+    fn bulks(&self) -> Option<&dyn Bulks> {
+        // One may be open from before they were switched off. Whether another one begins is not decided here.
+        Some(self)
     }
 
     fn reread(&self, topic: &str, body: &[u8]) -> Result<Vec<Fact>, String> {

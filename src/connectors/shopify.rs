@@ -48,6 +48,7 @@ use tend::Care;
 pub const ABILITIES: Abilities = Abilities {
     quantities: true,
     compare_and_set: true,
+    delta: true,
     visible: Visible::AtOnce,
     sells: true,
     restocks_cancels: true,
@@ -111,6 +112,10 @@ impl Connector for Shopify {
             return vec![Outcome::NotSent { reason }; puts.len()];
         }
         write::write(&self.caller, &self.options.locations, puts).await
+    }
+
+    fn is_slow(&self, put: &Put) -> bool {
+        write::is_slow(&self.options.locations, put)
     }
 
     async fn read_back(&self, listings: &[Identifiers]) -> Result<Vec<Observed>, Fault> {

@@ -208,6 +208,7 @@ pub fn abilities(measure: Measure, late_ms: i64) -> Abilities {
     Abilities {
         quantities: false,
         compare_and_set: false,
+        delta: false,
         visible: Visible::AtOnce,
         sells: false,
         restocks_cancels: false,

@@ -1,5 +1,7 @@
 //! Puts one record into the state. Has no opinions, and does not fail on what `decide` made.
 
+mod left;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -7,6 +9,7 @@ use std::{
 
 use crate::{
     core::{
+        bulk::Bulks,
         count::Edits,
         drift::Drifted,
         index::Index,
@@ -21,7 +24,7 @@ use crate::{
         record::{Envelope, HandCounted, HeldCount, PauseScope, Record},
         state::{
             ChannelRow, Commit, HeldConfig, Ignorable, Ignored, Listing, ListingRef, Opened, RowKey, SkuRow,
-            State, StoodFor,
+            State,
         },
     },
     model::{
@@ -49,7 +52,7 @@ pub fn apply(state: &mut State, seq: Seq, envelope: &Envelope) {
 /// Applies one record of the envelope at position `seq`, recorded at `at`.
 pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
     match record {
-        Record::Configured { policies } => configured(state, policies),
+        Record::Configured { policies } => configured(state, at, policies),
         Record::Started { epoch } => started(state, *epoch),
         Record::Restored => state.restored = Some(at),
         Record::Live => live(state),
@@ -67,6 +70,7 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
             let entries = entries.iter().zip(absent.into_iter().map(Some));
             book(state, seq, at, entries);
         }
+        Record::Reread { channel } => reread(state, seq, channel),
         Record::Pruned { orders } => orders.iter().for_each(|key| state.bury(key)),
         Record::Posting { key, posting } => posted(state, seq, key, posting),
         Record::Counted { counter, as_of, measure, opened, entries, left } => {
@@ -120,11 +124,14 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         Record::Committed { sku, revision } => {
             state.change_sku(sku, |row| row.commits.retain(|commit| commit.revision > *revision));
         }
-        Record::Drift { listing, found, edits, .. } => drifted(state, listing, found.as_deref(), *edits),
+        Record::Drift { listing, found, edits, .. } => {
+            drifted(state, listing, found.as_deref(), edits.clone())
+        }
         Record::DriftEnded { listing, drifted: ended } => drifted(state, listing, Some(ended), None),
-        Record::Oversold { sku, units, class, cause, .. } => {
+        Record::Oversold { sku, units, class, beyond, cause, .. } => {
             let since = state.oversold.get(sku).map_or(seq, |held| held.since);
-            let last = Oversell { since, units: *units, class: *class, cause: cause.clone() };
+            let last =
+                Oversell { since, units: *units, class: *class, beyond: *beyond, cause: cause.clone() };
             state.oversold.insert(sku.clone(), last);
             state.note_short(sku);
             state.dirty.insert(RowKey::Oversold(sku.clone()));
@@ -162,10 +169,13 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         }
         Record::Quarantined { item } => {
             state.quarantine.insert(seq, item.clone());
+            state.index.quarantine(seq, item);
             state.dirty.insert(RowKey::Quarantine(seq));
         }
         Record::Unquarantined { id, .. } | Record::Replayed { id, why: None } => {
-            state.quarantine.remove(id);
+            if let Some(item) = state.quarantine.remove(id) {
+                state.index.unquarantine(*id, &item);
+            }
             state.dirty.insert(RowKey::Quarantine(*id));
         }
         Record::Replayed { id, why: Some(why) } => {
@@ -205,6 +215,17 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         Record::Noticed { channel, notices } => {
             state.change_channel(channel, |row| row.notices.clone_from(notices));
         }
+        Record::BulkTaken { channel, bulk } => {
+            state.change_channel(channel, |row| {
+                row.bulks.get_or_insert_default().open = Some(bulk.clone());
+            });
+        }
+        Record::BulkEnded { channel, ended, not_before } => {
+            state.change_channel(channel, |row| {
+                let (last, not_before) = (Some(ended.clone()), *not_before);
+                row.bulks = Some(Box::new(Bulks { open: None, not_before, last }));
+            });
+        }
         Record::Catalogued { channel }
         | Record::Fed { channel, .. }
         | Record::FedThrough { channel, .. }
@@ -213,6 +234,9 @@ pub fn one(state: &mut State, seq: Seq, at: Timestamp, record: &Record) {
         | Record::Circuit { channel, .. } => {
             state.change_channel(channel, |row| on_channel(row, at, record));
             caught_up(state, channel);
+            if matches!(record, Record::Fed { .. }) {
+                left::forget_draws(state, channel);
+            }
         }
     }
 }
@@ -243,18 +267,24 @@ fn on_channel(row: &mut ChannelRow, at: Timestamp, record: &Record) {
     }
     if let Record::CountedThrough { through, .. } = record {
         (row.counted_through, row.counted_at) = (Some(*through), Some(at));
+        row.has_counted();
     }
     if let Record::Swept { .. } = record {
         row.swept_at = Some(at);
+        row.has_counted();
     }
     if let Record::Catalogued { .. } = record {
         row.catalogued_at = Some(at);
     }
 }
 
-fn configured(state: &mut State, policies: &crate::model::Policies) {
+fn configured(state: &mut State, at: Timestamp, policies: &crate::model::Policies) {
     let renamed = state.policies().is_some_and(|held| held.instance != policies.instance);
-    stands_for(state, policies);
+    left::keep_warehouses(state, policies);
+    left::keep_left(state, policies);
+    left::keep_draws(state, at, policies);
+    left::keep_sellers(state, policies);
+    left::stands_for(state, policies);
     state.policies = Some(Arc::new(policies.clone()));
     state.held_config = None;
     state.dirty.insert(RowKey::Policies);
@@ -285,22 +315,6 @@ fn live(state: &mut State) {
     }
 }
 
-/// Keeps in mind what the channels were that these policies leave out, for when they come again.
-fn stands_for(state: &mut State, policies: &crate::model::Policies) {
-    let before = state.policies.clone();
-    for (id, policy) in before.iter().flat_map(|before| &before.channels) {
-        if !policies.channels.contains_key(id) {
-            let was = StoodFor { kind: policy.kind, account: policy.account.clone() };
-            state.change_channel(id, |row| row.stood_for = Some(Box::new(was)));
-        }
-    }
-    for id in policies.channels.keys() {
-        if state.channels.get(id).is_some_and(|row| row.stood_for.is_some()) {
-            state.change_channel(id, |row| row.stood_for = None);
-        }
-    }
-}
-
 /// A new epoch means a restored backup, as a new instance means another daemon: what the channels show is not known.
 fn started(state: &mut State, epoch: u32) {
     if state.epoch != epoch {
@@ -328,6 +342,16 @@ fn forget_bases(state: &mut State) {
     }
 }
 
+/// Wants every open order of a channel to be fetched.
+fn reread(state: &mut State, seq: Seq, channel: &ChannelId) {
+    let here = state.orders.iter().filter(|(key, order)| key.channel == *channel && order.is_open());
+    let open: Vec<_> = here.map(|(key, order)| (key.clone(), order.clone())).collect();
+    for (key, mut order) in open {
+        order.want_fetch(Some(seq));
+        state.put_order(&key, order);
+    }
+}
+
 /// A row that names the same identifiers as an older one replaces it.
 fn mapped(state: &mut State, rows: &[MappingRow]) {
     let key = |row: &MappingRow| (row.channel.clone(), row.ids.clone());
@@ -341,9 +365,15 @@ fn mapped(state: &mut State, rows: &[MappingRow]) {
 }
 
 fn made(state: &mut State, sku: &Sku, made: Option<&Made>) {
+    left::keep_sold(state, sku);
     state.change_sku(sku, |row| row.made = made.cloned().map(Box::new));
-    let parts = made.map(Made::parts).or_else(|| state.configured_recipe(sku));
-    state.index.recipes.set(sku, parts);
+    match made {
+        Some(made) => state.index.recipes.take_in(sku, made),
+        None => {
+            let configured = state.configured_recipe(sku);
+            state.index.recipes.set(sku, configured);
+        }
+    }
     // What it is made of tells where it is missing.
     state.note_short(sku);
     if let Some(Made::Merged(into)) = made {
@@ -377,8 +407,8 @@ fn forgot(state: &mut State, before: Timestamp) {
 /// Returns up to when it is known that what an order has booked had not happened.
 fn absent(state: &State, at: Timestamp, key: &OrderKey, order: &Order, entry: &Entry) -> Timestamp {
     let Cause::Order { line, .. } = &entry.cause else { return order.placed_at };
-    let bound = order.lines.get(line).and_then(|line| line.bound.as_ref());
-    absent_until(state, key, order.placed_at, (line, bound), (entry.kind, at))
+    let Some(now) = order.lines.get(line) else { return order.placed_at };
+    absent_until(state, key, order.placed_at, (line, now.bound.as_ref(), &now.shares()), at).of(entry.kind)
 }
 
 /// Books entries, each with up to when it is known that it had not happened, if that is not its own time.
@@ -389,7 +419,9 @@ fn book<'a>(
     entries: impl Iterator<Item = (&'a Entry, Option<Timestamp>)>,
 ) {
     let policies = state.policies.clone();
+    let mut drew = BTreeSet::new();
     for (entry, absent) in entries {
+        left::keep_drew(state, entry);
         let counter = policies.as_ref().and_then(|policies| policies.counter_of(&entry.location));
         let absent = absent.or_else(|| put_back_since(state, entry)).unwrap_or(entry.event_at);
         state.change_sku(&entry.sku, |row| {
@@ -411,6 +443,16 @@ fn book<'a>(
             row.recent.drain(..(row.recent.len() + 1).saturating_sub(RECENT));
             row.recent.reserve_exact(1);
             row.recent.push(Booked { seq, recorded_at: at, entry: entry.clone() });
+            if !row.drew.is_empty() {
+                drew.insert(&entry.sku);
+            }
+        });
+    }
+    // What is moved is first taken back: only what all entries come to tells what is sold.
+    for sku in drew {
+        state.change_sku(sku, |row| {
+            let drew = std::mem::take(&mut row.drew);
+            row.drew = drew.into_iter().filter(|places| row.is_sold_at(places)).collect();
         });
     }
 }
@@ -451,7 +493,7 @@ fn counted_since(state: &mut State, left: &[(Seq, u32)]) {
 
 /// Returns from when on units that are put back may have been where they are put: since they had left.
 fn put_back_since(state: &State, entry: &Entry) -> Option<Timestamp> {
-    let Cause::Intent { intent } = &entry.cause else { return None };
+    let Cause::Intent { intent, .. } = &entry.cause else { return None };
     let back = entry.kind == Kind::TransferOut && entry.quantity < Quantity::ZERO;
     // Whoever counted at the moment that they left may have them.
     state.intents.get(intent).filter(|_| back).map(|held| held.opened_at.plus_millis(-1))
@@ -546,6 +588,9 @@ fn bound(state: &mut State, record: &Record) {
         .and_then(|p| p.channels.get_key_value(channel))
         .map_or_else(|| channel.clone(), |(shared, _)| shared.clone());
     state.index.list(&channel);
+    if ids.is_empty() {
+        left::keep_given(state, sku, *at);
+    }
     let (before, after) = state.change_sku(sku, |row| {
         let before = Index::of_ids(row);
         let unwritable = unwritable.as_deref().map(Arc::from);

@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::{
         allocation::Pause,
+        bulk,
         circuit::Health,
         intent::{
             self,
             ask::{Ask, Receipt},
         },
+        moves::Transferred,
         record::PauseScope,
         state::{AlertKey, Ignorable, ListingRef, Note, Quarantined},
     },
@@ -155,6 +157,11 @@ pub enum Command {
         channel: ChannelId,
         answers: Vec<(ListingRef, IdempotencyKey, Outcome)>,
     },
+    /// Puts a bulk together, or tells what became of one.
+    Bulk {
+        channel: ChannelId,
+        act: bulk::Act,
+    },
     TakePostings {
         channel: ChannelId,
         limit: usize,
@@ -201,11 +208,11 @@ pub enum Command {
     TakeAlerts {
         limit: usize,
     },
-    /// An alert was told (or could not be) as it stood when it was taken.
+    /// An alert was told (or could not be) as it stood when it was taken. `told`: how many things waited, and the latest question.
     AlertSent {
         key: AlertKey,
         firing: bool,
-        waiting: usize,
+        told: (usize, Seq),
         sent: bool,
     },
     Pause {
@@ -324,6 +331,7 @@ impl Command {
             Command::Reported { rows, .. } => (rows.len(), ROWS_MAX),
             Command::Looked { seen, .. } => (seen.len(), ROWS_MAX),
             Command::Answer { answers, .. } => (answers.len(), ROWS_MAX),
+            Command::Bulk { act: bulk::Act::Told(bulk::Told::Refused(rows)), .. } => (rows.len(), ROWS_MAX),
             Command::Unread { orders, .. } => (orders.len(), ROWS_MAX),
             Command::Map { rows } => (rows.len(), ROWS_MAX),
             Command::Replay { orders, fetch, look, .. } => (
@@ -345,6 +353,7 @@ impl Command {
             | Command::CountedThrough { .. }
             | Command::Initialise
             | Command::Take { .. }
+            | Command::Bulk { .. }
             | Command::TakePostings { .. }
             | Command::Posted { .. }
             | Command::Quarantine(_)
@@ -428,6 +437,8 @@ pub struct Tally {
     pub opened: usize,
     /// Some of the stocks that change: what is on hand before and after.
     pub some: Vec<(Sku, LocationId, Quantity, Quantity)>,
+    /// Stocks of which units went to other places, or came from them, after the as-of.
+    pub transferred: Vec<(Sku, LocationId, Transferred)>,
     /// What is left out.
     pub left_out: Vec<LeftOut>,
     /// The count is held, or would be, for this reason.
@@ -521,6 +532,7 @@ pub enum Reply {
         /// What may be why requests fail: each of these is a request of its own, beside the others.
         apart: Apart,
     },
+    Bulk(bulk::Turn<(ListingRef, Put)>),
     Postings(Vec<Posting>),
     Alerts(Vec<(AlertKey, crate::core::state::Alert)>),
     /// So many units were dealt with, and so many of the SKU are still reserved there.

@@ -6,6 +6,7 @@
 mod alerts;
 mod answers;
 mod assumptions;
+mod bulk;
 pub mod by_hand;
 pub mod catalogue;
 pub mod counts;
@@ -29,19 +30,23 @@ mod recheck;
 pub mod recipes;
 mod reported;
 mod returns;
+pub mod stands;
 pub mod survey;
 pub mod suspects;
 mod tended;
 pub mod trial;
 
+use std::{cell::OnceCell, collections::BTreeSet};
+
 use crate::{
     core::{
         apply,
         command::{Command, Refused, Reply},
+        decide::own::OwnOf,
         record::{Envelope, Record, VERSION},
         state::{RowKey, State},
     },
-    model::{ChannelId, Policies, Seq, Timestamp, policy::ChannelPolicy},
+    model::{ChannelId, Policies, Seq, Sku, Timestamp, policy::ChannelPolicy},
 };
 
 /// Decides a command at `now`. The envelope is `None` if there is nothing to record; otherwise it is already applied
@@ -55,8 +60,9 @@ pub fn decide(
     if rows > most {
         return (None, Err(Refused::TooMany { rows, most }));
     }
-    let mut draft = Draft { seq: state.seq.next(), state, now, records: Vec::new() };
+    let mut draft = Draft::new(state, now);
     let reply = draft.run(command);
+    draft.refresh_concerned();
     draft.drive_intents();
     draft.note_oversold();
     let Draft { records, seq, .. } = draft;
@@ -76,9 +82,20 @@ struct Draft<'a> {
     /// The position that this command's envelope will have.
     seq: Seq,
     records: Vec<Record>,
+    /// The SKUs that sell from other places than before, until everything was refreshed that this concerns.
+    sellers: BTreeSet<Sku>,
+    /// What the orders of a channel tell of its listings, while its looks are judged.
+    own: OnceCell<(ChannelId, Option<OwnOf>)>,
+    /// How many orders were taken from the components of bundles that had no recipe when they were sold.
+    rebooked: usize,
 }
 
 impl Draft<'_> {
+    fn new(state: &mut State, now: Timestamp) -> Draft<'_> {
+        let (seq, records, sellers) = (state.seq.next(), Vec::new(), BTreeSet::new());
+        Draft { seq, state, now, records, sellers, own: OnceCell::new(), rebooked: 0 }
+    }
+
     fn run(&mut self, command: Command) -> Result<Reply, Refused> {
         match command {
             Command::Configure(policies) => self.configure(*policies),
@@ -117,6 +134,7 @@ impl Draft<'_> {
             Command::Initialise => self.initialise(),
             Command::Take { channel, limit, apart } => self.take(&channel, limit, apart),
             Command::Answer { channel, answers } => self.answer(&channel, answers),
+            Command::Bulk { channel, act } => self.bulk(&channel, act),
             Command::TakePostings { channel, limit } => self.take_postings(&channel, limit),
             Command::Posted { channel, order, sequence, outcome, found } => {
                 self.posted(&channel, &order, sequence, outcome, found)
@@ -129,7 +147,7 @@ impl Draft<'_> {
             Command::HoldConfig { why } => self.hold_config(why),
             Command::Tick => self.tick(),
             Command::TakeAlerts { limit } => self.take_alerts(limit),
-            Command::AlertSent { key, firing, waiting, sent } => self.alert_sent(&key, firing, waiting, sent),
+            Command::AlertSent { key, firing, told, sent } => self.alert_sent(&key, firing, told, sent),
             Command::Pause { scope, pause } => self.pause(scope, pause),
             Command::Map { rows } => self.map(rows),
             Command::Unmap { channel, ids } => self.unmap(&channel, &ids),

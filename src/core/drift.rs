@@ -39,6 +39,23 @@ pub fn judge(writes: &Writes, look: &Look, reading: Reading) -> Result<Verdict, 
     })
 }
 
+/// Judges a look when all orders up to it are in. Only then a delta of ours without an answer explains that less is shown: before, as
+/// many may have been sold unseen.
+pub fn judge_fenced(writes: &Writes, look: &Look, reading: Reading) -> Result<Verdict, Overflow> {
+    let verdict = judge(writes, look, reading)?;
+    let Verdict::Unexplained { expected, shown } = verdict else { return Ok(verdict) };
+    for delta in writes.deltas(reading) {
+        // What was written since may have come before it.
+        let over = writes.may_have_landed(shown.sub(delta)?, reading);
+        let with = Writes { base: Some(expected.add(delta)?), ..writes.clone() };
+        let explained = judge(&with, look, reading)?;
+        if over || matches!(explained, Verdict::Explained | Verdict::Corrected { .. }) {
+            return Ok(Verdict::Landed { shown });
+        }
+    }
+    Ok(verdict)
+}
+
 /// Returns what the channel should show instead of what is expected, by own sales from about the time as of which that is
 /// known. Where it has promised more units than its orders tell, another sale is missing, of however many units.
 pub fn corrected(writes: &Writes, look: &Look, reading: Reading) -> Option<Quantity> {
@@ -96,22 +113,22 @@ pub fn observe(writes: &mut Writes, look: Look, reading: Reading) -> Option<Verd
             writes.look = None;
             writes.look_bears_out(look.seen, look.at, stale_ms);
             // Explained by what may not be in it, it may show as much as it did.
-            if look.shown().is_ok_and(|shown| writes.base.is_some_and(|base| shown <= base)) {
+            if look.most().is_ok_and(|most| writes.base.is_some_and(|base| most <= base)) {
                 writes.saw(look.at);
             }
             writes.heed(&look);
         }
         Verdict::Landed { shown } => {
-            writes.believe(shown, look.at, stale_ms);
+            writes.believe(shown, &look, stale_ms);
             writes.heed(&look);
         }
         Verdict::Corrected { expected } => {
-            writes.correct(expected, look.at, stale_ms);
+            writes.correct(expected, &look, stale_ms);
             writes.heed(&look);
         }
-        Verdict::Learnt { shown } | Verdict::Unexplained { shown, .. } => {
-            if writes.look.is_some() {
-                writes.may_show(shown, look.at);
+        Verdict::Learnt { .. } | Verdict::Unexplained { .. } => {
+            if let (Some(_), Ok(most)) = (&writes.look, look.most()) {
+                writes.may_show(most, look.at);
             }
             writes.look.get_or_insert_with(|| Box::new(look));
         }
@@ -172,9 +189,16 @@ pub struct Drifted {
     /// The latest ones that showed less than expected and that a lower of ours went over, oldest first; bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lowered: Vec<Repaired>,
+    /// The policy has left it, and no person.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub theirs: bool,
     /// A lower of ours went over it: it ends only by a person, whatever is shown then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passed_over: bool,
+    /// When it was seen, by our clock, if a lower of ours went over it at once: that may have been seen there before it turned out
+    /// that nothing explains it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_at: Option<Timestamp>,
     /// The reads, by our clock, between which it came about, as far as they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub between: Option<(Timestamp, Timestamp)>,
@@ -198,12 +222,12 @@ pub struct Repaired {
 }
 
 impl Found {
-    /// Returns the name that people and metrics know it by.
+    /// Returns the name that people know it by.
     pub fn name(self) -> &'static str {
         match self {
             Found::Edit => "edit",
             Found::Rival => "rival",
-            Found::Unseen => "unseen_sale",
+            Found::Unseen => "unseen",
         }
     }
 }
@@ -238,6 +262,13 @@ impl Drifted {
         if self.done == Done::Held { over } else { Quantity::ZERO }
     }
 
+    /// Returns it as what it is once it is known how own orders had moved what was shown by then.
+    pub fn but(self, moved: Quantity) -> Drifted {
+        let by = |expected: Quantity| expected.add(moved).unwrap_or(expected);
+        let or = self.or.iter().copied().map(by).collect();
+        Drifted { expected: by(self.expected), or, ..self }
+    }
+
     /// Returns the change of the stock that it would be.
     pub fn delta(&self) -> Result<Quantity, Overflow> {
         self.observed.sub(self.expected)
@@ -251,17 +282,19 @@ impl Drifted {
     }
 }
 
-/// Tells what a difference is. `told`: what the channel told with the last quantity that was explained.
+/// Tells what a difference is. `told`: what the channel told with the last quantity that was explained. `open`: the least that it had
+/// committed at the look by all orders that are known.
 ///
 /// A manual edit moves available and on_hand together; a sale moves available and committed against each other; another
 /// app may move units between other states, or write where nothing but the quantity is told.
-pub fn found(told: Option<&Told>, look: &Look) -> Found {
+pub fn found(told: Option<&Told>, look: &Look, open: Option<Quantity>) -> Found {
     let (Some(told), Some(now), Some(committed)) = (told, Told::of(look), look.committed) else {
         return Found::Rival;
     };
     // Where it may or may not have more, that is not taken for an edit: what is taken over would be counted again when its order
-    // comes.
-    if told.explained().is_ok_and(|(least, _)| committed > least) {
+    // comes. What of it was known when is in doubt only by the times that are told: the orders themselves may tell of all of it.
+    let tells_all = |most: Quantity| committed <= most && open == Some(committed);
+    if told.explained().is_ok_and(|(least, most)| committed > least && !tells_all(most)) {
         return Found::Unseen;
     }
     if now.other == told.other { Found::Edit } else { Found::Rival }
@@ -301,7 +334,15 @@ mod tests {
         let at = Timestamp::ZERO;
         let look = Look { seen: q(seen), since: q(since), ..Look::bare(Quantity::ZERO, at, Seq::ZERO) };
         let key = IdempotencyKey::new("k").expect("a good key");
-        let write = |n: &i64| Unsettled { quantity: q(*n), compare: None, key: key.clone(), at, times: 1 };
+        let write = |n: &i64| Unsettled {
+            quantity: q(*n),
+            compare: None,
+            delta: None,
+            key: key.clone(),
+            at,
+            times: 1,
+            bulk: None,
+        };
         let unsettled = unsettled.iter().map(write).collect();
         let writes = Writes { base: expected.map(q), unsettled, ..Writes::default() };
         assert_eq!(judge(&writes, &look, Reading::default()), Ok(want));
@@ -330,7 +371,7 @@ mod tests {
         let (sold, gone) = (Quantity::new(sold), Quantity::new(gone));
         let since = Turnover { sold, gone, ..Turnover::default() };
         let told = Told { since, ..Told::of(&look(then)).expect("all is told") };
-        assert_eq!(found(Some(&told), &look(now)), want);
+        assert_eq!(found(Some(&told), &look(now), None), want);
     }
 
     #[track_caller]
@@ -354,9 +395,9 @@ mod tests {
         check_found([8, 10, 2], 0, [5, 10, 2], Found::Rival); // three were set aside
         check_found([8, 10, 2], 0, [5, 10, 5], Found::Unseen);
         check_found([8, 10, 2], 1, [5, 10, 5], Found::Unseen);
-        assert_eq!(found(None, &look([5, 7, 2])), Found::Rival);
+        assert_eq!(found(None, &look([5, 7, 2]), None), Found::Rival);
         let told = Told::of(&look([8, 10, 2]));
-        assert_eq!(found(told.as_ref(), &Look { on_hand: None, ..look([5, 7, 2]) }), Found::Rival);
+        assert_eq!(found(told.as_ref(), &Look { on_hand: None, ..look([5, 7, 2]) }, None), Found::Rival);
     }
 
     /// What is committed there rose by the three that were sold about when 7 became known, and 10 show: were they in it?

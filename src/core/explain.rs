@@ -11,6 +11,7 @@ use crate::{
         drift::Drifted,
         ledger::{Cause, Entry},
         leg::Leg,
+        named::{fewest, first_outlet},
         order::Order,
         oversold::Class,
         posting::PostState,
@@ -18,7 +19,9 @@ use crate::{
         record::{Envelope, PauseScope, Record, Why},
         state::ListingRef,
     },
-    model::{ChannelId, OrderKey, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::Recipe},
+    model::{
+        ChannelId, Identifiers, OrderKey, Policies, Quantity, Revision, Seq, Sku, Timestamp, policy::Recipe,
+    },
 };
 
 /// The most facts that are kept of one story; the oldest go.
@@ -51,6 +54,8 @@ pub enum Fact {
     },
     Moved {
         sku: Sku,
+        /// The number of the listing within the SKU.
+        n: u16,
         channel: ChannelId,
         why: Why,
         leg: Option<Leg>,
@@ -60,6 +65,7 @@ pub enum Fact {
     /// A change was seen live on a channel.
     Seen {
         sku: Sku,
+        n: u16,
         channel: ChannelId,
         quantity: Quantity,
         revision: Revision,
@@ -70,6 +76,7 @@ pub enum Fact {
         revision: Revision,
     },
     Drift {
+        listing: ListingRef,
         channel: ChannelId,
         drifted: Drifted,
         ended: bool,
@@ -78,10 +85,12 @@ pub enum Fact {
         sku: Sku,
         units: Quantity,
         class: Class,
+        beyond: bool,
         channel: Option<ChannelId>,
         late: Option<Late>,
     },
     Bound {
+        listing: ListingRef,
         channel: ChannelId,
     },
     Paused {
@@ -94,6 +103,7 @@ pub enum Fact {
 /// What a listing is to show from a commit on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToShow {
+    pub listing: ListingRef,
     pub channel: ChannelId,
     pub quantity: Quantity,
     /// How many units fewer that is because they are owed to what was sold at other places.
@@ -113,6 +123,13 @@ pub struct Late {
     pub sent_at: Option<Timestamp>,
 }
 
+/// A listing, with what it goes by, or went by before it was given away.
+#[derive(Debug)]
+struct Listed {
+    channel: ChannelId,
+    ids: Identifiers,
+}
+
 /// What a story is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
@@ -127,7 +144,9 @@ pub struct Story {
     events: VecDeque<Event>,
     /// How many were left out at the beginning.
     pub forgotten: usize,
-    listings: BTreeMap<ListingRef, ChannelId>,
+    listings: BTreeMap<ListingRef, Listed>,
+    /// How the first of a channel's own locations is named there: a listing that does not say where it is, is there.
+    first: BTreeMap<ChannelId, Identifiers>,
     /// Changes that are not seen live yet, for each listing, oldest first.
     waiting: BTreeMap<ListingRef, Vec<(Revision, Late)>>,
     /// Of an order: the revisions that it caused, until they are seen live.
@@ -148,6 +167,7 @@ impl Story {
             events: VecDeque::new(),
             forgotten: 0,
             listings: BTreeMap::new(),
+            first: BTreeMap::new(),
             waiting: BTreeMap::new(),
             caused: BTreeMap::new(),
             recipes: Recipes::default(),
@@ -193,9 +213,11 @@ impl Story {
             self.configure(policies);
         }
         if let Record::Made { sku, made } = record {
-            let configured = || self.configured.iter().find(|recipe| recipe.bundle == *sku);
-            let parts = made.as_ref().map(Made::parts);
-            self.recipes.set(sku, parts.or_else(|| configured().map(|recipe| recipe.parts.clone())));
+            let configured = self.configured.iter().find(|recipe| recipe.bundle == *sku);
+            match made {
+                Some(made) => self.recipes.take_in(sku, made),
+                None => self.recipes.set(sku, configured.map(|recipe| recipe.parts.clone())),
+            }
             if let Some(Made::Merged(into)) = made
                 && self.is_sku(sku)
             {
@@ -212,7 +234,20 @@ impl Story {
                 // It is given away: nothing is shown there any more.
                 self.waiting.remove(&place);
             }
-            let new = self.listings.insert(place, channel.clone()).is_none();
+            let held = self.listings.get_mut(&place);
+            let new = held.is_none();
+            match held {
+                Some(held) => {
+                    held.channel.clone_from(channel);
+                    if !ids.is_empty() {
+                        held.ids.clone_from(ids);
+                    }
+                }
+                None => {
+                    let listed = Listed { channel: channel.clone(), ids: ids.clone() };
+                    self.listings.insert(place, listed);
+                }
+            }
             if new && self.is_sku(sku) {
                 self.found = true;
             }
@@ -222,6 +257,22 @@ impl Story {
     fn configure(&mut self, policies: &Policies) {
         self.configured.clone_from(&policies.bundles);
         self.recipes = Recipes::collect(Some(policies), self.imported.iter());
+        let first = policies.channels.iter().map(|(channel, policy)| (channel.clone(), first_outlet(policy)));
+        self.first = first.filter(|(_, first)| !first.is_empty()).collect();
+    }
+
+    /// Returns the fewest identifiers that tell a listing from the others of its SKU on its channel, and whether there are others: by
+    /// all that was read so far.
+    pub fn name(&self, listing: &ListingRef) -> (Identifiers, bool) {
+        let Some(held) = self.listings.get(listing) else { return (Identifiers::default(), false) };
+        let first = self.first.get(&held.channel).cloned().unwrap_or_default();
+        let of_sku = self.listings.range(ListingRef { sku: listing.sku.clone(), at: 0 }..);
+        let of_sku = of_sku.take_while(|(other, _)| other.sku == listing.sku);
+        let others: Vec<Identifiers> = of_sku
+            .filter(|(other, of)| *other != listing && of.channel == held.channel)
+            .map(|(_, of)| of.ids.and(&first))
+            .collect();
+        (fewest(&held.ids.and(&first), &others), !others.is_empty())
     }
 
     fn is_sku(&self, sku: &Sku) -> bool {
@@ -231,6 +282,11 @@ impl Story {
     /// Returns what the SKU is called now, if it became part of another one.
     pub fn now(&self) -> Option<&Sku> {
         self.became.last()
+    }
+
+    /// Tells whether the subject is made of a SKU that is stopped, or goes on. What is frozen concerns no other.
+    fn stops_with(&self, part: &Sku, pause: Option<Pause>) -> bool {
+        pause != Some(Pause::Frozen) && self.recipes.users(part).iter().any(|user| self.is_sku(user))
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "most records are no part of a story")]
@@ -271,22 +327,24 @@ impl Story {
             Record::DriftEnded { listing, drifted } if self.is_sku(&listing.sku) => {
                 self.drift(seq, at, listing, drifted, !drifted.is_open());
             }
-            Record::Oversold { sku, units, class, channel, cause, .. } => {
+            Record::Oversold { sku, units, class, beyond, channel, cause, .. } => {
                 let sold = envelope.records.iter().find_map(|record| sold_by(record, cause));
                 if self.is_sku(sku) || booked.contains(sku) || sold.is_some_and(|sold| self.is_sku(sold)) {
                     let late = channel.as_ref().and_then(|channel| self.late(sku, sold, channel, seq));
-                    let (sku, units, class, channel) = (sku.clone(), *units, *class, channel.clone());
-                    self.tell(seq, at, Fact::Oversold { sku, units, class, channel, late });
+                    let (sku, channel, beyond) = (sku.clone(), channel.clone(), *beyond);
+                    let (units, class) = (*units, *class);
+                    self.tell(seq, at, Fact::Oversold { sku, units, class, beyond, channel, late });
                 }
             }
-            Record::Bound { sku, channel, .. } if self.is_sku(sku) => {
-                self.tell(seq, at, Fact::Bound { channel: channel.clone() });
+            Record::Bound { sku, at: place, channel, .. } if self.is_sku(sku) => {
+                let listing = ListingRef { sku: sku.clone(), at: *place };
+                self.tell(seq, at, Fact::Bound { listing, channel: channel.clone() });
             }
             Record::Paused { scope, pause } => {
                 let mine = match (scope, &self.subject) {
-                    (PauseScope::Sku(sku), _) => self.is_sku(sku),
+                    (PauseScope::Sku(sku), _) => self.is_sku(sku) || self.stops_with(sku, *pause),
                     (PauseScope::Channel(of), Subject::Sku(sku)) => {
-                        self.listings.iter().any(|(place, channel)| place.sku == *sku && channel == of)
+                        self.listings.iter().any(|(place, held)| place.sku == *sku && held.channel == *of)
                     }
                     (PauseScope::Channel(_), Subject::Order(_)) => false,
                 };
@@ -331,15 +389,16 @@ impl Story {
     }
 
     fn channel(&self, listing: &ListingRef) -> Option<ChannelId> {
-        self.listings.get(listing).cloned()
+        self.listings.get(listing).map(|held| held.channel.clone())
     }
 
     fn to_show(&self, sku: &Sku, legs: &[(u16, Leg)], owed: &[(u16, Quantity)]) -> Vec<ToShow> {
         let owed_of =
             |n: u16| owed.iter().find(|(of, _)| *of == n).map_or(Quantity::ZERO, |(_, units)| *units);
         let legs = legs.iter().filter_map(|(n, leg)| {
-            let channel = self.channel(&ListingRef { sku: sku.clone(), at: *n })?;
-            Some(ToShow { channel, quantity: leg.quantity, owed: owed_of(*n) })
+            let listing = ListingRef { sku: sku.clone(), at: *n };
+            let channel = self.channel(&listing)?;
+            Some(ToShow { listing, channel, quantity: leg.quantity, owed: owed_of(*n) })
         });
         legs.collect()
     }
@@ -415,7 +474,7 @@ impl Story {
         if !mine && !self.is_sku(&listing.sku) {
             return;
         }
-        let sku = listing.sku.clone();
+        let (sku, n) = (listing.sku.clone(), listing.at);
         if why == Why::Seen
             && let Some(seen) = seen
         {
@@ -423,10 +482,10 @@ impl Story {
                 caused.retain(|revision| *revision > seen.revision);
             }
             let (quantity, revision) = (seen.quantity, seen.revision);
-            return self.tell(seq, at, Fact::Seen { sku, channel, quantity, revision });
+            return self.tell(seq, at, Fact::Seen { sku, n, channel, quantity, revision });
         }
         let (leg, base, note) = (leg.cloned(), writes.base, note.cloned());
-        self.tell(seq, at, Fact::Moved { sku, channel, why, leg, base, note });
+        self.tell(seq, at, Fact::Moved { sku, n, channel, why, leg, base, note });
     }
 
     fn is_caused(&self, listing: &ListingRef, revision: Revision) -> bool {
@@ -435,7 +494,8 @@ impl Story {
 
     fn drift(&mut self, seq: Seq, at: Timestamp, listing: &ListingRef, drifted: &Drifted, ended: bool) {
         if let Some(channel) = self.channel(listing) {
-            self.tell(seq, at, Fact::Drift { channel, drifted: drifted.clone(), ended });
+            let listing = listing.clone();
+            self.tell(seq, at, Fact::Drift { listing, channel, drifted: drifted.clone(), ended });
         }
     }
 
@@ -454,7 +514,8 @@ impl Story {
     fn late_of(&self, sku: &Sku, channel: &ChannelId, before: Seq) -> Option<Late> {
         let from = ListingRef { sku: sku.clone(), at: 0 };
         let of_sku = self.waiting.range(from..).take_while(|(place, _)| place.sku == *sku);
-        let here = of_sku.filter(|(place, _)| self.listings.get(place) == Some(channel));
+        let here =
+            of_sku.filter(|(place, _)| self.listings.get(place).is_some_and(|held| held.channel == *channel));
         let late = here.flat_map(|(_, waiting)| waiting).map(|(_, late)| late);
         late.filter(|late| late.seq < before).min_by_key(|late| late.seq).cloned()
     }

@@ -18,10 +18,8 @@ use crate::{
 ///
 /// What was observed counts at once where it is more than what is believed.
 pub fn of(writes: &Writes) -> Result<Option<Quantity>, Overflow> {
-    let Some(base) = writes.base else { return Ok(None) };
-    let look = writes.look.as_ref().map(|look| look.shown()).transpose()?;
-    let before = writes.shown.as_ref().map(|shown| shown.quantity);
-    let shown = base.max(look.unwrap_or(base)).max(before.unwrap_or(base)).or_zero();
+    let Some(shown) = writes.most().filter(|_| writes.base.is_some()) else { return Ok(None) };
+    let shown = shown.or_zero();
     writes.unsettled.iter().try_fold(shown, |sum, write| sum.add(write.exposure())).map(Some)
 }
 
@@ -56,10 +54,11 @@ impl Exposed {
     }
 }
 
-/// Tells whether a listing sells the merchant's stock.
+/// Tells whether a listing sells the merchant's stock. What was given to another SKU is counted there, with all of its writes that
+/// may still land.
 pub fn sells(policies: &Policies, listing: &Listing) -> bool {
     let sells = policies.channels.get(&listing.channel).is_some_and(|policy| policy.abilities.sells);
-    sells && listing.by == FulfilledBy::Merchant
+    sells && listing.by == FulfilledBy::Merchant && !listing.given_away()
 }
 
 /// Adds up what may still be sold of a SKU with stock of its own: by its listings, and by those of everything that is made
@@ -137,9 +136,11 @@ mod tests {
         let unsettled = |(compare, quantity, times): &(Option<i64>, i64, u32)| Unsettled {
             quantity: q(*quantity),
             compare: compare.map(q),
+            delta: None,
             key: IdempotencyKey::new("k").expect("a good key"),
             at,
             times: *times,
+            bulk: None,
         };
         let look = |seen: i64| Look::bare(q(seen), at, Seq::ZERO);
         let writes = Writes {

@@ -12,20 +12,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     core::{
         backoff::digest,
+        count::Catalogue,
         mapping::fold,
         order::Order,
         recipe::Recipes,
-        state::{Listing, ListingRef, SkuRow, State},
+        state::{Listing, ListingRef, Quarantined, SkuRow, State},
     },
     model::{
-        ChannelId, DeliveryId, IdKind, Identifiers, OrderKey, Policies, Quantity, Sku, Timestamp,
+        ChannelId, DeliveryId, IdKind, Identifiers, LocationId, OrderKey, Policies, Quantity, Seq, Sku,
+        Timestamp,
         policy::{MappingRow, Override},
     },
 };
 
 pub use short::Short;
 pub use work::{Kind, Work};
-use work::{first_order, of_listing, of_order};
+use work::{first_listing, first_order, of_listing, of_order};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
@@ -40,7 +42,10 @@ pub struct Index {
     /// Where the deviations of a SKU are in the policies.
     overrides: BTreeMap<Sku, Vec<usize>>,
     deliveries: BTreeSet<(Timestamp, ChannelId, DeliveryId)>,
-    opened: usize,
+    /// What is in quarantine of orders that were read from a channel.
+    unread: BTreeSet<(ChannelId, Seq)>,
+    /// What has an opening count.
+    opened: Catalogue,
     /// What SKUs are made of, by the configuration and by their rows.
     pub recipes: Recipes,
     awaited: intents::Awaited,
@@ -60,7 +65,8 @@ enum Rank {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct OfRow {
     work: Vec<Work>,
-    opened: bool,
+    /// Where it has an opening count.
+    opened: Vec<LocationId>,
 }
 
 fn id_digest(kind: IdKind, value: &str) -> u64 {
@@ -73,8 +79,10 @@ fn fold_digest(policies: &Policies, sku: &Sku) -> u64 {
 
 impl Index {
     pub fn of_row(policies: Option<&Policies>, sku: &Sku, row: &SkuRow) -> OfRow {
-        let mut out =
-            OfRow { opened: row.stock.iter().any(|place| place.opened.is_some()), ..OfRow::default() };
+        let opened = row.stock.iter().filter(|place| place.opened.is_some());
+        let mut opened: Vec<LocationId> = opened.map(|place| place.location.clone()).collect();
+        opened.sort_unstable();
+        let mut out = OfRow { work: Vec::new(), opened };
         for (at, listing) in row.listings.iter().enumerate() {
             let at = u16::try_from(at).expect("a SKU has fewer than 65,536 listings: `decide` refuses more");
             let place = || ListingRef { sku: sku.clone(), at };
@@ -121,11 +129,7 @@ impl Index {
     }
 
     pub fn replace(&mut self, before: &OfRow, after: OfRow) {
-        match (before.opened, after.opened) {
-            (false, true) => self.opened += 1,
-            (true, false) => self.opened -= 1,
-            (true, true) | (false, false) => {}
-        }
+        self.opened.replace(&before.opened, &after.opened);
         self.replace_work(&before.work, after.work);
     }
 
@@ -147,6 +151,24 @@ impl Index {
 
     pub fn add_delivery(&mut self, at: Timestamp, channel: &ChannelId, delivery: &DeliveryId) {
         self.deliveries.insert((at, channel.clone(), delivery.clone()));
+    }
+
+    /// Takes in what came into quarantine.
+    pub fn quarantine(&mut self, id: Seq, item: &Quarantined) {
+        if item.holds_orders() {
+            self.unread.insert((item.channel.clone(), id));
+        }
+    }
+
+    /// Takes in that something left the quarantine.
+    pub fn unquarantine(&mut self, id: Seq, item: &Quarantined) {
+        self.unread.remove(&(item.channel.clone(), id));
+    }
+
+    /// Tells whether orders that were read from a channel lie in quarantine.
+    pub fn has_unread(&self, channel: &ChannelId) -> bool {
+        let from = (channel.clone(), Seq::ZERO);
+        self.unread.range(from..).next().is_some_and(|(of, _)| of == channel)
     }
 
     /// Removes the deliveries recorded before `before`, and returns them.
@@ -199,22 +221,22 @@ impl Index {
         self.overrides.get(sku).into_iter().flatten().filter_map(|at| policies.overrides.get(*at))
     }
 
-    /// Returns how many SKUs have an opening count.
-    pub fn opened(&self) -> usize {
-        self.opened
+    /// Returns how much has an opening count.
+    pub fn opened(&self) -> &Catalogue {
+        &self.opened
     }
 
     /// Returns the SKUs whose folded text may be `folded` (compare again: digests may collide).
     pub fn folded(&self, folded: &str) -> impl Iterator<Item = &Sku> {
         let hash = digest(&[folded]);
-        let least = Sku::new("!").expect("a valid SKU that sorts first among printable ones");
+        let least = first_listing().sku;
         self.folded.range((hash, least)..).take_while(move |(h, _)| *h == hash).map(|(_, sku)| sku)
     }
 
     /// Returns the listings on `channel` that carry the identifier.
     pub fn listings(&self, state: &State, channel: &ChannelId, kind: IdKind, value: &str) -> Vec<ListingRef> {
         let hash = id_digest(kind, value);
-        let least = Sku::new("!").expect("a valid SKU that sorts first");
+        let least = first_listing().sku;
         let near = self.ids.range((hash, least)..).take_while(|(h, _)| *h == hash).map(|(_, sku)| sku);
         let same = |listing: &Listing| listing.channel == *channel && listing.ids.get(kind) == Some(value);
         let of = |sku: &Sku| {
@@ -252,7 +274,7 @@ impl Index {
 
     /// Returns the listings on a channel that are ready for a raise, lowest stock first.
     pub fn raises<'a>(&'a self, channel: &'a ChannelId) -> impl Iterator<Item = &'a ListingRef> + 'a {
-        let listing = ListingRef { sku: Sku::new("!").expect("a valid SKU that sorts first"), at: 0 };
+        let listing = first_listing();
         let quantity = Quantity::new(i64::MIN);
         let from = Work::Ready { channel: channel.clone(), waits: false, raise: true, quantity, listing };
         self.work.range(from..).map_while(move |work| {
@@ -328,7 +350,7 @@ impl Index {
         let (mut ids, mut work) = (Vec::new(), Vec::new());
         for (sku, row) in &state.skus {
             let of = Index::of_row(policies, sku, row);
-            index.opened += usize::from(of.opened);
+            index.opened.replace(&[], &of.opened);
             work.extend(of.work);
             row.listings.iter().for_each(|listing| index.list(&listing.channel));
             ids.extend(Index::of_ids(row).into_iter().map(|id| (id, sku.clone())));
@@ -344,6 +366,7 @@ impl Index {
             (*at, channel.clone(), delivery.clone())
         };
         index.deliveries = state.deliveries.iter().map(delivery).collect();
+        state.quarantine.iter().for_each(|(id, item)| index.quarantine(*id, item));
         for (id, intent) in &state.intents {
             index.awaited.put(*id, intent);
         }

@@ -9,7 +9,7 @@ pub mod ask;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::state::{ListingRef, State},
+    core::state::{Listing, ListingRef, State},
     model::{LocationId, Quantity, Revision, Seq, Sku, Timestamp},
 };
 
@@ -31,6 +31,9 @@ pub struct Intent {
     /// What the person's request goes by, so that its repeat is recognised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// A digest of what that asked, see [`ask::Ask::digest`]. An intent of an older journal has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u64>,
     pub phase: Phase,
     pub opened_at: Timestamp,
     /// When it came to its phase.
@@ -158,7 +161,24 @@ pub enum Step {
     GivenUp,
 }
 
+impl Way {
+    /// Returns the name that people know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Lower => "lower",
+            Way::Raise => "raise",
+            Way::PutBack => "put_back",
+        }
+    }
+}
+
 impl Leg {
+    /// Tells whether the channel was seen to show what was wanted at its revision, or a later one.
+    pub fn is_seen(&self, held: &Listing) -> bool {
+        let seen = held.writes.confirmed.map_or(Revision::ZERO, |confirmed| confirmed.revision);
+        seen >= self.revision
+    }
+
     /// Tells whether something is still to happen to it.
     pub fn waits(&self) -> bool {
         match self.step {

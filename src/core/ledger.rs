@@ -126,6 +126,9 @@ pub enum Cause {
     /// A transfer between places, by its id.
     Intent {
         intent: Seq,
+        /// What a person said of units that have come, or that will not.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
     },
 }
 

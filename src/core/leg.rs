@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::core::writes::{Confirmed, Look, Unsettled, Writes};
+pub use crate::core::writes::{Confirmed, Lapsed, Look, Unsettled, Writes};
 use crate::model::{IdempotencyKey, Quantity, Revision, Seq, Timestamp};
 
 /// What a listing should show, and how far that has come.
@@ -22,6 +22,9 @@ pub struct Leg {
     pub tries: u32,
     /// Since when it is unconfirmed.
     pub since: Timestamp,
+    /// Lowers that compared were refused, one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contended: Option<Box<Contended>>,
     /// A request that held it failed and named no one: it may be what makes requests fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspect: Option<Box<Suspect>>,
@@ -43,6 +46,24 @@ pub struct Suspect {
     pub most: u16,
     /// When it last failed.
     pub at: Timestamp,
+}
+
+/// How often in a row a lower that compares is refused before it may go as a delta. What is compared with is read anew each time,
+/// so one refusal is common where a listing sells, and two are met by chance; what sells so quickly that three come in a row, sells
+/// on. A rival writer is named by then, or with the next read of the orders (ADR 031).
+const CONTENDED: u32 = 3;
+
+/// How a lower has fared that compares: the channel sells so quickly that it comes too late each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contended {
+    /// How often in a row it was refused.
+    #[serde(rename = "n")]
+    pub times: u32,
+    /// What it compared with the last time.
+    #[serde(rename = "c")]
+    pub compared: Quantity,
+    /// When it was refused first.
+    pub since: Timestamp,
 }
 
 /// Into how many parts the listings of a failed request are cut. Each round costs what it takes to learn that a write
@@ -75,7 +96,7 @@ pub enum State {
     Confirmed,
     /// Cannot go on without a person: a dead letter.
     Parked { reason: Box<str>, at: Timestamp },
-    /// A person gave it up; the next desire starts again.
+    /// A person gave it up, or the policy leaves another writer's number there; the next desire starts again.
     Dropped,
 }
 
@@ -88,6 +109,9 @@ pub struct Sent {
     pub revision: Revision,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare: Option<Quantity>,
+    /// It changed what is shown by so much instead, whatever that was.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<Quantity>,
     pub key: IdempotencyKey,
     pub at: Timestamp,
 }
@@ -113,8 +137,10 @@ pub enum Event {
     Accepted {
         look_at: Timestamp,
     },
+    /// `explained`: nothing but orders has explained the refusals before it, as far as is known.
     Stale {
         look_at: Timestamp,
+        explained: bool,
     },
     Rejected {
         reason: String,
@@ -161,6 +187,10 @@ pub enum Event {
     Parked {
         reason: String,
     },
+    /// The bulk that it is in, or was, has ended: from here on it is looked at.
+    BulkEnded {
+        look_at: Timestamp,
+    },
     /// A person says: try again.
     Retried,
     /// A person says: leave it as it is.
@@ -182,6 +212,7 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
     let failed = |state: S| Leg { state, tries: leg.tries.saturating_add(1), ..leg.clone() };
     let anew = |state: S| Leg { state, tries: 0, since: now, ..leg.clone() };
     let cleared = |leg: Leg| Leg { suspect: None, ..leg };
+    let calm = |leg: Leg| Leg { contended: None, ..leg };
     let blamed = |leg: Leg, among: usize| Leg {
         suspect: blame(leg.suspect.as_deref(), among, now).map(Box::new),
         ..leg
@@ -208,13 +239,15 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
 
         // A "200 OK" proves nothing. It counts when it is seen live; a newer lower goes out first.
         (S::InFlight(sent), E::Applied { .. } | E::Accepted { .. }) if leg.quantity < sent.quantity => {
-            cleared(to(S::Pending))
+            calm(cleared(to(S::Pending)))
         }
         (S::InFlight(sent), E::Applied { look_at } | E::Accepted { look_at }) => {
-            cleared(to(S::Accepted { sent: sent.clone(), look_at, looks: 0 }))
+            calm(cleared(to(S::Accepted { sent: sent.clone(), look_at, looks: 0 })))
         }
-        (S::InFlight(sent), E::Stale { look_at }) => {
-            cleared(failed(S::Looking { look_at, looks: 0, refused: sent.compare }))
+        (S::InFlight(sent), E::Stale { look_at, explained }) => {
+            let held = leg.contended.as_deref().filter(|_| explained);
+            let leg = cleared(failed(S::Looking { look_at, looks: 0, refused: sent.compare }));
+            Leg { contended: contend(held, sent, now).map(Box::new), ..leg }
         }
         // Refused by the channel, or looked at and found to be gone or not to be written.
         (
@@ -229,8 +262,16 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
         }
 
         (state, E::SeenWanted) if !matches!(state, S::InFlight(_)) => {
-            cleared(Leg { tries: 0, ..to(S::Confirmed) })
+            calm(cleared(Leg { tries: 0, ..to(S::Confirmed) }))
         }
+        // Only now can it show.
+        (S::Accepted { sent, .. }, E::BulkEnded { look_at }) => {
+            anew(S::Accepted { sent: sent.clone(), look_at, looks: 0 })
+        }
+        (S::Probing { sent, .. }, E::BulkEnded { look_at }) => {
+            to(S::Probing { sent: sent.clone(), look_at, looks: 0 })
+        }
+        (S::Confirmed, E::BulkEnded { look_at }) => anew(S::Looking { look_at, looks: 0, refused: None }),
         (S::Accepted { .. } | S::Probing { .. }, E::SeenSent) => cleared(anew(S::Pending)),
         (state @ (S::Accepted { .. } | S::Probing { .. } | S::Looking { .. }), E::SeenOther { look_at }) => {
             to(looked(state, look_at))
@@ -259,6 +300,15 @@ pub fn step(leg: &Leg, event: Event, now: Timestamp) -> Result<Leg, Illegal> {
 
         (state, event) => return Err(Illegal { state: state.clone(), event }),
     })
+}
+
+/// Returns how often in a row a lower was refused that compared: each time with something else than the time before, because what
+/// is shown was found to have changed. One that compares with the same again has come upon something else than sales.
+fn contend(held: Option<&Contended>, sent: &Sent, now: Timestamp) -> Option<Contended> {
+    let compared = sent.compare.filter(|compared| sent.quantity < *compared)?;
+    let held = held.filter(|held| held.compared != compared);
+    let (times, since) = held.map_or((0, now), |held| (held.times, held.since));
+    Some(Contended { times: times.saturating_add(1), compared, since })
 }
 
 /// Returns what is held against a leg after a request that failed for one of `among` listings.
@@ -318,6 +368,12 @@ impl Leg {
             | State::Parked { .. }
             | State::Dropped => None,
         }
+    }
+
+    /// Returns since when a lower that compares was refused so often in a row that it may go as a delta.
+    pub fn contended_since(&self) -> Option<Timestamp> {
+        let contended = self.contended.as_deref().filter(|held| held.times >= CONTENDED);
+        contended.map(|held| held.since)
     }
 
     /// Returns when the listing is to be looked at, if it is.

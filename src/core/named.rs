@@ -2,7 +2,7 @@
 
 use crate::{
     core::state::{Listing, ListingRef, State},
-    model::{ChannelId, IdKind, Identifiers, LocationId, Sku},
+    model::{ChannelId, IdKind, Identifiers, LocationId, Sku, policy::ChannelPolicy},
 };
 
 /// In which order the kinds of identifier are tried as the name of a listing: where it is comes first.
@@ -46,23 +46,13 @@ impl State {
         let others = self.listed(&listing.sku, &held.channel);
         let others = others.iter().filter(|other| *other != listing).filter_map(|other| self.listing(other));
         let others: Vec<Identifiers> = others.map(|held| self.told_ids(held)).collect();
-        let alone = |name: &Identifiers| others.iter().all(|other| !goes_by(other, name));
-        // Where there is but one, where it is need not be said.
-        let kinds = &NAMES[usize::from(others.is_empty())..];
-        let one = kinds.iter().map(|kind| only(&own, &[*kind])).filter(|name| !name.is_empty()).find(alone);
-        let two = || {
-            let pairs = NAMES.iter().flat_map(|a| NAMES.iter().map(move |b| [*a, *b]));
-            pairs.map(|pair| only(&own, &pair)).find(alone)
-        };
-        one.or_else(two).unwrap_or(own)
+        fewest(&own, &others)
     }
 
     /// Returns what a listing goes by. One that does not say at which of the channel's own locations it is, is at the first.
     fn told_ids(&self, held: &Listing) -> Identifiers {
         let policy = self.policies().and_then(|policies| policies.channels.get(&held.channel));
-        let first = policy.and_then(|policy| policy.outlets.first());
-        let place = first.and_then(|first| Identifiers::new([(IdKind::Location, first.id.as_str())]).ok());
-        held.ids.and(&place.unwrap_or_default())
+        held.ids.and(&policy.map(first_outlet).unwrap_or_default())
     }
 
     /// Tells whether a listing goes by all of these.
@@ -75,6 +65,26 @@ impl State {
         let policy = self.policies().and_then(|policies| policies.channels.get(&held.channel));
         policy.and_then(|policy| policy.drawn(&held.ids)).unwrap_or_default()
     }
+}
+
+/// Returns how the first of a channel's own locations is named there, if it has any.
+pub(super) fn first_outlet(policy: &ChannelPolicy) -> Identifiers {
+    let first = policy.outlets.first();
+    let place = first.and_then(|first| Identifiers::new([(IdKind::Location, first.id.as_str())]).ok());
+    place.unwrap_or_default()
+}
+
+/// Returns the fewest identifiers of those of a listing that tell it from others.
+pub(super) fn fewest(own: &Identifiers, others: &[Identifiers]) -> Identifiers {
+    let alone = |name: &Identifiers| others.iter().all(|other| !goes_by(other, name));
+    // Where there is but one, where it is need not be said.
+    let kinds = &NAMES[usize::from(others.is_empty())..];
+    let one = kinds.iter().map(|kind| only(own, &[*kind])).filter(|name| !name.is_empty()).find(alone);
+    let two = || {
+        let pairs = NAMES.iter().flat_map(|a| NAMES.iter().map(move |b| [*a, *b]));
+        pairs.map(|pair| only(own, &pair)).find(alone)
+    };
+    one.or_else(two).unwrap_or_else(|| own.clone())
 }
 
 fn goes_by(ids: &Identifiers, name: &Identifiers) -> bool {

@@ -20,7 +20,7 @@ use crate::{
     },
     model::{
         FulfilledBy, Identifiers, LineId, LineSnapshot, LocationId, OrderSnapshot, Overflow, Quantity, Rest,
-        Seen, Seq, Sku, Timestamp, Totals,
+        Returns, Seen, Seq, Sku, Timestamp, Totals,
     },
 };
 
@@ -110,6 +110,10 @@ pub struct Line {
     /// Where they are booked, unless that is all at `bound`; see [`Line::shares`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shares: Vec<Share>,
+    /// What the first units that came back did, and so all of the line do: they are taken back as they were booked, whatever the
+    /// policy is by then. `None`: none came back, or nobody noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns: Option<Returns>,
 }
 
 /// By what a line is left out.
@@ -368,6 +372,12 @@ impl Order {
         line.is_unmapped() || (line.bound.is_none() && line.ignored.is_none() && open())
     }
 
+    /// Tells whether units of it are still to be shipped.
+    pub fn is_open(&self) -> bool {
+        let none = |line| self.totals(line).and_then(Totals::open).is_ok_and(|open| open <= Quantity::ZERO);
+        !self.lines.values().all(none)
+    }
+
     /// Returns the totals of one line that follow from all registers.
     pub fn totals(&self, line: &Line) -> Result<Totals, Overflow> {
         settle(self.counts(line).map(|said| (said.totals, said.rest)), line.ordered_most)
@@ -478,7 +488,13 @@ impl Line {
             booked: Totals::default(),
             ignored: None,
             shares: Vec::new(),
+            returns: None,
         }
+    }
+
+    /// Returns what units of it that come back do, where a policy says this of lines of which none has come back yet.
+    pub fn returns_by(&self, policy: Returns) -> Returns {
+        self.returns.unwrap_or(policy)
     }
 
     /// Returns who ships it: as a source says, else as its listing does.

@@ -18,6 +18,9 @@ pub struct Oversell {
     /// How many more were missing by it.
     pub units: Quantity,
     pub class: Class,
+    /// Whether the channel sold more than it can have shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beyond: bool,
     pub cause: Cause,
 }
 
@@ -34,7 +37,7 @@ pub enum Class {
     /// Another writer showed more than we had written.
     RivalWriter,
     /// It was sold where we hold no quantity: in the ERP (whose count falls), in a draft order, on a listing that is never
-    /// written.
+    /// written. Or the channel does not keep to it: it sold more than it can have shown.
     Uncontrolled,
 }
 
@@ -53,9 +56,12 @@ impl Class {
         }
     }
 
-    /// Says in a sentence what it means.
-    pub fn meaning(self) -> &'static str {
+    /// Says in a sentence what it means. `beyond`: the channel sold more than it can have shown.
+    pub fn meaning(self, beyond: bool) -> &'static str {
         match self {
+            Class::Uncontrolled if beyond => {
+                "the channel sold more than it showed: it goes on selling when out of stock, or was sold by hand there"
+            }
             Class::Sync => {
                 "the channel still showed what had been sold elsewhere: our change was not there yet"
             }
@@ -63,7 +69,8 @@ impl Class {
             Class::Override => "a person has it shown: what is frozen is not lowered",
             Class::RivalWriter => "another writer showed more than was written",
             Class::Uncontrolled => {
-                "it was sold where no quantity is held: give such sales a buffer or safety stock"
+                "it was sold where no quantity is held, or the ERP has counted less than was sold: see what moved in the ERP, and \
+                 give such sales a buffer or safety stock"
             }
         }
     }
@@ -78,7 +85,14 @@ pub fn moved(entry: &Entry) -> Result<Quantity, Overflow> {
 /// Returns what there is of a SKU for what is yet to be sold, over these places: what is available, and what is on its way there from
 /// others. That is not for sale, and not missing either. `None`: it was never counted at any of them.
 pub fn there(row: &SkuRow, places: &[LocationId]) -> Result<Option<Quantity>, Overflow> {
-    let Some(available) = row.available(places)? else { return Ok(None) };
+    if row.available(places)?.is_none() {
+        return Ok(None);
+    }
+    as_none(row, places).map(Some)
+}
+
+/// Like [`there`], as if what was never counted were none.
+pub fn as_none(row: &SkuRow, places: &[LocationId]) -> Result<Quantity, Overflow> {
     // What goes on paper is available all the while where both its ends are.
     let on_paper = |place: &LocationId| {
         let mut moving = row.moving.iter().filter(|held| held.to == *place && places.contains(&held.from));
@@ -88,7 +102,7 @@ pub fn there(row: &SkuRow, places: &[LocationId]) -> Result<Option<Quantity>, Ov
     let coming = here.try_fold(Quantity::ZERO, |sum, place| {
         sum.add(place.stock.incoming)?.sub(on_paper(&place.location)?)
     })?;
-    available.add(coming).map(Some)
+    row.booked(places)?.add(coming)
 }
 
 /// Returns how many units more are missing after a change of `by` than before it.

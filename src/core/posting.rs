@@ -10,8 +10,8 @@ use crate::{
         share::Share,
     },
     model::{
-        ChannelId, LocationId, OrderKey, Overflow, Policies, Posting, PostingLine, Quantity, Seq, Sku,
-        Timestamp, Totals, policy::Posts,
+        ChannelId, Identifiers, LocationId, OrderKey, Overflow, Policies, Posting, PostingLine, Quantity,
+        Seq, Sku, Timestamp, Told, Totals, policy::Posts,
     },
 };
 
@@ -27,6 +27,10 @@ pub struct PostState {
     /// The most that it was told since, whatever came of that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<Item>,
+    /// What each posting since told, as far as it is not known whether it went through: the latest [`UNANSWERED_MAX`] that told
+    /// something else than the one before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Attempt>,
     /// The position at which it did.
     pub acked_at: Seq,
     pub tries: u32,
@@ -41,7 +45,21 @@ pub struct PostState {
     /// Whether the order came in while the mode was `shadow`, and no person has said since whether the ERP has it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,
+    /// Whether a person gave it up and keeps the ERP right by hand: until its counts show that units of the order were taken off, they
+    /// are taken off them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
 }
+
+/// What one posting told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub sequence: u32,
+    pub target: Vec<Item>,
+}
+
+/// How many of them are kept.
+pub const UNANSWERED_MAX: usize = 16;
 
 /// Why a person is asked about an order that the ERP was never told of.
 pub const OLDER: &str = "placed before the opening stock, so this ERP may have it already";
@@ -70,7 +88,7 @@ pub fn in_shadow(order: &Order) -> &'static str {
 }
 
 impl PostState {
-    /// Tells whether an order is left to others and units of it are not known to be off what the ERP counts.
+    /// Tells whether an order is left to others, or was given up, and units of it are not known to be off what the ERP counts.
     pub fn is_unseen(&self, order: &Order) -> bool {
         let unseen = |item: &Item| {
             let held = crate::core::count::acked(&self.acked, &item.sku, &item.location);
@@ -79,12 +97,17 @@ impl PostState {
                 || totals.fulfilled > held.fulfilled
                 || totals.written_off > held.written_off
         };
-        self.step == Step::Watched && news(order).is_ok_and(|news| news.iter().any(unseen))
+        self.is_watched() && news(order).is_ok_and(|news| news.iter().any(unseen))
     }
 
-    /// Tells whether the order is left to others.
+    /// Tells whether others than us tell the ERP of the order: it is left to them, or was given up.
     pub fn is_theirs(&self) -> bool {
-        matches!(self.step, Step::Theirs | Step::Watched)
+        self.step == Step::Theirs || self.is_watched()
+    }
+
+    /// Tells whether the counts of the ERP are to show what others have booked of the order.
+    pub fn is_watched(&self) -> bool {
+        self.step == Step::Watched || (self.step == Step::Dropped && self.by_hand)
     }
 
     /// Takes in what the ERP is known to have of an item that is left to others.
@@ -96,6 +119,12 @@ impl PostState {
         }
     }
 
+    /// Takes in what an order moves at locations that the ERP does not have: it counts nothing there, so no count shows it.
+    pub fn take_elsewhere(&mut self, news: Vec<Item>, locations: &[LocationId]) {
+        let elsewhere = |item: &Item| !locations.contains(&item.location);
+        news.into_iter().filter(elsewhere).for_each(|item| self.take(item));
+    }
+
     /// Returns what an ERP was told of an order so far: nothing.
     pub fn new(channel: ChannelId, step: Step, now: Timestamp) -> PostState {
         PostState {
@@ -104,12 +133,14 @@ impl PostState {
             sequence: 0,
             acked: Vec::new(),
             sent: Vec::new(),
+            unanswered: Vec::new(),
             acked_at: Seq::ZERO,
             tries: 0,
             since: now,
             unsure: false,
             fault: None,
             shadow: false,
+            by_hand: false,
         }
     }
 
@@ -122,6 +153,41 @@ impl PostState {
     /// Tells whether a person is asked whether the ERP has the order already: it was never told of it.
     pub fn is_asked(&self) -> bool {
         self.sequence == 0 && matches!(self.step, Step::Parked { .. })
+    }
+
+    /// Notes what the next posting tells.
+    pub fn attempt(&mut self, target: &[Item]) {
+        self.sequence += 1;
+        if self.unanswered.last().is_some_and(|last| last.target == target) {
+            return;
+        }
+        self.unanswered.push(Attempt { sequence: self.sequence, target: target.to_vec() });
+        if self.unanswered.len() > UNANSWERED_MAX {
+            // The first tells which documents are older than all of them.
+            self.unanswered.remove(1);
+        }
+    }
+
+    /// Forgets the last posting: nothing of it was sent.
+    pub fn unsent(&mut self) {
+        self.unanswered.pop_if(|last| last.sequence == self.sequence);
+    }
+
+    /// Returns what an item's line of the next posting tells.
+    pub fn line(&self, ids: Identifiers, item: &Item) -> PostingLine {
+        let (sku, location) = (&item.sku, &item.location);
+        let of = |attempt: &Attempt| Told {
+            sequence: attempt.sequence,
+            totals: crate::core::count::acked(&attempt.target, sku, location),
+        };
+        PostingLine {
+            ids,
+            location: location.clone(),
+            target: item.totals,
+            told: self.told(sku, location),
+            acked: self.acked(sku, location),
+            unanswered: self.unanswered.iter().map(of).collect(),
+        }
     }
 
     /// Returns the most that the ERP was told to hold of a SKU at a location.
@@ -137,8 +203,10 @@ impl PostState {
     }
 
     /// Returns a target with what the ERP was told to hold elsewhere, or of another SKU, and is not to hold there any more.
-    pub fn with_gone(&self, mut target: Vec<Item>) -> Vec<Item> {
-        for old in self.acked.iter().chain(&self.sent) {
+    /// `locations`: those that the ERP has. What it was told at others stays as it is.
+    pub fn with_gone(&self, mut target: Vec<Item>, locations: &[LocationId]) -> Vec<Item> {
+        let here = |old: &&Item| locations.contains(&old.location);
+        for old in self.acked.iter().chain(&self.sent).filter(here) {
             let same = |item: &Item| item.sku == old.sku && item.location == old.location;
             if !target.iter().any(same) {
                 target.push(Item { totals: Totals::default(), ..old.clone() });
@@ -147,13 +215,29 @@ impl PostState {
         target
     }
 
-    /// Takes in what the ERP is to hold from here on. What is under way or parked stays so.
-    pub fn retarget(&mut self, target: &[Item], now: Timestamp) {
-        let behind = behind(&self.acked, target);
+    /// Tells whether the ERP lacks something of a target at the locations that it has.
+    pub fn is_behind(&self, target: &[Item], locations: &[LocationId]) -> bool {
+        let here = self.acked.iter().filter(|item| locations.contains(&item.location));
+        behind(&here.cloned().collect::<Vec<_>>(), target)
+    }
+
+    /// Returns what the ERP holds once it has taken in `told`: what it held at locations that it does not have any more stays.
+    pub fn holding(&self, mut told: Vec<Item>, locations: &[LocationId]) -> Vec<Item> {
+        for old in self.acked.iter().filter(|item| !locations.contains(&item.location)) {
+            if !told.iter().any(|item| item.sku == old.sku && item.location == old.location) {
+                told.push(old.clone());
+            }
+        }
+        told
+    }
+
+    /// Takes in what the ERP is to hold from here on at the locations that it has. What is under way or parked stays so.
+    pub fn retarget(&mut self, target: &[Item], locations: &[LocationId], now: Timestamp) {
+        let behind = self.is_behind(target, locations);
         match &self.step {
             Step::Done | Step::Dropped if behind => {
                 (self.step, self.since, self.tries) = (Step::Pending, now, 0);
-                self.fault = None;
+                (self.fault, self.by_hand) = (None, false);
             }
             Step::Pending | Step::Retry { .. } if !behind && !self.unsure => {
                 (self.step, self.tries, self.fault) = (Step::Done, 0, None);
@@ -188,7 +272,7 @@ pub enum Step {
     Parked {
         reason: String,
     },
-    /// A person gave it up.
+    /// A person gave it up. If it counts, see [`PostState::by_hand`].
     Dropped,
     /// A person said that the ERP has the order by other hands, or will: it is never told of it, and its counts stand as they are.
     /// It does not count, or an older release was told so.
@@ -285,19 +369,18 @@ impl crate::core::State {
         let policy = policies.channels.get(channel)?;
         let order = self.orders.get(key)?;
         let held = order.posting(channel)?;
-        let items = held.with_gone(target(order, policy.posts, &policy.locations).ok()?);
+        let items = held.with_gone(target(order, policy.posts, &policy.locations).ok()?, &policy.locations);
         let mut raises = false;
         let mut lines = Vec::new();
         for item in items {
             let row = self.skus.get(&item.sku)?;
-            let ids = row.listings.iter().find(|l| l.channel == *channel)?.ids.clone();
+            let ids = row.called_on(channel)?.clone();
             let acked = crate::core::count::acked(&held.acked, &item.sku, &item.location);
             raises |= item.totals.released > acked.released || item.totals.returned > acked.returned;
             raises |= item.totals.ordered < acked.ordered;
             let told = held.told(&item.sku, &item.location);
             raises |= told.fulfilled > item.totals.fulfilled || told.written_off > item.totals.written_off;
-            let acked = held.acked(&item.sku, &item.location);
-            lines.push(PostingLine { ids, location: item.location, target: item.totals, told, acked });
+            lines.push(held.line(ids, &item));
         }
         let reference = reference(policies, key);
         let (sequence, placed_at) = (held.sequence, order.placed_at);

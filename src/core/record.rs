@@ -12,6 +12,7 @@ use crate::{
     core::{
         allocation::Pause,
         assumption::Assumption,
+        bulk::{Bulk, Ended},
         circuit::Circuit,
         count::Edits,
         drift::Drifted,
@@ -174,6 +175,9 @@ pub enum Record {
         location: LocationId,
         units: Quantity,
         class: Class,
+        /// Whether the channel sold more than it can have shown.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        beyond: bool,
         cause: Cause,
         /// The channel that sold them, if one did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -242,6 +246,10 @@ pub enum Record {
         channel: ChannelId,
         through: Timestamp,
     },
+    /// Where a channel's open orders lie is to be told anew: each of them is to be read again.
+    Reread {
+        channel: ChannelId,
+    },
     /// All of a channel's quantities were read.
     Swept {
         channel: ChannelId,
@@ -249,6 +257,17 @@ pub enum Record {
     Circuit {
         channel: ChannelId,
         circuit: Circuit,
+    },
+    /// Many writes leave, or have left, as one; all that is known of that from here on.
+    BulkTaken {
+        channel: ChannelId,
+        bulk: Bulk,
+    },
+    /// The open bulk of a channel has ended. No other one is begun before `not_before`.
+    BulkEnded {
+        channel: ChannelId,
+        ended: Ended,
+        not_before: Timestamp,
     },
     /// All that a person should know of a channel from here on.
     Noticed {
@@ -417,6 +436,8 @@ pub enum AlertKind {
     Oversold,
     /// Something about a channel that a person should see to: its API, our rights there, its pushes.
     Notice,
+    /// A bulk does not get done.
+    BulkLate,
 }
 
 impl AlertKind {
@@ -436,6 +457,7 @@ impl AlertKind {
             AlertKind::Intent => "intent",
             AlertKind::Oversold => "oversold",
             AlertKind::Notice => "notice",
+            AlertKind::BulkLate => "bulk_late",
         }
     }
 }

@@ -14,13 +14,14 @@ use crate::{
     core::{
         allocation::Pause,
         assumption::Measures,
+        bulk::{Bulk, Bulks},
         circuit::Circuit,
         count::Edits,
-        drift::Drifted,
+        drift::{Done, Drifted},
         index::Index,
         intent::{Intent, Moving},
         ledger::{Booked, Stock},
-        leg::{Leg, Writes},
+        leg::{self, Leg, Writes},
         moves::{LastCount, Moves},
         order::{Order, Still},
         oversold::Oversell,
@@ -31,7 +32,7 @@ use crate::{
     model::{
         CatalogueItem, ChannelId, Counter, DeliveryId, FulfilledBy, IdKind, Identifiers, LineId, LocationId,
         Measure, Mode, Notice, OrderKey, Overflow, Policies, Quantity, Revision, Seq, Sku, Timestamp,
-        policy::{ChannelKind, ChannelPolicy, MappingRow},
+        policy::{ChannelKind, ChannelPolicy, MappingRow, Outlet, Warehouse, draws},
     },
 };
 
@@ -94,6 +95,8 @@ pub struct Recheck {
     pub legs: Todo<(Sku, Seq, u32)>,
     /// Orders with lines that a person has left out.
     pub ignored: Todo<OrderKey>,
+    /// Open orders of bundles that were sold while they had no recipe.
+    pub sold: Todo<OrderKey>,
     /// Orders that may be so old that a tombstone is enough, over and over.
     pub finished: Todo<OrderKey>,
     /// When that walk began.
@@ -103,9 +106,9 @@ pub struct Recheck {
 impl Recheck {
     /// Tells whether everything has been looked at again. Legs of intents and old orders are looked at over and over.
     pub fn is_over(&self) -> bool {
-        let Recheck { skus, items, orders, ignored, legs: _, finished: _, finished_at: _ } = self;
+        let Recheck { skus, items, orders, ignored, sold, legs: _, finished: _, finished_at: _ } = self;
         let over = [skus.from().is_none(), items.from().is_none(), orders.from().is_none()];
-        over == [true; 3] && ignored.from().is_none()
+        over == [true; 3] && ignored.from().is_none() && sold.from().is_none()
     }
 }
 
@@ -164,6 +167,10 @@ pub struct SkuRow {
     /// The latest position at which a part of a transfer was booked.
     #[serde(default, skip_serializing_if = "is_never")]
     pub transferred: Seq,
+    /// Places that it was sold from together as a part of what is made of something else now, or by a listing that is another SKU's
+    /// now, while any of it is sold or short there.
+    #[serde(default, skip_serializing_if = "ThinVec::is_empty")]
+    pub drew: ThinVec<Vec<LocationId>>,
 }
 
 fn is_never(seq: &Seq) -> bool {
@@ -263,17 +270,47 @@ pub struct ChannelRow {
     /// What it was when it was taken out of the configuration, while it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stood_for: Option<Box<StoodFor>>,
+    /// Places that it drew on together, and does not by what is configured now: what it sold may come from each of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drew: Vec<Drew>,
+    /// Places that listings of it drew on, and that not all of them draw on by what is configured now: one that was not seen to fall
+    /// since may show what lies there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LocationId>,
+    /// Warehouses that it had and has not by what is configured now, neither by their codes nor at their places, where they were counted
+    /// or it was told of orders there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub had: Vec<Warehouse>,
+    /// Warehouses that it got, and that it has not counted since while it had them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncounted: Vec<Warehouse>,
     /// What a person should know of it, by its kinds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
+    /// What is, or was lately, written there many at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bulks: Option<Box<Bulks>>,
 }
 
-/// The shop, seller or database that a channel's name stands for.
+/// Places that a channel drew on together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drew {
+    pub places: Vec<LocationId>,
+    /// Our clock when a configuration ended that.
+    pub until: Timestamp,
+}
+
+/// What a channel was when it was taken out of the configuration: the shop, seller or database that its name stands for, and where
+/// its orders lie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoodFor {
     pub kind: ChannelKind,
     /// `None`: it was not said.
     pub account: Option<String>,
+    /// As in its [`ChannelPolicy`].
+    pub locations: Vec<LocationId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlets: Vec<Outlet>,
 }
 
 /// A complete read of an order feed.
@@ -311,6 +348,9 @@ pub struct Alert {
     /// How many things wait for a person, where they can be counted: people are told again when there are more.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub waiting: usize,
+    /// The record of the latest question that people were told, where each has one.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub about: Seq,
     pub raised_at: Timestamp,
     pub changed_at: Timestamp,
     pub firing: bool,
@@ -329,6 +369,8 @@ fn is_nothing(waiting: &usize) -> bool {
 pub const READ: &str = "orders";
 /// The topic of quarantined answers to a request for one order, which stays wanted.
 pub const FETCHED: &str = "order";
+/// The topic of quarantined counts.
+pub const COUNTS: &str = "counts";
 
 /// Authentic input that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -600,6 +642,21 @@ impl SkuRow {
         &mut self.stock[at]
     }
 
+    /// Returns what it goes by on a channel, by the first of its listings there.
+    pub fn called_on(&self, channel: &ChannelId) -> Option<&Identifiers> {
+        let here = |held: &&Listing| held.channel == *channel && !held.given_away();
+        self.listings.iter().find(here).map(|held| &held.ids)
+    }
+
+    /// Tells whether any of it is sold and not shipped at any of these places, or short.
+    pub fn is_sold_at(&self, places: &[LocationId]) -> bool {
+        let mut here = self.stock.iter().filter(|place| places.contains(&place.location));
+        here.any(|place| {
+            !place.stock.committed.is_zero()
+                || place.stock.available().is_ok_and(|units| units < Quantity::ZERO)
+        })
+    }
+
     /// Returns from when on all that moved at a place is known.
     pub fn known_from(&self, location: &LocationId) -> Timestamp {
         let Some(place) = self.place(location) else { return Timestamp::ZERO };
@@ -609,18 +666,43 @@ impl SkuRow {
 
     /// Returns what is available over the locations named, and whether all of them are open.
     pub fn available(&self, locations: &[LocationId]) -> Result<Option<Quantity>, Overflow> {
+        let opened = |place: &Place| place.opened.is_some() && locations.contains(&place.location);
+        if self.stock.iter().any(opened) { self.booked(locations).map(Some) } else { Ok(None) }
+    }
+
+    /// Like [`SkuRow::available`], as if what was never counted were none.
+    pub fn booked(&self, locations: &[LocationId]) -> Result<Quantity, Overflow> {
         let mut sum = Quantity::ZERO;
-        let mut opened = false;
         for place in self.stock.iter().filter(|place| locations.contains(&place.location)) {
             sum = sum.add(place.stock.available()?)?;
-            opened |= place.opened.is_some();
         }
         // Who sells from both places sells what goes from one to the other on paper all the while.
         let within = |moving: &&Moving| locations.contains(&moving.from) && locations.contains(&moving.to);
         for moving in self.moving.iter().filter(within) {
             sum = sum.add(moving.quantity)?;
         }
-        Ok(opened.then_some(sum))
+        Ok(sum)
+    }
+
+    /// Tells whether it was never counted, at whichever place.
+    pub fn never_counted(&self) -> bool {
+        self.stock.iter().all(|place| place.opened.is_none())
+    }
+
+    /// Tells whether nothing is booked on it with us but sales of what was never counted, and what has left the shelf of them. What
+    /// a channel keeps by itself is counted and sold there alone.
+    pub fn is_only_sold(&self, policies: Option<&Policies>) -> bool {
+        let sold = |place: &Place| {
+            let Stock { on_hand, committed: _, reserved, incoming } = place.stock;
+            place.opened.is_none() && on_hand <= Quantity::ZERO && reserved.is_zero() && incoming.is_zero()
+        };
+        self.moving.is_empty() && self.with_us(policies).all(sold)
+    }
+
+    /// Returns the places that no channel keeps by itself.
+    pub fn with_us<'a>(&'a self, policies: Option<&'a Policies>) -> impl Iterator<Item = &'a Place> {
+        let ours = move |place: &&Place| policies.is_none_or(|held| held.kept_by(&place.location).is_none());
+        self.stock.iter().filter(ours)
     }
 }
 
@@ -630,10 +712,35 @@ impl Place {
     }
 }
 
+impl StoodFor {
+    /// Returns each set of places that listings which sold drew on together.
+    pub fn draws(&self) -> impl Iterator<Item = &[LocationId]> {
+        let sold = self.kind != ChannelKind::Tryton;
+        draws(&self.locations, &self.outlets).filter(move |_| sold)
+    }
+}
+
 impl ChannelRow {
+    /// Returns each set of places that its listings drew on together and do not any more.
+    pub fn drew(&self) -> impl Iterator<Item = &[LocationId]> {
+        let gone = self.stood_for.iter().flat_map(|was| was.draws()).filter(|places| places.len() > 1);
+        self.drew.iter().map(|drew| drew.places.as_slice()).chain(gone)
+    }
+
     /// Returns the channel's time from which its orders must still be read. `None`: they were never read.
     pub fn watermark(&self) -> Option<Timestamp> {
         self.fed.map(|fed| fed.through).max(self.fed_through)
+    }
+
+    /// What is counted is counted in all warehouses that it has now.
+    pub fn has_counted(&mut self) {
+        let had = &self.had;
+        self.uncounted.retain(|held| had.contains(held));
+    }
+
+    /// Returns the bulk that is open.
+    pub fn bulk(&self) -> Option<&Bulk> {
+        self.bulks.as_ref()?.open.as_ref()
     }
 
     /// Returns why nothing is to be written to it, if a notice says so.
@@ -651,6 +758,31 @@ impl Listing {
     /// Tells whether a drift waits for a person. Until then nothing is raised there; what the ledger lowers goes.
     pub fn drifts(&self) -> bool {
         self.drift.as_ref().is_some_and(|drift| drift.is_open())
+    }
+
+    /// Tells whether ours was seen there since it last drifted: a lower goes over whatever another writer shows, and may be seen
+    /// before the orders are read that could explain what it went over.
+    pub fn shows_ours_since(&self) -> bool {
+        self.drift.as_ref().map_or(self.writes.confirmed.is_some(), |drift| self.ours_since(drift))
+    }
+
+    /// Tells whether ours was seen there since a drift of it.
+    pub fn ours_since(&self, drift: &Drifted) -> bool {
+        let at = drift.over_at.unwrap_or(drift.at);
+        self.writes.confirmed.is_some_and(|confirmed| confirmed.at > at)
+    }
+
+    /// Tells whether ours, which is to be written over what its drift has found, was neither sent nor seen since.
+    pub fn repair_waits(&self) -> bool {
+        let found = |drift: &Drifted| drift.done == Done::Repaired && !self.ours_since(drift);
+        let waits = |leg: &Leg| matches!(leg.state, leg::State::Pending | leg::State::Retry { .. });
+        self.drift.as_deref().is_some_and(found) && self.leg.as_ref().is_some_and(waits)
+    }
+
+    /// Tells whether it is given up because the policy leaves another writer's lower number there, by no person's word.
+    pub fn left_to_theirs(&self) -> bool {
+        let dropped = self.leg.as_ref().is_some_and(|leg| leg.state == leg::State::Dropped);
+        dropped && self.drift.as_ref().is_some_and(|drift| drift.done == Done::Left && drift.theirs)
     }
 
     /// Tells whether it belongs to another SKU by now: it goes by nothing here any more, and stays so that others keep their

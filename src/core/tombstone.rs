@@ -16,7 +16,8 @@ use crate::{
         share::Share,
     },
     model::{
-        ChannelId, FulfilledBy, Identifiers, LineId, LocationId, Quantity, Rest, Seq, Sku, Timestamp, Totals,
+        ChannelId, FulfilledBy, Identifiers, LineId, LocationId, Quantity, Rest, Returns, Seq, Sku,
+        Timestamp, Totals,
     },
 };
 
@@ -47,6 +48,7 @@ struct PackedLine(
     Vec<PackedShare>,
     Option<Ignore>,
     Vec<PackedTold<Rank>>,
+    Option<Returns>,
 );
 
 #[derive(Serialize, Deserialize)]
@@ -141,6 +143,7 @@ fn pack_line(id: &LineId, line: &Line) -> PackedLine {
         booked,
         ignored,
         shares,
+        returns,
     } = line;
     let bound = bound.as_ref().map(|bound| {
         let Binding { sku, location, baseline, early } = bound.clone();
@@ -161,13 +164,14 @@ fn pack_line(id: &LineId, line: &Line) -> PackedLine {
         shares.iter().map(share).collect(),
         *ignored,
         trail.iter().map(|told| pack_told(told, of_fetch)).collect(),
+        *returns,
     )
 }
 
 fn unpack_line(packed: PackedLine) -> (LineId, Line) {
-    let PackedLine(id, ids, whose, (pushed, fetched), ordered_most, bound, booked, shares, ignored, trail) =
+    let PackedLine(id, ids, whose, told, ordered_most, bound, booked, shares, ignored, trail, returns) =
         packed;
-    let (by, listed, location) = whose;
+    let ((by, listed, location), (pushed, fetched)) = (whose, told);
     let share = |(sku, location, units, booked, baseline, early, before): PackedShare| {
         let (booked, before) = (totals(booked), before.map(totals));
         Share { sku, location, units, booked, baseline, early, before }
@@ -185,6 +189,7 @@ fn unpack_line(packed: PackedLine) -> (LineId, Line) {
         booked: totals(booked),
         ignored,
         shares: shares.into_iter().map(share).collect(),
+        returns,
     };
     (id, line)
 }
@@ -201,8 +206,9 @@ fn unpack_told<R>(told: PackedTold<Rank>, rank: impl Fn(Rank) -> R) -> Told<R> {
 }
 
 fn pack_posting(posting: &PostState) -> PackedPosting {
-    let PostState { channel, step, sequence, acked, sent, acked_at, tries, since, unsure, fault: _, shadow } =
-        posting.clone();
+    let posting = posting.clone();
+    let PostState { channel, step, sequence, acked, sent, acked_at, tries, since, unsure, shadow, .. } =
+        posting;
     let items = |items: Vec<Item>| {
         let pack = |Item { sku, location, totals }| (sku, location, five(totals));
         items.into_iter().map(pack).collect()
@@ -218,8 +224,22 @@ fn unpack_posting(packed: PackedPosting) -> PostState {
     };
     let (acked, sent) = (items(acked), items(sent));
     // Of what went through, or was given up, there is none.
-    let fault = None;
-    PostState { channel, step, sequence, acked, sent, acked_at, tries, since, unsure, fault, shadow }
+    let (fault, unanswered) = (None, Vec::new());
+    PostState {
+        channel,
+        step,
+        sequence,
+        acked,
+        sent,
+        unanswered,
+        acked_at,
+        tries,
+        since,
+        unsure,
+        fault,
+        shadow,
+        by_hand: false,
+    }
 }
 
 fn of_push(Pushed { version, received }: Pushed) -> Rank {

@@ -3,16 +3,19 @@
 //! Every fact here has a time: what the channel was seen to show, or acknowledged, holds as of then, and own sales
 //! from before are in it already.
 
+mod bulks;
 mod reads;
+mod unsettled;
 
 use serde::{Deserialize, Serialize};
 use thin_vec::ThinVec;
 
 pub use reads::Reading;
+pub use unsettled::{Lapsed, Unsettled};
 
 use crate::{
-    core::leg::{Leg, Sent, State},
-    model::{IdempotencyKey, Overflow, Quantity, Revision, Seq, Timestamp},
+    core::leg::{Leg, State},
+    model::{Overflow, Quantity, Revision, Seq, Timestamp},
 };
 
 /// How far a channel's clock and ours are assumed to differ at most, where that only decides what is called drift.
@@ -20,8 +23,6 @@ pub const SKEW_MS: i64 = 5_000;
 /// How long own sales are remembered one by one, to tell which of them a read has in it.
 const MOVES_MS: i64 = 120_000;
 const MOVES_MAX: usize = 16;
-/// How many unsettled writes are kept one by one; beyond it the oldest are kept as one.
-const UNSETTLED_MAX: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Writes {
@@ -89,41 +90,6 @@ pub struct Confirmed {
     pub at: Timestamp,
 }
 
-/// A write that may still land.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unsettled {
-    #[serde(rename = "q")]
-    pub quantity: Quantity,
-    /// The quantity it replaces, if the channel compares.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compare: Option<Quantity>,
-    pub key: IdempotencyKey,
-    /// When we sent it, and then when we gave up waiting for it.
-    pub at: Timestamp,
-    /// How many writes this stands for, none of them larger.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub times: u32,
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn is_one(times: &u32) -> bool {
-    *times == 1
-}
-
-impl Unsettled {
-    /// Returns how many units more the channel may sell if this lands (design: exposure).
-    pub fn exposure(&self) -> Quantity {
-        let once = match self.compare {
-            Some(base) => self.quantity.sub(base).map_or(self.quantity, Quantity::or_zero),
-            None => self.quantity,
-        };
-        Quantity::new(once.units().saturating_mul(i64::from(self.times)))
-    }
-}
-
 /// A quantity read from the channel, not yet believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Look {
@@ -136,6 +102,9 @@ pub struct Look {
     /// What own sales placed after the read have changed since.
     #[serde(default, skip_serializing_if = "Quantity::is_zero")]
     pub since: Quantity,
+    /// Units of those sales that the read may have in it all the same: it was answered later than it was sent, and clocks differ.
+    #[serde(default, skip_serializing_if = "Quantity::is_zero")]
+    pub about: Quantity,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_hand: Option<Quantity>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,8 +144,8 @@ pub struct PassedOver {
 impl Look {
     /// Returns a look of a channel that tells no more than what it shows.
     pub fn bare(seen: Quantity, at: Timestamp, seq: Seq) -> Look {
-        let (since, turnover) = (Quantity::ZERO, Turnover::default());
-        Look { seen, at, seq, since, on_hand: None, committed: None, turnover }
+        let (since, about, turnover) = (Quantity::ZERO, Quantity::ZERO, Turnover::default());
+        Look { seen, at, seq, since, about, on_hand: None, committed: None, turnover }
     }
 
     /// Returns what the channel shows by this look and the own sales after it.
@@ -184,10 +153,17 @@ impl Look {
         self.seen.add(self.since)
     }
 
+    /// Returns the most that the channel may show by this look: none of the sales that may be in it came after it.
+    pub fn most(&self) -> Result<Quantity, Overflow> {
+        self.shown()?.add(self.about)
+    }
+
     /// Takes in an own move that was learnt while this waits.
     fn moved(&mut self, own: &OwnMove) {
         if own.at > self.at {
             self.since = self.since.add(own.quantity).unwrap_or(self.since);
+            let about = own.quantity.neg().and_then(|units| self.about.add(units.or_zero()));
+            self.about = about.ok().filter(|_| !own.is_after(self.at)).unwrap_or(self.about);
         }
         self.turnover.note(own, own.is_after(self.at));
     }
@@ -275,18 +251,6 @@ impl Told {
     }
 }
 
-/// A write that was settled by age: it was assumed that it cannot land any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lapsed {
-    #[serde(rename = "q")]
-    pub quantity: Quantity,
-    /// When it was given up.
-    pub at: Timestamp,
-    /// The quantity that it replaces, if the channel compares.
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    pub compare: Option<Quantity>,
-}
-
 /// What the channel did to its own quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
@@ -362,6 +326,50 @@ impl Writes {
         self.base.map(|base| look.map_or(base, |look| look.min(base)))
     }
 
+    /// Returns the most that the channel may be showing, as far as anything is known of it, leaving out what may still land.
+    pub fn most(&self) -> Option<Quantity> {
+        // What no number holds is more than any.
+        let look = self.look.as_ref().map(|look| look.most().unwrap_or(Quantity::new(i64::MAX)));
+        let shown = self.shown.as_ref().map(|shown| shown.quantity);
+        self.base.into_iter().chain(look).chain(shown).max()
+    }
+
+    /// Tells whether the channel shows no more than this, leaving out what may still land. What nobody knows may be more than
+    /// anything.
+    pub fn shows_at_most(&self, quantity: Quantity) -> bool {
+        self.base.is_some() && self.most().is_some_and(|most| most <= quantity)
+    }
+
+    /// Tells whether the channel shows no more than this, whatever of our writes may still land.
+    pub fn stays_at_most(&self, quantity: Quantity) -> bool {
+        self.shows_at_most(quantity) && !self.may_land_above(quantity)
+    }
+
+    /// Tells whether a write that may still land would make the channel show more than this.
+    pub fn may_land_above(&self, quantity: Quantity) -> bool {
+        let changes = self.unsettled.iter().filter_map(|write| write.delta).map(|delta| delta.units().max(0));
+        let more = changes.fold(0, i64::saturating_add);
+        let raised = self.most().map_or(0, Quantity::units).saturating_add(more);
+        (more > 0 && raised > quantity.units())
+            || self.unsettled.iter().any(|write| write.quantity > quantity)
+    }
+
+    /// Returns how many units the channel has surely sold beyond what it can have shown, as far as is known.
+    pub fn sold_beyond(&self) -> Result<Quantity, Overflow> {
+        let oversold = self.base.is_some_and(|base| base < Quantity::ZERO);
+        let Some(mut most) = self.most().filter(|_| oversold) else { return Ok(Quantity::ZERO) };
+        for write in &self.unsettled {
+            most = most.add(write.exposure())?;
+        }
+        // What was sold about when this was known may be in it.
+        let from = self.counts_from();
+        let doubted = |held: &&Move| held.at > from && held.is_about(from) && !held.learnt_by(self.sure_to);
+        for held in self.moves.iter().filter(doubted) {
+            most = most.sub(held.quantity)?;
+        }
+        Ok(most.neg()?.or_zero())
+    }
+
     /// Returns the time from which on own sales that are learnt yet are not in `base`.
     pub(in crate::core) fn counts_from(&self) -> Timestamp {
         if self.exact_from == Timestamp::ZERO { self.known_at } else { self.exact_from }
@@ -432,8 +440,10 @@ impl Writes {
         }
     }
 
-    /// Believes that the channel showed `shown`, by a read that was sent at `at` and may be `stale_ms` old.
-    pub fn believe(&mut self, shown: Quantity, at: Timestamp, stale_ms: i64) {
+    /// Believes that the channel shows `shown` by a look, which may be `stale_ms` old. Until it is seen, it may show as much as the
+    /// look allows.
+    pub fn believe(&mut self, shown: Quantity, look: &Look, stale_ms: i64) {
+        let at = look.at;
         self.base = Some(shown);
         self.known_at = self.known_at.max(at);
         self.exact_from = Timestamp::ZERO;
@@ -441,19 +451,28 @@ impl Writes {
         self.sure_to = at.plus_millis(-stale_ms - 1);
         self.look = None;
         self.saw(at);
+        if let Ok(most) = look.most()
+            && most > shown
+        {
+            self.may_show(most, at);
+        }
     }
 
-    /// Expects what own sales from about the time of what was known make of it. Until it is seen it may be as it was thought.
-    pub fn correct(&mut self, expected: Quantity, at: Timestamp, stale_ms: i64) {
+    /// Expects what own sales from about the time of what was known make of it, the least that explains the look. Until that is
+    /// seen it may be as it was thought.
+    pub fn correct(&mut self, expected: Quantity, look: &Look, stale_ms: i64) {
         let before = self.base;
-        self.believe(expected, at, stale_ms);
+        self.believe(expected, look, stale_ms);
         if let Some(before) = before.filter(|before| *before > expected) {
-            self.may_show(before, at);
+            self.may_show(before, look.at);
         }
     }
 
     /// What is expected was seen, by a read that was sent at `at`.
     pub fn saw(&mut self, at: Timestamp) {
+        if let Some(lapsed) = self.lapsed.as_deref_mut().filter(|lapsed| lapsed.delta.is_some()) {
+            lapsed.told |= lapsed.at <= at;
+        }
         if self.shown.as_ref().is_some_and(|shown| shown.at <= at) {
             self.shown = None;
         }
@@ -469,8 +488,8 @@ impl Writes {
 
     /// Believes what a look shows although nothing explains it yet, so that a lower need not wait. What it was is still
     /// to be told. `leg`: what is wanted, with the write whose answer may not be known.
-    pub fn pass_over(&mut self, shown: Quantity, at: Timestamp, stale_ms: i64, leg: Option<&Leg>) {
-        if let (Some(look), Some(expected), None) =
+    pub fn pass_over(&mut self, shown: Quantity, look: &Look, stale_ms: i64, leg: Option<&Leg>) {
+        if let (Some(waits), Some(expected), None) =
             (self.look.as_deref().copied(), self.base, &self.passed_over)
         {
             let told = self.told.as_deref().copied();
@@ -479,99 +498,20 @@ impl Writes {
             let probed = leg.filter(|leg| matches!(leg.state, State::Probing { .. })).and_then(Leg::sent);
             let probed = probed.filter(|sent| known_at <= sent.at);
             if let Some(sent) = probed.filter(|sent| unsettled.iter().all(|held| held.key != sent.key)) {
-                let Sent { quantity, compare, key, at, .. } = sent.clone();
-                unsettled.push(Unsettled { quantity, compare, key, at, times: 1 });
+                unsettled.push(Unsettled::of(sent));
             }
-            let lapsed = self.lapsed.as_deref().copied().filter(|lapsed| known_at <= lapsed.at);
-            let passed = PassedOver { expected, known_at, sure_to, look, told, unsettled, lapsed };
+            let lapsed =
+                self.lapsed.as_deref().copied().filter(|lapsed| !lapsed.told && known_at <= lapsed.at);
+            let passed = PassedOver { expected, known_at, sure_to, look: waits, told, unsettled, lapsed };
             self.passed_over = Some(Box::new(passed));
         }
-        self.believe(shown, at, stale_ms);
+        self.believe(shown, look, stale_ms);
     }
 
     /// Returns the looks that wait for their fence.
     pub fn waiting(&self) -> impl Iterator<Item = &Look> {
         let passed = self.passed_over.as_deref().map(|passed| &passed.look);
         passed.into_iter().chain(self.look.as_deref())
-    }
-
-    /// Counts a write that is about to leave.
-    pub fn sending(&mut self, sent: &Sent) {
-        let Sent { quantity, compare, key, at, .. } = sent.clone();
-        if self.unsettled.len() >= UNSETTLED_MAX {
-            let oldest = self.unsettled.remove(0);
-            let next = &mut self.unsettled[0];
-            next.quantity = next.quantity.max(oldest.quantity);
-            next.compare = None;
-            next.times = next.times.saturating_add(oldest.times);
-        }
-        self.unsettled.push(Unsettled { quantity, compare, key, at, times: 1 });
-    }
-
-    /// The channel took the write: it shows that quantity, or will.
-    ///
-    /// Where it compared, no own sale came before the write, so those seen while it was under way came after it.
-    ///
-    /// `at_once`: it shows it already.
-    pub fn acknowledged(&mut self, sent: &Sent, now: Timestamp, trust_from: Timestamp, at_once: bool) {
-        if let Some(base) = self.base.filter(|_| !at_once) {
-            let look = self.look.as_ref().and_then(|look| look.shown().ok());
-            self.may_show(look.map_or(base, |look| look.max(base)), sent.at);
-        }
-        let moved = match (sent.compare, self.base) {
-            (Some(compared), Some(base)) => base.sub(compared).unwrap_or_default(),
-            (None, _) | (_, None) => Quantity::ZERO,
-        };
-        self.base = Some(sent.quantity.add(moved).unwrap_or(sent.quantity));
-        if sent.compare.is_some() {
-            self.bear_out(sent, at_once);
-        } else {
-            // It lands over all that came before it left.
-            (self.exact_from, self.sure_to) = (Timestamp::ZERO, sent.at);
-        }
-        self.known_at = self.known_at.max(sent.at);
-        self.given_up(sent, now, trust_from);
-        self.replaced = sent.compare.filter(|compare| at_once && *compare != sent.quantity);
-    }
-
-    /// Nothing more is heard of a write: it may land until the `late` bound from here. Looks from before are void.
-    pub fn given_up(&mut self, sent: &Sent, now: Timestamp, trust_from: Timestamp) {
-        for write in self.unsettled.iter_mut().filter(|write| write.key == sent.key) {
-            write.at = now;
-        }
-        self.trust_from = trust_from;
-        self.look = None;
-        self.replaced = None;
-    }
-
-    /// The answer is definite: the write cannot land any more, or has.
-    pub fn settle(&mut self, sent: &Sent) {
-        self.unsettled.retain(|write| write.key != sent.key);
-    }
-
-    /// Settles by age what was given up before `limit`, except what still awaits its answer. It cannot land any more, and may
-    /// have landed: until a look tells, that counts. Returns whether a look would tell anything: a lower that was put back, and
-    /// landed after that, is seen by nobody else.
-    pub fn settle_older(&mut self, limit: Timestamp, in_flight: Option<&Sent>, now: Timestamp) -> bool {
-        let stays =
-            |write: &Unsettled| write.at > limit || in_flight.is_some_and(|sent| sent.key == write.key);
-        if let Some(write) = self.unsettled.iter().rfind(|write| !stays(write)) {
-            self.lapsed =
-                Some(Box::new(Lapsed { quantity: write.quantity, at: write.at, compare: write.compare }));
-        }
-        let settles = self.unsettled.iter().any(|write| !stays(write));
-        let lapsed = self.unsettled.iter().filter(|write| !stays(write));
-        let more = lapsed.map(|write| write.exposure().units()).fold(0, i64::saturating_add);
-        self.unsettled.retain(stays);
-        if more > 0
-            && let Some(base) = self.base
-        {
-            let look = self.look.as_ref().and_then(|look| look.shown().ok());
-            let shown = self.shown.as_ref().map(|shown| shown.quantity);
-            let most = base.max(look.unwrap_or(base)).max(shown.unwrap_or(base)).or_zero();
-            self.may_show(most.add(Quantity::new(more)).unwrap_or(most), now);
-        }
-        settles
     }
 }
 
@@ -591,11 +531,6 @@ mod tests {
         OwnMove { quantity: q(units), gone: q(0), at: at(when) }
     }
 
-    fn sent(quantity: i64, compare: Option<i64>, key: &str, when: i64) -> Sent {
-        let key = IdempotencyKey::new(key).expect("a good key");
-        Sent { quantity: q(quantity), revision: Revision(1), compare: compare.map(q), key, at: at(when) }
-    }
-
     /// The base after own moves (units, time), known as of `known_at`.
     #[track_caller]
     fn check_moves(known_at: i64, moves: &[(i64, i64)], want: i64) {
@@ -611,32 +546,6 @@ mod tests {
         check_moves(100_000, &[(-1, 100_001), (-2, 130_000)], 7);
         check_moves(100_000, &[(-1, 99_000), (-1, 100_000)], 10);
         check_moves(0, &[(-3, 10), (2, 50)], 9);
-    }
-
-    #[test]
-    fn a_sale_while_a_compared_write_was_under_way_came_after_it() {
-        let mut writes = Writes { base: Some(q(10)), ..Writes::default() };
-        let write = sent(8, Some(10), "k", 100_000);
-        writes.sending(&write);
-        writes.own_move(own(-1, 100_100), false, at(100_200), 0);
-        writes.acknowledged(&write, at(100_300), at(105_300), true);
-        writes.settle(&write);
-        assert_eq!((writes.base, writes.unsettled.len()), (Some(q(7)), 0));
-    }
-
-    #[test]
-    fn what_may_still_land_is_bounded_and_never_counted_lower() {
-        let mut writes = Writes::default();
-        let mut exposure = 0;
-        for n in 0..40_i64 {
-            writes.sending(&sent(n % 7, None, &format!("k{n}"), n));
-            exposure += n % 7;
-        }
-        assert_eq!(writes.unsettled.len(), UNSETTLED_MAX);
-        let kept: i64 = writes.unsettled.iter().map(|w| w.exposure().units()).sum();
-        assert!(kept >= exposure, "{kept} must cover {exposure}");
-        writes.settle_older(at(100), Some(&sent(4, None, "k39", 39)), at(100));
-        assert_eq!(writes.unsettled.len(), 1, "what is in flight does not settle by age");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
         Command, Refused, Reply, State,
         backoff::digest,
         command::{ByHand, HandLine, Tally, Why},
-        count::Change,
+        count::ByPlace,
         decide::{
             by_hand::{changes, look_over, tally},
             counts::braked,
@@ -134,13 +134,13 @@ impl Strict {
 /// What all parts of a count would do, and what is wrong with their lines.
 struct Judged {
     told: Tally,
-    changes: Vec<Change>,
+    changes: ByPlace,
     wrong: Vec<Wrong>,
 }
 
 impl Judged {
     /// Fails with everything that is wrong.
-    fn all_good(mut self, strict: Strict) -> Result<(Tally, Vec<Change>), Error> {
+    fn all_good(mut self, strict: Strict) -> Result<(Tally, ByPlace), Error> {
         self.wrong.extend(strict.unknown(&self.told));
         if self.wrong.is_empty() { Ok((self.told, self.changes)) } else { Err(refused(&self.wrong).into()) }
     }
@@ -160,7 +160,7 @@ pub(super) fn cut(mut count: ByHand) -> Vec<ByHand> {
 }
 
 async fn judged(ledger: &Ledger, now: Timestamp, parts: &[ByHand]) -> Result<Judged, Error> {
-    let mut all = Judged { told: Tally::default(), changes: Vec::new(), wrong: Vec::new() };
+    let mut all = Judged { told: Tally::default(), changes: ByPlace::default(), wrong: Vec::new() };
     for part in parts {
         let part = part.clone();
         let judged = ledger.read(move |state| {

@@ -372,10 +372,5 @@ pub(super) fn pause_after(error: &Error, failures: u32) -> Duration {
             Duration::ZERO
         }
     };
-    pause(failures).max(asked)
-}
-
-/// Returns the same where nobody asks to be waited for.
-fn pause(failures: u32) -> Duration {
-    (Duration::from_millis(250) * 2_u32.pow(failures.min(8))).min(PAUSE_MAX)
+    (Duration::from_millis(250) * 2_u32.pow(failures.min(8))).min(PAUSE_MAX).max(asked)
 }

@@ -62,13 +62,15 @@ impl From<ledger::Error> for Failure {
 #[async_trait]
 impl web::Desk for Handles {
     fn vitals(&self) -> Vitals {
+        let standing = self.ledger.room().standing();
         Vitals {
             now: self.clock.now(),
             uptime: self.started.elapsed(),
             seq: self.ledger.seq(),
             beat: self.ledger.beat(),
             queued: self.ledger.queued(),
-            refuses: self.ledger.room().standing().refuses().map(str::to_owned),
+            refuses: standing.refuses().map(str::to_owned),
+            disk: standing.lacks().map(str::to_owned),
         }
     }
 

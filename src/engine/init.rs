@@ -132,11 +132,9 @@ impl Opening {
             }
         }
         self.ledger.submit(Command::Initialise).await?;
-        let state = self.ledger.read(State::clone).await?;
         let (from, measure, as_of, warnings) = (stock.from, stock.measure, stock.as_of, stock.warnings);
-        let summed = move || summed(&state, Read { from, measure, as_of, warnings }, unknown);
-        let told = tokio::task::spawn_blocking(summed).await;
-        let told = told.map_err(|_| Failure::Failed("the summary panicked".to_owned()))?;
+        let read = Read { from, measure, as_of, warnings };
+        let told = self.ledger.read(move |state| summed(state, read, unknown)).await?;
         let InitPreview { from, as_of, skus, units, open_orders, unmapped_orders, warnings, .. } = told;
         info!(%from, skus, %units, unknown, "opening stock taken over");
         Ok(InitDone { from, as_of, skus, units, unknown, open_orders, unmapped_orders, warnings })

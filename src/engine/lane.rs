@@ -1,7 +1,8 @@
 //! A channel's lane: takes due writes and looks, carries them out, reports what came of them.
 //!
 //! One task per channel, so that one channel's outage never delays another's writes. What may be why requests fail goes
-//! in requests of its own beside the others, so that a listing that lets each request time out delays none of them. A lane
+//! in requests of its own beside the others, so that a listing that lets each request time out delays none of them. So does
+//! what takes many calls. A lane
 //! holds no state that matters: what is due follows from the state, and what was under way when it died is unknown, not
 //! lost.
 
@@ -16,11 +17,12 @@ use crate::{
     connectors::{Connector, Fault, Outcome, Put},
     core::{Command, Reply, circuit::Health, command::Apart, state::ListingRef},
     engine::{
+        bulk::{Loader, Loads},
         ledger::Ledger,
         looks::{Eyes, Looks},
         wake::ChannelWakes,
     },
-    model::{ChannelId, Identifiers},
+    model::{ChannelId, IdempotencyKey, Identifiers},
     telemetry::Metrics,
 };
 
@@ -28,11 +30,18 @@ use crate::{
 const TICK: Duration = Duration::from_millis(500);
 /// How many requests with what may be why requests fail are under way at once.
 const APART: usize = 4;
+/// How many writes that take calls of their own go together, one such request after the other. The others are tried later.
+const SLOW: usize = 20;
+/// When.
+const SLOW_MS: i64 = 5_000;
 /// Looks that a push asks for are dropped beyond this; the reconcile finds what they would have.
 pub const HINTS_MAX: usize = 1_024;
 
 /// A listing that a push said may have changed.
 pub type Hint = (ListingRef, Identifiers);
+
+/// What became of a write.
+type Answer = (ListingRef, IdempotencyKey, Outcome);
 
 /// Writes of one request.
 type Request = Vec<(ListingRef, Put)>;
@@ -60,9 +69,18 @@ impl Lane {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         };
+        let loader = Loader {
+            channel: self.channel.clone(),
+            connector: self.connector.clone(),
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        };
         let mut work = Work {
             pen,
+            loads: Loads::new(loader),
             apart: JoinSet::new(),
+            slow: JoinSet::new(),
             looks: Looks::new(eyes.clone()),
             looks_apart: Looks::new(eyes),
             hinted: Vec::new(),
@@ -75,6 +93,7 @@ impl Lane {
                 () = work.looks.ended() => {}
                 () = work.looks_apart.ended() => {}
                 Some(_) = work.apart.join_next() => {}
+                Some(_) = work.slow.join_next() => {}
                 Some(hint) = self.hints.recv(), if work.hinted.len() < batch => work.hinted.push(hint),
             }
             while work.hinted.len() < batch
@@ -95,6 +114,8 @@ impl Lane {
             }
         }
         while work.apart.join_next().await.is_some() {}
+        while work.slow.join_next().await.is_some() {}
+        work.loads.end().await;
     }
 
     fn pen(&self) -> Pen {
@@ -110,7 +131,10 @@ impl Lane {
 /// What a lane has under way.
 struct Work {
     pen: Pen,
+    loads: Loads,
     apart: JoinSet<()>,
+    /// The request under way that takes many calls, if there is one.
+    slow: JoinSet<()>,
     looks: Looks,
     looks_apart: Looks,
     hinted: Vec<Hint>,
@@ -121,6 +145,7 @@ impl Work {
     /// none.
     async fn round(&mut self, batch: usize) -> Result<bool, crate::engine::ledger::Error> {
         while self.apart.try_join_next().is_some() {}
+        self.loads.begin();
         let room = APART.saturating_sub(self.apart.len());
         let take = Command::Take { channel: self.pen.channel.clone(), limit: batch, apart: room };
         let reply = self.pen.ledger.submit(take).await?;
@@ -131,17 +156,32 @@ impl Work {
         begun |= self.looks_apart.begin(looks_apart, &mut Vec::new());
         for request in requests {
             begun = true;
-            let pen = self.pen.clone();
-            self.apart.spawn(async move {
-                // A ledger that stops shows at the next take.
-                drop(pen.write(request).await);
-            });
+            self.apart.spawn(self.pen.clone().writes(request));
         }
         if puts.is_empty() {
             return Ok(begun);
         }
-        self.pen.write(puts).await?;
+        let (slow, puts): (Request, Request) =
+            puts.into_iter().partition(|(_, put)| self.pen.connector.is_slow(put));
+        self.begin_slow(slow).await?;
+        if !puts.is_empty() {
+            self.pen.write(puts).await?;
+        }
         Ok(true)
+    }
+
+    /// Begins what takes calls of its own, as far as there is room; the rest was not sent, and comes again.
+    async fn begin_slow(&mut self, mut slow: Request) -> Result<(), crate::engine::ledger::Error> {
+        while self.slow.try_join_next().is_some() {}
+        let room = if self.slow.is_empty() { SLOW } else { 0 };
+        let later = slow.split_off(room.min(slow.len()));
+        if !slow.is_empty() {
+            self.slow.spawn(self.pen.clone().writes(slow));
+        }
+        let wait = |(listing, put): (ListingRef, Put)| {
+            (listing, put.key, Outcome::Throttled { retry_after_ms: SLOW_MS })
+        };
+        self.pen.answer(later.into_iter().map(wait).collect()).await
     }
 }
 
@@ -155,6 +195,11 @@ struct Pen {
 }
 
 impl Pen {
+    /// As [`Pen::write`], beside the lane: a ledger that stops shows at its next take.
+    async fn writes(self, request: Request) {
+        drop(self.write(request).await);
+    }
+
     async fn write(&self, puts: Request) -> Result<(), crate::engine::ledger::Error> {
         let (listings, puts): (Vec<ListingRef>, Vec<Put>) = puts.into_iter().unzip();
         let mut outcomes = self.connector.write(&puts).await;
@@ -166,6 +211,13 @@ impl Pen {
         for ((listing, put), outcome) in listings.into_iter().zip(puts).zip(outcomes) {
             self.log(&listing, &put, &outcome);
             answers.push((listing, put.key, outcome));
+        }
+        self.answer(answers).await
+    }
+
+    async fn answer(&self, answers: Vec<Answer>) -> Result<(), crate::engine::ledger::Error> {
+        if answers.is_empty() {
+            return Ok(());
         }
         let answer = Command::Answer { channel: self.channel.clone(), answers };
         self.ledger.submit(answer).await.map(drop)

@@ -10,6 +10,7 @@ use crate::{
     core::{
         Command, Refused, Reply, State,
         command::{Count, DeadLetter, Verdict},
+        count::ByPlace,
         decide::{
             catalogue::mappable,
             counts::{braked, changes},
@@ -115,7 +116,7 @@ async fn resolved(ledger: &Ledger, count: Count) -> Result<(Vec<Count>, usize), 
 
 /// Asks the brake about all parts together.
 async fn held(ledger: &Ledger, parts: &[Count]) -> Result<Option<String>, Error> {
-    let mut all = Vec::new();
+    let mut all = ByPlace::default();
     for part in parts {
         let part = part.clone();
         all.extend(ledger.read(move |state| changes(state, &part)).await??);

@@ -108,6 +108,7 @@ fn amazon(id: &ChannelId, channel: &config::Amazon, secrets: &Secrets) -> Result
         own_location: channel.fba_location.clone(),
         product_type: "PRODUCT".to_owned(),
         report_above: channel.report_above,
+        feeds: channel.feed_above > 0,
         application: "Evenkeel".to_owned(),
         rates: amazon::Rates {
             patch_listing: rate(channel.rates.patch_listings_item),
@@ -173,6 +174,7 @@ pub fn abilities(connectors: &Connectors, id: &ChannelId) -> Abilities {
     let nothing = Abilities {
         quantities: false,
         compare_and_set: false,
+        delta: false,
         visible: Visible::AtOnce,
         sells: false,
         restocks_cancels: false,

@@ -12,7 +12,8 @@ use crate::{
     core::{
         Command, State,
         decide::{
-            recipes::own_stock,
+            recipes::{own_stock, shipped_of},
+            stands::{self, Stands},
             trial::{self, Effect},
         },
     },
@@ -106,11 +107,17 @@ impl Reloader {
         Ok(told)
     }
 
-    /// Says which SKUs with stock of their own become bundles.
+    /// Says which SKUs with stock of their own become bundles, and where nothing is shown because nobody has counted.
     async fn notes(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
-        let bundles: Vec<Sku> = plan.policies.bundles.iter().map(|recipe| recipe.bundle.clone()).collect();
-        let own = move |state: &State| bundles.iter().filter_map(|sku| own_stock(state, sku)).collect();
-        Ok(self.parts.ledger.read(own).await?)
+        let policies = plan.policies.clone();
+        let notes = move |state: &State| {
+            let bundles: Vec<&Sku> = policies.bundles.iter().map(|recipe| &recipe.bundle).collect();
+            let own = bundles.into_iter().filter_map(|sku| own_stock(state, sku));
+            let recipes = policies.bundles.iter().map(|recipe| (recipe.bundle.clone(), recipe.parts.clone()));
+            let shipped = shipped_of(state, &recipes.collect::<Vec<_>>());
+            own.chain(shipped).chain(stands::uncounted(state, &policies)).collect()
+        };
+        Ok(self.parts.ledger.read(notes).await?)
     }
 
     /// Tells whether a configuration is held, whether these policies are in effect, and whether stock is shown at all.
@@ -133,6 +140,9 @@ impl Reloader {
         let loaded = loaded.map_err(|_| Failure::Failed("reading the configuration panicked".to_owned()))?;
         let (config, secrets) = loaded.map_err(|problems| Failure::Config(problems.to_string()))?;
         let running = &effective.config;
+        if config.instance != running.instance {
+            self.same_instance(&config).await?;
+        }
         let fixed = config.needs_restart(running);
         if !fixed.is_empty() {
             return Err(Failure::Conflict {
@@ -143,7 +153,7 @@ impl Reloader {
         let connectors =
             registry::build(&config, &secrets).map_err(|bad| Failure::Config(bad.to_string()))?;
         let policies = config.policies(|id| registry::abilities(&connectors, id));
-        self.same_shops(&policies).await?;
+        self.may_stand(&policies).await?;
         let ids = |config: &Config| config.channels().into_keys().cloned().collect::<BTreeSet<ChannelId>>();
         let (new, old) = (ids(&config), ids(running));
         let differs = |id: &&ChannelId| {
@@ -161,17 +171,39 @@ impl Reloader {
         })
     }
 
-    /// Refuses names that would stand for another shop than they stand for.
-    async fn same_shops(&self, policies: &Policies) -> Result<(), Failure> {
+    /// Refuses names that would stand for another shop than they stand for, whatever else something is kept under, and recipes of what
+    /// does not exist. A start does not refuse these: what a channel lists is learnt by running.
+    async fn may_stand(&self, policies: &Policies) -> Result<(), Failure> {
         let named = policies.clone();
-        let others = self.parts.ledger.read(move |state| other_shops(state, &named, &[])).await?;
-        if others.is_empty() {
-            return Ok(());
+        let refused = move |state: &State| {
+            let stands =
+                stands::refused(state, &named).into_iter().chain(stands::unknown_parts(state, &named));
+            (other_shops(state, &named, &[]), stands.collect::<Vec<_>>())
+        };
+        let (others, stands) = self.parts.ledger.read(refused).await?;
+        let conflict = |what: Vec<String>, next| Failure::Conflict {
+            what: format!("{}; nothing was changed", what.join("; ")),
+            next,
+        };
+        if !others.is_empty() {
+            let next = "give another shop a table with a name of its own, or undo it";
+            return Err(conflict(others, next.to_owned()));
         }
-        Err(Failure::Conflict {
-            what: format!("{}; nothing was changed", others.join("; ")),
-            next: "give another shop a table with a name of its own, or undo it".to_owned(),
-        })
+        let (what, mut next): (Vec<String>, Vec<String>) =
+            stands.into_iter().map(|Stands { what, next }| (what, next)).unzip();
+        next.dedup();
+        if what.is_empty() { Ok(()) } else { Err(conflict(what, next.join("; "))) }
+    }
+
+    /// Refuses another name of the installation where a restart would be refused too.
+    async fn same_instance(&self, config: &Config) -> Result<(), Failure> {
+        let name = config.instance.clone();
+        match self.parts.ledger.read(move |state: &State| stands::instance(state, &name)).await? {
+            Some(Stands { what, next }) => {
+                Err(Failure::Conflict { what: format!("{what}; nothing was changed"), next })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Ends what serves the channels that change, makes the configuration durable, and starts them anew.
@@ -180,7 +212,7 @@ impl Reloader {
         let ending: Vec<ChannelId> = plan.removed.iter().chain(&plan.restarted).cloned().collect();
         self.channels.end(&ending).await;
         // What has ended may have been the first to hear of a shop.
-        let configured = match self.same_shops(&plan.policies).await {
+        let configured = match self.may_stand(&plan.policies).await {
             Ok(()) => {
                 let configure = Command::Configure(Box::new(plan.policies.clone()));
                 self.parts.ledger.submit(configure).await.map(drop).map_err(Failure::from)
@@ -309,17 +341,8 @@ pub(super) fn at_start(
 /// Names the channels that would be another shop at a start under a name that stands for one already, but for those of which
 /// a person says that they are the same. One of which nothing was ever read stands for none.
 pub(super) fn other_shops(state: &State, policies: &Policies, renamed: &[ChannelId]) -> Vec<String> {
-    let stood_for = |id: &ChannelId| {
-        let held = state.policies().and_then(|before| before.channels.get(id));
-        let row = state.channels.get(id);
-        let stood_for = match held {
-            Some(held) => (held.kind, held.account.as_deref()),
-            None => row?.stood_for.as_deref().map(|was| (was.kind, was.account.as_deref()))?,
-        };
-        Some(stood_for).filter(|_| state.has_heard_of(id))
-    };
     let other = |(id, policy): (&ChannelId, &ChannelPolicy)| {
-        let (kind, account) = stood_for(id)?;
+        let (kind, account) = stands::stood_for(state, id)?;
         if kind != policy.kind {
             let (is, was) = (policy.kind.name(), kind.name());
             return Some(format!("`channels.{is}.{id}`: `{id}` was a {was} channel so far"));

@@ -11,15 +11,12 @@ use crate::{
     connectors::Fact,
     core::{
         Command, Reply,
-        state::{FETCHED, Note, Quarantined, READ},
+        state::{COUNTS, FETCHED, Note, Quarantined, READ},
     },
     engine::{channels::Channels, handles::Handles, ledger},
     model::{Identifiers, OrderId, OrderSnapshot, Seen, Seq},
     web::{Failure, view::ReplayedItem},
 };
-
-/// The topic of counts that could not be read.
-pub(super) const COUNTS: &str = "counts";
 
 /// What an entry tells, now that it can be read.
 #[derive(Default)]

@@ -139,6 +139,11 @@ impl Standing {
         }
     }
 
+    /// What is wrong with the room, if anything is.
+    pub fn lacks(&self) -> Option<&str> {
+        (*self != Standing::Enough).then(|| self.text())
+    }
+
     /// The name of the state, for metrics and for telling one from another.
     pub fn name(&self) -> &'static str {
         match self {
@@ -231,7 +236,14 @@ mod tests {
         let standing = room.measured(Measured { free: 900, total: 1_000 }, limits);
         assert_eq!((standing.name(), room.is_open()), ("full", false));
         assert!(standing.refuses().is_some_and(|why| why.contains("no space left")));
+        assert_eq!(standing.lacks(), standing.refuses());
+        let low = Room::default().measured(Measured { free: 150, total: 1_000 }, limits);
+        assert!(
+            low.refuses().is_none() && low.lacks().is_some_and(|why| why.contains("fills up")),
+            "{low:?}"
+        );
         room.recovered();
         assert_eq!((room.standing(), room.is_open()), (Standing::Enough, true));
+        assert_eq!(room.standing().lacks(), None);
     }
 }

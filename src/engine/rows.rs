@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// The version of the rows: those of another version are built anew from the journal.
-pub const ROWS_VERSION: u32 = 7;
+pub const ROWS_VERSION: u32 = 8;
 /// The longest piece of a value.
 const PIECE: usize = 60 * 1024;
 
@@ -65,7 +65,7 @@ enum Row<'a> {
     Table(Vec<MappingRow>),
     Sku(Sku, Cow<'a, SkuRow>),
     Order(OrderKey, Cow<'a, Order>),
-    Channel(ChannelId, ChannelRow),
+    Channel(ChannelId, Box<ChannelRow>),
     Delivery(ChannelId, DeliveryId, Timestamp),
     Alert(AlertKey, Alert),
     Held(Seq, HeldCount),
@@ -229,7 +229,7 @@ impl Loading {
             }
             Row::Policies(policies) => state.policies = Some((*policies).into()),
             Row::Table(rows) => state.table = rows,
-            Row::Channel(channel, row) => drop(state.channels.insert(channel, row)),
+            Row::Channel(channel, row) => drop(state.channels.insert(channel, *row)),
             Row::Alert(key, alert) => drop(state.alerts.insert(key, alert)),
             Row::Held(id, count) => drop(state.held.insert(id, count)),
             Row::Quarantine(id, item) => drop(state.quarantine.insert(id, item)),
@@ -374,7 +374,9 @@ fn row<'a>(state: &'a State, key: &RowKey) -> Option<Row<'a>> {
         RowKey::Table => Row::Table(state.table.clone()),
         RowKey::Sku(sku) => Row::Sku(sku.clone(), Cow::Borrowed(state.skus.get(sku)?)),
         RowKey::Order(key) => Row::Order(key.clone(), Cow::Borrowed(state.orders.get(key)?)),
-        RowKey::Channel(channel) => Row::Channel(channel.clone(), state.channels.get(channel)?.clone()),
+        RowKey::Channel(channel) => {
+            Row::Channel(channel.clone(), Box::new(state.channels.get(channel)?.clone()))
+        }
         RowKey::Delivery(channel, id) => {
             let at = *state.deliveries.get(&(channel.clone(), id.clone()))?;
             Row::Delivery(channel.clone(), id.clone(), at)
@@ -458,6 +460,7 @@ mod tests {
             until: Some(Timestamp::ZERO),
             note: "why".to_owned(),
             request: Some("r".to_owned()),
+            asked: Some(u64::MAX),
             phase: Phase::InTransit,
             opened_at: Timestamp::ZERO,
             since: Timestamp::ZERO,
@@ -483,8 +486,13 @@ mod tests {
             oversold::Class,
         };
         let cause = Cause::Operator { note: "torn".to_owned() };
-        let last =
-            Oversell { since: Seq(3), units: crate::model::Quantity::new(2), class: Class::Physical, cause };
+        let last = Oversell {
+            since: Seq(3),
+            units: crate::model::Quantity::new(2),
+            class: Class::Physical,
+            beyond: true,
+            cause,
+        };
         let failing = Some(Failing { since: Timestamp::from_millis(7), last: "503".to_owned() }.into());
         let mut state = State::default();
         state.oversold.insert(Sku::new("CAP").expect("valid"), last);

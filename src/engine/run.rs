@@ -12,9 +12,12 @@ use tracing::{error, info, warn};
 use crate::{
     clock::{Clock, SystemClock},
     config::{AlertTarget, Config, Retention, Secrets},
-    core::{Command, Refused, State},
+    core::{
+        Command, Refused, State,
+        decide::stands::{self, Stands},
+    },
     engine::{
-        alerter::{Alerter, Target},
+        alerter::{Alerter, Logged, Target},
         channels::{Channels, Shared},
         disk,
         handles::Handles,
@@ -63,6 +66,9 @@ pub enum Error {
     /// under a new name.
     #[error("{told}")]
     OtherShop { told: String, renamed: bool },
+    /// Something is kept under what the configuration takes away.
+    #[error("{0}")]
+    Stands(String),
     #[error("the scheduler failed")]
     Scheduler(#[from] tokio_cron_scheduler::JobSchedulerError),
     #[error(transparent)]
@@ -90,6 +96,7 @@ pub(super) struct Parts {
     /// The process holds more memory than it may.
     outgrown: CancellationToken,
     told: Told,
+    logged: Logged,
     started: Instant,
     /// The store's directory.
     store: PathBuf,
@@ -179,6 +186,7 @@ impl Daemon {
             stop,
             outgrown: CancellationToken::new(),
             told: Told::default(),
+            logged: Logged::default(),
             started: Instant::now(),
             store: config.store.path.clone(),
         });
@@ -267,11 +275,14 @@ impl Daemon {
     }
 }
 
-/// Refuses names that would stand for another shop than they have stood for, but for those that a person says are the same.
+/// Refuses names that would stand for another shop than they have stood for, but for those that a person says are the same, and
+/// whatever else something is kept under.
 pub(super) fn same_shops(state: &State, named: &Policies, renamed: &[ChannelId]) -> Result<(), Error> {
     let others = reload::other_shops(state, named, renamed);
     if others.is_empty() {
-        return Ok(());
+        let stands = stands::refused(state, named).into_iter();
+        let told: Vec<String> = stands.map(|Stands { what, next }| format!("{what} ({next})")).collect();
+        return if told.is_empty() { Ok(()) } else { Err(Error::Stands(told.join("; "))) };
     }
     let all: Vec<ChannelId> = named.channels.keys().cloned().collect();
     let renamed = reload::other_shops(state, named, &all).len() < others.len();
@@ -284,7 +295,7 @@ async fn open(config: &Config, now: Timestamp) -> Result<(State, disk::DiskStore
         state: store::state::Options { cache_bytes: config.store.cache_bytes, ..Default::default() },
         archive: Some(config.store.archive.clone()),
         builder: Some(PathBuf::from(OURSELVES)),
-        force_rebuild: false,
+        ..store::Options::default()
     };
     let path = config.store.path.clone();
     let opened = tokio::task::spawn_blocking(move || disk::open(&path, options, now)).await;
@@ -330,6 +341,7 @@ impl Parts {
             metrics: self.metrics.clone(),
             target: target.clone(),
             runbook: config.alerts.runbook_url.clone(),
+            logged: self.logged.clone(),
         };
         let stop = self.stop.child_token();
         self.tasks.spawn(alerter.run(stop.clone()));

@@ -28,6 +28,9 @@ pub struct Abilities {
     pub quantities: bool,
     /// A write can name the quantity that it expects to replace.
     pub compare_and_set: bool,
+    /// A write can change what is shown by so many units, whatever that is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delta: bool,
     pub visible: Visible,
     /// The channel sells, and lowers its own quantity when it does.
     pub sells: bool,

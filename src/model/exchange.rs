@@ -15,6 +15,9 @@ pub struct Put {
     pub quantity: Quantity,
     /// What the channel last acknowledged, for channels that compare.
     pub compare: Option<Quantity>,
+    /// What is shown is changed by so much instead, whatever it is; `quantity` is what that should come to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<Quantity>,
     pub key: IdempotencyKey,
     /// Names the cause in the merchant's own history on the channel: the instance, and the commit by its position.
     pub reference: String,
@@ -113,4 +116,13 @@ pub struct PostingLine {
     pub told: Totals,
     /// What the ERP has acknowledged: what it was told to give up by then, nobody but us has cancelled. `None`: nothing yet.
     pub acked: Option<Totals>,
+    /// What it was told since, by postings whose answer is not known, this one included; each told something else than the one before.
+    pub unanswered: Vec<Told>,
+}
+
+/// What one posting told of one item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub sequence: u32,
+    pub totals: Totals,
 }

@@ -65,6 +65,9 @@ pub struct ChannelPolicy {
     /// of that. `locations` then are all of these. Empty: every listing draws from `locations`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outlets: Vec<Outlet>,
+    /// The warehouses of an ERP, and which of our locations each is. Empty: it has none, or that was not recorded yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warehouses: Vec<Warehouse>,
     /// Kept back on this channel, in units per listing.
     pub buffer: Quantity,
     /// Bounds of what a listing shows.
@@ -81,6 +84,9 @@ pub struct ChannelPolicy {
     /// `None`: recorded before that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// With more raises than this due, they leave as one, where the channel takes that. `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bulk_above: Option<u32>,
 }
 
 /// One of a channel's own locations, and which of ours it stands for.
@@ -90,6 +96,23 @@ pub struct Outlet {
     pub id: String,
     /// What its listings draw from; its sales are booked at the first.
     pub locations: Vec<LocationId>,
+}
+
+/// A warehouse of an ERP, and which of our locations it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warehouse {
+    /// What the ERP calls it.
+    pub code: String,
+    pub location: LocationId,
+}
+
+/// Returns each set of places that listings of a channel with these draw on together.
+pub fn draws<'a>(
+    locations: &'a [LocationId],
+    outlets: &'a [Outlet],
+) -> impl Iterator<Item = &'a [LocationId]> {
+    let all = outlets.is_empty().then_some(locations);
+    all.into_iter().chain(outlets.iter().map(|outlet| outlet.locations.as_slice()))
 }
 
 impl ChannelPolicy {
@@ -108,6 +131,11 @@ impl ChannelPolicy {
             return Some(&self.locations);
         }
         self.outlet(ids).map(|outlet| outlet.locations.as_slice())
+    }
+
+    /// Returns each set of places that listings of it draw on together.
+    pub fn draws(&self) -> impl Iterator<Item = &[LocationId]> {
+        draws(&self.locations, &self.outlets)
     }
 
     /// Tells whether listings that go by these are of the same outlet.
@@ -234,11 +262,11 @@ pub struct Part {
 /// When a change is too large to be believed without a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brake {
-    /// Percent of the counted SKUs that one change may set to zero.
+    /// Percent of the counted stocks, in all or at one location, that one change may set to zero.
     pub zero_percent: u8,
-    /// Percent of the units of the counted SKUs that one change may move.
+    /// Percent of the units of what was counted that one change may move.
     pub move_percent: u8,
-    /// Below this many SKUs nothing is held.
+    /// Below this many stocks, or listings, only half of a small catalogue is held.
     pub min_skus: u32,
 }
 

@@ -1,4 +1,4 @@
-//! A simulated Amazon marketplace: Login with Amazon, Orders 2026-01-01, Listings Items 2021-08-01, FBA summaries and Reports
+//! A simulated Amazon marketplace: Login with Amazon, Orders 2026-01-01, Listings Items 2021-08-01, FBA summaries, Reports and Feeds
 //! 2021-06-30, with the documented usage plans.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,9 @@ use super::options::AmazonOptions;
 use super::serve::{BODY_MAX, Manners};
 use super::world::{Shared, World, signed};
 
+mod documents;
 mod fba;
+mod feeds;
 mod limits;
 mod listings;
 mod notifications;
@@ -26,6 +28,7 @@ mod orders;
 mod reports;
 mod store;
 
+pub(super) use feeds::work;
 use limits::Operation;
 pub(super) use listings::land;
 pub(super) use store::Store;
@@ -36,6 +39,7 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/auth/o2/token", axum::routing::post(token))
         .route("/report-documents/{number}", axum::routing::get(report_document))
+        .route("/feed-documents/{number}", axum::routing::get(feed_document).put(feed_document))
         .fallback(call)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(shared)
@@ -130,6 +134,12 @@ enum Route {
     GetReport(String),
     CancelReport(String),
     GetReportDocument(String),
+    CreateFeedDocument,
+    CreateFeed,
+    GetFeeds,
+    GetFeed(String),
+    CancelFeed(String),
+    GetFeedDocument(String),
 }
 
 impl Route {
@@ -166,6 +176,12 @@ impl Route {
             ("GET", ["reports", "2021-06-30", "reports", id]) => Route::GetReport((*id).to_owned()),
             ("DELETE", ["reports", "2021-06-30", "reports", id]) => Route::CancelReport((*id).to_owned()),
             ("GET", ["reports", "2021-06-30", "documents", id]) => Route::GetReportDocument((*id).to_owned()),
+            ("POST", ["feeds", "2021-06-30", "documents"]) => Route::CreateFeedDocument,
+            ("POST", ["feeds", "2021-06-30", "feeds"]) => Route::CreateFeed,
+            ("GET", ["feeds", "2021-06-30", "feeds"]) => Route::GetFeeds,
+            ("GET", ["feeds", "2021-06-30", "feeds", id]) => Route::GetFeed((*id).to_owned()),
+            ("DELETE", ["feeds", "2021-06-30", "feeds", id]) => Route::CancelFeed((*id).to_owned()),
+            ("GET", ["feeds", "2021-06-30", "documents", id]) => Route::GetFeedDocument((*id).to_owned()),
             _ => return None,
         })
     }
@@ -187,6 +203,12 @@ impl Route {
             Route::GetReport(_) => Operation::GetReport,
             Route::CancelReport(_) => Operation::CancelReport,
             Route::GetReportDocument(_) => Operation::GetReportDocument,
+            Route::CreateFeedDocument => Operation::CreateFeedDocument,
+            Route::CreateFeed => Operation::CreateFeed,
+            Route::GetFeeds => Operation::GetFeeds,
+            Route::GetFeed(_) => Operation::GetFeed,
+            Route::CancelFeed(_) => Operation::CancelFeed,
+            Route::GetFeedDocument(_) => Operation::GetFeedDocument,
         }
     }
 
@@ -206,7 +228,13 @@ impl Route {
             | Route::GetReports
             | Route::GetReport(_)
             | Route::CancelReport(_)
-            | Route::GetReportDocument(_) => None,
+            | Route::GetReportDocument(_)
+            | Route::CreateFeedDocument
+            | Route::CreateFeed
+            | Route::GetFeeds
+            | Route::GetFeed(_)
+            | Route::CancelFeed(_)
+            | Route::GetFeedDocument(_) => None,
         }
     }
 
@@ -236,8 +264,10 @@ async fn call(
         match served {
             Ok(answer) => {
                 let mut response = axum::Json(answer).into_response();
-                if operation == Operation::CreateReport {
+                if matches!(operation, Operation::CreateReport | Operation::CreateFeed) {
                     *response.status_mut() = StatusCode::ACCEPTED;
+                } else if operation == Operation::CreateFeedDocument {
+                    *response.status_mut() = StatusCode::CREATED;
                 }
                 let rate = (operation.plan().0 * options.rate_scale).to_string();
                 let rate = HeaderValue::from_str(&rate).expect("a number is a header value");
@@ -278,7 +308,13 @@ fn asked(world: &World, sku: usize, head: &Parts, _: &[u8]) -> Asked {
             | Route::GetReports
             | Route::GetReport(_)
             | Route::CancelReport(_)
-            | Route::GetReportDocument(_),
+            | Route::GetReportDocument(_)
+            | Route::CreateFeedDocument
+            | Route::CreateFeed
+            | Route::GetFeeds
+            | Route::GetFeed(_)
+            | Route::CancelFeed(_)
+            | Route::GetFeedDocument(_),
         )
         | None => (false, false),
     };
@@ -341,7 +377,28 @@ fn serve(
         Route::GetReport(id) => reports::get(&world.amazon, &id, now_ms),
         Route::CancelReport(id) => reports::cancel(&mut world.amazon, &id, now_ms),
         Route::GetReportDocument(id) => reports::document(world, options, &id, host, now_ms),
+        Route::CreateFeedDocument => feeds::create_document(world, body, host, now_ms),
+        Route::CreateFeed => feeds::create(world, options, body, now_ms),
+        Route::GetFeeds => feeds::list(&world.amazon, &params),
+        Route::GetFeed(id) => feeds::get(&world.amazon, &id),
+        Route::CancelFeed(id) => feeds::cancel(&mut world.amazon, &id, now_ms),
+        Route::GetFeedDocument(id) => feeds::document(world, &id, host, now_ms),
     }
+}
+
+/// What a feed holds, or what became of it.
+async fn feed_document(
+    State(shared): State<Arc<Shared>>,
+    Path(number): Path<usize>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (query, upload) = (uri.query().unwrap_or_default(), (method == Method::PUT).then_some(body));
+    shared.with(|world, now_ms| {
+        feeds::store_or_serve(&mut world.amazon, number, query, &headers, upload, now_ms)
+    })
 }
 
 /// What a report holds.

@@ -19,7 +19,9 @@ pub(super) use poison::{Asked, holds};
 ///
 /// Without a system's name, `errors`, `lost-answers`, `throttled`, `latency` and `outage` hold for all four systems.
 /// An outage may start later: `amazon-outage=20s@5s`. `rival=2s` lets another writer change a random quantity every two
-/// seconds. `poison=SKU` spoils every write that holds the SKU. `=off` takes a fault back; `none` takes all back.
+/// seconds. `shopify-rush=SKU` has a shopper buy one of the SKU just before each write that compares what is shown of it.
+/// `poison=SKU` spoils every write that holds the SKU. `feeds-stuck=100%` keeps Amazon's feeds in the queue. `=off` takes a
+/// fault back; `none` takes all back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum FaultSpec {
@@ -53,10 +55,19 @@ pub enum FaultSpec {
     WebhooksReordered {
         share: f64,
     },
+    /// What becomes of Amazon's feeds.
+    Feeds {
+        kind: FeedFault,
+        share: f64,
+    },
     /// `None` takes back all of the kind.
     Poison {
         on: Target,
         kind: Poison,
+        sku: Option<String>,
+    },
+    /// `None` stops the rush.
+    Rush {
         sku: Option<String>,
     },
     /// `None` stops the rival.
@@ -130,6 +141,36 @@ pub(super) struct WebhookDials {
     pub(super) reordered: f64,
 }
 
+/// What goes wrong with feeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedFault {
+    /// They are not begun with.
+    Stuck,
+    /// They are given up half-way.
+    Fatal,
+    /// Messages are refused.
+    Refused,
+    /// Messages are accepted, and nothing comes of them.
+    Ignored,
+}
+
+impl FeedFault {
+    pub(super) const ALL: [(FeedFault, &str); 4] = [
+        (FeedFault::Stuck, "feeds-stuck"),
+        (FeedFault::Fatal, "feeds-fatal"),
+        (FeedFault::Refused, "feeds-refused"),
+        (FeedFault::Ignored, "feeds-ignored"),
+    ];
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(super) struct FeedDials {
+    pub(super) stuck: f64,
+    pub(super) fatal: f64,
+    pub(super) refused: f64,
+    pub(super) ignored: f64,
+}
+
 /// What happens to one request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Fate {
@@ -152,7 +193,10 @@ pub(super) enum Outcome {
 pub(super) struct Faults {
     dials: [Dials; 4],
     pub(super) webhooks: WebhookDials,
+    pub(super) feeds: FeedDials,
     poisons: poison::Poisons,
+    /// What shoppers are quicker to buy than Shopify is to compare, by its SKU.
+    rush: Option<String>,
     dice: Dice,
 }
 
@@ -161,7 +205,9 @@ impl Faults {
         Faults {
             dials: [Dials::default(); 4],
             webhooks: WebhookDials::default(),
+            feeds: FeedDials::default(),
             poisons: poison::Poisons::default(),
+            rush: None,
             dice: Dice::new(seed, 2),
         }
     }
@@ -182,7 +228,14 @@ impl Faults {
             FaultSpec::WebhooksDropped { share } => self.webhooks.dropped = share,
             FaultSpec::WebhooksDuplicated { share } => self.webhooks.duplicated = share,
             FaultSpec::WebhooksReordered { share } => self.webhooks.reordered = share,
+            FaultSpec::Feeds { kind, share } => match kind {
+                FeedFault::Stuck => self.feeds.stuck = share,
+                FeedFault::Fatal => self.feeds.fatal = share,
+                FeedFault::Refused => self.feeds.refused = share,
+                FeedFault::Ignored => self.feeds.ignored = share,
+            },
             FaultSpec::Poison { on, kind, sku } => self.poisons.apply(on, kind, sku.as_deref()),
+            FaultSpec::Rush { sku } => self.rush = sku,
             FaultSpec::Rival { on, every } => {
                 let every = every.map(|every| u64::try_from(millis(every)).unwrap_or(u64::MAX).max(1));
                 self.turn(on, |dials| dials.rival_every_ms = every);
@@ -190,7 +243,9 @@ impl Faults {
             FaultSpec::None => {
                 self.dials = [Dials::default(); 4];
                 self.webhooks = WebhookDials::default();
+                self.feeds = FeedDials::default();
                 self.poisons.clear();
+                self.rush = None;
             }
         }
     }
@@ -227,6 +282,10 @@ impl Faults {
         self.dials[system as usize].rival_every_ms
     }
 
+    pub(super) fn rush(&self) -> Option<&str> {
+        self.rush.as_deref()
+    }
+
     /// The SKUs that spoil requests to a system, and how.
     pub(super) fn poisons(&self, system: System) -> impl Iterator<Item = (Poison, &str)> {
         self.poisons.of(system)
@@ -238,6 +297,9 @@ impl Faults {
             let mut dials = serde_json::json!(self.dials[system as usize]);
             let poisons = self.poisons(system).map(|(kind, sku)| format!("{}={sku}", kind.name()));
             dials["poisons"] = poisons.collect();
+            if system == System::Shopify {
+                dials["rush"] = serde_json::json!(self.rush);
+            }
             dials
         };
         serde_json::json!({
@@ -246,6 +308,7 @@ impl Faults {
             "erp": of(System::Erp),
             "queue": of(System::Queue),
             "webhooks": self.webhooks,
+            "feeds": self.feeds,
         })
     }
 }

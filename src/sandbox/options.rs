@@ -129,6 +129,8 @@ pub struct AmazonOptions {
     pub report_language: Language,
     /// Reports come in that language whatever locale is asked for.
     pub report_locale_ignored: bool,
+    /// How long a feed takes, half of it in the queue.
+    pub feed_ms: Span,
 }
 
 /// In which language, and so in which encoding, reports are written.
@@ -253,6 +255,7 @@ impl Default for AmazonOptions {
             report_gzip: true,
             report_language: Language::En,
             report_locale_ignored: false,
+            feed_ms: Span::new(5_000, 20_000),
         }
     }
 }

@@ -41,6 +41,12 @@ pub(super) enum Event {
     AmazonLands {
         listing: usize,
     },
+    /// A feed is begun with, or is done.
+    AmazonWorks {
+        feed: usize,
+        /// How long it takes once it is begun with.
+        rest_ms: i64,
+    },
     /// An order's payment is through: `PENDING` becomes `UNSHIPPED`.
     AmazonOpens {
         order: usize,
@@ -136,7 +142,9 @@ impl World {
 
     /// Returns the SKU that a fault names and that there is not.
     pub(super) fn unknown_sku<'a>(&self, fault: &'a super::FaultSpec) -> Option<&'a str> {
-        if let super::FaultSpec::Poison { sku: Some(sku), .. } = fault {
+        if let super::FaultSpec::Poison { sku: Some(sku), .. } | super::FaultSpec::Rush { sku: Some(sku) } =
+            fault
+        {
             return self.catalogue.find(sku).is_none().then_some(sku.as_str());
         }
         None
@@ -167,6 +175,7 @@ impl World {
         while let Some((at_ms, event)) = self.agenda.take_due(now_ms) {
             match event {
                 Event::AmazonLands { listing } => amazon::land(self, listing, at_ms),
+                Event::AmazonWorks { feed, rest_ms } => amazon::work(self, feed, rest_ms, at_ms),
                 Event::AmazonOpens { order } => self.amazon.open(order, at_ms),
                 Event::RivalWrites { on } => {
                     if let Some(every) = self.faults.rival_every_ms(on) {

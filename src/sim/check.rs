@@ -1,6 +1,8 @@
 //! What must hold after every record, and what a start must find again. The numbers are those of docs/ARCHITECTURE.md's
 //! invariants and of the design.
 
+mod intents;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
         Record, State,
         allocation::Pause,
         exposure,
-        intent::{self, Change, Phase, Way},
+        intent::Change,
         ledger::{Cause, Entry, Kind, Stock, book},
         leg,
         order::{Line, Order},
@@ -18,7 +20,7 @@ use crate::{
     },
     model::{
         ChannelId, FulfilledBy, IdKind, IdempotencyKey, Identifiers, LocationId, OrderKey, Overflow,
-        Quantity, Revision, Seq, Sku, Timestamp, Totals,
+        Quantity, Revision, Seq, Sku, Timestamp, Totals, policy::ChannelPolicy,
     },
     sim::{market, wide::place},
 };
@@ -37,6 +39,8 @@ pub(super) struct Causes {
     pub(super) physical: bool,
     /// The ERP has customers of its own.
     pub(super) own_sales: bool,
+    /// The shop sells what it does not show.
+    pub(super) beyond: bool,
     /// What is said goes wrong on its way: what a channel shows may take the daemon by surprise.
     pub(super) surprises: bool,
 }
@@ -60,6 +64,8 @@ pub(super) struct Checks {
     pub(super) causes: Causes,
     ledger: BTreeMap<At, Stock>,
     keys: BTreeSet<IdempotencyKey>,
+    /// What was sent to each listing, and when: the daemon counts the oldest of many writes as one.
+    sent: BTreeMap<ListingRef, Vec<(Quantity, Timestamp)>>,
     /// What counts and transfers have put on hand, by goods.
     pub(super) counted: BTreeMap<At, i64>,
     /// Listings of which a channel has told less than it did: what it shows may surprise.
@@ -67,6 +73,8 @@ pub(super) struct Checks {
     /// Listings of which Amazon put units back on sale for an order that changed again. It tells of the latest change alone, and
     /// two minutes later, so nobody knows when it put them back.
     pub(super) retold: BTreeSet<(ChannelId, Sku)>,
+    /// What a channel may have put back on sale by itself, and sold before that was told.
+    pub(super) put_back: BTreeSet<Sku>,
     /// Goods that were counted since it was last looked, and when that was recorded first. A start may find what was recorded
     /// before the process died.
     pub(super) touched: BTreeMap<At, Timestamp>,
@@ -96,6 +104,7 @@ pub(super) struct Checks {
     lowers: BTreeMap<ListingRef, Timestamp>,
     pub(super) drifts: u64,
     pub(super) writes: u64,
+    pub(super) deltas: u64,
 }
 
 impl Checks {
@@ -106,8 +115,9 @@ impl Checks {
     /// What is recorded is what was when a backup was made. What was sent since was sent.
     pub(super) fn go_back(&mut self, backup: &Checks) {
         let now = std::mem::replace(self, backup.clone());
-        (self.keys, self.writes, self.drifts) = (now.keys, now.writes, now.drifts);
-        (self.puzzling, self.retold) = (now.puzzling, now.retold);
+        (self.keys, self.writes, self.deltas, self.drifts) = (now.keys, now.writes, now.deltas, now.drifts);
+        (self.puzzling, self.retold, self.put_back) = (now.puzzling, now.retold, now.put_back);
+        self.sent = now.sent;
         (self.held, self.released) = (now.held, now.released);
         self.hand_counts = now.hand_counts;
     }
@@ -170,7 +180,7 @@ impl Checks {
                     )
                 })
             }
-            Record::Oversold { class, units, sku, .. } => self.oversold(*class, *units, sku),
+            Record::Oversold { class, units, sku, beyond, .. } => self.oversold(*class, *beyond, *units, sku),
             Record::CountedByHand { places, .. } => {
                 self.hand_counts += 1;
                 for place in places {
@@ -181,16 +191,6 @@ impl Checks {
                 Ok(())
             }
             _ => Ok(()),
-        }
-    }
-
-    /// I6: an intent comes to its next phase.
-    fn goes_on(&mut self, state: &State, id: Seq, phase: Phase, at: Timestamp) -> Result<(), String> {
-        let awaited = self.awaited.remove(&id).unwrap_or_default();
-        match phase {
-            Phase::Raising => lowered(state, id, at).and_then(|()| settled(state, id, &awaited, at)),
-            Phase::InTransit => settled(state, id, &awaited, at),
-            Phase::Lowering | Phase::Done | Phase::RollingBack | Phase::RolledBack => Ok(()),
         }
     }
 
@@ -209,54 +209,14 @@ impl Checks {
         Ok(())
     }
 
-    /// Notes what the listings may show that an intent waits for: what it has lowered them to, or more, if more came in since.
-    fn note_awaited(&mut self, state: &State, record: &Record) {
-        let wanted = |listing: &ListingRef| Some(state.listing(listing)?.leg.as_ref()?.quantity);
-        if let Record::Intent { id, change: Change::Awaits(legs) } = record {
-            let lowers = legs.iter().filter(|leg| leg.way == Way::Lower);
-            let lowers = lowers.filter_map(|leg| Some((leg.listing.clone(), wanted(&leg.listing)?)));
-            self.awaited.entry(*id).or_default().extend(lowers);
-        }
-        if let Record::Commit { sku, legs, .. } = record {
-            for (at, leg) in legs {
-                let listing = ListingRef { sku: sku.clone(), at: *at };
-                for limits in self.awaited.values_mut() {
-                    limits.entry(listing.clone()).and_modify(|most| *most = leg.quantity.max(*most));
-                }
-            }
-        }
-    }
-
-    /// What is on its way to each place is what open transfers have on their way there.
-    pub(super) fn on_the_way(&self, state: &State) -> Result<(), String> {
-        let mut told: BTreeMap<(&Sku, &LocationId), Quantity> = BTreeMap::new();
-        for intent in
-            state.intents.values().filter(|held| matches!(held.phase, Phase::Lowering | Phase::InTransit))
-        {
-            for line in &intent.lines {
-                let intent::Line::Move { sku, to, .. } = line else { continue };
-                let sum = told.entry((sku, to)).or_default();
-                *sum = sum.add(line.on_the_way()).unwrap_or(*sum);
-            }
-        }
-        told.retain(|_, units| !units.is_zero());
-        if told.is_empty() && self.incoming.is_empty() {
-            return Ok(());
-        }
-        let booked = |(sku, location): (&Sku, &LocationId)| {
-            let stock = self.ledger.get(&(sku.clone(), location.clone()));
-            stock.map(|stock| stock.incoming).unwrap_or_default()
-        };
-        let all = told.keys().copied().chain(self.incoming.iter().map(|(sku, location)| (sku, location)));
-        let mut all = all.collect::<BTreeSet<_>>().into_iter();
-        let wrong = all.find(|at| booked(*at) != told.get(at).copied().unwrap_or_default());
-        sure(wrong.is_none(), || format!("transfers: not what is on its way is called incoming: {wrong:?}"))
-    }
-
     /// Units are oversold by who could have done it.
-    fn oversold(&mut self, class: Class, units: Quantity, sku: &Sku) -> Result<(), String> {
+    fn oversold(&mut self, class: Class, beyond: bool, units: Quantity, sku: &Sku) -> Result<(), String> {
         *self.oversold.entry(class).or_default() += units.units();
         let causes = self.causes;
+        let may = causes.beyond || causes.rival || causes.surprises || self.put_back.contains(sku);
+        sure(!beyond || may, || {
+            format!("{units} units of {sku} are said to be sold beyond what was shown, which nobody did")
+        })?;
         let may = match class {
             Class::Sync => true,
             Class::Physical => causes.physical,
@@ -265,7 +225,7 @@ impl Checks {
                 causes.rival || causes.surprises || !self.puzzling.is_empty() || !self.retold.is_empty()
             }
             // What the staff misses is told as what the ERP sells is: by its count.
-            Class::Uncontrolled => causes.own_sales || causes.physical,
+            Class::Uncontrolled => beyond || causes.own_sales || causes.physical,
         };
         sure(may, || format!("{units} units of {sku} are said to be oversold as {class:?}, which nobody did"))
     }
@@ -345,6 +305,7 @@ impl Checks {
         at: Timestamp,
     ) -> Result<(), String> {
         sure(self.keys.insert(sent.key.clone()), || format!("the key {} is used twice", sent.key))?;
+        self.sent.entry(listing.clone()).or_default().push((sent.quantity, sent.at));
         let leg = held.leg.as_ref().ok_or("a write without a leg")?;
         let waits = matches!(leg.state, leg::State::Pending | leg::State::Retry { .. });
         sure(waits, || format!("I4: two writes of {listing:?} under way at {}", at.millis()))?;
@@ -353,6 +314,10 @@ impl Checks {
         let policy = &state.policies().ok_or("not configured")?.channels[&held.channel];
         let base =
             held.writes.base.ok_or_else(|| format!("{listing:?} is written before it was ever seen"))?;
+        if let Some(delta) = sent.delta {
+            self.deltas += 1;
+            return changes(listing, held, policy, sent, delta);
+        }
         let compares = policy.abilities.compare_and_set.then_some(base);
         sure(sent.compare == compares, || format!("{listing:?} compares with what is not believed"))?;
         let look = held.writes.look.as_ref().and_then(|look| look.shown().ok());
@@ -494,6 +459,27 @@ fn fenced(state: &State, held: &Listing, writes: &leg::Writes) -> Result<(), Str
     sure(read, || format!("fence: a look at {:?} is believed before the orders up to it are in", held.ids))
 }
 
+/// Section 5: a delta lowers, by what is missing to what is wanted, and only where nothing of ours may land that it does not know of: so
+/// none is ever sent again.
+fn changes(
+    listing: &ListingRef,
+    held: &Listing,
+    policy: &ChannelPolicy,
+    sent: &leg::Sent,
+    delta: Quantity,
+) -> Result<(), String> {
+    let writes = &held.writes;
+    let exact = writes.base.is_some_and(|base| base.add(delta) == Ok(sent.quantity));
+    let may = policy.abilities.delta && sent.compare.is_none() && delta < Quantity::ZERO && exact;
+    sure(may, || format!("deltas: {listing:?} is changed by {delta}, with {:?} expected", writes.base))?;
+    sure(writes.unsettled.is_empty(), || {
+        format!("deltas: {listing:?} is changed while this may land: {:?}", writes.unsettled)
+    })?;
+    sure(writes.look.is_none() && !held.drifts(), || {
+        format!("deltas: {listing:?} is changed while it is not known who else has changed it")
+    })
+}
+
 /// Books a movement as the design says, apart from the core: what both had wrong, a count would put right and nobody notice.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the others are not simulated")]
 fn booked(stock: Stock, kind: Kind, quantity: Quantity) -> Result<Stock, Overflow> {
@@ -523,55 +509,28 @@ fn may_lower(state: &State, listing: &ListingRef) -> bool {
     known && matches!(leg.state, leg::State::Pending)
 }
 
-/// I11: no count is taken over that empties more of the catalogue than is allowed, unless a person said so.
+/// I11: no count is taken over that empties more of the catalogue, or of what lies at one location, than is allowed, unless a
+/// person said so.
 fn braked(state: &State, entries: &[Entry]) -> Result<(), String> {
     let brake = state.policies().ok_or("not configured")?.brake;
     let emptied = |entry: &&Entry| {
         let before = entry.after.on_hand.sub(entry.quantity).unwrap_or_default();
         before > Quantity::ZERO && entry.after.on_hand <= Quantity::ZERO
     };
-    let emptied = entries.iter().filter(emptied).count();
-    let least = usize::try_from(brake.min_skus).unwrap_or(usize::MAX);
-    let share = usize::from(brake.zero_percent).saturating_mul(state.index.opened());
-    sure(emptied < least || emptied.saturating_mul(100) <= share, || {
-        format!("I11: a count empties {emptied} of {} SKUs", state.index.opened())
-    })
-}
-
-/// I6: nothing rises by an intent while a write may still land that shows more of what it has lowered.
-fn lowered(state: &State, id: Seq, at: Timestamp) -> Result<(), String> {
-    let intent = state.intents.get(&id).ok_or("an intent that is not there")?;
-    let policies = state.policies().ok_or("not configured")?;
-    for line in &intent.lines {
-        let intent::Line::Allot { listing, before, after: Some(after) } = line else { continue };
-        let Some(held) = state.listing(listing) else { continue };
-        if intent.seen_is_enough || before.is_some_and(|before| before <= *after) {
-            continue;
-        }
-        let since = at.plus_millis(-policies.channels[&held.channel].abilities.late_ms);
-        let over = held.writes.unsettled.iter().find(|write| write.quantity > *after && write.at > since);
-        sure(over.is_none(), || {
-            format!("I6: intent {id} raises while {listing:?} may still show {over:?}, and not {after}")
-        })?;
-    }
-    Ok(())
-}
-
-/// I6: no intent goes on while a write may still land that shows more than it has lowered a listing to.
-fn settled(
-    state: &State,
-    id: Seq,
-    awaited: &BTreeMap<ListingRef, Quantity>,
-    at: Timestamp,
-) -> Result<(), String> {
-    let intent = state.intents.get(&id).ok_or("an intent that is not there")?;
-    let policies = state.policies().ok_or("not configured")?;
-    for (listing, most) in awaited {
-        let Some(held) = state.listing(listing).filter(|_| !intent.seen_is_enough) else { continue };
-        let since = at.plus_millis(-policies.channels[&held.channel].abilities.late_ms);
-        let over = held.writes.unsettled.iter().find(|write| write.quantity > *most && write.at > since);
-        sure(over.is_none(), || {
-            format!("I6: intent {id} goes on while {listing:?} may still show {over:?}, and not {most}")
+    let catalogue = state.index.opened();
+    let may = |emptied: usize, all: usize, small: usize| {
+        let least = usize::try_from(brake.min_skus).unwrap_or(usize::MAX).min(small.div_ceil(2).max(3));
+        let share = usize::from(brake.zero_percent).saturating_mul(all);
+        emptied < least || emptied.saturating_mul(100) <= share
+    };
+    let mut places: BTreeMap<&LocationId, usize> = BTreeMap::new();
+    entries.iter().filter(emptied).for_each(|entry| *places.entry(&entry.location).or_default() += 1);
+    let (all, stocks) = (places.values().sum(), catalogue.stocks());
+    sure(may(all, stocks, stocks), || format!("I11: a count empties {all} of {stocks} stocks"))?;
+    for (location, emptied) in places {
+        let here = catalogue.at(location);
+        sure(may(emptied, here, catalogue.skus()), || {
+            format!("I11: a count empties {emptied} of {here} SKUs at {location}")
         })?;
     }
     Ok(())

@@ -3,10 +3,16 @@
 //! As in the engine, commands are decided together, made durable with one fsync, and answered only then. What is durable is
 //! applied to a second state, which the checks look at and which a start must find again, whatever became of the first.
 
-use std::{collections::VecDeque, io::ErrorKind, ops::Range, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::ErrorKind,
+    ops::Range,
+    path::Path,
+    sync::Arc,
+};
 
 use crate::{
-    core::{Command, Refused, Reply, State, apply, decide},
+    core::{Command, Envelope, Refused, Reply, State, apply, decide},
     engine::{
         disk::decode,
         ledger::encode,
@@ -23,6 +29,15 @@ use crate::{
 const DIR: &str = "/store";
 /// Small, so that segments are begun, archived and read over.
 const SEGMENT_BYTES: u64 = 256 * 1024;
+/// One in so many records is read back as it was recorded. All are the same bytes to the last one, and those of a store that is put
+/// back are read.
+const READ_BACK: u64 = 8;
+
+/// What was decided, and the bytes that the journal has of it.
+struct Recorded {
+    payload: Vec<u8>,
+    envelope: Envelope,
+}
 
 pub(super) struct Daemon {
     pub(super) disk: SimDisk,
@@ -31,8 +46,10 @@ pub(super) struct Daemon {
     state: Option<State>,
     /// What is durable adds up to this.
     pub(super) durable: State,
-    /// Payloads that were decided and are not known to be durable.
-    pending: VecDeque<Vec<u8>>,
+    /// What was decided and is not known to be durable.
+    pending: VecDeque<Recorded>,
+    /// What is durable since the latest checkpoint, by its position.
+    since: BTreeMap<u64, Recorded>,
     /// There was no room for what is pending.
     owes: bool,
     /// A backup was put back, and the journal does not say so yet.
@@ -73,6 +90,7 @@ impl Daemon {
             state: None,
             durable: State::default(),
             pending: VecDeque::new(),
+            since: BTreeMap::new(),
             owes: false,
             restored: false,
             life: 0,
@@ -103,15 +121,14 @@ impl Daemon {
         checks: &mut Checks,
     ) -> Result<Fate, String> {
         let Some(state) = &mut self.state else { return Ok(Fate::Died("it is down".into())) };
-        let (mut replies, mut payloads) = (Vec::new(), Vec::new());
+        let (mut replies, before) = (Vec::new(), self.pending.len());
         for command in commands {
             let (envelope, reply) = decide(state, command, Timestamp::from_millis(now));
             self.decided += 1;
-            payloads.extend(envelope.map(|envelope| encode(&envelope)));
+            self.pending.extend(envelope.map(|envelope| Recorded { payload: encode(&envelope), envelope }));
             replies.push(reply);
         }
-        self.recorded += payloads.len() as u64;
-        self.pending.extend(payloads);
+        self.recorded += (self.pending.len() - before) as u64;
         match mishap {
             Mishap::None => {}
             Mishap::Power(after) => self.disk.cut_after(after),
@@ -133,7 +150,7 @@ impl Daemon {
     pub(super) fn pay(&mut self, checks: &mut Checks) -> Result<Fate, String> {
         let Some(store) = &mut self.store else { return Ok(Fate::Died("it is down".into())) };
         if !self.pending.is_empty() {
-            let payloads: Vec<&Vec<u8>> = self.pending.iter().collect();
+            let payloads: Vec<&Vec<u8>> = self.pending.iter().map(|recorded| &recorded.payload).collect();
             match store.append(&payloads) {
                 Ok(_) => {}
                 Err(journal::Error::NoRoom(_)) => {
@@ -154,10 +171,16 @@ impl Daemon {
 
     /// The first `count` pending payloads are durable: they are checked, and applied to what is durable.
     fn settle(&mut self, count: usize, checks: &mut Checks) -> Result<(), String> {
-        for payload in self.pending.drain(..count) {
+        for recorded in self.pending.drain(..count) {
             let seq = self.durable.seq.next();
-            let envelope =
-                decode(seq.0, &payload).map_err(|e| format!("what was recorded cannot be read: {e}"))?;
+            let envelope = &recorded.envelope;
+            if seq.0.is_multiple_of(READ_BACK) {
+                let read = decode(seq.0, &recorded.payload);
+                let read = read.map_err(|e| format!("what was recorded cannot be read: {e}"))?;
+                sure(read == *envelope, || {
+                    format!("record {} is read as {read:?}, and was {envelope:?}", seq.0)
+                })?;
+            }
             for record in &envelope.records {
                 checks.before(&self.durable, envelope.at, record)?;
                 apply::one(&mut self.durable, seq, envelope.at, record);
@@ -165,6 +188,7 @@ impl Daemon {
             }
             self.durable.seq = seq;
             checks.on_the_way(&self.durable)?;
+            self.since.insert(seq.0, recorded);
         }
         self.durable.dirty.clear();
         Ok(())
@@ -181,7 +205,13 @@ impl Daemon {
     pub(super) fn put_back(&mut self, disk: SimDisk, durable: State) {
         drop(self.die("stopped"));
         self.pending.clear();
+        self.since.clear();
         (self.disk, self.durable, self.restored) = (disk, durable, true);
+    }
+
+    /// Tells whether a backup was put in place of what there was, and it has not started since.
+    pub(super) fn is_put_back(&self) -> bool {
+        self.restored
     }
 
     /// Gives the disk room again.
@@ -212,14 +242,19 @@ impl Daemon {
         let held = self.durable.seq;
         for record in store.read_from(state.seq.0 + 1) {
             let record = record.map_err(|error| format!("the journal cannot be read: {error}"))?;
-            if record.seq > held.0 {
-                let nth = usize::try_from(record.seq - held.0 - 1).unwrap_or(usize::MAX);
-                if self.pending.get(nth) != Some(&record.payload) {
-                    return Err(format!("record {} is not what was recorded", record.seq));
+            let (seq, nth) = (record.seq, record.seq.checked_sub(held.0 + 1));
+            let nth = nth.map(|nth| usize::try_from(nth).unwrap_or(usize::MAX));
+            let known = nth.map_or_else(|| self.since.get(&seq), |nth| self.pending.get(nth));
+            match known {
+                Some(known) if known.payload == record.payload => {
+                    apply(&mut state, Seq(seq), &known.envelope);
                 }
+                None if nth.is_none() => {
+                    let envelope = decode(seq, &record.payload).map_err(|e| e.to_string())?;
+                    apply(&mut state, Seq(seq), &envelope);
+                }
+                Some(_) | None => return Err(format!("record {seq} is not what was recorded")),
             }
-            let envelope = decode(record.seq, &record.payload).map_err(|e| e.to_string())?;
-            apply(&mut state, Seq(record.seq), &envelope);
         }
         if state.seq < held {
             return Err(format!(
@@ -261,6 +296,7 @@ impl Daemon {
         let rows: Vec<_> = rows::each(state).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
         store.checkpoint(rows).map_err(|e| format!("no checkpoint: {e}"))?;
         store.archiver().run().map_err(|e| format!("nothing archived: {e}"))?;
+        self.since.clear();
         Ok(())
     }
 

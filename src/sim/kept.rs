@@ -37,6 +37,11 @@ impl World {
             }
             return;
         }
+        if self.plan.notified {
+            // A message about what lies there has all of it read soon.
+            let soon = self.random.between(50, 30_000);
+            self.wake_at(AMAZON, Loop::Kept, self.now + soon);
+        }
         let (n, there) = (self.slot(kind, 1), self.truth.goods[goods].available());
         self.markets[AMAZON].listed[n].now.shown = there;
         self.kept_sold += u64::from(there > 0);

@@ -34,6 +34,8 @@ pub(super) enum Loop {
     Poster,
     /// What a channel itself keeps and ships is read.
     Kept,
+    /// Many raises leave as one.
+    Load,
     Tick,
 }
 
@@ -58,6 +60,8 @@ pub(super) struct Desk {
     /// Orders that could not be read, and from when on they are worth another try.
     unread: BTreeMap<OrderId, i64>,
     pub(super) listing: bool,
+    /// A step of a feed is under way.
+    pub(super) loading: bool,
     counting: bool,
     pub(super) posting: usize,
 }
@@ -95,7 +99,7 @@ impl Desk {
 impl World {
     /// The daemon has started: every loop looks around at once, and then when it thinks it should.
     pub(super) fn begin_loops(&mut self) {
-        let (now, kept) = (self.now, self.plan.wide.kept > 0);
+        let (now, kept, feeds) = (self.now, self.plan.wide.kept > 0, self.plan.has_feeds());
         for channel in 0..NAMES.len() {
             let own: &[Loop] = if channel == ERP {
                 &[Loop::Reconcile, Loop::Counter, Loop::Sweep, Loop::Poster]
@@ -106,6 +110,9 @@ impl World {
                 let soon = now + self.random.between(1, 500);
                 self.wake_at(channel, *of, soon);
             }
+        }
+        if feeds {
+            self.wake_at(AMAZON, Loop::Load, now + 700);
         }
         self.wake_at(0, Loop::Tick, now + 1_000);
     }
@@ -136,6 +143,7 @@ impl World {
             }
             Loop::Poster => self.poster(),
             Loop::Kept => self.read_kept(),
+            Loop::Load => self.load(),
             Loop::Tick => {
                 self.submit(Command::Tick, Then::Nothing);
                 self.wake_at(0, Loop::Tick, self.now + self.tick() * 2);
@@ -146,6 +154,11 @@ impl World {
     /// Returns how often a loop looks around that nothing wakes. At the end, when less and less is to be done, seldom.
     fn tick(&self) -> i64 {
         if self.calm { self.plan.tick.max(600_000) } else { self.plan.tick }
+    }
+
+    /// Returns how long it is until the next step of a feed.
+    pub(super) fn feed_pause(&self) -> i64 {
+        if self.calm { 60_000 } else { self.plan.tick }
     }
 
     fn poll(&self) -> i64 {

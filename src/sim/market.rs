@@ -151,7 +151,13 @@ impl Market {
         let stale: Vec<bool> = puts.iter().map(|put| stale(self, put)).collect();
         let mut outcomes = Vec::new();
         for ((n, put), stale) in puts.iter().zip(stale) {
-            if self.deduplicates && self.keys.contains_key(put.key.as_str()) {
+            let known = self.keys.contains_key(put.key.as_str());
+            if known && (self.deduplicates || put.delta.is_some()) {
+                outcomes.push(Outcome::Applied);
+            } else if let Some(delta) = put.delta {
+                let shown = self.listed[*n].now.shown;
+                self.set(now, *n, shown + delta.units());
+                self.keys.insert(put.key.as_str().to_owned(), now);
                 outcomes.push(Outcome::Applied);
             } else if stale {
                 outcomes.push(Outcome::Stale);

@@ -1,5 +1,5 @@
 //! Everybody outside: shoppers who buy what is shown, staff, the merchant, another writer, the ERP's own customers, and the
-//! shop's webhooks.
+//! channels' messages.
 
 use crate::{
     core::{
@@ -42,6 +42,8 @@ enum Tells {
     Fetch(usize),
     /// The listing's quantity has changed.
     Level(usize),
+    /// Amazon's order has changed, and what of that is believed without reading it.
+    Notified(usize, Option<Box<OrderSnapshot>>),
 }
 
 /// After how long a webhook that was not taken comes again, in seconds: eight times in four hours.
@@ -78,7 +80,9 @@ impl World {
         let mut lines = Vec::new();
         for n in wanted {
             let shown = self.markets[channel].listed[n].now.shown;
-            let units = self.random.between(1, 3).min(shown);
+            let beyond = channel == SHOP && self.plan.beyond > 0 && self.random.chance(self.plan.beyond);
+            let units = self.random.between(1, 3);
+            let units = if beyond { units } else { units.min(shown) };
             if units > 0 {
                 lines.push((n, units));
             }
@@ -118,9 +122,11 @@ impl World {
                 uncontrolled: false,
                 frozen: self.frozen(channel, *n),
                 rival: self.markets[channel].listed[*n].rival,
+                beyond: 0,
             };
+            let beyond = (units - self.markets[channel].listed[*n].now.shown.max(0)).max(0);
             for (goods, each) in self.goods_sold(channel, *n) {
-                self.truth.sell(goods, units * each, seller);
+                self.truth.sell(goods, units * each, Seller { beyond: beyond * each, ..seller });
             }
         }
         let lag = self.lag(channel);
@@ -225,6 +231,11 @@ impl World {
             let back = lines.filter(|line| line.units[1] > 0 && !self.markets[channel].keeps(line.listing));
             let retold = back.map(|line| (plan::channel(channel), plan::sku(line.listing)));
             self.checks.retold.extend(retold);
+        }
+        if matches!(to, 1 | 4) {
+            let (item, _) = self.market_item(channel, self.markets[channel].sale(order).lines[line].listing);
+            let put_back = self.plan.parts[item].iter().map(|(kind, _)| plan::sku(*kind));
+            self.checks.put_back.extend(put_back);
         }
         self.markets[channel].move_on(self.now, (order, line, away), to, units, lag);
         let what = ["", "cancelled", "lost", "shipped", "returned"][to];
@@ -432,6 +443,24 @@ impl World {
         self.checks.puzzling.insert((plan::channel(channel), sku));
     }
 
+    /// In a rush somebody buys one just before a lower that compares is carried out, which then comes too late.
+    pub(super) fn rush(&mut self, channel: usize, n: usize, put: &Put) {
+        let rush = self.plan.rush;
+        let lowers = put.compare.is_some_and(|compare| put.quantity < compare);
+        let shown = self.markets[channel].listed[n].now.shown;
+        if rush > 0 && lowers && shown > 0 && !self.calm && self.random.chance(rush) {
+            self.buy(channel, &[(n, 1)]);
+        }
+    }
+
+    /// A delta of ours has landed on whatever was shown.
+    pub(super) fn changed(&mut self, channel: usize, n: usize) {
+        let shown = self.markets[channel].listed[n].now.shown;
+        self.tell(|| format!("{}: listing {n} is changed, and shows {shown}", plan::NAMES[channel]));
+        self.exposed(channel, n);
+        self.level_changed(channel, n);
+    }
+
     /// A write of ours has landed.
     pub(super) fn ours_landed(&mut self, channel: usize, n: usize, quantity: i64) {
         self.tell(|| format!("{}: listing {n} shows {quantity}", plan::NAMES[channel]));
@@ -448,11 +477,14 @@ impl World {
         let counted = self.listing(channel, n).and_then(|l| Checks::exposure(state, &l));
         let of = (plan::channel(channel), self.sku_of(channel, n));
         let puzzling = !self.exact() || self.checks.puzzling.contains(&of);
+        // Nothing is counted before the daemon has started on a backup that was put back.
+        let puzzling = puzzling || self.daemon.is_put_back();
         let Some(counted) = counted.filter(|_| !listed.disturbed && !puzzling) else { return };
         let (shown, restocked) = (listed.now.shown, listed.restocked + listed.moved_off);
         if shown > counted + restocked {
+            let known = self.listing(channel, n).and_then(|l| state.listing(&l)).map(|held| &held.writes);
             self.fail(format!(
-                "exposure: listing {n} on {} may sell {shown} units; {counted} are counted, {restocked} were put back",
+                "exposure: listing {n} on {} may sell {shown} units; {counted} are counted, {restocked} were put back; {known:?}",
                 plan::NAMES[channel]
             ));
         }
@@ -460,10 +492,10 @@ impl World {
 
     // ---- webhooks ---------------------------------------------------------------------------------------------------
 
-    /// The shop tells of an order, and of the listings that it moved.
+    /// A channel tells of an order, and of the listings that it moved.
     pub(super) fn announce(&mut self, channel: usize, order: usize) {
-        if self.markets[channel].kind != Kind::Shopify {
-            return;
+        if self.markets[channel].kind == Kind::Amazon {
+            return self.notify(channel, order);
         }
         let partial = self.chance(self.plan.rates.push_partial);
         let tells = match self.random.below(4) {
@@ -473,6 +505,16 @@ impl World {
             _ => Tells::Order(Box::new(self.markets[channel].pushed(order, true))),
         };
         self.push(channel, tells);
+    }
+
+    /// Amazon sends a message about an order, of all of its lines or of one.
+    fn notify(&mut self, channel: usize, order: usize) {
+        if !self.plan.notified {
+            return;
+        }
+        let whole = !self.chance(self.plan.rates.push_partial);
+        let told = self.markets[channel].notified(order, whole).map(Box::new);
+        self.push(channel, Tells::Notified(order, told));
     }
 
     pub(super) fn level_changed(&mut self, channel: usize, n: usize) {
@@ -519,6 +561,10 @@ impl World {
             Tells::Latest(order) => orders.push(self.markets[channel].pushed(order, true)),
             Tells::Fetch(order) => fetch.push(order_id(order)),
             Tells::Level(n) => look.push(self.markets[channel].listed[n].ids.clone()),
+            Tells::Notified(order, told) => {
+                orders.extend(told.map(|told| *told));
+                fetch.push(order_id(order));
+            }
         }
         if self.markets[channel].has_outlets() {
             // It does not say where the units lie.

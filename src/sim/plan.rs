@@ -70,6 +70,8 @@ pub(super) struct Plan {
     pub(super) own_sales: i64,
     /// How often a person limits what listings may show, on average; zero: never.
     pub(super) limits: i64,
+    /// Of shoppers in the shop, how many in a thousand are sold what it does not show: it continues selling when out of stock.
+    pub(super) beyond: u32,
     /// How many orders were placed before the stock is opened.
     pub(super) before: i64,
     /// How often a person counts the shelf, on average, where no ERP does; zero: the ERP counts.
@@ -81,6 +83,10 @@ pub(super) struct Plan {
     pub(super) rates: Rates,
     /// Of the mishaps of disk and process, how many in a thousand are spared: long runs have enough of them all the same.
     pub(super) spared: u32,
+    /// How often somebody buys just before a lower that compares is carried out, in a thousand.
+    pub(super) rush: u32,
+    /// Amazon tells of each change of an order in a message of its own.
+    pub(super) notified: bool,
     /// Every effect and every delivery happens twice.
     pub(super) twice: bool,
     pub(super) skew: [i64; 3],
@@ -113,7 +119,8 @@ const DAY: i64 = 24 * HOUR;
 impl Plan {
     pub(super) fn draw(random: &mut Random, workload: Workload, days: Option<i64>, calm: bool) -> Plan {
         // Of sources that change what the seeds play that are kept (tests/data/sim/seeds.txt), none is taken.
-        let [mut later, mut hands, mut backups, mut wide] = [1, 2, 5, 17].map(|of| random.fork(of));
+        let [mut later, mut hands, mut backups, mut wide, mut feeds, mut rush, mut notices] =
+            [1, 2, 5, 17, 23, 29, 31].map(|of| random.fork(of));
         let Scale { goods, span, shoppers, stock } = scale(workload, random);
         let span = days.map_or(span, |days| days.saturating_mul(DAY));
         let bundles = if workload == Workload::Bundles { random.between(1, 3) } else { 0 };
@@ -145,6 +152,7 @@ impl Plan {
             operator: if calm { 0 } else { some(random, 400, span / 6) },
             rival: if calm { 0 } else { some(random, 250, span / 6) },
             own_sales: if calm { 0 } else { some(random, 300, shoppers * 8) },
+            beyond: if random.fork(23).chance(120) { 100 } else { 0 },
             limits: some(&mut later, 250, span / 8),
             before: if later.chance(300) { later.between(1, 8) } else { 0 },
             by_hand: 0,
@@ -152,6 +160,9 @@ impl Plan {
             counts_nothing: None,
             rates,
             spared: if months { 985 } else { 0 },
+            rush: 0,
+            // Each message has an order read, which makes a run twice as long.
+            notified: !months && notices.chance(60),
             twice: !calm && random.chance(100),
             skew: std::array::from_fn(|_| if random.chance(500) { random.between(-3_900, 3_900) } else { 0 }),
             whole_seconds: random.chance(700),
@@ -162,22 +173,45 @@ impl Plan {
             fsync: *random.pick(&[1, 5, 40, 400]).unwrap_or(&5),
             checkpoint: if months { 2 * DAY } else { some(random, 600, span / 3) },
         };
-        if !calm && !months && later.chance(200) {
-            let from = later.between(0, span);
-            plan.counts_nothing = Some((from, from + later.between(plan.sweep, 2 * plan.sweep)));
-            // So that it also holds where there is little to be emptied.
-            plan.policies.brake.min_skus = 1;
-        }
+        plan.draw_nothing(&mut later);
         if !calm && later.chance(200) {
             plan.rates.unread = u32::try_from(later.between(1, 300)).unwrap_or(0);
         }
         plan.draw_hands(&mut hands);
-        if !calm && backups.chance(100) {
-            let made = backups.between(0, plan.span * 3 / 4);
-            plan.backup = Some((made, backups.between(made, plan.span)));
-        }
+        plan.draw_backup(&mut backups);
         plan.widen(&mut wide);
+        plan.draw_feeds(&mut feeds);
+        plan.draw_rush(&mut rush);
         plan
+    }
+
+    fn draw_backup(&mut self, random: &mut Random) {
+        if !self.calm && random.chance(100) {
+            let made = random.between(0, self.span * 3 / 4);
+            self.backup = Some((made, random.between(made, self.span)));
+        }
+    }
+
+    /// In some runs the ERP counts nothing of anything for a while.
+    fn draw_nothing(&mut self, random: &mut Random) {
+        if self.calm || self.workload == Workload::Months || !random.chance(200) {
+            return;
+        }
+        let from = random.between(0, self.span);
+        self.counts_nothing = Some((from, from + random.between(self.sweep, 2 * self.sweep)));
+        // So that it also holds where there is little to be emptied.
+        self.policies.brake.min_skus = 1;
+    }
+
+    /// In some runs shoppers are quicker than we are, and there is enough for them.
+    fn draw_rush(&mut self, random: &mut Random) {
+        let share = if self.workload == Workload::Flash { 700 } else { 200 };
+        if self.calm || self.workload == Workload::Months || !random.chance(share) {
+            return;
+        }
+        self.rush = u32::try_from(random.between(500, 1_000)).unwrap_or(0);
+        let own = self.own_goods();
+        self.stock.iter_mut().take(own).for_each(|units| *units += random.between(10, 60));
     }
 
     /// In some runs no ERP counts, but people do.
@@ -273,6 +307,7 @@ fn policies(random: &mut Random, real: bool, parts: &[Vec<(usize, i64)>], months
             locations: vec![place(0)],
             own_location: None,
             outlets: Vec::new(),
+            warehouses: Vec::new(),
             buffer: Quantity::new(buffer[n]),
             min: Quantity::ZERO,
             max: None,
@@ -280,6 +315,7 @@ fn policies(random: &mut Random, real: bool, parts: &[Vec<(usize, i64)>], months
             feed_late_ms: 10 * MINUTE,
             drift: policy::ChannelDrift::default(),
             account: None,
+            bulk_above: None,
         }
     };
     let part = |(of, units): &(usize, i64)| policy::Part { sku: sku(*of), units: Quantity::new(*units) };

@@ -62,6 +62,7 @@ impl World {
         self.directly(opening);
         self.directly(Command::Initialise);
         self.checks.touched.clear();
+        self.checks.raised.clear();
         let soon = self.now + 60_000;
         let plan = &self.plan;
         let people = [
@@ -346,6 +347,7 @@ impl World {
             records: self.daemon.recorded,
             orders: self.orders,
             writes: self.checks.writes,
+            deltas: self.checks.deltas,
             starts: self.daemon.life + 1,
             drifts: self.checks.drifts,
             hand_counts: self.checks.hand_counts,
@@ -356,6 +358,7 @@ impl World {
             kept_sold: self.kept_sold,
             mapped: self.mapped,
             refused: self.refused,
+            feeds: self.feeds.len() as u64,
             virtual_ms: self.now - self.began,
             oversold: oversold.collect(),
             end: self.daemon.end(),

@@ -86,6 +86,14 @@ fn where_nothing_goes_wrong_no_drift_is_named() {
     check(&[147, 149, 167, 1136, 1138, 1987, 2104].map(calm));
 }
 
+/// Where shoppers are quicker than a lower that compares, it goes as a delta.
+#[test]
+fn in_a_rush_lowers_go_as_deltas() {
+    let of = |seed| Options { seed, workload: Some(Workload::Steady), ..Options::default() };
+    let deltas: u64 = [31, 36, 62].map(|seed| run(of(seed)).figures.deltas).into_iter().sum();
+    assert!(deltas >= 3, "{deltas} deltas are drawn");
+}
+
 #[test]
 fn every_workload_comes_to_rest() {
     let of = |workload| Options { seed: 7, workload: Some(workload), ..Options::default() };

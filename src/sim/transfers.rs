@@ -136,7 +136,7 @@ impl World {
             Stage::OnTheWay | Stage::Ending => return,
             Stage::Come { units, lost } => {
                 let quantity = (units > 0).then(|| Quantity::new(units));
-                Command::Receive { id, receipt: Receipt { sku: None, to: None, quantity, lost } }
+                Command::Receive { id, receipt: Receipt { quantity, lost, ..Receipt::default() } }
             }
             Stage::Back => Command::CancelIntent { id },
         };

@@ -2,12 +2,17 @@
 
 use crate::{
     connectors::By,
-    core::{command::Count, state::ListingRef},
+    core::{
+        bulk::{Bulk, Told},
+        command::Count,
+        state::ListingRef,
+    },
     model::{
         CatalogueItem, CountLine, IdempotencyKey, Identifiers, Observed, OrderId, OrderSnapshot, Outcome,
         Posting, Put, Quantity, Seq, Timestamp, Totals,
     },
     sim::{
+        feeds::Puts,
         loops::Loop,
         market::{self, Page},
         plan::{self, AMAZON, ERP},
@@ -57,6 +62,12 @@ pub(super) enum Ask {
     Post(Box<Posting>),
     /// What lies with the channel itself.
     Kept,
+    Feed {
+        puts: Puts,
+    },
+    HowFar {
+        bulk: Bulk,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -70,6 +81,9 @@ pub(super) enum Answer {
     Counted(Vec<CountLine>, Timestamp),
     Held(Vec<Vec<Totals>>),
     Posted,
+    /// A feed was taken, by its number.
+    Feed(usize),
+    HowFar(Vec<Told>),
     /// Nothing definite.
     Silence,
     Throttled(i64),
@@ -227,6 +241,8 @@ impl World {
                 Answer::Posted
             }
             Ask::Kept => Answer::Counted(self.kept_stock(), Timestamp::from_millis(sent_at)),
+            Ask::Feed { puts } => self.take_feed(puts, sent_at),
+            Ask::HowFar { bulk } => self.how_far(bulk),
         }
     }
 
@@ -253,7 +269,11 @@ impl World {
     /// Carries out a request to write of which the channel refuses a part for good.
     fn write_some(&mut self, channel: usize, found: &[(usize, &Put)], sent_at: i64) -> Vec<Outcome> {
         let rate = self.plan.wide.refused;
-        let refused: Vec<bool> = found.iter().map(|_| self.random.chance(rate)).collect();
+        let mut verdict = |(_, put): &(usize, &Put)| {
+            let drawn = self.random.chance(rate);
+            *self.verdicts.entry(put.key.clone()).or_insert(drawn)
+        };
+        let refused: Vec<bool> = found.iter().map(&mut verdict).collect();
         self.refused += refused.iter().filter(|refused| **refused).count() as u64;
         let good = found.iter().zip(&refused).filter(|(_, refused)| !**refused).map(|(put, _)| *put);
         let good: Vec<(usize, &Put)> = good.collect();
@@ -271,6 +291,7 @@ impl World {
             return self.markets[channel].write(self.now, found);
         }
         for (listing, put) in found {
+            self.rush(channel, *listing, put);
             // Whoever sent it may have known of sales that the restored store has not read yet.
             if !self.lost_sight(channel, *listing, sent_at) {
                 self.about_to_set(channel, *listing, put);
@@ -278,7 +299,9 @@ impl World {
         }
         let outcomes = self.markets[channel].write(self.now, found);
         for ((listing, put), outcome) in found.iter().zip(&outcomes) {
-            if *outcome == Outcome::Applied {
+            if *outcome == Outcome::Applied && put.delta.is_some() {
+                self.changed(channel, *listing);
+            } else if *outcome == Outcome::Applied {
                 self.ours_landed(channel, *listing, put.quantity.units());
             }
         }
@@ -343,6 +366,8 @@ impl World {
             }
             Ask::Post(posting) => self.post_answered(&posting, &answer),
             Ask::Kept => self.kept_answered(sent_at, answer),
+            Ask::Feed { puts } => self.feed_answered(puts, answer),
+            Ask::HowFar { .. } => self.how_far_answered(answer),
         }
     }
 
@@ -364,9 +389,10 @@ pub(super) fn keyed(puts: Vec<(ListingRef, Put)>) -> impl Iterator<Item = (Listi
 fn told(ask: &Ask) -> String {
     match ask {
         Ask::Write { puts, .. } => {
-            let put = |(listing, put): &(ListingRef, Put)| match put.compare {
-                Some(compare) => format!("{} {compare} -> {}", listing.sku, put.quantity),
-                None => format!("{} -> {}", listing.sku, put.quantity),
+            let put = |(listing, put): &(ListingRef, Put)| match (put.compare, put.delta) {
+                (Some(compare), _) => format!("{} {compare} -> {}", listing.sku, put.quantity),
+                (None, Some(delta)) => format!("{} by {delta} -> {}", listing.sku, put.quantity),
+                (None, None) => format!("{} -> {}", listing.sku, put.quantity),
             };
             format!("write {}", puts.iter().map(put).collect::<Vec<_>>().join(", "))
         }
@@ -383,6 +409,8 @@ fn told(ask: &Ask) -> String {
         Ask::Counts { begun, .. } => format!("counts, begun at {begun}"),
         Ask::LookUp { postings, .. } => format!("look-up of {} orders", postings.len()),
         Ask::Kept => "what lies there".to_owned(),
+        Ask::Feed { puts } => format!("a feed of {}", puts.len()),
+        Ask::HowFar { bulk } => format!("how far feed {:?} is", bulk.id),
         Ask::Post(posting) => format!("posting {} of {}", posting.sequence, posting.order),
     }
 }

@@ -76,6 +76,8 @@ pub(super) struct Seller {
     pub(super) frozen: bool,
     /// Another writer has it show more than we had written.
     pub(super) rival: bool,
+    /// How many of the units that it sells it does not show.
+    pub(super) beyond: i64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -99,7 +101,10 @@ impl Truth {
             Seller { rival: true, .. } => Class::RivalWriter,
             Seller { .. } => Class::Sync,
         };
-        self.short(class, short);
+        // Of what it does not show, nobody else is to blame.
+        let theirs = short.min(seller.beyond);
+        self.short(Class::Uncontrolled, theirs);
+        self.short(class, short - theirs);
     }
 
     fn short(&mut self, class: Class, units: i64) {
@@ -129,7 +134,7 @@ impl Truth {
 
     /// Units are sold and taken home at once, and only the ERP's count tells.
     pub(super) fn take_home(&mut self, now: i64, of: usize, units: i64) {
-        self.sell(of, units, Seller { uncontrolled: true, frozen: false, rival: false });
+        self.sell(of, units, Seller { uncontrolled: true, frozen: false, rival: false, beyond: 0 });
         let goods = &mut self.goods[of];
         (goods.open, goods.shelf) = (goods.open - units, goods.shelf - units);
         goods.found.push((now, goods.found() - units));
@@ -181,7 +186,7 @@ impl Truth {
 mod tests {
     use super::*;
 
-    const OURS: Seller = Seller { uncontrolled: false, frozen: false, rival: false };
+    const OURS: Seller = Seller { uncontrolled: false, frozen: false, rival: false, beyond: 0 };
 
     #[test]
     fn only_what_is_not_there_is_oversold_and_it_says_whose_doing_that_is() {
@@ -191,6 +196,7 @@ mod tests {
         truth.sell(0, 3, OURS);
         truth.sell(0, 1, Seller { rival: true, ..OURS });
         truth.sell(0, 1, Seller { uncontrolled: true, ..OURS });
+        truth.sell(0, 2, Seller { beyond: 1, ..OURS });
         truth.find(1, 0, -2);
         truth.find(9, 0, 7);
         assert_eq!([0, 1, 8, 9].map(|since| truth.goods[0].most_found(since)), [5, 5, 5, 5]);
@@ -200,13 +206,13 @@ mod tests {
         let all: Vec<(Class, i64)> = truth.oversold.clone().into_iter().collect();
         assert_eq!(
             all,
-            [(Class::Sync, 1), (Class::Physical, 4), (Class::RivalWriter, 1), (Class::Uncontrolled, 1)]
+            [(Class::Sync, 2), (Class::Physical, 6), (Class::RivalWriter, 1), (Class::Uncontrolled, 2)]
         );
         truth.release(0, 3);
         truth.leave(40, 0, 2);
         truth.come_back(50, 0, 1);
-        assert_eq!((truth.goods[0].shelf, truth.goods[0].open), (9, 3));
-        assert_eq!(truth.free(&[0], None, false), 6);
+        assert_eq!((truth.goods[0].shelf, truth.goods[0].open), (9, 5));
+        assert_eq!(truth.free(&[0], None, false), 4);
     }
 
     #[test]

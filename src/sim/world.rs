@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     core::{Command, Refused, Reply, decide::lane::read_wanted, index::Kind as Due},
-    model::Timestamp,
+    model::{IdempotencyKey, Timestamp},
     sim::{
         backup::Backup,
         by_hand::Sheet,
         check::{Causes, Checks},
         daemon::{Daemon, Fate, Mishap},
         erp::Erp,
+        feeds::{Feed, Puts},
         loops::{Desk, Loop},
         market::{Kind, Market},
         people::Push,
@@ -72,6 +73,13 @@ pub(super) enum Event {
         quantity: i64,
         sent_at: i64,
     },
+    /// Amazon begins with a feed, or is through with it.
+    Feed(usize),
+    FeedLands {
+        listing: usize,
+        quantity: i64,
+        sent_at: i64,
+    },
     Webhook(u64),
     Boot {
         power: bool,
@@ -89,11 +97,24 @@ pub(super) enum Then {
     Took(usize),
     Wrote(usize, bool),
     Saw(usize, bool),
-    Page { channel: usize, next: Option<(i64, usize)>, through: Option<i64> },
+    /// What has been taken for a feed so far.
+    TookBulk(Puts),
+    Loaded,
+    Page {
+        channel: usize,
+        next: Option<(i64, usize)>,
+        through: Option<i64>,
+    },
     Fed(usize),
     Fetched(usize),
-    Listed { channel: usize, next: Option<usize> },
-    Counted { through: i64, sweep: bool },
+    Listed {
+        channel: usize,
+        next: Option<usize>,
+    },
+    Counted {
+        through: i64,
+        sweep: bool,
+    },
     CountEnded,
     TookPostings,
     Posted,
@@ -133,6 +154,10 @@ pub(super) struct World {
     pub(super) kept_sold: u64,
     pub(super) mapped: u64,
     pub(super) refused: u64,
+    /// Whether the channel refuses a write for good: the same each time it comes.
+    pub(super) verdicts: BTreeMap<IdempotencyKey, bool>,
+    /// The feeds that Amazon took.
+    pub(super) feeds: Vec<Feed>,
     pub(super) story: Story,
     /// People and mishaps are over: everything has to come to rest.
     pub(super) calm: bool,
@@ -172,6 +197,7 @@ impl World {
             frozen: plan.operator > 0,
             physical: plan.staff > 0 || plan.counts_nothing.is_some(),
             own_sales: plan.own_sales > 0,
+            beyond: plan.beyond > 0,
             surprises: !plan.calm,
         };
         World {
@@ -198,6 +224,8 @@ impl World {
             kept_sold: 0,
             mapped: 0,
             refused: 0,
+            verdicts: BTreeMap::new(),
+            feeds: Vec::new(),
             story,
             calm: false,
             began,
@@ -296,6 +324,8 @@ impl World {
             Event::Lands { channel, listing, quantity, sent_at } => {
                 self.lands(channel, listing, quantity, sent_at)
             }
+            Event::Feed(n) => self.feed_goes_on(n),
+            Event::FeedLands { listing, quantity, sent_at } => self.feed_lands(listing, quantity, sent_at),
             Event::Webhook(n) => self.deliver(n),
             Event::Boot { power, whim } => self.boot(power, whim),
             Event::Room => self.room(),
@@ -506,6 +536,8 @@ impl World {
             Then::Took(channel) => self.took(channel, reply),
             Then::Wrote(channel, apart) => self.wrote(channel, apart),
             Then::Saw(channel, apart) => self.saw(channel, apart),
+            Then::TookBulk(all) => self.took_bulk(all, reply),
+            Then::Loaded => self.loaded(),
             Then::Page { channel, next, through } => self.page_taken(channel, next, through, &reply),
             Then::Fed(channel) => self.fed(channel),
             Then::Fetched(channel) => self.fetched(channel),
@@ -529,6 +561,8 @@ impl World {
                 self.desks[channel].lane_idle();
                 self.wake_at(channel, Loop::Lane, self.now + 5_000);
             }
+            // What was taken and not sent is asked after: nobody knows any more that it was not.
+            Then::TookBulk(_) | Then::Loaded => self.loaded(),
             Then::Page { channel, .. } | Then::Fed(channel) | Then::Fetched(channel) => {
                 self.desks[channel].feed_broken();
                 self.wake_at(channel, Loop::Feed, self.now + 5_000);

@@ -242,13 +242,47 @@ fn a_journal_that_lost_records_is_noticed_by_state_and_checkpoint() {
     assert!(matches!(error, Error::Ahead { what: "the newest checkpoint", seq: 120, .. }), "{error}");
 
     let forced = Options { force_rebuild: true, ..options() };
-    let (mut store, start) = open_as(dir.path(), BOOT, forced).unwrap();
+    let error = open_as(dir.path(), BOOT, forced.clone()).unwrap_err();
+    assert!(matches!(error, Error::Ahead { what: "the newest checkpoint", seq: 120, .. }), "{error}");
+    let given_up = Options { give_up: true, ..forced };
+    let (mut store, start) = open_as(dir.path(), BOOT, given_up).unwrap();
+    let first = store.head().seq + 1;
+    assert!(start.notes.contains(&Note::GivenUp { first, last: 120 }), "{:?}", start.notes);
     assert_eq!(start.source, Source::Empty);
     let rebuilt = Caller::begin(&mut store, start);
     assert_eq!(rebuilt.seq, store.head().seq);
     drop(store);
     assert_eq!(begin(dir.path(), Source::State).1, rebuilt);
     records_that_were_given_up_are_given_up_for_good(dir.path(), rebuilt);
+}
+
+#[test]
+fn what_a_state_has_that_the_journal_lost_is_given_up_only_when_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, mut caller) = begin(dir.path(), Source::Empty);
+    caller.groups(&mut store, 40);
+    store.close_clean().unwrap();
+    lose_last_segment(dir.path());
+    let forced = Options { force_rebuild: true, ..options() };
+    let error = open_as(dir.path(), BOOT, forced.clone()).unwrap_err();
+    assert!(matches!(error, Error::Ahead { what: "the state", seq: 120, .. }), "{error}");
+    let given_up = Options { give_up: true, ..forced };
+    let error = open_as(dir.path(), BOOT, Options { force_rebuild: false, ..given_up.clone() }).unwrap_err();
+    assert!(matches!(error, Error::Ahead { what: "the state", .. }), "a start gives nothing up: {error}");
+    let (store, start) = open_as(dir.path(), BOOT, given_up.clone()).unwrap();
+    let first = store.head().seq + 1;
+    assert_eq!(start.notes.last(), Some(&Note::GivenUp { first, last: 120 }));
+    drop(store);
+
+    let bare = tempfile::tempdir().unwrap();
+    let (mut store, mut caller) = begin(bare.path(), Source::Empty);
+    caller.groups(&mut store, 2);
+    store.checkpoint(&caller.rows).unwrap();
+    store.close_clean().unwrap();
+    std::fs::remove_dir_all(bare.path().join("journal")).unwrap();
+    std::fs::remove_dir_all(bare.path().join("state")).unwrap();
+    let error = open_as(bare.path(), BOOT, given_up).unwrap_err();
+    assert!(matches!(error, Error::NoJournal { seq: 6, .. }), "{error}");
 }
 
 /// A checkpoint of records that are gone neither stops a later start nor pushes newer checkpoints out.

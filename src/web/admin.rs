@@ -27,7 +27,7 @@ use crate::{
     core::{decide::trial::Effect, which::Called},
     model::{ChannelId, OrderKey, Sku, shell},
     web::{
-        Desk,
+        Desk, Vitals,
         desk::ask,
         drift, made,
         problem::Answer,
@@ -207,9 +207,7 @@ async fn outbox(State(desk): Asked, asked: Result<Query<OutboxQuery>, QueryRejec
     let (asked, now) = (query_of(asked)?, desk.vitals().now);
     known(&desk, asked.channel.as_ref()).await?;
     let limit = rows(asked.limit);
-    let read =
-        move |state: &crate::core::State| query::outbox::outbox(state, asked.channel.as_ref(), limit, now);
-    Ok(Json(ask(desk.as_ref(), read).await?))
+    Ok(Json(query::outbox::outbox(desk.as_ref(), asked.channel, limit, now).await?))
 }
 
 /// Fails if nothing is known of a channel that is named. One that is not configured any more may have left something.
@@ -241,8 +239,9 @@ pub(super) async fn known(desk: &Arc<dyn Desk>, channel: Option<&ChannelId>) -> 
 }
 
 async fn alerts(State(desk): Asked) -> Told<Alerts> {
-    let now = desk.vitals().now;
-    Ok(Json(ask(desk.as_ref(), move |state| query::alerts(state, now)).await?))
+    let Vitals { now, disk, .. } = desk.vitals();
+    let told = ask(desk.as_ref(), move |state| query::alerts(state, now)).await?;
+    Ok(Json(Alerts { disk, ..told }))
 }
 
 #[derive(Debug, Deserialize)]

@@ -154,6 +154,8 @@ pub struct Vitals {
     pub queued: usize,
     /// Why nothing is taken in, if nothing is: there is too little room, or none.
     pub refuses: Option<String>,
+    /// How it stands with the room on the store's disk, if that is not plain good.
+    pub disk: Option<String>,
 }
 
 /// Why something that was asked was not done.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tracing::info;
 
 use crate::{
-    core::{Command, Refused, command::DriftAct, decide::drift},
+    core::{Command, Refused, command::DriftAct, decide::drift, order::Still},
     model::{ChannelId, Identifiers, LocationId},
     web::{
         Desk, Failure,
@@ -57,11 +57,13 @@ pub(super) async fn accept(State(desk): Asked, body: Bytes) -> Told<Done> {
 }
 
 pub(super) async fn repair(State(desk): Asked, body: Bytes) -> Told<Done> {
-    act(&desk, read(&body)?, DriftAct::Repair, &|_| "is written again".to_owned()).await
+    let said = |meant: &Meant| format!("is written again{}", meant.later());
+    act(&desk, read(&body)?, DriftAct::Repair, &said).await
 }
 
 pub(super) async fn release(State(desk): Asked, body: Bytes) -> Told<Done> {
-    act(&desk, read(&body)?, DriftAct::Release, &|_| "is released and written again".to_owned()).await
+    let said = |meant: &Meant| format!("is released and written again{}", meant.later());
+    act(&desk, read(&body)?, DriftAct::Release, &said).await
 }
 
 /// The listing that a person means.
@@ -71,6 +73,18 @@ struct Meant {
     /// `SKU on channel`, with what tells it from the other listings there.
     name: String,
     counter: Option<(ChannelId, LocationId)>,
+    still: Option<Still>,
+}
+
+impl Meant {
+    /// Says when something is written, if nothing is by now.
+    fn later(&self) -> &'static str {
+        match self.still {
+            None => "",
+            Some(Still::Shadow) => " once the mode is `live`; in shadow mode nothing is",
+            Some(Still::Restored) => " after `evenkeel resume --live`; before that nothing is",
+        }
+    }
 }
 
 fn meant(state: &crate::core::State, asked: &DriftRequest, listing: &Identifiers) -> Result<Meant, Refused> {
@@ -80,7 +94,7 @@ fn meant(state: &crate::core::State, asked: &DriftRequest, listing: &Identifiers
     let which = if several { format!(" ({})", state.listing_name(&of)) } else { String::new() };
     let name = format!("SKU `{}` on `{channel}`{which}", of.sku);
     let counter = query::drift::recounted(state, &of);
-    Ok(Meant { renamed: state.renamed(sku), name, counter })
+    Ok(Meant { renamed: state.renamed(sku), name, counter, still: state.still() })
 }
 
 async fn act(

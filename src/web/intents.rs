@@ -98,13 +98,14 @@ async fn intend(State(desk): Asked, body: Bytes) -> Told<IntentAnswer> {
     let wanted = ask_of(asked, now)?;
     let tried = wanted.clone();
     // What is asked again has been done, so that it may make no sense any more.
-    let plan = ask(desk.as_ref(), move |state| match asked_before(state, &tried) {
-        Ok(Some(_)) => Ok(Plan::default()),
-        Ok(None) => judge(state, &tried),
-        Err(refused) => Err(refused),
+    let told = ask(desk.as_ref(), move |state| {
+        let plan = match asked_before(state, &tried)? {
+            Some(_) => Plan::default(),
+            None => judge(state, &tried)?,
+        };
+        Ok(commits::preview(state, &plan, SHOWN_MAX))
     });
-    let plan = plan.await?.map_err(|refused| asked_wrong(Failure::Refused(refused)))?;
-    let told = commits::preview(&plan, SHOWN_MAX);
+    let told = told.await?.map_err(|refused| asked_wrong(Failure::Refused(refused)))?;
     if dry_run {
         return Ok(Json(told));
     }
@@ -204,8 +205,11 @@ async fn cancel(State(desk): Asked, Path(text): Path<String>) -> Told<IntentView
 
 async fn receive(State(desk): Asked, Path(text): Path<String>, body: Bytes) -> Told<IntentView> {
     let id = which(&desk, &text).await?;
-    let ReceiveRequest { sku, to, quantity, lost } = read(&body)?;
-    let receipt = Receipt { sku, to, quantity, lost };
+    let ReceiveRequest { sku, from, to, quantity, lost, note } = read(&body)?;
+    if note.len() > NOTE_MAX {
+        return Err(Answer::bad(format!("a note has at most {NOTE_MAX} bytes"), "shorten it"));
+    }
+    let receipt = Receipt { sku, from, to, quantity, lost, note };
     desk.submit(Command::Receive { id, receipt }).await.map_err(|failure| stands(failure, &text))?;
     info!(%id, lost, "a person has received units of a transfer");
     Ok(Json(view(&desk, id).await?))

@@ -13,17 +13,19 @@ use serde::Deserialize;
 use tracing::info;
 
 use crate::{
-    core::{self, Command, Reply, decide::trial::Effect, ledger::Entry, recipe::Made},
-    model::{Sku, shell},
+    core::{self, Command, Reply, decide::trial::Effect, ledger::Entry, recipe::Made, state::ListingRef},
+    model::{ChannelId, Identifiers, Sku, shell},
     web::{
         Desk, Failure,
         admin::{Asked, Told, braked, query_of, read, rows},
         desk::ask,
         problem::{Answer, helped},
+        query::outbox::shown,
         view::{
-            ids_from,
+            ids_from, ids_of,
             made::{
-                Bundle, BundleImport, Bundles, Corrected, MergeRequest, Movement, RebindRequest, RecipeSource,
+                Bundle, BundleImport, Bundles, Corrected, Given, MergeRequest, Movement, RebindRequest,
+                RecipeSource,
             },
         },
     },
@@ -73,14 +75,17 @@ async fn import(State(desk): Asked, body: Bytes) -> Told<Corrected> {
     let lines: Vec<_> = asked.rows.iter().map(|row| row.line).collect();
     let rows: Vec<_> = asked.rows.into_iter().map(|row| (row.sku, row.parts)).collect();
     let (checked, aside) = (rows.clone(), asked.set_aside);
-    let good = ask(desk.as_ref(), move |state| core::decide::recipes::judge(state, &checked, &lines, aside));
+    let good = ask(desk.as_ref(), move |state| {
+        let told = core::decide::recipes::shipped_of(state, &checked);
+        core::decide::recipes::judge(state, &checked, &lines, aside).map(|()| told)
+    });
     let known = "nothing was changed; `evenkeel bundles list` shows what SKUs are made of; write a SKU as `evenkeel sku` \
                  takes it";
-    good.await?.map_err(|refused| helped(Failure::Refused(refused), known))?;
+    let notes = good.await?.map_err(|refused| helped(Failure::Refused(refused), known))?;
     let command = Command::Recipes { rows };
     let effect = desk.try_out(vec![command.clone()]).await?;
     let held = braked(&desk, &effect, asked.confirm).await?;
-    let mut told = Corrected { held, ..tried(&effect, asked.dry_run) };
+    let mut told = Corrected { held, notes, ..tried(&effect, asked.dry_run) };
     if !asked.dry_run && told.held.is_none() {
         told.changed = done(&desk, command).await?;
     }
@@ -91,7 +96,10 @@ async fn merge(State(desk): Asked, body: Bytes) -> Told<Corrected> {
     let MergeRequest { from, into, dry_run } = read(&body)?;
     let [one, other] = [&from, &into].map(shell);
     let next = format!("`evenkeel sku {one}` and `evenkeel sku {other}` show how the two stand");
-    correct(&desk, Command::Merge { from, into }, dry_run, &next).await
+    let (old, new) = (from.clone(), into.clone());
+    let paused = ask(desk.as_ref(), move |state| state.pause_of_merged(&old, &new)).await?;
+    let Json(told) = correct(&desk, Command::Merge { from, into }, dry_run, &next).await?;
+    Ok(Json(Corrected { notes: paused.into_iter().collect(), ..told }))
 }
 
 async fn rebind(State(desk): Asked, body: Bytes) -> Told<Corrected> {
@@ -99,7 +107,29 @@ async fn rebind(State(desk): Asked, body: Bytes) -> Told<Corrected> {
     let ids = ids_from(&asked.ids)
         .map_err(|bad| Answer::bad(bad, "name the listing, such as `asin=B0XYZ12345`"))?;
     let next = "`evenkeel map list --listings` shows what every listing goes by, and which SKU it is";
-    correct(&desk, Command::Rebind { channel: asked.channel, ids, sku: asked.sku }, asked.dry_run, next).await
+    let RebindRequest { channel, sku, dry_run, .. } = asked;
+    let (on, of, to) = (channel.clone(), ids.clone(), sku.clone());
+    let moved = ask(desk.as_ref(), move |state| given(state, &on, &of, &to)).await?;
+    let Json(told) = correct(&desk, Command::Rebind { channel, ids, sku }, dry_run, next).await?;
+    Ok(Json(Corrected { moved, ..told }))
+}
+
+/// Returns the listings that go to a SKU, as they stand.
+fn given(state: &core::State, channel: &ChannelId, ids: &Identifiers, sku: &Sku) -> Vec<Given> {
+    let listings = core::decide::recipes::rebinds(state, channel, ids, sku);
+    let given = |listing: &ListingRef| {
+        let held = state.listing(listing)?;
+        Some(Given {
+            channel: held.channel.clone(),
+            ids: ids_of(&held.ids),
+            from: listing.sku.clone(),
+            to: sku.clone(),
+            shows: shown(held),
+            desired: held.leg.as_ref().map(|leg| leg.quantity),
+            unsettled: held.writes.unsettled.len(),
+        })
+    };
+    listings.iter().filter_map(given).collect()
 }
 
 /// Has a command done, or only tells what it would do. `next`: what helps if it is refused.
@@ -133,6 +163,6 @@ fn tried(effect: &Effect, dry_run: bool) -> Corrected {
         changed: effect.changed,
         entries: effect.entries.iter().map(movement).collect(),
         effect: effect.into(),
-        held: None,
+        ..Corrected::default()
     }
 }

@@ -77,7 +77,10 @@ fn of_refused(refused: &Refused) -> (StatusCode, &'static str) {
             (StatusCode::SERVICE_UNAVAILABLE, "the daemon is still starting; try again in a moment")
         }
         Refused::NoChannel(_) => (StatusCode::NOT_FOUND, "`evenkeel status` lists the channels"),
-        Refused::NotInitialised => (StatusCode::CONFLICT, "run `evenkeel init --from CHANNEL` first"),
+        Refused::NotInitialised => (
+            StatusCode::CONFLICT,
+            "take the opening stock over first: `evenkeel init --from CHANNEL`, or `evenkeel count import FILE --opening`",
+        ),
         Refused::Nothing(_) => {
             (StatusCode::NOT_FOUND, "see that the name is right; it may also have been dealt with")
         }

@@ -21,7 +21,7 @@ use crate::{
         leg,
         state::{Alert, AlertKey, ChannelRow, Listing, ListingRef},
     },
-    model::{ChannelId, Mode, Timestamp, counted},
+    model::{ChannelId, Mode, Quantity, Timestamp, counted},
     web::view::{AlertView, Alerts, LetterId, Time},
 };
 
@@ -30,7 +30,7 @@ pub(super) fn alerts(state: &State, now: Timestamp) -> Alerts {
     let mut alerts: Vec<AlertView> =
         state.alerts.iter().map(|(key, alert)| alert_view(key, alert, now)).collect();
     alerts.sort_by_key(|alert| (!alert.firing, alert.since));
-    Alerts { alerts }
+    Alerts { alerts, disk: None }
 }
 
 fn alert_view(key: &AlertKey, alert: &Alert, now: Timestamp) -> AlertView {
@@ -59,6 +59,7 @@ fn listings<'a>(
         | Work::Look { listing, .. }
         | Work::Fencing { listing, .. }
         | Work::Unsettled { listing, .. }
+        | Work::Bulked { listing, .. }
         | Work::InFlight { listing, .. }
         | Work::Unseen { listing, .. }
         | Work::Parked { listing, .. }
@@ -103,6 +104,7 @@ fn orders<'a>(
         | Work::Look { .. }
         | Work::Fencing { .. }
         | Work::Unsettled { .. }
+        | Work::Bulked { .. }
         | Work::InFlight { .. }
         | Work::Unseen { .. }
         | Work::Parked { .. }
@@ -154,19 +156,41 @@ fn why(state: &State, listing: &ListingRef, held: &Listing, now: Timestamp) -> O
             1 => "1 try did not go through; it goes again".to_owned(),
             tries => format!("{tries} tries in a row did not go through; it goes again"),
         }),
-        leg::State::InFlight(_) => "the channel's answer is awaited".to_owned(),
-        leg::State::Accepted { .. } => once_closed("the channel took it; it counts when it is seen live"),
-        leg::State::Probing { .. } => {
-            once_closed("the answer is not known; it is looked at before it is sent again")
+        leg::State::InFlight(sent) => format!("the channel's answer is awaited{}", changed(sent)),
+        leg::State::Accepted { sent, .. } => {
+            once_closed(&format!("the channel took it{}; it counts when it is seen live", changed(sent)))
         }
+        leg::State::Probing { sent, .. } => once_closed(&match sent.delta {
+            None => "the answer is not known; it is looked at before it is sent again".to_owned(),
+            Some(_) => format!("the answer is not known{}, and that is never sent again", changed(sent)),
+        }),
         leg::State::Looking { .. } => once_closed("what the channel shows is looked at first"),
         leg::State::Parked { reason, .. } => format!("waits for a person: {reason}"),
         leg::State::Dropped => {
             let (channel, sku) = (held.channel.clone(), listing.sku.clone());
             let again = letters::command("retry", &LetterId::Leg { channel, sku, n: listing.at });
-            format!("a person gave it up; the next change starts it again, and so does `{again}`")
+            format!("{}; the next change starts it again, and so does `{again}`", given_up(held))
         }
     })
+}
+
+/// Says why nothing is written to a listing before its next change.
+fn given_up(held: &Listing) -> String {
+    match held.drift.as_deref().filter(|_| held.left_to_theirs()) {
+        Some(drift) => {
+            format!(
+                "`theirs` of `[drift]` leaves the lower {} that another writer has set there",
+                drift.observed
+            )
+        }
+        None => "a person gave it up".to_owned(),
+    }
+}
+
+/// Says of a delta by how much it changes what is shown.
+fn changed(sent: &leg::Sent) -> String {
+    let by = |delta: Quantity| format!(": what is shown is lowered by {}", delta.neg().unwrap_or(delta));
+    sent.delta.map_or_else(String::new, by)
 }
 
 /// Says so where requests to the channel fail: it may be down, or this listing may be what makes them fail.

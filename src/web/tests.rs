@@ -7,4 +7,5 @@ mod public;
 mod reconcile;
 mod refusals;
 mod socket;
+mod told;
 pub(crate) mod world;

@@ -146,6 +146,10 @@ pub struct Checkpoint {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alerts {
     pub alerts: Vec<AlertView>,
+    /// How it stands with the room on the store's disk, if that is not plain good: that alert, `room`, is told beside the journal and is
+    /// not among these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

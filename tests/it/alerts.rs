@@ -102,6 +102,17 @@ async fn a_recovery_whose_telling_was_not_recorded_is_told_again() {
 
     let live = home.start(Some("after_alert"));
     home.ready().await;
+    // It is not new: the log says since when it is open.
+    let logged = |level: &str, text: &str| {
+        let log = home.whole_log();
+        let of = |line: &&str| line.contains(level) && line.contains("quarantine") && line.contains(text);
+        log.lines().filter(of).count()
+    };
+    until_empty("what is open is named in the log", async || {
+        if logged("WARN", "open since") == 1 { vec![] } else { vec![home.whole_log()] }
+    })
+    .await;
+    assert_eq!(logged("ERROR", "alert="), 1, "{}", home.whole_log());
     let letters = home.ask(&["dead-letters", "list"]).await.json();
     let id = letters["letters"][0]["id"].as_str().expect("an id").to_owned();
     home.ask(&["dead-letters", "discard", &id]).await.json();

@@ -40,6 +40,7 @@ async fn connect_with(world: &World, report_above: u64) -> Amazon {
         own_location: None,
         product_type: "PRODUCT".to_owned(),
         report_above,
+        feeds: false,
         application: "evenkeel".to_owned(),
         rates: Rates::default(),
         timing: Timing::default(),
@@ -56,6 +57,7 @@ fn put(ids: &Identifiers, units: i64) -> Put {
         location: LocationId::new("main").expect("a name"),
         quantity: Quantity::new(units),
         compare: None,
+        delta: None,
         key: IdempotencyKey::new("k").expect("a key"),
         reference: "test".to_owned(),
     }

@@ -49,7 +49,7 @@ async fn shopifys_own_client_takes_the_sandbox_for_shopify() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn amazons_own_client_takes_the_sandbox_for_amazon() {
     let Some(clients) = set_up("clients", None) else { return };
-    let world = World::start(|_| {}).await;
+    let world = World::start(|options| options.amazon.feed_ms.max = 5_000).await;
 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/clients/amazon.py");
     let told = drive(&world, &clients.join("venv/bin/python"), &script).await;
@@ -66,6 +66,8 @@ async fn amazons_own_client_takes_the_sandbox_for_amazon() {
     assert_eq!(told["order"]["lines"], json!([[sku, 2]]), "{told:#}");
     assert_eq!(told["same"], true, "{told:#}");
     assert_eq!(told["both_times"]["status"], 400, "{told:#}");
+    let feed = json!({"packed": "GZIP", "issues": [[2, "NONE-SUCH", "ERROR"]], "listed": true});
+    assert_eq!(told["feed"], feed, "{told:#}");
     let fba = &books["skus"][0]["fba"];
     assert_eq!(told["fba"], json!([[fba["seller_sku"], fba["fulfillable"]]]), "{told:#}");
     assert_eq!(books["fba_violations"], 0);

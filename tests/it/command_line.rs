@@ -122,6 +122,9 @@ async fn a_pause_shows_zero_until_it_is_resumed() {
     })
     .await;
     assert_eq!(home.ask(&["sku", sku]).await.json()["paused"], "stopped");
+    let paused = json!({"count": 1, "some": [{"sku": sku, "mode": "stopped"}]});
+    assert_eq!(home.ask(&["status"]).await.json()["paused_skus"], paused);
+    assert_eq!(home.ask(&["resume"]).await.json(), json!({"channels": [], "skus": paused}));
     let said = home.ask(&["resume", "--sku", sku]).await.json();
     assert_eq!(said["done"], format!("SKU `{sku}` goes on"));
     home.settle(&world).await;
@@ -272,6 +275,18 @@ async fn the_opening_stock_is_shown_before_it_is_taken_over_and_only_once() {
     );
     assert_eq!(home.ask(&["status"]).await.json()["initialised_at"], Value::Null, "nothing was done yet");
     home.ask(&["init", "--from", "nope", "--yes"]).await.fails(4, "nope");
+    // A file that cannot be read: that nothing is open yet is said first.
+    let unset = "the opening stock was not taken over yet, so nothing is written to any channel";
+    let bad = file(&home.path(""), "bad.csv", "sku,location,quantity\nNONE,nowhere,1\nNONE,warehouse,x\n");
+    for more in [&[][..], &["--opening"]] {
+        let told = home.ask(&[&["count", "import", &bad, "--yes"], more].concat()).await;
+        told.fails(5, unset);
+        assert!(
+            told.err.contains("line 2: there is no") && told.err.contains("line 3: `quantity`"),
+            "{told:#?}"
+        );
+        assert!(told.err.contains("--opening"), "{told:#?}");
+    }
     let done = home.ask(&["init", "--from", "erp", "--yes"]).await.json();
     assert_eq!((&done["from"], &done["skus"], &done["units"]), (&json!("erp"), &json!(12), &json!(units)));
     home.ask(&["init", "--from", "erp", "--yes"]).await.fails(5, "taken over already");
@@ -310,8 +325,13 @@ async fn the_opening_stock_is_taken_from_a_shop_with_what_it_still_owes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_without_a_daemon_say_what_is_wrong() {
     let wrong_use = async |args: &[&str], said: &str| {
-        let told = run(bare().arg("--json").args(args)).await;
+        let told = run(bare().args(args)).await;
         assert!(told.code == Some(2) && told.err.contains(said), "{args:?}: {told:#?}");
+        let told = run(bare().arg("--json").args(args)).await;
+        told.fails(2, "");
+        let failure: Value = serde_json::from_str(&told.err).expect("it is JSON");
+        let all = format!("{}\n{}", text(&failure["error"]), text(&failure["next"]));
+        assert!(all.contains(said.trim_end()), "{args:?}: {told:#?}");
     };
     wrong_use(&["completions", "tcsh"], "[possible values: bash, elvish, fish, zsh]").await;
     wrong_use(&["completions"], "<SHELL>").await;
@@ -331,6 +351,10 @@ async fn commands_without_a_daemon_say_what_is_wrong() {
     ] {
         let args: &[&str] = if command == "order" { &[command] } else { &[command, "A"] };
         wrong_use(args, usage).await;
+    }
+    for plain in ["--help", "--version"] {
+        let told = run(bare().args(["--json", plain])).await;
+        assert!(told.code == Some(0) && told.out.contains("evenkeel") && told.err.is_empty(), "{told:#?}");
     }
     let dir = tempfile::tempdir().expect("a directory");
     let unknown = file(dir.path(), "unknown.toml", "sku_count = 3\n");
@@ -371,6 +395,16 @@ async fn the_store_is_proved_and_rebuilt_offline() {
 
     let segment = std::fs::read_dir(home.path("store/journal")).expect("a journal").flatten().next();
     let segment = segment.expect("a segment").path();
+    // Half of the records are cut off, which the state reflects. What the rebuild itself has recorded nobody was promised.
+    let whole = std::fs::read(&segment).expect("readable");
+    std::fs::write(&segment, &whole[..whole.len() / 2]).expect("written");
+    home.ask(&["verify"]).await.fails(65, "acknowledged records are missing (");
+    home.ask(&["rebuild"]).await.fails(65, "--give-up-records");
+    let built = home.ask(&["rebuild", "--give-up-records"]).await.json();
+    let (gone, seq) = (built["given_up"].as_u64(), built["seq"].as_u64());
+    assert!(gone > Some(0) && seq.is_some_and(|seq| Some(seq) < next), "{built:#}");
+    home.verify().await;
+
     let mut bytes = std::fs::read(&segment).expect("readable");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -5,7 +5,8 @@
 //! excused in the table, with the reason.
 
 mod bench;
-mod front;
+mod deltas;
+pub(crate) mod front;
 mod pages;
 mod reads;
 mod subjects;
@@ -54,6 +55,10 @@ suite! {
         writes::a_batch_with_a_bad_entry_names_that_one,
         writes::a_refused_compare_is_stale,
         writes::the_same_write_twice_is_one,
+        deltas::a_delta_is_done_whatever_is_shown,
+        deltas::a_delta_whose_answer_is_lost_is_done_once_and_sent_once,
+        deltas::a_delta_without_a_whole_answer_is_unknown_and_those_after_it_are_not_sent,
+        deltas::a_throttled_delta_was_not_done,
         reads::a_read_without_a_whole_answer_is_a_fault,
         reads::a_read_that_takes_too_long_ends,
         reads::an_answer_without_end_is_not_held,

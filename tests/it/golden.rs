@@ -209,7 +209,7 @@ fn rows_of_another_version_are_recognised_and_built_anew() {
     let reason = |note: &store::Note| match note {
         store::Note::StateUnused { reason, .. } => reason.to_string(),
         store::Note::CheckpointUnused(skipped) => skipped.flaw.to_string(),
-        store::Note::OlderRows { .. } => note.to_string(),
+        store::Note::OlderRows { .. } | store::Note::GivenUp { .. } => note.to_string(),
         store::Note::TailCut(tail) => tail.to_string(),
         store::Note::ArchiveUnused(why) => why.clone(),
     };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    live::{Home, Live, file},
+    live::{Home, Live, file, run},
     support::{World, number, text, until_empty},
 };
 
@@ -198,6 +198,9 @@ async fn a_shift_that_dies_while_it_raises_raises_once_it_lives_again() {
         (id.clone(), &json!("raising"))
     );
     assert_eq!(shown(&world, 0).await, [units - 4, 5]);
+    // What it began with is seen live, and what it raises is not.
+    let said = run(home.command().args(["commits", "--intent", "once"])).await.out;
+    assert!(said.contains("raise") && !said.contains("seen live everywhere"), "{said}");
     outage(&world, &["amazon"], "off").await;
     phase(&home, &id, "done").await;
     assert_eq!(shown(&world, 0).await, [units - 4, 9]);

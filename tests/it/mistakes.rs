@@ -194,6 +194,11 @@ async fn a_configuration_that_is_no_text_or_has_many_problems_is_told_so() {
     assert_eq!(lines[0], "evenkeel: 3 problems:", "{told:#?}");
     assert!(lines[1..4].iter().all(|line| line.starts_with(&bad)), "{told:#?}");
 
+    // What only asks the daemon needs nothing of it but the socket's path.
+    let told = run(bare().args(["--json", "--config", &bad, "status"])).await;
+    told.fails(78, "bad.toml");
+    assert!(told.err.contains("--socket PATH"), "{told:#?}");
+
     let path = dir.path().join("latin.toml");
     fs::write(&path, b"mode = \"live\"\n# Gr\xfc\xdfe\n").expect("written");
     let told = run(bare().args(["--json", "--config", text(&path), "check"])).await;

@@ -474,6 +474,16 @@ async fn units_on_the_road_are_nowhere_for_sale_and_arrive_where_they_were_sent(
     shown([warehouse, store, warehouse + store]).await;
 
     let send = ["transfer", &sku, "5", "--from", "warehouse", "--to", "store", "--in-transit", "--yes"];
+    let dry = home.ask(&[&send[..], &["--dry-run"]].concat()).await.json();
+    let at = |place: &str, before: i64, after: i64| json!({"location": place, "on_hand": [before, after], "available": [before, after]});
+    let (left, came) = (at("warehouse", warehouse, warehouse - 5), at("store", store, store + 5));
+    let goes = json!([{"sku": sku, "quantity": 5, "from": left, "to": came}]);
+    assert_eq!(dry["moves"], goes, "{dry:#}");
+    let shows = dry["shown"].as_array().expect("listings").iter();
+    let shop = shows.filter(|row| row["channel"] == "shop");
+    let mut places: Vec<&str> = shop.map(|row| text(&row["locations"][0])).collect();
+    places.sort_unstable();
+    assert_eq!(places, ["store", "warehouse"], "each listing is named: {dry:#}");
     let begun = home.ask(&send).await.json();
     let id = begun["intent"]["id"].to_string();
     world.post("carry", json!({"sku": sku, "quantity": 5, "from": 0})).await;
@@ -514,10 +524,15 @@ async fn a_listing_that_is_another_sku_is_corrected_with_its_orders_at_both_plac
 
     let listing = format!("channel_sku={a}");
     let rebind = ["rebind", "shop", &listing, &b];
-    home.ask(&[&rebind[..], &["--dry-run"]].concat()).await.json();
+    let dry = home.ask(&[&rebind[..], &["--dry-run"]].concat()).await.json();
+    let moved = dry["moved"].as_array().expect("they are named");
+    let named: Vec<_> = moved.iter().map(|row| [&row["channel"], &row["from"], &row["to"]]).collect();
+    assert_eq!(named, [[&json!("shop"), &json!(a), &json!(b)]; 2], "both places: {dry:#}");
+    assert!(moved.iter().all(|row| row["shows"].is_i64() && row["ids"]["channel_sku"] == a), "{dry:#}");
+    assert_eq!(dry["effect"]["bound"], 0, "nothing is found that was not known: {dry:#}");
     assert_eq!(entries(&home, &b).await, Vec::<String>::new(), "a dry run changes nothing");
-    let done = home.ask(&[&rebind[..], &["--yes"]].concat()).await;
-    assert_eq!(done.code, Some(0), "{done:#?}");
+    let done = home.ask(&[&rebind[..], &["--yes"]].concat()).await.json();
+    assert_eq!((&done["moved"][0]["from"], &done["changed"]), (&json!(a), &json!(3)), "{done:#}");
     booked(&home, &a, &["sale 2 store", "sale -2 store"]).await;
     booked(&home, &b, &["sale 2 store"]).await;
 
@@ -544,6 +559,11 @@ async fn a_listing_that_is_another_sku_is_corrected_with_its_orders_at_both_plac
         if got == want { vec![] } else { vec![format!("{got:?} and not {want:?}"), home.log()] }
     })
     .await;
+    // What was left counts no more: all that may be sold of either is known.
+    for sku in [&a, &b] {
+        let told = home.ask(&["sku", sku]).await.json();
+        assert!(told["slack"].is_i64(), "{told:#}");
+    }
     live.stop().await;
     home.verify().await;
 }

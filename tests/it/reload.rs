@@ -91,9 +91,9 @@ async fn a_change_that_would_empty_the_catalogue_is_held_also_at_a_start() {
     home.configure("[reconcile]", "[allocation]\nsafety_stock = 1000\n\n[reconcile]");
     let dry = home.ask(&["reload", "--dry-run"]).await.json();
     assert_eq!(of(&dry, "shop")["zeroed"], json!(12), "{dry:#}");
-    assert!(text(&dry["held"]).contains("on `shop` it would set 12 of 12 SKUs to zero"), "{dry:#}");
+    assert!(text(&dry["held"]).contains("on `shop` it would set 12 of 12 listings to zero"), "{dry:#}");
     assert_eq!(home.ask(&["status"]).await.json()["held_configuration"], json!(null));
-    home.ask(&["reload"]).await.held("it would set 12 of 12 SKUs to zero");
+    home.ask(&["reload"]).await.held("it would set 12 of 12 listings to zero");
     held(&home).await;
     assert!(world.disagreements().await.is_empty(), "nothing was changed");
 

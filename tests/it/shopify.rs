@@ -48,6 +48,7 @@ fn put(item: &str, quantity: i64, compare: Option<i64>, key: &str) -> Put {
         location: LocationId::new("main").expect("good"),
         quantity: Quantity::new(quantity),
         compare: compare.map(Quantity::new),
+        delta: None,
         key: IdempotencyKey::new(key).expect("good"),
         reference: "test-1".to_owned(),
     }

@@ -58,6 +58,7 @@ fn put(item: &str, quantity: i64, from: i64, key: &str) -> Put {
         location: LocationId::new("main").expect("good"),
         quantity: Quantity::new(quantity),
         compare: Some(Quantity::new(from)),
+        delta: None,
         key: IdempotencyKey::new(key).expect("good"),
         reference: "test-1".to_owned(),
     }

@@ -86,6 +86,7 @@ fn posting(order: &str, sequence: u32, lines: &[(&str, [i64; 5])]) -> Posting {
                 target: totals(*target),
                 told: totals(*target),
                 acked: None,
+                unanswered: Vec::new(),
             })
             .collect(),
     }

@@ -144,9 +144,20 @@ pub(super) fn limits(config: &Config, id: &ChannelId, abilities: &Abilities, lis
         return vec![format!("writes {} a call", counted(abilities.batch, "quantity"))];
     };
     let per_second = amazon.rates.patch_listings_item.per_second;
-    let minutes = (listings as f64 / per_second.max(1e-6) / 60.0).ceil();
-    let minutes = counted(minutes, "minute");
-    vec![format!("writes one quantity a call, {per_second} a second: all {listings} take {minutes} at least")]
+    let take = at_least(listings, per_second);
+    vec![format!("writes one quantity a call, {per_second} a second: all {listings} take {take}")]
+}
+
+/// Says how long so many calls take at least, at so many a second.
+fn at_least(calls: usize, per_second: f64) -> String {
+    let seconds = calls as f64 / per_second.max(1e-6);
+    if seconds < 1.0 {
+        "less than a second".to_owned()
+    } else if seconds < 60.0 {
+        format!("{} at least", counted(seconds.floor(), "second"))
+    } else {
+        format!("{} at least", counted((seconds / 60.0).floor(), "minute"))
+    }
 }
 
 impl Flow {
@@ -192,5 +203,23 @@ impl Flow {
             });
         }
         Flow { ways }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_all_writes_take_is_not_rounded_up_to_a_minute() {
+        for (calls, per_second, said) in [
+            (14, 50.0, "less than a second"),
+            (50, 50.0, "1 second at least"),
+            (2_999, 50.0, "59 seconds at least"),
+            (3_000, 50.0, "1 minute at least"),
+            (1_000, 5.0, "3 minutes at least"),
+        ] {
+            assert_eq!(at_least(calls, per_second), said, "{calls}");
+        }
     }
 }

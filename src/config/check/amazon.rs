@@ -25,6 +25,8 @@ const FBA_EVERY: Duration = Duration::from_mins(15);
 
 const REPORT_ABOVE: u64 = 5_000;
 const REPORT_NEVER: i64 = 100_000_000;
+/// So many patches take seventeen minutes at Amazon's rate, and a feed half an hour at best.
+const FEED_ABOVE: u32 = 5_000;
 
 const DEFAULTS: Defaults = Defaults {
     // The usage plan of `searchOrders` allows one call in 179 seconds.
@@ -109,6 +111,7 @@ pub(super) fn amazon(
     let fba = Schedule::Every(FBA_EVERY);
     let fba = at.schedule(["fba_every", "fba_cron"], (raw.fba_every, raw.fba_cron), fba);
     let report_above = at.whole("report_above", raw.report_above, REPORT_ABOVE, 0..=REPORT_NEVER);
+    let feed_above = at.whole("feed_above", raw.feed_above, FEED_ABOVE, 0..=1_000_000);
     let queue = queue(raw.queue, &at.key("queue"));
     let rates = rates(raw.rates, &at.key("rates"));
     pace(&selling, &rates, at);
@@ -126,6 +129,7 @@ pub(super) fn amazon(
         refresh_token: refresh_token?,
         rates,
         report_above,
+        feed_above,
         fba_location,
         fba,
         queue,

@@ -383,6 +383,7 @@ fn what_moves_stock_can_be_put_back_to_what_it_was() {
 const STATED: Abilities = Abilities {
     quantities: true,
     compare_and_set: true,
+    delta: true,
     visible: Visible::AtOnce,
     sells: true,
     restocks_cancels: true,

@@ -24,6 +24,9 @@ impl Amazon {
             queue.look_over(&mut checked).await;
             self.look_over_subscriptions(queue.arn().as_deref(), &mut checked).await;
         }
+        if self.options.feeds {
+            self.look_over_feeds(&mut checked).await;
+        }
         self.look_over_secret(&mut checked);
         Ok(checked)
     }
@@ -44,6 +47,18 @@ impl Amazon {
                 }
             }
             Err(fault) => checked.problems.push(format!("subscriptions cannot be looked at: {fault}")),
+        }
+    }
+
+    /// Without feeds all is written one by one, which works as well and takes longer.
+    async fn look_over_feeds(&self, checked: &mut Checked) {
+        match self.feeds_are_let_in().await {
+            Ok(()) => checked.facts.push("feeds are permitted".to_owned()),
+            Err(Fault::Unauthorized(told)) => checked.problems.push(format!(
+                "feeds are not permitted: {told}; grant the app the role `Product Listing`, authorise it again and replace \
+                 `refresh_token`, or set `feed_above = 0` to write all one by one"
+            )),
+            Err(fault) => checked.facts.push(format!("whether feeds are permitted could not be told: {fault}")),
         }
     }
 

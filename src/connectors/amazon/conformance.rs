@@ -20,11 +20,12 @@ enum Asks {
     Orders,
     Order,
     Reports,
+    Feeds,
     Subscribing,
 }
 
 /// The operations that are used and have static answers. Of the stock in Amazon's own warehouses the model has none.
-const USED: [(&str, &str, Asks); 13] = [
+const USED: [(&str, &str, Asks); 19] = [
     ("listingsItems_2021-08-01.json", "patchListingsItem", Asks::Patch),
     ("listingsItems_2021-08-01.json", "getListingsItem", Asks::Get),
     ("listingsItems_2021-08-01.json", "searchListingsItems", Asks::Search),
@@ -34,6 +35,12 @@ const USED: [(&str, &str, Asks); 13] = [
     ("reports_2021-06-30.json", "createReport", Asks::Reports),
     ("reports_2021-06-30.json", "getReport", Asks::Reports),
     ("reports_2021-06-30.json", "getReportDocument", Asks::Reports),
+    ("feeds_2021-06-30.json", "createFeedDocument", Asks::Feeds),
+    ("feeds_2021-06-30.json", "createFeed", Asks::Feeds),
+    ("feeds_2021-06-30.json", "getFeeds", Asks::Feeds),
+    ("feeds_2021-06-30.json", "getFeed", Asks::Feeds),
+    ("feeds_2021-06-30.json", "cancelFeed", Asks::Feeds),
+    ("feeds_2021-06-30.json", "getFeedDocument", Asks::Feeds),
     ("notifications.json", "getDestinations", Asks::Subscribing),
     ("notifications.json", "createDestination", Asks::Subscribing),
     ("notifications.json", "getSubscription", Asks::Subscribing),
@@ -126,6 +133,7 @@ async fn check(by: Asks, pair: &Pair) {
             check_read(got, &pair, "orderItems");
         }
         Asks::Reports => check_report(&amazon, pair).await,
+        Asks::Feeds => check_feed(&amazon, pair).await,
         Asks::Subscribing => assert!(good, "an answer that is not expected here: {pair:?}"),
     }
 }
@@ -141,6 +149,25 @@ fn check_read(got: Result<usize, Fault>, pair: &Pair, list: &str) {
         Err(Fault::Refused(why)) => {
             assert!(pair.status >= 400 && why.contains(code(pair)), "{why}: {pair:?}");
         }
+        Err(fault) => panic!("{fault}: {pair:?}"),
+    }
+}
+
+async fn check_feed(amazon: &Amazon, pair: &Pair) {
+    let request = match pair.operation.as_str() {
+        "createFeedDocument" => encode::create_feed_document(),
+        "createFeed" => encode::create_feed("D1", &["ATVPDKIKX0DER".to_owned()]),
+        "getFeeds" => encode::feeds(Timestamp::from_millis(0), 100),
+        "getFeed" => encode::feed("ID323").expect("a path"),
+        "cancelFeed" => encode::cancel_feed("ID323").expect("a path"),
+        _ => encode::feed_document("ID323").expect("a path"),
+    };
+    match amazon.caller.read(&request).await {
+        Ok(answer) => {
+            let read = feeds::readable(&pair.operation, &answer.body);
+            assert!(pair.status < 300 && read == Ok(()), "{read:?}: {pair:?}");
+        }
+        Err(Fault::Refused(why)) => assert!(why.contains(code(pair)), "{why}: {pair:?}"),
         Err(fault) => panic!("{fault}: {pair:?}"),
     }
 }
@@ -169,6 +196,7 @@ async fn check_write(amazon: &Amazon, pair: &Pair) {
         location: LocationId::new("main").expect("a name"),
         quantity: Quantity::new(1),
         compare: None,
+        delta: None,
         key: IdempotencyKey::new("k").expect("a key"),
         reference: "test".to_owned(),
     };

@@ -47,6 +47,12 @@ pub(super) enum Operation {
     GetReports,
     GetReport,
     GetReportDocument,
+    CreateFeedDocument,
+    CreateFeed,
+    GetFeeds,
+    /// Asking after one, or taking it back.
+    GetFeed,
+    GetFeedDocument,
 }
 
 impl Operation {
@@ -66,6 +72,11 @@ impl Operation {
             | Operation::GetReports
             | Operation::GetReport
             | Operation::GetReportDocument
+            | Operation::CreateFeedDocument
+            | Operation::CreateFeed
+            | Operation::GetFeeds
+            | Operation::GetFeed
+            | Operation::GetFeedDocument
             | Operation::GetOrder => Duration::from_secs(20),
         }
     }
@@ -155,20 +166,21 @@ fn patch(
         segment(sku)?,
         encoded(marketplace),
     );
-    let body = PatchBody {
-        product_type: &options.product_type,
-        patches: [Patch {
-            op: "merge",
-            path: "/attributes/fulfillment_availability",
-            value: [Availability {
-                fulfillment_channel_code: "DEFAULT",
-                quantity: quantity.map(Quantity::units),
-            }],
-        }],
-    };
+    let body = PatchBody { product_type: &options.product_type, patches: [quantity_patch(quantity)] };
     let body = serde_json::to_vec(&body).expect("texts and numbers always serialize");
     let method = Method::PATCH;
     Ok(Request { operation: Operation::PatchListing, method, path, body: Some(body.into()), by_app: false })
+}
+
+fn quantity_patch(quantity: Option<Quantity>) -> Patch {
+    Patch {
+        op: "merge",
+        path: "/attributes/fulfillment_availability",
+        value: [Availability {
+            fulfillment_channel_code: "DEFAULT",
+            quantity: quantity.map(Quantity::units),
+        }],
+    }
 }
 
 #[derive(Serialize)]
@@ -326,6 +338,107 @@ pub(super) fn report(id: &str) -> Result<Request, NoPath> {
 pub(super) fn report_document(id: &str) -> Result<Request, NoPath> {
     let path = format!("reports/2021-06-30/documents/{}", segment(id)?);
     Ok(Request::get(Operation::GetReportDocument, path))
+}
+
+/// The feed that takes patches of listings.
+pub(super) const FEED: &str = "JSON_LISTINGS_FEED";
+
+/// What a feed's document is, in the same words when it is made known and when it is uploaded.
+pub(super) const FEED_CONTENT: &str = "application/json; charset=UTF-8";
+
+/// One message of a feed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Message<'a> {
+    pub(super) number: u32,
+    pub(super) sku: &'a str,
+    pub(super) quantity: Quantity,
+}
+
+/// A feed's document, grown message by message.
+#[derive(Debug)]
+pub(super) struct Feed(Vec<u8>);
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageBody<'a> {
+    message_id: u32,
+    sku: &'a str,
+    operation_type: &'static str,
+    product_type: &'a str,
+    patches: [Patch; 1],
+}
+
+impl Feed {
+    pub(super) fn new(seller_id: &str) -> Feed {
+        let header = json!({"sellerId": seller_id, "version": "2.0", "issueLocale": "en_US"});
+        Feed(format!("{{\"header\":{header},\"messages\":[").into_bytes())
+    }
+
+    /// Adds a message, unless the document would be larger than `most`.
+    ///
+    /// `PATCH` with `merge`, as [`patch_quantity`]: `UPDATE` would erase all else, and `PARTIAL_UPDATE` the handling time.
+    pub(super) fn add(&mut self, message: &Message<'_>, product_type: &str, most: usize) -> bool {
+        let body = MessageBody {
+            message_id: message.number,
+            sku: message.sku,
+            operation_type: "PATCH",
+            product_type,
+            patches: [quantity_patch(Some(message.quantity))],
+        };
+        let body = serde_json::to_vec(&body).expect("texts and numbers always serialize");
+        let fits = self.0.len() + body.len() + "],}".len() <= most;
+        if fits {
+            if self.0.last() == Some(&b'}') {
+                self.0.push(b',');
+            }
+            self.0.extend(body);
+        }
+        fits
+    }
+
+    pub(super) fn end(mut self) -> Bytes {
+        self.0.extend(b"]}");
+        self.0.into()
+    }
+}
+
+/// Asks where a feed's document is to be put.
+pub(super) fn create_feed_document() -> Request {
+    let path = "feeds/2021-06-30/documents".to_owned();
+    Request::post(Operation::CreateFeedDocument, path, &json!({"contentType": FEED_CONTENT}))
+}
+
+/// Has a document worked off. Quantities are one number for the region, so the first marketplace stands for it.
+pub(super) fn create_feed(document: &str, marketplaces: &[String]) -> Request {
+    let path = "feeds/2021-06-30/feeds".to_owned();
+    let marketplaces = marketplaces.get(..1).unwrap_or_default();
+    let body = json!({"feedType": FEED, "marketplaceIds": marketplaces, "inputFeedDocumentId": document});
+    Request::post(Operation::CreateFeed, path, &body)
+}
+
+/// Reads which feeds were made since `since`, the newest first.
+pub(super) fn feeds(since: Timestamp, page_max: u8) -> Request {
+    let path = format!(
+        "feeds/2021-06-30/feeds?feedTypes={FEED}&pageSize={page_max}&createdSince={}",
+        encoded(&iso_8601(since))
+    );
+    Request::get(Operation::GetFeeds, path)
+}
+
+/// Reads how far a feed is.
+pub(super) fn feed(id: &str) -> Result<Request, NoPath> {
+    Ok(Request::get(Operation::GetFeed, format!("feeds/2021-06-30/feeds/{}", segment(id)?)))
+}
+
+/// Takes a feed back that was not begun with.
+pub(super) fn cancel_feed(id: &str) -> Result<Request, NoPath> {
+    Ok(Request { method: Method::DELETE, ..feed(id)? })
+}
+
+/// Reads where the document of a feed lies.
+pub(super) fn feed_document(id: &str) -> Result<Request, NoPath> {
+    let path = format!("feeds/2021-06-30/documents/{}", segment(id)?);
+    Ok(Request::get(Operation::GetFeedDocument, path))
 }
 
 /// Reads which queues Amazon knows.

@@ -46,6 +46,8 @@ pub struct Options {
     pub product_type: String,
     /// With more listings than this, snapshots go by reports.
     pub report_above: u64,
+    /// Many quantities may be written as one feed.
+    pub feeds: bool,
     /// The application's name in `User-Agent`.
     pub application: String,
     pub rates: Rates,

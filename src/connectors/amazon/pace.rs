@@ -35,6 +35,14 @@ const GET_REPORT: Rate =
     Rate { every: Duration::from_millis(500), burst: NonZeroU32::MIN.saturating_add(13) };
 const GET_REPORT_DOCUMENT: Rate = CREATE_REPORT;
 
+/// Amazon's usage plans for feeds, the bursts less one.
+const CREATE_FEED_DOCUMENT: Rate =
+    Rate { every: Duration::from_secs(2), burst: NonZeroU32::MIN.saturating_add(13) };
+const CREATE_FEED: Rate = Rate { every: Duration::from_secs(121), burst: NonZeroU32::MIN.saturating_add(13) };
+const GET_FEEDS: Rate = GET_REPORTS;
+const GET_FEED: Rate = GET_REPORT;
+const GET_FEED_DOCUMENT: Rate = GET_REPORTS;
+
 /// The least of a rate that is believed: one call in a day.
 const RATE_MIN: f64 = 1.0 / 86_400.0;
 
@@ -52,6 +60,11 @@ pub(super) struct Paces {
     get_reports: Pace,
     get_report: Pace,
     get_report_document: Pace,
+    create_feed_document: Pace,
+    create_feed: Pace,
+    get_feeds: Pace,
+    get_feed: Pace,
+    get_feed_document: Pace,
 }
 
 impl Paces {
@@ -68,6 +81,11 @@ impl Paces {
             get_reports: Pace::new(GET_REPORTS),
             get_report: Pace::new(GET_REPORT),
             get_report_document: Pace::new(GET_REPORT_DOCUMENT),
+            create_feed_document: Pace::new(CREATE_FEED_DOCUMENT),
+            create_feed: Pace::new(CREATE_FEED),
+            get_feeds: Pace::new(GET_FEEDS),
+            get_feed: Pace::new(GET_FEED),
+            get_feed_document: Pace::new(GET_FEED_DOCUMENT),
         }
     }
 
@@ -84,6 +102,11 @@ impl Paces {
             Operation::GetReports => &self.get_reports,
             Operation::GetReport => &self.get_report,
             Operation::GetReportDocument => &self.get_report_document,
+            Operation::CreateFeedDocument => &self.create_feed_document,
+            Operation::CreateFeed => &self.create_feed,
+            Operation::GetFeeds => &self.get_feeds,
+            Operation::GetFeed => &self.get_feed,
+            Operation::GetFeedDocument => &self.get_feed_document,
         }
     }
 }

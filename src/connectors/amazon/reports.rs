@@ -175,7 +175,7 @@ pub(super) fn readable(operation: &str, body: &[u8]) -> Result<(), String> {
         "getReports" => http::json::<ToldAll>(body).map(drop),
         "createReport" => http::json::<Created>(body).map(drop),
         "getReport" => http::json::<Told>(body).map(drop),
-        "getReportDocument" => http::json::<file::Told>(body).map(drop),
+        "getReportDocument" => http::json::<super::documents::Told>(body).map(drop),
         other => Err(format!("`{other}` is not about reports")),
     }
 }

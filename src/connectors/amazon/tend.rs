@@ -20,12 +20,13 @@ const REMOVAL_TOLD_DAYS: i64 = 180;
 
 /// What we use, and when Amazon takes it away as far as is known (UTC, in milliseconds). Version 0 of the orders, of which Amazon
 /// removes the reads on 2027-03-27, is not used.
-const USED: [(&str, Option<i64>); 5] = [
+const USED: [(&str, Option<i64>); 6] = [
     ("Orders 2026-01-01", None),
     ("Listings Items 2021-08-01", None),
     ("FBA Inventory v1", None),
     ("Notifications v1", None),
     ("Reports 2021-06-30", None),
+    ("Feeds 2021-06-30", None),
 ];
 
 /// The kinds of notices.
@@ -34,6 +35,7 @@ const QUEUE: &str = "queue";
 const SUBSCRIPTIONS: &str = "subscriptions";
 const REMOVAL: &str = "removal";
 const REPORTS: &str = "reports";
+const FEEDS: &str = "feeds";
 
 impl Amazon {
     pub(super) async fn look_after(&self, tending: Tending) -> Tended {
@@ -44,10 +46,14 @@ impl Amazon {
             removals(&USED, &self.caller.sunsets(), now),
             self.queue.as_ref().and_then(|queue| queue.wrong()).map(|text| notice(QUEUE, text)),
             self.reports.wrong().map(|why| notice(REPORTS, why)),
+            self.feeds.wrong().map(|why| notice(FEEDS, why)),
         ];
         tended.notices.extend(told.into_iter().flatten());
         if self.reports.is_unsure() {
             tended.unsure.push(REPORTS);
+        }
+        if self.options.feeds && self.feeds.is_unsure() {
+            tended.unsure.push(FEEDS);
         }
         let arn = self.queue.as_ref().and_then(|queue| queue.arn());
         if let Some(arn) = arn {

@@ -42,6 +42,7 @@ pub(super) fn options(base: &str) -> Options {
         own_location: None,
         product_type: PRODUCT_TYPE.to_owned(),
         report_above: REPORT_ABOVE,
+        feeds: false,
         application: APPLICATION.to_owned(),
         rates: Rates::default(),
         timing: Timing::default(),

@@ -41,6 +41,7 @@ fn put(sku: &str, quantity: i64) -> Put {
         location: LocationId::new("main").expect("a name"),
         quantity: Quantity::new(quantity),
         compare: None,
+        delta: None,
         key: IdempotencyKey::new("k").expect("a key"),
         reference: "test".to_owned(),
     }

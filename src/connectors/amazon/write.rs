@@ -29,8 +29,8 @@ const ROLE: &str = "grant the app the role `Product Listing`, authorise it again
                     token) and replace `refresh_token`";
 
 /// A put that has passed the guard.
-struct Ready<'a> {
-    sku: &'a str,
+pub(super) struct Ready<'a> {
+    pub(super) sku: &'a str,
     marketplace: Arc<str>,
 }
 
@@ -44,7 +44,7 @@ impl Amazon {
     }
 
     /// Lets through only what is known to be merchant-fulfilled, reading what is not known yet.
-    async fn pass<'a>(&self, puts: &'a [Put]) -> Vec<Result<Ready<'a>, Outcome>> {
+    pub(super) async fn pass<'a>(&self, puts: &'a [Put]) -> Vec<Result<Ready<'a>, Outcome>> {
         let sound: Vec<Result<&str, Outcome>> = puts.iter().map(|put| self.sound(put)).collect();
         let unknown: BTreeSet<&str> =
             sound.iter().flatten().copied().filter(|sku| self.guard.allowed(sku).is_none()).collect();

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     bulk,
-    decode::{Said, set_quantities},
+    decode::{Said, adjust_quantities, set_quantities},
     graphql::{Trouble, reply, tests::answer},
     stock,
 };
@@ -76,6 +76,11 @@ fn check(exchange: &Exchange) -> bool {
     if is("inventorySetQuantities") {
         let entries = variables["input"]["quantities"].as_array().map_or(1, Vec::len);
         check_set(name, refused("inventorySetQuantities"), &set_quantities(said.data, entries), entries);
+    } else if is("inventoryAdjustQuantities") {
+        let outcome = adjust_quantities(said.data);
+        assert_eq!(outcome != Outcome::Applied, refused("inventoryAdjustQuantities"), "{name}: {outcome:?}");
+        let stands = matches!(outcome, Outcome::Applied | Outcome::Rejected { .. });
+        assert!(stands, "{name}: {outcome:?}");
     } else if is("inventoryActivate") {
         let outcome = stock::outcome(said.data);
         assert_eq!(outcome != Outcome::Applied, refused("inventoryActivate"), "{name}: {outcome:?}");

@@ -112,6 +112,26 @@ pub(super) fn set_quantities(data: Result<Value, Trouble>, entries: usize) -> Sa
     blame(&payload.user_errors, entries)
 }
 
+/// Reads the answer to a call that changes one quantity by so much. What it does not surely say is not known: it must not go again
+/// before somebody has looked, whatever the key is good for.
+pub(super) fn adjust_quantities(data: Result<Value, Trouble>) -> Outcome {
+    let data = match data {
+        Ok(data) => data,
+        Err(trouble) => return trouble.outcome(),
+    };
+    let Ok(payload) = Payload::deserialize(&data["inventoryAdjustQuantities"]) else {
+        return Outcome::Unknown { fault: "the answer does not say what was done".to_owned() };
+    };
+    let Some(error) = payload.user_errors.first() else { return Outcome::Applied };
+    match error.code.as_deref() {
+        // An earlier request with this key may have done it, or the same one halfway.
+        Some("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED" | "ADJUST_QUANTITIES_FAILED" | "SERVICE_UNAVAILABLE") => {
+            Outcome::Unknown { fault: error.text() }
+        }
+        _ => error.call().unwrap_or_else(|| error.outcome()),
+    }
+}
+
 /// Gives each error to its entry. Of several about one entry, the first counts.
 fn blame(errors: &[UserError], entries: usize) -> Said {
     if entries == 1 {

@@ -1,6 +1,6 @@
-//! From puts to the variables of `inventorySetQuantities`.
+//! From puts to the variables of `inventorySetQuantities`, and of `inventoryAdjustQuantities` where one is a delta.
 //!
-//! One call carries up to 250 quantities, each of an item at a location, under one key, and succeeds or fails as a whole.
+//! One call of the first carries up to 250 quantities, each of an item at a location, under one key, and succeeds or fails as a whole.
 
 use std::collections::BTreeSet;
 
@@ -68,7 +68,7 @@ fn entry<'a>(index: usize, put: &'a Put, locations: &'a Locations) -> Result<Ent
         let (number, ours) = (location.number, &location.id);
         return Err(format!("the shop's location `{number}` is `{ours}` here, not `{}`", put.location));
     }
-    for quantity in [Some(put.quantity), put.compare].into_iter().flatten() {
+    for quantity in [Some(put.quantity), put.compare, put.delta].into_iter().flatten() {
         Quantity::bounded(quantity.units()).map_err(|e| format!("{e}: `{quantity}`"))?;
     }
     Ok(Entry { index, item, location, put })
@@ -118,6 +118,49 @@ pub(super) fn set_quantities(entries: &[Entry<'_>]) -> SetQuantities {
     let reference_document_uri = reference(entries, &key);
     SetQuantities {
         input: Input { name: "available", reason: REASON, reference_document_uri, quantities },
+        key,
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct AdjustQuantities {
+    input: AdjustInput,
+    key: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AdjustInput {
+    name: &'static str,
+    reason: &'static str,
+    reference_document_uri: String,
+    changes: [ChangeInput; 1],
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChangeInput {
+    delta: i64,
+    inventory_item_id: String,
+    location_id: String,
+    /// Always written, as above: null means that nothing is compared.
+    change_from_quantity: Option<i64>,
+}
+
+/// Returns the variables of a call that changes one quantity. It is alone in its call: that several are done all or not at all
+/// is nowhere stated, and what was done must not be sent again with what was not.
+pub(super) fn adjust_quantities(entry: &Entry<'_>, delta: Quantity) -> AdjustQuantities {
+    let entries = std::slice::from_ref(entry);
+    let key = call_key(entries);
+    let change = ChangeInput {
+        delta: delta.units(),
+        inventory_item_id: gid("InventoryItem", entry.item),
+        location_id: entry.location.gid(),
+        change_from_quantity: None,
+    };
+    let (changes, reference_document_uri) = ([change], reference(entries, &key));
+    AdjustQuantities {
+        input: AdjustInput { name: "available", reason: REASON, reference_document_uri, changes },
         key,
     }
 }
@@ -194,6 +237,7 @@ pub(super) mod tests {
             location: LocationId::new("main").expect("good"),
             quantity: Quantity::new(quantity),
             compare: compare.map(Quantity::new),
+            delta: None,
             key: IdempotencyKey::new(key).expect("good"),
             reference: "order 7/ü".to_owned(),
         }
@@ -222,6 +266,28 @@ pub(super) mod tests {
                     {"inventoryItemId": "gid://shopify/InventoryItem/9307199254740993",
                      "locationId": "gid://shopify/Location/5", "quantity": 4, "changeFromQuantity": 5},
                 ],
+            })
+        );
+    }
+
+    #[test]
+    fn a_delta_names_what_it_changes_by_and_compares_nothing() {
+        let puts = [Put { delta: Some(Quantity::new(-3)), ..put("8", 4, None, "k1") }];
+        let one = one();
+        let planned = plan(&puts, &one);
+        let adjust = adjust_quantities(&planned.entries[0], Quantity::new(-3));
+        let variables = serde_json::to_value(adjust).expect("it is plain");
+        assert_eq!(
+            variables,
+            json!({
+                "input": {
+                    "name": "available",
+                    "reason": "correction",
+                    "referenceDocumentUri": "gid://evenkeel/Commit/order%207%2F%C3%BC",
+                    "changes": [{"delta": -3, "inventoryItemId": "gid://shopify/InventoryItem/8",
+                                 "locationId": "gid://shopify/Location/5", "changeFromQuantity": null}],
+                },
+                "key": call_key(&planned.entries),
             })
         );
     }

@@ -37,6 +37,14 @@ pub(super) static SET_QUANTITIES: Operation = Operation {
     cost: 13.0,
 };
 
+/// Changes what one item shows by so much.
+pub(super) static ADJUST_QUANTITIES: Operation = Operation {
+    name: "AdjustQuantities",
+    document: include_str!("queries/adjust_quantities.graphql"),
+    purpose: Purpose::Write,
+    cost: 13.0,
+};
+
 /// Stocks an item at a location where it is not.
 pub(super) static ACTIVATE: Operation = Operation {
     name: "Activate",

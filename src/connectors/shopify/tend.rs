@@ -262,7 +262,7 @@ fn given_up(moved: &BTreeMap<String, Vec<String>>, hooks: &Hooks, at: Option<Tim
     let from: Vec<String> = moved.iter().map(from).collect();
     format!(
         "subscriptions of this instance pointed elsewhere, and were taken to `{}`{}: from {}; if another daemon listens \
-         there, it hears nothing any more: give each an `instance` of its own",
+         there, it hears nothing any more: the newer of the two is to be set up with an `instance` of its own",
         hooks.uri,
         on(at),
         from.join(" and ")

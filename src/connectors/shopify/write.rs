@@ -8,7 +8,7 @@ use crate::connectors::{
         call::Caller,
         decode::{self, Said},
         encode::{self, BATCH, Entry, Plan},
-        graphql::SET_QUANTITIES,
+        graphql::{ADJUST_QUANTITIES, SET_QUANTITIES},
         options::Locations,
         stock,
     },
@@ -22,9 +22,12 @@ const CALLS_MAX: usize = 16;
 pub(super) async fn write(caller: &Caller, locations: &Locations, puts: &[Put]) -> Vec<Outcome> {
     let Plan { entries, refused } = encode::plan(puts, locations);
     let mut all: BTreeMap<usize, Outcome> = refused.into_iter().collect();
-    // What must be stocked first holds up nothing else: lowers are never among it.
+    let (deltas, entries): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| entry.put.delta.is_some());
+    // What must be stocked first holds up nothing else: lowers are never among it. The lane sends it beside the others.
     let (doubtful, sure): (Vec<_>, Vec<_>) = entries.into_iter().partition(stock::is_doubtful);
     let stopped = set(caller, sure, &mut all).await;
+    let stopped = adjust(caller, &deltas, stopped, &mut all).await;
     match stopped {
         Some(reason) => all.extend(doubtful.iter().map(|entry| (entry.index, not_sent(&reason)))),
         None if doubtful.is_empty() => {}
@@ -36,6 +39,12 @@ pub(super) async fn write(caller: &Caller, locations: &Locations, puts: &[Put]) 
     }
     let forgotten = || Outcome::Unknown { fault: "no outcome was noted".to_owned() };
     (0..puts.len()).map(|index| all.remove(&index).unwrap_or_else(forgotten)).collect()
+}
+
+/// Tells whether an item may have to be stocked first, which takes calls of its own.
+pub(super) fn is_slow(locations: &Locations, put: &Put) -> bool {
+    let Plan { entries, .. } = encode::plan(std::slice::from_ref(put), locations);
+    entries.iter().any(stock::is_doubtful)
 }
 
 fn not_sent(reason: &str) -> Outcome {
@@ -80,6 +89,33 @@ async fn set(caller: &Caller, entries: Vec<Entry<'_>>, all: &mut BTreeMap<usize,
                 open.push_front(part);
             }
         }
+    }
+    stopped
+}
+
+/// Changes quantities by so much, each in a call of its own, and notes what became of each. `stopped`: why no further call is worth
+/// making.
+async fn adjust(
+    caller: &Caller,
+    entries: &[Entry<'_>],
+    mut stopped: Option<String>,
+    all: &mut BTreeMap<usize, Outcome>,
+) -> Option<String> {
+    let mut calls = 0;
+    for entry in entries {
+        let outcome = match (&stopped, entry.put.delta) {
+            (Some(reason), _) => not_sent(reason),
+            (None, None) => not_sent("it is no delta"),
+            (None, Some(_)) if calls == CALLS_MAX => Outcome::Throttled { retry_after_ms: 0 },
+            (None, Some(delta)) => {
+                calls += 1;
+                let variables = encode::adjust_quantities(entry, delta);
+                let data = caller.call(&ADJUST_QUANTITIES, &variables).await.map(|said| said.data);
+                decode::adjust_quantities(data)
+            }
+        };
+        stopped = stopped.or_else(|| stops(&outcome).filter(|_| calls < CALLS_MAX));
+        all.insert(entry.index, outcome);
     }
     stopped
 }

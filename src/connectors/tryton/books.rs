@@ -3,6 +3,8 @@
 //! Knows no wire format and takes no decision. Quantities are whole units in the item's own unit; `decode` bounds
 //! each, so that sums of a page of them cannot overflow.
 
+use std::ops::Range;
+
 use crate::model::{Quantity, Totals};
 
 /// What a document of ours is for. Its letter ends the document's reference.
@@ -320,21 +322,60 @@ pub(super) struct Sums {
     pub written_off: i64,
     /// Written off and off the shelf: the most that can be found again.
     pub off: i64,
-    /// What the posting that looks has made of it itself.
+    /// What was made of it since each of these was told another way.
     pub own: Own,
 }
 
-/// Units of one product on the documents of one posting, in any state. Without them there is what it found when it began.
+/// Units of one product on documents of the latest postings, in any state; how many postings is told for each kind by [`Since`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Own {
     pub sold: i64,
     pub cancelled: i64,
+    /// Told to be sold before that, and never were.
+    pub unreached: i64,
+    /// On return sales.
+    pub announced: i64,
     /// Of what was shipped.
     pub undone: i64,
+    /// On write-offs.
+    pub lost: i64,
     /// Of what was written off.
     pub found: i64,
     /// Of what was sent back.
     pub gone: i64,
+}
+
+/// The number of a posting for each kind of document: those of later postings are [`Own`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Since {
+    pub sale: u32,
+    pub back: u32,
+    pub undo: u32,
+    pub write_off: u32,
+    pub found: u32,
+    pub gone: u32,
+}
+
+impl Since {
+    /// Leaves out all documents.
+    pub(super) const NONE: Since = Since::all(u32::MAX);
+
+    pub(super) const fn all(sequence: u32) -> Since {
+        let [sale, back, undo, write_off, found, gone] = [sequence; 6];
+        Since { sale, back, undo, write_off, found, gone }
+    }
+
+    fn is_own(&self, name: Name) -> bool {
+        name.sequence
+            > match name.kind {
+                Kind::Sale => self.sale,
+                Kind::Return => self.back,
+                Kind::Undo => self.undo,
+                Kind::WriteOff => self.write_off,
+                Kind::Found => self.found,
+                Kind::Gone => self.gone,
+            }
+    }
 }
 
 impl Books {
@@ -351,13 +392,12 @@ impl Books {
     }
 
     pub(super) fn sums(&self, product: i64) -> Sums {
-        self.sums_for(product, None)
+        self.sums_since(product, Since::NONE)
     }
 
-    /// As [`Books::sums`], with what the posting of a number has made of it.
-    pub(super) fn sums_for(&self, product: i64, sequence: Option<u32>) -> Sums {
+    /// As [`Books::sums`], with what later postings have made of it.
+    pub(super) fn sums_since(&self, product: i64, since: Since) -> Sums {
         let mut sums = Sums::default();
-        let is_own = |name: Name| Some(name.sequence) == sequence;
         // A doubled document that was cancelled is none.
         let counts = |s: &&Sale| s.state != SaleState::Cancelled || !self.has_better_sale(s);
         for sale in self.sales.iter().filter(counts) {
@@ -377,17 +417,25 @@ impl Books {
                     Kind::WriteOff | Kind::Found | Kind::Gone => {}
                 }
             }
-            if is_own(sale.name) {
+            if since.is_own(sale.name) {
                 sums.own.sold += sums.sold - before.sold;
                 sums.own.cancelled += sums.cancelled - before.cancelled;
+                sums.own.announced += sums.announced - before.announced;
                 sums.own.undone += sums.undone - before.undone;
             }
         }
         let counts = |i: &&Internal| i.state != InternalState::Cancelled || !self.has_better_internal(i);
         for internal in self.internals.iter().filter(counts) {
-            sums.add_internal(internal, internal.quantity_of(product), is_own(internal.name));
+            sums.add_internal(internal, internal.quantity_of(product), since.is_own(internal.name));
         }
         sums
+    }
+
+    /// Returns how many units of a product were sold by postings of these numbers.
+    pub(super) fn sold_by(&self, product: i64, postings: &Range<u32>) -> i64 {
+        let counts = |s: &&Sale| s.state != SaleState::Cancelled || !self.has_better_sale(s);
+        let sales = self.sales.iter().filter(counts).filter(|s| s.name.kind == Kind::Sale);
+        sales.filter(|s| postings.contains(&s.name.sequence)).map(|s| s.quantity_of(product)).sum()
     }
 
     /// Returns the cumulative quantities that Tryton holds of a product.
@@ -431,6 +479,7 @@ impl Sums {
                 self.lost += units;
                 self.written_off += settled;
                 self.off += done;
+                self.own.lost += when(own);
             }
             Kind::Found => {
                 self.lost -= units;

@@ -14,7 +14,8 @@ use crate::{
         Books, InternalState, Kind, Line, Move, Name, ReceiptState, Sale, SaleState, Shipment, ShipmentState,
         Sums,
     },
-    model::{Quantity, Totals},
+    connectors::tryton::plan::told::History,
+    model::{PostingLine, Quantity, Totals},
 };
 
 mod cancel;
@@ -22,6 +23,7 @@ mod internal;
 mod ship;
 #[cfg(test)]
 mod tests;
+mod told;
 
 /// A request that changes something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +125,7 @@ pub(super) enum Step {
     Refuse(String),
 }
 
-/// The target of one item.
+/// The target of one item, and what Tryton was told of it before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Want {
     /// What people call it.
@@ -134,19 +136,13 @@ pub(super) struct Want {
     pub written_off: i64,
     pub fulfilled: i64,
     pub returned: i64,
-    /// The most that was told since the last acknowledgement, and with it. What Tryton has beyond it is a person's doing.
-    pub told: Totals,
-    /// Units that were told to be sold, or not to be cancelled after all, since the last acknowledgement. 0 if there was none.
-    pub more: i64,
+    told: History,
 }
 
 impl Want {
-    pub(super) fn new(code: &str, target: &Totals, told: &Totals, acked: Option<&Totals>) -> Want {
-        let cancelled = |t: &Totals| t.released.units() + t.written_off.units();
-        let kept = |t: &Totals| t.ordered.units() - cancelled(t);
-        // What was shipped and is not any more is sold once more.
-        let undone = |acked: &Totals| (acked.fulfilled.units() - target.fulfilled.units()).max(0);
-        let more = |acked: &Totals| (kept(target) - kept(acked) + undone(acked)).max(0);
+    /// `sequence` is the posting's own.
+    pub(super) fn new(code: &str, line: &PostingLine, sequence: u32) -> Want {
+        let target = &line.target;
         Want {
             code: code.to_owned(),
             ordered: target.ordered.units(),
@@ -154,8 +150,7 @@ impl Want {
             written_off: target.written_off.units(),
             fulfilled: target.fulfilled.units(),
             returned: target.returned.units(),
-            told: told.most(*target),
-            more: acked.map_or(0, more),
+            told: History::new(line, sequence),
         }
     }
 
@@ -163,21 +158,23 @@ impl Want {
     /// shipped ahead of us is left alone.
     fn to_undo(&self, sums: &Sums) -> i64 {
         let shipped = sums.fulfilled - sums.undone;
-        (shipped - beyond(self.told.fulfilled, shipped + sums.own.undone) - self.fulfilled).max(0)
+        (shipped - beyond(self.told.most.fulfilled, shipped + sums.own.undone) - self.fulfilled).max(0)
     }
 
     /// Returns how many units are still to be sold: also those that were cancelled here while they were booked at another
     /// warehouse. The ERP shows that by what it has on sales beyond the order, or by an acknowledgement that it holds
     /// fewer than are wanted now. What else is cancelled there, a person has cancelled, and that is kept.
     ///
-    /// It is told from what there was before this posting sold anything, for that changes both.
+    /// It is told from what there was before anything was sold for this, by this posting or by one before it whose answer
+    /// was lost: that changes both.
     fn to_sell(&self, sums: &Sums) -> i64 {
         let beyond = sums.sold - sums.own.sold - self.ordered;
         let cancelled = sums.cancelled - sums.own.cancelled - self.cancelled;
+        let more = self.told.more.map(|more| more + sums.own.unreached);
         let all = if beyond > 0 {
-            cancelled - beyond
+            (cancelled - beyond).min(more.unwrap_or(i64::MAX))
         } else {
-            cancelled.clamp(0, (self.more + beyond).max(0)) - beyond
+            cancelled.clamp(0, (more.unwrap_or(0) + beyond).max(0)) - beyond
         };
         (all - sums.own.sold).max(0)
     }
@@ -187,9 +184,19 @@ impl Want {
         (self.cancelled + (sums.sold - self.ordered).max(0) - sums.cancelled).max(0)
     }
 
+    /// Tells whether units that wait for a decision may do so because a cancellation of ours was cut off.
+    fn is_half_cancelled(&self) -> bool {
+        self.told.fell
+    }
+
     fn to_ship(&self, sums: &Sums) -> i64 {
         (self.fulfilled - sums.fulfilled).max(0)
     }
+}
+
+/// Returns what is not to be shipped.
+fn cancelled(totals: &Totals) -> i64 {
+    totals.released.units() + totals.written_off.units()
 }
 
 /// Returns how many of `units` there are beyond what was ever told: a person has added them.
@@ -199,16 +206,21 @@ fn beyond(told: Quantity, units: i64) -> i64 {
 
 /// Returns what comes next for the targets by product. `sequence` is the posting's own.
 pub(super) fn next<'a>(books: &'a Books, wants: &'a BTreeMap<i64, Want>, sequence: u32) -> Step {
-    let of = |product| books.sums_for(product, Some(sequence));
-    let sums = wants.iter().map(|(&product, want)| (product, of(product).without_undone(want))).collect();
+    let of = |(&product, want): (&i64, &Want)| {
+        let mut sums = books.sums_since(product, want.told.since).without_undone(want);
+        sums.own.unreached = want.told.unreached(|postings| books.sold_by(product, &postings));
+        (product, sums)
+    };
+    let sums = wants.iter().map(of).collect();
     let plan = Plan { books, wants, sums, sequence };
-    let stages: [fn(&Plan<'a>) -> Option<Step>; 14] = [
+    let stages: [fn(&Plan<'a>) -> Option<Step>; 15] = [
         Plan::doubles,
         Plan::unneeded,
         Plan::unfinished,
         Plan::missing_sale,
         Plan::surplus,
         Plan::cancel,
+        Plan::half_cancelled,
         Plan::stale_picks,
         Plan::ship,
         Plan::missing_return,
@@ -291,12 +303,12 @@ impl Plan<'_> {
     }
 
     fn missing_return(&self) -> Option<Step> {
-        self.bring_back(Kind::Return, self.missing(|want, sums| want.returned - sums.announced))
+        self.bring_back(Kind::Return, self.missing(|want, sums| want.to_move(Kind::Return, sums)))
     }
 
     fn missing_undo(&self) -> Option<Step> {
-        let of = |product| self.books.sums_for(product, Some(self.sequence));
-        let lines = self.wants.iter().map(|(&product, want)| (product, want.to_undo(&of(product))));
+        let of = |product, want: &Want| self.books.sums_since(product, want.told.since);
+        let lines = self.wants.iter().map(|(&product, want)| (product, want.to_undo(&of(product, want))));
         self.bring_back(Kind::Undo, lines.filter(|(_, units)| *units > 0).collect())
     }
 

@@ -268,7 +268,7 @@ impl Job<'_> {
             .iter()
             .map(|(line, product)| {
                 let code = product.code.as_deref().unwrap_or_default();
-                (product.id, Want::new(code, &line.target, &line.told, line.acked.as_ref()))
+                (product.id, Want::new(code, line, self.posting.sequence))
             })
             .collect()
     }

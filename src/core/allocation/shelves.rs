@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     core::{
         allocation::owed::{Heap, Owed},
-        state::{SkuRow, State},
+        state::{ChannelRow, Listing, SkuRow, State},
     },
     model::{FulfilledBy, LocationId, Overflow, Quantity, Sku, policy::Part},
 };
@@ -26,14 +26,31 @@ pub struct Shelves<'a> {
     pub sku: &'a Sku,
     /// The SKU's row, as it is or as it would be.
     pub row: &'a SkuRow,
-    /// What each of its components has, once that was asked.
-    parts: Vec<(Part, Shelf<'a>)>,
-    own: Option<Shelf<'a>>,
+    /// What it is made of, once that was asked.
+    parts: Vec<Part>,
+    /// What of that is stopped, once that was asked.
+    stopped: Option<Option<&'a Sku>>,
+    /// What the SKUs with stock of their own have that were asked so far.
+    held: BTreeMap<&'a Sku, Shelf<'a>>,
 }
 
 impl<'a> Shelves<'a> {
     pub fn of(state: &'a State, sku: &'a Sku, row: &'a SkuRow) -> Shelves<'a> {
-        Shelves { state, sku, row, parts: Vec::new(), own: None }
+        Shelves { state, sku, row, parts: Vec::new(), stopped: None, held: BTreeMap::new() }
+    }
+
+    /// Turns to another SKU of the same state, as it is. What was found of components that both are made of is kept: what is
+    /// owed of one that many bundles hold is worked out once for all of them.
+    pub fn turn_to(&mut self, sku: &'a Sku, row: &'a SkuRow) {
+        (self.sku, self.row) = (sku, row);
+        self.parts.clear();
+        self.stopped = None;
+    }
+
+    /// Returns what the SKU is made of that a person has stopped, if any of it is: then none of the SKU is for sale either.
+    pub fn stopped_part(&mut self) -> Option<&'a Sku> {
+        let (state, sku) = (self.state, self.sku);
+        *self.stopped.get_or_insert_with(|| state.stopped_part(sku))
     }
 
     /// Returns how many units can be sold from these places: of a bundle, as many as its scarcest component makes. `None`:
@@ -45,7 +62,7 @@ impl<'a> Shelves<'a> {
     ) -> Result<Option<Sellable>, Overflow> {
         let state = self.state;
         if state.index.recipes.direct(self.sku).is_none() {
-            let own = self.own.get_or_insert_with(|| Shelf::of(self.row));
+            let own = self.held.entry(self.sku).or_insert_with(|| Shelf::of(self.row));
             let Some(Sellable { here, free }) = own.sellable(state, self.sku, drawn)? else {
                 return Ok(None);
             };
@@ -53,13 +70,12 @@ impl<'a> Shelves<'a> {
             return Ok(Some(Sellable { here: here.sub(kept)?, free: free.sub(kept)? }));
         }
         if self.parts.is_empty() {
-            for part in state.made_of(self.sku)? {
-                let Some(row) = state.skus.get(&part.sku) else { return Ok(None) };
-                self.parts.push((part, Shelf::of(row)));
-            }
+            self.parts = state.made_of(self.sku)?;
         }
         let mut least: Option<Sellable> = None;
-        for (part, shelf) in &mut self.parts {
+        for part in &self.parts {
+            let Some((of, row)) = state.skus.get_key_value(&part.sku) else { return Ok(None) };
+            let shelf = self.held.entry(of).or_insert_with(|| Shelf::of(row));
             let Some(Sellable { here, free }) = shelf.sellable(state, &part.sku, drawn)? else {
                 return Ok(None);
             };
@@ -156,19 +172,33 @@ fn owed<'a>(state: &'a State, sku: &Sku, row: &'a SkuRow) -> Result<Option<Owed<
     }
     let moving = row.moving.iter();
     heaps.extend(moving.map(|moving| Heap { from: &moving.from, to: &moving.to, units: moving.quantity }));
-    let users = state.index.recipes.users(sku);
-    let users = users.iter().filter_map(|user| state.skus.get(user));
-    let sellers = std::iter::once(row).chain(users).flat_map(|row| sold_from(state, row));
-    let sellers: BTreeSet<&[LocationId]> = sellers.collect();
+    let mut sellers = sellers(state, sku, row);
+    sellers.extend(row.drew.iter().map(Vec::as_slice));
     Ok(Some(Owed::new(&heaps, &sellers.into_iter().collect::<Vec<_>>())))
 }
 
-/// Returns the places that each listing of ours that sells draws on.
+/// Returns each set of places that a SKU is sold from, by itself or as a part of others.
+pub fn sellers<'a>(state: &'a State, sku: &Sku, row: &'a SkuRow) -> BTreeSet<&'a [LocationId]> {
+    let users = state.index.recipes.users(sku);
+    let users = users.iter().filter_map(|user| state.skus.get(user));
+    std::iter::once(row).chain(users).flat_map(|row| sold_from(state, row)).collect()
+}
+
+/// Returns the places that each listing that sells draws on, and those that listings of its channel drew on: what was sold meanwhile
+/// may come from all of them. One that the channel ships by now sold what lies with us as long as it was written.
 fn sold_from<'a>(state: &'a State, row: &'a SkuRow) -> impl Iterator<Item = &'a [LocationId]> {
-    row.listings.iter().filter(|listing| listing.by != FulfilledBy::Channel).filter_map(|listing| {
-        let channel = state.policies()?.channels.get(&listing.channel)?;
-        channel.drawn(&listing.ids).filter(|_| channel.abilities.sells)
-    })
+    let ours = |listing: &&Listing| {
+        (listing.by != FulfilledBy::Channel || listing.leg.is_some()) && !listing.given_away()
+    };
+    row.listings.iter().filter(ours).flat_map(|listing| sold_by(state, listing))
+}
+
+/// Returns the places that a listing draws on, if its channel sells, and those that listings of its channel drew on.
+pub fn sold_by<'a>(state: &'a State, listing: &Listing) -> impl Iterator<Item = &'a [LocationId]> + use<'a> {
+    let channel = state.policies().and_then(|policies| policies.channels.get(&listing.channel));
+    let sells = channel.filter(|channel| channel.abilities.sells);
+    let drew = state.channels.get(&listing.channel).into_iter().flat_map(ChannelRow::drew);
+    sells.and_then(|channel| channel.drawn(&listing.ids)).into_iter().chain(drew)
 }
 
 #[cfg(test)]
@@ -210,6 +240,28 @@ mod tests {
             let sold = shelves.sellable(drawn, |_| Quantity::ZERO).expect("small").expect("opened");
             assert_eq!(Ok(Some(sold.here)), row.available(drawn));
         }
-        assert_eq!(shelves.own.expect("asked").known.len(), 6, "all of them, and five by themselves");
+        assert_eq!(shelves.held[&sku].known.len(), 6, "all of them, and five by themselves");
+    }
+
+    /// A hundred bundles hold a component that is short at one place: that is asked once of it, and not once for each.
+    #[test]
+    fn what_is_owed_of_a_component_is_worked_out_once_for_all_that_hold_it() {
+        let mut state = State::default();
+        let named = |name: &str| Sku::new(name).expect("a good sku");
+        let (part, all) = (Part { sku: named("BOX"), units: Quantity::new(2) }, [place(0), place(1)]);
+        state.skus.insert(part.sku.clone(), row(&[-3, 9]));
+        let bundles: Vec<Sku> = (0..100).map(|n| named(&format!("SET{n}"))).collect();
+        for bundle in &bundles {
+            state.skus.insert(bundle.clone(), SkuRow::default());
+            state.index.recipes.set(bundle, Some(vec![part.clone()]));
+        }
+        let mut shelves = Shelves::of(&state, &part.sku, &state.skus[&part.sku]);
+        for sku in std::iter::once(&part.sku).chain(&bundles) {
+            shelves.turn_to(sku, &state.skus[sku]);
+            let sold = shelves.sellable(&all, |_| Quantity::ZERO).expect("small").expect("opened");
+            assert_eq!(sold.here.units(), if *sku == part.sku { 6 } else { 3 });
+        }
+        let asked: Vec<_> = shelves.held.iter().map(|(of, shelf)| (*of, shelf.known.len())).collect();
+        assert_eq!(asked, [(&part.sku, 1)]);
     }
 }

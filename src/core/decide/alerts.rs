@@ -13,15 +13,15 @@ use crate::{
         backoff::{self, digest},
         circuit::Circuit,
         command::{Refused, Reply},
-        decide::Draft,
+        decide::{Draft, bulk},
         drift::{Done, Drifted},
         index::{Kind, Work},
-        intent::{Intent, Phase, Step, Undone},
+        intent::{Intent, Leg, Phase, Step, Undone},
         leg,
         record::{AlertKind, Record},
         state::{Alert, AlertKey, ChannelRow, Listing, ListingRef, State},
     },
-    model::{self, ChannelId, Counter, Mode, Notice, Policies, Timestamp, policy::ChannelPolicy, which},
+    model::{self, ChannelId, Counter, Mode, Notice, Policies, Seq, Timestamp, policy::ChannelPolicy, which},
 };
 
 /// How long a push is remembered. Shopify repeats one for four hours.
@@ -73,12 +73,12 @@ impl Draft<'_> {
     fn raise(&mut self, policies: &Policies, key: &AlertKey, condition: &Condition) {
         let held = self.state.alerts.get(key);
         let repeat = policies.alerts.repeat_ms;
-        let Condition { text, waiting, asks } = condition.clone();
+        let Condition { text, waiting, asks, about } = condition.clone();
         let alert = match held {
             Some(held) if held.firing => {
                 let told_at = held.told.filter(|(firing, _)| *firing).map(|(_, at)| at);
                 let repeats = repeat > 0 && told_at.is_some_and(|at| self.now.since(at) >= repeat);
-                let other = asks && waiting == held.waiting && text != held.text;
+                let other = (asks && waiting == held.waiting && text != held.text) || about > held.about;
                 // It fired before there was anywhere to tell it.
                 let untold = policies.alerts.webhook && told_at.is_none() && held.send_at.is_none();
                 let again = waiting > held.waiting || other || untold || (repeats && held.send_at.is_none());
@@ -90,11 +90,12 @@ impl Draft<'_> {
                 }
                 let send_at = if again && policies.alerts.webhook { Some(self.now) } else { held.send_at };
                 let tries = if again { 0 } else { held.tries };
-                Alert { text, waiting, send_at, tries, ..held.clone() }
+                Alert { text, waiting, about: about.max(held.about), send_at, tries, ..held.clone() }
             }
             Some(_) | None => Alert {
                 text,
                 waiting,
+                about,
                 raised_at: self.now,
                 changed_at: self.now,
                 firing: true,
@@ -137,7 +138,7 @@ impl Draft<'_> {
         &mut self,
         key: &AlertKey,
         firing: bool,
-        waiting: usize,
+        (waiting, about): (usize, Seq),
         sent: bool,
     ) -> Result<Reply, Refused> {
         let policies = self.policies()?;
@@ -148,7 +149,7 @@ impl Draft<'_> {
         let alert = if !sent {
             let at = backoff::next(&policies.retry, held.tries + 1, seed, self.now);
             Some(Alert { tries: held.tries.saturating_add(1), send_at: Some(at), ..held })
-        } else if held.firing != firing || held.waiting > waiting {
+        } else if held.firing != firing || held.waiting > waiting || held.about > about {
             // It changed while it was being told: what is true is still to be told.
             Some(Alert { told: Some((firing, self.now)), ..held })
         } else {
@@ -163,6 +164,7 @@ impl Draft<'_> {
             let alert = Some(Alert {
                 text: "it was over when it was told".to_owned(),
                 waiting: 0,
+                about: Seq::ZERO,
                 raised_at: self.now,
                 changed_at: self.now,
                 firing: false,
@@ -182,14 +184,15 @@ struct Condition {
     text: String,
     /// How many things wait for a person; zero where that is not counted.
     waiting: usize,
-    /// Another text is another question, of which people are told: a drift that shows another number by now, or a notice that says
-    /// something else.
+    /// Another text is another question, of which people are told: a notice that says something else.
     asks: bool,
+    /// The record of the latest question, where each has one: people are told of a later one.
+    about: Seq,
 }
 
 impl From<String> for Condition {
     fn from(text: String) -> Condition {
-        Condition { text, waiting: 0, asks: false }
+        Condition { text, waiting: 0, asks: false, about: Seq::ZERO }
     }
 }
 
@@ -215,6 +218,7 @@ fn conditions(state: &State, policies: &Policies, now: Timestamp) -> BTreeMap<Al
             (AlertKind::FeedLate, feed_late(state, channel, policy, now).map(Condition::from)),
             (AlertKind::Drift, drifts(state, channel)),
             (AlertKind::AssumptionBroken, broken(row, policy, now)),
+            (AlertKind::BulkLate, row.and_then(|row| bulk::late(row, now)).map(Condition::from)),
         ];
         for (kind, condition) in said.into_iter().chain(row.and_then(circuit)) {
             if let Some(condition) = condition {
@@ -246,12 +250,14 @@ fn stuck(state: &State, policies: &Policies, intent: &Intent, now: Timestamp) ->
     let name = |listing| state.listing(listing).map_or("", |held| held.channel.as_str());
     if waits {
         let late = now.since(intent.since) >= policies.alerts.after_ms;
-        // A lower that is seen and only settles is on time; how long that takes is the channel's.
-        let leg = intent.legs.iter().find(|leg| intent.awaits(leg) && leg.step == Step::Waiting)?;
+        let waiting = |leg: &&Leg| intent.awaits(leg) && late && !on_time(state, policies, leg, now);
+        let leg = intent.legs.iter().find(waiting)?;
         let (sku, phase) = (&leg.listing.sku, intent.phase.name());
         let on = name(&leg.listing);
-        return late
-            .then(|| format!("what a person wants is still {phase}: SKU {sku} is not seen live on {on}"));
+        let seen = state.listing(&leg.listing).is_some_and(|held| leg.is_seen(held));
+        let how = if seen { "was seen live on" } else { "is not seen live on" };
+        let again = if seen { " and may show more again" } else { "" };
+        return Some(format!("what a person wants is still {phase}: SKU {sku} {how} {on}{again}"));
     }
     if intent.phase != Phase::RolledBack || now.since(intent.since) >= TOLD_MS {
         return None;
@@ -268,10 +274,25 @@ fn stuck(state: &State, policies: &Policies, intent: &Intent, now: Timestamp) ->
     }
 }
 
+/// Tells whether a lower that is seen only settles, or waits for a bulk to end that is not late itself: how long that takes is the
+/// channel's.
+fn on_time(state: &State, policies: &Policies, leg: &Leg, now: Timestamp) -> bool {
+    let Some(held) = state.listing(&leg.listing) else { return false };
+    let ends = || state.channels.get(&held.channel).is_none_or(|row| bulk::late(row, now).is_none());
+    let waits_for_bulk = leg.is_seen(held) && held.writes.in_bulk() && ends();
+    match leg.step {
+        Step::Seen { at } => {
+            let late_ms = policies.channels.get(&held.channel).map_or(0, |policy| policy.abilities.late_ms);
+            waits_for_bulk || now.since(at) < late_ms.saturating_add(policies.alerts.after_ms)
+        }
+        Step::Waiting | Step::Settled | Step::GivenUp => waits_for_bulk,
+    }
+}
+
 /// Counts work of a kind, up to [`COUNT_MAX`], and says how many there are.
 fn counted<'a>(work: impl Iterator<Item = &'a Work>, say: impl Fn(usize) -> String) -> Option<Condition> {
     let waiting = work.take(COUNT_MAX).count();
-    (waiting > 0).then(|| Condition { text: say(waiting), waiting, asks: false })
+    (waiting > 0).then(|| Condition { waiting, ..say(waiting).into() })
 }
 
 /// Returns a count as people read it, with the words that go with one and with many.
@@ -347,14 +368,19 @@ fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
     };
     let open: Vec<(ListingRef, &Drifted)> =
         state.index.of(Kind::Drifts, channel).take(COUNT_MAX).filter_map(drift).collect();
-    let (listing, latest) = open.iter().max_by_key(|(_, drift)| drift.seq)?;
-    let last = match latest.done {
-        Done::Held => format!("SKU {} is held because two writers undo each other", listing.sku),
-        Done::Asked | Done::Repaired | Done::Accepted | Done::Left | Done::Released | Done::Gone => {
-            format!("SKU {} shows {} and not {}", listing.sku, latest.observed, latest.expected)
-        }
+    if open.is_empty() {
+        return None;
+    }
+    // The latest question, and the latest that is held: neither hides the other.
+    let latest = |held: bool| {
+        open.iter().filter(|of| (of.1.done == Done::Held) == held).max_by_key(|(_, drift)| drift.seq)
     };
-    let waiting = open.len();
+    let (held, asked) = (latest(true), latest(false));
+    let held = held.map(|(of, _)| format!("SKU {} is held because two writers undo each other", of.sku));
+    let question = asked
+        .map(|(of, drift)| format!("SKU {} shows {} and not {}", of.sku, drift.observed, drift.expected));
+    let last = question.into_iter().chain(held).collect::<Vec<_>>().join(", and ");
+    let (waiting, about) = (open.len(), asked.map_or(Seq::ZERO, |(_, drift)| drift.seq));
     let text = format!(
         "{} changed by another writer and {} for a person, of late: {last}{}; see `evenkeel drift`",
         spoken(waiting, "listing was", "listings were"),
@@ -364,16 +390,13 @@ fn drifts(state: &State, channel: &ChannelId) -> Option<Condition> {
     // Told again when it has doubled, and not with each number of another writer's.
     let over = open.iter().map(|(_, drift)| drift.over_most.units()).fold(0, i64::saturating_add);
     let over = grown(usize::try_from(over).unwrap_or(usize::MAX));
-    Some(Condition { text, waiting: waiting.saturating_add(over), asks: latest.done != Done::Held })
+    Some(Condition { waiting: waiting.saturating_add(over), about, ..text.into() })
 }
 
 /// Says by how many units held listings show more than ours would, of the one that does most, and what to do.
 fn shown_too_much(state: &State, open: &[(ListingRef, &Drifted)]) -> String {
     // Ours may have gone over it since: a lower does.
-    let still = |(listing, drift): &(ListingRef, &Drifted)| {
-        let confirmed = state.listing(listing).and_then(|held| held.writes.confirmed);
-        confirmed.is_none_or(|confirmed| confirmed.at <= drift.at)
-    };
+    let still = |of: &(ListingRef, &Drifted)| !state.listing(&of.0).is_some_and(Listing::shows_ours_since);
     let over = open.iter().filter(|of| !of.1.over().is_zero() && still(of));
     let Some((listing, drift)) = over.clone().max_by_key(|(_, drift)| drift.over()) else {
         return String::new();
@@ -400,7 +423,7 @@ fn broken(row: Option<&ChannelRow>, policy: &ChannelPolicy, now: Timestamp) -> O
     };
     let all: Vec<String> = Assumption::ALL.iter().filter_map(of).collect();
     let text = format!("{}; look through its oversells", all.join("; "));
-    (!all.is_empty()).then_some(Condition { text, waiting: all.len(), asks: false })
+    (!all.is_empty()).then(|| Condition { waiting: all.len(), ..text.into() })
 }
 
 fn broken_by(assumption: Assumption, stated_ms: i64, measured: &Measured) -> String {
@@ -426,7 +449,7 @@ fn seconds(millis: i64) -> i64 {
 fn unmapped(state: &State, channel: &ChannelId) -> Option<Condition> {
     counted(state.index.of(Kind::Unmapped, channel), |count| {
         format!(
-            "{} lines of which it is not known what, or whose stock, they sell; see `evenkeel map list --unmatched`",
+            "{} lines of which it is not known what, or whose stock, they sell; see `evenkeel map list --lines`",
             spoken(count, "order has", "orders have")
         )
     })
@@ -434,14 +457,10 @@ fn unmapped(state: &State, channel: &ChannelId) -> Option<Condition> {
 
 fn quarantined(state: &State, channel: &ChannelId) -> Option<Condition> {
     let waiting = state.quarantine.values().filter(|item| item.channel == *channel).count();
-    (waiting > 0).then(|| Condition {
-        text: format!(
-            "{} could not be read; see `evenkeel quarantine list`",
-            model::counted(waiting, "message")
-        ),
-        waiting,
-        asks: false,
-    })
+    let text = || {
+        format!("{} could not be read; see `evenkeel quarantine list`", model::counted(waiting, "message"))
+    };
+    (waiting > 0).then(|| Condition { waiting, ..text().into() })
 }
 
 fn braked(state: &State, counter: &Counter) -> Option<Condition> {
@@ -449,7 +468,7 @@ fn braked(state: &State, counter: &Counter) -> Option<Condition> {
     let waiting = held.clone().count();
     let why = &held.next_back()?.why;
     let text = format!("a count is held: {why}; see `evenkeel dead-letters list`");
-    Some(Condition { text, waiting, asks: false })
+    Some(Condition { waiting, ..text.into() })
 }
 
 fn circuit(row: &ChannelRow) -> Option<(AlertKind, Option<Condition>)> {
@@ -474,7 +493,7 @@ fn notices<'a>(
     held.iter().map(move |Notice { kind, text, stops }| {
         let stopped = if *stops { "; nothing is written there until then" } else { "" };
         let key = AlertKey { kind: AlertKind::Notice, subject: format!("{channel}/{kind}") };
-        (key, Condition { text: format!("{text}{stopped}"), waiting: 0, asks: true })
+        (key, Condition { asks: true, ..format!("{text}{stopped}").into() })
     })
 }
 

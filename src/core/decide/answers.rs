@@ -5,7 +5,7 @@ use crate::{
         backoff::{self, digest},
         circuit::{Circuit, Health, Subject},
         command::{Refused, Reply},
-        decide::Draft,
+        decide::{Draft, lane::explained},
         index::{Kind, Work},
         leg::{self, Event, Sent},
         record::{Record, Why},
@@ -58,12 +58,18 @@ impl Draft<'_> {
         let tries = self.state.listing(listing).and_then(|l| l.leg.as_ref()).map_or(0, |leg| leg.tries);
         let seed = digest(&[listing.sku.as_str(), sent.key.as_str()]);
         let again = |attempt: u32| backoff::next(&policies.retry, attempt, seed, now);
-        let look_at = now.plus_millis(abilities.look_ms);
-        let trust_from = trust_from(abilities, now);
+        let bulk = self.state.listing(listing).is_some_and(|held| held.writes.bulk_of(sent).is_some());
+        let taken = bulk && matches!(outcome, Outcome::Accepted { .. });
+        // What a bulk holds is to show when that has ended.
+        let look_at = if taken { Timestamp::MAX } else { now.plus_millis(abilities.look_ms) };
+        let trust_from = if taken { Timestamp::MAX } else { trust_from(abilities, now) };
         let (event, why, note) = match outcome {
             Outcome::Applied => (Event::Applied { look_at }, Why::Applied, None),
             Outcome::Accepted { submission } => (Event::Accepted { look_at }, Why::Accepted, submission),
-            Outcome::Stale => (Event::Stale { look_at: now }, Why::Stale, None),
+            Outcome::Stale => {
+                let explained = self.state.listing(listing).is_some_and(explained);
+                (Event::Stale { look_at: now, explained }, Why::Stale, None)
+            }
             Outcome::Rejected { reason } => {
                 (Event::Rejected { reason: reason.clone() }, Why::Rejected, Some(reason))
             }
@@ -152,6 +158,7 @@ impl Draft<'_> {
             });
         }
         self.restart_postings();
+        self.restart_bulks();
         Ok(Reply::Done)
     }
 }
@@ -180,7 +187,7 @@ impl Told {
 }
 
 /// Returns from when on a read tells whether a write that was answered, or given up, at `now` shows.
-fn trust_from(abilities: &Abilities, now: Timestamp) -> Timestamp {
+pub(super) fn trust_from(abilities: &Abilities, now: Timestamp) -> Timestamp {
     let visible = match abilities.visible {
         Visible::AtOnce => 0,
         Visible::Later => abilities.visible_ms,

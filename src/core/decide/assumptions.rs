@@ -38,7 +38,7 @@ impl Draft<'_> {
         self.measured(channel, policy, Assumption::FeedLag, hid(order), order.order.to_string());
     }
 
-    /// Measures how late a write landed that a look shows.
+    /// Measures how late a write landed that a look shows. Zero is no proof of one: it shows for many reasons, such as a pause.
     pub(super) fn note_landed(
         &mut self,
         policy: &ChannelPolicy,
@@ -46,11 +46,15 @@ impl Draft<'_> {
         shown: Quantity,
         look: Look,
     ) {
-        let Some(held) = self.state.listing(listing) else { return };
+        let Some(held) = self.state.listing(listing).filter(|_| shown > Quantity::ZERO) else { return };
         let awaited = held.leg.as_ref().filter(|leg| matches!(leg.state, leg::State::InFlight(_)));
         let awaited = awaited.and_then(|leg| leg.sent()).map(|sent| sent.key.clone());
-        let landed =
-            |write: &&leg::Unsettled| write.quantity == shown && Some(&write.key) != awaited.as_ref();
+        let base = held.writes.base;
+        let landed = |write: &&leg::Unsettled| {
+            // How long a bulk takes says nothing of that.
+            let alone = write.bulk.is_none() && Some(&write.key) != awaited.as_ref();
+            alone && shows(write.quantity, write.delta, base, shown)
+        };
         let Some(late) = held.writes.unsettled.iter().rfind(landed).map(|write| look.at.since(write.at))
         else {
             return;
@@ -59,18 +63,21 @@ impl Draft<'_> {
         self.measured(&channel, policy, Assumption::Late, late, listing.sku.to_string());
     }
 
-    /// Measures a write that nobody waited for any more, if that is what a look shows.
+    /// Measures a write that nobody waited for any more, if that is what a look shows instead of what is expected. Zero is
+    /// no proof of it; nor is anything where the write would have been refused, as it compared with something else.
     pub(super) fn note_lapsed(
         &mut self,
         policy: &ChannelPolicy,
         listing: &ListingRef,
-        shown: Quantity,
+        [expected, shown]: [Quantity; 2],
         look: Look,
     ) {
         let Some(held) = self.state.listing(listing) else { return };
-        let Some(lapsed) = held.writes.lapsed.as_deref().filter(|lapsed| lapsed.quantity == shown) else {
-            return;
+        let is_it = |lapsed: &&leg::Lapsed| {
+            let fits = lapsed.compare.is_none_or(|compare| compare == expected) && shown > Quantity::ZERO;
+            fits && shows(lapsed.quantity, lapsed.delta, held.writes.base, shown)
         };
+        let Some(lapsed) = held.writes.lapsed.as_deref().filter(is_it) else { return };
         let late = look.at.since(lapsed.at);
         if late < LAPSED_MS {
             let channel = held.channel.clone();
@@ -114,7 +121,7 @@ impl Draft<'_> {
             let Ok(shown) = look.shown() else { return };
             self.learn(listing, Why::Looked, |writes| {
                 writes.passed_over = None;
-                writes.believe(shown, look.at, policy.abilities.stale_ms);
+                writes.believe(shown, &look, policy.abilities.stale_ms);
                 writes.heed(&look);
             });
         }
@@ -142,7 +149,9 @@ impl Draft<'_> {
         };
         let replaced_at = writes.trust_from.plus_millis(-policy.abilities.stale_ms);
         let old_ms = read_at.since(replaced_at);
-        let proven = look.at > read_at && shown == expected && writes.replaced == Some(observed);
+        // Where sales have made what is expected what was read, it proves nothing.
+        let differs = expected != observed;
+        let proven = look.at > read_at && differs && shown == expected && writes.replaced == Some(observed);
         (proven && old_ms > 0).then_some(old_ms)
     }
 
@@ -161,5 +170,13 @@ impl Draft<'_> {
             let (channel, stated_ms) = (channel.clone(), assumption.stated(&policy.abilities));
             self.emit(Record::Measured { channel, assumption, stated_ms, measured_ms, subject });
         }
+    }
+}
+
+/// Tells whether this is what a write would make a channel show of which `base` is expected.
+fn shows(quantity: Quantity, delta: Option<Quantity>, base: Option<Quantity>, shown: Quantity) -> bool {
+    match delta {
+        Some(delta) => base.is_some_and(|base| base.add(delta) == Ok(shown)),
+        None => quantity == shown,
     }
 }

@@ -8,10 +8,10 @@ use std::{
 use crate::{
     core::{
         command::{ByHand, HandLine, LeftOut, NAMED, Refused, Reply, Tally, Why},
-        count::Change,
-        decide::{Draft, counts::braked},
+        count::{ByPlace, Change},
+        decide::{Draft, counts::braked, recipes::unaccounted},
         ledger::{Cause, Entry, Kind, Stock, book},
-        moves::{LastCount, REACH_MS, When, in_count},
+        moves::{LastCount, REACH_MS, Transferred, When, in_count},
         record::{HandCounted, HeldCount, Record},
         state::State,
         wrong::{Why as Reason, Wrong, refused},
@@ -26,6 +26,7 @@ pub struct Judged {
     before: Stock,
     on_hand: Quantity,
     opens: bool,
+    transferred: Transferred,
 }
 
 /// What a count by a person would do, line by line, and what is left out of it.
@@ -46,7 +47,7 @@ pub fn look_over(state: &State, count: &ByHand, now: Timestamp) -> Result<(Outco
     for held in &count.lines {
         let (sku, location) = (state.canonical(&held.sku), &held.location);
         let line = HandLine { sku: sku.clone(), ..held.clone() };
-        let mut why = senseless(policies, &count.by, &line, now);
+        let mut why = senseless(policies, &count.by, &line, now, settles(state, &line));
         match seen.entry((sku, location)) {
             Slot::Vacant(free) => drop(free.insert(line.line)),
             Slot::Occupied(first) => {
@@ -107,6 +108,9 @@ fn unknown_first(known: bool, sku: &Sku, why: Vec<Reason>) -> Vec<Reason> {
 pub fn tally(judged: &[Judged], left_out: Vec<LeftOut>) -> Tally {
     let mut tally = Tally { left_out, ..Tally::default() };
     for line in judged {
+        if line.transferred != Transferred::default() {
+            tally.transferred.push((line.line.sku.clone(), line.line.location.clone(), line.transferred));
+        }
         let (before, after) = (line.before.on_hand, line.on_hand);
         let moved = after.sub(before).unwrap_or_default();
         tally.opened += usize::from(line.opens);
@@ -131,9 +135,12 @@ pub fn tally(judged: &[Judged], left_out: Vec<LeftOut>) -> Tally {
 }
 
 /// Returns the changes of stock that was open already: the brake judges them.
-pub fn changes(judged: &[Judged]) -> Vec<Change> {
-    let open = judged.iter().filter(|line| !line.opens);
-    open.map(|line| Change { before: line.before.on_hand, after: line.on_hand }).collect()
+pub fn changes(judged: &[Judged]) -> ByPlace {
+    let mut changes = ByPlace::default();
+    for held in judged.iter().filter(|held| !held.opens) {
+        changes.add(&held.line.location, Change { before: held.before.on_hand, after: held.on_hand });
+    }
+    changes
 }
 
 impl Tally {
@@ -147,6 +154,7 @@ impl Tally {
         self.down_units = self.down_units.add(other.down_units).unwrap_or(self.down_units);
         self.zeroed += other.zeroed;
         self.opened += other.opened;
+        self.transferred.extend(other.transferred);
         self.left_out.extend(other.left_out);
         self.some.extend(other.some);
         self.some.truncate(NAMED);
@@ -164,8 +172,22 @@ fn may_count(state: &State, opening: bool) -> Result<(), Refused> {
     }
 }
 
-/// Returns everything for which a line makes no sense.
-fn senseless(policies: &Policies, by: &Counter, line: &HandLine, now: Timestamp) -> Vec<Reason> {
+/// Tells whether a line says that what a bundle is made of was counted since units of it were shipped without a recipe: none is on
+/// hand of the bundle itself, and nobody else says so.
+fn settles(state: &State, line: &HandLine) -> bool {
+    let made = state.index.recipes.direct(&line.sku).is_some();
+    made && line.quantity.is_zero()
+        && unaccounted(state, &line.sku).iter().any(|(at, _)| *at == line.location)
+}
+
+/// Returns everything for which a line makes no sense. `settles`: it is none that a counter tells of.
+fn senseless(
+    policies: &Policies,
+    by: &Counter,
+    line: &HandLine,
+    now: Timestamp,
+    settles: bool,
+) -> Vec<Reason> {
     let HandLine { sku, location, quantity, as_of, .. } = line;
     let mut why = Vec::new();
     if !policies.locations.contains(location) {
@@ -176,7 +198,7 @@ fn senseless(policies: &Policies, by: &Counter, line: &HandLine, now: Timestamp)
             "`{channel}` keeps and ships what lies at location `{location}`, and tells by itself how much that is: it is \
              only read, never counted here"
         )));
-    } else if let Some(channel) = policies.counter_of(location) {
+    } else if let Some(channel) = policies.counter_of(location).filter(|_| !settles) {
         why.push(Reason::Bad(format!(
             "`{channel}` counts location `{location}`, and its next count would take this one back: count there"
         )));
@@ -200,6 +222,11 @@ fn out_of_range(sku: &Sku) -> Reason {
 
 fn one(state: &State, measure: Measure, line: &HandLine) -> Result<Result<Judged, Why>, Reason> {
     let Some(row) = state.skus.get(&line.sku) else { return Ok(Err(Why::NoSku)) };
+    if settles(state, line) {
+        let before = row.place(&line.location).map(|place| place.stock).unwrap_or_default();
+        let (line, on_hand, transferred) = (line.clone(), Quantity::ZERO, Transferred::default());
+        return Ok(Ok(Judged { line, before, on_hand, opens: false, transferred }));
+    }
     if state.index.recipes.direct(&line.sku).is_some() {
         return Ok(Err(Why::Bundle(state.parts_of(&line.sku))));
     }
@@ -218,7 +245,8 @@ fn one(state: &State, measure: Measure, line: &HandLine) -> Result<Result<Judged
     let on_hand = now_on_hand(measure, line.quantity, moved.ok_or_else(big)?, before);
     let on_hand = on_hand.map_err(|_| big())?;
     let opens = place.is_none_or(|place| place.opened.is_none());
-    Ok(Ok(Judged { line: line.clone(), before, on_hand, opens }))
+    let transferred = moves.map(|moves| moves.transferred(line.as_of)).unwrap_or_default();
+    Ok(Ok(Judged { line: line.clone(), before, on_hand, opens, transferred }))
 }
 
 /// Returns what is on hand by a count, with what `moved` since on top.
@@ -253,7 +281,7 @@ impl Draft<'_> {
         let mut opened: BTreeMap<Timestamp, Vec<(Sku, LocationId)>> = BTreeMap::new();
         let mut touched = BTreeSet::new();
         let latest = judged.iter().map(|judged| judged.line.as_of).max().unwrap_or(self.now);
-        for Judged { line, before, on_hand, opens } in judged {
+        for Judged { line, before, on_hand, opens, transferred: _ } in judged {
             let out_of_range = |_: Overflow| Refused::OutOfRange(format!("count of {}", line.sku));
             let quantity = on_hand.sub(before.on_hand).map_err(out_of_range)?;
             let after = book(before, Kind::Count, quantity).map_err(out_of_range)?;
@@ -264,7 +292,10 @@ impl Draft<'_> {
             if opens || !quantity.is_zero() {
                 touched.insert(sku.clone());
             }
-            places.push(HandCounted { sku: sku.clone(), location: location.clone(), as_of, opens });
+            // Of a bundle nothing lies there that was counted.
+            if self.state.index.recipes.direct(&sku).is_none() {
+                places.push(HandCounted { sku: sku.clone(), location: location.clone(), as_of, opens });
+            }
             if !quantity.is_zero() {
                 let cause = match &count.by {
                     Counter::Person => Cause::Operator { note },
@@ -274,7 +305,7 @@ impl Draft<'_> {
                 entries.push(Entry { sku, location, kind, quantity, cause, event_at: as_of, after });
             }
         }
-        if !places.is_empty() {
+        if !places.is_empty() || !entries.is_empty() {
             let by = match &count.by {
                 Counter::Person => None,
                 Counter::Channel(channel) => Some(channel.clone()),

@@ -1,15 +1,17 @@
 //! What channels list: bound to SKUs where exactly one fits, kept as unmatched where not.
 
+mod clash;
+
 use std::collections::BTreeSet;
 
 use crate::{
     core::{
         command::{Refused, Reply},
-        decide::Draft,
+        decide::{Draft, stands::lies_elsewhere},
         leg::{self, Event},
         mapping::{Resolved, resolve},
         record::{Record, Why},
-        state::{ListingRef, State, Unmatched},
+        state::{ListingRef, State, Todo, Unmatched},
         wrong::{Why as Reason, Wrong, refused},
     },
     model::{
@@ -17,10 +19,14 @@ use crate::{
     },
 };
 
+pub use clash::clashing;
+
 /// The most listings that one SKU may have.
 pub(super) const LISTINGS_MAX: usize = 1_000;
 /// The most waiting items of a channel that a mapping tries at once; the rest follows in portions.
 const WAITING_MAX: usize = 2_000;
+/// How often these are gone through, as long as any finds its SKU.
+const AGAIN_MAX: usize = 8;
 
 /// Returns a row without what it says of an outlet: a thing is the same SKU at all of them.
 fn of_the_thing(row: MappingRow) -> Result<MappingRow, Refused> {
@@ -100,19 +106,42 @@ pub fn removable<'a>(
     Err(Refused::Unknown(format!("no row of the mapping table is for {ids} on `{channel}`{near}")))
 }
 
+/// Tells whether identifiers are those of the same record of a channel, as far as both name it. Its own id of it decides.
+fn same_record(one: &Identifiers, other: &Identifiers) -> Option<bool> {
+    let own = [IdKind::InventoryItem, IdKind::Record, IdKind::Sku];
+    own.iter().find_map(|kind| Some(one.get(*kind)? == other.get(*kind)?))
+}
+
 impl Draft<'_> {
     pub(super) fn configure(&mut self, policies: Policies) -> Result<Reply, Refused> {
         let same = self.state.policies.as_deref() == Some(&policies);
         if same && self.state.held_config.is_none() {
             return Ok(Reply::Duplicate);
         }
+        let before = self.state.policies.clone();
         self.emit(Record::Configured { policies: Box::new(policies) });
         if !same {
+            self.reread_moved(before.as_deref());
+            self.state.recheck.sold = Todo::All;
             self.recheck_unmapped();
             self.recheck_ignored();
             self.recheck_skus();
         }
         Ok(Reply::Done)
+    }
+
+    /// Wants open orders to be read again where a channel's own locations are others, or more: what was booked at one of our places by what
+    /// they stood for may lie at another, and would be on sale there.
+    fn reread_moved(&mut self, before: Option<&Policies>) {
+        let Some(policies) = self.state.policies.clone() else { return };
+        for (channel, policy) in &policies.channels {
+            let was = before.and_then(|before| before.channels.get(channel));
+            let open =
+                || self.state.orders.iter().any(|(key, order)| key.channel == *channel && order.is_open());
+            if lies_elsewhere(was, policy) && open() {
+                self.emit(Record::Reread { channel: channel.clone() });
+            }
+        }
     }
 
     /// The file is not believed without a person. What is in effect stays so.
@@ -155,6 +184,7 @@ impl Draft<'_> {
             // What is known of a listing stays so: that it could not be read says nothing of it.
             if let Resolved::Listing(_) = resolve(self.state, channel, &item.ids) {
                 bound += 1;
+                self.matched(channel, &item.ids);
             } else {
                 unmatched += 1;
                 let why = item.unwritable.clone().unwrap_or_else(|| "it could not be read".to_owned());
@@ -211,12 +241,11 @@ impl Draft<'_> {
         if !policy.is_none_or(|policy| policy.same_outlet(&held.ids, &item.ids)) {
             return false;
         }
-        let own = [IdKind::InventoryItem, IdKind::Record, IdKind::Sku];
-        let both = own.iter().find_map(|kind| Some((held.ids.get(*kind)?, item.ids.get(*kind)?)));
-        both.is_none_or(|(held, told)| held == told)
+        same_record(&held.ids, &item.ids) != Some(false)
     }
 
     fn rebind(&mut self, listing: &ListingRef, channel: &ChannelId, item: &CatalogueItem) {
+        self.matched(channel, &item.ids);
         let Some(held) = self.state.listing(listing) else { return };
         let ids = item.ids.and(&held.ids);
         let unwritable = item.unwritable.clone().or_else(|| self.renamed(listing, item));
@@ -260,10 +289,25 @@ impl Draft<'_> {
         }
         let confirmed = held.leg.as_ref().is_none_or(|leg| matches!(leg.state, leg::State::Confirmed));
         if !confirmed {
-            let reason = held.unwritable.as_deref().unwrap_or("its stock is not the merchant's").to_owned();
-            let note = Some(reason.clone());
-            self.advance(listing, Event::Parked { reason }, Why::Absent, note, |_| {});
+            self.park_unwritable(listing);
         }
+    }
+
+    /// Parks what is to be sent, or sent again, to a listing that must not be written any more: by an answer, or by a look after one
+    /// that told nothing.
+    pub(super) fn follow_unwritable(&mut self, listing: &ListingRef) {
+        let Some(held) = self.state.listing(listing).filter(|held| !held.writable()) else { return };
+        let leg = held.leg.as_ref().map(|leg| &leg.state);
+        if matches!(leg, Some(leg::State::Pending | leg::State::Retry { .. })) {
+            self.park_unwritable(listing);
+        }
+    }
+
+    fn park_unwritable(&mut self, listing: &ListingRef) {
+        let Some(held) = self.state.listing(listing) else { return };
+        let reason = held.unwritable.as_deref().unwrap_or("its stock is not the merchant's").to_owned();
+        let note = Some(reason.clone());
+        self.advance(listing, Event::Parked { reason }, Why::Absent, note, |_| {});
     }
 
     fn bind_new(
@@ -283,12 +327,34 @@ impl Draft<'_> {
             by: item.by,
             unwritable: item.unwritable.clone(),
         });
-        if self.state.unmatched.contains_key(&(channel.clone(), item.ids.clone())) {
-            let (channel, ids) = (channel.clone(), item.ids.clone());
-            self.emit(Record::Unmatched { channel, ids, unmatched: None });
-        }
+        self.matched(channel, &item.ids);
         self.refresh_sellers(&sku);
         Ok((ListingRef { sku, at }, true))
+    }
+
+    /// What is bound waits for a SKU no more, under whatever identifiers it was told: a report names less of it than a read of it
+    /// by itself.
+    pub(super) fn matched(&mut self, channel: &ChannelId, ids: &Identifiers) {
+        for ids in self.waiting_as(channel, ids) {
+            self.emit(Record::Unmatched { channel: channel.clone(), ids, unmatched: None });
+        }
+    }
+
+    /// Returns the identifiers under which a record of a channel waits for a SKU.
+    fn waiting_as(&self, channel: &ChannelId, ids: &Identifiers) -> Vec<Identifiers> {
+        let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
+        let same = |told: &&Identifiers| {
+            let outlet = policy.is_none_or(|policy| policy.same_outlet(told, ids));
+            *told == ids || (outlet && same_record(told, ids) == Some(true))
+        };
+        let code = ids.get(IdKind::Sku);
+        let by_code = code.and_then(|code| Identifiers::new([(IdKind::Sku, code)]).ok());
+        let from = (channel.clone(), by_code.unwrap_or_else(|| ids.clone()));
+        let waiting = self.state.unmatched.range(from..).map(|((of, told), _)| (of, told));
+        let near = |(of, told): &(&ChannelId, &Identifiers)| {
+            *of == channel && if code.is_some() { told.get(IdKind::Sku) == code } else { *told == ids }
+        };
+        waiting.take_while(near).map(|(_, told)| told).filter(same).cloned().collect()
     }
 
     pub(super) fn unmatched(&mut self, channel: &ChannelId, item: CatalogueItem, why: String) {
@@ -297,6 +363,12 @@ impl Draft<'_> {
             return;
         }
         let (channel, ids) = key;
+        // Of what names more of it than another, it waits once.
+        for less in
+            self.waiting_as(&channel, &ids).into_iter().filter(|less| *less != ids && less.and(&ids) == ids)
+        {
+            self.emit(Record::Unmatched { channel: channel.clone(), ids: less, unmatched: None });
+        }
         let unmatched = Some(Unmatched { item, why, at: self.now });
         self.emit(Record::Unmatched { channel, ids, unmatched });
     }
@@ -309,7 +381,7 @@ impl Draft<'_> {
         self.emit(Record::Mapped { rows });
         let (mut bound, mut unmatched) = (0, 0);
         for channel in channels {
-            let waiting: Vec<CatalogueItem> = self
+            let mut waiting: Vec<CatalogueItem> = self
                 .state
                 .unmatched
                 .range((channel.clone(), Default::default())..)
@@ -317,12 +389,16 @@ impl Draft<'_> {
                 .take(WAITING_MAX)
                 .map(|(_, unmatched)| unmatched.item.clone())
                 .collect();
-            for item in waiting {
-                match self.place_item(&channel, false, &item) {
-                    Ok(_) => bound += 1,
-                    Err(_) => unmatched += 1,
+            // What is bound may be what another item was waiting for, by an identifier that they share.
+            for _ in 0..AGAIN_MAX {
+                let before = waiting.len();
+                waiting.retain(|item| self.place_item(&channel, false, item).is_err());
+                bound += before - waiting.len();
+                if waiting.len() == before {
+                    break;
                 }
             }
+            unmatched += waiting.len();
         }
         self.recheck_unmapped();
         self.recheck_ignored();

@@ -8,19 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     core::{
         command::{Count, Refused, Reply},
-        count::{self, Change, Untold, held_by, left_to_others, on_hand},
+        count::{self, ByPlace, Change, Untold, left_to_others, on_hand},
         decide::Draft,
         ledger::{Cause, Entry, Kind, Stock, book},
         mapping::resolve,
-        order::Order,
+        order::{Line as OrderLine, Order},
         posting::{self, Item, OLDER, PostState, Step, is_older},
         record::Record,
         share::Share,
-        state::{Listing, SkuRow, State},
+        state::{COUNTS, Listing, Quarantined, SkuRow, State},
     },
     model::{
-        ChannelId, Identifiers, LocationId, OrderKey, Overflow, Posting, Quantity, Seq, Sku, Timestamp,
-        Totals,
+        ChannelId, Identifiers, LocationId, OrderKey, Overflow, Posting, Quantity, Returns, Seq, Sku,
+        Timestamp, Totals,
     },
 };
 
@@ -46,19 +46,21 @@ struct Summed {
     sums: Sums,
     unknown: usize,
     partial: usize,
+    /// What was told of a SKU at a place and is out of range: nothing of it is believed.
+    unfit: Sums,
 }
 
 /// Returns what a part of a count would change of stock that is open already, without recording anything: the brake
 /// judges the changes of all parts together.
-pub fn changes(state: &State, count: &Count) -> Result<Vec<Change>, Refused> {
+pub fn changes(state: &State, count: &Count) -> Result<ByPlace, Refused> {
     let judge = Judge { state };
     let summed = judge.sum(count)?;
     Ok(changes_of(&judge.lines(count, &summed.sums)?.0))
 }
 
 /// Returns why the brake holds a count that would make these changes, if it does.
-pub fn braked(state: &State, changes: &[Change]) -> Option<String> {
-    held_by(&state.policies()?.brake, changes, state.index.opened())
+pub fn braked(state: &State, changes: &ByPlace) -> Option<String> {
+    changes.held_by(&state.policies()?.brake, state.index.opened())
 }
 
 /// Returns the orders with raising movements that a counter has not acknowledged, for the items named: they are looked up
@@ -97,42 +99,76 @@ pub fn lacks(posting: &Posting, held: &[Totals]) -> bool {
     })
 }
 
-fn changes_of(lines: &[Line]) -> Vec<Change> {
-    let open = lines.iter().filter(|line| line.opened);
-    open.map(|line| Change { before: line.before.on_hand, after: line.on_hand }).collect()
+fn changes_of(lines: &[Line]) -> ByPlace {
+    let mut changes = ByPlace::default();
+    for line in lines.iter().filter(|line| line.opened) {
+        changes.add(&line.location, Change { before: line.before.on_hand, after: line.on_hand });
+    }
+    changes
 }
 
 impl Draft<'_> {
     pub(super) fn count(&mut self, count: &Count) -> Result<Reply, Refused> {
         self.may_count(count)?;
-        let Summed { sums: lines, unknown, partial } = self.judging().sum(count)?;
+        let Summed { sums: lines, unknown, partial, unfit } = self.judging().sum(count)?;
         let (judged, deferred) = self.judging().lines(count, &lines)?;
         let deferred = deferred + partial;
         let held = if count.opening { None } else { braked(self.state, &changes_of(&judged)) };
         if let Some(why) = held {
             let lines = lines.into_iter().map(|((sku, location), quantity)| (sku, location, quantity));
             let held = self.hold(count, lines.collect(), why);
+            self.tell_unfit(count, &unfit);
             return Ok(Reply::Counted { changed: 0, deferred, held, unknown });
         }
+        let judged = self.without_held(count, judged);
         let changed = self.take_over(count, judged)?;
+        self.tell_unfit(count, &unfit);
         Ok(Reply::Counted { changed, deferred, held: None, unknown })
     }
 
     pub(super) fn count_part(&mut self, count: &Count) -> Result<Reply, Refused> {
         self.may_count(count)?;
-        let Summed { sums: lines, unknown, partial } = self.judging().sum(count)?;
+        let Summed { sums: lines, unknown, partial, unfit } = self.judging().sum(count)?;
         let (judged, deferred) = self.judging().lines(count, &lines)?;
         let deferred = deferred + partial;
+        let judged = self.without_held(count, judged);
         let changed = self.take_over(count, judged)?;
+        self.tell_unfit(count, &unfit);
         Ok(Reply::Counted { changed, deferred, held: None, unknown })
     }
 
     pub(super) fn hold_whole(&mut self, count: &Count, why: String) -> Result<Reply, Refused> {
         self.may_count(count)?;
-        let Summed { sums: lines, unknown, partial } = self.judging().sum(count)?;
+        let Summed { sums: lines, unknown, partial, unfit } = self.judging().sum(count)?;
         let lines = lines.into_iter().map(|((sku, location), quantity)| (sku, location, quantity));
         let held = self.hold(count, lines.collect(), why);
+        self.tell_unfit(count, &unfit);
         Ok(Reply::Counted { changed: 0, deferred: partial, held, unknown })
+    }
+
+    /// Has a person told what of a count is out of range, once for the same SKUs.
+    fn tell_unfit(&mut self, count: &Count, unfit: &Sums) {
+        const NAMED: usize = 10;
+        if unfit.is_empty() {
+            return;
+        }
+        let skus: BTreeSet<&str> = unfit.keys().map(|(sku, _)| sku.as_str()).collect();
+        let listed = |named: Vec<String>, all: usize| match all.checked_sub(named.len()) {
+            Some(more) if more > 0 => format!("{} and {more} more", named.join(", ")),
+            Some(_) | None => named.join(", "),
+        };
+        let id = Some(listed(skus.iter().take(NAMED).map(|sku| (*sku).to_owned()).collect(), skus.len()));
+        let channel = count.counter.clone();
+        let told = |item: &Quarantined| item.channel == channel && item.topic == COUNTS && item.id == id;
+        if self.state.quarantine.values().any(told) {
+            return;
+        }
+        let rows = unfit.iter().take(NAMED);
+        let rows = rows.map(|((sku, location), units)| format!("`{sku}` at `{location}` ({units})"));
+        let rows = listed(rows.collect(), unfit.len());
+        let why = format!("out of range, so left out of the count, the rest of which stands: {rows}");
+        let (topic, sha256, at) = (COUNTS.to_owned(), String::new(), self.now);
+        self.emit(Record::Quarantined { item: Quarantined { channel, topic, id, why, sha256, at } });
     }
 
     fn may_count(&self, count: &Count) -> Result<(), Refused> {
@@ -169,14 +205,21 @@ impl Judge<'_> {
             if self.state.index.recipes.direct(&sku).is_some() {
                 continue;
             }
-            let out_of_range = |_: Overflow| Refused::OutOfRange(format!("count of {sku}"));
-            Quantity::bounded(line.quantity.units()).map_err(out_of_range)?;
             if self.codes(count, &sku) > 1 {
                 codes.entry(sku.clone()).or_default().insert(&line.ids);
             }
-            let sum = summed.sums.entry((sku.clone(), line.location.clone())).or_default();
-            *sum = sum.add(line.quantity).map_err(out_of_range)?;
+            let at = (sku, line.location.clone());
+            if Quantity::bounded(line.quantity.units()).is_err() {
+                summed.unfit.insert(at, line.quantity);
+                continue;
+            }
+            let sum = summed.sums.entry(at).or_default();
+            *sum =
+                sum.add(line.quantity).map_err(|_| Refused::OutOfRange(format!("count of {}", line.ids)))?;
         }
+        // What else was told of the same stock is a part of it.
+        let Summed { sums, unfit, .. } = &mut summed;
+        sums.retain(|at, _| !unfit.contains_key(at));
         // What lies under the codes that are not told is not known: such a SKU waits for a count of all of them.
         let partial = |sku: &Sku| codes.get(sku).is_some_and(|told| told.len() < self.codes(count, sku));
         let before = summed.sums.len();
@@ -291,11 +334,11 @@ impl Judge<'_> {
             names.iter().flat_map(|name| index.unposted(name).chain(index.older(name))).collect();
         for key in orders {
             let Some(order) = self.state.orders.get(key) else { continue };
-            let step = order.posting(&count.counter).map(|posting| &posting.step);
-            if step == Some(&Step::Theirs) {
+            let posting = order.posting(&count.counter);
+            if posting.is_some_and(|posting| posting.step == Step::Theirs) {
                 continue;
             }
-            if step == Some(&Step::Watched) {
+            if posting.is_some_and(PostState::is_watched) {
                 let theirs = self.untold(count, sku, location, (key, order), Untold::default())?;
                 let units = count::off(count.measure, theirs)?;
                 off = off.add(units)?;
@@ -329,24 +372,29 @@ impl Judge<'_> {
         untold: Untold,
     ) -> Result<Untold, Overflow> {
         let (mut booked, mut early, mut older) = (Totals::default(), Totals::default(), Quantity::ZERO);
+        let (mut back, mut early_back) = (Quantity::ZERO, Quantity::ZERO);
         let here = |share: &Share| share.location == *location && self.state.canonical(&share.sku) == sku;
         let posting = order.posting(&count.counter);
         // By our reference what others have entered is not found.
         let absent = posting.is_none_or(|posting| !posting.is_theirs()) && count.absent.contains(key);
+        let Some(policies) = self.state.policies() else { return Ok(untold) };
+        let puts_back = |line: &OrderLine| line.returns_by(policies.returns) != Returns::Ignore;
         for line in order.lines.values() {
+            let put = |totals: Totals| if puts_back(line) { totals.returned } else { Quantity::ZERO };
             for share in line.shares().iter().filter(|share| here(share)) {
                 let units = share.units_booked()?;
                 if share.baseline && posting.is_some() {
-                    booked = booked.plus(share.news()?)?;
+                    let news = share.news()?;
+                    (booked, back) = (booked.plus(news)?, back.add(put(news))?);
                     continue;
                 }
                 if is_baseline(share, order, count.as_of, Some(count.begun)) {
                     older = older.add(units.open()?.or_zero())?;
                     continue;
                 }
-                booked = booked.plus(units)?;
+                (booked, back) = (booked.plus(units)?, back.add(put(units))?);
                 if share.early {
-                    early = early.plus(units)?;
+                    (early, early_back) = (early.plus(units)?, early_back.add(put(units))?);
                 }
             }
         }
@@ -354,18 +402,23 @@ impl Judge<'_> {
         let own = key.channel == count.counter;
         let promised = if own { Quantity::ZERO } else { older };
         let untold = Untold { promised: untold.promised.add(promised)?, ..untold };
-        let Some(policies) = self.state.policies() else { return Ok(untold) };
+        // Where no line lies here any more, whichever lay here may have put units back.
+        let lies_here = |line: &&OrderLine| line.shares().iter().any(&here);
+        let any_here = order.lines.values().any(|line| lies_here(&line));
+        let mut lines = order.lines.values().filter(|line| !any_here || lies_here(line));
+        let puts = lines.any(puts_back);
         let Some(policy) = policies.channels.get(&count.counter) else { return Ok(untold) };
         match posting {
             Some(posting) => {
                 // What the counter is never told of, it learns by itself.
                 let told = posting::told(booked, policy.posts);
                 let acked = posting::told(self.acked(&posting.acked, sku, location)?, policy.posts);
-                untold.add(told, acked, policies.returns, absent)
+                let back = if policy.posts.returns { back } else { Quantity::ZERO };
+                untold.add(told, acked, puts.then_some(back), absent)
             }
             None if policy.abilities.posts => Ok(untold),
             // Placed after its opening count, so all that it did came after, whatever its direction.
-            None => untold.add(early, Totals::default(), policies.returns, true),
+            None => untold.add(early, Totals::default(), puts.then_some(early_back), true),
         }
     }
 }

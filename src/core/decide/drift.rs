@@ -8,7 +8,7 @@ use crate::{
         command::{DriftAct, Refused, Reply},
         count::Edits,
         decide::Draft,
-        drift::{Done, Drifted, Found},
+        drift::{Done, Drifted, Found, Repaired, repair},
         ledger::{Cause, Entry, Kind, book},
         leg::{self, Event, Look},
         record::{Record, Why},
@@ -17,7 +17,7 @@ use crate::{
     },
     model::{
         ChannelId, Identifiers, LocationId, Overflow, Quantity, Seq, Sku, Timestamp, counted,
-        policy::ChannelPolicy,
+        policy::{ChannelPolicy, Repair},
     },
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Difference {
     pub(super) or: BTreeSet<Quantity>,
     pub(super) observed: Quantity,
     pub(super) look: Look,
+    /// The least that the channel had committed at the look by all orders that are known.
+    pub(super) open: Option<Quantity>,
     /// What the channel told with the last quantity that was explained.
     pub(super) told: Option<Told>,
     /// The time as of which it was known what to expect.
@@ -49,7 +51,9 @@ impl Draft<'_> {
     /// Names a difference that nothing explains, and does about it what the policy says. A lower that the ledger
     /// explains is never held back by it.
     pub(super) fn drifted(&mut self, policy: &ChannelPolicy, listing: &ListingRef, difference: &Difference) {
-        let judge = Judge { state: self.state, now: self.now, seq: self.seq, edits: None };
+        let held = self.state.listing(listing).and_then(|held| held.drift.as_deref());
+        let learnt = held.map(|drift| self.learnt_since(policy, listing, drift)).unwrap_or_default();
+        let judge = Judge { state: self.state, now: self.now, seq: self.seq, edits: None, learnt };
         let (drifted, edits) = judge.drifted(policy, listing, difference);
         self.act(policy, listing, drifted, edits, difference.passed_over);
     }
@@ -89,6 +93,37 @@ impl Draft<'_> {
         }
     }
 
+    /// Takes up a difference again of which units may have been sold unseen, once the orders tell of all that the channel had committed at a
+    /// later look, and were read past that: no sale is missing any more. What is left of it is written over where ours counts, and
+    /// asked about as what it is otherwise.
+    pub(super) fn seen_by_now(&mut self, policy: &ChannelPolicy, listing: &ListingRef, look: &Look) {
+        let Some(held) = self.state.listing(listing).filter(|held| may_be_seen(held)) else { return };
+        let (Some(drift), Some(policies)) = (held.drift.as_deref(), self.state.policies.clone()) else {
+            return;
+        };
+        let open = self.open_at(policy, listing, look);
+        if open.is_none() || open != look.committed {
+            return;
+        }
+        let learnt = self.learnt_since(policy, listing, drift);
+        let mut drift = drift.clone().but(learnt);
+        (drift.found, drift.why) = (Found::Rival, None);
+        if drift.expected == drift.observed && drift.or.is_empty() {
+            // They were all of it.
+            self.end_drift_as(listing, Done::Gone, drift);
+            return self.go_again(listing);
+        }
+        let ours = [true, false].map(|edit| policies.drift.repair(policy.drift, edit)) == [Repair::Ours; 2];
+        let repaired = Repaired { at: self.now, observed: drift.observed };
+        // Nobody undoes what is not written.
+        let writes = self.state.still().is_none();
+        if !ours || (writes && repair(&policies.drift, &mut drift.repairs, repaired)) {
+            return self.end_drift_as(listing, Done::Asked, drift);
+        }
+        self.end_drift_as(listing, Done::Repaired, drift);
+        self.go_again(listing);
+    }
+
     fn write_again(&mut self, listing: &ListingRef) {
         let cause = self.seq;
         self.advance(listing, Event::Repair { cause }, Why::Repair, None, |_| {});
@@ -111,10 +146,11 @@ impl Draft<'_> {
         let Some(held) = self.state.listing(listing) else { return };
         let location = policy.drawn(&held.ids).and_then(<[_]>::first);
         let (Some(drift), Some(location)) = (held.drift.as_deref(), location) else { return };
-        let (channel, sku) = (held.channel.clone(), listing.sku.clone());
-        let Ok(entry) = self.edit_entry(channel, sku, location.clone(), drift) else { return };
+        // Its stock is that of the SKU that it became part of.
+        let (channel, sku) = (held.channel.clone(), self.state.canonical(&listing.sku).clone());
+        let Ok(entry) = self.edit_entry(channel, sku.clone(), location.clone(), drift) else { return };
         self.emit(Record::Adjusted { entries: vec![entry] });
-        self.refresh(&listing.sku, self.now);
+        self.refresh(&sku, self.now);
         self.go_on(listing);
     }
 
@@ -183,6 +219,10 @@ impl Draft<'_> {
             (Done::Asked, true) => self.end_drift(listing, Done::Repaired),
             (Done::Held, true) => self.end_drift(listing, Done::Released),
             (Done::Asked | Done::Held, false) => self.end_drift(listing, Done::Left),
+            (Done::Left, false) if drift.theirs => {
+                let drift = Drifted { theirs: false, ..drift.clone() };
+                self.end_drift_as(listing, Done::Left, drift);
+            }
             (Done::Repaired | Done::Accepted | Done::Left | Done::Released | Done::Gone, _) => {}
         }
     }
@@ -262,7 +302,8 @@ impl Draft<'_> {
             let location =
                 location.ok_or_else(|| Refused::NotSo("the listing has no location".to_owned()))?;
             let drift = Drifted { expected: from, ..drift.clone() };
-            let entry = self.edit_entry(held.channel.clone(), sku.clone(), location, &drift);
+            let stock = self.state.canonical(sku).clone();
+            let entry = self.edit_entry(held.channel.clone(), stock, location, &drift);
             entry.map_err(|_| Refused::OutOfRange(format!("the edit of {sku}")))?;
         }
         Ok(())
@@ -270,10 +311,11 @@ impl Draft<'_> {
 
     /// Tells whether a drift is an edit of stock that the ledger holds. A bundle has none.
     fn is_stock(&self, policy: &ChannelPolicy, listing: &ListingRef, drift: &Drifted) -> bool {
-        let row = self.state.skus.get(&listing.sku);
+        let sku = self.state.canonical(&listing.sku);
+        let row = self.state.skus.get(sku);
         let location = self.state.listing(listing).and_then(|held| policy.drawn(&held.ids)?.first());
         let place = row.zip(location).and_then(|(row, location)| row.place(location));
-        let made = self.state.index.recipes.direct(&listing.sku).is_some();
+        let made = self.state.index.recipes.direct(sku).is_some();
         drift.found == Found::Edit && !made && place.is_some_and(|place| place.opened.is_some())
     }
 
@@ -307,6 +349,21 @@ impl Draft<'_> {
             self.advance(listing, Event::Retried, Why::Retried, None, |_| {});
         }
     }
+}
+
+/// Tells whether a listing waits for a person because units may have been sold there unseen.
+fn may_be_seen(held: &Listing) -> bool {
+    let unseen =
+        |drift: &Drifted| drift.found == Found::Unseen && drift.done == Done::Asked && !drift.passed_over;
+    held.drifts() && held.drift.as_deref().is_some_and(unseen)
+}
+
+/// Tells whether that may be over by a look, if the orders tell of all that it has committed: that has moved by nothing since the channel
+/// last told it but by what they tell. What was shipped and is not told yet would hide as many that were sold unseen.
+pub(super) fn may_be_seen_by(held: &Listing, look: &Look) -> bool {
+    let told = held.writes.told.as_deref().and_then(|told| told.explained().ok());
+    let moved = told.zip(look.committed);
+    may_be_seen(held) && moved.is_some_and(|((least, most), now)| least <= now && now <= most)
 }
 
 /// Names all that a listing may have been meant to show.

@@ -9,9 +9,9 @@ use crate::{
             drift::{Difference, lowers},
             missing::missing,
         },
-        drift::{Verdict, judge},
+        drift::{Verdict, judge_fenced},
         index::{Kind, Work},
-        leg::{self, Event, Leg, Look},
+        leg::{self, Event, Leg, Look, Writes},
         record::{Record, Why},
         state::{Fed, ListingRef},
         writes::{PassedOver, Reading},
@@ -77,15 +77,17 @@ impl Draft<'_> {
             // What waits for an order that is missing leaves the others their turn.
             judged += usize::from(self.records.len() > before);
             if judged == PORTION {
-                return;
+                break;
             }
         }
+        self.own.take();
     }
 
     /// Judges a look of a channel that sells nothing: there are no orders to wait for.
     pub(super) fn fence_at_once(&mut self, policy: &ChannelPolicy, listing: &ListingRef) {
         if !policy.abilities.sells {
             self.fence(policy, listing, None);
+            self.own.take();
         }
     }
 
@@ -103,14 +105,11 @@ impl Draft<'_> {
         let Some(held) = self.state.listing(listing) else { return };
         let Some(look) = held.writes.look.as_deref().copied().filter(passed) else { return };
         let (leg, stale_ms) = (held.leg.clone(), policy.abilities.stale_ms);
-        let Ok(verdict) = judge(&held.writes, &look, self.reading(policy, listing)) else { return };
+        let Ok(verdict) = judge_fenced(&held.writes, &look, self.reading(policy, listing)) else { return };
         match verdict {
             Verdict::Explained => {
-                self.learn(listing, Why::Fenced, |writes| {
-                    writes.look = None;
-                    writes.look_bears_out(look.seen, look.at, stale_ms);
-                    writes.heed(&look);
-                });
+                self.learn(listing, Why::Fenced, |writes| explained(writes, &look, stale_ms));
+                self.seen_by_now(policy, listing, &look);
                 self.go_on(listing);
             }
             Verdict::Landed { shown } | Verdict::Learnt { shown } => {
@@ -120,7 +119,7 @@ impl Draft<'_> {
             }
             Verdict::Corrected { expected } => {
                 self.learn(listing, Why::Fenced, |writes| {
-                    writes.correct(expected, look.at, stale_ms);
+                    writes.correct(expected, &look, stale_ms);
                     writes.heed(&look);
                 });
                 self.go_on(listing);
@@ -131,15 +130,16 @@ impl Draft<'_> {
                 // A lower waits for nothing.
                 if let Some(leg) = leg.filter(|leg| lowers(leg, shown)) {
                     self.learn(listing, Why::Fenced, |writes| {
-                        writes.pass_over(shown, look.at, stale_ms, Some(&leg));
+                        writes.pass_over(shown, &look, stale_ms, Some(&leg));
                     });
                     self.go_on(listing);
                 }
             }
             Verdict::Unexplained { expected, shown } => {
                 let (told, known_at) = (held.writes.told.as_deref().copied(), held.writes.known_at);
-                let or = held.writes.if_landed(leg.as_ref());
-                self.note_lapsed(policy, listing, shown, look);
+                let or = held.writes.if_landed(leg.as_ref(), shown);
+                let open = self.open_in_doubt(policy, listing, &look, told.as_ref());
+                self.note_lapsed(policy, listing, [expected, shown], look);
                 self.believe(policy, listing, shown, look);
                 match leg {
                     Some(leg) if never_applied(policy, &leg) => self.give_up(listing, &leg),
@@ -149,6 +149,7 @@ impl Draft<'_> {
                             or,
                             observed: shown,
                             look,
+                            open,
                             told,
                             known_at,
                             passed_over: false,
@@ -172,7 +173,7 @@ impl Draft<'_> {
         // Ours was lowered since, whatever it was: nothing is raised by it.
         let reading = Reading::of(&policy.abilities, None);
         let known = over.writes(&held.writes);
-        let verdict = judge(&known, &over.look, reading);
+        let verdict = judge_fenced(&known, &over.look, reading);
         let difference = match verdict {
             Ok(Verdict::Unexplained { expected, shown: observed }) => {
                 if self.may_be_missing(listing, expected, observed, fed) {
@@ -180,9 +181,10 @@ impl Draft<'_> {
                 }
                 Some(Difference {
                     expected,
-                    or: known.if_landed(None),
+                    or: known.if_landed(None, observed),
                     observed,
                     look: over.look,
+                    open: self.open_in_doubt(policy, listing, &over.look, over.told.as_ref()),
                     told: over.told,
                     known_at: over.known_at,
                     passed_over: true,
@@ -198,7 +200,8 @@ impl Draft<'_> {
         };
         self.learn(listing, Why::Fenced, |writes| writes.passed_over = None);
         if let Some(difference) = difference {
-            self.note_lapsed(policy, listing, difference.observed, over.look);
+            let between = [difference.expected, difference.observed];
+            self.note_lapsed(policy, listing, between, over.look);
             self.drifted(policy, listing, &difference);
         }
     }
@@ -217,7 +220,7 @@ impl Draft<'_> {
 
     fn believe(&mut self, policy: &ChannelPolicy, listing: &ListingRef, shown: Quantity, look: Look) {
         self.learn(listing, Why::Fenced, |writes| {
-            writes.believe(shown, look.at, policy.abilities.stale_ms);
+            writes.believe(shown, &look, policy.abilities.stale_ms);
             writes.heed(&look);
         });
     }
@@ -240,4 +243,15 @@ fn never_applied(policy: &ChannelPolicy, leg: &Leg) -> bool {
 /// Tells whether all orders of a channel up to a look were read.
 pub(super) fn passes(policy: &ChannelPolicy, fed: Fed, look: &Look) -> bool {
     look.seq <= fed.begun && fed.begun_at >= look.at.plus_millis(policy.abilities.feed_lag_ms)
+}
+
+/// Takes in a look that all orders up to it explain.
+fn explained(writes: &mut Writes, look: &Look, stale_ms: i64) {
+    writes.look = None;
+    writes.look_bears_out(look.seen, look.at, stale_ms);
+    // Explained by what may not be in it, it may show as much as it did.
+    if look.most().is_ok_and(|most| writes.base.is_some_and(|base| most <= base)) {
+        writes.saw(look.at);
+    }
+    writes.heed(look);
 }

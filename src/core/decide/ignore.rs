@@ -1,6 +1,7 @@
 //! What sells nothing that is kept in stock (a gift card, a service), by a person's word: no SKU is waited for.
 //!
-//! A mapping goes before it: what a SKU is found for after all is booked like everything else.
+//! A mapping goes before it: what a SKU is found for after all is booked like everything else, as long as its order is kept. One
+//! that was over long ago is pruned, and what was left out of it stays so.
 
 use crate::{
     core::{

@@ -16,7 +16,7 @@ use crate::{
         },
         ledger::{Cause, Entry, Kind, book},
         record::Record,
-        state::ListingRef,
+        state::{Listing, ListingRef},
         wrong::refused,
     },
     model::{LocationId, Quantity, Seq, Sku, counted, which},
@@ -36,6 +36,7 @@ struct Booking {
     location: LocationId,
     kind: Kind,
     quantity: Quantity,
+    note: String,
 }
 
 /// Works out what an intent would do, without recording anything.
@@ -63,19 +64,26 @@ pub fn asked_before(state: &State, ask: &Ask) -> Result<Option<(Seq, Phase)>, Re
     let Some(wanted) = &ask.request else { return Ok(None) };
     let same = |(_, held): &(&Seq, &Intent)| held.request.as_ref() == Some(wanted);
     let Some((id, held)) = state.intents.iter().find(same) else { return Ok(None) };
-    if held.lines.iter().all(|line| ask.rows.iter().any(|row| wants(state, &row.what, line))) {
+    let of_lines = || held.lines.iter().all(|line| ask.rows.iter().any(|row| wants(state, &row.what, line)));
+    if held.asked.map_or_else(of_lines, |asked| asked == ask.digest()) {
         return Ok(Some((*id, held.phase)));
     }
-    let why = format!("`{wanted}` is intent {id}, which wanted something else; give this one another id");
+    let why = format!(
+        "`{wanted}` is intent {id}, which wanted something else, so nothing was done; if this is another change, give it another \
+         id; what that one did: `evenkeel commits --intent {id}`"
+    );
     Err(Refused::NotSo(why))
 }
 
-/// Tells whether a line of an intent may have come of what is asked.
+/// Tells whether a line of an intent may have come of what is asked. That much is known of an intent of an older journal only.
 fn wants(state: &State, what: &What, line: &Line) -> bool {
-    // A listing under another name is meant where there is none under this one.
+    // A listing under another name is meant where there is none under this one that may be written.
     let means = |sku: &Sku, listing: &ListingRef| {
-        let elsewhere =
-            || state.listing(listing).is_some_and(|held| state.listed(sku, &held.channel).is_empty());
+        let writable = |own: &ListingRef| state.listing(own).is_some_and(Listing::writable);
+        let elsewhere = || {
+            let channel = state.listing(listing).map(|held| &held.channel);
+            channel.is_some_and(|channel| !state.listed(sku, channel).iter().any(writable))
+        };
         *sku == listing.sku || (state.canonical(sku) == state.canonical(&listing.sku) && elsewhere())
     };
     match (what, line) {
@@ -122,11 +130,12 @@ impl Draft<'_> {
         if let Some(why) = plan.brake.filter(|_| !ask.confirmed) {
             return Err(Refused::Braked(why));
         }
-        Ok(self.open(ask, plan.lines))
+        Ok(self.open(ask, plan.lines, plan.draws))
     }
 
-    /// Records an intent, and lowers what must fall.
-    fn open(&mut self, ask: &Ask, lines: Vec<Line>) -> Reply {
+    /// Records an intent, and lowers what must fall. `draws`: what shows the units that leave must have fallen as well, for
+    /// whatever reason it is to fall.
+    fn open(&mut self, ask: &Ask, lines: Vec<Line>, draws: Vec<ListingRef>) -> Reply {
         let id = self.seq;
         let intent = Intent {
             lines,
@@ -135,6 +144,7 @@ impl Draft<'_> {
             until: ask.until,
             note: ask.note.clone(),
             request: ask.request.clone(),
+            asked: ask.request.is_some().then(|| ask.digest()),
             phase: Phase::Lowering,
             opened_at: self.now,
             since: self.now,
@@ -152,10 +162,11 @@ impl Draft<'_> {
                 Line::Move { quantity, .. } => bookings.extend(leaving(line, *quantity)),
             }
         }
-        let set: Vec<ListingRef> = rows.iter().map(|(listing, _)| listing.clone()).collect();
+        let mut also: Vec<ListingRef> = rows.iter().map(|(listing, _)| listing.clone()).collect();
+        also.extend(draws.into_iter().filter(|listing| self.may_fall(listing)));
         let skus = skus_of(&intent.lines);
         self.emit(Record::Intent { id, change: Change::Opened(Box::new(intent)) });
-        self.make(id, bookings, rows, &skus, Way::Lower, set);
+        self.make(id, bookings, rows, &skus, Way::Lower, also);
         self.drive(id);
         let phase = self.state.intents.get(&id).map_or(Phase::Done, |intent| intent.phase);
         Reply::Intent { id, phase, again: false }
@@ -176,15 +187,13 @@ impl Draft<'_> {
         if !rows.is_empty() {
             self.emit(Record::Allotted { rows });
         }
-        for sku in skus {
-            self.refresh(sku, self.now);
-        }
+        self.refresh_with_users(skus, self.now);
         self.await_listings(id, way, from, also);
     }
 
     fn book_transfer(&mut self, id: Seq, bookings: Vec<Booking>) {
         let mut entries: Vec<Entry> = Vec::new();
-        for Booking { sku, location, kind, quantity } in
+        for Booking { sku, location, kind, quantity, note } in
             bookings.into_iter().filter(|b| !b.quantity.is_zero())
         {
             let earlier = entries.iter().rfind(|entry| entry.sku == sku && entry.location == location);
@@ -194,7 +203,7 @@ impl Draft<'_> {
             });
             // Amounts are bounded where they come from, so that balances stay far from what a number holds.
             let Ok(after) = book(held.unwrap_or_default(), kind, quantity) else { continue };
-            let cause = Cause::Intent { intent: id };
+            let cause = Cause::Intent { intent: id, note };
             entries.push(Entry { sku, location, kind, quantity, cause, event_at: self.now, after });
         }
         if !entries.is_empty() {
@@ -233,6 +242,9 @@ impl Draft<'_> {
                 "the units of {id} do not travel, so none are to be received"
             )));
         }
+        if let Some(sku) = receipt.sku.as_ref().filter(|sku| !self.state.skus.contains_key(*sku)) {
+            return Err(Refused::Unknown(format!("there is no SKU `{sku}`")));
+        }
         match held.phase {
             Phase::InTransit => {}
             Phase::Lowering => {
@@ -252,7 +264,8 @@ impl Draft<'_> {
             let line = usize::try_from(*n).ok().and_then(|n| held.lines.get(n));
             let Some(Line::Move { sku, to, .. }) = line else { continue };
             for (kind, quantity) in [(Kind::TransferIn, *received), (Kind::TransferLost, *lost)] {
-                bookings.push(Booking { sku: sku.clone(), location: to.clone(), kind, quantity });
+                let (sku, location, note) = (sku.clone(), to.clone(), receipt.note.clone());
+                bookings.push(Booking { sku, location, kind, quantity, note });
             }
         }
         let last = {
@@ -266,7 +279,7 @@ impl Draft<'_> {
         } else {
             let skus: BTreeSet<Sku> = bookings.iter().map(|booking| booking.sku.clone()).collect();
             self.book_transfer(id, bookings);
-            skus.iter().for_each(|sku| self.refresh(sku, self.now));
+            self.refresh_with_users(&skus, self.now);
         }
         let phase = self.state.intents.get(&id).map_or(Phase::Done, |intent| intent.phase);
         Ok(Reply::Intent { id, phase, again: false })
@@ -289,8 +302,9 @@ impl Draft<'_> {
 /// Returns what a receipt says of each line that it concerns: line, received, lost.
 fn chosen(id: Seq, held: &Intent, receipt: &Receipt) -> Result<Vec<(u32, Quantity, Quantity)>, Refused> {
     let concerns = |line: &Line| match line {
-        Line::Move { sku, to, .. } => {
+        Line::Move { sku, from, to, .. } => {
             receipt.sku.as_ref().is_none_or(|wanted| wanted == sku)
+                && receipt.from.as_ref().is_none_or(|wanted| wanted == from)
                 && receipt.to.as_ref().is_none_or(|wanted| wanted == to)
         }
         Line::Allot { .. } => false,
@@ -307,22 +321,39 @@ fn chosen(id: Seq, held: &Intent, receipt: &Receipt) -> Result<Vec<(u32, Quantit
         };
         return Ok(open.into_iter().map(all).collect());
     };
-    let [(line, n)] = open[..] else {
+    let way = |line: &Line| match line {
+        Line::Move { sku, from, to, .. } => Some((sku.clone(), from.clone(), to.clone())),
+        Line::Allot { .. } => None,
+    };
+    let ways: BTreeSet<_> = open.iter().filter_map(|(line, _)| way(line)).collect();
+    let Some((sku, ..)) = ways.first().filter(|_| ways.len() == 1) else {
         return Err(Refused::NotSo(format!(
-            "{} lines of {id} are on the way: name the SKU, and the place if it goes to several",
+            "{} lines of {id} are on the way: name the SKU, and with --from and --to the places if it comes from several or goes to \
+             several",
             open.len()
         )));
     };
-    let left = line.on_the_way();
+    let sum = |sum: Quantity, (line, _): &(&Line, u32)| sum.add(line.on_the_way());
+    let left = open.iter().try_fold(Quantity::ZERO, sum);
+    let left = left.map_err(|_| Refused::OutOfRange(format!("what is on the way of {sku}")))?;
     if quantity <= Quantity::ZERO || quantity > left {
         let (units, are) = (counted(left, "unit"), which(left, "is", "are"));
         return Err(Refused::NotSo(format!(
-            "{units} of `{}` {are} on the way; what came beyond that is for a count to tell",
-            line.sku()
+            "{units} of `{sku}` {are} on the way; what came beyond that is for a count to tell"
         )));
     }
-    let rest = left.sub(quantity).unwrap_or_default();
-    Ok(vec![(n, quantity, if receipt.lost { rest } else { Quantity::ZERO })])
+    // Several lines that say the same are one after the other.
+    let mut more = quantity;
+    let mut all = Vec::new();
+    for (line, n) in open {
+        let came = line.on_the_way().min(more);
+        more = more.sub(came).unwrap_or_default();
+        let rest = line.on_the_way().sub(came).unwrap_or_default();
+        let lost = if receipt.lost { rest } else { Quantity::ZERO };
+        all.push((n, came, lost));
+    }
+    all.retain(|(_, came, lost)| !came.is_zero() || !lost.is_zero());
+    Ok(all)
 }
 
 fn skus_of(lines: &[Line]) -> BTreeSet<Sku> {
@@ -337,6 +368,7 @@ fn leaving(line: &Line, quantity: Quantity) -> Vec<Booking> {
         location: location.clone(),
         kind,
         quantity,
+        note: String::new(),
     };
     vec![at(from, Kind::TransferOut), at(to, Kind::Incoming)]
 }

@@ -6,11 +6,12 @@ use crate::{
         circuit::Allowed,
         command::{Apart, Refused, Reply},
         decide::{Draft, fence::passes, listing::strictest, missing::missing, suspects},
+        drift::{Verdict, judge},
         index::{Kind, Work},
-        leg::{Event, Leg, Look, Sent, State},
+        leg::{Event, Leg, Look, Sent, State, Writes},
         record::Why,
         state::{ChannelRow, Fed, Listing, ListingRef},
-        writes::shows,
+        writes::{PassedOver, Reading, shows},
     },
     model::{
         Abilities, ChannelId, IdempotencyKey, Identifiers, Mode, Policies, Put, Quantity, Timestamp,
@@ -39,13 +40,20 @@ struct Sending {
 }
 
 /// What to do with a leg whose turn has come.
-enum Turn {
-    Write {
-        compare: Option<Quantity>,
-    },
+pub(super) enum Turn {
+    Write(Way),
     /// The channel should show it already, or what it shows is not known: look first.
     Look,
     Wait,
+}
+
+/// How a quantity is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// It is set, if the channel shows what is compared with.
+    Set { compare: Option<Quantity> },
+    /// What is shown is changed by so much, whatever it is.
+    Change { delta: Quantity },
 }
 
 impl Draft<'_> {
@@ -53,17 +61,11 @@ impl Draft<'_> {
         let policies = self.policies()?;
         let policy = self.channel(channel)?;
         self.settle_old(channel, &policy.abilities);
+        self.end_bulked(channel, &policy);
         self.pass_fences(channel, &policy);
         self.recheck(RECHECK);
-        let row = self.state.channels.get(channel);
-        let frozen = row.and_then(|row| row.pause) == Some(Pause::Frozen);
-        let allowed = row.map_or(Allowed::All, |row| row.circuit.allows(self.now));
-        let stopped = row.is_some_and(|row| row.stopped().is_some());
-        let writes = policy.abilities.quantities
-            && self.state.mode() == Some(Mode::Live)
-            && self.state.initialised.is_some()
-            && !frozen
-            && !stopped;
+        let writes = self.may_write(channel, &policy);
+        let allowed = self.allowed(channel);
         let batch = limit.min(usize::try_from(policy.abilities.batch).unwrap_or(1));
         let mut work = Sending::default();
         let (mut looks, mut looks_apart) = (Vec::new(), Vec::new());
@@ -93,6 +95,22 @@ impl Draft<'_> {
         Ok(Reply::Work { puts: work.puts, looks, apart: Apart { puts: work.apart, looks: looks_apart } })
     }
 
+    /// Tells whether anything is to be written to a channel at all.
+    pub(super) fn may_write(&self, channel: &ChannelId, policy: &ChannelPolicy) -> bool {
+        let row = self.state.channels.get(channel);
+        let frozen = row.and_then(|row| row.pause) == Some(Pause::Frozen);
+        let stopped = row.is_some_and(|row| row.stopped().is_some());
+        policy.abilities.quantities
+            && self.state.mode() == Some(Mode::Live)
+            && self.state.initialised.is_some()
+            && !frozen
+            && !stopped
+    }
+
+    pub(super) fn allowed(&self, channel: &ChannelId) -> Allowed {
+        self.state.channels.get(channel).map_or(Allowed::All, |row| row.circuit.allows(self.now))
+    }
+
     /// Puts legs in flight whose turn it is: at most `limit` together, and what may be why requests fail in at most
     /// `apart` requests. Those that are only to be looked at become due for that.
     fn send_due(
@@ -105,8 +123,8 @@ impl Draft<'_> {
     ) -> Sending {
         let mut work = Sending::default();
         for (listing, turn) in self.turns(channel, policy, limit, false) {
-            if let Some(compare) = self.written_or_looked(&listing, turn) {
-                let put = self.send(policies, policy, listing, compare, &mut work.nth);
+            if let Some(way) = self.written_or_looked(&listing, turn) {
+                let put = self.send(policies, policy, listing, way, &mut work.nth, None);
                 work.puts.extend(put);
             }
         }
@@ -116,22 +134,22 @@ impl Draft<'_> {
         let mut suspects = Vec::new();
         for (listing, turn) in self.turns(channel, policy, WAITING_MAX, true) {
             let most = self.suspect(&listing).unwrap_or(1);
-            if let Some(compare) = self.written_or_looked(&listing, turn) {
-                suspects.push((most, (listing, compare)));
+            if let Some(way) = self.written_or_looked(&listing, turn) {
+                suspects.push((most, (listing, way)));
             }
         }
         for request in suspects::requests(suspects, apart) {
-            let send = |(listing, compare)| self.send(policies, policy, listing, compare, &mut work.nth);
+            let send = |(listing, way)| self.send(policies, policy, listing, way, &mut work.nth, None);
             let puts: Vec<_> = request.into_iter().filter_map(send).collect();
             work.apart.extend(Some(puts).filter(|puts| !puts.is_empty()));
         }
         work
     }
 
-    /// Returns what a write compares with, if it is to be written. What is only to be looked at becomes due for that.
-    fn written_or_looked(&mut self, listing: &ListingRef, turn: Turn) -> Option<Option<Quantity>> {
+    /// Returns how it is written, if it is. What is only to be looked at becomes due for that.
+    fn written_or_looked(&mut self, listing: &ListingRef, turn: Turn) -> Option<Way> {
         match turn {
-            Turn::Write { compare } => Some(compare),
+            Turn::Write(way) => Some(way),
             Turn::Look => {
                 let event = Event::Expected { look_at: self.now };
                 self.advance(listing, event, Why::Expected, None, |_| {});
@@ -203,7 +221,7 @@ impl Draft<'_> {
         turns.into_iter().map(|(_, listing, turn)| (listing, turn)).collect()
     }
 
-    fn turn(&self, policy: &ChannelPolicy, held: &Listing) -> Option<((bool, Quantity), Turn)> {
+    pub(super) fn turn(&self, policy: &ChannelPolicy, held: &Listing) -> Option<((bool, Quantity), Turn)> {
         let leg = held.leg.as_ref()?;
         let writes = &held.writes;
         let raise = writes.floor().is_none_or(|floor| leg.quantity > floor);
@@ -213,7 +231,10 @@ impl Draft<'_> {
             // What it shows is being found out. A compared write would be refused.
             Some(_) if writes.look.is_some() && (raise || policy.abilities.compare_and_set) => Turn::Wait,
             Some(_) if raise && !self.may_raise(policy, held) => Turn::Wait,
-            Some(base) => Turn::Write { compare: policy.abilities.compare_and_set.then_some(base) },
+            Some(base) => Turn::Write(match leg.quantity.sub(base) {
+                Ok(delta) if !raise && is_contended(policy, held) => Way::Change { delta },
+                Ok(_) | Err(_) => Way::Set { compare: policy.abilities.compare_and_set.then_some(base) },
+            }),
         };
         Some(((raise, leg.quantity), turn))
     }
@@ -223,6 +244,7 @@ impl Draft<'_> {
         let fed = self.fed_of(&held.channel);
         !may_land(policy, held)
             && raise_explained(fed, policy, held)
+            && !held.writes.in_bulk()
             && (!policy.abilities.sells || missing(self.state, held, fed).is_none())
     }
 
@@ -230,32 +252,45 @@ impl Draft<'_> {
         self.state.channels.get(channel).and_then(|row| row.fed)
     }
 
-    /// Makes a leg in flight, with its exact payload and key, before a byte leaves.
-    fn send(
+    /// Makes a leg in flight, with its exact payload and key, before a byte leaves. `bulk`: its number in the open bulk, if it
+    /// leaves with that.
+    pub(super) fn send(
         &mut self,
         policies: &Policies,
         policy: &ChannelPolicy,
         listing: ListingRef,
-        compare: Option<Quantity>,
+        way: Way,
         nth: &mut usize,
+        bulk: Option<u32>,
     ) -> Option<(ListingRef, Put)> {
         let held = self.state.listing(&listing)?;
         let leg = held.leg.clone()?;
         let key = format!("{}-{}-{}-{nth}", policies.instance, self.state.epoch, self.seq);
         let key = IdempotencyKey::new(&key).ok()?;
         *nth += 1;
+        let (compare, delta) = match way {
+            Way::Set { compare } => (compare, None),
+            Way::Change { delta } => (None, Some(delta)),
+        };
         let put = Put {
             ids: held.ids.clone(),
             location: policy.drawn(&held.ids)?.first()?.clone(),
             quantity: leg.quantity,
             compare,
+            delta,
             key: key.clone(),
             reference: format!("{}-{}", policies.instance, leg.cause),
         };
-        let sent = Sent { quantity: leg.quantity, revision: leg.revision, compare, key, at: self.now };
+        let (quantity, revision, at) = (leg.quantity, leg.revision, self.now);
+        let sent = Sent { quantity, revision, compare, delta, key, at };
         let counted = sent.clone();
         let event = Event::Sending(Box::new(sent));
-        self.advance(&listing, event, Why::Sending, None, |writes| writes.sending(&counted));
+        self.advance(&listing, event, Why::Sending, None, |writes| {
+            writes.sending(&counted);
+            if let Some(number) = bulk {
+                writes.sending_in_bulk(number);
+            }
+        });
         Some((listing, put))
     }
 
@@ -288,6 +323,30 @@ impl Draft<'_> {
             }
         }
     }
+}
+
+/// Tells whether a lower goes as a delta: comparing, it came too late again and again because the channel sold on, and all that was
+/// read there is explained by orders. It is sent once, and nothing else of ours may land (ADR 031).
+fn is_contended(policy: &ChannelPolicy, held: &Listing) -> bool {
+    let (can, writes) = (&policy.abilities, &held.writes);
+    let Some(leg) = held.leg.as_ref().filter(|_| can.delta && can.compare_and_set) else { return false };
+    leg.contended_since().is_some()
+        && explained(held)
+        && writes.look.is_none()
+        && writes.unsettled.is_empty()
+        && writes.passed_over.as_deref().is_none_or(|over| sold(writes, over, Reading::of(can, None)))
+}
+
+/// Tells whether nobody but the channel itself is known to have changed what it shows since a lower is refused there.
+pub(super) fn explained(held: &Listing) -> bool {
+    let since = held.leg.as_ref().and_then(|leg| Some(leg.contended.as_deref()?.since));
+    let found = held.drift.as_deref().is_some_and(|drift| since.is_some_and(|since| drift.at >= since));
+    !found && !held.drifts()
+}
+
+/// Tells whether orders that were learnt since explain what a lower went over.
+fn sold(now: &Writes, over: &PassedOver, reading: Reading) -> bool {
+    matches!(judge(&over.writes(now), &over.look, reading), Ok(Verdict::Explained))
 }
 
 /// I5: a raise is sent only when the channel's orders were read past what explains it, and past the time that its
@@ -351,6 +410,11 @@ pub fn waits_for(state: &crate::core::State, listing: &ListingRef, now: Timestam
     let raise = held.writes.floor().is_some_and(|floor| leg.quantity > floor);
     if raise && held.drifts() {
         return Some("another writer changed it there: see `evenkeel drift`".to_owned());
+    }
+    if raise && held.writes.in_bulk() {
+        return Some(
+            "a raise waits until the feed that it is in already has ended: see `evenkeel status`".to_owned(),
+        );
     }
     if !raise || !policy.abilities.sells {
         return None;

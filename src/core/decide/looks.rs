@@ -4,11 +4,11 @@
 use crate::{
     core::{
         command::{Refused, Reply},
-        decide::Draft,
+        decide::{Draft, drift::may_be_seen_by},
         drift::{Verdict, corrected, judge, observe},
         leg::{self, Confirmed, Event, Leg, Look, Sent},
         record::Why,
-        state::ListingRef,
+        state::{Listing, ListingRef},
         writes::{Reading, Writes, shows},
     },
     model::{
@@ -26,6 +26,10 @@ impl Draft<'_> {
         let policy = self.channel(channel)?;
         let heard = seen.iter().any(|(_, observed)| !matches!(observed, Observed::Unread { .. }));
         for (listing, observed) in seen {
+            if self.state.listing(&listing).is_some_and(Listing::given_away) {
+                // It was given to another SKU meanwhile, and is looked at there.
+                continue;
+            }
             match observed {
                 Observed::Seen(levels) => self.seen(&policy, &listing, read_at, levels),
                 Observed::Absent => self.unwritable(&listing, "the channel does not list it (any more)"),
@@ -48,15 +52,7 @@ impl Draft<'_> {
         levels: Levels,
     ) {
         let Some(held) = self.state.listing(listing) else { return };
-        let look = Look {
-            seen: levels.available,
-            at: read_at,
-            seq: self.seq,
-            since: held.writes.since_read(read_at, policy.abilities.stale_ms).unwrap_or_default(),
-            on_hand: levels.on_hand,
-            committed: levels.committed,
-            turnover: held.writes.turnover_since(read_at, policy.abilities.stale_ms),
-        };
+        let look = held.writes.look(levels, read_at, self.seq, policy.abilities.stale_ms);
         self.note_old_copy(policy, listing, look);
         let Some(held) = self.state.listing(listing) else { return };
         let Some(leg) = held.leg.clone() else { return self.take_look(policy, listing, look) };
@@ -69,7 +65,8 @@ impl Draft<'_> {
                 self.look_again(&policy.abilities, listing);
             }
             leg::State::Accepted { sent, .. } | leg::State::Probing { sent, .. }
-                if shows(look.seen, sent.quantity) =>
+                // What a delta comes to is also shown by what was sold in its place: an old copy says nothing.
+                if shows(look.seen, sent.quantity) && (sent.delta.is_none() || trusted) =>
             {
                 self.seen_sent(policy, listing, &leg, sent, look);
             }
@@ -130,9 +127,8 @@ impl Draft<'_> {
         let landed = self.landed_blind(policy, listing, look);
         let held = self.state.listing(listing);
         let newer = held.and_then(|held| held.writes.confirmed).is_none_or(|held| held.revision < revision);
-        let leg = held.and_then(|held| held.leg.clone());
-        let refuted =
-            held.is_some_and(|held| held.leg.as_ref().is_some_and(|leg| refuted(leg, held.writes.base)));
+        let leg =
+            held.and_then(|held| held.leg.as_ref().filter(|leg| refuted(leg, held.writes.base)).cloned());
         let waited = self.state.listing(listing).and_then(|held| held.writes.look.as_deref().copied());
         if let Some(waited) = waited.filter(|waited| waited.at < look.at) {
             self.note_stale(policy, listing, waited, true);
@@ -146,9 +142,9 @@ impl Draft<'_> {
             // It shows by now. A copy that a later read is answered from may still be that much behind.
             writes.trust_from = writes.trust_from.min(look.at.plus_millis(stale_ms));
             match landed {
-                Some(shown) => writes.believe(shown, look.at, stale_ms),
+                Some(shown) => writes.believe(shown, &look, stale_ms),
                 // What is wanted shows, but not because what was expected did.
-                None if refuted => believe_refuted(writes, look, reading, leg.as_ref()),
+                None if leg.is_some() => believe_refuted(writes, look, reading, leg.as_ref()),
                 None => drop(observe(writes, look, reading)),
             }
         });
@@ -189,7 +185,12 @@ impl Draft<'_> {
         /// The longest pause between two looks at the same listing.
         const LONGEST_MS: i64 = 600_000;
         use leg::State::{Accepted, Looking, Probing};
-        let leg = self.state.listing(listing)?.leg.as_ref()?;
+        let held = self.state.listing(listing)?;
+        let leg = held.leg.as_ref()?;
+        // Nothing is to be seen of a bulk before its end.
+        if matches!(&leg.state, Accepted { sent, .. } if held.writes.bulk_of(sent).is_some()) {
+            return None;
+        }
         let (Accepted { looks, .. } | Probing { looks, .. } | Looking { looks, .. }) = &leg.state else {
             return None;
         };
@@ -211,6 +212,10 @@ impl Draft<'_> {
         }
         let (reading, leg) = (self.reading(policy, listing), held.leg.clone());
         let Some(verdict) = observe(&mut writes, look, reading) else { return };
+        // It tells whether all is known by now that the channel has committed, once the orders are read past it.
+        if verdict == Verdict::Explained && may_be_seen_by(held, &look) {
+            writes.look = Some(held.writes.look.clone().unwrap_or_else(|| Box::new(look)));
+        }
         if let Verdict::Landed { shown } = verdict {
             self.note_landed(policy, listing, shown, look);
         }
@@ -221,7 +226,7 @@ impl Draft<'_> {
                 if self.lowers_to(listing, shown) =>
             {
                 self.learn(listing, Why::Looked, |writes| {
-                    writes.pass_over(shown, look.at, stale_ms, leg.as_ref());
+                    writes.pass_over(shown, &look, stale_ms, leg.as_ref());
                 });
                 self.go_on(listing);
                 self.fence_at_once(policy, listing);
@@ -234,6 +239,10 @@ impl Draft<'_> {
     /// for when a read tells.
     fn look_too_soon(&mut self, policy: &ChannelPolicy, listing: &ListingRef, look: &Look) {
         let Some(writes) = self.state.listing(listing).map(|held| &held.writes) else { return };
+        // When the bulk that it is in ends, it is looked at anyhow.
+        if writes.trust_from == Timestamp::MAX {
+            return;
+        }
         if judge(writes, look, self.reading(policy, listing)) != Ok(Verdict::Explained) {
             let look_at = writes.trust_from;
             self.advance(listing, Event::Expected { look_at }, Why::Looked, None, |_| {});
@@ -244,14 +253,14 @@ impl Draft<'_> {
     fn look_refuted(&mut self, policy: &ChannelPolicy, listing: &ListingRef, mut writes: Writes, look: Look) {
         let stale_ms = policy.abilities.stale_ms;
         if let Some(expected) = corrected(&writes, &look, self.reading(policy, listing)) {
-            writes.correct(expected, look.at, stale_ms);
+            writes.correct(expected, &look, stale_ms);
             writes.heed(&look);
             self.learn(listing, Why::Looked, |held| *held = writes);
             return self.go_on(listing);
         }
         let Ok(shown) = look.shown() else { return };
-        if writes.look.is_some() {
-            writes.may_show(shown, look.at);
+        if let (Some(_), Ok(most)) = (&writes.look, look.most()) {
+            writes.may_show(most, look.at);
         }
         let other = writes.base != Some(shown);
         writes.look.get_or_insert_with(|| Box::new(look));
@@ -259,7 +268,7 @@ impl Draft<'_> {
         if other && self.lowers_to(listing, shown) {
             let leg = self.state.listing(listing).and_then(|held| held.leg.clone());
             self.learn(listing, Why::Looked, |writes| {
-                writes.pass_over(shown, look.at, stale_ms, leg.as_ref());
+                writes.pass_over(shown, &look, stale_ms, leg.as_ref());
             });
             self.go_on(listing);
             self.fence_at_once(policy, listing);
@@ -337,12 +346,12 @@ fn refuted(leg: &Leg, base: Option<Quantity>) -> bool {
 /// that is in doubt, is told after its fence.
 fn believe_refuted(writes: &mut Writes, look: Look, reading: Reading, leg: Option<&Leg>) {
     if let Some(expected) = corrected(writes, &look, reading) {
-        writes.correct(expected, look.at, reading.stale_ms);
+        writes.correct(expected, &look, reading.stale_ms);
         writes.heed(&look);
     } else if let Ok(shown) = look.shown() {
         writes.look.get_or_insert_with(|| Box::new(look));
         let before = writes.base;
-        writes.pass_over(shown, look.at, reading.stale_ms, leg);
+        writes.pass_over(shown, &look, reading.stale_ms, leg);
         // What made it so is still to be told: it may be sales, of which the units count until then.
         if let Some(before) = before.filter(|before| *before > shown) {
             writes.may_show(before, look.at);

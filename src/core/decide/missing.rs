@@ -61,7 +61,7 @@ fn unmapped(state: &State, channel: &ChannelId, ids: &Identifiers) -> Option<Str
     let found = items.by_ref().take(LOOKED_AT).find(|(item, _)| may_be(item, ids));
     let (_, order) = found.or(items.next())?;
     Some(format!(
-        "order {} has a line without a SKU that may mean it; see `evenkeel map list --unmatched`",
+        "order {} has a line without a SKU that may mean it; see `evenkeel map list --lines`",
         order.order
     ))
 }

@@ -10,7 +10,7 @@ use crate::{
         record::{PauseScope, Record, Why},
         state::{Listing, ListingRef},
     },
-    model::{ChannelId, OrderKey},
+    model::{ChannelId, OrderKey, Sku},
 };
 
 impl Draft<'_> {
@@ -45,6 +45,14 @@ impl Draft<'_> {
             }
         }
         Ok(Reply::Done)
+    }
+
+    /// Has all names of a SKU be under the pause of any of them.
+    pub(super) fn pause_alike(&mut self, sku: &Sku) {
+        let (names, pause) = self.state.paused_unlike(sku);
+        for name in names {
+            self.emit(Record::Paused { scope: PauseScope::Sku(name), pause });
+        }
     }
 
     pub(super) fn dead(&mut self, letter: DeadLetter, verdict: Verdict) -> Result<Reply, Refused> {
@@ -122,7 +130,13 @@ impl Draft<'_> {
             return Err(nothing());
         }
         let step = if verdict == Verdict::Retry { Step::Pending } else { Step::Dropped };
-        let posting = PostState { step, tries: 0, since: self.now, fault: None, ..held };
+        // What it was not told of is in its counts until somebody books it there.
+        let by_hand = step == Step::Dropped && self.counts(channel);
+        let news = if by_hand { news(row) } else { Ok(Vec::new()) };
+        let news = news.map_err(|_| Refused::OutOfRange(format!("order `{order}`")))?;
+        let locations = self.channel(channel).map(|policy| policy.locations).unwrap_or_default();
+        let mut posting = PostState { step, tries: 0, since: self.now, fault: None, by_hand, ..held };
+        posting.take_elsewhere(news, &locations);
         self.note(Record::Posting { key: order.clone(), posting })
     }
 
@@ -131,12 +145,15 @@ impl Draft<'_> {
         let order = self.state.orders.get(key).ok_or_else(|| Refused::Nothing(format!("order `{key}`")))?;
         let out_of_range = |_| Refused::OutOfRange(format!("order `{key}`"));
         let (acked, acked_at) = (news(order).map_err(out_of_range)?, self.seq);
-        let policy = self.state.policies().and_then(|policies| policies.channels.get(&held.channel));
-        let counts = policy.is_some_and(|policy| policy.abilities.counts.is_some());
-        let step = if counts { Step::Watched } else { Step::Theirs };
-        let (tries, since, fault, unsure) = (0, self.now, None, false);
-        let posting = PostState { step, acked, acked_at, tries, since, fault, unsure, ..held };
+        let step = if self.counts(&held.channel) { Step::Watched } else { Step::Theirs };
+        let (tries, since, fault, unsure, by_hand) = (0, self.now, None, false, false);
+        let posting = PostState { step, acked, acked_at, tries, since, fault, unsure, by_hand, ..held };
         self.note(Record::Posting { key: key.clone(), posting })
+    }
+
+    fn counts(&self, channel: &ChannelId) -> bool {
+        let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
+        policy.is_some_and(|policy| policy.abilities.counts.is_some())
     }
 }
 

@@ -15,9 +15,9 @@ use crate::{
         },
         ledger::{Cause, Entry, Kind, Stock, book, movements, settled_returns},
         mapping::{Resolved, listed_by, resolve},
-        moves::{When, absent_until},
+        moves::{Absent, When, absent_until},
         order::{Binding, First, Ignore, Line, Order},
-        posting::{ADDED, Item, OLDER, PostState, Step, behind, is_older, news, target},
+        posting::{ADDED, OLDER, PostState, Step, behind, is_older, news, target},
         record::Record,
         share::{Share, keep_before, spread as spread_over},
         state::{ChannelRow, FETCHED, Fed, Quarantined, READ, State},
@@ -25,7 +25,7 @@ use crate::{
     model::{
         ChannelId, DeliveryId, FulfilledBy, Identifiers, LineId, LocationId, Measure, Mode, OrderId,
         OrderKey, OrderSnapshot, Overflow, Quantity, Returns, Seen, Seq, Sku, Timestamp, Totals,
-        policy::{ChannelKind, ChannelPolicy},
+        policy::{ChannelKind, ChannelPolicy, Part},
     },
 };
 
@@ -39,8 +39,7 @@ pub(super) struct Span {
     pub(super) sold_at: Timestamp,
     pub(super) changed_at: Timestamp,
     /// By then it surely had not; and that it was cancelled, which nobody knew who did not know of the sale.
-    pub(super) absent: Timestamp,
-    pub(super) cancel_absent: Timestamp,
+    pub(super) absent: Absent,
 }
 
 /// Entries of one command, each with the balances that the ones before it leave: lines that share a component are
@@ -77,8 +76,7 @@ impl<'a> Booking<'a> {
             let event_at = if kind == Kind::Sale { span.sold_at } else { span.changed_at };
             let (sku, location, cause) = (sku.clone(), location.clone(), cause.clone());
             let entry = Entry { sku, location, kind, quantity, cause, event_at, after: *stock };
-            let absent = if kind == Kind::Cancel { span.cancel_absent } else { span.absent };
-            let when = When { told: span.changed_at, absent, recorded: self.now };
+            let when = When { told: span.changed_at, absent: span.absent.of(kind), recorded: self.now };
             let had = had(self.state, &entry, when)?;
             self.entries.push(entry);
             *stock = had.as_ref().map_or(*stock, |had| had.after);
@@ -134,6 +132,21 @@ impl Happened {
     }
 }
 
+/// Tells whether it is known where units of an order lie. A push does not tell that, or not as surely: units would be booked at
+/// another place for a moment, and those that are gone from one would be sold there.
+fn would_misplace(held: &Order) -> bool {
+    held.lines.values().any(|line| held.is_placed(line))
+}
+
+/// Tells whether a push of Amazon's tells of fewer units than were told before. It does not say what became of them: they may be
+/// gone, and would be put on sale.
+fn would_free(held: &Order, told: &OrderSnapshot) -> bool {
+    held.lines.iter().any(|(id, line)| match told.lines.iter().find(|told| told.line == *id) {
+        Some(told) => told.totals.ordered < line.ordered_most,
+        None => told.complete && line.ordered_most > Quantity::ZERO,
+    })
+}
+
 impl Draft<'_> {
     pub(super) fn push(
         &mut self,
@@ -150,7 +163,7 @@ impl Draft<'_> {
         }
         self.note_lag(channel, orders);
         for order in orders {
-            if self.would_misplace(channel, order) || self.would_free(channel, order) {
+            if self.is_to_be_read(channel, order) {
                 self.want_fetch(channel, order.order.clone());
             } else {
                 self.merge(channel, order, Seen::Pushed);
@@ -171,44 +184,29 @@ impl Draft<'_> {
         Ok(Reply::Pushed { look: known.collect() })
     }
 
-    /// Tells whether a push is about an order of which it is known where its units lie. A push does not tell that, or not as
-    /// surely: units would be booked at another place for a moment, and those that are gone from one would be sold there.
-    pub(super) fn would_misplace(&self, channel: &ChannelId, told: &OrderSnapshot) -> bool {
+    /// Tells whether the order that a push is about must be read instead of believing the push.
+    pub(super) fn is_to_be_read(&self, channel: &ChannelId, told: &OrderSnapshot) -> bool {
         let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
-        if policy.is_none_or(|policy| policy.outlets.len() < 2) {
+        let Some(policy) = policy else { return false };
+        let amazon = policy.kind == ChannelKind::Amazon;
+        if policy.outlets.len() < 2 && !amazon {
             return false;
         }
         let key = OrderKey { channel: channel.clone(), order: told.order.clone() };
-        let held = self.state.order(&key);
-        held.is_some_and(|order| order.lines.values().any(|line| order.is_placed(line)))
-    }
-
-    /// Tells whether a push of Amazon's tells of fewer units than were told before. It does not say what became of them: they may be
-    /// gone, and would be put on sale.
-    pub(super) fn would_free(&self, channel: &ChannelId, told: &OrderSnapshot) -> bool {
-        let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
-        let key = OrderKey { channel: channel.clone(), order: told.order.clone() };
-        let Some(held) = self
-            .state
-            .order(&key)
-            .filter(|_| policy.is_some_and(|policy| policy.kind == ChannelKind::Amazon))
-        else {
-            return false;
-        };
-        held.lines.iter().any(|(id, line)| match told.lines.iter().find(|told| told.line == *id) {
-            Some(told) => told.totals.ordered < line.ordered_most,
-            None => told.complete && line.ordered_most > Quantity::ZERO,
-        })
+        let Some(held) = self.state.order(&key) else { return false };
+        (policy.outlets.len() > 1 && would_misplace(&held)) || (amazon && would_free(&held, told))
     }
 
     /// Tells whether an order of Amazon's was read with a change that is later than the one that is told of: that one was in it. Two may
     /// fall into the same moment. Elsewhere versions go back, so they prove nothing.
     fn was_read_since(&self, channel: &ChannelId, told: &OrderSnapshot) -> bool {
         let policy = self.state.policies().and_then(|policies| policies.channels.get(channel));
+        if policy.is_none_or(|policy| policy.kind != ChannelKind::Amazon) {
+            return false;
+        }
         let key = OrderKey { channel: channel.clone(), order: told.order.clone() };
         let read = self.state.order(&key).and_then(|held| held.whole_fetch);
-        policy.is_some_and(|policy| policy.kind == ChannelKind::Amazon)
-            && read.is_some_and(|read| read.version > told.version)
+        read.is_some_and(|read| read.version > told.version)
     }
 
     pub(super) fn read_orders(
@@ -310,9 +308,7 @@ impl Draft<'_> {
         for own in own {
             self.own_move(policy, &own);
         }
-        for sku in touched {
-            self.refresh(&sku, event_at);
-        }
+        self.refresh_with_users(&touched, event_at);
         Ok(())
     }
 
@@ -391,12 +387,14 @@ impl Draft<'_> {
             let times = Times { placed_at, sold_at, changed_at };
             self.note_own(key, policy, (id, line), &known, times, own)?;
             let cause = Cause::Order { order: key.clone(), line: id.clone() };
+            let returns = line.returns_by(returns);
             let rebooked = self.rebooked(&key.channel, line, &wanted, returns)?;
-            let of =
-                |kind| absent_until(self.state, key, placed_at, (id, line.bound.as_ref()), (kind, self.now));
-            let (absent, cancel_absent) =
-                if rebooked.is_empty() { Default::default() } else { (of(Kind::Sale), of(Kind::Cancel)) };
-            let span = Span { sold_at, changed_at, absent, cancel_absent };
+            let absent = if rebooked.is_empty() {
+                Absent::default()
+            } else {
+                absent_until(self.state, key, placed_at, (id, line.bound.as_ref(), &wanted), self.now)
+            };
+            let span = Span { sold_at, changed_at, absent };
             for (share, moves) in rebooked {
                 booking.book(&share, moves, &cause, span)?;
             }
@@ -404,6 +402,7 @@ impl Draft<'_> {
                 left = Some(self.seq);
             }
             line.booked = totals;
+            line.returns = (totals.returned > Quantity::ZERO).then_some(returns);
             line.set_shares(wanted);
         }
         order.left = left;
@@ -433,6 +432,19 @@ impl Draft<'_> {
             Some(parts) => parts,
             None => self.state.made_of(&bound.sku)?,
         };
+        self.shares_of(parts, when, line, bound, (totals, places), home)
+    }
+
+    /// Like [`Draft::shares`] of a line of which one unit is made of these.
+    pub(super) fn shares_of(
+        &self,
+        parts: Vec<Part>,
+        when: &Happened,
+        line: &Line,
+        bound: &Binding,
+        (totals, places): (Totals, &[(LocationId, Totals)]),
+        home: &LocationId,
+    ) -> Result<Vec<Share>, Overflow> {
         let (held, first) = (line.shares(), line.booked == Totals::default());
         let placed_at = when.placed_at;
         let spread = if line.by == FulfilledBy::Channel { Vec::new() } else { places.to_vec() };
@@ -569,19 +581,19 @@ impl Draft<'_> {
             // What a person gave up stays so until it is something else.
             let given_up = order.posting(channel).is_some_and(|posting| posting.step == Step::Dropped);
             let had = self.state.order(key).as_deref().map(of).transpose()?;
-            if given_up && had.as_ref() == Some(&wanted) {
-                continue;
-            }
+            let same = given_up && had.as_ref() == Some(&wanted);
             // It was told of nothing so far, because there was nothing to tell.
             let untold = |held: &PostState| held.sequence == 0 && held.step == Step::Done;
             if !order.posting(channel).is_none_or(untold) {
-                let watched = order.posting(channel).is_some_and(|held| held.step == Step::Watched);
+                let watched = order.posting(channel).is_some_and(PostState::is_watched);
                 let news = if watched { news(order)? } else { Vec::new() };
                 if let Some(held) = order.posting_mut(channel) {
-                    held.retarget(&wanted, self.now);
-                    // Elsewhere it counts nothing, so no count shows it.
-                    let elsewhere = |item: &Item| !policy.locations.contains(&item.location);
-                    news.into_iter().filter(elsewhere).for_each(|item| held.take(item));
+                    if !same {
+                        held.retarget(&wanted, &policy.locations, self.now);
+                    }
+                    if held.is_watched() {
+                        held.take_elsewhere(news, &policy.locations);
+                    }
                 }
                 continue;
             }

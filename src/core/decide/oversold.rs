@@ -8,9 +8,9 @@ use crate::{
         decide::{Draft, listing::strictest},
         drift::Done,
         ledger::{Cause, Entry, Kind},
-        oversold::{Class, more_missing, moved, there},
+        oversold::{Class, as_none, more_missing, moved, there},
         record::Record,
-        state::{Listing, SkuRow},
+        state::{Listing, ListingRef, SkuRow},
     },
     model::{ChannelId, LocationId, Policies, Quantity, Sku},
 };
@@ -36,7 +36,7 @@ impl Draft<'_> {
             }
         }
         let lowered = moves.into_iter().filter_map(|(sku, (by, last))| Some((sku, by, last?)));
-        let found: Vec<[Option<Record>; 2]> =
+        let found: Vec<[Option<Record>; 3]> =
             lowered.filter_map(|(sku, by, last)| self.oversold(sku, by, last, &places)).collect();
         for record in found.into_iter().flatten().flatten() {
             self.emit(record);
@@ -44,37 +44,83 @@ impl Draft<'_> {
     }
 
     /// Returns what is recorded of a SKU of which units are missing by the changes of a command: that it was made good before
-    /// it, where nobody has noticed yet, and the oversell.
+    /// it, where nobody has noticed yet, and the oversell; what the channel sold beyond what it showed is one by itself.
     fn oversold(
         &self,
         sku: &Sku,
         by: Quantity,
         last: &Entry,
         places: &[LocationId],
-    ) -> Option<[Option<Record>; 2]> {
+    ) -> Option<[Option<Record>; 3]> {
         let row = self.state.skus.get(sku)?;
-        let there = there(row, places).ok()??;
+        let there = match there(row, places).ok()? {
+            None if self.is_shown(sku, row) => as_none(row, places).ok()?,
+            there => there?,
+        };
         let units = more_missing(there, by).ok()?;
         if units.is_zero() {
             return None;
         }
         let anew = self.state.oversold.contains_key(sku) && there.sub(by).ok()? >= Quantity::ZERO;
         let (class, channel) = self.class(row, last);
-        let oversold = Record::Oversold {
-            sku: sku.clone(),
-            location: last.location.clone(),
-            units,
-            class,
-            cause: last.cause.clone(),
-            channel,
+        let theirs = if class == Class::Uncontrolled {
+            Quantity::ZERO
+        } else {
+            self.sold_beyond(sku, last).min(units)
         };
-        Some([anew.then(|| Record::MadeGood { sku: sku.clone() }), Some(oversold)])
+        let oversold = |class, units: Quantity, beyond| {
+            (!units.is_zero()).then(|| Record::Oversold {
+                sku: sku.clone(),
+                location: last.location.clone(),
+                units,
+                class,
+                beyond,
+                cause: last.cause.clone(),
+                channel: channel.clone(),
+            })
+        };
+        let ours = oversold(class, units.sub(theirs).ok()?, false);
+        let made_good = anew.then(|| Record::MadeGood { sku: sku.clone() });
+        Some([made_good, ours, oversold(Class::Uncontrolled, theirs, true)])
+    }
+
+    /// Tells whether ours is shown of a SKU that was never counted, which is none, by itself or in a bundle; or nothing but a bundle
+    /// knows its name. What nothing of ours is shown of is left alone until it is counted, and sells as its channel has it.
+    fn is_shown(&self, sku: &Sku, row: &SkuRow) -> bool {
+        let users = self.state.index.recipes.users(sku);
+        let written = |row: &SkuRow| row.listings.iter().any(|listing| listing.leg.is_some());
+        let in_bundle = users.iter().filter_map(|user| self.state.skus.get(user)).any(written);
+        written(row) || in_bundle || (row.listings.is_empty() && !users.is_empty())
+    }
+
+    /// Returns how many units of a SKU the channel that sold them last has sold, by this command, beyond what it can have shown.
+    fn sold_beyond(&self, sku: &Sku, last: &Entry) -> Quantity {
+        let Cause::Order { order, .. } = &last.cause else { return Quantity::ZERO };
+        let Some(sold) = self.sold_listing(last) else { return Quantity::ZERO };
+        let here = |entry: &&Entry| {
+            let by = matches!(&entry.cause, Cause::Order { order: of, .. } if of.channel == order.channel);
+            by && entry.kind == Kind::Sale && entry.sku == *sku
+        };
+        let entries = self.records.iter().flat_map(Record::entries).filter(here);
+        let most = entries.fold(Quantity::ZERO, |sum, entry| sum.add(entry.quantity).unwrap_or(sum));
+        let beyond = self.state.listing(&sold).and_then(|listing| listing.writes.sold_beyond().ok());
+        // A bundle takes several units of it.
+        let parts = self.state.made_of(&sold.sku).unwrap_or_default();
+        let needed = parts.iter().find(|part| part.sku == *sku).map_or(Quantity::new(1), |part| part.units);
+        beyond.and_then(|beyond| beyond.times(needed).ok()).unwrap_or_default().min(most)
+    }
+
+    /// Returns the listing that was sold, maybe as a part of something else.
+    fn sold_listing(&self, last: &Entry) -> Option<ListingRef> {
+        let Cause::Order { order, line } = &last.cause else { return None };
+        let line = self.state.orders.get(order).and_then(|order| order.lines.get(line));
+        line.and_then(|line| self.sold_from(&order.channel, line, &last.location))
     }
 
     /// Tells whose doing it is that the stock fell below zero by this entry.
     fn class(&self, row: &SkuRow, last: &Entry) -> (Class, Option<ChannelId>) {
-        let (order, line) = match &last.cause {
-            Cause::Order { order, line } => (order, line),
+        let order = match &last.cause {
+            Cause::Order { order, .. } => order,
             // An ERP tells of its own customers by nothing else, and does not say whether what is missing was sold.
             Cause::Count { counter, .. } => return (Class::Uncontrolled, Some(counter.clone())),
             Cause::Edit { .. } | Cause::Operator { .. } | Cause::Merged { .. } | Cause::Intent { .. } => {
@@ -85,9 +131,7 @@ impl Draft<'_> {
             return (Class::Physical, None);
         }
         let channel = &order.channel;
-        // It may have been sold as a part of something else.
-        let line = self.state.orders.get(order).and_then(|order| order.lines.get(line));
-        let sold = line.and_then(|line| self.sold_from(channel, line, &last.location));
+        let sold = self.sold_listing(last);
         let held = sold.and_then(|sold| self.state.listing(&sold)).filter(|listing| listing.writable());
         let class = match held {
             None => Class::Uncontrolled,
@@ -116,9 +160,10 @@ fn shown_by_another(listing: &Listing) -> bool {
     let Some(drift) = listing.drift.as_ref().filter(|drift| drift.observed > drift.expected) else {
         return false;
     };
-    let seen_since = listing.writes.confirmed.is_some_and(|confirmed| confirmed.at > drift.at);
     match drift.done {
-        Done::Asked | Done::Held | Done::Left | Done::Repaired | Done::Released => !seen_since,
+        Done::Asked | Done::Held | Done::Left | Done::Repaired | Done::Released => {
+            !listing.shows_ours_since()
+        }
         Done::Accepted | Done::Gone => false,
     }
 }

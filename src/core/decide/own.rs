@@ -4,21 +4,24 @@
 //! A channel with several outlets does so where the units lie. Until a source has told where that is, the order moves no
 //! listing: a look that it changed is then explained when the place is known.
 
+use std::collections::BTreeMap;
+
 use crate::{
     core::{
         decide::Draft,
-        drift::{Verdict, judge},
+        drift::{Drifted, Found, Verdict, judge},
+        index::{Index, Kind, Work},
         leg::State as LegState,
         mapping::{Resolved, resolve},
         order::Line,
         record::Why,
         share::{Share, Shares},
         state::ListingRef,
-        writes,
+        writes::{self, Look, Told},
     },
     model::{
         Abilities, ChannelId, FulfilledBy, IdKind, Identifiers, LineId, LocationId, OrderKey, Overflow,
-        Quantity, Timestamp, Totals,
+        Quantity, Seq, Timestamp, Totals,
         policy::{ChannelPolicy, Outlet},
     },
 };
@@ -28,6 +31,18 @@ pub(super) struct OwnMove {
     listing: ListingRef,
     moved: writes::OwnMove,
 }
+
+/// What the orders of a channel tell of one of its listings.
+#[derive(Debug, Default)]
+pub(super) struct OwnUnits {
+    /// How many units are to be shipped yet.
+    open: Quantity,
+    /// What those did that were first heard of since a drift of the channel that waits for a person, and the position of that.
+    moves: Vec<(Seq, writes::OwnMove)>,
+}
+
+/// The same of each of its listings.
+pub(super) type OwnOf = BTreeMap<ListingRef, OwnUnits>;
 
 /// What is known of a line by now: its totals, where they lie as far as that was told, and its shares.
 pub(super) struct Known<'a> {
@@ -157,6 +172,116 @@ impl Draft<'_> {
         }
     }
 
+    /// Returns [`Draft::open_at`] where what is known of the time when it was `told` leaves open whether the channel had more committed.
+    pub(super) fn open_in_doubt(
+        &self,
+        policy: &ChannelPolicy,
+        listing: &ListingRef,
+        look: &Look,
+        told: Option<&Told>,
+    ) -> Option<Quantity> {
+        let ((least, most), committed) = (told?.explained().ok()?, look.committed?);
+        if committed > least && committed <= most { self.open_at(policy, listing, look) } else { None }
+    }
+
+    /// Returns the least that a channel had committed of a listing at a look, by all orders that are known: what was learnt since may not
+    /// be in that.
+    pub(super) fn open_at(
+        &self,
+        policy: &ChannelPolicy,
+        listing: &ListingRef,
+        look: &Look,
+    ) -> Option<Quantity> {
+        let open = self.with_own(policy, listing, |own| own.open)?;
+        let since = look.turnover;
+        open.sub(since.sold).ok()?.sub(since.sold_about).ok()?.add(since.gone).ok()
+    }
+
+    /// Returns how own orders that were learnt since have moved what a listing showed when units were taken to have been sold there
+    /// unseen: those that came up to that look.
+    pub(super) fn learnt_since(
+        &self,
+        policy: &ChannelPolicy,
+        listing: &ListingRef,
+        drift: &Drifted,
+    ) -> Quantity {
+        if drift.found != Found::Unseen {
+            return Quantity::ZERO;
+        }
+        let seen = drift.between.map_or(drift.at, |(_, seen)| seen);
+        let sum = |own: &OwnUnits| {
+            let moves = own.moves.iter().filter(|(learnt, own)| *learnt > drift.seq && own.at <= seen);
+            moves.fold(Quantity::ZERO, |sum, (_, own)| sum.add(own.quantity).unwrap_or(sum))
+        };
+        self.with_own(policy, listing, sum).unwrap_or_default()
+    }
+
+    /// Asks for what all orders that are known tell of a listing. `None`: that does not fit. The orders are gone through once for all
+    /// looks that one command judges.
+    fn with_own<T>(
+        &self,
+        policy: &ChannelPolicy,
+        listing: &ListingRef,
+        ask: impl FnOnce(&OwnUnits) -> T,
+    ) -> Option<T> {
+        let channel = &self.state.listing(listing)?.channel;
+        let all = self.own.get_or_init(|| (channel.clone(), self.own_units(policy, channel).ok()));
+        let other = (all.0 != *channel).then(|| self.own_units(policy, channel).ok());
+        let all = other.as_ref().unwrap_or(&all.1).as_ref()?;
+        Some(ask(all.get(listing).unwrap_or(&OwnUnits::default())))
+    }
+
+    /// Returns what the orders of a channel tell of each of its listings.
+    fn own_units(&self, policy: &ChannelPolicy, channel: &ChannelId) -> Result<OwnOf, Overflow> {
+        let asked = self.state.index.of(Kind::Drifts, channel).filter_map(|work| {
+            let Work::Drifts { listing, .. } = work else { return None };
+            self.state.listing(listing)?.drift.as_deref().map(|drift| drift.seq)
+        });
+        let asked = asked.min();
+        let mut all = OwnOf::new();
+        let orders = self.state.orders.range(Index::first_order(channel)..);
+        for (_, order) in orders.take_while(|(key, _)| key.channel == *channel) {
+            let learnt = order.first.map(|first| first.seq).filter(|seq| asked.is_some_and(|at| *seq > at));
+            let open = order.is_open();
+            if !open && learnt.is_none() {
+                continue;
+            }
+            for line in order.lines.values() {
+                for (listing, booked) in self.sold_at(policy, channel, line)? {
+                    let own = all.entry(listing).or_default();
+                    own.open = if open { own.open.add(booked.open()?)? } else { own.open };
+                    let Some(learnt) = learnt else { continue };
+                    let at = [order.placed_at, order.changed_at()];
+                    let moves = moved(policy.abilities, Totals::default(), booked, at)?;
+                    own.moves.extend(moves.into_iter().map(|moved| (learnt, moved)));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Returns the listings that a line was sold from, with what is booked of it at each.
+    fn sold_at(
+        &self,
+        policy: &ChannelPolicy,
+        channel: &ChannelId,
+        line: &Line,
+    ) -> Result<Vec<(ListingRef, Totals)>, Overflow> {
+        if line.by == FulfilledBy::Channel {
+            return Ok(Vec::new());
+        }
+        if policy.outlets.len() < 2 {
+            return Ok(self.own_listing(channel, line).map(|own| (own, line.booked)).into_iter().collect());
+        }
+        let (shares, mut all) = (line.shares(), Vec::new());
+        for outlet in &policy.outlets {
+            if let Some(listing) = self.listing_at(channel, policy, line, outlet) {
+                all.push((listing, at_outlet(policy, outlet, &shares)?));
+            }
+        }
+        Ok(all)
+    }
+
     fn is_ours(&self, channel: &ChannelId, listing: &ListingRef) -> bool {
         let held = self.state.listing(listing);
         held.is_some_and(|held| held.by != FulfilledBy::Channel && held.channel == *channel)
@@ -175,7 +300,7 @@ impl Draft<'_> {
             let Some(look) = writes.look.as_deref().copied() else { return };
             match judge(writes, &look, reading) {
                 Ok(Verdict::Explained) => writes.look = None,
-                Ok(Verdict::Corrected { expected }) => writes.correct(expected, look.at, reading.stale_ms),
+                Ok(Verdict::Corrected { expected }) => writes.correct(expected, &look, reading.stale_ms),
                 Ok(Verdict::Landed { .. } | Verdict::Learnt { .. } | Verdict::Unexplained { .. })
                 | Err(_) => {}
             }

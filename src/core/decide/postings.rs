@@ -8,7 +8,7 @@ use crate::{
         decide::{Draft, answers::health_of},
         fault::excerpt,
         index::{Kind, Work},
-        posting::{Item, PostState, Step, behind, in_shadow, most, reference, target},
+        posting::{Item, PostState, Step, in_shadow, most, reference, target},
         record::Record,
     },
     model::{
@@ -62,23 +62,24 @@ impl Draft<'_> {
     ) -> Option<Posting> {
         let order = self.state.orders.get(key)?;
         let held = order.posting(channel)?.clone();
-        let target = held.with_gone(target(order, policy.posts, &policy.locations).ok()?);
+        let target = held.with_gone(target(order, policy.posts, &policy.locations).ok()?, &policy.locations);
         let placed_at = order.placed_at;
         if held.shadow && held.sequence == 0 {
             let posting = held.asked(in_shadow(order));
             self.emit(Record::Posting { key: key.clone(), posting });
             return None;
         }
-        if !behind(&held.acked, &target) && !held.unsure {
+        if !held.is_behind(&target, &policy.locations) && !held.unsure {
             let posting = PostState { step: Step::Done, tries: 0, fault: None, ..held };
             self.emit(Record::Posting { key: key.clone(), posting });
             return None;
         }
-        match self.posting_lines(channel, &held, &target) {
+        let mut next = held.clone();
+        next.attempt(&target);
+        match self.posting_lines(channel, &next, &target) {
             Ok(lines) => {
-                let sequence = held.sequence + 1;
-                let sent = most(&held.sent, &target);
-                let posting = PostState { step: Step::InFlight { target }, sequence, sent, ..held };
+                let (sequence, sent) = (next.sequence, most(&held.sent, &target));
+                let posting = PostState { step: Step::InFlight { target }, sent, ..next };
                 self.emit(Record::Posting { key: key.clone(), posting });
                 let reference = reference(policies, key);
                 Some(Posting { order: key.clone(), reference, sequence, placed_at, lines })
@@ -106,12 +107,9 @@ impl Draft<'_> {
             .iter()
             .map(|item| {
                 let row = self.state.skus.get(&item.sku);
-                let listing = row.and_then(|row| row.listings.iter().find(|l| l.channel == *channel));
-                let ids = listing.map(|listing| listing.ids.clone());
+                let ids = row.and_then(|row| row.called_on(channel)).cloned();
                 let ids = ids.ok_or_else(|| item.sku.to_string())?;
-                let told = held.told(&item.sku, &item.location);
-                let acked = held.acked(&item.sku, &item.location);
-                Ok(PostingLine { ids, location: item.location.clone(), target: item.totals, told, acked })
+                Ok(held.line(ids, item))
             })
             .collect()
     }
@@ -133,13 +131,16 @@ impl Draft<'_> {
         let Step::InFlight { target: told } = held.step.clone() else { return Ok(Reply::Duplicate) };
         let seed = digest(&[key.order.as_str()]);
         let again = backoff::next(&policies.retry, held.tries + 1, seed, self.now);
-        let held = PostState { fault: fault(&outcome), ..held };
+        let mut held = PostState { fault: fault(&outcome), ..held };
+        if is_unsent(&outcome) {
+            held.unsent();
+        }
         let failed =
             |at: Timestamp| PostState { step: Step::Retry { at }, tries: held.tries + 1, ..held.clone() };
         let waits = |at: Timestamp| PostState { step: Step::Retry { at }, ..held.clone() };
         let posting = match outcome {
             Outcome::Applied | Outcome::Accepted { .. } => self.acknowledged(&policy, key, &held, told),
-            Outcome::Rejected { reason } => self.parked(held, told, reason, found),
+            Outcome::Rejected { reason } => self.parked(&policy, held, told, reason, found),
             Outcome::Throttled { retry_after_ms } => waits(self.now.plus_millis(retry_after_ms.max(0))),
             Outcome::Unauthorized { .. } => waits(self.now.plus_millis(policies.retry.circuit_open_ms)),
             Outcome::Stale | Outcome::NotSent { .. } => failed(again),
@@ -164,17 +165,23 @@ impl Draft<'_> {
         let order = self.state.orders.get(key);
         let wanted: Result<Vec<Item>, Overflow> =
             order.map_or(Ok(Vec::new()), |order| target(order, policy.posts, &policy.locations));
-        let more = wanted.is_ok_and(|wanted| behind(&told, &wanted));
+        let elsewhere = |item: &Item| !policy.locations.contains(&item.location);
+        let sent = held.sent.iter().filter(|item| elsewhere(item)).filter(|item| !told.contains(item));
+        let next = PostState {
+            sent: sent.cloned().collect(),
+            acked: held.holding(told, &policy.locations),
+            ..held.clone()
+        };
+        let more = wanted.is_ok_and(|wanted| next.is_behind(&wanted, &policy.locations));
         PostState {
             step: if more { Step::Pending } else { Step::Done },
-            acked: told,
-            sent: Vec::new(),
+            unanswered: Vec::new(),
             acked_at: self.seq,
             tries: 0,
             since: self.now,
             unsure: false,
             fault: None,
-            ..held.clone()
+            ..next
         }
     }
 
@@ -182,6 +189,7 @@ impl Draft<'_> {
     /// what it was told is theirs. Where nothing was found out, its counts wait.
     fn parked(
         &self,
+        policy: &ChannelPolicy,
         held: PostState,
         told: Vec<Item>,
         reason: String,
@@ -194,8 +202,9 @@ impl Draft<'_> {
                     let totals = found.least(held.told(&item.sku, &item.location));
                     Item { totals, ..item }
                 });
-                let acked = acked.collect();
-                PostState { step, tries, acked, acked_at: self.seq, unsure: false, ..held }
+                let acked = held.holding(acked.collect(), &policy.locations);
+                let unanswered = Vec::new();
+                PostState { step, tries, acked, unanswered, acked_at: self.seq, unsure: false, ..held }
             }
             None => PostState { step, tries, unsure: true, ..held },
         }
@@ -219,6 +228,18 @@ impl Draft<'_> {
             let posting = PostState { step, tries: held.tries + 1, unsure: true, fault, ..held };
             self.emit(Record::Posting { key, posting });
         }
+    }
+}
+
+/// Tells whether nothing was sent.
+fn is_unsent(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::NotSent { .. } | Outcome::Throttled { .. } | Outcome::Unauthorized { .. } => true,
+        Outcome::Applied
+        | Outcome::Accepted { .. }
+        | Outcome::Stale
+        | Outcome::Rejected { .. }
+        | Outcome::Unknown { .. } => false,
     }
 }
 

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, ops::Bound};
 use crate::{
     core::{
         decide::Draft,
-        index::Index,
+        index::{Index, Work},
         order::{Line, Order},
         record::Record,
         state::{Note, Quarantined, Todo},
@@ -92,12 +92,16 @@ fn changed(order: &Order) -> Timestamp {
 /// that was told of it is booked.
 pub fn is_finished(key: &OrderKey, order: &Order) -> bool {
     let settled = |line: &Line| match order.totals(line) {
-        // What has no SKU, and waits for none, is not ours to book.
+        // What a person has left out is not ours to book, unless a SKU is found for it while units of it are open.
+        Ok(totals) if line.lacks_sku() => totals.open().is_ok_and(|open| open <= Quantity::ZERO),
+        // Nor is what the channel ships.
         Ok(_) if line.bound.is_none() => true,
         Ok(totals) => totals == booked(line, totals) && totals.open() == Ok(Quantity::ZERO),
         Err(_) => false,
     };
-    order.lines.values().all(settled) && Index::of_order(key, order).is_empty()
+    // What a person has left out waits for nobody.
+    let idle = |work: &Work| matches!(work, Work::Ignored { .. });
+    order.lines.values().all(settled) && Index::of_order(key, order).iter().all(idle)
 }
 
 /// Returns what a line has booked. What turned out to be the channel's own stock is told and never booked.

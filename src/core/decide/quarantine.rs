@@ -32,9 +32,7 @@ impl Draft<'_> {
         in_range(channel, orders)?;
         self.emit(Record::Replayed { id, why: None });
         for order in orders {
-            if seen == Seen::Pushed
-                && (self.would_misplace(channel, order) || self.would_free(channel, order))
-            {
+            if seen == Seen::Pushed && self.is_to_be_read(channel, order) {
                 self.want_fetch(channel, order.order.clone());
                 continue;
             }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How many SKUs one command refreshes at most; where more changed, all are rechecked.
-const AT_ONCE: usize = 500;
+pub(super) const AT_ONCE: usize = 500;
 /// How many listings these may have together, whatever the number of SKUs: each may get a leg in the command's record.
 const LISTINGS: usize = 20_000;
 
@@ -24,9 +24,7 @@ impl Draft<'_> {
     pub(super) fn refresh_all(&mut self, skus: BTreeSet<Sku>, event_at: Timestamp) {
         let all: Vec<Sku> = skus.into_iter().collect();
         let now = self.at_once(&all, AT_ONCE);
-        for sku in &all[..now] {
-            self.refresh(sku, event_at);
-        }
+        self.refresh_with_users(&all[..now], event_at);
         if now < all.len() {
             self.state.recheck.skus = Todo::All;
         }
@@ -34,10 +32,14 @@ impl Draft<'_> {
 
     /// Returns how many of these SKUs one command refreshes: at least one.
     fn at_once(&self, skus: &[Sku], most: usize) -> usize {
-        let mut listings = 0;
+        let (mut listings, mut met) = (0, BTreeSet::new());
         let fits = |sku: &&Sku| {
-            let of = |sku: &Sku| self.state.skus.get(sku).map_or(0, |row| row.listings.len());
-            listings += of(sku) + self.state.index.recipes.users(sku).iter().map(of).sum::<usize>();
+            let users = self.state.index.recipes.users(sku);
+            for of in users.into_iter().chain([Sku::clone(sku)]) {
+                let held = self.state.skus.get(&of).map_or(0, |row| row.listings.len());
+                // What is made of several of them is refreshed once.
+                listings += if met.insert(of) { held } else { 0 };
+            }
             listings <= LISTINGS
         };
         skus.iter().take(most).take_while(fits).count().max(1).min(skus.len())
@@ -46,6 +48,7 @@ impl Draft<'_> {
     /// Begins to recheck what every SKU should show.
     pub(super) fn recheck_skus(&mut self) {
         self.state.recheck.skus = Todo::All;
+        self.state.recheck.sold = Todo::All;
         self.recheck(AT_ONCE);
     }
 
@@ -70,16 +73,24 @@ impl Draft<'_> {
 
     /// Takes up the next portion, of at most `portion` SKUs, items and orders each.
     pub(super) fn recheck(&mut self, portion: usize) {
-        if let Some(from) = self.state.recheck.skus.from() {
+        self.rebook_sold(portion);
+        // What a bundle shows is known once its components are told of what was sold of it.
+        let booked = self.state.recheck.sold.from().is_none();
+        if let Some(from) = self.state.recheck.skus.from().filter(|_| booked) {
             let rest = self.state.skus.range::<Sku, _>((from, Bound::Unbounded));
             let keys: Vec<Sku> = rest.take(portion).map(|(sku, _)| sku.clone()).collect();
             let now = self.at_once(&keys, portion);
             let cut = if now < keys.len() { now } else { portion };
             self.state.recheck.skus = Todo::after(&keys[..now], cut);
             for sku in &keys[..now] {
-                self.refresh(sku, self.now);
-                self.end_commits(sku);
+                if self.state.is_paused_unlike(sku) {
+                    self.pause_alike(sku);
+                    self.refresh(&self.state.canonical(sku).clone(), self.now);
+                }
             }
+            // What is made of them comes by itself.
+            self.refresh_each(&keys[..now], self.now);
+            keys[..now].iter().for_each(|sku| self.end_commits(sku));
         }
         if let Some(from) = self.state.recheck.items.from() {
             type Key = (ChannelId, Identifiers);
@@ -105,6 +116,11 @@ impl Draft<'_> {
     }
 
     fn settle_again(&mut self, keys: Vec<OrderKey>) {
+        if keys.is_empty() {
+            return;
+        }
+        // What follows from an order is told as such, and not what followed from the listings that were found.
+        self.refresh_concerned();
         for key in keys {
             let Some(order) = self.state.orders.get(&key).cloned() else { continue };
             if self.settle_order(key, order).is_err() {

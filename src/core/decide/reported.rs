@@ -27,7 +27,9 @@ impl Draft<'_> {
         for row in rows {
             if let Some(held) = self.held(channel, &row) {
                 bound += 1;
-                if is_in_doubt(held, &row, compares) {
+                let doubted = is_in_doubt(held, &row, compares);
+                self.matched(channel, &row.ids);
+                if doubted {
                     again.push(row.ids);
                 }
                 continue;

@@ -4,6 +4,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
 };
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
         decide::{
             Draft, decide,
             listing::{pause_of, wanted},
+            recipes::{same_thing, sold_as_own, waits_for_recipe},
         },
         index::{Index, Kind, Work},
         ledger::{Entry, Stock},
@@ -23,7 +25,7 @@ use crate::{
         state::{Listing, ListingRef, SkuRow},
     },
     model::{
-        ChannelId, Identifiers, Mode, OrderKey, Policies, Quantity, Sku, Timestamp,
+        ChannelId, Identifiers, LocationId, Mode, OrderKey, Policies, Quantity, Sku, Timestamp,
         policy::{Brake, ChannelPolicy},
     },
 };
@@ -39,6 +41,8 @@ pub struct Effect {
     pub channels: BTreeMap<ChannelId, Moved>,
     /// Catalogue items that find their SKU.
     pub bound: usize,
+    /// What these are, with the SKU of each.
+    pub found: Vec<(ChannelId, Sku, Identifiers)>,
     /// Order lines that find their SKU and are booked, and how many orders they are of.
     pub mapped_lines: usize,
     pub mapped_orders: usize,
@@ -65,10 +69,29 @@ pub struct Moved {
     pub raised_units: Quantity,
     /// Those that would stay as they are and not be written any more.
     pub left: usize,
-    /// Some of those that change, the largest change first: SKU, what it shows, what it will show.
-    pub some: Vec<(Sku, Quantity, Quantity)>,
+    /// Some of those that change, the largest change first.
+    pub some: Vec<Difference>,
     /// What the brake judges: every listing whose quantity no order explains.
     changes: Vec<Change>,
+    /// The same at each of the channel's own locations, where it has several.
+    at: BTreeMap<String, Here>,
+}
+
+/// What a change would do to the listings at one of a channel's own locations.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Here {
+    listings: usize,
+    changes: Vec<Change>,
+}
+
+/// A listing that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub listing: ListingRef,
+    /// Where it draws its stock from.
+    pub locations: Vec<LocationId>,
+    pub shows: Quantity,
+    pub will_show: Quantity,
 }
 
 /// What listings show before the change.
@@ -80,9 +103,8 @@ struct Before {
     given: Vec<Given>,
 }
 
-/// A listing that is given to another SKU: where it was, what it goes by, what it shows and whether it is written.
+/// A listing that is given to another SKU: what it goes by, what it shows and whether it is written.
 struct Given {
-    old: ListingRef,
     key: (ChannelId, Identifiers),
     held: (Option<Quantity>, bool),
 }
@@ -164,8 +186,8 @@ pub fn rebound(commands: &[Command]) -> Vec<(ChannelId, Identifiers)> {
     commands.iter().filter_map(of).collect()
 }
 
-/// Returns the orders that a trial may go by: those that have lines without a SKU, waited for or not, and those that
-/// were sold from the SKUs of `rebound` listings.
+/// Returns the orders that a trial may go by: those that have lines without a SKU, waited for or not, those that
+/// were sold from the SKUs of `rebound` listings, and those of which a recipe may take what is open from components.
 pub fn orders(state: &State, rebound: &[(ChannelId, Identifiers)]) -> BTreeSet<OrderKey> {
     let open = state.index.all(Kind::Unmapped).chain(state.index.all(Kind::Ignored));
     let mut keys: BTreeSet<OrderKey> = open.filter_map(Work::order).cloned().collect();
@@ -176,25 +198,30 @@ pub fn orders(state: &State, rebound: &[(ChannelId, Identifiers)]) -> BTreeSet<O
         });
         keys.extend(sold.map(|(key, _)| key.clone()));
     }
+    let waiting =
+        state.skus.iter().filter(|(_, row)| waits_for_recipe(state.policies(), row)).map(|(sku, _)| sku);
+    let waiting: BTreeSet<&Sku> = waiting.collect();
+    if !waiting.is_empty() {
+        keys.extend(sold_as_own(state, &waiting, Bound::Unbounded, usize::MAX).into_keys());
+    }
     keys
 }
 
 /// Looks at everything again that is to be.
 fn finish(state: &mut State, now: Timestamp) {
     while !state.recheck.is_over() {
-        let mut draft = Draft { seq: state.seq.next(), state, now, records: Vec::new() };
+        let mut draft = Draft::new(state, now);
         draft.recheck(PORTION);
+        draft.refresh_concerned();
     }
 }
 
 impl Effect {
-    /// Returns why the brake holds it, if it does. Each channel is judged by itself: one that is emptied is a
-    /// catastrophe, however many others there are.
+    /// Returns why the brake holds it, if it does. Each channel is judged by itself, and each of its own locations: one that is
+    /// emptied is a catastrophe, however many others there are.
     pub fn held(&self, brake: &Brake) -> Option<String> {
-        let of = |(channel, moved): (&ChannelId, &Moved)| {
-            let why = held_by(brake, &moved.changes, moved.listings)?;
-            Some(format!("on `{channel}` {why}"))
-        };
+        let of =
+            |(channel, moved): (&ChannelId, &Moved)| Some(format!("on `{channel}` {}", moved.held(brake)?));
         let all: Vec<String> = self.channels.iter().filter_map(of).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
@@ -233,6 +260,19 @@ fn shows(mode: Mode, listing: &Listing) -> Option<Quantity> {
     }
 }
 
+/// Returns the shelves of all SKUs of a state, turned to this one: what is owed of a component that many bundles hold is worked out
+/// once for all of them.
+fn turned<'s, 'a>(
+    all_of: &'s mut Option<Shelves<'a>>,
+    state: &'a State,
+    sku: &'a Sku,
+    row: &'a SkuRow,
+) -> &'s mut Shelves<'a> {
+    let shelves = all_of.get_or_insert_with(|| Shelves::of(state, sku, row));
+    shelves.turn_to(sku, row);
+    shelves
+}
+
 fn is_written(shelves: &mut Shelves<'_>, policies: &Policies, listing: &Listing) -> bool {
     pause_of(shelves.state, shelves.row, listing) == Some(Pause::Frozen)
         || wanted(shelves, policies, listing).is_some()
@@ -246,16 +286,18 @@ impl Before {
             let written = policies.as_ref().is_some_and(|p| is_written(shelves, p, listing));
             (shows(mode, listing), written)
         };
-        let given = |(channel, ids): &(ChannelId, Identifiers)| {
-            let Resolved::Listing(old) = resolve(state, channel, ids) else { return None };
-            let (row, moved) = (state.skus.get(&old.sku)?, state.listing(&old)?);
-            let held = listing(&mut Shelves::of(state, &old.sku, row), moved);
-            Some(Given { old, key: (moved.channel.clone(), moved.ids.clone()), held })
+        let mut shelves_of = None;
+        let given = |old: ListingRef| {
+            let ((sku, row), moved) = (state.skus.get_key_value(&old.sku)?, state.listing(&old)?);
+            let held = listing(turned(&mut shelves_of, state, sku, row), moved);
+            Some(Given { key: (moved.channel.clone(), moved.ids.clone()), held })
         };
-        let given = rebound.iter().filter_map(given).collect();
-        let row = |(sku, row): (&Sku, &SkuRow)| {
-            let mut shelves = Shelves::of(state, sku, row);
-            let listings = row.listings.iter().map(|held| listing(&mut shelves, held)).collect();
+        let go = rebound.iter().flat_map(|(channel, ids)| same_thing(state, channel, ids));
+        let given = go.filter_map(given).collect();
+        let mut all_of = None;
+        let row = |(sku, row)| {
+            let shelves = turned(&mut all_of, state, sku, row);
+            let listings = row.listings.iter().map(|held| listing(shelves, held)).collect();
             let stocks = row.stock.iter().map(|place| place.stock).collect();
             (sku.clone(), Row { stocks, listings })
         };
@@ -270,28 +312,38 @@ impl Before {
     fn compare(&self, state: &State) -> Effect {
         let mut effect = Effect::default();
         let Some(policies) = state.policies() else { return effect };
+        let mut all_of = None;
         for (sku, row) in &state.skus {
             let before = self.rows.get(sku);
             let sold = self.sold(state, sku);
-            let mut shelves = Shelves::of(state, sku, row);
-            for (n, listing) in row.listings.iter().enumerate() {
-                if self.given.iter().any(|given| given.old.sku == *sku && usize::from(given.old.at) == n) {
+            let shelves = turned(&mut all_of, state, sku, row);
+            for (n, listing) in (0..).zip(&row.listings) {
+                if listing.given_away() {
                     continue;
                 }
-                let held = before.and_then(|before| before.listings.get(n).copied());
-                let held = held.or_else(|| self.given(listing));
-                effect.bound += usize::from(held.is_none());
+                let held = before.and_then(|before| before.listings.get(usize::from(n)).copied());
+                let given = if held.is_none() { self.given(listing) } else { None };
+                // What was given to a SKU that was not counted there shows none.
+                let shows_none = given.is_some() && listing.leg.is_some();
+                let held = held.or(given);
+                if held.is_none() {
+                    effect.bound += 1;
+                    effect.found.push((listing.channel.clone(), sku.clone(), listing.ids.clone()));
+                }
                 let (shown, written) = held.unwrap_or_else(|| (self.listed(listing), false));
-                let kept = is_written(&mut shelves, policies, listing);
+                let kept = is_written(shelves, policies, listing) || shows_none;
                 // In shadow mode nothing that is wanted is ever written.
                 let after =
                     if state.mode() == Some(Mode::Shadow) { shown } else { shows(Mode::Live, listing) };
                 let moved = effect.channels.entry(listing.channel.clone()).or_default();
                 moved.left += usize::from(written && !kept);
-                moved.add(sku, shown, after, sold);
+                let outlet =
+                    policies.channels.get(&listing.channel).and_then(|policy| policy.outlet(&listing.ids));
+                moved.add_at(outlet.map(|outlet| outlet.id.as_str()), shown, after, sold);
+                moved.add(|| ListingRef { sku: sku.clone(), at: n }, shown, after, sold);
             }
         }
-        effect.channels.retain(|channel, moved| moved.finish(policies.channels.get(channel)));
+        effect.channels.retain(|channel, moved| moved.finish(state, policies.channels.get(channel)));
         self.compare_lines(state, &mut effect);
         effect
     }
@@ -322,7 +374,10 @@ impl Before {
             let after = lines_of(state, key);
             effect.mapped_lines += after.bound.saturating_sub(before.bound);
             effect.mapped_orders += usize::from(after.bound > before.bound);
-            effect.ignored_lines += signed(after.ignored) - signed(before.ignored);
+            // A line that is booked now waits for nothing.
+            let again = before.ignored.saturating_sub(after.ignored);
+            let again = again.saturating_sub(after.bound.saturating_sub(before.bound));
+            effect.ignored_lines += signed(after.ignored.saturating_sub(before.ignored)) - signed(again);
         }
     }
 
@@ -343,7 +398,38 @@ impl Before {
 }
 
 impl Moved {
-    fn add(&mut self, sku: &Sku, shown: Option<Quantity>, after: Option<Quantity>, sold: bool) {
+    /// Returns why the brake holds it, if it does.
+    fn held(&self, brake: &Brake) -> Option<String> {
+        let whole = held_by(brake, &self.changes, self.listings, self.listings);
+        if whole.is_some() || self.at.len() < 2 {
+            return whole;
+        }
+        // Small is the shop, not each of its locations.
+        let most = self.at.values().map(|here| here.listings).max().unwrap_or_default();
+        let at = |(outlet, here): (&String, &Here)| {
+            let why = held_by(brake, &here.changes, here.listings, most)?;
+            Some(format!("at its location {outlet} {why}"))
+        };
+        let all: Vec<String> = self.at.iter().filter_map(at).collect();
+        (!all.is_empty()).then(|| all.join(", "))
+    }
+
+    fn add_at(&mut self, outlet: Option<&str>, shown: Option<Quantity>, after: Option<Quantity>, sold: bool) {
+        let (Some(outlet), Some(before), Some(after)) = (outlet, shown, after) else { return };
+        let here = self.at.entry(outlet.to_owned()).or_default();
+        here.listings += 1;
+        if !sold {
+            here.changes.push(Change { before, after });
+        }
+    }
+
+    fn add(
+        &mut self,
+        listing: impl FnOnce() -> ListingRef,
+        shown: Option<Quantity>,
+        after: Option<Quantity>,
+        sold: bool,
+    ) {
         let (Some(shown), Some(after)) = (shown, after) else { return };
         self.listings += 1;
         if !sold {
@@ -361,15 +447,20 @@ impl Moved {
         } else {
             return;
         }
-        self.some.push((sku.clone(), shown, after));
+        let (listing, locations) = (listing(), Vec::new());
+        self.some.push(Difference { listing, locations, shows: shown, will_show: after });
     }
 
     /// Keeps the largest changes. `false`: nothing is to be told of the channel.
-    fn finish(&mut self, policy: Option<&ChannelPolicy>) -> bool {
-        self.some.sort_by_key(|(_, shown, after)| {
-            std::cmp::Reverse(after.units().saturating_sub(shown.units()).unsigned_abs())
+    fn finish(&mut self, state: &State, policy: Option<&ChannelPolicy>) -> bool {
+        self.some.sort_by_key(|of| {
+            std::cmp::Reverse(of.will_show.units().saturating_sub(of.shows.units()).unsigned_abs())
         });
         self.some.truncate(NAMED);
+        for of in &mut self.some {
+            of.locations =
+                state.listing(&of.listing).map_or_else(Vec::new, |held| state.drawn(held).to_vec());
+        }
         policy.map_or(self.left > 0, |policy| policy.abilities.quantities)
     }
 }

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    core::{oversold::there, state::State},
+    core::{
+        oversold::{as_none, there},
+        state::State,
+    },
     model::{LocationId, Quantity, Seq, Sku},
 };
 
@@ -93,8 +96,13 @@ impl State {
     /// Returns how many units are sold, or promised, that are not at any of these places, nor on their way there.
     fn missing(&self, sku: &Sku, places: &[LocationId]) -> Quantity {
         // What became part of another SKU is missing there.
-        let row = self.skus.get(self.canonical(sku));
-        let there = row.and_then(|row| there(row, places).ok().flatten());
+        let sku = self.canonical(sku);
+        // What a bundle sells now is missing of what it is made of; what was shipped of it while it had no recipe is not made good by
+        // one.
+        let there = self.skus.get(sku).and_then(|row| match there(row, places).ok()? {
+            None => as_none(row, places).ok(),
+            there => there,
+        });
         there.and_then(|there| there.neg().ok()).map_or(Quantity::ZERO, Quantity::or_zero)
     }
 }

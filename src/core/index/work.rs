@@ -1,6 +1,6 @@
 //! The work that rows make due, and the order in which it is taken.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, sync::LazyLock};
 
 use crate::{
     core::{
@@ -10,7 +10,10 @@ use crate::{
         posting::Step,
         state::{Listing, ListingRef},
     },
-    model::{ChannelId, Identifiers, OrderKey, Policies, Quantity, Seq, Sku, Timestamp, Totals, Visible},
+    model::{
+        ChannelId, Identifiers, OrderKey, Policies, Quantity, Seq, Sku, Timestamp, Totals, Visible,
+        policy::ChannelPolicy,
+    },
 };
 
 /// Something that a row makes due. The order of the fields is the order in which work is taken.
@@ -47,6 +50,11 @@ pub enum Work {
     Unsettled {
         channel: ChannelId,
         at: Timestamp,
+        listing: ListingRef,
+    },
+    /// A listing with a write of a bulk that may still land.
+    Bulked {
+        channel: ChannelId,
         listing: ListingRef,
     },
     /// A leg whose answer is awaited.
@@ -151,6 +159,7 @@ pub enum Kind {
     Look,
     Fencing,
     Unsettled,
+    Bulked,
     InFlight,
     Unseen,
     Parked,
@@ -170,7 +179,7 @@ pub enum Kind {
 
 impl Kind {
     pub(super) fn least(self, channel: &ChannelId) -> Work {
-        let listing = ListingRef { sku: Sku::new("!").expect("a valid SKU that sorts first"), at: 0 };
+        let listing = first_listing();
         let order = first_order();
         let (channel, at) = (channel.clone(), Timestamp::from_millis(i64::MIN));
         let deadline = at;
@@ -186,6 +195,7 @@ impl Kind {
             Kind::Look => Work::Look { channel, at, listing },
             Kind::Fencing => Work::Fencing { channel, seq: Seq::ZERO, listing },
             Kind::Unsettled => Work::Unsettled { channel, at, listing },
+            Kind::Bulked => Work::Bulked { channel, listing },
             Kind::InFlight => Work::InFlight { channel, listing },
             Kind::Unseen => Work::Unseen { channel, deadline, listing },
             Kind::Parked => Work::Parked { channel, listing },
@@ -209,10 +219,18 @@ impl Kind {
 
 /// Returns the order that sorts before all others.
 pub(super) fn first_order() -> OrderKey {
-    OrderKey {
+    static FIRST: LazyLock<OrderKey> = LazyLock::new(|| OrderKey {
         channel: ChannelId::new("-").expect("a valid name that sorts first"),
         order: crate::model::OrderId::new("!").expect("a valid id that sorts first"),
-    }
+    });
+    FIRST.clone()
+}
+
+/// Returns the listing that sorts before all others.
+pub(super) fn first_listing() -> ListingRef {
+    static FIRST: LazyLock<ListingRef> =
+        LazyLock::new(|| ListingRef { sku: Sku::new("!").expect("a valid SKU that sorts first"), at: 0 });
+    FIRST.clone()
 }
 
 /// Returns the work that one listing makes due.
@@ -227,8 +245,12 @@ pub(super) fn of_listing(
     for look in listing.writes.waiting() {
         out.push(Work::Fencing { channel: channel(), seq: look.seq, listing: place() });
     }
-    if let Some(at) = listing.writes.unsettled.iter().map(|write| write.at).min() {
+    let ages = listing.writes.unsettled.iter().filter(|write| write.bulk.is_none());
+    if let Some(at) = ages.map(|write| write.at).min() {
         out.push(Work::Unsettled { channel: channel(), at, listing: place() });
+    }
+    if listing.writes.in_bulk() {
+        out.push(Work::Bulked { channel: channel(), listing: place() });
     }
     if let Some(drift) = &listing.drift {
         out.push(Work::Drifted { channel: channel(), at: Reverse(drift.at), listing: place() });
@@ -245,7 +267,7 @@ pub(super) fn of_listing(
     let policy = policies.and_then(|policies| policies.channels.get(&listing.channel));
     let raise = listing.writes.floor().is_none_or(|floor| leg.quantity > floor);
     let waits_for_person = listing.drifts() && raise;
-    let barred = frozen || !listing.writable() || waits_for_person;
+    let barred = frozen || !listing.writable() || waits_for_person || (raise && waits_for_bulk(listing));
     match &leg.state {
         leg::State::Confirmed => return,
         leg::State::Dropped => {
@@ -274,14 +296,30 @@ pub(super) fn of_listing(
             return;
         }
     }
-    if let Some(policies) = policies.filter(|_| !frozen && !waits_for_person) {
-        let tried = leg.tries >= policies.alerts.after_tries;
-        let later = policy.filter(|policy| policy.abilities.visible == Visible::Later);
-        let visible = later.map_or(0, |policy| policy.abilities.visible_ms);
-        let after = policies.alerts.after_ms.saturating_add(visible);
-        let deadline = if tried { leg.since } else { leg.since.plus_millis(after) };
+    if let Some(policies) = policies.filter(|_| !frozen && !waits_for_person && !is_in_bulk(listing, leg)) {
+        let deadline = unseen_from(policies, policy, leg);
         out.push(Work::Unseen { channel: channel(), deadline, listing: place() });
     }
+}
+
+/// Tells whether a raise of it would overtake the bulk that it is in.
+fn waits_for_bulk(listing: &Listing) -> bool {
+    listing.writes.base.is_some() && listing.writes.in_bulk()
+}
+
+/// Tells whether what a leg waits for is a bulk: people are told of one that does not get done, and not of each listing in it.
+fn is_in_bulk(listing: &Listing, leg: &leg::Leg) -> bool {
+    matches!(&leg.state, leg::State::Accepted { sent, .. } if listing.writes.bulk_of(sent).is_some())
+}
+
+/// Returns from when on people are told of a leg that is not seen live.
+fn unseen_from(policies: &Policies, policy: Option<&ChannelPolicy>, leg: &leg::Leg) -> Timestamp {
+    if leg.tries >= policies.alerts.after_tries {
+        return leg.since;
+    }
+    let later = policy.filter(|policy| policy.abilities.visible == Visible::Later);
+    let visible = later.map_or(0, |policy| policy.abilities.visible_ms);
+    leg.since.plus_millis(policies.alerts.after_ms.saturating_add(visible))
 }
 
 /// Returns the work that one order makes due.
@@ -313,15 +351,15 @@ pub(super) fn of_order(key: &OrderKey, order: &Order) -> Vec<Work> {
         let (channel, order_key) = (posting.channel.clone(), key.clone());
         let deadline = posting.since;
         match &posting.step {
-            Step::Done | Step::Dropped | Step::Theirs => continue,
-            Step::Watched if !posting.is_unseen(order) => continue,
-            Step::Watched => {}
+            Step::Done | Step::Theirs => continue,
+            Step::Dropped | Step::Watched if !posting.is_unseen(order) => continue,
+            Step::Dropped | Step::Watched => {}
             Step::Pending => out.push(Work::Post { channel, at: Timestamp::ZERO, order: order_key }),
             Step::Retry { at } => out.push(Work::Post { channel, at: *at, order: order_key }),
             Step::InFlight { .. } => out.push(Work::Posting { channel, order: order_key }),
             Step::Parked { .. } => out.push(Work::PostParked { channel, order: order_key }),
         }
-        if !matches!(posting.step, Step::Parked { .. } | Step::Watched) {
+        if !matches!(posting.step, Step::Parked { .. } | Step::Dropped | Step::Watched) {
             let channel = posting.channel.clone();
             out.push(Work::PostLate { channel, deadline, order: key.clone() });
         }
@@ -353,6 +391,7 @@ impl Work {
             | Work::Look { channel, .. }
             | Work::Fencing { channel, .. }
             | Work::Unsettled { channel, .. }
+            | Work::Bulked { channel, .. }
             | Work::InFlight { channel, .. }
             | Work::Unseen { channel, .. }
             | Work::Parked { channel, .. }

@@ -12,20 +12,20 @@ use super::{
 /// The leg wants 5 at revision 3; 5 was sent, or 7 where the row says `7`; `<` desires 4 and `>` desires 6; a retry is
 /// due unless the row says `later`.
 const TABLE: &str = "
-state       < > sending expected applied accepted stale rejected deferred notsent unknown wanted sent other unread giveup fenced repair parked retried discarded higher
-pending     P P I       L        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -
-in_flight   I I -       -        A       A        S     K        R        R       B       -      -    -     -      -      -      -      -      -       -         -
-in_flight7  I I -       -        P       P        S     K        R        R       B       -      -    -     -      -      -      -      -      -       -         -
-accepted    P A -       -        -       -        -     K        -        -       -       C      P    A     A      R      P      P      K      -       -         -
-accepted7   P P -       -        -       -        -     K        -        -       -       C      P    A     A      R      P      P      K      -       -         -
-probing     B B -       -        -       -        -     K        -        -       -       C      P    B     B      R      P      P      K      -       -         P
-looking     P L -       -        -       -        -     K        -        -       -       C      -    L     L      R      P      P      K      -       -         -
-stale       S S -       -        -       -        -     K        -        -       -       C      -    S     S      R      P      P      K      -       -         -
-retry       R R I       L        -       -        -     -        -        -       -       C      -    -     -      -      -      R      K      P       -         -
-retry_later R R -       L        -       -        -     -        -        -       -       C      -    -     -      -      -      R      K      P       -         -
-confirmed   P P -       L        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -
-parked      P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      K      P       D         -
-dropped     P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -
+state       < > sending expected applied accepted stale rejected deferred notsent unknown wanted sent other unread giveup fenced repair parked retried discarded higher ended
+pending     P P I       L        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -      -
+in_flight   I I -       -        A       A        S     K        R        R       B       -      -    -     -      -      -      -      -      -       -         -      -
+in_flight7  I I -       -        P       P        S     K        R        R       B       -      -    -     -      -      -      -      -      -       -         -      -
+accepted    P A -       -        -       -        -     K        -        -       -       C      P    A     A      R      P      P      K      -       -         -      A
+accepted7   P P -       -        -       -        -     K        -        -       -       C      P    A     A      R      P      P      K      -       -         -      A
+probing     B B -       -        -       -        -     K        -        -       -       C      P    B     B      R      P      P      K      -       -         P      B
+looking     P L -       -        -       -        -     K        -        -       -       C      -    L     L      R      P      P      K      -       -         -      -
+stale       S S -       -        -       -        -     K        -        -       -       C      -    S     S      R      P      P      K      -       -         -      -
+retry       R R I       L        -       -        -     -        -        -       -       C      -    -     -      -      -      R      K      P       -         -      -
+retry_later R R -       L        -       -        -     -        -        -       -       C      -    -     -      -      -      R      K      P       -         -      -
+confirmed   P P -       L        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -      L
+parked      P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      -      K      P       D         -      -
+dropped     P P -       -        -       -        -     -        -        -       -       C      -    -     -      -      -      P      K      -       -         -      -
 ";
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -35,7 +35,7 @@ fn sent(quantity: i64) -> Box<Sent> {
     let key = IdempotencyKey::new("k").expect("a good key");
     let compare = Some(Quantity::new(8));
     let (quantity, revision, at) = (Quantity::new(quantity), Revision(2), Timestamp::ZERO);
-    Box::new(Sent { quantity, revision, compare, key, at })
+    Box::new(Sent { quantity, revision, compare, delta: None, key, at })
 }
 
 fn state(name: &str) -> State {
@@ -69,7 +69,7 @@ fn event(name: &str) -> Event {
         "expected" => Expected { look_at },
         "applied" => Applied { look_at },
         "accepted" => Event::Accepted { look_at },
-        "stale" => Stale { look_at },
+        "stale" => Stale { look_at, explained: true },
         "rejected" => Rejected { reason },
         "deferred" => Deferred { until },
         "notsent" => NotSent { until, among: 0 },
@@ -85,6 +85,7 @@ fn event(name: &str) -> Event {
         "parked" => Event::Parked { reason },
         "retried" => Retried,
         "discarded" => Discarded,
+        "ended" => BulkEnded { look_at },
         other => panic!("no event `{other}`"),
     }
 }
@@ -111,6 +112,7 @@ fn leg(state: State) -> Leg {
         revision: Revision(3),
         tries: 2,
         since: Timestamp::ZERO,
+        contended: None,
         suspect: None,
         cause: Seq(1),
         caused_at: Timestamp::ZERO,
@@ -135,7 +137,7 @@ fn every_state_and_event_leads_where_the_table_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 13 * 22, "the table has a cell for every pair");
+    assert_eq!(seen, 13 * 23, "the table has a cell for every pair");
 }
 
 /// The tries after an event in a state, of a leg that has tried twice.
@@ -207,6 +209,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             | Repair { .. }
             | Event::Parked { .. }
             | Retried
+            | BulkEnded { .. }
             | Discarded) => other,
         },
     )
@@ -272,7 +275,7 @@ fn a_leg_may_go_with_fewer_and_fewer_until_the_channel_has_answered_for_it() {
     for answer in [
         Applied { look_at: LATER },
         Event::Accepted { look_at: LATER },
-        Stale { look_at: LATER },
+        Stale { look_at: LATER, explained: true },
         Rejected { reason: "no".to_owned() },
     ] {
         let answered = [&rounds[..], std::slice::from_ref(&answer)].concat();
@@ -281,4 +284,35 @@ fn a_leg_may_go_with_fewer_and_fewer_until_the_channel_has_answered_for_it() {
     assert_eq!(run(&[&alone[..], &[SeenWanted]].concat()), None);
     assert_eq!(run(&[&alone[..], &[SeenSent]].concat()), None);
     assert_eq!(run(&[&rounds[..], &[Deferred { until: NOW }]].concat()), Some(3), "throttled: not tried");
+}
+
+/// A write of 5 from each of these (`!`: something else than orders was found before it), each refused -> how often in a row.
+#[track_caller]
+fn check_contended(compared: &[&str], want: u32) {
+    let refused = |held: Leg, compared: &&str| {
+        let units = compared.trim_start_matches('!').parse().expect("units");
+        let sent = Sent { compare: Some(Quantity::new(units)), ..*sent(5) };
+        let explained = !compared.starts_with('!');
+        let sending =
+            step(&Leg { state: Pending, ..held }, Sending(Box::new(sent)), NOW).expect("it is sent");
+        step(&sending, Stale { look_at: NOW, explained }, NOW).expect("it is refused")
+    };
+    let last = compared.iter().fold(leg(Pending), refused);
+    assert_eq!(last.contended.as_deref().map_or(0, |held| held.times), want, "{compared:?}");
+    assert_eq!(last.contended_since().is_some(), want >= CONTENDED, "{compared:?}");
+    let calm = [Fenced, Sending(sent(5)), Applied { look_at: LATER }].into_iter();
+    let calm = calm.fold(last, |leg, event| step(&leg, event, NOW).expect("a good event"));
+    assert_eq!(calm.contended, None);
+}
+
+#[test]
+fn a_lower_is_contended_if_it_is_refused_each_time_with_something_else() {
+    check_contended(&["9"], 1);
+    check_contended(&["9", "8", "7"], 3);
+    check_contended(&["9", "8", "7", "6"], 4);
+    check_contended(&["9", "8", "8"], 1); // what is shown did not move: something else refuses it
+    check_contended(&["9", "8", "!7"], 1);
+    check_contended(&["9", "8", "!7", "6"], 2);
+    check_contended(&["9", "8", "4"], 0); // a raise
+    check_contended(&["4", "3"], 0);
 }

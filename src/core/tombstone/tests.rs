@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{IdKind, LineSnapshot, OrderId, OrderSnapshot, Seen};
+use crate::model::{IdKind, LineSnapshot, OrderId, OrderSnapshot, Returns, Seen};
 
 fn q(units: i64) -> Quantity {
     Quantity::new(units)
@@ -54,6 +54,7 @@ fn full() -> Order {
         booked: all([3, 1, 0, 2, 1]),
         ignored: Some(Ignore::Line),
         shares: vec![share("home", false, true), share("store", true, false)],
+        returns: Some(Returns::Ignore),
     };
     let posting = PostState {
         channel: ChannelId::new("erp").expect("a good name"),
@@ -61,12 +62,14 @@ fn full() -> Order {
         sequence: 3,
         acked: vec![item([3, 0, 0, 2, 0])],
         sent: vec![item([3, 1, 0, 2, 1])],
+        unanswered: Vec::new(),
         acked_at: Seq(11),
         tries: 2,
         since: ms(12),
         unsure: true,
         fault: None,
         shadow: true,
+        by_hand: false,
     };
     Order {
         name: Some("#1001".to_owned()),

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::{
     core::{
         leg::{Leg, Sent, State},
-        writes::{MOVES_MS, Move, OwnMove, SKEW_MS, Turnover, Writes, shows},
+        writes::{Look, MOVES_MS, Move, OwnMove, SKEW_MS, Writes, shows},
     },
-    model::{Abilities, Overflow, Quantity, Timestamp},
+    model::{Abilities, Levels, Overflow, Quantity, Seq, Timestamp},
 };
 
 /// How many ways to explain a read are weighed; what would take more is not explained.
@@ -40,14 +40,18 @@ pub struct Reading {
     pub wanted: Option<Quantity>,
     /// The write whose answer is not known, and when it left: however long ago, no look has told yet what became of it.
     pub unanswered: Option<(Quantity, Timestamp)>,
+    /// The same, if it is a delta.
+    pub delta: Option<(Quantity, Timestamp)>,
 }
 
 impl Reading {
     pub fn of(abilities: &Abilities, leg: Option<&Leg>) -> Reading {
         let wanted = leg.map(|leg| leg.quantity);
         let probed = leg.filter(|leg| matches!(leg.state, State::Probing { .. })).and_then(Leg::sent);
-        let unanswered = probed.map(|sent| (sent.quantity, sent.at));
-        Reading { stale_ms: abilities.stale_ms, compares: abilities.compare_and_set, wanted, unanswered }
+        let delta = probed.and_then(|sent| Some((sent.delta?, sent.at)));
+        let unanswered = probed.filter(|_| delta.is_none()).map(|sent| (sent.quantity, sent.at));
+        let (stale_ms, compares) = (abilities.stale_ms, abilities.compare_and_set);
+        Reading { stale_ms, compares, wanted, unanswered, delta }
     }
 }
 
@@ -57,23 +61,16 @@ pub(super) fn about(at: Timestamp, stale_ms: i64) -> (Timestamp, Timestamp) {
 }
 
 impl Writes {
-    /// Returns what own sales and restocks after a read have changed, by the times that are told: the read was sent at `at`
-    /// and may be `stale_ms` old. What was learnt before that is in it, whatever the channel's clock says.
-    pub fn since_read(&self, at: Timestamp, stale_ms: i64) -> Result<Quantity, Overflow> {
+    /// Returns what a read tells with the own sales and restocks that are known: it was sent at `at` and may be `stale_ms` old. What
+    /// was learnt before that is in it, whatever the channel's clock says. `seq`: the journal's position when the answer was in.
+    pub fn look(&self, levels: Levels, at: Timestamp, seq: Seq, stale_ms: i64) -> Look {
+        let Levels { available, on_hand, committed, .. } = levels;
+        let mut look = Look { on_hand, committed, ..Look::bare(available, at, seq) };
         let before = at.plus_millis(-stale_ms - 1);
-        let mut after = self.moves.iter().filter(|held| held.at > at && !held.learnt_by(before));
-        after.try_fold(Quantity::ZERO, |sum, held| sum.add(held.quantity))
-    }
-
-    /// Returns what may not be in a read, because it was not learnt before that was sent.
-    pub fn turnover_since(&self, at: Timestamp, stale_ms: i64) -> Turnover {
-        let before = at.plus_millis(-stale_ms - 1);
-        let mut turnover = Turnover::default();
         for held in self.moves.iter().filter(|held| !held.learnt_by(before)) {
-            let own = OwnMove { quantity: held.quantity, gone: Quantity::ZERO, at: held.at };
-            turnover.note(&own, own.is_after(at));
+            look.moved(&OwnMove { quantity: held.quantity, gone: Quantity::ZERO, at: held.at });
         }
-        turnover
+        look
     }
 
     /// Tells whether the channel shows what it should, by a read that was sent at `at` and may be `stale_ms` old:
@@ -89,7 +86,8 @@ impl Writes {
     /// Returns what the channel should show instead of what is expected, if own sales and restocks that are in doubt explain
     /// such a read: see [`Reading`]. `told`: whether all else that the channel tells agrees with it.
     ///
-    /// Where there are several answers, the least.
+    /// Where there are several answers, what was read, as if all that was sold about then is in it: where that is wrong, the next read
+    /// corrects it, but for what was taken for sold after this one nothing would. Else the least.
     pub fn corrected(
         &self,
         seen: Quantity,
@@ -103,7 +101,10 @@ impl Writes {
             to < base && reading.wanted.is_some_and(|wanted| wanted > to && !shows(to, wanted))
         };
         let may = |to: &Quantity| *to != base && told(*to) && !(raises(*to) && (late || !reading.compares));
-        self.explanations(base, seen, at, reading.stale_ms).ok()?.filter(may).min()
+        let read = self.moved_after(at).and_then(|after| seen.add(after)).ok();
+        let found: BTreeSet<_> =
+            self.explanations(base, seen, at, reading.stale_ms).ok()?.filter(may).collect();
+        read.filter(|read| found.contains(read)).or_else(|| found.first().copied())
     }
 
     /// Returns what the channel may have been meant to show, for it to have been read so.
@@ -179,6 +180,8 @@ impl Writes {
         let shown = self.moved_after(most).and_then(|after| seen.add(after)).ok();
         if later && !near && shown.is_some() && shown == self.base {
             self.end_doubt();
+            // As of a time from which on nothing of what was settled by age can land.
+            self.tell_lapsed(at.plus_millis(-stale_ms));
         }
     }
 
@@ -190,6 +193,7 @@ impl Writes {
         if !applied {
             return;
         }
+        self.tell_lapsed(sent.at);
         // What was learnt under way may be in what was read, and was taken off all the same.
         let under_way = self.moves.iter().any(|held| held.is_about(from) && !held.learnt_by(sent.at));
         if sent.at >= from.plus_millis(2 * SKEW_MS) && !under_way {
@@ -197,6 +201,24 @@ impl Writes {
         } else {
             self.sure_to = self.sure_to.max(sent.at);
         }
+    }
+
+    /// What is expected was met as of a time: what compared, and was settled by age before that, is not in it besides.
+    fn tell_lapsed(&mut self, as_of: Timestamp) {
+        // It is known since then that it cannot land any more.
+        let settled = as_of >= self.known_at;
+        if let Some(lapsed) = self.lapsed.as_deref_mut().filter(|lapsed| lapsed.compare.is_some()) {
+            lapsed.told |= settled;
+        }
+    }
+
+    /// Tells whether a write without an answer is known not to have landed: the latest one that was applied has lowered just what
+    /// this one compared with, and nothing was put back since, so that it found something else there ever after unless somebody else
+    /// has raised it. `at`: when it was given up.
+    fn is_ruled_out(&self, compare: Option<Quantity>, at: Timestamp) -> bool {
+        let Some(compare) = compare.filter(|compare| self.replaced == Some(*compare)) else { return false };
+        let put_back = |held: &Move| held.quantity > Quantity::ZERO && held.at > at.plus_millis(-SKEW_MS);
+        self.base.is_some_and(|base| base < compare) && !self.moves.iter().any(put_back)
     }
 
     /// What is expected was met long after the time as of which it is known. So whatever was sold about then is in it if it is
@@ -215,24 +237,38 @@ impl Writes {
         // That a sale came after it which was told before what is known may have another cause.
         let after =
             if raises && !reading.compares { self.counts_from() } else { Timestamp::from_millis(i64::MIN) };
-        let unsettled = self.unsettled.iter().map(|write| (write.quantity, write.at));
+        let sets = self.unsettled.iter().filter(|write| write.delta.is_none());
+        let unsettled = sets.map(|write| (write.quantity, write.at));
         // What is known from later on has it in it, if it landed.
         let unanswered = reading.unanswered.filter(|(_, sent_at)| self.counts_from() <= *sent_at);
         unsettled.chain(unanswered).any(|write| self.shows_after(write, shown, after))
     }
 
+    /// Returns the deltas without an answer that may be in what a channel shows.
+    pub fn deltas(&self, reading: Reading) -> impl Iterator<Item = Quantity> {
+        let unanswered = reading.delta.filter(|(_, sent_at)| self.counts_from() <= *sent_at);
+        let lapsed = self.lapsed.as_deref().filter(|lapsed| !lapsed.told).and_then(|lapsed| lapsed.delta);
+        let unsettled = self.unsettled.iter().filter_map(|write| write.delta);
+        unsettled.chain(lapsed).chain(unanswered.map(|(delta, _)| delta))
+    }
+
     /// Returns what else the channel may have been meant to show: what is expected, if a write of ours without an answer is in it that
-    /// no look has told of. Only where writes compare, so that what was sold since surely came after it.
-    pub fn if_landed(&self, leg: Option<&Leg>) -> BTreeSet<Quantity> {
+    /// nothing has told of since. Only where writes compare, so that what was sold since surely came after it.
+    /// `shown`: what it shows. If that is more, somebody may have raised it meanwhile to what the write compares with.
+    pub fn if_landed(&self, leg: Option<&Leg>, shown: Quantity) -> BTreeSet<Quantity> {
         let Some(base) = self.base else { return BTreeSet::new() };
-        let unsettled = self.unsettled.iter().map(|write| (write.quantity, write.compare));
+        let may_have = |compare, at| shown > base || !self.is_ruled_out(compare, at);
+        let unsettled = self.unsettled.iter().filter(|write| may_have(write.compare, write.at));
+        let unsettled = unsettled.map(|write| (write.quantity, write.compare, write.delta));
         let probed = leg.filter(|leg| matches!(leg.state, State::Probing { .. })).and_then(Leg::sent);
         let probed = probed.filter(|sent| self.counts_from() <= sent.at);
-        let lapsed = self.lapsed.as_deref().filter(|lapsed| self.counts_from() <= lapsed.at);
-        let writes = unsettled.chain(probed.map(|sent| (sent.quantity, sent.compare)));
-        let writes = writes.chain(lapsed.map(|lapsed| (lapsed.quantity, lapsed.compare)));
-        let with =
-            |(quantity, compare): (Quantity, Option<Quantity>)| base.add(quantity.sub(compare?).ok()?).ok();
+        let lapsed = self.lapsed.as_deref().filter(|lapsed| !lapsed.told && self.counts_from() <= lapsed.at);
+        let lapsed = lapsed.filter(|lapsed| may_have(lapsed.compare, lapsed.at));
+        let writes = unsettled.chain(probed.map(|sent| (sent.quantity, sent.compare, sent.delta)));
+        let writes = writes.chain(lapsed.map(|lapsed| (lapsed.quantity, lapsed.compare, lapsed.delta)));
+        let with = |(quantity, compare, delta): (Quantity, Option<Quantity>, Option<Quantity>)| {
+            base.add(delta.or_else(|| quantity.sub(compare?).ok())?).ok()
+        };
         writes.filter_map(with).filter(|other| *other != base).collect()
     }
 
@@ -276,7 +312,8 @@ mod tests {
 
     fn sent(quantity: i64, compare: Option<i64>, key: &str, when: i64) -> Sent {
         let key = IdempotencyKey::new(key).expect("a good key");
-        Sent { quantity: q(quantity), revision: Revision(1), compare: compare.map(q), key, at: at(when) }
+        let compare = compare.map(q);
+        Sent { quantity: q(quantity), revision: Revision(1), compare, delta: None, key, at: at(when) }
     }
 
     /// Base 10 with own sales of one unit at these times: is a read of `seen` at 100,000 explained?
@@ -382,6 +419,79 @@ mod tests {
         check_corrected(&[(-3, 99_000, 120_000)], 7, 10, true, Some(7));
         check_corrected(&[(-3, 99_000, 120_000)], 7, 10, false, None);
         check_corrected(&[(-3, 99_000, 120_000)], 7, 8, false, None);
+    }
+
+    #[test]
+    fn what_may_have_been_sold_before_a_read_or_after_it_is_in_it_first() {
+        let (known, read) = (at(100_965), at(101_000));
+        let mut writes = Writes { base: Some(q(71)), known_at: known, sure_to: known, ..Writes::default() };
+        writes.own_move(own(-1, 100_000), false, at(100_980), 0);
+        writes.own_move(own(-1, 100_000), false, at(101_003), 0);
+        assert_eq!(writes.base, Some(q(71)), "by the times that are told, both are in it");
+        let corrected = |seen| {
+            writes.corrected(q(seen), read, Reading { compares: true, ..Reading::default() }, |_| true)
+        };
+        assert_eq!(corrected(70), Some(q(70)), "one came after what was known");
+        assert_eq!(corrected(69), Some(q(69)), "both did");
+    }
+
+    /// A write of 8 over 10 is given up at 100,000, and the next one is applied.
+    fn written_again() -> Writes {
+        let mut writes = Writes { base: Some(q(10)), known_at: at(50_000), ..Writes::default() };
+        let (lost, again) = (sent(8, Some(10), "k1", 99_000), sent(8, Some(10), "k2", 102_000));
+        writes.sending(&lost);
+        writes.given_up(&lost, at(100_000), at(100_000));
+        assert_eq!(writes.if_landed(None, q(0)), BTreeSet::from([q(8)]), "nothing is known of it");
+        writes.sending(&again);
+        writes.acknowledged(&again, at(102_100), at(102_100), true);
+        writes.settle(&again);
+        writes
+    }
+
+    #[test]
+    fn a_write_that_would_have_replaced_what_the_next_one_did_has_not_landed() {
+        let mut writes = written_again();
+        assert_eq!(writes.if_landed(None, q(0)), BTreeSet::new());
+        assert_eq!(writes.if_landed(None, q(9)), BTreeSet::from([q(6)]), "it may have been raised to ten");
+        writes.own_move(own(-1, 102_500), false, at(102_600), 0);
+        assert_eq!(writes.if_landed(None, q(0)), BTreeSet::new());
+        // What was put back may have made it what it compares with.
+        writes.own_move(own(3, 103_000), false, at(103_100), 0);
+        assert_eq!((writes.base, writes.if_landed(None, q(0))), (Some(q(10)), BTreeSet::from([q(8)])));
+        writes.own_move(own(-1, 103_500), false, at(103_600), 0);
+        assert_eq!((writes.base, writes.if_landed(None, q(0))), (Some(q(9)), BTreeSet::from([q(7)])));
+    }
+
+    #[test]
+    fn what_was_settled_by_age_is_told_by_an_exact_look_or_by_what_compared_since() {
+        let lapsed = || {
+            let mut writes = written_again();
+            writes.own_move(own(3, 103_000), false, at(103_100), 0);
+            writes.own_move(own(-2, 103_500), false, at(103_600), 0);
+            assert!(writes.settle_older(at(104_000), None, at(106_000)));
+            writes.known_from(at(106_000));
+            assert_eq!((writes.base, writes.if_landed(None, q(0))), (Some(q(9)), BTreeSet::from([q(7)])));
+            writes
+        };
+        let looked = |seen: i64, when: i64, stale_ms: i64| {
+            let mut writes = lapsed();
+            writes.look_bears_out(q(seen), at(when), stale_ms);
+            writes.if_landed(None, q(0)).is_empty()
+        };
+        assert!(looked(9, 120_000, 5_000));
+        assert!(!looked(7, 120_000, 5_000), "it shows something else");
+        assert!(!looked(9, 120_000, 15_000), "it may be from before");
+        assert!(!looked(9, 105_900, 0), "it might have landed yet");
+        let compared = |when: i64, at_once: bool| {
+            let mut writes = lapsed();
+            let next = sent(6, Some(9), "k3", when);
+            writes.sending(&next);
+            writes.acknowledged(&next, at(when + 100), at(when + 100), at_once);
+            writes.settle(&next);
+            writes.if_landed(None, q(0)).is_empty()
+        };
+        assert!(compared(107_000, true));
+        assert!(!compared(105_900, true), "it might have landed yet");
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use crate::{
     core::{
         State,
         allocation::shelves::Shelves,
+        decide::listing::uncounted,
         index::{Kind, Work},
         mapping::{Resolved, resolve},
         order::Line,
@@ -102,8 +103,8 @@ pub(super) fn tell(state: &State, preview: &mut InitPreview) {
         for listing in &row.listings {
             let policy = policies.channels.get(&listing.channel);
             if let (Some(policy), Some(channel)) = (policy, channels.get_mut(&listing.channel)) {
-                let known = matches!(shelves.sellable(&policy.locations, |_| Quantity::ZERO), Ok(Some(_)));
-                add(channel, policy, sku, known, listing);
+                let uncounted = !uncounted(&mut shelves, policies, listing).is_empty();
+                add(channel, policy, sku, uncounted, listing);
             }
         }
         let Some(on_hand) = opening_of(row) else { continue };
@@ -143,7 +144,7 @@ fn is_listed(policies: &Policies, row: &SkuRow) -> bool {
     row.listings.iter().any(shows)
 }
 
-fn add(channel: &mut InitChannel, policy: &ChannelPolicy, sku: &Sku, known: bool, listing: &Listing) {
+fn add(channel: &mut InitChannel, policy: &ChannelPolicy, sku: &Sku, uncounted: bool, listing: &Listing) {
     channel.bound += 1;
     if !policy.abilities.quantities {
         return;
@@ -153,7 +154,7 @@ fn add(channel: &mut InitChannel, policy: &ChannelPolicy, sku: &Sku, known: bool
         return;
     }
     let Some(leg) = &listing.leg else {
-        if !known {
+        if uncounted {
             channel.uncounted += 1;
             if channel.uncounted_some.len() < SOME {
                 channel.uncounted_some.push(sku.clone());
@@ -171,7 +172,8 @@ fn add(channel: &mut InitChannel, policy: &ChannelPolicy, sku: &Sku, known: bool
     }
     if !moved.is_zero() {
         channel.differing += 1;
-        channel.differences.push(Difference { sku: sku.clone(), shows, will_show: leg.quantity });
+        let locations = policy.drawn(&listing.ids).unwrap_or_default().to_vec();
+        channel.differences.push(Difference { sku: sku.clone(), locations, shows, will_show: leg.quantity });
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         record::AlertKind,
         state::{Alert, AlertKey, Quarantined},
     },
-    engine::alerter::{Alerter, Target},
+    engine::alerter::{Alerter, Logged, Target},
     model::{Instance, Timestamp},
     web::tests::world::{OPENED, channel, opened},
 };
@@ -52,6 +52,7 @@ fn alerter(world: &World, target: Target) -> JoinHandle<()> {
         metrics: Arc::clone(&world.metrics),
         target: Some(target),
         runbook: None,
+        logged: Logged::default(),
     };
     tokio::spawn(alerter.run(world.stop.clone()))
 }

@@ -90,6 +90,38 @@ async fn a_look_that_takes_its_time_delays_no_lower_and_is_one_at_a_time() {
 }
 
 #[tokio::test]
+async fn what_takes_calls_of_its_own_holds_up_no_lower() {
+    let world = start(opened(), 64).await;
+    let shop = &world.lists["main"];
+    let gate = Arc::new(Semaphore::new(0));
+    *shop.slow.lock().expect("unpoisoned") = Some((Quantity::new(5), Arc::clone(&gate)));
+    *shop.written.lock().expect("unpoisoned") = Some(Vec::new());
+    let begun_at = Timestamp::from_millis(OPENED + 1_000);
+    let fed = Command::Fed { channel: channel("main"), begun: Seq(99), begun_at, through: begun_at };
+    world.ledger.submit(fed).await.expect("taken");
+    let (lane, _hint) = lane(&world);
+    tokio::spawn(lane.run(world.stop.clone()));
+    let written = |units: i64| {
+        let written = shop.written.lock().expect("unpoisoned");
+        written.iter().flatten().any(|put| put.quantity == Quantity::new(units))
+    };
+    let sell = async |id: &str, code: &str, units: i64| {
+        let orders = vec![order(id, code, units)];
+        let sale = Command::Orders { channel: channel("us"), begun: Seq(1), orders };
+        world.ledger.submit(sale).await.expect("taken");
+    };
+    // Of the shirts five are left, of five mugs three, and then one.
+    sell("1", "TSHIRT/BL", 5).await;
+    for (id, left) in [("2", 3), ("3", 1)] {
+        sell(id, "MUG", 2).await;
+        until("the lower is written while the slow one hangs", || written(left)).await;
+    }
+    assert!(!written(5));
+    gate.add_permits(1);
+    until("the slow one is written", || written(5)).await;
+}
+
+#[tokio::test]
 async fn a_listing_that_makes_its_look_fail_does_not_blind_the_others() {
     let world = start(opened(), 64).await;
     let shop = &world.lists["main"];

@@ -82,6 +82,7 @@ fn seller() -> Arc<dyn Connector> {
         own_location: None,
         product_type: "PRODUCT".to_owned(),
         report_above: amazon::options::REPORT_ABOVE,
+        feeds: false,
         application: "evenkeel".to_owned(),
         rates: amazon::Rates::default(),
         timing: amazon::Timing::default(),

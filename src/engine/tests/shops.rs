@@ -75,3 +75,20 @@ fn a_channel_of_another_kind_cannot_have_been_renamed() {
     same_shops(&read(), &policies(ChannelKind::Shopify, "two"), &[channel("main")])
         .expect("a person says so");
 }
+
+#[test]
+fn a_start_refuses_a_second_name_for_an_account_and_a_place_that_is_gone_with_what_lies_there() {
+    let refused = |policies: &Policies| match same_shops(&read(), policies, &[]) {
+        Err(Error::Stands(told)) => told,
+        other => panic!("{other:?}"),
+    };
+    let mut renamed = policies(ChannelKind::Shopify, "one");
+    let main = renamed.channels.remove(&channel("main")).expect("configured");
+    renamed.channels.insert(channel("other"), main);
+    let told = refused(&renamed);
+    assert!(told.contains("this is the account that was `main`") && told.contains("keep the name"), "{told}");
+    let mut gone = policies(ChannelKind::Shopify, "one");
+    let place = gone.locations.remove(0);
+    let told = refused(&gone);
+    assert!(told.contains(&format!("location `{place}` is not there any more, and")), "{told}");
+}

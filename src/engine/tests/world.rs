@@ -39,7 +39,7 @@ use crate::{
     },
     model::{
         Abilities, CatalogueItem, CountLine, IdKind, Identifiers, LocationId, OrderId, OrderSnapshot,
-        Timestamp, Totals,
+        Quantity, Timestamp, Totals,
     },
     telemetry::Metrics,
     web::{
@@ -83,6 +83,8 @@ pub(super) struct Listed {
     pub holds: Mutex<BTreeMap<String, Vec<Totals>>>,
     /// What was written, once writes are taken at all.
     pub written: Mutex<Option<Vec<Put>>>,
+    /// Writes of this quantity take calls of their own, and a permit for each request.
+    pub slow: Mutex<Option<(Quantity, Arc<Semaphore>)>>,
     /// Each look takes a permit and says nothing, once looks are taken at all.
     pub looks: Mutex<Option<Arc<Semaphore>>>,
     /// Looks that hold one of these fail, and the others are taken.
@@ -120,7 +122,15 @@ impl Connector for Listed {
         policies().channels[&channel("main")].abilities
     }
 
+    fn is_slow(&self, put: &Put) -> bool {
+        self.slow.lock().expect("unpoisoned").as_ref().is_some_and(|(slow, _)| put.quantity == *slow)
+    }
+
     async fn write(&self, puts: &[Put]) -> Vec<Outcome> {
+        let slow = self.slow.lock().expect("unpoisoned").clone();
+        if let Some((_, gate)) = slow.filter(|_| puts.iter().any(|put| self.is_slow(put))) {
+            gate.acquire().await.expect("it is never closed").forget();
+        }
         let mut written = self.written.lock().expect("unpoisoned");
         written.as_mut().expect("nothing is to be written here").extend_from_slice(puts);
         vec![Outcome::Applied; puts.len()]

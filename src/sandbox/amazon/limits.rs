@@ -17,10 +17,16 @@ pub(super) enum Operation {
     GetReport,
     CancelReport,
     GetReportDocument,
+    CreateFeedDocument,
+    CreateFeed,
+    GetFeeds,
+    GetFeed,
+    CancelFeed,
+    GetFeedDocument,
 }
 
 impl Operation {
-    pub(super) const ALL: [Operation; 15] = [
+    pub(super) const ALL: [Operation; 21] = [
         Operation::SearchOrders,
         Operation::GetOrder,
         Operation::PatchListingsItem,
@@ -36,6 +42,12 @@ impl Operation {
         Operation::GetReport,
         Operation::CancelReport,
         Operation::GetReportDocument,
+        Operation::CreateFeedDocument,
+        Operation::CreateFeed,
+        Operation::GetFeeds,
+        Operation::GetFeed,
+        Operation::CancelFeed,
+        Operation::GetFeedDocument,
     ];
 
     /// Requests per second, and burst.
@@ -53,7 +65,10 @@ impl Operation {
             | Operation::CreateSubscription => (1.0, 5.0),
             Operation::CreateReport | Operation::GetReportDocument => (0.0167, 15.0),
             Operation::GetReports | Operation::CancelReport => (0.0222, 10.0),
-            Operation::GetReport => (2.0, 15.0),
+            Operation::GetReport | Operation::GetFeed | Operation::CancelFeed => (2.0, 15.0),
+            Operation::CreateFeedDocument => (0.5, 15.0),
+            Operation::CreateFeed => (0.0083, 15.0),
+            Operation::GetFeeds | Operation::GetFeedDocument => (0.0222, 10.0),
         }
     }
 }

@@ -75,8 +75,39 @@ pub(super) fn patch(
     Ok(submission(world, seller_sku, "ACCEPTED", issues))
 }
 
+/// What a feed's message does to the attributes of a listing.
+pub(super) enum Change {
+    Patches(Vec<Value>),
+    /// The attributes that are named are replaced whole.
+    Some(Map<String, Value>),
+    /// All others are erased.
+    All(Map<String, Value>),
+}
+
+/// The attributes of a listing, and the quantities in them by channel code.
+pub(super) type Changed = (Map<String, Value>, Vec<(String, i64)>);
+
+/// Returns the attributes after a change, and the quantities in them. Err: what is wrong with it.
+pub(super) fn changed(shop: &Store, listing: usize, change: &Change) -> Result<Changed, Vec<Value>> {
+    let own = &shop.listings[listing];
+    let (mut attributes, mut issues) = (own.attributes.clone(), Vec::new());
+    match change {
+        Change::Patches(patches) => {
+            for patch in patches {
+                if let Err(failure) = apply(&mut attributes, patch, &mut issues) {
+                    issues.push(issue("4000001", &failure.details, &[]));
+                }
+            }
+        }
+        Change::Some(new) => attributes.extend(new.clone()),
+        Change::All(new) => attributes = new.clone(),
+    }
+    let quantities = quantities(&attributes, own, &mut issues);
+    if issues.is_empty() { Ok((attributes, quantities)) } else { Err(issues) }
+}
+
 /// Plans the landing; submissions of one listing land in the order in which they came.
-fn submit(
+pub(super) fn submit(
     world: &mut World,
     options: &AmazonOptions,
     listing: usize,
@@ -118,7 +149,7 @@ fn submission(world: &mut World, seller_sku: &str, status: &str, issues: Vec<Val
     json!({"sku": seller_sku, "status": status, "submissionId": id, "issues": issues})
 }
 
-fn issue(code: &str, message: &str, attributes: &[&str]) -> Value {
+pub(super) fn issue(code: &str, message: &str, attributes: &[&str]) -> Value {
     let categories: &[&str] = if attributes.is_empty() { &[] } else { &["INVALID_ATTRIBUTE"] };
     json!({
         "code": code,

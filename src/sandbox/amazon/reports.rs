@@ -4,25 +4,21 @@
 //! A report shows what was when it was asked for. One that is asked for while an earlier one is still kept shows what that one
 //! shows, in its language. Its text is in the encoding of the account's language, and what that does not have is lost.
 
-use std::io::Write as _;
-
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use encoding_rs::{Encoding, SHIFT_JIS, WINDOWS_1252};
-use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 
 use crate::sandbox::clock::iso_millis;
 use crate::sandbox::options::{AmazonOptions, Language};
 use crate::sandbox::world::{World, signed};
 
+use super::documents::{self, Addresses};
 use super::store::{FBA, Listing, MERCHANT, Store};
 use super::{Failure, Params};
 
 const ALL_LISTINGS: &str = "GET_MERCHANT_LISTINGS_ALL_DATA";
-/// How long the address of a document is good.
-const ADDRESS_LIFE_MS: i64 = 300_000;
 
 /// The columns in English, in their order.
 const COLUMNS: [&str; 29] = [
@@ -65,8 +61,7 @@ pub(super) struct Report {
     fatal: bool,
     text: bytes::Bytes,
     charset: &'static str,
-    /// What makes the addresses of its document good, and until when.
-    addresses: Vec<(String, i64)>,
+    addresses: Addresses,
 }
 
 impl Report {
@@ -148,7 +143,7 @@ pub(super) fn create(
     let fatal = world.dice.chance(options.report_fatal_share);
     let store = &mut world.amazon;
     let (created_ms, done_ms) = (now_ms, now_ms + takes_ms);
-    let addresses = Vec::new();
+    let addresses = Addresses::default();
     store.reports.push(Report { created_ms, done_ms, cancelled: false, fatal, text, charset, addresses });
     Ok(json!({"reportId": report_id(store.reports.len() - 1)}))
 }
@@ -213,19 +208,15 @@ pub(super) fn document(
     if report.status(now_ms) != "DONE" {
         return Err(Failure::not_found("the requested document was not found"));
     }
-    report.addresses.push((signature.clone(), now_ms + ADDRESS_LIFE_MS));
-    let mut told = json!({
-        "reportDocumentId": id,
-        "url": format!("http://{host}/report-documents/{number}?X-Amz-Expires=300&X-Amz-Signature={signature}"),
-    });
+    let url = report.addresses.add(host, &format!("report-documents/{number}"), signature, now_ms);
+    let mut told = json!({"reportDocumentId": id, "url": url});
     if options.report_gzip {
         told["compressionAlgorithm"] = json!("GZIP");
     }
     Ok(told)
 }
 
-/// Serves a document, or the part of it that is asked for, to whoever has a good address. Who brings a token is refused, as
-/// where Amazon's documents lie.
+/// Serves a document, or the part of it that is asked for, to whoever has a good address.
 pub(super) fn serve(
     store: &Store,
     options: &AmazonOptions,
@@ -234,19 +225,12 @@ pub(super) fn serve(
     headers: &HeaderMap,
     now_ms: i64,
 ) -> Response {
-    let params = Params::read(query);
-    let signature = params.get("X-Amz-Signature").unwrap_or_default();
-    if headers.contains_key("x-amz-access-token") {
-        return (StatusCode::BAD_REQUEST, "InvalidArgument: only one auth mechanism allowed").into_response();
-    }
     let report = store.reports.get(number);
-    let good = |report: &&Report| {
-        report.addresses.iter().any(|(known, until)| known == signature && now_ms < *until)
+    let report = match documents::let_in(report, |report| &report.addresses, query, headers, now_ms) {
+        Ok(report) => report,
+        Err(refused) => return refused.into_response(),
     };
-    let Some(report) = report.filter(good) else {
-        return (StatusCode::FORBIDDEN, "AccessDenied: Request has expired").into_response();
-    };
-    let bytes = if options.report_gzip { zipped(&report.text) } else { report.text.clone() };
+    let bytes = if options.report_gzip { documents::zipped(&report.text) } else { report.text.clone() };
     let kind = format!("text/plain; charset={}", report.charset);
     let size = bytes.len();
     let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
@@ -263,12 +247,6 @@ pub(super) fn serve(
         _ => (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, format!("bytes */{size}"))])
             .into_response(),
     }
-}
-
-fn zipped(text: &[u8]) -> bytes::Bytes {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    let packed = encoder.write_all(text).and_then(|()| encoder.finish());
-    packed.expect("writing to memory does not fail").into()
 }
 
 /// Writes the report of all listings. `account`: the language of the account, whose encoding it is in.
@@ -374,6 +352,7 @@ impl Language {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::amazon::documents::ADDRESS_LIFE_MS;
     use crate::sandbox::catalogue::Catalogue;
     use crate::sandbox::options::CatalogueOptions;
 
@@ -382,7 +361,8 @@ mod tests {
         let options = AmazonOptions::default();
         let mut store = Store::new(&Catalogue::generate(&CatalogueOptions::default(), 1), &options, 0);
         let (text, charset) = written(&store, Language::En, Language::En, 0);
-        let addresses = vec![("signed".to_owned(), ADDRESS_LIFE_MS)];
+        let mut addresses = Addresses::default();
+        addresses.add("host", "report-documents/0", "signed".to_owned(), 0);
         let (cancelled, fatal) = (false, false);
         store.reports.push(Report { created_ms: 0, done_ms: 0, cancelled, fatal, text, charset, addresses });
         let status =
@@ -402,7 +382,7 @@ mod tests {
             fatal,
             text: bytes::Bytes::new(),
             charset: "UTF-8",
-            addresses: Vec::new(),
+            addresses: Addresses::default(),
         };
         let check = |cancelled: bool, fatal: bool, now_ms: i64, want: &str| {
             assert_eq!(report(cancelled, fatal).status(now_ms), want);

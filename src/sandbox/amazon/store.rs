@@ -11,6 +11,7 @@ use crate::sandbox::dice::Dice;
 use crate::sandbox::options::AmazonOptions;
 use crate::sandbox::world::signed;
 
+use super::feeds::{Document, Feed};
 use super::limits::Operation;
 use super::listings::Landing;
 use super::notifications::Subscriptions;
@@ -45,6 +46,8 @@ pub(in crate::sandbox) struct Store {
     pub(super) notified: u64,
     pub(super) zeroed_share: f64,
     pub(super) reports: Vec<Report>,
+    pub(super) feeds: Vec<Feed>,
+    pub(super) feed_documents: Vec<Document>,
 }
 
 pub(super) struct Token {
@@ -112,6 +115,8 @@ impl Store {
             notified: 0,
             zeroed_share: options.cancelled_zeroed_share,
             reports: Vec::new(),
+            feeds: Vec::new(),
+            feed_documents: Vec::new(),
         }
     }
 

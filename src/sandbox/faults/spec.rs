@@ -3,8 +3,10 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use super::{BadFault, FaultSpec, Poison, System, Target};
+use super::{BadFault, FaultSpec, FeedFault, Poison, System, Target};
 use crate::sandbox::options::Span;
+
+const NAME_IT: &str = "name the SKU, by the merchant's own code, or `off`";
 
 pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
     let bad = |reason| BadFault { text: text.to_owned(), reason };
@@ -20,7 +22,14 @@ pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
         "webhooks-reordered" => {
             return Ok(FaultSpec::WebhooksReordered { share: share(value).map_err(bad)? });
         }
+        "shopify-rush" if value.is_empty() => return Err(bad(NAME_IT)),
+        "shopify-rush" => {
+            return Ok(FaultSpec::Rush { sku: (value != "off").then(|| value.to_owned()) });
+        }
         _ => {}
+    }
+    if let Some((kind, _)) = FeedFault::ALL.into_iter().find(|(_, of)| *of == name) {
+        return Ok(FaultSpec::Feeds { kind, share: share(value).map_err(bad)? });
     }
     let (on, kind) = target(name);
     if let Some((poison, _)) = Poison::ALL.into_iter().find(|(_, name)| *name == kind) {
@@ -31,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
             return Err(bad("reads are poisoned on `shopify-` and `amazon-`"));
         }
         if value.is_empty() {
-            return Err(bad("name the SKU, by the merchant's own code, or `off`"));
+            return Err(bad(NAME_IT));
         }
         let sku = (value != "off").then(|| value.to_owned());
         return Ok(FaultSpec::Poison { on, kind: poison, sku });
@@ -52,8 +61,8 @@ pub(super) fn parse(text: &str) -> Result<FaultSpec, BadFault> {
         _ => {
             Err(bad("the faults are outage, errors, lost-answers, throttled, latency (each may start with \
                       `shopify-`, `amazon-`, `erp-` or `queue-`), poison, poison-refused, poison-hangs, poison-reads (the \
-                      same, with a SKU), rival (`shopify-`, `amazon-`), webhooks-dropped, \
-                      webhooks-duplicated, webhooks-reordered"))
+                      same, with a SKU), shopify-rush (with a SKU), rival (`shopify-`, `amazon-`), webhooks-dropped, \
+                      webhooks-duplicated, webhooks-reordered, feeds-stuck, feeds-fatal, feeds-refused, feeds-ignored"))
         }
     }
 }
@@ -152,9 +161,14 @@ impl Display for FaultSpec {
             FaultSpec::WebhooksDropped { share } => write!(f, "webhooks-dropped={}%", share * 100.0),
             FaultSpec::WebhooksDuplicated { share } => write!(f, "webhooks-duplicated={}%", share * 100.0),
             FaultSpec::WebhooksReordered { share } => write!(f, "webhooks-reordered={}%", share * 100.0),
+            FaultSpec::Feeds { kind, share } => {
+                let name = FeedFault::ALL.iter().find(|(of, _)| of == kind).map_or("", |(_, name)| name);
+                write!(f, "{name}={}%", share * 100.0)
+            }
             FaultSpec::Poison { on, kind, sku } => {
                 write!(f, "{on}{}={}", kind.name(), sku.as_deref().unwrap_or("off"))
             }
+            FaultSpec::Rush { sku } => write!(f, "shopify-rush={}", sku.as_deref().unwrap_or("off")),
             FaultSpec::Rival { on, every: Some(every) } => write!(f, "{on}rival={}ms", every.as_millis()),
             FaultSpec::Rival { on, every: None } => write!(f, "{on}rival=off"),
             FaultSpec::None => f.write_str("none"),

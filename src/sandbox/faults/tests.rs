@@ -32,6 +32,8 @@ fn faults_are_read_from_their_text() {
     check("amazon-poison-hangs=A B", poison(AMAZON, Poison::Hangs, Some("A B")));
     check("shopify-poison-refused=off", poison(Target::One(System::Shopify), Poison::Refused, None));
     check("poison-reads=A", poison(Target::All, Poison::Reads, Some("A")));
+    check("shopify-rush=A B", FaultSpec::Rush { sku: Some("A B".to_owned()) });
+    check("shopify-rush=off", FaultSpec::Rush { sku: None });
     check("none", FaultSpec::None);
 }
 
@@ -41,6 +43,8 @@ fn texts_that_are_no_fault_say_why() {
     check_bad("amazon-lies=5%", "the faults are");
     check_bad("erp-rival=2s", "the faults are");
     check_bad("poison=", "name the SKU");
+    check_bad("shopify-rush=", "name the SKU");
+    check_bad("amazon-rush=A", "the faults are");
     check_bad("erp-poison-reads=A", "`shopify-` and `amazon-`");
     check_bad("shopify-errors=5", "a percentage such as `5%`");
     check_bad("shopify-errors=101%", "a percentage such as `5%`");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::sandbox::books::{Cause, Channel};
+use crate::sandbox::people::{self, Wish};
 use crate::sandbox::world::World;
 
 use super::ids::{self, Kind};
@@ -147,9 +148,27 @@ pub(super) fn once(
             refuse("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", message)
         });
     }
+    rush(world, call, now_ms);
     let outcome = Arc::new(act(world, call, now_ms));
     world.shopify.keys.keep(key, fingerprint, &outcome, now_ms);
     Ok(outcome)
+}
+
+/// Has a shopper buy one of what is in the rush, if the call compares what is shown of it. One that compares nothing cannot come too
+/// late.
+fn rush(world: &mut World, call: &Call<'_>, now_ms: i64) {
+    let rush = world.faults.rush().and_then(|sku| world.catalogue.find(sku));
+    let Some(rush) = rush else { return };
+    let entries = ["quantities", "changes"].into_iter();
+    let mut entries = entries.filter_map(|list| call.arguments["input"][list].as_array()).flatten();
+    let is_rush =
+        |entry: &Value| entry["inventoryItemId"].as_str().and_then(|id| Kind::InventoryItem.read(id));
+    if entries.any(|entry| is_rush(entry) == Some(rush) && entry["changeFromQuantity"].is_i64()) {
+        let lines = [(rush, 1)];
+        let wish = Wish { channel: Channel::Shopify, lines: &lines, fba: false, hidden: false, place: None };
+        // Where none is left, nobody is in a rush any more.
+        let _bought = people::place(world, &wish, now_ms);
+    }
 }
 
 fn refuse(code: &'static str, message: &str) -> Arc<Outcome> {

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod feeds;
 mod reports;
 
 const SELLER: &str = "A2SANDBOXSELLER";

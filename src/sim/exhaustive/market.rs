@@ -36,6 +36,8 @@ pub(super) struct Market {
 pub(super) struct Write {
     pub(super) key: String,
     pub(super) compare: Option<i64>,
+    /// It changes what is shown by so much instead.
+    pub(super) delta: Option<i64>,
     pub(super) quantity: i64,
     /// Whether it was applied or refused, once it has arrived.
     pub(super) landed: Option<bool>,
@@ -129,10 +131,10 @@ impl Market {
 
     /// A write arrives. Where it compares, it is refused unless the channel shows what it compares with.
     pub(super) fn land(&mut self, write: usize, now: i64) {
-        let Write { compare, quantity, given_up, .. } = self.writes[write];
+        let Write { compare, delta, quantity, given_up, .. } = self.writes[write];
         let applied = compare.is_none_or(|compare| compare == self.shown);
         if applied {
-            self.show(quantity, now);
+            self.show(delta.map_or(quantity, |delta| self.shown + delta), now);
         }
         self.writes[write].landed = Some(applied);
         if given_up.is_some() {

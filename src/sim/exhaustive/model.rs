@@ -87,6 +87,7 @@ pub(super) struct Model {
 pub(super) const COMPARES: Abilities = Abilities {
     quantities: true,
     compare_and_set: true,
+    delta: true,
     visible: Visible::AtOnce,
     sells: true,
     restocks_cancels: true,
@@ -102,8 +103,13 @@ pub(super) const COMPARES: Abilities = Abilities {
 };
 
 /// Takes absolute quantities, and shows them later.
-pub(super) const BLIND: Abilities =
-    Abilities { compare_and_set: false, visible: Visible::Later, visible_ms: 5_500, ..COMPARES };
+pub(super) const BLIND: Abilities = Abilities {
+    compare_and_set: false,
+    delta: false,
+    visible: Visible::Later,
+    visible_ms: 5_500,
+    ..COMPARES
+};
 
 fn location() -> LocationId {
     LocationId::new("wh").expect("a good name")
@@ -120,6 +126,7 @@ fn policies(channels: &[Abilities]) -> Policies {
         locations: vec![location()],
         own_location: None,
         outlets: Vec::new(),
+        warehouses: Vec::new(),
         buffer: Quantity::ZERO,
         min: Quantity::ZERO,
         max: None,
@@ -127,6 +134,7 @@ fn policies(channels: &[Abilities]) -> Policies {
         feed_late_ms: i64::MAX,
         drift: policy::ChannelDrift::default(),
         account: None,
+        bulk_above: None,
     };
     let erp = Abilities { quantities: false, sells: false, counts: Some(Measure::OnHand), ..COMPARES };
     let kind = |can: &Abilities| {
@@ -217,6 +225,24 @@ impl Model {
         model.pass(1_000_000);
         model.began = vec![model.now];
         Model { left, ..model }
+    }
+
+    /// Lowers were refused so often on all channels that the next ones go as deltas.
+    pub(super) fn contended(mut self) -> Model {
+        let contended = leg::Contended {
+            times: u32::MAX,
+            compared: Quantity::new(self.stock),
+            since: Timestamp::from_millis(self.now),
+        };
+        for market in &self.markets {
+            let at = usize::from(market.listing.at);
+            self.state.change_sku(&market.listing.sku, |row| {
+                if let Some(leg) = &mut row.listings[at].leg {
+                    leg.contended = Some(Box::new(contended));
+                }
+            });
+        }
+        self
     }
 
     pub(super) fn run(&mut self, command: Command) -> Reply {
@@ -340,6 +366,7 @@ impl Model {
             self.markets[c].writes.push(Write {
                 key: put.key.as_str().to_owned(),
                 compare: put.compare.map(Quantity::units),
+                delta: put.delta.map(Quantity::units),
                 quantity: put.quantity.units(),
                 landed: None,
                 given_up: None,
@@ -358,6 +385,12 @@ impl Model {
         let held = self.held(market);
         let (writes, leg) = (&held.writes, held.leg.as_ref().expect("it has a leg"));
         let base = writes.base.expect("never written before it is known what it shows");
+        if let Some(delta) = put.delta {
+            let exact = base.add(delta) == Ok(put.quantity) && delta < Quantity::ZERO;
+            let alone = writes.unsettled.iter().all(|write| write.key == put.key) && writes.look.is_none();
+            let told = || format!("{} is changed by {delta} from {base}, and {writes:?}", market.id);
+            return if exact && alone { Ok(()) } else { Err(told()) };
+        }
         if put.compare != market.can.compare_and_set.then_some(base) {
             return Err(format!("{} is written with another quantity to compare than {base}", market.id));
         }

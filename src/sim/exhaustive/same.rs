@@ -3,19 +3,16 @@
 //! Positions in the journal and revisions are only ever compared, so their ranks count; keys only name. What is kept for people
 //! alone is left out: entries, commits, alerts, measurements, since when something is unconfirmed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    hash::Hasher,
-    io,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::{
     core::{
         circuit::Circuit,
         drift::Drifted,
-        leg::{Leg, Writes},
+        leg::{Lapsed, Leg, Writes},
         order::Order,
         state::{ChannelRow, Fed},
     },
@@ -62,9 +59,8 @@ impl Model {
         whole.rank();
         whole.name();
         whole.markets.iter_mut().for_each(|one| one.order(&self.began));
-        let mut sum = Sum::default();
-        serde_json::to_writer(&mut sum, &whole).expect("rows encode");
-        sum.finish()
+        let sum = Sha256::digest(serde_json::to_vec(&whole).expect("rows encode"));
+        sum.iter().take(16).fold(0, |print, byte| print << 8 | Print::from(*byte))
     }
 
     fn whole(&self) -> Whole<'_> {
@@ -83,14 +79,25 @@ impl Model {
                 orders: orders.map(|(key, order)| (key, order.clone())).collect(),
                 fed: self.state.channels.get(&market.id).and_then(|row| row.fed),
                 circuit: circuit(self.state.channels.get(&market.id)),
-                leg: held.leg.clone().map(|leg| Leg { since: Timestamp::ZERO, ..leg }),
-                writes: Writes { lapsed: None, ..held.writes.clone() },
+                leg: held.leg.clone().map(leg),
+                writes: Writes { lapsed: lapsed(&held.writes), ..held.writes.clone() },
                 drift: held.drift.clone(),
             }
         });
         let markets = markets.collect();
         Whole { began: &self.began, left: &self.left, stock: self.available(), markets }
     }
+}
+
+/// The leg without since when it is unconfirmed. In these worlds no lower is refused so often that it is contended by itself.
+fn leg(leg: Leg) -> Leg {
+    let contended = leg.contended.clone().filter(|_| leg.contended_since().is_some());
+    Leg { since: Timestamp::ZERO, contended, ..leg }
+}
+
+/// Of what was settled by age, a delta may explain what is read yet.
+fn lapsed(writes: &Writes) -> Option<Box<Lapsed>> {
+    writes.lapsed.clone().filter(|lapsed| lapsed.delta.is_some() && !lapsed.told)
 }
 
 /// How the circuit stands, without what only people are told.
@@ -228,6 +235,7 @@ fn of_leg(leg: &mut Leg, each: &mut impl FnMut(&mut Timestamp)) {
     use crate::core::leg::State;
     each(&mut leg.caused_at);
     leg.suspect.iter_mut().for_each(|suspect| each(&mut suspect.at));
+    leg.contended.iter_mut().for_each(|contended| each(&mut contended.since));
     match &mut leg.state {
         State::InFlight(sent) => each(&mut sent.at),
         State::Accepted { sent, look_at, .. } | State::Probing { sent, look_at, .. } => {
@@ -244,39 +252,12 @@ fn of_writes(writes: &mut Writes, each: &mut impl FnMut(&mut Timestamp)) {
     [&mut writes.known_at, &mut writes.exact_from, &mut writes.trust_from].into_iter().for_each(&mut *each);
     writes.confirmed.iter_mut().for_each(|seen| each(&mut seen.at));
     writes.unsettled.iter_mut().for_each(|write| each(&mut write.at));
+    writes.lapsed.iter_mut().for_each(|write| each(&mut write.at));
     writes.moves.iter_mut().for_each(|own| each(&mut own.at));
     writes.shown.iter_mut().for_each(|shown| each(&mut shown.at));
     writes.look.iter_mut().for_each(|look| each(&mut look.at));
     if let Some(over) = writes.passed_over.as_deref_mut() {
         each(&mut over.known_at);
         each(&mut over.look.at);
-    }
-}
-
-/// Sums up what is written to it, twice with another beginning.
-struct Sum([std::hash::DefaultHasher; 2]);
-
-impl Default for Sum {
-    fn default() -> Sum {
-        let mut sums = [std::hash::DefaultHasher::new(), std::hash::DefaultHasher::new()];
-        sums[1].write_u8(1);
-        Sum(sums)
-    }
-}
-
-impl Sum {
-    fn finish(&self) -> Print {
-        (u128::from(self.0[0].finish()) << 64) | u128::from(self.0[1].finish())
-    }
-}
-
-impl io::Write for Sum {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.iter_mut().for_each(|sum| sum.write(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -146,7 +146,8 @@ pub(super) fn story(start: &Model, counter: &Counter) -> String {
                 leg.quantity
             );
             for write in &writes.unsettled {
-                let from = write.compare.map_or(String::new(), |from| format!("from {from} "));
+                let by = write.delta.map_or(String::new(), |by| format!("by {by} "));
+                let from = write.compare.map_or(by, |from| format!("from {from} "));
                 story += &format!(", may land: {from}to {}", write.quantity);
             }
         }

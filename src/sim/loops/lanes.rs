@@ -5,7 +5,7 @@ use crate::{
     model::{Identifiers, Put, Timestamp},
     sim::{
         loops::Loop,
-        plan,
+        plan::{self, AMAZON},
         trips::{Answer, Ask, keyed},
         world::{Then, World},
     },
@@ -16,10 +16,14 @@ const APART: usize = 4;
 
 impl World {
     pub(super) fn lane(&mut self, channel: usize) {
-        let desk = &mut self.desks[channel];
-        if desk.writing {
+        if self.desks[channel].writing {
             return;
         }
+        // What may leave as a feed is looked through before the lane takes it.
+        if channel == AMAZON && self.may_begin_feed() {
+            self.load();
+        }
+        let desk = &mut self.desks[channel];
         desk.writing = true;
         desk.asked = self.now;
         let apart = APART.saturating_sub(desk.apart);

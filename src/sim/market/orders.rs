@@ -7,7 +7,9 @@ use std::{
 
 use crate::{
     connectors::By,
-    model::{IdKind, LineId, LineSnapshot, OrderId, OrderSnapshot, Quantity, Rest, Timestamp, Totals},
+    model::{
+        IdKind, Identifiers, LineId, LineSnapshot, OrderId, OrderSnapshot, Quantity, Rest, Timestamp, Totals,
+    },
     sim::{
         market::{Kind, Market},
         wide::place,
@@ -186,6 +188,21 @@ impl Market {
         let mut told = self.snapshot(order, whole);
         told.lines.iter_mut().for_each(|line| (line.location, line.places) = (None, Vec::new()));
         told
+    }
+
+    /// Returns what of Amazon's message about an order is believed: what is still ordered, where nothing was shipped.
+    pub(in crate::sim) fn notified(&self, order: usize, whole: bool) -> Option<OrderSnapshot> {
+        let told = self.snapshot(order, whole);
+        let line = |line: LineSnapshot| {
+            let Totals { ordered, released, written_off, fulfilled, .. } = line.totals;
+            let held = ordered.sub(released).and_then(|left| left.sub(written_off)).ok()?;
+            let ids = Identifiers::new([(IdKind::Sku, line.ids.get(IdKind::Sku)?)]).ok()?;
+            let totals = Totals { ordered: held, ..Totals::default() };
+            let open = held > Quantity::ZERO && fulfilled.is_zero();
+            open.then_some(LineSnapshot { ids, totals, rest: Rest::Open, ..line })
+        };
+        let lines: Option<Vec<LineSnapshot>> = told.lines.into_iter().map(line).collect();
+        Some(OrderSnapshot { lines: lines?, ..told })
     }
 
     fn told(&self, order: usize, version: i64, lines: &[Line], whole: bool) -> OrderSnapshot {

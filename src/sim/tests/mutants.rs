@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 const LIST: &str = include_str!("../../../tests/data/mutants.toml");
 /// The rules of the design's section 6 that there is code for. Of escrow and of sellers without a quota there is none yet.
-const RULES: [&str; 11] = [
+const RULES: [&str; 12] = [
     "base",
     "settled",
     "unsettled writes",
@@ -19,6 +19,7 @@ const RULES: [&str; 11] = [
     "blind channels",
     "unknown start",
     "supersession",
+    "deltas",
 ];
 /// Rules of the design's section 4 that only a part of the shops has to do with.
 const OTHERS: [&str; 2] = ["section 4: FBA", "section 4: several places"];

@@ -59,10 +59,15 @@ pub(super) async fn ignore(
     };
     let effect = desk.try_out(vec![command.clone()]).await.map_err(waits)?;
     let of = what.clone();
-    let waiting = ask(desk.as_ref(), move |state| query::mapping::waiting_of(state, &of)).await?;
+    let undo = asked.undo;
+    let looked = move |state: &crate::core::State| {
+        let notes = if undo { Vec::new() } else { query::mapping::ignored_in_vain(state, &of) };
+        (query::mapping::waiting_of(state, &of), notes)
+    };
+    let (waiting, notes) = ask(desk.as_ref(), looked).await?;
     if !asked.dry_run {
         desk.submit(command).await?;
         info!(?what, undone = asked.undo, by = note.by, "a person has said what no SKU is waited for");
     }
-    Ok(Json(IgnoreDone { dry_run: asked.dry_run, waiting, effect: (&effect).into() }))
+    Ok(Json(IgnoreDone { dry_run: asked.dry_run, waiting, effect: (&effect).into(), notes }))
 }

@@ -6,6 +6,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{self, Query, rejection::QueryRejection},
+    http::StatusCode,
 };
 use tracing::info;
 
@@ -14,6 +15,7 @@ use crate::{
         Refused, State,
         command::{ByHand, HandLine, LeftOut, Tally, WHOLE_MAX, Why},
         decide::by_hand::{knows_skus, look_over},
+        moves::Transferred,
         wrong::{Why as Reason, Wrong, refused},
     },
     model::{Counter, DeliveryId, Sku},
@@ -23,7 +25,8 @@ use crate::{
         desk::ask,
         problem::{Answer, helped},
         view::{
-            CountRequest, CountTally, CountedLine, InitDone, InitPreview, LeftOutLine, LetterId, StockChange,
+            CountRequest, CountTally, CountedLine, InitDone, InitPreview, LeftOutLine, LetterId, OPEN_FIRST,
+            StockChange, TransferredSince, UNOPENED,
         },
     },
 };
@@ -72,13 +75,13 @@ pub(super) async fn preview_opening(
     body: Bytes,
 ) -> Told<InitPreview> {
     let asked = counting(&desk, read(&body)?, true).await?;
-    shortened(wanted, desk.preview_counted(asked).await.map_err(helps)?)
+    shortened(wanted, desk.preview_counted(asked).await.map_err(helps_opening)?)
 }
 
 /// `POST /v1/count/opening`
 pub(super) async fn open(extract::State(desk): Asked, body: Bytes) -> Told<InitDone> {
     let asked = counting(&desk, read(&body)?, true).await?;
-    let done = desk.initialise_counted(asked).await.map_err(helps)?;
+    let done = desk.initialise_counted(asked).await.map_err(helps_opening)?;
     info!(skus = done.skus, units = %done.units, "the opening stock was taken over from a person's count");
     Ok(Json(done))
 }
@@ -116,24 +119,30 @@ async fn counting(desk: &Arc<dyn Desk>, asked: CountRequest, opening: bool) -> R
         all.push(HandLine { sku, location, line, quantity, as_of, note });
     }
     let count = ByHand { by: Counter::Person, measure, lines: all, opening, believed };
+    let unopened =
+        ask(desk.as_ref(), |state| state.policies().is_some() && state.initialised.is_none()).await?;
     // An opening reads every catalogue and all orders first; what makes no sense is told before that, all of it at once.
-    if !wrong.is_empty() || opening {
-        let looked = count.clone();
+    if !wrong.is_empty() || opening || unopened {
+        let looked = ByHand { opening: opening || unopened, ..count.clone() };
         let more = ask(desk.as_ref(), move |state| {
             let ((_, left_out), wrong) = look_over(state, &looked, now)?;
             let known = state.policies().is_some_and(|policies| knows_skus(state, policies));
-            let telling = !skip_unknown && (known || !opening);
+            let telling = !skip_unknown && (known || !looked.opening);
             let unknown = left_out.into_iter().filter(|of| telling && of.why == Why::NoSku);
             Ok((wrong, unknown.map(no_sku).collect::<Vec<_>>()))
         });
         let (more, unknown) = more.await?.map_err(|refused| helps(Failure::Refused(refused)))?;
         wrong.extend(more);
-        // Alone, it is told when the catalogues have been read.
-        let rest = if wrong.is_empty() { Vec::new() } else { unknown };
+        // Alone, it is told when the catalogues have been read. Where nothing is opened, that is now.
+        let rest = if wrong.is_empty() && opening { Vec::new() } else { unknown };
         wrong.extend(rest);
     }
+    if unopened && !opening {
+        return Err(never_opened(&wrong));
+    }
     if !wrong.is_empty() {
-        return Err(helps(Failure::Refused(refused(&wrong))));
+        let failure = Failure::Refused(refused(&wrong));
+        return Err(if unopened { helps_opening(failure) } else { helps(failure) });
     }
     Ok(Counting { request: request(named)?, count, full: whole, as_of, skip_unknown })
 }
@@ -141,6 +150,26 @@ async fn counting(desk: &Arc<dyn Desk>, asked: CountRequest, opening: bool) -> R
 fn no_sku(line: LeftOut) -> Wrong {
     let why = Reason::Unknown(format!("there is no SKU `{}`", line.sku));
     Wrong { line: line.line, why }
+}
+
+/// Refuses a count of stock that is not open yet, with what is wrong with its lines besides.
+fn never_opened(wrong: &[Wrong]) -> Answer {
+    if wrong.is_empty() {
+        let answer = Answer::from(Failure::Refused(Refused::NotInitialised));
+        return Answer::new(answer.status, UNOPENED, &answer.problem.next);
+    }
+    let answer = helps_opening(Failure::Refused(refused(wrong)));
+    Answer { status: StatusCode::CONFLICT, ..answer }
+}
+
+/// Says of an opening stock that is wrong that there is none so far, and what helps.
+fn helps_opening(failure: Failure) -> Answer {
+    let wrong = matches!(failure, Failure::Refused(Refused::Unknown(_) | Refused::Wrong(_)));
+    let answer = helps(failure);
+    if !wrong {
+        return answer;
+    }
+    Answer::new(answer.status, format!("{UNOPENED}\n{}", answer.problem.error), OPEN_FIRST)
 }
 
 /// Says what helps where a count is refused.
@@ -157,6 +186,7 @@ fn helps(failure: Failure) -> Answer {
 fn told(mut tally: Tally) -> CountTally {
     tally.left_out.sort_by_key(|line| line.line);
     let change = |(sku, location, before, after)| StockChange { sku, location, before, after };
+    let since = |(sku, location, Transferred { left, came })| TransferredSince { sku, location, left, came };
     CountTally {
         changed: tally.changed,
         unchanged: tally.unchanged,
@@ -167,6 +197,7 @@ fn told(mut tally: Tally) -> CountTally {
         zeroed: tally.zeroed,
         opened: tally.opened,
         some: tally.some.into_iter().map(change).collect(),
+        transferred: tally.transferred.into_iter().map(since).collect(),
         left_out: tally.left_out.into_iter().map(left_out).collect(),
         brake: tally.brake,
         held: tally.held.map(LetterId::Count),

@@ -88,15 +88,16 @@ async fn deal_with_all(
     let wanted = Wanted { but_counts: true, but_asked, ..Wanted::new(channel, reason.as_deref()) };
     let find = move |state: &crate::core::State| {
         let found = query::letters::letters(state, &wanted, LIMIT);
+        let left = query::letters::left_out(state, &wanted, LIMIT);
         let letters: Vec<_> = found
             .letters
             .into_iter()
             .filter_map(|letter| Some((query::letters::find(state, &letter.id)?, letter)))
             .filter(|(letter, _)| verdict == Verdict::Discard || query::letters::may_retry(state, letter))
             .collect();
-        (letters, found.more)
+        (letters, found.more, left)
     };
-    let (found, more) = ask(desk.as_ref(), find).await?;
+    let (found, more, [left_counts, left_asked]) = ask(desk.as_ref(), find).await?;
     let mut letters = Vec::with_capacity(found.len());
     for portion in found.chunks(AT_ONCE) {
         let done = portion.iter().map(|(letter, told)| async move {
@@ -117,7 +118,7 @@ async fn deal_with_all(
     if !dry_run {
         info!(count = letters.len(), ?verdict, "a person has dealt with dead letters");
     }
-    Ok(Json(LettersDone { letters, more, dry_run }))
+    Ok(Json(LettersDone { letters, more, dry_run, left_counts, left_asked }))
 }
 
 /// `POST /v1/dead-letters/{id}/retry`

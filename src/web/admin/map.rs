@@ -9,7 +9,7 @@ use super::{Asked, Told, braked, read};
 use crate::{
     core::{
         Command, Reply, State,
-        decide::catalogue::{removable, unmappable},
+        decide::catalogue::{clashing, removable, unmappable},
         wrong::{Wrong, refused},
     },
     model::{ChannelId, IdKind, Identifiers, Sku, policy::MappingRow},
@@ -47,12 +47,16 @@ pub(super) async fn import(extract::State(desk): Asked, body: Bytes) -> Told<Map
     }
     let checked = rows.clone();
     let looked = ask(desk.as_ref(), move |state| {
-        let more = unmappable(state, lines.into_iter().zip(&checked))?;
+        let all = || lines.iter().copied().zip(&checked);
+        let mut more = unmappable(state, all())?;
+        more.extend(clashing(state, all()));
         let skus: BTreeSet<&Sku> = checked.iter().map(|row| &row.sku).collect();
-        let notes: Vec<String> = skus.into_iter().filter_map(|sku| state.renamed(sku)).take(NAMED).collect();
+        let mut notes: Vec<String> =
+            skus.into_iter().filter_map(|sku| state.renamed(sku)).take(NAMED).collect();
+        notes.extend(mapping::bound_already(state, &checked, NAMED));
         Ok((more, replaced(state, &checked), notes))
     });
-    let (more, replaced, notes) = looked.await?.map_err(Failure::Refused)?;
+    let (more, replaced, mut notes) = looked.await?.map_err(Failure::Refused)?;
     if more.is_empty() && !wrong.is_empty() {
         return Err(Answer::bad(refused(&wrong), "mend the rows; nothing was imported"));
     }
@@ -62,6 +66,7 @@ pub(super) async fn import(extract::State(desk): Asked, body: Bytes) -> Told<Map
     }
     let commands = rows.chunks(PART).map(|part| Command::Map { rows: part.to_vec() });
     let effect = desk.try_out(commands.collect()).await?;
+    notes.extend(mapping::bound_besides(&effect.found, &rows, NAMED));
     let held = braked(&desk, &effect, asked.confirm).await?;
     let mut told = MapImported {
         rows: count,

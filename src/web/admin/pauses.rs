@@ -40,16 +40,45 @@ pub(super) async fn pause(extract::State(desk): Asked, body: Bytes) -> Told<Done
     let (scope, name) = scope(asked.channel, asked.sku)?;
     let means = means(&desk, &scope, asked.mode).await?;
     let renamed = renamed(&desk, &scope).await?;
-    desk.submit(Command::Pause { scope, pause: Some(asked.mode) }).await.map_err(no_subject)?;
+    let (of, pause) = (scope.clone(), Some(asked.mode));
+    desk.submit(Command::Pause { scope, pause }).await.map_err(no_subject)?;
     info!(subject = %name, mode = ?asked.mode, "paused by a person");
-    Ok(Json(Done { done: format!("{renamed}{name} is {means}") }))
+    let bundles = bundles(&desk, &of, pause).await?;
+    Ok(Json(Done { done: format!("{renamed}{name} is {means}{bundles}") }))
 }
 
-/// Says what a SKU is called now, if that is another name: all of its listings are meant, by whichever name.
+/// Says what a SKU is called besides, if anything: all of its listings are meant, by whichever name.
 async fn renamed(desk: &Arc<dyn Desk>, scope: &PauseScope) -> Result<String, Answer> {
     let PauseScope::Sku(sku) = scope.clone() else { return Ok(String::new()) };
-    let renamed = ask(desk.as_ref(), move |state| state.renamed(&sku)).await?;
-    Ok(renamed.map(|renamed| format!("{renamed}, and both names are meant; ")).unwrap_or_default())
+    let told = ask(desk.as_ref(), move |state| {
+        let others: Vec<String> =
+            state.names_of(&sku).iter().skip(1).map(|name| format!("`{name}`")).collect();
+        match (state.renamed(&sku), others.as_slice()) {
+            (Some(renamed), _) => format!("{renamed}, and both names are meant; "),
+            (None, []) => String::new(),
+            (None, others) => {
+                format!("`{sku}` is also known as {}, and all names are meant; ", others.join(", "))
+            }
+        }
+    })
+    .await?;
+    Ok(told)
+}
+
+/// Says what becomes of what is made of a SKU that is paused, or goes on.
+async fn bundles(desk: &Arc<dyn Desk>, of: &PauseScope, pause: Option<Pause>) -> Result<String, Answer> {
+    let PauseScope::Sku(sku) = of.clone() else { return Ok(String::new()) };
+    let told = ask(desk.as_ref(), move |state| state.pause_of_bundles(&sku, pause)).await?;
+    Ok(told.map(|told| format!("; {told}")).unwrap_or_default())
+}
+
+/// Says so if a bundle that is not paused shows none, because something in it is stopped.
+async fn still_stopped(desk: &Arc<dyn Desk>, of: &PauseScope) -> Result<String, Answer> {
+    let PauseScope::Sku(sku) = of.clone() else { return Ok(String::new()) };
+    let part = ask(desk.as_ref(), move |state| state.stopped_part(&sku).cloned()).await?;
+    Ok(part.map_or(String::new(), |part| {
+        format!("; it shows none while `{part}`, which it is made of, is stopped")
+    }))
 }
 
 /// Says what a pause does. What shows no quantities is told nothing, in either way of pausing.
@@ -82,12 +111,16 @@ pub(super) async fn resume(extract::State(desk): Asked, body: Bytes) -> Told<Don
     let paused = ask(desk.as_ref(), move |state| pause_of(state, &of)).await?;
     // What does not exist is refused as ever.
     if paused == Some(None) {
-        return Ok(Json(Done { done: format!("{name} is not paused; nothing was changed") }));
+        let still = still_stopped(&desk, &scope).await?;
+        return Ok(Json(Done { done: format!("{name} is not paused; nothing was changed{still}") }));
     }
     let renamed = renamed(&desk, &scope).await?;
+    let of = scope.clone();
     desk.submit(Command::Pause { scope, pause: None }).await.map_err(no_subject)?;
     info!(subject = %name, "resumed by a person");
-    Ok(Json(Done { done: format!("{renamed}{name} goes on") }))
+    let still = still_stopped(&desk, &of).await?;
+    let bundles = bundles(&desk, &of, None).await?;
+    Ok(Json(Done { done: format!("{renamed}{name} goes on{still}{bundles}") }))
 }
 
 /// Returns how something is paused, if it is. `None`: it is not known.

@@ -14,7 +14,7 @@ use tracing::info;
 
 use super::{Asked, LIMIT_MAX, NOTE_MAX, Told, heard_of, id, query_of, read, rows};
 use crate::{
-    core::state::Note,
+    core::state::{FETCHED, Note, READ},
     model::{ChannelId, Seq},
     web::{
         Desk, Failure,
@@ -70,7 +70,7 @@ pub(super) async fn show(
     let Some(body) = desk.body(&item.sha256).await? else {
         return Err(Answer::missing(
             format!("the body of {named} is gone, or none was kept ({})", item.why),
-            "`evenkeel quarantine replay` reads an order from its channel instead; otherwise discard it",
+            without_body(&item.topic),
         ));
     };
     item.kept = true;
@@ -82,6 +82,17 @@ pub(super) async fn show(
         Err(bytes) => (None, Some(STANDARD.encode(bytes.as_bytes()))),
     };
     Ok(Json(QuarantineBody { item, intact, text, base64 }))
+}
+
+/// Says what helps with an item whose body is not there, by what it is of.
+fn without_body(topic: &str) -> &'static str {
+    match topic {
+        READ | FETCHED => {
+            "`evenkeel quarantine replay` reads the order from its channel, if its number is known; otherwise discard it"
+        }
+        "counts" => "`evenkeel quarantine replay` has the counter asked again",
+        _ => "nothing can be read of it any more, and the feeds tell of orders by themselves: discard it",
+    }
 }
 
 fn number(text: &str) -> Result<Seq, Answer> {

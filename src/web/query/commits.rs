@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use crate::{
     core::{
         State,
-        decide::intents::plan::{Plan, Shown},
-        intent::{Intent, Leg, Line, Phase, Step, Undone},
+        decide::intents::plan::{AtPlace, Moves, Plan, Shown},
+        intent::{Intent, Leg, Line, Phase, Step, Undone, Way},
         leg,
-        state::{Commit, ListingRef, SkuRow},
+        state::{Commit, Listing, ListingRef, SkuRow},
     },
     model::{ChannelId, Quantity, Seq, Sku, Timestamp},
     web::{
-        query::why,
+        query::{self, why},
         view::intents::{
             ChannelSummary, CommitLeg, Commits, IntentAnswer, IntentLegView, IntentLineView, IntentView,
-            OpenCommit, ShownView,
+            MovedView, OpenCommit, PlaceChange, ShownView,
         },
     },
 };
@@ -50,10 +50,11 @@ pub(in crate::web) fn commits(state: &State, wanted: &Wanted, now: Timestamp) ->
     };
     let all = rows.flat_map(|(sku, row)| row.commits.iter().map(move |held| (sku, row, held)));
     let same = |(_, _, held): &(&Sku, &SkuRow, &Commit)| wanted.intent.is_none_or(|id| id == held.id);
+    let mut names = Names::new();
     let mut commits: Vec<OpenCommit> = all
         .filter(same)
         .take(limit.saturating_add(1))
-        .map(|(sku, row, held)| commit(state, sku, row, held, now))
+        .map(|(sku, row, held)| commit(state, &mut names, (sku, row), held, now))
         .collect();
     let more = intents.len() > limit || commits.len() > limit;
     intents.truncate(limit);
@@ -96,10 +97,19 @@ fn channel(state: &State, listing: &ListingRef) -> ChannelId {
     held.unwrap_or_else(|| ChannelId::new("unknown").expect("a valid name"))
 }
 
+/// Names the channel of a listing, with what tells it from others of its SKU there.
+fn place(state: &State, listing: &ListingRef) -> String {
+    let on = channel(state, listing);
+    match query::drift::told_apart(state, listing) {
+        (name, true) => format!("{on} ({})", name.join(" ")),
+        (_, false) => on.to_string(),
+    }
+}
+
 fn told(state: &State, undone: &Undone) -> String {
     match undone {
         Undone::Refused { listing, reason } => {
-            let (sku, on) = (&listing.sku, channel(state, listing));
+            let (sku, on) = (&listing.sku, place(state, listing));
             format!("`{on}` refuses to lower `{sku}`: {reason}")
         }
         Undone::Cancelled => "a person has cancelled it".to_owned(),
@@ -111,8 +121,10 @@ fn line(state: &State, held: &Intent, line: &Line) -> IntentLineView {
     let said = |most: &Option<Quantity>| most.map_or_else(|| "no limit".to_owned(), |most| most.to_string());
     let (what, on_the_way) = match line {
         Line::Allot { listing, before, after } => {
-            let on = channel(state, listing);
-            (format!("shows at most {} on {on} (before: {})", said(after), said(before)), None)
+            let on = place(state, listing);
+            let shows =
+                after.map_or("has no limit of its own".to_owned(), |most| format!("shows at most {most}"));
+            (format!("{shows} on {on} (before: {})", said(before)), None)
         }
         Line::Move { quantity, from, to, received, lost, .. } if held.travels => (
             format!("{quantity} from {from} to {to}, {received} received, {lost} lost"),
@@ -142,7 +154,8 @@ fn leg_view(state: &State, held: &Intent, leg: &Leg, now: Timestamp) -> IntentLe
     let on = channel(state, &leg.listing);
     let waits_for = match leg.step {
         Step::Waiting if held.awaits(leg) => {
-            state.listing(&leg.listing).and_then(|of| why(state, &leg.listing, of, now))
+            let of = state.listing(&leg.listing);
+            of.and_then(|of| why(state, &leg.listing, of, now).or_else(|| may_rise(leg, of)))
         }
         Step::Seen { at } if held.awaits(leg) => {
             let policy = state.policies().and_then(|policies| policies.channels.get(&on));
@@ -153,14 +166,19 @@ fn leg_view(state: &State, held: &Intent, leg: &Leg, now: Timestamp) -> IntentLe
         Step::Waiting | Step::Seen { .. } | Step::Settled | Step::GivenUp => None,
     };
     let step = match leg.step {
+        // It was not seen when the intent was given up, and what it had lowered is taken back.
+        Step::Waiting if !held.awaits(leg) => "taken_back",
         Step::Waiting => "waiting",
         Step::Seen { .. } => "seen",
         Step::Settled => "settled",
         Step::GivenUp => "given_up",
     };
+    let (name, several) = query::drift::told_apart(state, &leg.listing);
     IntentLegView {
         sku: leg.listing.sku.clone(),
         channel: on,
+        listing: name,
+        several,
         way: leg.way,
         revision: leg.revision,
         step: step.to_owned(),
@@ -168,15 +186,38 @@ fn leg_view(state: &State, held: &Intent, leg: &Leg, now: Timestamp) -> IntentLe
     }
 }
 
-fn commit(state: &State, sku: &Sku, row: &SkuRow, held: &Commit, now: Timestamp) -> OpenCommit {
+/// Says why a lower that was seen live does not count as seen.
+fn may_rise(leg: &Leg, of: &Listing) -> Option<String> {
+    let why = if of.writes.in_bulk() {
+        "a bulk that is open may raise it again"
+    } else {
+        "it may show more than it is to, until a read tells"
+    };
+    (leg.way == Way::Lower && leg.is_seen(of)).then(|| why.to_owned())
+}
+
+/// The names of listings, each worked out once: a SKU may have many, and many commits.
+type Names = BTreeMap<ListingRef, (Vec<String>, bool)>;
+
+fn commit(
+    state: &State,
+    names: &mut Names,
+    (sku, row): (&Sku, &SkuRow),
+    held: &Commit,
+    now: Timestamp,
+) -> OpenCommit {
     let leg = |n: &u16| {
         let of = row.listings.get(usize::from(*n))?;
         let listing = ListingRef { sku: sku.clone(), at: *n };
+        let name = names.entry(listing.clone()).or_insert_with(|| query::drift::told_apart(state, &listing));
+        let (name, several) = name.clone();
         let seen = of.writes.confirmed.is_some_and(|confirmed| confirmed.revision >= held.revision);
         let dropped = matches!(of.leg.as_ref().map(|leg| &leg.state), Some(leg::State::Dropped));
         Some(CommitLeg {
             channel: of.channel.clone(),
             n: *n,
+            listing: name,
+            several,
             desired: of.leg.as_ref().map(|leg| leg.quantity),
             state: of.leg.as_ref().map(|leg| leg.name().to_owned()),
             ended: seen || dropped,
@@ -196,26 +237,41 @@ fn commit(state: &State, sku: &Sku, row: &SkuRow, held: &Commit, now: Timestamp)
 }
 
 /// Tells what an intent would do, with at most `limit` listings.
-pub(in crate::web) fn preview(plan: &Plan, limit: usize) -> IntentAnswer {
+pub(in crate::web) fn preview(state: &State, plan: &Plan, limit: usize) -> IntentAnswer {
     let mut channels: BTreeMap<ChannelId, ChannelSummary> = BTreeMap::new();
     for shown in &plan.shown {
         let channel = shown.channel.clone();
         let none = ChannelSummary { channel: channel.clone(), lowers: 0, raises: 0, zeroed: 0 };
         let of = channels.entry(channel).or_insert(none);
-        of.lowers += usize::from(shown.lowers());
-        of.raises += usize::from(shown.raises());
+        of.lowers += usize::from(shown.lowered < shown.shows);
+        let less = shown.shows.is_some() && shown.lowered > shown.shows;
+        of.raises += usize::from(less || shown.raises());
         let zero = |units: Option<Quantity>| units.is_some_and(|units| units.is_zero());
-        of.zeroed += usize::from(shown.before > Some(Quantity::ZERO) && zero(shown.after));
+        of.zeroed += usize::from(shown.shows > Some(Quantity::ZERO) && zero(shown.after));
     }
     let view = |shown: &Shown| ShownView {
         sku: shown.listing.sku.clone(),
         channel: shown.channel.clone(),
-        before: shown.before,
+        listing: query::drift::named(state, &shown.listing),
+        locations: query::drift::drawn(state, &shown.listing),
+        before: shown.shows,
         lowered: shown.lowered,
         after: shown.after,
     };
+    let at = |place: &AtPlace| PlaceChange {
+        location: place.location.clone(),
+        on_hand: [place.before.on_hand, place.after.on_hand],
+        available: [place.before, place.after].map(|stock| stock.available().unwrap_or_default()),
+    };
+    let moved = |moves: &Moves| MovedView {
+        sku: moves.sku.clone(),
+        quantity: moves.quantity,
+        from: at(&moves.from),
+        to: at(&moves.to),
+    };
     IntentAnswer {
         dry_run: true,
+        moves: plan.moves.iter().take(limit).map(moved).collect(),
         channels: channels.into_values().collect(),
         shown: plan.shown.iter().take(limit).map(view).collect(),
         more: plan.shown.len() > limit,

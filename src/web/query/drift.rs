@@ -6,16 +6,17 @@ use crate::{
         assumption::{Assumption, BOUNDS_MS, Measures},
         count::Edits,
         decide::drift::{Compared, Means, compare},
-        drift::Found,
+        drift::{Done, Drifted, Found},
         index::Kind,
         leg,
         state::{Listing, ListingRef},
     },
-    model::{Abilities, CatalogueItem, ChannelId, LocationId, Timestamp},
+    model::{Abilities, CatalogueItem, ChannelId, LocationId, Quantity, Timestamp},
     web::{
-        query::listings,
+        query::{listings, outbox::shown},
         view::{
-            AssumptionView, DriftView, Drifts, LetterId, ReconcilePage, ReconcileRow, TooSoonRow, ids_of,
+            AssumptionView, DriftView, Drifts, LetterId, ReconcilePage, ReconcileRow, Time, TooSoonRow,
+            ids_of,
         },
     },
 };
@@ -57,12 +58,22 @@ pub(in crate::web) fn recounted(state: &State, listing: &ListingRef) -> Option<(
 }
 
 /// Returns what tells a listing from the others of its SKU on its channel.
-fn named(state: &State, listing: &ListingRef) -> Vec<String> {
+pub(super) fn named(state: &State, listing: &ListingRef) -> Vec<String> {
     state.listing_name(listing).iter().map(|id| format!("{}={}", id.kind.name(), id.value)).collect()
 }
 
+/// Returns the same, and whether there are others.
+pub(super) fn told_apart(state: &State, listing: &ListingRef) -> (Vec<String>, bool) {
+    let others = |held: &Listing| {
+        let row = state.skus.get(&listing.sku);
+        let all = row.into_iter().flat_map(|row| &row.listings);
+        all.filter(|other| other.channel == held.channel && !other.given_away()).nth(1).is_some()
+    };
+    (named(state, listing), state.listing(listing).is_some_and(others))
+}
+
 /// Returns where a listing draws its stock from.
-fn drawn(state: &State, listing: &ListingRef) -> Vec<LocationId> {
+pub(super) fn drawn(state: &State, listing: &ListingRef) -> Vec<LocationId> {
     state.listing(listing).map_or_else(Vec::new, |held| state.drawn(held).to_vec())
 }
 
@@ -74,6 +85,7 @@ pub(in crate::web) fn drift(
     now: Timestamp,
 ) -> Option<DriftView> {
     let drift = held.drift.as_deref()?;
+    let now_shown = now_shown(held, drift);
     let parked = held.leg.as_ref().is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. }));
     let letter = || LetterId::Leg { channel: held.channel.clone(), sku: listing.sku.clone(), n: listing.at };
     Some(DriftView {
@@ -88,13 +100,56 @@ pub(in crate::web) fn drift(
         at: drift.at.into(),
         age_ms: now.since(drift.at),
         found: drift.found,
-        expected: drift.expected,
-        observed: drift.observed,
+        expected: now_shown.expected,
+        observed: now_shown.observed,
         done: drift.done,
-        why: drift.why.clone(),
+        unwritten: state.still().is_some() && held.repair_waits(),
+        why: now_shown.why,
+        ours_seen_at: now_shown.ours_seen_at.map(Into::into),
         repairs: drift.repairs.len(),
         dead_letter: (drift.is_open() && parked).then(letter),
     })
+}
+
+/// What is told of a drift by now.
+struct NowShown {
+    expected: Quantity,
+    observed: Quantity,
+    why: Option<String>,
+    ours_seen_at: Option<Timestamp>,
+}
+
+/// Returns what a drift that waits for a person comes to by now. A listing that is held is told as it stands; what a person is
+/// asked about stays as it was found, because that is the question, and it is said what became of it.
+fn now_shown(held: &Listing, drift: &Drifted) -> NowShown {
+    let ours = held.writes.confirmed.filter(|_| drift.is_open() && held.shows_ours_since());
+    let left = drift.done == Done::Left && drift.theirs;
+    let mut told = NowShown {
+        expected: drift.expected,
+        observed: drift.observed,
+        why: drift.why.clone().or_else(|| left.then(|| "`theirs` of `[drift]` leaves it".to_owned())),
+        ours_seen_at: ours.map(|ours| ours.at),
+    };
+    let shown = shown(held).or(ours.map(|ours| ours.quantity));
+    let now = ours.and(shown);
+    if drift.done == Done::Held {
+        told.expected = held.leg.as_ref().map_or(told.expected, |leg| leg.quantity);
+        told.observed = now.unwrap_or(told.observed);
+    }
+    if let (Some(ours), Some(now)) = (ours, now) {
+        let at = Time(ours.at);
+        let why = match (drift.done, told.why) {
+            (Done::Held, _) => format!(
+                "a lower of ours went over the {} of the other writer, and was seen there at {at}; nothing is raised before it is \
+                 released",
+                drift.observed
+            ),
+            (_, Some(why)) => format!("{why}; ours was seen there at {at}: it shows {now} now"),
+            (_, None) => format!("ours was seen there at {at}: it shows {now} now"),
+        };
+        told.why = Some(why);
+    }
+    told
 }
 
 /// Compares one page of a catalogue with what the channel should show. `edits`: what the brake would know of the pages
@@ -145,6 +200,7 @@ pub(in crate::web) fn page(
                     wanted,
                     found: drift.found,
                     will_be: drift.done,
+                    unwritten: state.still().is_some() && drift.done == Done::Repaired,
                     why: drift.why,
                 });
             }

@@ -77,6 +77,15 @@ pub(in crate::web) fn letters(state: &State, wanted: &Wanted, limit: usize) -> D
     }
 }
 
+/// Counts, among so many that fit otherwise, the held counts and the orders that are left out because they are to be.
+pub(in crate::web) fn left_out(state: &State, wanted: &Wanted, limit: usize) -> [usize; 2] {
+    let all = letters(state, &Wanted { but_counts: false, but_asked: false, ..wanted.clone() }, limit);
+    let left = all.letters.iter().filter(|letter| !wanted.fits(letter));
+    let (counts, asked): (Vec<&DeadLetter>, Vec<&DeadLetter>) =
+        left.partition(|letter| matches!(letter.id, LetterId::Count(_)));
+    [counts.len(), asked.len()]
+}
+
 /// Returns what of a channel's postings waits for a person: of an ERP that is not configured any more, all that it was not told.
 fn waiting(state: &State, channel: &ChannelId) -> &'static [Kind] {
     if state.is_configured(channel) {
@@ -276,7 +285,7 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey) -> Option<DeadLet
             false => "looks up what the ERP holds and posts what is missing".to_owned(),
         },
         discard: match posting.is_asked() {
-            true => "the ERP has it as it stands: leaves it to whoever enters it there, for good".to_owned(),
+            true => "leaves it to whoever enters it in the ERP, for good".to_owned(),
             false => "leaves the ERP as it is until the order changes".to_owned(),
         },
     })

@@ -1,5 +1,7 @@
 //! The mapping: its table, the listings that are bound, and what waits for a row.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     core::{
         State,
@@ -7,7 +9,7 @@ use crate::{
         mapping::{Resolved, resolve},
         state::{Ignorable, Listing},
     },
-    model::{ChannelId, FulfilledBy, Identifiers, Sku, policy::MappingRow},
+    model::{ChannelId, FulfilledBy, IdKind, Identifiers, Sku, policy::MappingRow, shell},
     web::{
         query::{order::unmapped, orders},
         view::{IgnoredView, MapRow, MapSource, Mapping, Unmapped, Unmatched, ids_of},
@@ -67,6 +69,103 @@ pub(in crate::web) fn row(row: &MappingRow, state: &State) -> (MapRow, Vec<MapRo
         line: None,
     });
     (table_row(row, MapSource::Imported), bound.collect())
+}
+
+/// Returns the SKUs, other than `sku`, that something on a channel is bound to which goes by all of these.
+pub(in crate::web) fn bound_to_others(
+    state: &State,
+    channel: &ChannelId,
+    ids: &Identifiers,
+    sku: Option<&Sku>,
+) -> BTreeSet<Sku> {
+    let named = ids.without(IdKind::Location);
+    let Some(first) = named.iter().next() else { return BTreeSet::new() };
+    let all = state.index.listings(state, channel, first.kind, first.value).into_iter().filter(|listing| {
+        state.listing(listing).is_some_and(|held| {
+            !held.given_away() && named.iter().all(|id| held.ids.get(id.kind) == Some(id.value))
+        })
+    });
+    let is = sku.map(|sku| state.canonical(sku));
+    all.map(|listing| listing.sku).filter(|other| is.is_none_or(|is| state.canonical(other) != is)).collect()
+}
+
+/// Says of rows of the table that what they name is bound to another SKU already, the first of them.
+pub(in crate::web) fn bound_already(state: &State, rows: &[MappingRow], most: usize) -> Vec<String> {
+    let others = |row: &MappingRow| {
+        let bound = bound_to_others(state, &row.channel, &row.ids, Some(&row.sku));
+        let MappingRow { channel, ids, sku } = row;
+        let say = |other: Sku| {
+            let rebind = rebind(channel, ids, &shell(sku));
+            format!(
+                "{} on `{channel}` is a listing of SKU `{other}` already, and stays so whatever the table says: `{rebind}` gives \
+                 it to `{sku}`",
+                spoken(ids)
+            )
+        };
+        bound.into_iter().map(say).collect::<Vec<_>>()
+    };
+    rows.iter().flat_map(others).take(most).collect()
+}
+
+/// Says of catalogue items that find a SKU by rows of the table which none of them is that they do, the first of them: they share an
+/// identifier with what a row names.
+pub(in crate::web) fn bound_besides(
+    found: &[(ChannelId, Sku, Identifiers)],
+    rows: &[MappingRow],
+    most: usize,
+) -> Vec<String> {
+    let mut by_first: BTreeMap<(&ChannelId, IdKind, &str), Vec<&MappingRow>> = BTreeMap::new();
+    for row in rows {
+        if let Some(first) = row.ids.iter().find(|id| id.kind != IdKind::Location) {
+            by_first.entry((&row.channel, first.kind, first.value)).or_default().push(row);
+        }
+    }
+    let is = |row: &&MappingRow, ids: &Identifiers| {
+        let mut named = row.ids.iter().filter(|id| id.kind != IdKind::Location);
+        named.all(|id| ids.get(id.kind) == Some(id.value))
+    };
+    let named = |channel: &ChannelId, ids: &Identifiers| {
+        ids.iter().any(|id| {
+            let rows = by_first.get(&(channel, id.kind, id.value));
+            rows.is_some_and(|rows| rows.iter().any(|row| is(row, ids)))
+        })
+    };
+    let besides = found.iter().filter(|(channel, _, ids)| !named(channel, ids));
+    let say = |(channel, sku, ids): &(ChannelId, Sku, Identifiers)| {
+        format!(
+            "{} on `{channel}`, which no row names, becomes a listing of SKU `{sku}` too, by an identifier that it shares or by the \
+             rules: if it is something else, `{}` gives it to that",
+            spoken(ids),
+            rebind(channel, ids, "SKU")
+        )
+    };
+    besides.take(most).map(say).collect()
+}
+
+/// Says of what no SKU is to be waited for that it has one.
+pub(in crate::web) fn ignored_in_vain(state: &State, what: &Ignorable) -> Vec<String> {
+    let Ignorable::Item { channel, ids } = what else { return Vec::new() };
+    let say = |bound: Sku| {
+        format!(
+            "{} on `{channel}` is a listing of SKU `{bound}`, and goes on as that: only what no SKU is found for is left out. \
+             `evenkeel pause --sku {}` ends its sales, `{}` gives it to another SKU",
+            spoken(ids),
+            shell(&bound),
+            rebind(channel, ids, "SKU")
+        )
+    };
+    bound_to_others(state, channel, ids, None).into_iter().map(say).collect()
+}
+
+/// The command that gives what goes by these to another SKU.
+fn rebind(channel: &ChannelId, ids: &Identifiers, sku: &str) -> String {
+    let id = ids.iter().find(|id| id.kind != IdKind::Location);
+    let id = id.map(|id| format!("{}={}", id.kind.name(), shell(id.value))).unwrap_or_default();
+    format!("evenkeel rebind {channel} {id} {sku}")
+}
+
+fn spoken(ids: &Identifiers) -> String {
+    ids.iter().map(|id| format!("{}={}", id.kind.name(), id.value)).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the bound listings of the SKUs after `after`: all of a SKU, so slightly more than the limit.

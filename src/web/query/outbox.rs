@@ -1,24 +1,30 @@
 //! What has not arrived yet, channel by channel: legs, then postings. What waits for a person is a dead letter.
 
+use std::collections::BTreeMap;
+
 use crate::{
     core::{
         State,
-        allocation::Pause,
+        allocation::{Pause, shelves::Shelves},
+        decide::listing::uncounted,
         index::Kind,
+        leg,
         posting::{PostState, Step},
         state::{Listing, ListingRef},
         writes::shows,
     },
-    model::{ChannelId, Mode, OrderKey, Quantity, Timestamp},
+    model::{ChannelId, LocationId, Mode, OrderKey, Quantity, Sku, Timestamp},
     web::{
+        Desk, Failure,
+        desk::ask,
         query::{
-            circuit_open,
+            self, circuit_open,
             letters::{command, left_of_gone},
             listings, next_at,
             order::step,
             orders, why,
         },
-        view::{GivenUp, GivenUpView, LetterId, Outbox, OutboxKind, OutboxRow},
+        view::{GivenUp, GivenUpView, LetterId, Outbox, OutboxKind, OutboxRow, UncountedView},
     },
 };
 
@@ -26,13 +32,89 @@ use crate::{
 const LEGS: [Kind; 4] = [Kind::InFlight, Kind::Look, Kind::Retry, Kind::Ready];
 const POSTINGS: [Kind; 2] = [Kind::Posting, Kind::Post];
 
-/// Returns at most `limit` rows, of one channel or of all.
-pub(in crate::web) fn outbox(
-    state: &State,
-    only: Option<&ChannelId>,
+/// How many SKUs are looked at in one go; between two goes the ledger does its work.
+const PORTION: usize = 5_000;
+/// How many SKUs are named that were not counted at a place.
+const NAMED: usize = 5;
+
+/// How many listings are not written, or show none, for want of a count, and the first of their SKUs, by where they draw from.
+type Uncounted = BTreeMap<Drawn, (usize, Vec<Sku>)>;
+
+/// Listings of a channel that draw from the same places, and whether they show none for it.
+type Drawn = (ChannelId, Vec<LocationId>, bool);
+
+/// Asks for at most `limit` rows, of one channel or of all. What was not counted is looked for in portions, so it may be of a
+/// slightly different moment.
+pub(in crate::web) async fn outbox(
+    desk: &dyn Desk,
+    only: Option<ChannelId>,
     limit: usize,
     now: Timestamp,
-) -> Outbox {
+) -> Result<Outbox, Failure> {
+    let channel = only.clone();
+    let mut told = ask(desk, move |state| waiting(state, channel.as_ref(), limit, now)).await?;
+    // Before that nothing is to be shown anywhere.
+    if told.unopened {
+        return Ok(told);
+    }
+    let (mut all, mut after) = (Uncounted::new(), None);
+    loop {
+        let only = only.clone();
+        let portion = move |state: &State| {
+            let last = count(state, only.as_ref(), after.as_ref(), &mut all);
+            (all, last)
+        };
+        (all, after) = ask(desk, portion).await?;
+        if after.is_none() {
+            break;
+        }
+    }
+    told.uncounted =
+        ask(desk, move |state| all.into_iter().map(|one| uncounted_view(state, one)).collect()).await?;
+    Ok(told)
+}
+
+/// Counts the listings of one portion of SKUs that show nothing of ours because nothing was counted where they draw from. Returns
+/// the last SKU looked at, if there may be more.
+fn count(state: &State, only: Option<&ChannelId>, after: Option<&Sku>, all: &mut Uncounted) -> Option<Sku> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let policies = state.policies()?;
+    let (mut last, mut seen) = (None, 0);
+    for (sku, row) in state.skus.range::<Sku, _>((after.map_or(Unbounded, Excluded), Unbounded)).take(PORTION)
+    {
+        (last, seen) = (Some(sku), seen + 1);
+        let mut shelves = Shelves::of(state, sku, row);
+        for held in &row.listings {
+            let asked = only.is_none_or(|only| *only == held.channel);
+            // What was ours once shows none meanwhile; what never was is left alone.
+            let shows_none = held.leg.is_some();
+            if !asked || held.given_away() {
+                continue;
+            }
+            let places = uncounted(&mut shelves, policies, held);
+            if places.is_empty() {
+                continue;
+            }
+            let (listings, some) =
+                all.entry((held.channel.clone(), places.to_vec(), shows_none)).or_default();
+            *listings += 1;
+            if some.len() < NAMED {
+                some.push(sku.clone());
+            }
+        }
+    }
+    last.filter(|_| seen == PORTION).cloned()
+}
+
+fn uncounted_view(state: &State, (of, (listings, some)): (Drawn, (usize, Vec<Sku>))) -> UncountedView {
+    let (channel, locations, shows_none) = of;
+    let policies = state.policies();
+    let counts = |place: &LocationId| policies.and_then(|policies| policies.counter_of(place));
+    let counter = locations.iter().find_map(counts).cloned();
+    UncountedView { channel, locations, listings, some, counter, shows_none }
+}
+
+fn waiting(state: &State, only: Option<&ChannelId>, limit: usize, now: Timestamp) -> Outbox {
     let channels = || {
         let all = state.policies().into_iter().flat_map(|policies| policies.channels.keys());
         all.filter(|channel| only.is_none_or(|only| only == *channel))
@@ -40,14 +122,17 @@ pub(in crate::web) fn outbox(
     let shadow = state.mode() == Some(Mode::Shadow);
     let rows = channels().flat_map(|channel| {
         let legs = LEGS.into_iter().flat_map(move |kind| listings(state, kind, channel));
+        let drifts =
+            listings(state, Kind::Drifts, channel).filter(move |listing| waits_for_drift(state, listing));
         let postings = POSTINGS.into_iter().flat_map(move |kind| orders(state, kind, channel));
-        legs.filter_map(move |listing| leg(state, listing, shadow, now))
+        legs.chain(drifts)
+            .filter_map(move |listing| leg(state, listing, shadow, now))
             .chain(postings.filter_map(move |key| posting(state, channel, key, now)))
     });
     let mut rows: Vec<OutboxRow> = rows.take(limit.saturating_add(1)).collect();
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let waiting = |channel| {
+    let parked = |channel| {
         let parked = [Kind::Parked, Kind::PostParked].into_iter();
         parked.map(|kind| state.index.of(kind, channel).count()).sum::<usize>()
     };
@@ -55,15 +140,27 @@ pub(in crate::web) fn outbox(
     Outbox {
         rows,
         more,
-        dead_letters: channels().map(waiting).sum::<usize>()
+        dead_letters: channels().map(parked).sum::<usize>()
             + if only.is_none() { left_of_gone(state) } else { 0 },
         shadow,
         unopened: !opened,
         given_up: given_up(state, channels(), limit),
+        uncounted: Vec::new(),
     }
 }
 
-/// Returns what persons have given up and shows something else than it should.
+/// Tells whether a listing is not raised because a drift waits for a person: there is no work to do for it until then.
+fn waits_for_drift(state: &State, listing: &ListingRef) -> bool {
+    let Some(held) = state.listing(listing).filter(|held| held.writable() && held.drifts()) else {
+        return false;
+    };
+    held.leg.as_ref().is_some_and(|leg| {
+        let raise = held.writes.floor().is_none_or(|floor| leg.quantity > floor);
+        raise && matches!(leg.state, leg::State::Pending | leg::State::Retry { .. })
+    })
+}
+
+/// Returns what persons have given up, or the policy leaves to another writer, and shows something else than it should.
 fn given_up<'a>(
     state: &State,
     channels: impl Iterator<Item = &'a ChannelId>,
@@ -83,7 +180,18 @@ fn given_up<'a>(
                 let (channel, sku, n) = (channel.clone(), listing.sku.clone(), listing.at);
                 let id = LetterId::Leg { channel: channel.clone(), sku: sku.clone(), n };
                 let (quantity, command) = (leg.quantity, command("retry", &id));
-                some.push(GivenUpView { channel, sku, shown, quantity, command });
+                let why = query::given_up(held);
+                let (name, several) = query::drift::told_apart(state, listing);
+                some.push(GivenUpView {
+                    channel,
+                    sku,
+                    listing: name,
+                    several,
+                    shown,
+                    quantity,
+                    why,
+                    command,
+                });
             }
         }
     }
@@ -91,7 +199,7 @@ fn given_up<'a>(
 }
 
 /// Returns what a listing shows, as far as is known: by the latest read, or else what is expected.
-fn shown(held: &Listing) -> Option<Quantity> {
+pub(in crate::web) fn shown(held: &Listing) -> Option<Quantity> {
     held.writes.look.as_ref().and_then(|look| look.shown().ok()).or(held.writes.base)
 }
 
@@ -105,10 +213,14 @@ fn leg(state: &State, listing: &ListingRef, shadow: bool, now: Timestamp) -> Opt
     }
     let why = why(state, listing, held, now);
     let why = if shadow { why.map(|why| format!("{why}; {}", would(shown, leg.quantity))) } else { why };
+    let (name, several) = query::drift::told_apart(state, listing);
     Some(OutboxRow {
         kind: OutboxKind::Leg,
         channel: held.channel.clone(),
         subject: listing.sku.to_string(),
+        listing: name,
+        several,
+        locations: state.drawn(held).to_vec(),
         state: leg.name().to_owned(),
         quantity: Some(leg.quantity),
         shown,
@@ -138,6 +250,9 @@ fn posting(state: &State, channel: &ChannelId, key: &OrderKey, now: Timestamp) -
         kind: OutboxKind::Posting,
         channel: channel.clone(),
         subject: key.to_string(),
+        listing: Vec::new(),
+        several: false,
+        locations: Vec::new(),
         state: name.to_owned(),
         quantity: None,
         shown: None,

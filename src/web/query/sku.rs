@@ -3,8 +3,8 @@
 use crate::{
     core::{
         State,
-        allocation::shelves::Shelves,
-        decide::listing::{is_gone, should_show},
+        allocation::{Pause, shelves::Shelves},
+        decide::listing::{is_gone, never_counted, pause_of, should_show, uncounted},
         exposure,
         ledger::{Booked, Cause},
         leg,
@@ -44,7 +44,8 @@ pub(in crate::web) fn sku(state: &State, sku: &Sku, now: Timestamp) -> Option<Sk
         sku: sku.clone(),
         now: (canonical != sku).then(|| canonical.clone()),
         revision: asked.revision,
-        paused: asked.pause,
+        paused: state.sku_pause(sku),
+        stopped_part: state.stopped_part(sku).filter(|_| bundle).cloned(),
         made_of,
         components,
         stock: row.stock.iter().map(place).collect(),
@@ -95,6 +96,9 @@ fn listing(shelves: &mut Shelves<'_>, n: u16, held: &Listing, now: Timestamp) ->
     let unconfirmed = leg.filter(|leg| !matches!(leg.state, leg::State::Confirmed));
     let parked = leg.is_some_and(|leg| matches!(leg.state, leg::State::Parked { .. }));
     let place = ListingRef { sku: sku.clone(), at: n };
+    let should = state.policies().and_then(|policies| should_show(shelves, policies, held));
+    let frozen = should.is_some() && pause_of(state, shelves.row, held) == Some(Pause::Frozen);
+    let paused = || query::paused(state, &place, held).filter(|_| frozen);
     ListingView {
         sku: sku.clone(),
         channel: held.channel.clone(),
@@ -104,8 +108,12 @@ fn listing(shelves: &mut Shelves<'_>, n: u16, held: &Listing, now: Timestamp) ->
         unwritable: held.unwritable.as_deref().map(str::to_owned),
         allotted: held.allotted,
         state: leg.map(|leg| leg.name().to_owned()),
-        desired: leg.map(|leg| leg.quantity),
-        owed: owed(shelves, held).unwrap_or_default(),
+        desired: match should.filter(|_| frozen) {
+            Some(should) => Some(should.quantity),
+            None => leg.map(|leg| leg.quantity),
+        },
+        frozen,
+        owed: should.map(|should| should.owed).unwrap_or_default(),
         revision: leg.map(|leg| leg.revision),
         shown: held.writes.confirmed.map(|confirmed| confirmed.quantity),
         shown_revision: held.writes.confirmed.map(|confirmed| confirmed.revision),
@@ -117,7 +125,7 @@ fn listing(shelves: &mut Shelves<'_>, n: u16, held: &Listing, now: Timestamp) ->
         age_ms: unconfirmed.map(|leg| now.since(leg.since)),
         next_at: leg.and_then(next_at).map(Into::into),
         gone: is_gone(state.policies(), held),
-        waits_for: why(state, &place, held, now),
+        waits_for: why(state, &place, held, now).or_else(paused).or_else(|| no_count(shelves, held)),
         unsettled: held.writes.unsettled.iter().map(unsettled).collect(),
         exposure: state
             .policies()
@@ -128,13 +136,33 @@ fn listing(shelves: &mut Shelves<'_>, n: u16, held: &Listing, now: Timestamp) ->
     }
 }
 
-fn owed(shelves: &mut Shelves<'_>, held: &Listing) -> Option<Quantity> {
-    let shown = should_show(shelves, shelves.state.policies()?, held)?;
-    Some(shown.owed)
+/// Says where a listing draws from that was never counted: it shows nothing of ours, or none where it did.
+fn no_count(shelves: &mut Shelves<'_>, held: &Listing) -> Option<String> {
+    let state = shelves.state;
+    let policies = state.policies().filter(|_| state.initialised.is_some())?;
+    let drawn = uncounted(shelves, policies, held);
+    if drawn.is_empty() {
+        return None;
+    }
+    let places: Vec<String> = drawn.iter().map(|place| format!("`{place}`")).collect();
+    let at = places.join(", ");
+    Some(if held.leg.is_none() {
+        format!("no count of it at {at} yet: see `evenkeel count`; it is left alone until then")
+    } else if never_counted(shelves) {
+        "it, or what it is made of, was never counted: it shows none until it is (`evenkeel count`), or until it has a recipe of what was \
+         (`evenkeel bundles import`)"
+            .to_owned()
+    } else {
+        format!(
+            "it, or what it is made of, was not counted at {at} yet: it shows none until it is (`evenkeel count`)"
+        )
+    })
 }
 
 fn unsettled(write: &leg::Unsettled) -> UnsettledView {
-    UnsettledView { quantity: write.quantity, compare: write.compare, sent_at: write.at.into() }
+    let (quantity, compare, delta) = (write.quantity, write.compare, write.delta);
+    let (times, may_add) = (write.times, write.exposure());
+    UnsettledView { quantity, compare, delta, times, may_add, sent_at: write.at.into() }
 }
 
 fn commit(sku: &Sku, commit: &Commit, now: Timestamp) -> CommitView {
@@ -159,10 +187,12 @@ fn entry(booked: &Booked) -> EntryView {
         Cause::Edit { channel, expected, observed } => {
             (format!("an edit on {channel} from {expected} to {observed}"), None)
         }
+        Cause::Operator { note } if note.is_empty() => ("a person".to_owned(), None),
         Cause::Operator { note } => (format!("a person: {note}"), None),
         Cause::Merged { from, into } => (format!("{from} was merged into {into}"), None),
-        Cause::Intent { intent } => {
-            (format!("transfer {intent}; see `evenkeel commits --intent {intent}`"), None)
+        Cause::Intent { intent, note } => {
+            let said = if note.is_empty() { String::new() } else { format!(": {note}") };
+            (format!("transfer {intent}{said}; see `evenkeel commits --intent {intent}`"), None)
         }
     };
     EntryView {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use crate::{
     core::{
         Refused, State,
+        bulk::Bulk,
         circuit::Circuit,
         exposure,
         index::Kind,
         leg,
-        state::{ChannelRow, Listing},
+        state::{ChannelRow, Listing, SkuRow},
     },
     model::{ChannelId, FulfilledBy, Quantity, Sku, Timestamp, policy::ChannelPolicy},
     store::Footprint,
@@ -17,7 +18,7 @@ use crate::{
         Desk, Failure, Vitals,
         desk::ask,
         query::{self, listings, orders},
-        view::{ChannelStatus, CircuitView, Oldest, Status},
+        view::{ChannelStatus, CircuitView, FeedView, Oldest, PausedSku, PausedSkus, Status},
     },
 };
 
@@ -35,12 +36,17 @@ struct Tally {
     exposure: Option<i64>,
 }
 
-type Tallies = BTreeMap<ChannelId, Tally>;
+/// What the SKUs add up to.
+#[derive(Debug, Default)]
+struct Tallies {
+    channels: BTreeMap<ChannelId, Tally>,
+    paused: PausedSkus,
+}
 
 /// Asks for everything that a glance should tell. The counts of listings are taken in portions, so they may be of
 /// slightly different moments.
 pub(in crate::web) async fn status(desk: &dyn Desk) -> Result<Status, Failure> {
-    let mut tallies = Tallies::new();
+    let mut tallies = Tallies::default();
     let mut after: Option<Sku> = None;
     loop {
         let portion = move |state: &State| {
@@ -67,6 +73,8 @@ fn count(state: &State, after: Option<&Sku>, tallies: &mut Tallies) -> Option<Sk
     for (sku, row) in state.skus.range::<Sku, _>((from, Unbounded)).take(PORTION) {
         seen += 1;
         last = Some(sku);
+        tallies.paused.extend(paused(state, sku, row));
+        let tallies = &mut tallies.channels;
         for listing in row.listings.iter().filter(|listing| !listing.given_away()) {
             if !tallies.contains_key(&listing.channel) {
                 tallies.insert(listing.channel.clone(), Tally::default());
@@ -78,6 +86,14 @@ fn count(state: &State, after: Option<&Sku>, tallies: &mut Tallies) -> Option<Sk
         }
     }
     last.filter(|_| seen == PORTION).cloned()
+}
+
+/// Returns a SKU as it is told of if it is paused. One that became part of another is told of by the other's name, if both are.
+fn paused(state: &State, sku: &Sku, row: &SkuRow) -> Option<PausedSku> {
+    let mode = row.pause?;
+    let now = state.canonical(sku);
+    let told = now != sku && state.skus.get(now).is_some_and(|row| row.pause.is_some());
+    (!told).then(|| PausedSku { sku: sku.clone(), mode })
 }
 
 impl Tally {
@@ -117,7 +133,7 @@ fn summary(
     let mut channels = Vec::new();
     let mut dead_letters = state.held.len() + state.quarantine.len();
     for (id, policy) in &policies.channels {
-        let tally = tallies.remove(id).unwrap_or_default();
+        let tally = tallies.channels.remove(id).unwrap_or_default();
         let channel = channel(state, vitals.now, id, policy, tally);
         dead_letters += channel.legs.get("parked").copied().unwrap_or(0) + channel.postings_parked;
         channels.push(channel);
@@ -128,6 +144,7 @@ fn summary(
         instance: policies.instance.to_string(),
         mode: state.mode().unwrap_or(policies.mode),
         refuses: vitals.refuses.clone(),
+        disk: vitals.disk.clone(),
         restored_at: state.restored.map(Into::into),
         now: vitals.now.into(),
         uptime_ms: i64::try_from(vitals.uptime.as_millis()).unwrap_or(i64::MAX),
@@ -136,6 +153,7 @@ fn summary(
         channels,
         held_configuration: state.held_config.as_ref().map(|held| held.why.clone()),
         skus: state.skus.len(),
+        paused_skus: tallies.paused,
         orders: state.orders_known(),
         orders_pruned: state.tombstones.len(),
         queued: vitals.queued,
@@ -185,7 +203,13 @@ fn channel(
         exposure: tally.exposure,
         assumptions: query::drift::assumptions(&policy.abilities, &row.measures),
         notices: row.notices.clone(),
+        feed: row.bulk().map(feed),
     }
+}
+
+fn feed(bulk: &Bulk) -> FeedView {
+    let (id, stage) = (bulk.id.clone(), bulk.stage.name().to_owned());
+    FeedView { id, stage, listings: bulk.listings, since: bulk.at.into() }
 }
 
 fn circuit(circuit: &Circuit) -> CircuitView {

@@ -11,6 +11,7 @@ use crate::{
     core::{Command, Reply, State, circuit::Circuit, state::Quarantined},
     model::{
         DeliveryId, IdKind, Mode, Outcome, Policies, Quantity, Returns::Quarantine, Seq, Timestamp, Totals,
+        policy::Part,
     },
     web::admin::to_its_end,
     web::view::{
@@ -103,6 +104,29 @@ async fn what_is_not_paused_is_said_to_be_so_when_it_is_to_go_on() {
     assert_eq!(resume(sku).await, "SKU `MUG` is not paused; nothing was changed");
 }
 
+#[tokio::test]
+async fn a_pause_tells_what_becomes_of_bundles_and_a_merge_what_it_pauses() {
+    let mut state = opened();
+    let parts = vec![Part { sku: sku("MUG"), units: Quantity::new(2) }];
+    run(&mut state, Command::Recipes { rows: vec![(sku("SET"), parts)] });
+    let served = serve(state, |_| {}).await;
+    let say =
+        async |path: &str, body: &str| served.post(path, body).await["done"].as_str().map(str::to_owned);
+    let said = say("/v1/pause", r#"{"sku": "MUG", "mode": "stopped"}"#).await.expect("done");
+    assert!(said.ends_with("; so is what is made of it: `SET`"), "{said}");
+    let told: SkuView = read(&served, "/v1/skus/SET").await;
+    assert_eq!((told.paused, told.stopped_part), (None, Some(sku("MUG"))));
+    let still = "SKU `SET` is not paused; nothing was changed; it shows none while `MUG`, which it is made of, is stopped";
+    assert_eq!(say("/v1/resume", r#"{"sku": "SET"}"#).await.as_deref(), Some(still));
+    let merge = json!({"from": "CUP", "into": "MUG", "dry_run": true}).to_string();
+    let tried: Corrected = serde_json::from_value(served.post("/v1/merge", &merge).await).expect("the shape");
+    assert!(tried.notes.iter().any(|note| note.starts_with("`MUG` is paused (stopped)")), "{tried:?}");
+    let said = say("/v1/resume", r#"{"sku": "MUG"}"#).await;
+    assert_eq!(said.as_deref(), Some("SKU `MUG` goes on; so does what is made of it: `SET`"));
+    let told: SkuView = read(&served, "/v1/skus/SET").await;
+    assert_eq!(told.stopped_part, None);
+}
+
 /// The desk of these tests reads nothing: whoever gets as far is told that no channel answers.
 #[tokio::test]
 async fn an_opening_count_that_makes_no_sense_is_refused_before_anything_is_read() {
@@ -117,7 +141,8 @@ async fn an_opening_count_that_makes_no_sense_is_refused_before_anything_is_read
     };
     for path in ["/v1/count/opening/preview", "/v1/count/opening"] {
         let (_, told) = served.ask(Method::POST, path, &of("nowhere")).await;
-        assert_eq!(told["error"], "line 2: there is no location `nowhere`", "{told}");
+        let unset = "the opening stock was not taken over yet, so nothing is written to any channel";
+        assert_eq!(told["error"], format!("{unset}\nline 2: there is no location `nowhere`"), "{told}");
         assert!(told["next"].as_str().is_some_and(|next| next.contains("[[locations]]")), "{told}");
         served.refused(Method::POST, path, &of("warehouse"), 409, "`erp` counts location `warehouse`").await;
     }
@@ -311,6 +336,7 @@ async fn dead_letters_are_dealt_with_by_channel_and_reason_and_tried_out_first()
     assert_eq!(nothing.letters, []);
     let tried = bulk("retry", r#"{"all": true, "dry_run": true}"#).await;
     assert_eq!((tried.letters, tried.more), (of_main.letters.clone(), false));
+    assert_eq!((tried.left_counts, tried.left_asked), (1, 0), "the held count is told of");
     let left: DeadLetters = read(&served, "/v1/dead-letters").await;
     assert_eq!(left, all, "a dry run does nothing");
     let done = bulk("retry", r#"{"channel": "main"}"#).await;
@@ -451,6 +477,33 @@ async fn returned_units_wait_for_a_person() {
 }
 
 #[tokio::test]
+async fn a_row_and_an_ignore_of_what_is_bound_to_another_sku_say_so_and_name_the_command() {
+    let served = serve(opened(), |_| {}).await;
+    let row = |sku: &str| json!({"rows": [{"sku": sku, "channel": "main", "ids": {"inventory_item": "11"}}]});
+    for dry_run in [true, false] {
+        let mut asked = row("MUG");
+        asked["dry_run"] = json!(dry_run);
+        let told = served.post("/v1/map", &asked.to_string()).await;
+        let note = told["notes"][0].as_str().expect("a note");
+        assert!(
+            note.contains("inventory_item=11 on `main` is a listing of SKU `TSHIRT/BL` already"),
+            "{note}"
+        );
+        assert!(note.contains("`evenkeel rebind main inventory_item=11 MUG`"), "{note}");
+    }
+    let told = served.post("/v1/map", &row("TSHIRT/BL").to_string()).await;
+    assert_eq!(told["notes"], json!(null), "it is its own");
+
+    let mut asked = json!({"channel": "main", "ids": {"inventory_item": "11"}});
+    let told = served.post("/v1/map/ignore", &asked.to_string()).await;
+    let note = told["notes"][0].as_str().expect("a note");
+    assert!(note.contains("is a listing of SKU `TSHIRT/BL`, and goes on as that"), "{note}");
+    assert!(note.contains("`evenkeel rebind main inventory_item=11 SKU`"), "{note}");
+    asked["undo"] = json!(true);
+    assert_eq!(served.post("/v1/map/ignore", &asked.to_string()).await["notes"], json!(null));
+}
+
+#[tokio::test]
 async fn a_listing_that_was_given_to_another_sku_is_told_of_with_that_one_alone() {
     let served = serve(opened(), |_| {}).await;
     let listed = async |of: &str| -> Vec<(String, u16)> {
@@ -481,9 +534,12 @@ async fn a_channel_or_a_sku_is_paused_and_resumed() {
     let view: SkuView = read(&served, "/v1/skus/MUG").await;
     assert_eq!(json!(view.paused), json!("stopped"));
     assert!(view.listings.iter().filter_map(|l| l.desired).all(|q| q.units() == 0), "{:?}", view.listings);
+    let status: Status = read(&served, "/v1/status").await;
+    assert_eq!(json!(status.paused_skus), json!({"count": 1, "some": [{"sku": "MUG", "mode": "stopped"}]}));
     served.post("/v1/resume", r#"{"sku": "MUG"}"#).await;
     served.post("/v1/pause", r#"{"channel": "main", "mode": "frozen"}"#).await;
     let status: Status = read(&served, "/v1/status").await;
+    assert_eq!(json!(status.paused_skus), json!({"count": 0, "some": []}));
     assert_eq!(
         json!(status.channels.iter().map(|c| c.paused).collect::<Vec<_>>()),
         json!([null, "frozen", null])

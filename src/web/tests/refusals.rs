@@ -3,14 +3,14 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::world::{OPENED, Served, channel, opened, order, policies, run, serve};
+use super::world::{OPENED, Served, channel, configured, item, opened, order, policies, run, serve};
 use crate::{
     core::{
         Command, Reply, State,
         command::{DeadLetter, Verdict},
         state::ListingRef,
     },
-    model::{DeliveryId, Outcome, Policies, Timestamp},
+    model::{DeliveryId, IdKind, LocationId, Outcome, Policies, Timestamp},
 };
 
 /// [`opened`], where nobody but people counts.
@@ -60,7 +60,9 @@ async fn what_was_given_up_and_shows_something_else_is_told_with_what_takes_it_u
     let outbox = served.get("/v1/outbox?channel=main").await;
     let given_up = &outbox["given_up"];
     let command = "evenkeel dead-letters retry leg:main:TSHIRT/BL:1";
-    let one = json!({"channel": "main", "sku": "TSHIRT/BL", "shown": 7, "quantity": 10, "command": command});
+    let why = "a person gave it up";
+    let listing = ["channel_sku=TSHIRT/BL"];
+    let one = json!({"channel": "main", "sku": "TSHIRT/BL", "listing": listing, "shown": 7, "quantity": 10, "why": why, "command": command});
     assert_eq!(given_up, &json!({"count": 1, "some": [one]}), "{outbox:#}");
     assert_eq!(served.get("/v1/outbox?channel=us").await["given_up"], Value::Null);
     let letter = "/v1/dead-letters/leg%3Amain%3ATSHIRT%2FBL%3A1";
@@ -206,6 +208,17 @@ async fn everything_that_is_wrong_with_mapping_rows_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn a_row_that_gives_what_another_row_names_to_another_sku_is_refused_with_its_line() {
+    let served = serve(opened(), |_| {}).await;
+    let rows = json!({"rows": [
+        {"line": 2, "sku": "MUG", "channel": "main", "ids": {"channel_sku": "CUP"}},
+        {"line": 3, "sku": "TSHIRT/BL", "channel": "main", "ids": {"channel_sku": "CUP"}},
+    ]});
+    let [told, _] = served.told("/v1/map", &rows, 409).await;
+    assert_eq!(told, "line 3: `channel_sku` `CUP` means SKU `MUG` on `main` already, by line 2");
+}
+
+#[tokio::test]
 async fn a_row_that_takes_the_place_of_another_says_whose_it_was() {
     let served = serve(opened(), |_| {}).await;
     let set = async |code: &str, channel: &str, ids: Value, dry_run: bool| {
@@ -229,6 +242,24 @@ async fn a_row_that_takes_the_place_of_another_says_whose_it_was() {
 }
 
 #[tokio::test]
+async fn a_mapping_names_what_is_bound_that_no_row_names() {
+    let mut state = opened();
+    let two = ["SHARED", "SHARED-FBA"];
+    let items = two.map(|code| item(&[(IdKind::Sku, code), (IdKind::Asin, "B0SHARED01")], Some(3))).to_vec();
+    let read_at = Timestamp::from_millis(OPENED);
+    run(&mut state, Command::Catalogue { channel: channel("us"), read_at, items, unread: vec![] });
+    let served = serve(state, |_| {}).await;
+    let row = json!({"sku": "MUG", "channel": "us", "ids": {"channel_sku": "SHARED-FBA"}});
+    for dry_run in [true, false] {
+        let told = served.post("/v1/map", &json!({"rows": [row], "dry_run": dry_run}).to_string()).await;
+        assert_eq!(told["bound"], json!(2), "{told:#}");
+        let note = told["notes"][0].as_str().unwrap_or_default();
+        let says = "channel_sku=SHARED asin=B0SHARED01 on `us`, which no row names, becomes a listing of SKU `MUG` too";
+        assert!(note.starts_with(says) && told["notes"].as_array().map(Vec::len) == Some(1), "{told:#}");
+    }
+}
+
+#[tokio::test]
 async fn the_outbox_says_that_a_channel_refuses_the_credentials() {
     let mut state = opened();
     push(&mut state, "1001");
@@ -242,4 +273,97 @@ async fn the_outbox_says_that_a_channel_refuses_the_credentials() {
     let outbox = served.get("/v1/outbox?channel=main").await;
     let why = "the channel's circuit is open: it refuses the credentials (token expired)";
     assert_eq!(outbox["rows"][0]["why"], why, "{outbox:#}");
+}
+
+/// [`uncounted`], with a store that the shop has listings for and where nothing was counted.
+fn with_store() -> State {
+    let mut state = uncounted();
+    let mut policies = state.policies().cloned().expect("configured");
+    let store = LocationId::new("store").expect("a name");
+    policies.locations.push(store.clone());
+    policies.channels.get_mut(&channel("us")).expect("configured").locations = vec![store];
+    run(&mut state, Command::Configure(Box::new(policies)));
+    let item = item(&[(IdKind::Sku, "TSHIRT/BL"), (IdKind::Asin, "B0SHIRT")], Some(3));
+    let read_at = Timestamp::from_millis(OPENED);
+    run(
+        &mut state,
+        Command::Catalogue { channel: channel("us"), read_at, items: vec![item], unread: vec![] },
+    );
+    state
+}
+
+#[tokio::test]
+async fn the_outbox_says_what_is_not_written_for_want_of_a_count() {
+    let served = serve(with_store(), |_| {}).await;
+    let one = json!({"channel": "us", "locations": ["store"], "listings": 1, "some": ["TSHIRT/BL"]});
+    // What was shown of the mug lies at the warehouse, which this channel does not draw on any more.
+    let shown =
+        json!({"channel": "us", "locations": ["store"], "listings": 1, "some": ["MUG"], "shows_none": true});
+    for path in ["/v1/outbox", "/v1/outbox?channel=us"] {
+        let outbox = served.get(path).await;
+        assert_eq!(outbox["uncounted"], json!([one, shown]), "{path}: {outbox:#}");
+    }
+    let main = served.get("/v1/outbox?channel=main").await;
+    assert_eq!(main["uncounted"], Value::Null, "{main:#}");
+    assert_eq!(main["rows"][0]["locations"], json!(["warehouse"]), "{main:#}");
+    let line = |sku: &str| json!({"sku": sku, "location": "store", "quantity": 0});
+    served.post("/v1/count", &json!({"lines": [line("TSHIRT/BL"), line("MUG")]}).to_string()).await;
+    assert_eq!(served.get("/v1/outbox").await["uncounted"], Value::Null);
+    let none = serve(configured(), |_| {}).await.get("/v1/outbox").await;
+    assert_eq!((&none["unopened"], &none["uncounted"]), (&json!(true), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_count_before_the_opening_says_so_and_what_is_wrong_with_its_lines_besides() {
+    let mut state = configured();
+    let mut policies = policies();
+    policies.channels.get_mut(&channel("erp")).expect("configured").abilities.counts = None;
+    run(&mut state, Command::Configure(Box::new(policies)));
+    let (read_at, unread) = (Timestamp::from_millis(OPENED), Vec::new());
+    let items = vec![item(&[(IdKind::Sku, "MUG")], None)];
+    run(&mut state, Command::Catalogue { channel: channel("erp"), read_at, items, unread });
+    run(&mut state, Command::Catalogued { channel: channel("erp") });
+    let served = serve(state, |_| {}).await;
+    let line = |n: u64, sku: &str, location: &str| json!({"line": n, "sku": sku, "location": location, "quantity": 1});
+    let unset = "the opening stock was not taken over yet, so nothing is written to any channel";
+    let good = json!({"lines": [line(2, "MUG", "warehouse")]});
+    let bad = json!({"lines": [line(2, "MUG", "warehouse"), line(3, "NONE", "warehouse"), line(4, "MUG", "nowhere")]});
+    for path in ["/v1/count", "/v1/count/preview"] {
+        let [error, next] = served.told(path, &good, 409).await;
+        assert_eq!(error, unset, "{path}");
+        assert!(
+            next.contains("`evenkeel init --from CHANNEL`") && next.contains("--opening"),
+            "{path}: {next}"
+        );
+        let [error, next] = served.told(path, &bad, 409).await;
+        let lines = ["line 3: there is no SKU `NONE`", "line 4: there is no location `nowhere`"];
+        assert_eq!(error, [&[unset][..], &lines].concat().join("\n"), "{path}");
+        assert!(
+            next.contains("evenkeel count import FILE --opening") && next.contains("--skip-unknown"),
+            "{next}"
+        );
+    }
+    let [error, next] = served.told("/v1/count/opening/preview", &bad, 404).await;
+    assert!(error.starts_with(unset) && error.contains("line 3: there is no SKU `NONE`"), "{error}");
+    assert!(next.contains("--opening"), "{next}");
+}
+
+#[tokio::test]
+async fn a_sku_tells_what_each_listing_is_believed_to_show_and_what_writes_under_way_may_add() {
+    let mut state = opened();
+    let (begun, through) = (state.seq, Timestamp::from_millis(OPENED));
+    run(&mut state, Command::Fed { channel: channel("main"), begun, begun_at: through, through });
+    // The shirt is shown with 7, and ten are there.
+    run(&mut state, Command::Take { channel: channel("main"), limit: 10, apart: 4 });
+    let served = serve(state, |_| {}).await;
+    let told = served.get("/v1/skus/TSHIRT%2FBL").await;
+    let listing = told["listings"].as_array().expect("a list").iter().find(|one| one["channel"] == "main");
+    let listing = listing.expect("it is listed there");
+    assert_eq!((&listing["base"], &listing["exposure"]), (&json!(7), &json!(10)), "{listing:#}");
+    let write = &listing["unsettled"][0];
+    assert_eq!(
+        (&write["quantity"], &write["compare"], &write["may_add"]),
+        (&json!(10), &json!(7), &json!(3)),
+        "{write:#}"
+    );
 }

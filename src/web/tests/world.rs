@@ -89,6 +89,7 @@ impl Desk for FakeDesk {
             beat: 0,
             queued: 3,
             refuses: None,
+            disk: None,
         }
     }
 
@@ -350,6 +351,7 @@ fn abilities(sells: bool) -> Abilities {
     Abilities {
         quantities: sells,
         compare_and_set: sells,
+        delta: false,
         visible: Visible::AtOnce,
         sells,
         restocks_cancels: false,
@@ -373,6 +375,7 @@ fn policy(kind: ChannelKind) -> ChannelPolicy {
         locations: vec![LocationId::new("warehouse").expect("a name")],
         own_location: None,
         outlets: Vec::new(),
+        warehouses: Vec::new(),
         buffer: q(0),
         min: q(0),
         max: None,
@@ -380,6 +383,7 @@ fn policy(kind: ChannelKind) -> ChannelPolicy {
         feed_late_ms: 0,
         drift: ChannelDrift::default(),
         account: None,
+        bulk_above: None,
     }
 }
 

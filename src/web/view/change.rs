@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     core::{
-        decide::trial::{Effect, Moved},
+        decide::trial::{self, Effect, Moved},
         state::Ignored,
     },
     model::{ChannelId, LineId, OrderId, Quantity, Seq, Sku},
@@ -76,10 +76,11 @@ impl From<&Effect> for EffectView {
 }
 
 fn moved_view(channel: &ChannelId, moved: &Moved) -> MovedView {
-    let difference = |(sku, shows, will_show): &(Sku, Quantity, Quantity)| Difference {
-        sku: sku.clone(),
-        shows: *shows,
-        will_show: *will_show,
+    let difference = |of: &trial::Difference| Difference {
+        sku: of.listing.sku.clone(),
+        locations: of.locations.clone(),
+        shows: of.shows,
+        will_show: of.will_show,
     };
     MovedView {
         channel: channel.clone(),
@@ -158,6 +159,9 @@ pub struct IgnoreDone {
     #[serde(default)]
     pub waiting: usize,
     pub effect: EffectView,
+    /// What goes by it and has a SKU, and so is not left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What no SKU is waited for.

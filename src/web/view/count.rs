@@ -7,6 +7,14 @@ use crate::{
     web::view::{LetterId, Time},
 };
 
+/// What is said of a count as long as there is no stock that it could be of.
+pub const UNOPENED: &str = "the opening stock was not taken over yet, so nothing is written to any channel";
+/// What helps then, where something is wrong with the lines.
+pub const OPEN_FIRST: &str = "nothing was taken over; mend the lines named, then open the stock with the file (`evenkeel count import FILE \
+    --opening`; --dry-run shows first what it would do) or from a channel (`evenkeel init --from CHANNEL`); locations are named in \
+    `[[locations]]` of the configuration, write a SKU as `evenkeel sku` takes it, and --skip-unknown leaves out the lines of SKUs \
+    that are not known";
+
 /// What a person has counted. `POST /v1/count` takes it over, `POST /v1/count/preview` tells what that would do; with
 /// `/v1/count/opening` and `/v1/count/opening/preview?all=` it is the opening stock, and the answers are those of `init`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +76,9 @@ pub struct CountTally {
     pub opened: usize,
     /// Some of the changes: what is on hand before and after, with what moved since the as-of on top.
     pub some: Vec<StockChange>,
+    /// Stocks of which units went between places after the as-of of the count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transferred: Vec<TransferredSince>,
     /// Lines that nothing comes of.
     pub left_out: Vec<LeftOutLine>,
     /// Why the brake holds it, or would.
@@ -91,6 +102,17 @@ pub struct StockChange {
     pub location: LocationId,
     pub before: Quantity,
     pub after: Quantity,
+}
+
+/// Units of transfers between places, of after the as-of of a count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferredSince {
+    pub sku: Sku,
+    pub location: LocationId,
+    /// They went to other places: they are taken off what was counted.
+    pub left: Quantity,
+    /// They came from other places: they may have been counted, and are not added.
+    pub came: Quantity,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

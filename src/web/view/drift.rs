@@ -40,10 +40,17 @@ pub struct DriftView {
     pub age_ms: i64,
     /// `edit` (somebody edited the stock), `rival` (another writer), `unseen` (a sale that was not seen).
     pub found: Found,
+    /// Of a listing that is held, as of now: what ours would show, and, once ours was seen there, what it shows.
     pub expected: Quantity,
     pub observed: Quantity,
+    /// When a lower of ours was seen there since, while it waits for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ours_seen_at: Option<Time>,
     /// `repaired`, `asked`, `accepted`, `left`, `held`, `released`, `gone`.
     pub done: Done,
+    /// `repaired` is to be: nothing is written in shadow mode, or before `evenkeel resume --live`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unwritten: bool,
     /// Why a person is asked although the policy says what to do.
     pub why: Option<String>,
     /// How often ours was written again lately.
@@ -137,6 +144,9 @@ pub struct ReconcileRow {
     pub found: Found,
     /// What is done about it once the orders are read, if nothing explains it by then.
     pub will_be: Done,
+    /// `repaired` once something is written: nothing is in shadow mode, or before `evenkeel resume --live`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unwritten: bool,
     pub why: Option<String>,
 }
 

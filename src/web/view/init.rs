@@ -84,6 +84,9 @@ pub struct InitChannel {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     pub sku: Sku,
+    /// Where it draws its stock from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locations: Vec<LocationId>,
     pub shows: Quantity,
     pub will_show: Quantity,
 }

@@ -64,6 +64,9 @@ pub struct IntentRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntentAnswer {
     pub dry_run: bool,
+    /// The units that go from place to place, line by line, each after those before it; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<MovedView>,
     pub channels: Vec<ChannelSummary>,
     /// What listings would show, or show in the end; the first of them.
     pub shown: Vec<ShownView>,
@@ -73,6 +76,23 @@ pub struct IntentAnswer {
     pub brake: Option<String>,
     /// `None`: it was only a dry run.
     pub intent: Option<IntentView>,
+}
+
+/// Units that go from one place to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedView {
+    pub sku: Sku,
+    pub quantity: Quantity,
+    pub from: PlaceChange,
+    pub to: PlaceChange,
+}
+
+/// What a place has before units go, and once they have arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceChange {
+    pub location: LocationId,
+    pub on_hand: [Quantity; 2],
+    pub available: [Quantity; 2],
 }
 
 /// How many listings of a channel change.
@@ -89,6 +109,12 @@ pub struct ChannelSummary {
 pub struct ShownView {
     pub sku: Sku,
     pub channel: ChannelId,
+    /// What tells the listing from the others of the SKU on the channel: `kind=value`.
+    #[serde(default)]
+    pub listing: Vec<String>,
+    /// Where it draws its stock from.
+    #[serde(default)]
+    pub locations: Vec<LocationId>,
     pub before: Option<Quantity>,
     /// Until everything that must fall has fallen.
     pub lowered: Option<Quantity>,
@@ -133,9 +159,15 @@ pub struct IntentLineView {
 pub struct IntentLegView {
     pub sku: Sku,
     pub channel: ChannelId,
+    /// What the listing goes by, as `evenkeel drift` names it: `kind=value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listing: Vec<String>,
+    /// Its SKU has other listings on the channel: this is what tells them apart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several: bool,
     pub way: Way,
     pub revision: Revision,
-    /// `waiting`, `seen`, `settled` or `given_up`.
+    /// `waiting`, `seen`, `settled`, `given_up` or `taken_back`.
     pub step: String,
     /// What it waits for, if it does.
     pub waits_for: Option<String>,
@@ -147,6 +179,9 @@ pub struct IntentLegView {
 pub struct ReceiveRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<Sku>,
+    /// The place, if the SKU comes from several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<LocationId>,
     /// The place, if the SKU goes to several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<LocationId>,
@@ -156,6 +191,9 @@ pub struct ReceiveRequest {
     /// What is still on the way after this will not come.
     #[serde(default)]
     pub lost: bool,
+    /// Why, or by whom, for the journal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 /// `GET /v1/commits`
@@ -188,6 +226,12 @@ pub struct OpenCommit {
 pub struct CommitLeg {
     pub channel: ChannelId,
     pub n: u16,
+    /// What the listing goes by, as `evenkeel drift` names it: `kind=value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listing: Vec<String>,
+    /// Its SKU has other listings on the channel: this is what tells them apart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several: bool,
     /// What is wanted by now.
     pub desired: Option<Quantity>,
     pub state: Option<String>,

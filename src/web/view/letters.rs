@@ -77,6 +77,12 @@ pub struct LettersDone {
     /// There are more; the same request goes on with them.
     pub more: bool,
     pub dry_run: bool,
+    /// Held counts that are left out: each is dealt with by its id.
+    #[serde(default)]
+    pub left_counts: usize,
+    /// Orders that an ERP may have already and that are left out: a person names a part of the reason, or the id.
+    #[serde(default)]
+    pub left_asked: usize,
 }
 
 /// What a dead letter is retried or discarded by: `leg:main:SKU:0`, `posting:erp:main:1001`, `count:123`,

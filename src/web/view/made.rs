@@ -84,8 +84,15 @@ pub struct RebindRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Corrected {
     pub dry_run: bool,
-    /// Recipes, SKUs or order lines that change.
+    /// Recipes, SKUs, listings and order lines that change.
     pub changed: usize,
+    /// The listings that are given to another SKU: one, or the same thing at each of the channel's own locations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<Given>,
+    /// What a person should know or do besides: one of two SKUs that become one is paused, or units were shipped of a bundle while it
+    /// had no recipe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The movements that it would book. Told where it was tried out first, as is the effect.
     pub entries: Vec<Movement>,
     /// What it does to what listings show, and to orders.
@@ -94,6 +101,22 @@ pub struct Corrected {
     /// Why the brake holds it. Nothing was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+}
+
+/// A listing that is given to another SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    pub channel: ChannelId,
+    /// All that it goes by there.
+    pub ids: Ids,
+    pub from: Sku,
+    pub to: Sku,
+    /// What it shows, as far as is known.
+    pub shows: Option<Quantity>,
+    /// What it was to show as the SKU that it leaves.
+    pub desired: Option<Quantity>,
+    /// How many writes of ours may still land there; they go along.
+    pub unsettled: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -102,7 +102,8 @@ pub struct MapImported {
     /// Rows of the table that said something else of the same, the first of them: these take their place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<MapRow>,
-    /// Which of the SKUs that the rows name are called something else now, the first of them.
+    /// Which of the SKUs that the rows name are called something else now, and what is a listing of another SKU already; the first
+    /// of each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{ChannelId, Quantity, Revision, Sku},
+    model::{ChannelId, LocationId, Quantity, Revision, Sku},
     web::view::Time,
 };
 
@@ -24,6 +24,25 @@ pub struct Outbox {
     /// What persons have given up, and shows something else than it should.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<GivenUp>,
+    /// Listings that are not written, or show none, because nothing was counted where they draw from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncounted: Vec<UncountedView>,
+}
+
+/// Listings of one channel within [`Outbox`] that draw from the same places, at none of which their SKU was counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UncountedView {
+    pub channel: ChannelId,
+    pub locations: Vec<LocationId>,
+    pub listings: usize,
+    /// The first of their SKUs.
+    pub some: Vec<Sku>,
+    /// The channel that counts there. `None`: people do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counter: Option<ChannelId>,
+    /// Ours was shown there: they show none until their SKUs, or what those are made of, are counted at one of the locations.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shows_none: bool,
 }
 
 /// Listings that persons have given up, within [`Outbox`].
@@ -38,10 +57,19 @@ pub struct GivenUp {
 pub struct GivenUpView {
     pub channel: ChannelId,
     pub sku: Sku,
+    /// What the listing goes by, as `evenkeel drift` names it: `kind=value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listing: Vec<String>,
+    /// Its SKU has other listings on the channel: this is what tells them apart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several: bool,
     /// What the channel shows, as far as is known.
     pub shown: Option<Quantity>,
     /// What it should show.
     pub quantity: Quantity,
+    /// Who left it so.
+    #[serde(default)]
+    pub why: String,
     /// The command that takes it up again.
     pub command: String,
 }
@@ -53,6 +81,15 @@ pub struct OutboxRow {
     pub channel: ChannelId,
     /// The SKU of a leg, `channel:order` of a posting.
     pub subject: String,
+    /// What the listing goes by, as `evenkeel drift` names it: `kind=value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listing: Vec<String>,
+    /// Its SKU has other listings on the channel: this is what tells them apart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several: bool,
+    /// Where the listing draws its stock from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locations: Vec<LocationId>,
     /// As in [`ListingView::state`] and [`PostingView::state`].
     pub state: String,
     /// What it is to show. `None` for a posting.

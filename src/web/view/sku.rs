@@ -21,7 +21,11 @@ pub struct SkuView {
     pub now: Option<Sku>,
     /// Counts the changes of what it should show.
     pub revision: Revision,
+    /// By whichever of its names.
     pub paused: Option<Pause>,
+    /// Something that it is made of is stopped, so that it shows none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_part: Option<Sku>,
     /// What one unit of it takes from the stock, if that is not itself: the components of a bundle, or the SKU that it
     /// was merged into.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -97,7 +101,11 @@ pub struct ListingView {
     pub allotted: Option<Quantity>,
     /// The leg's state; `None`: nothing was ever to be shown.
     pub state: Option<String>,
+    /// What it is to show; while it is frozen, what it would be.
     pub desired: Option<Quantity>,
+    /// It is paused as frozen: nothing is written, and what is shown stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// How many units more lie where it draws from, owed to what was sold at another place.
     #[serde(default)]
     pub owed: Quantity,
@@ -124,7 +132,8 @@ pub struct ListingView {
     pub waits_for: Option<String>,
     /// Writes that may still land.
     pub unsettled: Vec<UnsettledView>,
-    /// The most that it may still sell unseen. `None`: not known, or it sells nothing of the merchant's.
+    /// The most that it may still sell unseen: `base`, or what was read there if that is more, and what each of `unsettled` may add.
+    /// `None`: not known, or it sells nothing of the merchant's.
     pub exposure: Option<Quantity>,
     /// Its latest drift.
     pub drift: Option<DriftView>,
@@ -137,7 +146,24 @@ pub struct UnsettledView {
     pub quantity: Quantity,
     /// The quantity it replaces, if the channel compares.
     pub compare: Option<Quantity>,
+    /// By how much it changes what is shown instead, if it is a delta.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<Quantity>,
+    /// How often it was sent, if more than once.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub times: u32,
+    /// How many units it may add to what is shown, all times together: they are in the listing's `exposure`, beyond its `base`.
+    #[serde(default)]
+    pub may_add: Quantity,
     pub sent_at: Time,
+}
+
+fn once() -> u32 {
+    1
+}
+
+fn is_once(times: &u32) -> bool {
+    *times == 1
 }
 
 /// A stock change on its way to the listings.
@@ -168,6 +194,8 @@ pub struct EntryView {
     pub cause: String,
     /// The order it came from, if it did.
     pub order: Option<OrderKey>,
+    /// When it happened, by the source's clock. Of an edit, which a channel tells no time of: the read before it if it raised, the read
+    /// that saw it if it lowered.
     pub event_at: Time,
     pub recorded_at: Time,
     pub on_hand: Quantity,

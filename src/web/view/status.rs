@@ -28,8 +28,14 @@ pub struct Status {
     /// Why nothing is taken in, if nothing is: there is too little room, or none.
     #[serde(default)]
     pub refuses: Option<String>,
+    /// How it stands with the room on the store's disk, if that is not plain good: it fills up, or nothing is taken in.
+    #[serde(default)]
+    pub disk: Option<String>,
     pub channels: Vec<ChannelStatus>,
     pub skus: usize,
+    /// Those that a person has paused on all channels.
+    #[serde(default)]
+    pub paused_skus: PausedSkus,
     /// All that are known, the pruned ones too.
     pub orders: usize,
     /// Those of which a tombstone is left.
@@ -53,6 +59,32 @@ pub struct Status {
     /// When it was built anew, or took the place of an older one. `None`: not known, so it soon will be.
     #[serde(default)]
     pub state_built_at: Option<Time>,
+}
+
+/// SKUs that are paused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausedSkus {
+    pub count: usize,
+    /// The first of them by name, up to 1000.
+    pub some: Vec<PausedSku>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausedSku {
+    pub sku: Sku,
+    pub mode: Pause,
+}
+
+impl PausedSkus {
+    const SOME: usize = 1_000;
+
+    pub(in crate::web) fn extend(&mut self, paused: Option<PausedSku>) {
+        let Some(paused) = paused else { return };
+        self.count += 1;
+        if self.some.len() < PausedSkus::SOME {
+            self.some.push(paused);
+        }
+    }
 }
 
 /// One channel within [`Status`].
@@ -104,6 +136,20 @@ pub struct ChannelStatus {
     /// What a person should know of it: its API, our rights there, its pushes.
     #[serde(default)]
     pub notices: Vec<Notice>,
+    /// Many writes that left as one, and are not done yet (Amazon: a feed).
+    #[serde(default)]
+    pub feed: Option<FeedView>,
+}
+
+/// Many writes that left as one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeedView {
+    /// What the channel calls it. `None`: not known (yet).
+    pub id: Option<String>,
+    /// `being sent`, `without an answer`, `in the queue` or `being worked off`.
+    pub stage: String,
+    pub listings: u32,
+    pub since: Time,
 }
 
 /// The change that is longest under way.

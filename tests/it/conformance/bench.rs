@@ -246,6 +246,7 @@ fn posting(items: &[Item], nth: usize, units: i64) -> Posting {
         target: ordered,
         told: ordered,
         acked: None,
+        unanswered: Vec::new(),
     };
     Posting {
         order: OrderKey { channel, order: OrderId::new(&format!("order-{nth}")).expect("an id") },
@@ -256,13 +257,14 @@ fn posting(items: &[Item], nth: usize, units: i64) -> Posting {
     }
 }
 
-fn puts(connector: &dyn Connector, items: &[Item], nth: usize, units: i64) -> Vec<Put> {
+pub(super) fn puts(connector: &dyn Connector, items: &[Item], nth: usize, units: i64) -> Vec<Put> {
     let compares = connector.abilities().compare_and_set;
     let put = |(i, item): (usize, &Item)| Put {
         ids: item.ids.clone(),
         location: place(),
         quantity: Quantity::new(units),
         compare: compares.then(|| Quantity::new(item.shown)),
+        delta: None,
         key: IdempotencyKey::new(&format!("key-{nth}-{i}")).expect("a key"),
         reference: "test".to_owned(),
     };

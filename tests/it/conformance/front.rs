@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     pub method: Method,
     pub target: String,
     pub headers: HeaderMap,
@@ -35,18 +35,18 @@ pub(super) struct Asked {
 
 /// A whole answer.
 #[derive(Debug, Clone)]
-pub(super) struct Whole {
+pub(crate) struct Whole {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-pub(super) type Edit = Arc<dyn Fn(&Asked, &mut Whole) + Send + Sync>;
+pub(crate) type Edit = Arc<dyn Fn(&Asked, &mut Whole) + Send + Sync>;
 type Which = Arc<dyn Fn(&Asked) -> bool + Send + Sync>;
 
 /// What becomes of a request.
 #[derive(Clone)]
-pub(super) enum Strike {
+pub(crate) enum Strike {
     /// It is answered so, and goes no further.
     Says(u16, Vec<(&'static str, String)>, Bytes),
     /// The connection ends without an answer, and the system has not heard of it.
@@ -85,13 +85,13 @@ struct Shared {
 }
 
 /// A running front; it stops with its runtime.
-pub(super) struct Front {
+pub(crate) struct Front {
     pub address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Front {
-    pub(super) async fn start(system: SocketAddr) -> Front {
+    pub(crate) async fn start(system: SocketAddr) -> Front {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback can be bound");
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
@@ -114,12 +114,12 @@ impl Front {
         Front { address, shared }
     }
 
-    pub(super) fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// From now on, such requests are struck, but for the first `skip`.
-    pub(super) fn strike(
+    pub(crate) fn strike(
         &self,
         which: impl Fn(&Asked) -> bool + Send + Sync + 'static,
         skip: usize,
@@ -131,16 +131,16 @@ impl Front {
     }
 
     /// From now on, all pass.
-    pub(super) fn pass(&self) {
+    pub(crate) fn pass(&self) {
         *self.shared.rule.lock().expect("not poisoned") = None;
     }
 
     /// Returns the requests since the last call.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.shared.asked.lock().expect("not poisoned"))
     }
 
-    pub(super) fn taken(&self) -> u64 {
+    pub(crate) fn taken(&self) -> u64 {
         self.shared.taken.load(Ordering::SeqCst)
     }
 }

@@ -32,6 +32,9 @@ pub(super) struct At {
     pub http: http::Options,
 }
 
+/// Why nothing is changed by so many units there.
+const NO_DELTAS: &str = "it takes whole quantities, or none at all";
+
 /// An entry of the table.
 #[derive(Clone, Copy)]
 pub(super) struct Subject {
@@ -216,6 +219,10 @@ pub(super) fn amazon() -> Subject {
         unknown: || Identifiers::new([(IdKind::Sku, "NO-SUCH")]).expect("an id"),
         secrets: &["amzn1.oa2-cs.v1.sandbox", "Atzr|sandbox", "Atza|"],
         excused: &[
+            ("a_delta_is_done_whatever_is_shown", NO_DELTAS),
+            ("a_delta_whose_answer_is_lost_is_done_once_and_sent_once", NO_DELTAS),
+            ("a_delta_without_a_whole_answer_is_unknown_and_those_after_it_are_not_sent", NO_DELTAS),
+            ("a_throttled_delta_was_not_done", NO_DELTAS),
             ("ids_of_64_bits_survive", "its ids are texts"),
             ("a_refused_compare_is_stale", "it compares nothing"),
         ],
@@ -244,6 +251,7 @@ fn amazon_options(at: &At) -> amazon::Options {
         own_location: Some(place("fba")),
         product_type: amazon::options::PRODUCT_TYPE.to_owned(),
         report_above: amazon::options::REPORT_ABOVE,
+        feeds: false,
         application: amazon::options::APPLICATION.to_owned(),
         rates,
         timing: Timing::default(),
@@ -307,6 +315,10 @@ pub(super) fn tryton() -> Subject {
         unknown: || Identifiers::new([(IdKind::Sku, "NO-SUCH")]).expect("an id"),
         secrets: &["sandbox-erp-key"],
         excused: &[
+            ("a_delta_is_done_whatever_is_shown", NO_DELTAS),
+            ("a_delta_whose_answer_is_lost_is_done_once_and_sent_once", NO_DELTAS),
+            ("a_delta_without_a_whole_answer_is_unknown_and_those_after_it_are_not_sent", NO_DELTAS),
+            ("a_throttled_delta_was_not_done", NO_DELTAS),
             ("a_refused_compare_is_stale", "it takes no quantities"),
             ("an_ended_token_is_exchanged_once_in_the_middle_of_a_batch", "its key does not end"),
             ("a_token_that_is_refused_again_stops_the_lane", "its key does not end"),

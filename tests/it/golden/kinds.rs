@@ -8,6 +8,7 @@ use evenkeel::core::{
     Envelope, Record,
     allocation::Pause,
     assumption::Assumption,
+    bulk::{How, Stage},
     circuit::Circuit,
     drift::{Done, Found},
     intent::{Change, Line, Phase, Step as LegStep, Undone, Way},
@@ -35,8 +36,8 @@ macro_rules! kinds {
 
 kinds! {
     record, RECORDS: Record {
-        Configured, Started, Restored, Live, Initialised, Delivered, Forgot, Order, Pruned, Posting, Counted, CountedByHand, Adjusted, Held, Outdated, Unheld, Commit, Moved,
-        Committed, Drift, DriftEnded, Oversold, MadeGood, Measured, Bound, Unmatched, Mapped, MappingRemoved, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Noticed, Paused,
+        Configured, Started, Restored, Live, Initialised, Delivered, Forgot, Order, Reread, Pruned, Posting, Counted, CountedByHand, Adjusted, Held, Outdated, Unheld, Commit, Moved,
+        Committed, Drift, DriftEnded, Oversold, MadeGood, Measured, Bound, Unmatched, Mapped, MappingRemoved, Made, Catalogued, Fed, FedThrough, CountedThrough, Swept, Circuit, Noticed, BulkTaken, BulkEnded, Paused,
         Quarantined, Unquarantined, Replayed, Ignored, ConfigHeld, Alert, Intent, Allotted,
     }
     ignorable, IGNORABLES: Ignorable { Item, Line }
@@ -49,8 +50,10 @@ kinds! {
     alert, ALERTS: AlertKind {
         Late, LaneStopped, CircuitOpen, DeadLetters, Brake, Quarantine, Unmapped, FeedLate, PostingLate, Drift,
         AssumptionBroken,
-        Intent, Oversold, Notice,
+        Intent, Oversold, Notice, BulkLate,
     }
+    bulk_stage, BULK_STAGES: Stage { Taking, Unsure, Queued, Working }
+    bulk_how, BULK_HOWS: How { NotBegun, Done, Cancelled, Failed, Lost }
     entry, ENTRIES: Kind {
         Sale, Cancel, WriteOff, Ship, Return, ReturnQuarantined, Count, Adjustment, Correction, Restock, Discard,
         Baseline, InCount, TransferOut, Incoming, TransferIn, TransferLost,
@@ -105,6 +108,8 @@ fn within(of: &Record, seen: &mut BTreeSet<String>) {
         Record::Oversold { class: of, cause: by, .. } => seen.extend([class(of), cause(by)]),
         Record::Measured { assumption: of, .. } => drop(seen.insert(assumption(of))),
         Record::Intent { change: of, .. } => intended(of, seen),
+        Record::BulkTaken { bulk, .. } => drop(seen.insert(bulk_stage(&bulk.stage))),
+        Record::BulkEnded { ended, .. } => drop(seen.insert(bulk_how(&ended.how))),
         _ => {}
     }
 }
@@ -170,7 +175,14 @@ pub(super) const EVERY_ALERT: [AlertKind; ALERTS.len()] = [
     AlertKind::Intent,
     AlertKind::Oversold,
     AlertKind::Notice,
+    AlertKind::BulkLate,
 ];
+
+/// Every stage of a bulk, and every way in which one ends.
+pub(super) const EVERY_STAGE: [Stage; BULK_STAGES.len()] =
+    [Stage::Taking, Stage::Unsure, Stage::Queued, Stage::Working];
+pub(super) const EVERY_HOW: [How; BULK_HOWS.len()] =
+    [How::NotBegun, How::Done, How::Cancelled, How::Failed, How::Lost];
 
 /// Every kind of ledger entry.
 pub(super) const EVERY_ENTRY: [Kind; ENTRIES.len()] = [

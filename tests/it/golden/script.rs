@@ -9,15 +9,16 @@ use evenkeel::{
         allocation::Pause,
         apply,
         assumption::Assumption,
+        bulk::{Bulk, Ended},
         command::{Count, DeadLetter, Verdict},
-        count::{Changed, Edits},
+        count::{self, Edits},
         decide,
         drift::{Done, Drifted, Repaired},
         intent::{Change, Intent, Leg as IntentLeg, Line, Phase, Step as LegStep, Undone, Way},
         ledger::{Cause, Entry, Kind, Stock, book},
-        leg::{Leg, Sent, State as LegState, Suspect, Writes},
+        leg::{Contended, Leg, Sent, State as LegState, Suspect, Writes},
         oversold::Class,
-        posting::{Item, PostState, Step},
+        posting::{Attempt, Item, PostState, Step},
         record::{HandCounted, HeldCount, PauseScope, VERSION},
         state::{Alert, AlertKey, Ignorable, ListingRef, Note, Quarantined},
     },
@@ -34,7 +35,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    kinds::{EVERY_ALERT, EVERY_DONE, EVERY_ENTRY, EVERY_FOUND, EVERY_WHY},
+    kinds::{EVERY_ALERT, EVERY_DONE, EVERY_ENTRY, EVERY_FOUND, EVERY_HOW, EVERY_STAGE, EVERY_WHY},
     options,
 };
 
@@ -425,6 +426,7 @@ impl Story {
         self.run(Command::Unreplayed { id: first, why: "it is still no order".to_owned() });
         self.run(Command::Dead { letter: DeadLetter::Quarantine(first), verdict: Verdict::Discard });
         self.is_read_again();
+        self.record(vec![Record::Reread { channel: ch("shop") }]);
         self.ignores();
         self.run(Command::HoldConfig { why: "it would set 3 of 4 SKUs to zero".to_owned() });
         let mut changed = policies();
@@ -435,7 +437,7 @@ impl Story {
             self.run(Command::AlertSent {
                 key,
                 firing: alert.firing,
-                waiting: alert.waiting,
+                told: (alert.waiting, alert.about),
                 sent: n % 2 == 0,
             });
         }
@@ -506,6 +508,7 @@ impl Story {
         self.record(legs);
         self.record(steps(self.now));
         self.record(alerts(self.now));
+        self.record(bulks(&listing, self.now));
         self.record(vec![entries(&self.state, self.now)]);
         self.record(vec![adjusted(&self.state, self.now)]);
         self.record(drifts(&listing, self.now));
@@ -560,6 +563,7 @@ impl Story {
                 until: (n == 1).then(|| ms(self.now + 1)),
                 note: "by hand".to_owned(),
                 request: Some(format!("r{n}")),
+                asked: None,
                 phase: Phase::Lowering,
                 opened_at: ms(self.now),
                 since: ms(self.now),
@@ -598,15 +602,20 @@ fn legs(now: i64) -> Vec<Leg> {
         quantity: Quantity::new(3),
         revision: from(json!(2)),
         compare: Some(Quantity::new(4)),
+        delta: None,
         key: IdempotencyKey::new("golden-1-1-0").expect("a key"),
         at: ms(now),
     });
+    // What changes a quantity by so much compares nothing.
+    let delta = Some(Quantity::new(-1));
+    let changed = Box::new(Sent { compare: None, delta, ..Sent::clone(&sent) });
     let (look_at, looks) = (ms(now + 1), 2);
     let states = [
         LegState::Pending,
         LegState::InFlight(sent.clone()),
         LegState::Accepted { sent: sent.clone(), look_at, looks },
         LegState::Probing { sent, look_at, looks },
+        LegState::Probing { sent: changed, look_at, looks },
         LegState::Looking { look_at, looks, refused: Some(Quantity::new(4)) },
         LegState::Retry { at: look_at },
         LegState::Dropped,
@@ -619,6 +628,7 @@ fn legs(now: i64) -> Vec<Leg> {
         revision: from(json!(2)),
         tries: 1,
         since: ms(now),
+        contended: Some(Box::new(Contended { times: 2, compared: Quantity::new(4), since: ms(now) })),
         suspect: Some(Box::new(Suspect { most: 3, at: ms(now) })),
         cause: Seq(1),
         caused_at: ms(now),
@@ -652,12 +662,14 @@ fn steps(now: i64) -> Vec<Record> {
             sequence: 4,
             acked: target.clone(),
             sent: target.clone(),
+            unanswered: vec![Attempt { sequence: 4, target: target.clone() }],
             acked_at: Seq(2),
             tries: 1,
             since: ms(now),
             unsure: n % 2 == 0,
             fault: None,
             shadow: n % 2 == 0,
+            by_hand: n == 5,
         },
     };
     all.into_iter().enumerate().map(posting).collect()
@@ -668,6 +680,7 @@ fn alerts(now: i64) -> Vec<Record> {
     let alert = Alert {
         text: "look at it".to_owned(),
         waiting: 2,
+        about: Seq(1),
         raised_at: ms(now),
         changed_at: ms(now),
         firing: true,
@@ -681,6 +694,23 @@ fn alerts(now: i64) -> Vec<Record> {
     raised.into_iter().chain([over]).collect()
 }
 
+/// A bulk in every stage, with a write of it, and every end of one.
+fn bulks(listing: &ListingRef, now: i64) -> Vec<Record> {
+    let bulk =
+        |stage| Bulk { seq: Seq(9), at: ms(now), id: Some("F1".to_owned()), listings: 3, stage, found: true };
+    let taken = EVERY_STAGE.map(|stage| Record::BulkTaken { channel: ch("market"), bulk: bulk(stage) });
+    let write = from(json!({"q": 5, "key": "golden-bulk", "at": now, "b": 2}));
+    let writes = Writes { unsettled: [write].into_iter().collect(), ..Writes::default() };
+    let (leg, why, note) = (None, EVERY_WHY[0], None);
+    let moved = Record::Moved { listing: listing.clone(), why, leg, writes, note };
+    let ended = EVERY_HOW.map(|how| {
+        let (id, why) = (Some("F1".to_owned()), Some("it says no".to_owned()));
+        let ended = Ended { id, how, why, at: ms(now) };
+        Record::BulkEnded { channel: ch("market"), ended, not_before: ms(now + 1) }
+    });
+    taken.into_iter().chain([moved]).chain(ended).collect()
+}
+
 /// An order with an entry of each kind, each with the balances after it.
 fn entries(state: &State, now: i64) -> Record {
     let (of, location) = (sku("CAP"), wh());
@@ -691,7 +721,7 @@ fn entries(state: &State, now: i64) -> Record {
         Cause::Count { counter: ch("erp"), as_of: ms(now) },
         Cause::Operator { note: "found one".to_owned() },
         Cause::Edit { channel: ch("shop"), expected: Quantity::new(3), observed: Quantity::new(4) },
-        Cause::Intent { intent: Seq(7) },
+        Cause::Intent { intent: Seq(7), note: "one fell off the cart".to_owned() },
     ];
     let entries = EVERY_ENTRY.iter().enumerate().map(|(n, kind)| {
         let (kind, quantity) = (*kind, Quantity::new(1));
@@ -715,11 +745,13 @@ fn drifts(listing: &ListingRef, now: i64) -> Vec<Record> {
         why: Some("units were sold meanwhile".to_owned()),
         lowered: Vec::new(),
         repairs: vec![Repaired { at: ms(now), observed: Quantity::new(9) }],
+        theirs: n % 2 == 0,
         passed_over: n % 2 == 0,
         between: Some((ms(now), ms(now + 1))),
         or: vec![Quantity::new(7)],
         read_at: Some(ms(now)),
         over_most: Quantity::ZERO,
+        over_at: (n % 2 == 0).then(|| ms(now)),
     };
     let all = EVERY_DONE.iter().enumerate().map(drifted);
     let records = all.flat_map(|drifted| {
@@ -729,16 +761,23 @@ fn drifts(listing: &ListingRef, now: i64) -> Vec<Record> {
             observed: drifted.observed,
             repaired: drifted.done == Done::Repaired,
             found: Some(Box::new(drifted.clone())),
-            edits: Some(Edits { since: ms(now), changed: Changed::default() }),
+            edits: Some(edits(now)),
         };
         [begun, Record::DriftEnded { listing: listing.clone(), drifted: Box::new(drifted) }]
     });
     records.collect()
 }
 
+/// A mug that somebody has set to zero in the shop.
+fn edits(now: i64) -> Edits {
+    let zero = count::Change { before: Quantity::new(2), after: Quantity::ZERO };
+    Edits::with(None, &wh(), zero, ms(now))
+}
+
 fn oversells(now: i64) -> Vec<Record> {
     let cause = Cause::Count { counter: ch("erp"), as_of: ms(now) };
     let oversold = |class: &Class| Record::Oversold {
+        beyond: *class == Class::Uncontrolled,
         sku: sku("CAP"),
         location: wh(),
         units: Quantity::new(2),

@@ -37,7 +37,14 @@ fn at(place: &str) -> LocationId {
 fn line(item: &str, place: usize, target: [i64; 5], acked: [i64; 5]) -> PostingLine {
     let (target, acked) = (totals(target), totals(acked));
     let (ids, location) = (code(item), at(PLACES[place]));
-    PostingLine { ids, location, target, told: acked.most(target), acked: Some(acked) }
+    PostingLine {
+        ids,
+        location,
+        target,
+        told: acked.most(target),
+        acked: Some(acked),
+        unanswered: Vec::new(),
+    }
 }
 
 fn posting_of(order: &str, sequence: u32, lines: Vec<PostingLine>) -> Posting {

@@ -3,6 +3,7 @@
   amazon.py CONTROL       the base URL of the sandbox's control address
 """
 
+import gzip
 import json
 import sys
 import time
@@ -99,9 +100,55 @@ summaries = spapi.FbaInventoryApi(client).get_inventory_summaries(
 )
 stock = summaries.payload.inventory_summaries
 
+# Quantities in a feed: a document, what is made of it, and what became of each message.
+feeds = spapi.FeedsApi(client)
+kind = "application/json; charset=UTF-8"
+document = feeds.create_feed_document({"contentType": kind})
+merge = {"op": "merge", "path": "/attributes/fulfillment_availability"}
+
+
+def message(number, code, quantity):
+    value = [{"fulfillment_channel_code": "DEFAULT", "quantity": quantity}]
+    return {
+        "messageId": number,
+        "sku": code,
+        "operationType": "PATCH",
+        "productType": "PRODUCT",
+        "patches": [{**merge, "value": value}],
+    }
+
+
+content = {
+    "header": {"sellerId": seller, "version": "2.0", "issueLocale": "en_US"},
+    "messages": [message(1, odd, 55), message(2, "NONE-SUCH", 1)],
+}
+upload = urllib.request.Request(document.url, json.dumps(content).encode(), {"content-type": kind}, method="PUT")
+urllib.request.urlopen(upload).close()
+asked = {"feedType": "JSON_LISTINGS_FEED", "marketplaceIds": [marketplace]}
+made = feeds.create_feed({**asked, "inputFeedDocumentId": document.feed_document_id})
+
+
+def ended():
+    told = feeds.get_feed(made.feed_id)
+    return told if told.processing_status == "DONE" else None
+
+
+feed = until("the end of the feed", ended)
+result = feeds.get_feed_document(feed.result_feed_document_id)
+with urllib.request.urlopen(result.url) as answer:
+    packed = answer.read()
+report = json.loads(gzip.decompress(packed) if result.compression_algorithm == "GZIP" else packed)
+until("the quantity of the feed", lambda: shown(odd).get("DEFAULT") == 55 or None)
+listed = feeds.get_feeds(feed_types=["JSON_LISTINGS_FEED"], page_size=10)
+
 print(
     json.dumps(
         {
+            "feed": {
+                "packed": result.compression_algorithm,
+                "issues": [[issue["messageId"], issue["sku"], issue["severity"]] for issue in report["issues"]],
+                "listed": [one.feed_id for one in listed.feeds] == [made.feed_id],
+            },
             "accepted": accepted,
             "asked": odd,
             "invalid": invalid,

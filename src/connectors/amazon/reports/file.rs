@@ -9,24 +9,26 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::write::MultiGzDecoder;
 use reqwest::{
     Method,
     header::{ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, RANGE},
 };
-use serde::Deserialize;
 use tokio::time::Instant;
+use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, Decoder as _};
 use tracing::warn;
 use url::Url;
 
 use super::table::Charset;
 use crate::connectors::{
     Fault,
-    amazon::{call::Caller, encode},
-    http::{self, Answer},
+    amazon::{call::Caller, documents, encode},
+    http::Answer,
 };
 
+/// What is read, in words.
+const DOCUMENT: &str = "the document of the report";
 /// How much of the document is read in one go.
 const PART: u64 = 512 << 10;
 /// How much of it is unpacked in one go: gzip makes at most a thousand times as much of it.
@@ -64,16 +66,8 @@ enum Unpacking {
 /// A line, or that there was one which is too long to be one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    Whole(Vec<u8>),
+    Whole(Bytes),
     TooLong,
-}
-
-/// Where a document lies.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Told {
-    pub(super) url: String,
-    pub(super) compression_algorithm: Option<String>,
 }
 
 impl File {
@@ -151,11 +145,9 @@ impl File {
     }
 
     async fn ask(&mut self, caller: &Caller) -> Result<(), Fault> {
-        let request = encode::report_document(&self.document).map_err(|e| Fault::Malformed(e.to_string()))?;
-        let told: Told = http::json(&caller.read(&request).await?.body).map_err(Fault::Malformed)?;
-        let url = Url::parse(&told.url).ok().filter(|url| caller.may_fetch(url));
-        let url = url.ok_or_else(|| malformed("lies at an address that is not https"))?;
-        match (&self.unpacking, told.compression_algorithm.as_deref()) {
+        let (url, packing) =
+            documents::ask(caller, encode::report_document(&self.document), DOCUMENT).await?;
+        match (&self.unpacking, packing.as_deref()) {
             (Unpacking::NotAsked, None) => self.unpacking = Unpacking::Plain,
             (Unpacking::NotAsked, Some("GZIP")) => {
                 self.unpacking = Unpacking::Gzip(Box::new(MultiGzDecoder::new(Vec::new())));
@@ -238,7 +230,7 @@ fn range(text: &str) -> Option<(u64, u64)> {
 }
 
 fn malformed(what: &str) -> Fault {
-    Fault::Malformed(format!("the document of the report {what}"))
+    Fault::Malformed(format!("{DOCUMENT} {what}"))
 }
 
 fn packed(error: io::Error) -> Fault {
@@ -246,53 +238,37 @@ fn packed(error: io::Error) -> Fault {
 }
 
 /// Text, cut into lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lines {
-    text: Vec<u8>,
-    /// What was handed out.
-    at: usize,
-    /// Up to where no line ends.
-    searched: usize,
-    /// The line is too long, and is left out up to its end.
-    skips: bool,
+    text: BytesMut,
+    codec: AnyDelimiterCodec,
+}
+
+impl Default for Lines {
+    fn default() -> Lines {
+        let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), Vec::new(), LINE_MAX);
+        Lines { text: BytesMut::new(), codec }
+    }
 }
 
 impl Lines {
     fn add(&mut self, more: &[u8]) {
-        self.text.drain(..mem::take(&mut self.at));
-        self.searched = self.searched.min(self.text.len());
         self.text.extend_from_slice(more);
     }
 
     fn next(&mut self) -> Option<Line> {
-        let from = self.at.max(self.searched);
-        let end = self.text[from..].iter().position(|byte| *byte == b'\n').map(|end| from + end);
-        let Some(end) = end else {
-            if self.text.len() - self.at > LINE_MAX {
-                (self.skips, self.at) = (true, self.text.len());
-            }
-            // As `add` will find it.
-            self.searched = self.text.len() - self.at;
-            return None;
-        };
-        let line = self.text[self.at..end].to_vec();
-        (self.at, self.searched) = (end + 1, end + 1);
-        let too_long = mem::take(&mut self.skips) || line.len() > LINE_MAX;
-        Some(if too_long { Line::TooLong } else { Line::Whole(line) })
+        line(self.codec.decode(&mut self.text))
     }
 
     /// Returns what is left when nothing comes any more.
     fn last(&mut self) -> Option<Line> {
-        if let Some(line) = self.next() {
-            return Some(line);
-        }
-        let rest = self.text.split_off(self.at);
-        (self.text, self.at, self.searched) = (Vec::new(), 0, 0);
-        if mem::take(&mut self.skips) {
-            return Some(Line::TooLong);
-        }
-        (!rest.is_empty()).then_some(Line::Whole(rest))
+        line(self.codec.decode_eof(&mut self.text))
     }
+}
+
+/// One that is too long is told as soon as it is, and left out up to its end.
+fn line(read: Result<Option<Bytes>, AnyDelimiterCodecError>) -> Option<Line> {
+    read.map_or(Some(Line::TooLong), |line| line.map(Line::Whole))
 }
 
 #[cfg(test)]
@@ -312,7 +288,7 @@ mod tests {
 
     #[test]
     fn lines_come_whole_however_the_text_is_cut() {
-        let line = |text: &str| Line::Whole(text.as_bytes().to_vec());
+        let line = |text: &'static str| Line::Whole(Bytes::from(text));
         let want = [line("a\tb"), line(""), line("c\r"), line("end")];
         assert_eq!(lines(&[b"a\tb\n\nc\r\nend"]), want);
         let text = b"a\tb\n\nc\r\nend";
@@ -330,15 +306,23 @@ mod tests {
     fn a_line_that_never_ends_is_left_out_and_takes_no_memory() {
         let long = vec![b'x'; 1000];
         let mut lines = Lines::default();
+        let mut told = Vec::new();
         for _ in 0..3 * LINE_MAX / long.len() {
             lines.add(&long);
-            assert_eq!(lines.next(), None);
+            told.extend(std::iter::from_fn(|| lines.next()));
             assert!(lines.text.len() <= LINE_MAX + 2 * long.len());
         }
+        assert_eq!(told, [Line::TooLong]);
         lines.add(b"y\nnext\n");
-        assert_eq!([lines.next(), lines.next()], [Some(Line::TooLong), Some(Line::Whole(b"next".to_vec()))]);
+        assert_eq!([lines.next(), lines.next()], [Some(Line::Whole(Bytes::from("next"))), None]);
         lines.add(&vec![b'x'; LINE_MAX + 1]);
-        assert_eq!([lines.next(), lines.last(), lines.last()], [None, Some(Line::TooLong), None]);
+        assert_eq!([lines.next(), lines.last(), lines.last()], [Some(Line::TooLong), None, None]);
+        for (length, too_long) in [(LINE_MAX, false), (LINE_MAX + 1, true), (3 * LINE_MAX, true)] {
+            let text = [&vec![b'x'; length][..], b"\nnext"].concat();
+            let lines = self::lines(&[&text]);
+            assert_eq!(lines.len(), 2, "{length}");
+            assert_eq!((lines[0] == Line::TooLong, &lines[1]), (too_long, &Line::Whole(Bytes::from("next"))));
+        }
     }
 
     #[test]

@@ -587,7 +587,7 @@ fn the_static_sandbox_answers_of_the_reports_api_are_read() {
     let created: Created = http::json(&answer("POST /reports/2021-06-30/reports")).expect("an id");
     assert_eq!(created.report_id, "ID323");
     let document = answer("GET /reports/2021-06-30/documents/{reportDocumentId}");
-    let document: file::Told = http::json(&document).expect("a document");
+    let document: super::super::documents::Told = http::json(&document).expect("a document");
     assert!(document.url.ends_with("Report_47700__GET_MERCHANT_LISTINGS_ALL_DATA_.txt"));
     assert_eq!(document.compression_algorithm, None);
 }

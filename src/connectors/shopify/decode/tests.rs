@@ -92,6 +92,33 @@ fn an_error_about_the_call_is_everybodys() {
     check(&[("INVALID_REFERENCE_DOCUMENT", None)], "RRR");
 }
 
+/// The code of the error in an answer to a delta -> what became of it.
+#[track_caller]
+fn check_delta(code: Option<&str>, want: char) {
+    let error = |code: &str| json!([{"code": code, "field": ["input", "changes", "0"], "message": "why"}]);
+    let errors = code.map_or(json!([]), error);
+    let body = json!({"data": {"inventoryAdjustQuantities": {"userErrors": errors}}});
+    let outcome = adjust_quantities(reply(&answer(200, &[], &body.to_string())).data);
+    assert_eq!(letters(&Said::Each(vec![outcome]), 1), want.to_string(), "{code:?}");
+}
+
+#[test]
+fn a_delta_is_unknown_unless_the_answer_surely_says_what_became_of_it() {
+    check_delta(None, 'A');
+    check_delta(Some("INVALID_QUANTITY_TOO_LOW"), 'R');
+    check_delta(Some("NON_MUTABLE_INVENTORY_ITEM"), 'R');
+    check_delta(Some("INVALID_REASON"), 'R');
+    check_delta(Some("IDEMPOTENCY_CONCURRENT_REQUEST"), '?');
+    check_delta(Some("IDEMPOTENCY_KEY_PARAMETER_MISMATCH"), '?');
+    check_delta(Some("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"), '?');
+    check_delta(Some("ADJUST_QUANTITIES_FAILED"), '?');
+    check_delta(Some("SERVICE_UNAVAILABLE"), '?');
+    let told = |body: &Value| adjust_quantities(reply(&answer(200, &[], &body.to_string())).data);
+    for body in [json!({"data": {}}), json!({"data": {"inventoryAdjustQuantities": null}}), json!({})] {
+        assert!(matches!(told(&body), Outcome::Unknown { .. }), "{body}");
+    }
+}
+
 #[test]
 fn a_single_entry_takes_every_error_upon_itself() {
     let one = |code: &str, field: Value| {

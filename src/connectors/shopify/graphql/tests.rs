@@ -7,8 +7,9 @@ use serde_json::json;
 use super::*;
 use crate::connectors::{shopify::tests::any_json, specs};
 
-const OPERATIONS: [&Operation; 23] = [
+const OPERATIONS: [&Operation; 24] = [
     &SET_QUANTITIES,
+    &ADJUST_QUANTITIES,
     &ACTIVATE,
     &LEVELS,
     &CATALOGUE,

@@ -36,6 +36,7 @@ impl Plan<'_> {
         }
         let step = self.ignore(&need).or_else(|| self.replan(&need));
         let step = step.or_else(|| self.cancel_shipment(&need)).or_else(|| self.shrink(&need));
+        let step = step.or_else(|| self.half_cancelled());
         let why = "cannot be cancelled in the ERP: shipped, picked together with others, or in a shipment that was \
                    cancelled there and awaits a decision";
         step.or_else(|| Some(Step::Refuse(need.told(self, why))))

@@ -13,7 +13,21 @@ use crate::connectors::tryton::{
 impl Want {
     /// Returns how many units a person has added to what we told to be written off.
     fn lost_beyond(&self, sums: &Sums) -> i64 {
-        beyond(self.told.written_off, sums.lost + sums.own.found)
+        beyond(self.told.most.written_off, sums.lost + sums.own.found)
+    }
+
+    /// Returns how many units a person has found beyond those that we told to be, so that less is off than we ever told.
+    fn found_beyond(&self, sums: &Sums) -> i64 {
+        (self.told.least.written_off.units() - (sums.lost - sums.own.lost)).max(0)
+    }
+
+    /// The same, of what came back.
+    fn back_beyond(&self, sums: &Sums) -> i64 {
+        beyond(self.told.most.returned, sums.announced + sums.own.gone)
+    }
+
+    fn gone_beyond(&self, sums: &Sums) -> i64 {
+        (self.told.least.returned.units() - (sums.announced - sums.own.announced)).max(0)
     }
 
     /// Returns how many units too many the documents of a kind hold, so that they are taken out of one that is not done.
@@ -22,7 +36,9 @@ impl Want {
         match kind {
             Kind::WriteOff if self.lost_beyond(sums) > 0 => 0,
             Kind::WriteOff => sums.lost - self.written_off,
+            Kind::Found if self.found_beyond(sums) > 0 => 0,
             Kind::Found => self.written_off - sums.lost,
+            Kind::Gone if self.gone_beyond(sums) > 0 => 0,
             Kind::Gone => self.returned - sums.announced,
             Kind::Sale | Kind::Return | Kind::Undo => 0,
         }
@@ -30,15 +46,13 @@ impl Want {
 
     /// Returns how many units are still to go, or to come back, by documents of a kind. Of what a person has cancelled, none
     /// went; and what a person has added is kept.
-    fn to_move(&self, kind: Kind, sums: &Sums) -> i64 {
+    pub(super) fn to_move(&self, kind: Kind, sums: &Sums) -> i64 {
         match kind {
-            Kind::WriteOff => self.written_off - sums.lost,
+            Kind::WriteOff => self.written_off - sums.lost - self.found_beyond(sums),
             Kind::Found => (sums.lost - self.lost_beyond(sums) - self.written_off).min(sums.off),
-            Kind::Gone => {
-                let added = beyond(self.told.returned, sums.announced + sums.own.gone);
-                (sums.announced - added - self.returned).min(sums.back)
-            }
-            Kind::Sale | Kind::Return | Kind::Undo => 0,
+            Kind::Return => self.returned - sums.announced - self.gone_beyond(sums),
+            Kind::Gone => (sums.announced - self.back_beyond(sums) - self.returned).min(sums.back),
+            Kind::Sale | Kind::Undo => 0,
         }
     }
 }

@@ -61,6 +61,12 @@ impl Plan<'_> {
         })
     }
 
+    /// Plans anew what a posting before this one has taken out of the warehouse's work, and come no further, if it is not to
+    /// be cancelled any more.
+    pub(super) fn half_cancelled(&self) -> Option<Step> {
+        self.restore(&Need::of(self, |want, sums| if want.is_half_cancelled() { sums.loose } else { 0 }))
+    }
+
     /// Plans anew what was cancelled in the warehouse and is shipped after all.
     fn restore(&self, need: &Need) -> Option<Step> {
         self.processed().find_map(|sale| {

@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     connectors::tryton::books::{Fate, Goods, Internal, InternalState, MoveState, Pick, Receipt},
-    model::Quantity,
+    model::{IdKind, Identifiers, LocationId, PostingLine, Quantity, Told},
 };
 
+mod lost;
 mod moves;
 mod people;
 
@@ -291,14 +292,34 @@ fn each_move(sale: &mut Sale, shipment: i64, mut change: impl FnMut(&mut Move)) 
     }
 }
 
-/// `ordered released written_off fulfilled returned` of the product 7.
-fn wants(units: [i64; 5]) -> BTreeMap<i64, Want> {
-    wants_after(units, units)
+/// What a posting tells, by product.
+type Lines = BTreeMap<i64, PostingLine>;
+
+/// `ordered released written_off fulfilled returned` of the product 7. Nothing is acknowledged.
+fn wants(units: [i64; 5]) -> Lines {
+    BTreeMap::from([(7, line(totals(units), totals(units), None))])
 }
 
-/// The same, after another target was reached.
-fn wants_after(told: [i64; 5], units: [i64; 5]) -> BTreeMap<i64, Want> {
-    BTreeMap::from([(7, Want::new("TEE", &totals(units), &totals(told), Some(&totals(told))))])
+/// The same, after another target was reached, or this one.
+fn wants_after(told: [i64; 5], units: [i64; 5]) -> Lines {
+    BTreeMap::from([(7, line(totals(units), totals(told), Some(totals(told))))])
+}
+
+fn line(target: Totals, told: Totals, acked: Option<Totals>) -> PostingLine {
+    PostingLine {
+        ids: Identifiers::new([(IdKind::Sku, "TEE")]).expect("a code"),
+        location: LocationId::new("main").expect("a name"),
+        target,
+        told: told.most(target),
+        acked,
+        unanswered: Vec::new(),
+    }
+}
+
+/// As [`super::next`], for what a posting tells.
+fn next(books: &Books, lines: &Lines, sequence: u32) -> Step {
+    let wants = lines.iter().map(|(product, line)| (*product, Want::new("TEE", line, sequence)));
+    super::next(books, &wants.collect(), sequence)
 }
 
 fn totals(units: [i64; 5]) -> Totals {
@@ -308,7 +329,7 @@ fn totals(units: [i64; 5]) -> Totals {
 
 /// Follows the plan until it is done, and returns how many requests that took.
 #[track_caller]
-fn follow(mini: &mut Mini, wants: &BTreeMap<i64, Want>, sequence: u32) -> usize {
+fn follow(mini: &mut Mini, wants: &Lines, sequence: u32) -> usize {
     let mut requests = 0;
     for _ in 0..100 {
         match next(&mini.books, wants, sequence) {
@@ -414,7 +435,7 @@ fn what_went_elsewhere_as_a_whole_and_comes_back_as_a_whole_is_sold_anew() {
 #[test]
 fn what_a_person_cancels_of_a_sale_stays_cancelled() {
     let mut mini = Mini::default();
-    let first = BTreeMap::from([(7, Want::new("TEE", &totals([3, 0, 0, 0, 0]), &totals([0; 5]), None))]);
+    let first = BTreeMap::from([(7, line(totals([3, 0, 0, 0, 0]), totals([0; 5]), None))]);
     follow(&mut mini, &first, 1);
     let shipment = mini.books.sales[0].shipments[0].id;
     mini.apply(&Call::Press(On::Shipment, shipment, Button::Cancel)).expect("it waits");

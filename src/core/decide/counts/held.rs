@@ -1,11 +1,15 @@
 //! Counts that the brake holds: kept for a person, said anew by later ones, taken over after all or thrown away.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
-use super::Sums;
+use super::{Line, Sums};
 use crate::{
     core::{
         command::{Count, ROWS_MAX, Refused, Reply},
+        count::Change,
         decide::Draft,
         record::{HeldCount, Record},
     },
@@ -51,6 +55,35 @@ impl Draft<'_> {
         let held = HeldCount { counter, measure, as_of, begun, lines, why, outdated, taken, by_hand };
         self.emit(Record::Held { count: held });
         Some(self.seq)
+    }
+
+    /// Takes out of a count what a person is asked about already: lines that would do what an earlier one is held for. They wait
+    /// for that person, however few of them are left; what the counter has corrected since does not.
+    pub(super) fn without_held(&self, count: &Count, lines: Vec<Line>) -> Vec<Line> {
+        let Some(policies) = self.state.policies() else { return lines };
+        let held: BTreeMap<(&Sku, &LocationId), Quantity> = self
+            .state
+            .held
+            .values()
+            .filter(|held| held.counter == count.counter && held.measure == count.measure)
+            .flat_map(|held| {
+                let stands = |(sku, at, _): &&(Sku, LocationId, Quantity)| {
+                    !held.outdated.contains(&(sku.clone(), at.clone()))
+                };
+                held.lines.iter().filter(stands).map(|(sku, at, units)| ((sku, at), *units))
+            })
+            .collect();
+        let asked = |line: &Line| {
+            let change = Change { before: line.before.on_hand, after: line.on_hand };
+            let held = held.get(&(&line.sku, &line.location));
+            line.opened && held.is_some_and(|held| change.is_as_held(*held, &policies.brake))
+        };
+        // No raise comes from a part of what lies at several places.
+        let torn: BTreeSet<Sku> =
+            lines.iter().filter(|line| asked(line)).map(|line| line.sku.clone()).collect();
+        let waits =
+            |line: &Line| asked(line) || (line.on_hand > line.before.on_hand && torn.contains(&line.sku));
+        lines.into_iter().filter(|line| !waits(line)).collect()
     }
 
     /// What a count tells of, an earlier one that is held says nothing of any more.

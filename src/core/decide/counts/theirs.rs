@@ -8,7 +8,7 @@ use crate::{
         posting::{self, Item},
         record::Record,
     },
-    model::{LocationId, OrderKey, Overflow, Quantity, Sku, Timestamp},
+    model::{LocationId, OrderKey, Overflow, Quantity, Sku, Timestamp, Totals},
 };
 
 impl Draft<'_> {
@@ -40,6 +40,9 @@ impl Draft<'_> {
             let seen = seen(count.measure, told(had), booked, &mut units)?;
             // What it is never told of, it learns by itself.
             let totals = if seen == booked { item.totals } else { seen };
+            // Of what was given up, what came back is posted once something else becomes of it.
+            let (released, returned) = (had.released, had.returned);
+            let totals = if posting.by_hand { Totals { released, returned, ..totals } } else { totals };
             posting.take(Item { totals, ..item });
         }
         if posting.acked != held.acked {

@@ -5,7 +5,7 @@ use crate::{
         count::Edits,
         decide::drift::{Difference, judge::Judge},
         drift::{Drifted, Verdict, judge},
-        leg::{self, Leg, Look},
+        leg::{self, Leg},
         mapping::{Resolved, resolve},
         state::{ListingRef, State},
         writes::{Reading, shows},
@@ -54,15 +54,7 @@ pub fn compare(
     if !held.writable() || !policy.abilities.quantities {
         return None;
     }
-    let look = Look {
-        seen: levels.available,
-        at: read_at,
-        seq: state.seq,
-        since: held.writes.since_read(read_at, policy.abilities.stale_ms).ok()?,
-        on_hand: levels.on_hand,
-        committed: levels.committed,
-        turnover: held.writes.turnover_since(read_at, policy.abilities.stale_ms),
-    };
+    let look = held.writes.look(levels, read_at, state.seq, policy.abilities.stale_ms);
     let wanted = held.leg.as_ref().map(|leg| leg.quantity);
     let agrees = wanted.is_some_and(|wanted| shows(levels.available, wanted));
     let under_way = held.leg.as_ref().is_some_and(|leg| leg.look_at().is_some() || leg.sent().is_some());
@@ -86,12 +78,21 @@ pub fn compare(
         Verdict::Learnt { .. } => Means::Unknown,
         Verdict::Unexplained { expected, shown } => {
             let (told, known_at) = (held.writes.told.as_deref().copied(), held.writes.known_at);
-            let or = held.writes.if_landed(held.leg.as_ref());
-            let difference =
-                Difference { expected, or, observed: shown, look, told, known_at, passed_over: false };
-            let judge = Judge { state, now, seq: state.seq.next(), edits: *edits };
+            let or = held.writes.if_landed(held.leg.as_ref(), shown);
+            let difference = Difference {
+                expected,
+                or,
+                observed: shown,
+                look,
+                open: None,
+                told,
+                known_at,
+                passed_over: false,
+            };
+            let (edits_held, learnt) = (edits.clone(), Quantity::ZERO);
+            let judge = Judge { state, now, seq: state.seq.next(), edits: edits_held, learnt };
             let (drifted, with) = judge.drifted(policy, &listing, &difference);
-            *edits = with.or(*edits);
+            *edits = with.or(edits.take());
             Means::Differs(Box::new(drifted))
         }
     };

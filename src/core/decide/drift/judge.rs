@@ -32,6 +32,8 @@ pub(super) struct Judge<'a> {
     pub(super) seq: Seq,
     /// What the brake knows of the edits of the channel, if that is more than the state does.
     pub(super) edits: Option<Edits>,
+    /// How own orders that were learnt since have moved what the listing showed at the drift that a person is asked about.
+    pub(super) learnt: Quantity,
 }
 
 impl Judge<'_> {
@@ -45,12 +47,13 @@ impl Judge<'_> {
         let (mut expected, observed) = (difference.expected, difference.observed);
         let held = self.state.listing(listing);
         let before = held.and_then(|held| held.drift.as_deref());
-        let mut kind = found(difference.told.as_ref(), &difference.look);
+        let mut kind = found(difference.told.as_ref(), &difference.look, difference.open);
         let mut or = difference.or.clone();
         let mut between = difference.told.map(|told| (told.at, difference.look.at));
         let asked = before.filter(|before| before.done == Done::Asked);
         // A person who is asked already is asked about all of it, from what it showed at first.
         if let Some(first) = asked.filter(|first| goes_on(first, difference)) {
+            let first = first.clone().but(self.learnt);
             let of_both = |first_expected: Quantity, expected: Quantity| {
                 first_expected.add(expected).and_then(|sum| sum.sub(first.observed)).unwrap_or(expected)
             };
@@ -74,9 +77,11 @@ impl Judge<'_> {
             why: None,
             repairs: before.map(|before| before.repairs.clone()).unwrap_or_default(),
             lowered: before.map(|before| before.lowered.clone()).unwrap_or_default(),
+            theirs: false,
             passed_over: difference.passed_over
                 || leg.is_some_and(|leg| lowers(leg, observed))
                 || asked.is_some_and(|asked| asked.passed_over),
+            over_at: difference.passed_over.then_some(difference.look.at),
             between,
             or: or.into_iter().collect(),
             read_at: (!difference.passed_over).then_some(difference.look.at),
@@ -96,7 +101,8 @@ impl Judge<'_> {
                 drifted.why = Some(unsure(&drifted));
             }
         }
-        against_ours(&mut drifted, before, leg);
+        let ours_since = held.is_some_and(|held| held.ours_since(&drifted));
+        against_ours(&mut drifted, before, leg, ours_since);
         (drifted, edits)
     }
 
@@ -112,6 +118,8 @@ impl Judge<'_> {
         let Some(policies) = self.state.policies() else { return (Done::Repaired, None, None) };
         let observed = difference.observed;
         if let Some((done, why)) = self.given_up(listing, leg, difference) {
+            let before = self.state.listing(listing).and_then(|held| held.drift.as_deref());
+            drifted.theirs = done == Done::Left && before.is_some_and(|before| before.theirs);
             return (done, why, None);
         }
         let over = difference.passed_over || lowers(leg, observed);
@@ -130,6 +138,7 @@ impl Judge<'_> {
                 };
             }
             (Found::Rival, Repair::Theirs) if rests(leg) && observed < leg.quantity => {
+                drifted.theirs = true;
                 return (Done::Left, None, None);
             }
             (Found::Edit | Found::Rival | Found::Unseen, Repair::Ours | Repair::Theirs) => {}
@@ -137,6 +146,10 @@ impl Judge<'_> {
         // Of what a lower went over, less than expected is no quarrel: mostly a sale that was learnt too late. Again and
         // again it may be another writer that only lowers, and a person should know.
         let quarrel = !difference.passed_over || observed > difference.expected;
+        // Nobody undoes what is not written.
+        if self.state.still().is_some() {
+            return (Done::Repaired, None, None);
+        }
         if quarrel && self.loops(policies, drifted) {
             return (Done::Held, None, None);
         }
@@ -221,7 +234,8 @@ impl Judge<'_> {
         let row = self.state.skus.get(&listing.sku);
         let place = row.zip(places.first()).and_then(|(row, location)| row.place(location));
         let place = place.filter(|place| place.opened.is_some());
-        let stock = place.ok_or("its stock was never counted there")?.stock;
+        let place = place.ok_or("its stock was never counted there")?;
+        let stock = place.stock;
         let before = stock.on_hand;
         let kept = stock.committed.add(stock.reserved).map_err(big)?;
         if raises && kept > difference.look.committed.unwrap_or_default() {
@@ -231,9 +245,10 @@ impl Judge<'_> {
         }
         let change = Change { before, after: before.add(delta).map_err(big)? };
         let channel = self.state.listing(listing).map(|held| &held.channel);
-        let held = channel.and_then(|channel| self.state.channels.get(channel)).and_then(|row| row.edits);
-        let edits = Edits::with(self.edits.or(held), change, self.now);
-        if let Some(why) = edits.changed.held_by(&policies.brake, self.state.index.opened()) {
+        let held =
+            channel.and_then(|channel| self.state.channels.get(channel)).and_then(|row| row.edits.clone());
+        let edits = Edits::with(self.edits.clone().or(held), &place.location, change, self.now);
+        if let Some(why) = edits.held_by(&policies.brake, self.state.index.opened()) {
             return Err(format!("the brake holds it: with the edits of the last hour {why}"));
         }
         if raises && self.loops(policies, drifted) {
@@ -255,7 +270,8 @@ impl Judge<'_> {
 }
 
 /// Where nothing of ours is written, what is believed to be shown is the other writer's: what it shows is held against ours.
-fn against_ours(drifted: &mut Drifted, before: Option<&Drifted>, leg: Option<&Leg>) {
+/// `ours_since`: ours was seen there after that.
+fn against_ours(drifted: &mut Drifted, before: Option<&Drifted>, leg: Option<&Leg>, ours_since: bool) {
     let Some(leg) = leg else { return };
     let more = before.is_some_and(|before| before.done == Done::Left && before.observed > before.expected);
     let left = drifted.done == Done::Left && more && leg.state == leg::State::Dropped;
@@ -265,7 +281,8 @@ fn against_ours(drifted: &mut Drifted, before: Option<&Drifted>, leg: Option<&Le
     drifted.expected = leg.quantity;
     drifted.or.clear();
     let most = before.filter(|before| before.done == Done::Held).map(|before| before.over_most);
-    drifted.over_most = drifted.over().max(most.unwrap_or_default());
+    let over = if ours_since { Quantity::ZERO } else { drifted.over() };
+    drifted.over_most = over.max(most.unwrap_or_default());
 }
 
 /// Says that nobody knows how many units an edit is of.

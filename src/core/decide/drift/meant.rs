@@ -25,32 +25,38 @@ pub fn meant(
     let of =
         |name: &Sku| -> Vec<ListingRef> { state.listed(name, channel).into_iter().filter(drifts).collect() };
     let own = of(sku);
-    let open = if own.is_empty() { state.names_of(sku).iter().flat_map(of).collect() } else { own };
-    if open.is_empty() {
+    let all: Vec<ListingRef> = state.names_of(sku).iter().flat_map(of).collect();
+    if all.is_empty() {
         return Err(Refused::Nothing(format!("open drift of SKU `{sku}` on `{channel}`")));
     }
-    let choices = || open.iter().map(|listing| said(state, listing)).collect::<Vec<_>>().join(", ");
+    let choices =
+        |open: &[ListingRef]| open.iter().map(|listing| said(state, listing)).collect::<Vec<_>>().join(", ");
     let fits = |listing: &&ListingRef| {
         let of = state.listing(listing).and_then(|held| held.drift.as_deref()).map(|drift| drift.seq);
         seq.is_none_or(|seq| of == Some(seq))
     };
-    let of_record: Vec<&ListingRef> = open.iter().filter(fits).collect();
-    if let Some(seq) = seq.filter(|_| of_record.is_empty()) {
-        let why = format!("the drift of record {seq} is over; what is open now: {}", choices());
+    let called = |open: &[ListingRef]| -> Vec<ListingRef> {
+        open.iter().filter(fits).filter(|listing| state.is_called(listing, name)).cloned().collect()
+    };
+    // By its other names only where nothing under its own is meant.
+    let (open, called) = match called(&own) {
+        found if found.is_empty() => (&all, called(&all)),
+        found => (&own, found),
+    };
+    if let Some(seq) = seq.filter(|_| !all.iter().any(|listing| fits(&listing))) {
+        let why = format!("the drift of record {seq} is over; what is open now: {}", choices(open));
         return Err(Refused::NotSo(why));
     }
-    let called: Vec<&ListingRef> =
-        of_record.into_iter().filter(|listing| state.is_called(listing, name)).collect();
     match called[..] {
-        [one] => Ok(one.clone()),
+        [ref one] => Ok(one.clone()),
         [] => Err(Refused::NotSo(format!(
             "no open drift of SKU `{sku}` on `{channel}` goes by `{name}`; what is open now: {}",
-            choices()
+            choices(open)
         ))),
         _ => Err(Refused::NotSo(format!(
             "SKU `{sku}` has {} open drifts on `{channel}`; add one of: {}",
             called.len(),
-            choices()
+            choices(open)
         ))),
     }
 }

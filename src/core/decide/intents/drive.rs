@@ -10,10 +10,11 @@ use crate::{
         intent::{Change, Event, Intent, Leg, Line, Phase, Step, Undone, Way, step},
         ledger::Kind,
         leg,
+        order::Still,
         record::Record,
         state::{Listing, ListingRef, Todo},
     },
-    model::{Policies, Quantity, Revision, Seq, Sku},
+    model::{Policies, Quantity, Seq, Sku},
 };
 
 /// How many legs one tick judges.
@@ -67,9 +68,11 @@ impl Draft<'_> {
         let Some(leg) = usize::try_from(n).ok().and_then(|n| intent.legs.get(n)) else { return };
         let Some(held) = self.state.listing(&leg.listing).filter(|_| intent.awaits(leg)) else { return };
         let refused = refused(self.state.policies(), held);
+        let more = leg.way == Way::Lower && shows_more(intent, held);
         let next = match (leg.way, leg.step, &refused) {
-            (_, Step::Waiting, _) if seen(held) >= leg.revision => self.seen_step(intent, leg, held),
-            (Way::Lower, Step::Seen { .. }, _) => self.seen_step(intent, leg, held),
+            (_, Step::Waiting, _) if leg.is_seen(held) && !more => self.seen_step(intent, leg, held),
+            (Way::Lower, Step::Seen { .. }, _) if !more => self.seen_step(intent, leg, held),
+            (Way::Lower, Step::Seen { .. }, Some(_)) => Step::GivenUp,
             (Way::Lower | Way::PutBack, Step::Waiting, Some(_)) => Step::GivenUp,
             // What may rise rises once a person has dealt with the dead letter.
             (Way::Raise, Step::Waiting, Some(Never::ForGood(_))) => Step::GivenUp,
@@ -94,10 +97,14 @@ impl Draft<'_> {
             policy.map_or(0, |policy| policy.abilities.late_ms)
         };
         // A write from before it was seen lands within the bound or never; those that follow keep to the new limit.
-        let settled = leg.way != Way::Lower
-            || intent.seen_is_enough
-            || held.writes.unsettled.is_empty()
-            || self.now >= at.plus_millis(late());
+        if leg.way != Way::Lower || intent.seen_is_enough {
+            return Step::Settled;
+        }
+        // What may land until a bulk has ended settles from then on.
+        if leg.step == Step::Waiting && bulk_may_undo(held) {
+            return Step::Waiting;
+        }
+        let settled = held.writes.unsettled.is_empty() || self.now >= at.plus_millis(late());
         if settled { Step::Settled } else { Step::Seen { at } }
     }
 
@@ -132,8 +139,8 @@ impl Draft<'_> {
         let arrives = |line: &Line| match line {
             Line::Allot { .. } => None,
             Line::Move { sku, quantity, to, .. } => {
-                let (sku, location, kind) = (sku.clone(), to.clone(), Kind::TransferIn);
-                Some(Booking { sku, location, kind, quantity: *quantity })
+                let (sku, location, note) = (sku.clone(), to.clone(), String::new());
+                Some(Booking { sku, location, kind: Kind::TransferIn, quantity: *quantity, note })
             }
         };
         let bookings = lines.iter().filter_map(arrives).collect();
@@ -168,8 +175,12 @@ impl Draft<'_> {
         self.drive(id);
     }
 
-    /// Has an intent wait for the listings that the records from `from` on give something else to show, and for `also`.
+    /// Has an intent wait for the listings that the records from `from` on give something else to show, and for `also`. In shadow mode
+    /// what is shown is somebody else's doing, and nothing of ours is waited for.
     pub(super) fn await_listings(&mut self, id: Seq, way: Way, from: usize, also: Vec<ListingRef>) {
+        if self.state.still() == Some(Still::Shadow) {
+            return;
+        }
         let commits = self.records[from..].iter().filter_map(|record| {
             if let Record::Commit { sku, legs, .. } = record { Some((sku, legs)) } else { None }
         });
@@ -182,15 +193,21 @@ impl Draft<'_> {
         }
     }
 
+    /// Tells whether a listing may come to show what it is to show, with nothing but time.
+    pub(super) fn may_fall(&self, listing: &ListingRef) -> bool {
+        self.state.listing(listing).is_some_and(|held| refused(self.state.policies(), held).is_none())
+    }
+
     fn leg_of(&self, way: Way, listing: ListingRef) -> Option<Leg> {
         let held = self.state.listing(&listing)?;
         let leg = held.leg.as_ref()?;
         let confirmed = matches!(leg.state, leg::State::Confirmed);
         let revision = leg.revision;
         let step = match way {
-            Way::Lower if confirmed && held.writes.unsettled.is_empty() => return None,
-            Way::Lower if rises(held, leg.quantity) => return None,
-            Way::Lower if confirmed => Step::Seen { at: self.now },
+            Way::Lower if stays_below(held, leg) => return None,
+            Way::Lower if confirmed && held.writes.shows_at_most(leg.quantity) && !bulk_may_undo(held) => {
+                Step::Seen { at: self.now }
+            }
             Way::Raise | Way::PutBack if confirmed => return None,
             Way::Lower | Way::Raise | Way::PutBack => Step::Waiting,
         };
@@ -207,16 +224,26 @@ pub(super) fn raised(lines: &[Line]) -> Vec<(ListingRef, Option<Quantity>)> {
     lines.iter().filter_map(rises).collect()
 }
 
-/// Tells whether a listing can only show less than this, whatever of our writes may still land: there is nothing to be
+/// Tells whether a listing shows no more than it is to show, whatever of our writes may still land: there is nothing to be
 /// lowered.
-fn rises(held: &Listing, quantity: Quantity) -> bool {
-    held.writes.base.is_some_and(|base| base < quantity)
-        && held.writes.look.as_ref().is_none_or(|look| look.shown().is_ok_and(|shown| shown <= quantity))
-        && held.writes.unsettled.iter().all(|write| write.quantity <= quantity)
+fn stays_below(held: &Listing, leg: &leg::Leg) -> bool {
+    let confirmed = matches!(leg.state, leg::State::Confirmed);
+    let less = confirmed || held.writes.base.is_some_and(|base| base < leg.quantity);
+    less && held.writes.stays_at_most(leg.quantity)
 }
 
-fn seen(held: &Listing) -> Revision {
-    held.writes.confirmed.map_or(Revision::ZERO, |confirmed| confirmed.revision)
+/// Tells whether a bulk that is open may still make a listing show more than it is to show.
+fn bulk_may_undo(held: &Listing) -> bool {
+    held.leg.as_ref().is_some_and(|leg| held.writes.bulk_may_land_above(leg.quantity))
+}
+
+/// Tells whether a listing may show more than it is to show, or than it was seen to show since the intent was opened: it goes on
+/// falling with each sale, and must not be waited for because of that. What nobody knows, as after a restore, may be more.
+fn shows_more(intent: &Intent, held: &Listing) -> bool {
+    let since = held.writes.confirmed.filter(|confirmed| confirmed.at > intent.opened_at);
+    let wanted = held.leg.as_ref().map(|leg| leg.quantity);
+    let limit = since.map(|confirmed| confirmed.quantity).into_iter().chain(wanted).max();
+    limit.is_none_or(|limit| !held.writes.shows_at_most(limit))
 }
 
 /// Why a listing will not come to show what is wanted.
@@ -235,6 +262,9 @@ fn refused(policies: Option<&Policies>, held: &Listing) -> Option<Never> {
     }
     match held.leg.as_ref().map(|leg| &leg.state) {
         Some(leg::State::Parked { reason, .. }) => Some(Never::Parked(reason.to_string())),
+        Some(leg::State::Dropped) if held.left_to_theirs() => {
+            Some(Never::ForGood("another writer's lower number was left there, by `[drift]`".to_owned()))
+        }
         Some(leg::State::Dropped) => Some(Never::ForGood("a person has given it up".to_owned())),
         Some(_) | None => None,
     }

@@ -9,17 +9,19 @@ use crate::{
         State,
         allocation::{
             Pause,
-            shelves::{Shelves, unmet},
+            shelves::{Shelves, sellers, unmet},
         },
-        count::{Change, held_by},
+        count::{Change, fewest_held, held_by},
         decide::listing::{pause_of, should_show},
         index::Index,
         intent::{
-            Line, Moving,
+            Intent, Line, Moving,
             ask::{Ask, What},
         },
+        ledger::Stock,
+        leg,
         order::Still,
-        state::{ListingRef, SkuRow},
+        state::{Listing, ListingRef, SkuRow},
         wrong::{Why, Wrong},
     },
     model::{
@@ -31,12 +33,41 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     pub lines: Vec<Line>,
+    /// What the places that units go between have, line by line.
+    pub moves: Vec<Moves>,
     /// The listings that would show something else, or may show less.
     pub shown: Vec<Shown>,
+    /// The listings of what leaves a place, and of all that is made of it, which may show what lies there: what they show too much
+    /// must have fallen. A shop that was pointed elsewhere shows yet what it sold from there before.
+    pub draws: Vec<ListingRef>,
     /// What is worth to be known before it is done.
     pub notes: Vec<String>,
     /// Why the brake holds it, if it does.
     pub brake: Option<String>,
+}
+
+/// Units that would go from one place to another, after the lines before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moves {
+    pub sku: Sku,
+    pub quantity: Quantity,
+    pub from: AtPlace,
+    pub to: AtPlace,
+}
+
+/// What a place has before units go, and once they have arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtPlace {
+    pub location: LocationId,
+    pub before: Stock,
+    pub after: Stock,
+}
+
+impl AtPlace {
+    fn of([before, after]: [&SkuRow; 2], location: &LocationId) -> AtPlace {
+        let stock = |row: &SkuRow| row.place(location).map(|place| place.stock).unwrap_or_default();
+        AtPlace { location: location.clone(), before: stock(before), after: stock(after) }
+    }
 }
 
 /// What one listing shows, and would show. `None`: it is not written.
@@ -44,6 +75,8 @@ pub struct Plan {
 pub struct Shown {
     pub listing: ListingRef,
     pub channel: ChannelId,
+    /// What was seen there last, if a drift waits for a person, or else what it is to show. It is only told.
+    pub shows: Option<Quantity>,
     pub before: Option<Quantity>,
     /// Until everything that must fall has fallen.
     pub lowered: Option<Quantity>,
@@ -85,6 +118,17 @@ pub(super) fn falls(before: Option<Quantity>, after: Option<Quantity>) -> bool {
         (None, Some(_)) => true,
         (Some(before), Some(after)) => after < before,
     }
+}
+
+/// Returns what a listing with a drift that waits for a person shows, as far as is known: what was found there, until a lower of ours
+/// was seen to go over that.
+fn drifted_to(held: &Listing) -> Option<Quantity> {
+    let drift = held.drift.as_deref().filter(|drift| drift.is_open())?;
+    if !held.ours_since(drift) {
+        return Some(drift.observed);
+    }
+    let looked = || held.writes.look.as_ref().and_then(|look| look.shown().ok());
+    looked().or(held.writes.base).or(held.writes.confirmed.map(|ours| ours.quantity))
 }
 
 fn sku_of(what: &What) -> &Sku {
@@ -188,9 +232,8 @@ impl<'a> Planning<'a> {
             return bad(format!("a listing can show from 0 to {} units", Quantity::LIMIT));
         }
         if let Some(id) = self.taken.get(&listing) {
-            return bad(format!(
-                "`{sku}` on `{channel}` is being changed by {id}; wait for it, or `evenkeel commits cancel {id}`"
-            ));
+            let helps = self.helps(*id, &listing, held);
+            return bad(format!("`{sku}` on `{channel}` is being changed by {id}; {helps}"));
         }
         if !self.set.insert(listing.clone()) {
             return bad(format!("`{sku}` on `{channel}` is named twice"));
@@ -206,6 +249,21 @@ impl<'a> Planning<'a> {
         high.listings[at].allotted = after;
         self.plan.lines.push(Line::Allot { listing, before, after });
         Ok(())
+    }
+
+    /// Says what frees a listing that another intent sets. One that raises is not cancelled any more.
+    fn helps(&self, id: Seq, listing: &ListingRef, held: &Listing) -> String {
+        if self.state.intents.get(&id).is_none_or(Intent::may_be_undone) {
+            return format!("wait for it, or `evenkeel commits cancel {id}`");
+        }
+        if !matches!(held.leg.as_ref().map(|leg| &leg.state), Some(leg::State::Parked { .. })) {
+            return "wait for it".to_owned();
+        }
+        let letter = format!("leg:{}:{}:{}", held.channel, listing.sku, listing.at);
+        let letter = shell(&letter);
+        format!(
+            "it waits for a dead letter there: `evenkeel dead-letters retry {letter}`, or `evenkeel dead-letters discard {letter}`"
+        )
     }
 
     fn shift(&mut self, sku: &Sku, quantity: Quantity, from: &ChannelId, to: &ChannelId) -> Result<(), Why> {
@@ -287,28 +345,27 @@ impl<'a> Planning<'a> {
         let (low, high) = self.rows(sku)?;
         let opened = |place: &LocationId| low.place(place).is_some_and(|place| place.opened.is_some());
         if let Some(place) = [from, to].into_iter().find(|place| !opened(place)) {
-            return bad(format!(
-                "`{sku}` was never counted at `{place}`; count it there first, if only as 0: `evenkeel count {} {place} \
-                 UNITS`",
-                shell(sku)
-            ));
+            return bad(never_counted(sku, place));
         }
         let out_of_range = |_| format!("quantity out of range for `{sku}`");
         let held = low.place(from).map(|place| place.stock).unwrap_or_default();
         let available = held.available().map_err(out_of_range)?.or_zero();
+        // What lines before this one take is there yet.
+        let now = state.skus.get(sku).and_then(|row| row.place(from)).map_or(held, |place| place.stock);
+        let taken = now.on_hand.sub(held.on_hand).map_err(out_of_range)?;
         if quantity > held.on_hand {
-            let (units, are) = (counted(held.on_hand, "unit"), which(held.on_hand, "is", "are"));
-            return bad(format!("only {units} of `{sku}` {are} on hand at `{from}`"));
+            return bad(format!("{} on hand at `{from}`{}", only(now.on_hand, sku), taken_before(taken)));
         }
         if quantity > available && !force {
-            let (units, are) = (counted(available, "unit"), which(available, "is", "are"));
+            let free = available.add(taken).map_err(out_of_range)?;
             return bad(format!(
-                "only {units} of `{sku}` {are} available at `{from}`, the rest is sold or reserved; --force takes it all the \
-                 same"
+                "{} available at `{from}`{}, the rest is sold or reserved; --force takes it all the same",
+                only(free, sku),
+                taken_before(taken)
             ));
         }
         let unmet = |row: &SkuRow| unmet(state, sku, row).map_err(out_of_range);
-        let before = unmet(if travels { low } else { high })?;
+        let (before, was) = (unmet(if travels { low } else { high })?, high.clone());
         for (row, arrived) in [(&mut *low, false), (&mut *high, true)] {
             let stock = &mut row.place_mut(from).stock;
             stock.on_hand = stock.on_hand.sub(quantity).map_err(out_of_range)?;
@@ -322,8 +379,10 @@ impl<'a> Planning<'a> {
         }
         // What travels serves no order meanwhile. On paper it is there as soon as it has left.
         let owed = unmet(if travels { low } else { high })?.sub(before).map_err(out_of_range)?.or_zero();
+        let [left, came] = [from, to].map(|place| AtPlace::of([&was, high], place));
         self.note_promised(sku, from, [quantity, available, owed])?;
         let (sku, from, to) = (sku.clone(), from.clone(), to.clone());
+        self.plan.moves.push(Moves { sku: sku.clone(), quantity, from: left, to: came });
         let (received, lost, counted) = (Quantity::ZERO, Quantity::ZERO, false);
         self.plan.lines.push(Line::Move { sku, quantity, from, to, received, lost, counted });
         Ok(())
@@ -367,8 +426,9 @@ impl<'a> Planning<'a> {
         let made = skus.keys().any(|sku| self.state.index.recipes.direct(sku).is_some());
         let planned =
             made.then(|| [self.planned(&skus, |rows| &rows.0), self.planned(&skus, |rows| &rows.1)]);
-        let mut wrong = Vec::new();
-        let mut all = Vec::new();
+        let left = self.left();
+        let (mut wrong, mut all, mut draws, mut notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut shelves: Option<[Shelves<'_>; 3]> = None;
         for (sku, line) in &skus {
             let Some(row) = self.state.skus.get(sku) else { continue };
             let rows = self.rows.get(sku);
@@ -376,46 +436,135 @@ impl<'a> Planning<'a> {
                 Some(states) => (&states[n], states[n].skus.get(sku).unwrap_or(row)),
                 None => (self.state, rows.map_or(row, |(low, high)| [low, high][n])),
             };
-            let [mut before, mut lowered, mut after] =
-                [(self.state, row), would(0), would(1)].map(|(state, row)| Shelves::of(state, sku, row));
+            let now = [(self.state, row), would(0), would(1)];
+            let all_of = shelves.get_or_insert_with(|| now.map(|(state, row)| Shelves::of(state, sku, row)));
+            all_of.iter_mut().zip(now).for_each(|(of, (_, row))| of.turn_to(sku, row));
+            let [before, lowered, after] = all_of;
             for (n, held) in row.listings.iter().enumerate() {
                 let shows = |shelves: &mut Shelves<'_>| {
                     let held = shelves.row.listings.get(n)?;
                     should_show(shelves, self.policies, held).map(|shown| shown.quantity)
                 };
                 let Ok(at) = u16::try_from(n) else { continue };
+                let before = shows(before);
                 let shown = Shown {
                     listing: ListingRef { sku: sku.clone(), at },
                     channel: held.channel.clone(),
-                    before: shows(&mut before),
-                    lowered: shows(&mut lowered),
-                    after: shows(&mut after),
+                    shows: drifted_to(held).or(before),
+                    before,
+                    lowered: shows(lowered),
+                    after: shows(after),
                 };
                 let frozen = pause_of(self.state, row, held) == Some(Pause::Frozen);
-                if frozen && shown.lowers() {
-                    let channel = &held.channel;
-                    let why = format!("`{sku}` on `{channel}` is frozen and could not fall; resume it first");
-                    wrong.push(Wrong { line: *line, why: why.into() });
-                }
+                let leaves = left.get(sku).is_some_and(|places| self.may_sell_at(held, places));
+                draws.extend(leaves.then(|| shown.listing.clone()));
+                let why = self.cannot_fall(&shown, held, frozen, leaves, &mut notes);
+                wrong.extend(why.map(|why| Wrong { line: *line, why: why.into() }));
                 let set = self.set.contains(&shown.listing);
                 if !frozen && (set || shown.lowers() || shown.raises() || shown.before != shown.after) {
                     all.push(shown);
                 }
             }
         }
-        self.plan.shown = all;
+        (self.plan.shown, self.plan.draws) = (all, draws);
+        notes.into_iter().for_each(|note| self.note(note));
         wrong.extend(self.nothing_falls().filter(|_| wrong.is_empty()));
         self.wait_notes();
         self.plan.brake = self.brake();
         wrong
     }
 
+    /// Returns the SKUs of which units leave a place, and all that is made of them, with the places from which those units may be
+    /// sold. In shadow mode what is shown is somebody else's doing, and nothing of ours is waited for.
+    fn left(&self) -> BTreeMap<Sku, BTreeSet<LocationId>> {
+        let mut from: BTreeMap<&Sku, BTreeSet<LocationId>> = BTreeMap::new();
+        for line in self.plan.lines.iter().filter(|_| self.state.still() != Some(Still::Shadow)) {
+            if let Line::Move { sku, from: place, .. } = line {
+                from.entry(sku).or_default().insert(place.clone());
+            }
+        }
+        let mut left: BTreeMap<Sku, BTreeSet<LocationId>> = BTreeMap::new();
+        for (sku, places) in from {
+            let places = self.sold_with(sku, places);
+            for of in self.state.index.recipes.users(sku).into_iter().chain([sku.clone()]) {
+                left.entry(of).or_default().extend(places.iter().cloned());
+            }
+        }
+        left
+    }
+
+    /// Returns the places of which anything that is sold beyond what they have is made good from these.
+    fn sold_with(&self, sku: &Sku, mut places: BTreeSet<LocationId>) -> BTreeSet<LocationId> {
+        let Some(row) = self.state.skus.get(sku) else { return places };
+        let mut together = sellers(self.state, sku, row);
+        together.extend(row.drew.iter().map(Vec::as_slice));
+        loop {
+            let (near, far): (BTreeSet<_>, BTreeSet<_>) =
+                together.into_iter().partition(|drawn| drawn.iter().any(|place| places.contains(place)));
+            if near.is_empty() {
+                return places;
+            }
+            places.extend(near.into_iter().flatten().cloned());
+            together = far;
+        }
+    }
+
+    /// Tells whether a listing may show what lies at any of these places: it draws there, or one of its channel did before.
+    fn may_sell_at(&self, held: &Listing, places: &BTreeSet<LocationId>) -> bool {
+        let policy = self.policies.channels.get(&held.channel);
+        let drawn = policy.and_then(|policy| policy.drawn(&held.ids)).unwrap_or_default();
+        let before = self.state.channels.get(&held.channel).map_or(&[][..], |row| row.left.as_slice());
+        drawn.iter().chain(before).any(|place| places.contains(place))
+    }
+
+    /// Says why a listing could not be seen to fall, if it is to; or if it is to have fallen already before units leave.
+    fn cannot_fall(
+        &self,
+        shown: &Shown,
+        held: &Listing,
+        frozen: bool,
+        leaves: bool,
+        notes: &mut Vec<String>,
+    ) -> Option<String> {
+        let (sku, on) = (&shown.listing.sku, &shown.channel);
+        let is_frozen = || format!("`{sku}` on `{on}` is frozen and could not fall; resume it first");
+        if shown.lowers() {
+            return frozen.then(is_frozen);
+        }
+        let leg = held.leg.as_ref()?;
+        let most = shown.lowered.filter(|_| leaves)?;
+        match &leg.state {
+            _ if held.writes.stays_at_most(most) => None,
+            _ if frozen => Some(is_frozen()),
+            leg::State::Parked { .. } => Some(format!(
+                "`{sku}` on `{on}` may show more than {most}, and so units that would leave, but is a dead letter, so nothing \
+                 lowers it; retry or discard it first: `evenkeel dead-letters list`"
+            )),
+            leg::State::Dropped => {
+                notes.push(format!(
+                    "`{sku}` on `{on}` was given up and may show more than {most}: that is not waited for"
+                ));
+                None
+            }
+            leg::State::Pending
+            | leg::State::InFlight(_)
+            | leg::State::Accepted { .. }
+            | leg::State::Probing { .. }
+            | leg::State::Looking { .. }
+            | leg::State::Retry { .. }
+            | leg::State::Confirmed => None,
+        }
+    }
+
     /// Says so where something would have to fall, and nothing is written.
     fn nothing_falls(&self) -> Option<Wrong> {
         let falls = |line: &Line| matches!(line, Line::Allot { before, after, .. } if falls(*before, *after));
-        let lowers = self.plan.shown.iter().any(Shown::lowers) || self.plan.lines.iter().any(falls);
-        let why = match self.state.still().filter(|_| lowers)? {
-            Still::Shadow => "shadow mode writes nothing, so nothing could be seen to fall",
+        let lowers = self.plan.shown.iter().any(Shown::lowers);
+        let why = match self.state.still()? {
+            Still::Shadow if lowers => "shadow mode writes nothing, so nothing could be seen to fall",
+            // A limit that nothing is to fall to: what is shown is somebody else's doing, and not waited for.
+            Still::Shadow => return None,
+            Still::Restored if !lowers && !self.plan.lines.iter().any(falls) => return None,
             Still::Restored => {
                 "the store was restored, so nothing is written, and nothing could be seen to fall, before \
                  `evenkeel resume --live`"
@@ -476,7 +625,11 @@ impl<'a> Planning<'a> {
             return;
         }
         let lowered = self.plan.shown.iter().filter(|shown| shown.lowers());
-        let channels: BTreeSet<ChannelId> = lowered.map(|shown| shown.channel.clone()).collect();
+        let mut channels: BTreeSet<ChannelId> = lowered.map(|shown| shown.channel.clone()).collect();
+        let draws = self.plan.draws.iter().filter_map(|listing| self.state.listing(listing));
+        let unsettled = draws
+            .filter(|held| held.leg.as_ref().is_some_and(|leg| held.writes.may_land_above(leg.quantity)));
+        channels.extend(unsettled.map(|held| held.channel.clone()));
         for channel in channels {
             let Some(policy) = self.policies.channels.get(&channel) else { continue };
             let minutes = policy.abilities.late_ms / 60_000;
@@ -500,11 +653,37 @@ impl<'a> Planning<'a> {
             let after = if shown.lowers() { lowered } else { after };
             of.entry(&shown.channel).or_default().push(Change { before, after });
         }
-        of.into_iter().find_map(|(channel, changes)| {
-            let why = held_by(&self.policies.brake, &changes, self.state.index.opened())?;
-            Some(format!("on `{channel}`, {why}"))
+        let brake = &self.policies.brake;
+        // Fewer are never held, and counting what a channel lists takes its time.
+        let least = fewest_held(brake);
+        of.into_iter().filter(|(_, changes)| changes.len() >= least).find_map(|(channel, changes)| {
+            let shown = self.shown_on(channel);
+            let why = held_by(brake, &changes, shown, shown)?;
+            Some(format!("on `{channel}` {why}"))
         })
     }
+
+    /// Counts the listings of a channel that are to show a quantity.
+    fn shown_on(&self, channel: &ChannelId) -> usize {
+        let all = self.state.skus.values().flat_map(|row| &row.listings);
+        all.filter(|held| held.channel == *channel && held.leg.is_some() && !held.given_away()).count()
+    }
+}
+
+/// Says how many units there are, and no more.
+fn only(units: Quantity, sku: &Sku) -> String {
+    format!("only {} of `{sku}` {}", counted(units, "unit"), which(units, "is", "are"))
+}
+
+fn taken_before(taken: Quantity) -> String {
+    if taken.is_zero() { String::new() } else { format!(", and lines before this one take {taken}") }
+}
+
+fn never_counted(sku: &Sku, place: &LocationId) -> String {
+    format!(
+        "`{sku}` was never counted at `{place}`; count it there first, if only as 0: `evenkeel count {} {place} UNITS`",
+        shell(sku)
+    )
 }
 
 fn positive(quantity: Quantity) -> Result<(), Why> {

@@ -9,7 +9,7 @@ use crate::{
         state::{Alert, AlertKey, Quarantined},
     },
     model::{
-        Outcome, Policies,
+        Outcome, Policies, Seq,
         policy::{AlertPolicy, Mode},
     },
 };
@@ -36,8 +36,10 @@ fn told(world: &mut World) -> Vec<(AlertKind, bool, String)> {
 }
 
 fn tell(world: &mut World, key: &AlertKey, alert: &Alert) {
-    let (firing, waiting) = (alert.firing, alert.waiting);
-    world.run(Command::AlertSent { key: key.clone(), firing, waiting, sent: true }).expect("taken in");
+    let Alert { firing, waiting, about, .. } = *alert;
+    world
+        .run(Command::AlertSent { key: key.clone(), firing, told: (waiting, about), sent: true })
+        .expect("taken in");
 }
 
 #[test]
@@ -129,7 +131,7 @@ fn what_is_not_told_yet_is_told_after_a_restart() {
     assert_eq!(due(&mut world).len(), before.len());
     // It could not be delivered: it goes again later, and only then.
     let key = key(AlertKind::Quarantine, SHOP);
-    world.run(Command::AlertSent { key, firing: true, waiting: 1, sent: false }).expect("taken in");
+    world.run(Command::AlertSent { key, firing: true, told: (1, Seq::ZERO), sent: false }).expect("taken in");
     assert_eq!(due(&mut world).len(), 0);
     world.now += 60_000;
     assert_eq!(told(&mut world).len(), 1);
@@ -150,7 +152,7 @@ fn that_something_is_over_is_not_told_for_ever() {
     for _ in 0..7 {
         assert!(world.state.alerts.contains_key(&key));
         world
-            .run(Command::AlertSent { key: key.clone(), firing: false, waiting: 0, sent: false })
+            .run(Command::AlertSent { key: key.clone(), firing: false, told: (0, Seq::ZERO), sent: false })
             .expect("noted");
         world.now += 24 * 3_600_000;
         world.run(Command::Tick).expect("ticks");
@@ -209,7 +211,8 @@ fn what_is_accepted_and_never_applied_is_told_in_these_words() {
 #[test]
 fn an_oversell_is_told_until_the_units_are_there() {
     let mut world = World::open(&[("A", 2)]);
-    world.sell(SHOP, "1", "A", 3);
+    world.sell(AMZ, "1", "A", 2);
+    world.sell(SHOP, "1", "A", 1);
     let first = told(&mut world);
     let text = match &first[..] {
         [(AlertKind::Oversold, true, text)] => text.clone(),

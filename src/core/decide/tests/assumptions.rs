@@ -342,7 +342,7 @@ fn all_that_was_broken_of_a_channel_is_told_and_what_is_added_is_told_again() {
     let sent = |world: &World| world.state.alerts.values().next().expect("it fires").send_at;
     let key = world.state.alerts.keys().next().expect("it fires").clone();
     let alert = world.state.alerts[&key].clone();
-    let told = Command::AlertSent { key, firing: true, waiting: alert.waiting, sent: true };
+    let told = Command::AlertSent { key, firing: true, told: (alert.waiting, alert.about), sent: true };
     world.run(told).expect("taken in");
     assert_eq!(sent(&world), None);
     world.buy(SHOP, "3", "A", 1);
@@ -455,6 +455,58 @@ fn an_edit_that_is_written_over_or_undone_in_another_way_is_no_old_copy() {
         look_whole(&mut world, [13, 13, 0]);
         assert_eq!(world.measured(), []);
     }
+}
+
+/// What is expected may become what was read, by sales: that it shows again proves nothing.
+#[test]
+fn a_read_that_sales_have_made_what_is_expected_is_no_old_copy() {
+    let mut world = old_copy(ask(), 5_000);
+    world.sell(SHOP, "2", "A", 4);
+    world.now += 10_000;
+    world.set_shown("A", SHOP, 10);
+    look_whole(&mut world, [10, 10, 0]);
+    assert_eq!(world.measured(), []);
+}
+
+/// A write of `first` got no answer and was settled by age; one of 5 is seen live since. Then Amazon shows `first`.
+#[track_caller]
+fn check_shown_again(first: i64, want: bool) {
+    let mut world = World::open(&[("A", 10)]);
+    world.sell(SHOP, "1", "A", 10 - first);
+    let work = world.take(AMZ);
+    assert_eq!(work.quantities(), [("A".to_owned(), first)]);
+    world.answer(AMZ, &work.puts[0], unknown());
+    let given_up = world.now;
+    world.set_shown("A", AMZ, first);
+    world.now += 20_000;
+    world.look("A", AMZ);
+    let counted = world.count_of(ERP, &[("A", 5 + 10 - first)]);
+    world.run(Command::Count(counted)).expect("counts");
+    world.now += AMZ_CAN.feed_lag_ms;
+    world.feed(AMZ);
+    world.feed(SHOP);
+    world.quiesce();
+    assert_eq!(world.shows("A", AMZ), 5);
+    assert!(world.now < given_up + AMZ_CAN.late_ms, "{}", world.now - given_up);
+    world.now = given_up + AMZ_CAN.late_ms;
+    world.take(AMZ);
+    world.look("A", AMZ);
+    let lapsed = world.held("A", AMZ).writes.lapsed.as_deref().expect("it was settled by age");
+    assert_eq!(lapsed.quantity, q(first));
+    world.now += 1_000;
+    world.set_shown("A", AMZ, first);
+    world.now += 20_000;
+    world.look("A", AMZ);
+    world.now += AMZ_CAN.feed_lag_ms;
+    world.feed(AMZ);
+    let late = world.measured().iter().any(|(of, ms)| *of == Assumption::Late && *ms > AMZ_CAN.late_ms);
+    assert_eq!(late, want, "{first}: {:?}", world.measured());
+}
+
+#[test]
+fn a_zero_that_shows_is_no_write_of_zero_that_landed_late() {
+    check_shown_again(3, true);
+    check_shown_again(0, false);
 }
 
 /// Where an edit is taken over, the ledger has moved already: a person is asked about the look that shows what was there.

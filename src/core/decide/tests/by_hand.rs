@@ -2,13 +2,15 @@
 
 use proptest::prelude::*;
 
-use super::world::{AMZ, ERP, ERP_CAN, SHOP, World, ch, ids, ms, placed, policies, q, sku, wh};
+use super::world::{AMZ, ERP, ERP_CAN, Luck, SHOP, World, ch, ids, ms, placed, policies, q, sku, wh};
 use crate::{
     core::{
         Command, Refused, Reply,
         command::{ByHand, DeadLetter, Fate, HandLine, Tally, Verdict, Why},
+        index::Index,
+        intent::ask::{Ask, Row, What},
         ledger::{Cause, Kind},
-        moves::REACH_MS,
+        moves::{REACH_MS, Transferred},
         oversold::Class,
     },
     model::{
@@ -651,4 +653,101 @@ fn an_order_that_was_cancelled_before_its_sku_was_known_takes_nothing_off_a_coun
         }
         assert_eq!(world.stock("B"), [10, 0, 0], "rebound {rebound}");
     }
+}
+
+/// An order that changes in the minutes that Amazon leaves out of a list is not on it, whatever it had done before.
+#[test]
+fn what_came_back_of_an_order_that_a_list_left_out_is_in_the_count_of_then() {
+    let mut world = opened(&["A"]);
+    world.sell(AMZ, "1", "A", 3);
+    world.now += 1_000;
+    world.change(AMZ, "1", [3, 0, 0, 1, 0], 0);
+    world.feed(AMZ);
+    world.now += 10_000;
+    world.change(AMZ, "1", [3, 0, 0, 1, 1], 0);
+    let as_of = world.now + 5_000;
+    world.now += 60_000;
+    let (begun, begun_at) = (world.state.seq, ms(world.now));
+    let fed = Command::Fed { channel: ch(AMZ), begun, begun_at, through: ms(world.now - 1) };
+    world.run(fed).expect("a list without it");
+    world.change(AMZ, "1", [3, 0, 0, 2, 1], 0);
+    world.now += 1_000;
+    count(&mut world, "A", 10, as_of);
+    world.feed(AMZ);
+    assert_eq!(world.stock("A"), [9, 1, 0], "one is shipped since, and the one that came back was counted");
+}
+
+#[test]
+fn a_count_of_before_a_transfer_says_what_is_taken_off_and_what_is_not_added() {
+    let store = LocationId::new("store").expect("a name");
+    let policies = Policies { locations: vec![wh(), store.clone()], ..uncounted() };
+    let mut world = opened_with(policies, &["A"]);
+    let at_store = |units, as_of| HandLine { location: store.clone(), ..line("A", units, as_of) };
+    let before = world.now;
+    run(&mut world, by_hand(vec![at_store(2, before)]));
+    world.now += 60_000;
+    let goes = What::Move { sku: sku("A"), quantity: q(4), from: wh(), to: store.clone() };
+    let ask = Ask { rows: vec![Row { line: None, what: goes }], ..Ask::default() };
+    world.run(Command::Intend(Box::new(ask))).expect("opened");
+    for _ in 0..100 {
+        for channel in [SHOP, AMZ] {
+            world.lane(channel, &mut || Luck::Fine);
+            world.feed(channel);
+        }
+        world.now += 60_000;
+        world.run(Command::Tick).expect("ticks");
+    }
+    let on_hand = |world: &World| {
+        let row = &world.state.skus[&sku("A")];
+        [wh(), store.clone()].map(|place| row.place(&place).expect("counted").stock.on_hand.units())
+    };
+    assert_eq!(on_hand(&world), [6, 6], "it has arrived");
+    let tally = run(&mut world, by_hand(vec![line("A", 10, before), at_store(2, before)]));
+    assert_eq!(on_hand(&world), [6, 2], "what came may have been counted, and nothing is sold twice");
+    let left = Transferred { left: q(4), came: q(0) };
+    let came = Transferred { left: q(0), came: q(4) };
+    assert_eq!(tally.transferred, vec![(sku("A"), wh(), left), (sku("A"), store.clone(), came)]);
+    // What was counted after it has it.
+    let now = world.now;
+    let tally = run(&mut world, by_hand(vec![line("A", 6, now), at_store(6, now)]));
+    assert_eq!((on_hand(&world), tally.transferred), ([6, 6], vec![]));
+}
+
+#[test]
+fn the_brake_measures_stocks_against_stocks_and_names_the_location_that_is_emptied() {
+    let store = LocationId::new("store").expect("a name");
+    let policies = Policies { locations: vec![wh(), store.clone()], ..uncounted() };
+    let skus = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"];
+    let mut world = opened_with(policies, &skus);
+    let at_store = |of: &str, units, as_of| HandLine { location: store.clone(), ..line(of, units, as_of) };
+    let now = world.now;
+    run(&mut world, by_hand(skus.iter().map(|of| at_store(of, 10, now)).collect()));
+    let opened = world.state.index.opened();
+    assert_eq!((opened.skus(), opened.stocks(), opened.at(&store), opened.at(&wh())), (10, 20, 10, 10));
+    let mut anew = world.state.clone();
+    Index::rebuild(&mut anew);
+    assert_eq!(anew.index, world.state.index);
+
+    // What is emptied in the warehouse, and in the store.
+    let zeros = |world: &mut World, here: usize, there: usize| {
+        world.now += 1_000;
+        let now = world.now;
+        let mut lines: Vec<HandLine> = skus.iter().take(here).map(|of| line(of, 0, now)).collect();
+        lines.extend(skus.iter().take(there).map(|of| at_store(of, 0, now)));
+        let tally = run(world, by_hand(lines));
+        (tally.held.is_some(), tally.brake)
+    };
+    let both = "it would set 6 of 20 stocks (a SKU at a location) to zero";
+    assert_eq!(zeros(&mut world, 3, 3), (true, Some(both.to_owned())));
+    let one = "at `store` it would set 3 of 10 SKUs to zero";
+    assert_eq!(
+        zeros(&mut world, 0, 3),
+        (true, Some(one.to_owned())),
+        "15 percent of all, and 30 of the store"
+    );
+    assert_eq!(
+        zeros(&mut world, 2, 2),
+        (false, None),
+        "a fifth of all stocks, though of two fifths of all SKUs"
+    );
 }

@@ -4,10 +4,15 @@ use proptest::prelude::*;
 
 use super::{
     prune::prune_now,
-    world::{AMZ, ERP, Luck, SHOP, World, key, sku},
+    world::{AMZ, Change, ERP, Luck, SHOP, World, key, sku},
 };
 use crate::{
-    core::Command,
+    core::{
+        Command,
+        bulk::{How, Refused, Told},
+        command::{DeadLetter, Verdict},
+        leg::State,
+    },
     model::{Outcome, Posting},
 };
 
@@ -34,6 +39,10 @@ enum Op {
     /// The daemon dies between a write and its answer.
     Crash(bool, bool),
     Sweep(bool),
+    /// All raises that are due on Amazon leave as one, and land one by one, so far apart.
+    Bulk(Luck, i64),
+    /// It ends.
+    BulkEnd(How),
 }
 
 fn any_luck() -> impl Strategy<Value = Luck> {
@@ -69,6 +78,15 @@ fn any_op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn any_bulk_op() -> impl Strategy<Value = Op> {
+    use How::{Cancelled, Done, Failed, Lost};
+    prop_oneof![
+        12 => any_op(),
+        3 => (any_luck(), 0..30_000_i64).prop_map(|(luck, apart)| Op::Bulk(luck, apart)),
+        2 => prop::sample::select(vec![Done, Done, Failed, Cancelled, Lost]).prop_map(Op::BulkEnd),
+    ]
+}
+
 const SKUS: [&str; 2] = ["A", "B"];
 
 /// What is true, whatever the daemon believes.
@@ -81,6 +99,8 @@ struct Truth {
     books: [i64; 2],
     /// What the ERP has taken in of each order: shipped, lost and returned units.
     told: Vec<[i64; 3]>,
+    /// What the channel refuses of the open bulk.
+    refused: Option<u32>,
 }
 
 fn channel(first: bool) -> &'static str {
@@ -89,8 +109,17 @@ fn channel(first: bool) -> &'static str {
 
 impl Truth {
     fn new() -> Truth {
-        let world = World::open(&[("A", 10), ("B", 4)]);
-        Truth { world, orders: Vec::new(), shelf: [10, 4], books: [10, 4], told: Vec::new() }
+        Truth::of(World::open(&[("A", 10), ("B", 4)]))
+    }
+
+    /// Every raise on Amazon may leave with a bulk.
+    fn with_bulks() -> Truth {
+        Truth::of(World::with_bulks(0, &[("A", 10), ("B", 4)]))
+    }
+
+    fn of(world: World) -> Truth {
+        let (orders, told) = (Vec::new(), Vec::new());
+        Truth { world, orders, shelf: [10, 4], books: [10, 4], told, refused: None }
     }
 
     fn step(&mut self, op: Op) {
@@ -127,7 +156,65 @@ impl Truth {
                     self.world.look(of, channel(c));
                 }
             }
+            Op::Bulk(luck, apart) => self.bulk(&luck, apart),
+            Op::BulkEnd(how) => self.bulk_end(how),
         }
+    }
+
+    fn bulk(&mut self, luck: &Luck, apart: i64) {
+        let puts = self.world.take_bulk();
+        if puts.is_empty() {
+            return;
+        }
+        let from = match luck {
+            Luck::Says(_) => {
+                self.world.ended(How::NotBegun);
+                return self.world.bulk_answered(&puts, &Outcome::Throttled { retry_after_ms: 0 });
+            }
+            Luck::Lost => None,
+            Luck::Late(after) => Some(*after),
+            Luck::Fine | Luck::Unheard => Some(0),
+        };
+        let now = self.world.now;
+        self.refused = (*luck == Luck::Fine && apart % 5 == 0).then_some(0);
+        let lands = puts.iter().skip(usize::from(self.refused.is_some())).zip(1..);
+        for ((listing, put), n) in lands.filter(|_| from.is_some()) {
+            let landing = (now + from.unwrap_or(0) + n * apart, listing.clone(), Change::of(put));
+            self.world.market(AMZ).landing.push(landing);
+        }
+        if *luck == Luck::Fine {
+            self.world.taken(&puts, "F1");
+        } else if apart % 2 == 0 {
+            self.world.tell(Told::Unsure);
+            self.world.bulk_answered(&puts, &Outcome::Unknown { fault: "cut".into() });
+        } else {
+            self.world.run(Command::Start { epoch: 1 }).expect("starts again");
+        }
+    }
+
+    /// What has not landed yet does so soon, but for what was taken back or given up.
+    fn bulk_end(&mut self, how: How) {
+        if self.world.bulk().is_none() {
+            return;
+        }
+        self.world.land(AMZ);
+        if let Some(number) = self.refused.take() {
+            let (sku, reason) = (None, "no".to_owned());
+            self.world.tell(Told::Refused(vec![Refused { number: Some(number), sku, reason }]));
+        }
+        // What was written one by one lands all the same: later than what is here counts as of the bulk.
+        let late = self.world.now + self.world.visible_after;
+        let keeps = |n: usize| match how {
+            How::Done | How::NotBegun | How::Lost => true,
+            How::Cancelled => false,
+            How::Failed => n.is_multiple_of(2),
+        };
+        let mut n = 0;
+        self.world.market(AMZ).landing.retain(|(at, ..)| {
+            n += usize::from(*at > late);
+            *at <= late || keeps(n)
+        });
+        self.world.ended(how);
     }
 
     fn pick(&self, n: usize) -> Option<(&'static str, String, &'static str, [i64; 5])> {
@@ -223,8 +310,7 @@ impl Truth {
         let work = self.world.take(channel);
         if wrote {
             for (listing, put) in work.puts {
-                let landing =
-                    (self.world.now + 1, listing, put.compare.map(|c| c.units()), put.quantity.units());
+                let landing = (self.world.now + 1, listing, Change::of(&put));
                 self.world.market(channel).landing.push(landing);
             }
         }
@@ -233,7 +319,9 @@ impl Truth {
 
     /// Every fault is over: polls, sweeps and retries do the rest.
     fn end(&mut self) {
+        self.bulk_end(How::Done);
         self.world.now += 700_000;
+        self.retry_letters();
         for round in 0..4 {
             for channel in [SHOP, AMZ] {
                 self.world.land(channel);
@@ -250,6 +338,17 @@ impl Truth {
             self.world.quiesce();
             if round < 3 {
                 self.world.now += 700_000;
+            }
+        }
+    }
+
+    /// A person has what was refused tried again.
+    fn retry_letters(&mut self) {
+        for of in SKUS {
+            if matches!(self.world.leg(of, AMZ).state, State::Parked { .. }) {
+                let letter = DeadLetter::Leg(self.world.listing(of, AMZ));
+                let verdict = Verdict::Retry;
+                self.world.run(Command::Dead { letter, verdict }).expect("it is tried again");
             }
         }
     }
@@ -368,6 +467,18 @@ proptest! {
         ops in prop::collection::vec(any_op(), 1..120),
     ) {
         let mut truth = Truth::new();
+        for op in ops {
+            truth.step(op);
+        }
+        truth.end();
+        truth.check();
+    }
+
+    #[test]
+    fn however_bulks_land_and_end_all_ends_seen_live_at_what_is_available(
+        ops in prop::collection::vec(any_bulk_op(), 1..120),
+    ) {
+        let mut truth = Truth::with_bulks();
         for op in ops {
             truth.step(op);
         }

@@ -8,8 +8,10 @@ use crate::{
         Command, Reply,
         command::{Count, DeadLetter, Fate, Verdict},
         decide::counts::lacks,
+        record::AlertKind,
+        state::Quarantined,
     },
-    model::{CountLine, LocationId, Outcome, Policies, Posting, PostingLine, Returns, Seq},
+    model::{CountLine, LocationId, Outcome, Policies, Posting, PostingLine, Quantity, Returns, Seq},
 };
 
 fn count(world: &mut World, lines: &[(&str, i64)]) -> Option<Seq> {
@@ -189,13 +191,54 @@ fn of_a_set_of_locations_that_is_not_whole_nothing_is_raised() {
     check_set(&[(WH, 4)], [4, 10], 0);
 }
 
+#[test]
+fn while_a_person_is_asked_about_one_place_of_a_sku_nothing_is_raised_at_another() {
+    let places = [WH, "shop-floor"].map(|name| LocationId::new(name).expect("a name"));
+    let mut policies = policies();
+    policies.locations = places.to_vec();
+    policies.channels.get_mut(&ch(ERP)).expect("configured").locations = places.to_vec();
+    let mut world = World::open_with(policies, &[("A", 10), ("B", 10), ("C", 10)]);
+    let mut count = |lines: &[(&str, [i64; 2])]| {
+        world.now += 1_000;
+        let of = |(of, units): &(&str, [i64; 2])| {
+            places
+                .iter()
+                .zip(*units)
+                .map(|(at, units)| CountLine {
+                    ids: World::ids_of(ERP, of),
+                    location: at.clone(),
+                    quantity: q(units),
+                })
+                .collect::<Vec<_>>()
+        };
+        let (lines, set) = (lines.iter().flat_map(of).collect(), places.iter().cloned().collect());
+        let count = Count { lines, set, ..world.count_of(ERP, &[]) };
+        world.run(Command::Count(count)).expect("counted");
+        ["A", "B", "C"].map(|of| {
+            let row = &world.state.skus[&sku(of)];
+            places.each_ref().map(|at| row.place(at).map_or(0, |place| place.stock.on_hand.units()))
+        })
+    };
+    let all = [[10, 10]; 3];
+    assert_eq!(count(&[("A", [10, 10]), ("B", [10, 10]), ("C", [10, 10])]), all);
+    assert_eq!(count(&[("A", [0, 0]), ("B", [0, 0]), ("C", [0, 0])]), all, "a person is asked");
+    // All of A lies at the other place by now; of B some do; C is as it was, and a part is gone.
+    assert_eq!(count(&[("A", [0, 20]), ("B", [9, 11]), ("C", [10, 9])]), [[10, 10], [9, 11], [10, 9]]);
+}
+
 /// What an order is to hold, what of it the ERP has acknowledged, and what a look-up finds there -> whether all that raises is
 /// absent.
 #[track_caller]
 fn check_lacks(target: [i64; 5], acked: [i64; 5], found: [i64; 5], want: bool) {
     let (target, acked) = (totals(target), totals(acked));
-    let line =
-        PostingLine { ids: ids(&[]), location: wh(), target, told: target.most(acked), acked: Some(acked) };
+    let line = PostingLine {
+        ids: ids(&[]),
+        location: wh(),
+        target,
+        told: target.most(acked),
+        acked: Some(acked),
+        unanswered: Vec::new(),
+    };
     let posting = Posting {
         order: key(SHOP, "1"),
         reference: "r".into(),
@@ -217,4 +260,55 @@ fn what_raises_is_absent_only_if_the_counter_has_no_part_of_it() {
     check_lacks([3, 0, 0, 0, 0], shipped, shipped, true);
     check_lacks([3, 0, 0, 0, 0], shipped, [3, 0, 0, 1, 0], false);
     check_lacks(shipped, shipped, [0; 5], true);
+}
+
+/// One row of a batch holds more than a ledger takes: the others are taken, and a person is told which one it was.
+#[test]
+fn a_row_that_is_out_of_range_holds_up_no_other_one() {
+    let much = Quantity::LIMIT + 1;
+    for opening in [false, true] {
+        let mut world = World::open(&[("A", 10), ("B", 10), ("C", 10), ("D", 10)]);
+        for _ in 0..3 {
+            world.now += 1_000;
+            // Two shelves of the same place: the good one says nothing by itself.
+            let lines = [("A", 7), ("B", 3), ("B", much), ("C", -much), ("D", 9)];
+            let read = Count { opening, ..world.count_of(ERP, &lines) };
+            let reply = world.run(Command::Count(read)).expect("counted");
+            assert!(matches!(reply, Reply::Counted { held: None, deferred: 0, .. }), "{reply:?}");
+        }
+        assert_eq!(stocks(&world), [7, 10, 10, 9]);
+        let told: Vec<&Quarantined> = world.state.quarantine.values().collect();
+        let [one] = told[..] else { panic!("told once: {told:?}") };
+        assert_eq!((one.topic.as_str(), one.id.as_deref()), ("counts", Some("B, C")));
+        assert!(one.why.contains(&format!("`B` at `wh` ({much})")), "{}", one.why);
+        world.run(Command::Tick).expect("ticks");
+        let alert = world.state.alerts.keys().any(|key| key.kind == AlertKind::Quarantine);
+        assert!(alert, "{:?}", world.state.alerts);
+        // A count that holds others is told as well.
+        world.now += 1_000;
+        count(&mut world, &[("A", 7), ("D", much)]);
+        assert_eq!((world.state.quarantine.len(), stocks(&world)), (2, [7, 10, 10, 9]));
+    }
+}
+
+/// Of a SKU with a row that is out of range at one of the places that are counted together, nothing rises at the others.
+#[test]
+fn what_is_out_of_range_at_one_place_raises_nothing_at_another() {
+    let store = LocationId::new("store").expect("a good name");
+    let mut policies = policies();
+    policies.locations = vec![wh(), store.clone()];
+    let mut world = World::open_with(policies, &[("A", 10), ("B", 10)]);
+    let line = |location: &LocationId, units| CountLine {
+        ids: World::ids_of(ERP, "A"),
+        location: location.clone(),
+        quantity: q(units),
+    };
+    let set = BTreeSet::from([wh(), store.clone()]);
+    for (units, left) in [(12, 10), (8, 8)] {
+        world.now += 1_000;
+        let lines = vec![line(&wh(), units), line(&store, Quantity::LIMIT + 1)];
+        let read = Count { lines, set: set.clone(), ..world.count_of(ERP, &[]) };
+        world.run(Command::Count(read)).expect("counted");
+        assert_eq!(world.stock("A")[0], left);
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
         record::AlertKind,
     },
     model::{
-        Identifiers, Levels, Observed, Policies,
+        Identifiers, Levels, Mode, Observed, Policies,
         policy::{ChannelDrift, DriftPolicy, Repair},
     },
 };
@@ -63,6 +63,53 @@ impl World {
             _ => None,
         });
         found.collect()
+    }
+}
+
+#[test]
+fn what_is_to_be_written_over_in_shadow_waits_until_it_is_live() {
+    let mut world = World::open(&[("A", 10)]);
+    world.read("A", [10, 10, 0]);
+    let shadow = Policies { mode: Mode::Shadow, ..policies() };
+    world.run(Command::Configure(Box::new(shadow))).expect("configures");
+    world.read("A", [14, 14, 0]);
+    assert_eq!((world.drift("A").done, world.held("A", SHOP).repair_waits()), (Done::Repaired, true));
+    for _ in 0..5 {
+        world.lane(SHOP, &mut || Luck::Fine);
+    }
+    assert_eq!((world.shows("A", SHOP), world.held("A", SHOP).repair_waits()), (14, true));
+    world.run(Command::Configure(Box::new(policies()))).expect("configures");
+    world.quiesce();
+    assert_eq!((world.shows("A", SHOP), world.held("A", SHOP).repair_waits()), (10, false));
+}
+
+#[test]
+fn where_nothing_of_ours_is_written_nobody_undoes_it() {
+    for restored in [false, true] {
+        let mut world = World::open(&[("A", 10)]);
+        world.read("A", [10, 10, 0]);
+        let shadow = Policies { mode: Mode::Shadow, ..policies() };
+        let still = if restored { Command::Restored } else { Command::Configure(Box::new(shadow)) };
+        world.run(still).expect("nothing is written from then on");
+        for more in [4, 5, 6, 7, 8, 9] {
+            world.now += 60_000;
+            world.read("A", [10 + more, 10 + more, 0]);
+            let drift = world.drift("A");
+            assert_eq!((drift.done, drift.repairs.len()), (Done::Repaired, 0), "{drift:?}");
+        }
+        world.now += 60_000;
+        assert!(!world.alerts().contains(&AlertKind::Drift));
+        let live = if restored { Command::Live } else { Command::Configure(Box::new(policies())) };
+        world.run(live).expect("it goes live");
+        world.quiesce();
+        assert_eq!(world.shows("A", SHOP), 10);
+        // From then on it is a quarrel.
+        for more in [4, 5, 6, 7] {
+            world.quiesce();
+            world.now += 60_000;
+            world.read("A", [10 + more, 10 + more, 0]);
+        }
+        assert_eq!(world.drift("A").done, Done::Held);
     }
 }
 
@@ -285,4 +332,59 @@ fn an_oversell_says_whose_doing_it_is() {
     world.read("A", [9, 9, 0]);
     world.sell(SHOP, "1", "A", 5);
     assert_eq!(world.oversells(), [(3, Class::RivalWriter)]);
+}
+
+/// A shop that goes on selling when it is out of stock, or whose staff sells by hand what it does not show.
+#[test]
+fn what_a_channel_sells_beyond_what_it_shows_is_its_own_doing() {
+    // What Amazon sells before, whether the shop has seen that when it sells, and how much it sells.
+    #[track_caller]
+    fn check(elsewhere: i64, seen: bool, sold: i64, want: &[(i64, Class)]) {
+        let mut world = World::open(&[("A", 5)]);
+        if elsewhere > 0 {
+            world.sell(AMZ, "1", "A", elsewhere);
+        }
+        if seen {
+            world.quiesce();
+        }
+        world.now += 60_000;
+        world.sell(SHOP, "1", "A", sold);
+        assert_eq!(world.oversells(), want, "{elsewhere} sold elsewhere, seen: {seen}, {sold} sold");
+    }
+    check(0, true, 5, &[]);
+    check(0, true, 7, &[(2, Class::Uncontrolled)]);
+    check(5, true, 1, &[(1, Class::Uncontrolled)]);
+    check(3, true, 4, &[(2, Class::Uncontrolled)]);
+    check(5, false, 3, &[(3, Class::Sync)]);
+    // Of five that it still showed, three were sold elsewhere.
+    check(3, false, 6, &[(3, Class::Sync), (1, Class::Uncontrolled)]);
+
+    // It showed one unit less than nothing before.
+    let mut world = World::open(&[("A", 1)]);
+    world.now += 60_000;
+    world.sell(SHOP, "1", "A", 2);
+    world.sell(SHOP, "2", "A", 1);
+    assert_eq!(world.oversells(), [(1, Class::Uncontrolled); 2]);
+    world.sell(AMZ, "1", "A", 1);
+    assert_eq!(world.oversells()[2..], [(1, Class::Sync)]);
+}
+
+#[test]
+fn what_may_still_be_shown_was_sold_for_want_of_ours() {
+    // A lower that the channel has only queued: until it is seen there, all may be sold that was there.
+    let mut world = World::open(&[("A", 2)]);
+    world.now += 60_000;
+    world.sell(SHOP, "1", "A", 2);
+    let work = world.take(AMZ);
+    world.answer(AMZ, &work.puts[0], crate::model::Outcome::Accepted { submission: None });
+    world.now += 60_000;
+    world.sell(AMZ, "1", "A", 2);
+    assert_eq!(world.oversells(), [(2, Class::Sync)]);
+
+    // What was sold about when it was last known may be in that.
+    let mut world = World::open(&[("A", 2)]);
+    world.now += 60_000;
+    world.read("A", [0, 0, 0]);
+    world.sell(SHOP, "1", "A", 3);
+    assert_eq!(world.oversells(), [(1, Class::Sync)]);
 }

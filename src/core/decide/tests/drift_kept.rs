@@ -14,7 +14,10 @@ use crate::{
         oversold::Class,
         record::AlertKind,
     },
-    model::{IdKind, Identifiers, Outcome},
+    model::{
+        IdKind, Identifiers, Outcome,
+        policy::{ChannelDrift, DriftPolicy, Repair},
+    },
 };
 
 /// The shop refuses a lower to 7, of which a person is told.
@@ -74,6 +77,23 @@ fn what_is_held_stays_held_whatever_the_other_writer_shows() {
     world.index_is_true();
 }
 
+#[test]
+fn a_held_listing_that_a_lower_of_ours_went_over_is_not_said_to_show_too_much() {
+    let mut world = World::open(&[("A", 10)]);
+    world.hold("A");
+    let too_much = |world: &mut World| {
+        world.run(Command::Tick).expect("a tick");
+        world.state.alerts.values().next().expect("it fires").text.contains("units more than")
+    };
+    world.set_shown("A", SHOP, 30);
+    world.read("A", [30, 20, 0]);
+    assert!(too_much(&mut world));
+    world.sell(AMZ, "1", "A", 4);
+    world.run_on();
+    assert_eq!((world.shows("A", SHOP), world.drift("A").done), (6, Done::Held));
+    assert!(!too_much(&mut world));
+}
+
 impl World {
     /// Another writer undoes ours until it is held, at 5.
     fn hold(&mut self, of: &str) {
@@ -117,12 +137,67 @@ fn people_are_told_again_of_a_held_listing_only_when_it_shows_far_more_than_ever
         world.read("A", [shows, 20, 0]);
         world.run(Command::Tick).expect("a tick");
         let (key, alert) = world.state.alerts.iter().next().expect("it fires");
-        let (key, waiting, due) = (key.clone(), alert.waiting, alert.send_at.is_some());
-        world.run(Command::AlertSent { key, firing: true, waiting, sent: true }).expect("told");
+        let (key, waiting, about) = (key.clone(), alert.waiting, alert.about);
+        let due = alert.send_at.is_some();
+        world
+            .run(Command::AlertSent { key, firing: true, told: (waiting, about), sent: true })
+            .expect("told");
         due
     };
     let got = [6, 30, 5, 30, 29, 30, 31, 90, 30, 90].map(&mut told);
     assert_eq!(got, [true, true, false, false, false, false, false, true, false, false]);
+}
+
+#[test]
+fn each_question_is_told_while_another_listing_is_held() {
+    let mut policies = with(ask());
+    let shop = policies.channels.get_mut(&ch(SHOP)).expect("configured");
+    shop.drift = ChannelDrift { repair: Some(Repair::Ours), ..ChannelDrift::default() };
+    policies.alerts.webhook = true;
+    let mut world = World::open_with(policies.clone(), &[("A", 10), ("B", 10)]);
+    world.read("B", [10, 10, 0]);
+    world.hold("A");
+    policies.channels.get_mut(&ch(SHOP)).expect("configured").drift = ChannelDrift::default();
+    world.run(Command::Configure(Box::new(policies))).expect("people are asked from now on");
+    let mut told = |read: &[(&str, i64)]| {
+        for (of, shows) in read {
+            world.read(of, [*shows, *shows, 0]);
+        }
+        world.run(Command::Tick).expect("a tick");
+        let (key, alert) = world.state.alerts.iter().next().expect("it fires");
+        let (key, waiting, text) = (key.clone(), alert.waiting, alert.text.clone());
+        let (about, due) = (alert.about, alert.send_at.is_some());
+        world
+            .run(Command::AlertSent { key, firing: true, told: (waiting, about), sent: true })
+            .expect("told");
+        (due, text.contains("SKU A is held"), text.contains(&format!("SKU B shows {}", read[0].1)))
+    };
+    let held = told(&[("A", 6)]);
+    assert_eq!((held.0, held.1), (true, true));
+    assert_eq!(told(&[("B", 17), ("A", 5)]), (true, true, true), "a new question");
+    assert!(!told(&[("A", 6)]).0, "another number of the one that is held is none");
+    assert_eq!(told(&[("B", 18), ("A", 5)]), (true, true, true), "another question");
+    assert!(!told(&[("A", 6)]).0);
+}
+
+#[test]
+fn a_lower_number_that_the_policy_leaves_is_no_persons_doing_until_one_gives_it_up() {
+    let theirs = DriftPolicy { repair: Repair::Theirs, ..DriftPolicy::default() };
+    let mut world = World::open_with(with(theirs), &[("A", 10), ("B", 10)]);
+    let left = |world: &World| (world.drift("A").done, world.held("A", SHOP).left_to_theirs());
+    world.read("A", [10, 10, 0]);
+    world.read("A", [7, 10, 0]);
+    assert_eq!(left(&world), (Done::Left, true));
+    world.read("A", [6, 10, 0]);
+    assert_eq!(left(&world), (Done::Left, true), "it goes on so");
+    // The next change is refused, and a person gives it up.
+    world.sell(AMZ, "1", "A", 5);
+    assert!(!world.held("A", SHOP).left_to_theirs());
+    world.lane(SHOP, &mut || Luck::Says(Outcome::Rejected { reason: "not stocked".into() }));
+    let letter = DeadLetter::Leg(world.listing("A", SHOP));
+    world.run(Command::Dead { letter, verdict: Verdict::Discard }).expect("given up");
+    assert!(matches!(world.leg("A", SHOP).state, leg::State::Dropped));
+    assert!(!world.held("A", SHOP).left_to_theirs());
 }
 
 #[test]

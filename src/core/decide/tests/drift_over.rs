@@ -18,6 +18,15 @@ fn passed_over(policy: DriftPolicy) -> World {
 fn edited(policy: DriftPolicy, sold: i64, shown: i64) -> World {
     let mut world = World::open_with(with(policy), &[("A", 10)]);
     world.read("A", [10, 10, 0]);
+    lowered_over(&mut world, sold, shown);
+    world.run_on();
+    assert_eq!(world.shows("A", SHOP), 10 - sold);
+    world.index_is_true();
+    world
+}
+
+/// Amazon sells so many, somebody edits the shop to `shown`, and the lower goes over that.
+fn lowered_over(world: &mut World, sold: i64, shown: i64) {
     world.sell(AMZ, "1", "A", sold);
     world.set_shown("A", SHOP, shown);
     world.now += 3_000;
@@ -29,10 +38,6 @@ fn edited(policy: DriftPolicy, sold: i64, shown: i64) -> World {
     assert_eq!(lower.quantities(), [("A".to_owned(), 10 - sold)], "the lower waits for nothing");
     world.set_shown("A", SHOP, 10 - sold);
     world.answer(SHOP, &lower.puts[0], Outcome::Applied);
-    world.run_on();
-    assert_eq!(world.shows("A", SHOP), 10 - sold);
-    world.index_is_true();
-    world
 }
 
 #[test]
@@ -89,6 +94,37 @@ fn an_edit_that_a_lower_went_over_counts_towards_the_loop() {
     let world = passed_over(DriftPolicy::default());
     let drift = world.drift("A");
     assert_eq!((drift.done, drift.repairs.len()), (Done::Repaired, 1));
+}
+
+#[test]
+fn what_is_held_for_an_edit_that_a_lower_went_over_and_that_ours_was_seen_after_shows_ours() {
+    // Ours is seen there before the orders are read that could explain the edit, or after.
+    for (seen_first, over) in [(true, [0, 31]), (false, [41, 41])] {
+        let policy = DriftPolicy { loop_repairs: 2, ..DriftPolicy::default() };
+        let mut world = World::open_with(with(policy), &[("A", 10)]);
+        world.read("A", [30, 30, 0]);
+        world.quiesce();
+        assert_eq!((world.drift("A").done, world.shows("A", SHOP)), (Done::Repaired, 10));
+        lowered_over(&mut world, 1, 50);
+        if seen_first {
+            world.now += 3_000;
+            world.look("A", SHOP);
+        }
+        world.run_on();
+        let drift = world.drift("A").clone();
+        assert_eq!((drift.done, drift.observed, drift.repairs.len()), (Done::Held, q(50), 2));
+        assert!(world.held("A", SHOP).shows_ours_since(), "{drift:?}");
+        assert_eq!(drift.over_most, q(over[0]), "what it was known to show since it is held");
+        world.run(Command::Tick).expect("a tick");
+        let said = world.state.alerts.values().find(|alert| alert.firing).expect("it fires").text.clone();
+        assert!(!said.contains("more than"), "{said}");
+
+        // The other writer comes again.
+        world.read("A", [40, 40, 0]);
+        assert_eq!((world.drift("A").done, world.drift("A").observed), (Done::Held, q(40)));
+        assert!(!world.held("A", SHOP).shows_ours_since());
+        assert_eq!(world.drift("A").over_most, q(over[1]));
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
         oversold::Class,
     },
     model::{
-        FulfilledBy, LocationId, Seq,
+        CatalogueItem, FulfilledBy, IdKind, LocationId, Seq,
         policy::{Part, Recipe},
     },
 };
@@ -204,7 +204,7 @@ fn what_a_channel_holds_by_itself_is_no_stock_of_the_merchants() {
     assert_eq!(world.oversells(), []);
     // What lies there is not there for a sale from the warehouse, either.
     world.sell(SHOP, "s", "A", 10);
-    world.sell(SHOP, "t", "A", 1);
+    world.sell(AMZ, "t", "A", 1);
     assert_eq!(world.oversells(), [(1, Class::Sync)]);
 }
 
@@ -331,6 +331,40 @@ fn the_story_of_an_order_ends_when_what_it_caused_is_seen_everywhere() {
     assert!(matches!(events[0], Fact::Came { pushed: true, .. }));
 }
 
+#[test]
+fn a_story_tells_several_listings_of_a_sku_on_a_channel_apart() {
+    let mut world = World::open(&[("A", 9)]);
+    let item = CatalogueItem {
+        ids: ids(&[(IdKind::Sku, "A"), (IdKind::InventoryItem, "i-A2")]),
+        title: None,
+        by: FulfilledBy::Merchant,
+        levels: None,
+        unwritable: None,
+    };
+    let read_at = ms(world.now);
+    let channel = ch(SHOP);
+    world.run(Command::Catalogue { channel, read_at, items: vec![item], unread: vec![] }).expect("listed");
+    world.sell(AMZ, "1", "A", 2);
+    let told = story(&world, Subject::Sku(sku("A")));
+    let last = told.events().expect("it is known").filter_map(|event| match &event.fact {
+        Fact::Commit { legs, .. } => Some(legs),
+        _ => None,
+    });
+    let legs = last.last().expect("a change");
+    let names: Vec<_> = legs
+        .iter()
+        .map(|leg| {
+            let (name, several) = told.name(&leg.listing);
+            let name: Vec<&str> = name.iter().map(|id| id.value).collect();
+            (leg.channel.as_str(), name.join(" "), several)
+        })
+        .collect();
+    let shop = |name: &str| (SHOP, name.to_owned(), true);
+    assert_eq!(names.iter().filter(|(channel, ..)| *channel == SHOP).count(), 2, "{names:?}");
+    assert!([shop("i-A"), shop("i-A2")].iter().all(|one| names.contains(one)), "{names:?}");
+    assert!(names.iter().all(|(channel, _, several)| (*channel == SHOP) == *several), "{names:?}");
+}
+
 /// A page of a feed is one record of the journal, with all its orders and what follows from them.
 #[test]
 fn the_story_of_an_order_tells_nothing_of_others_that_came_with_it() {
@@ -367,4 +401,29 @@ fn the_story_of_an_order_tells_nothing_of_others_that_came_with_it() {
     let other = story(&world, Subject::Order(key(SHOP, "3")));
     let oversold = other.events().expect("it is known");
     assert_eq!(oversold.filter(|event| matches!(event.fact, Fact::Oversold { .. })).count(), 1);
+}
+
+/// A second correction counts on the sale that the look need not have, and so expects less than shows. So does what the look saw.
+#[test]
+fn what_a_look_saw_counts_where_a_second_correction_expects_less() {
+    let mut world = World::open(&[("A", 12)]);
+    world.now += AMZ_CAN.late_ms + 60_000;
+    for of in [SHOP, AMZ] {
+        world.feed(of);
+        world.take(of);
+    }
+    world.buy(SHOP, "1", "A", 2);
+    world.sell(AMZ, "2", "A", 3);
+    // The lower is refused, and goes over what shows.
+    world.lane(SHOP, &mut || Luck::Fine);
+    world.lane(SHOP, &mut || Luck::Fine);
+    // One of two equal sales is in that, and all three are of one moment.
+    world.buy(SHOP, "3", "A", 2);
+    world.feed(SHOP);
+    world.look("A", SHOP);
+    covers(&mut world);
+    for _ in 0..4 {
+        world.lane(SHOP, &mut || Luck::Fine);
+        covers(&mut world);
+    }
 }

@@ -1,12 +1,12 @@
 //! What sells nothing that is kept in stock: nothing waits for it any more.
 
-use super::world::{AMZ, SHOP, World, ch, ids, key, placed, sku};
+use super::world::{AMZ, SHOP, World, ch, ids, key, placed, policies, sku};
 use crate::{
     core::{
         Command, Refused, Reply,
         state::{Ignorable, Note},
     },
-    model::{IdKind, Identifiers, LineId, policy::MappingRow},
+    model::{IdKind, Identifiers, LineId, Policies, policy::MappingRow},
 };
 
 fn gift() -> Identifiers {
@@ -49,6 +49,8 @@ fn alerts(world: &mut World) -> Vec<String> {
 fn a_line_that_is_ignored_waits_for_nothing_until_that_is_taken_back() {
     let mut world = sold();
     assert_eq!((waiting(&world), alerts(&mut world)), (1, vec!["unmapped".to_owned()]));
+    let text = world.state.alerts.values().next().expect("it fires").text.clone();
+    assert!(text.contains("`evenkeel map list --lines`"), "lines, and not catalogue items: {text}");
     assert_eq!(say(&mut world, item(), true), Ok(Reply::Done));
     assert_eq!((waiting(&world), world.stock("A")), (0, [10, 1, 0]));
     let held = world.state.ignored.values().next().expect("it is kept");
@@ -124,4 +126,34 @@ fn what_names_nothing_or_no_channel_is_refused() {
     let nowhere = Ignorable::Item { channel: ch("nowhere"), ids: gift() };
     assert!(matches!(say(&mut world, nowhere, true), Err(Refused::NoChannel(_))));
     assert!(world.state.ignored.is_empty());
+}
+
+#[test]
+fn a_finished_order_with_what_is_left_out_is_pruned_like_any_other() {
+    let day = 86_400_000;
+    let keep = Policies { keep_orders_ms: Some(30 * day), ..policies() };
+    let mut world = World::open_with(keep, &[("A", 10)]);
+    let lines = |also: Option<Identifiers>| {
+        let all = [Some(World::ids_of(SHOP, "A")), also];
+        all.into_iter().flatten().map(|ids| (ids, [1, 0, 0, 1, 0])).collect::<Vec<_>>()
+    };
+    for (order, lines) in [("gift", lines(Some(gift()))), ("plain", lines(None))] {
+        world.now += 1;
+        let order = placed(order, world.now, &lines);
+        world.market(SHOP).place(order.clone());
+        world.push_snapshot(SHOP, order);
+    }
+    world.feed(SHOP);
+    world.post_all();
+    let later = |world: &mut World, days: i64| {
+        world.now += days * day;
+        world.run(Command::Tick).expect("ticks");
+    };
+    later(&mut world, 31);
+    let left: Vec<String> = world.state.tombstones.keys().map(|key| key.order.to_string()).collect();
+    assert_eq!(left, ["plain"], "the other waits for a SKU");
+    say(&mut world, item(), true).expect("said");
+    later(&mut world, 1);
+    assert!(world.state.orders.is_empty(), "{:?}", world.state.orders.keys());
+    world.index_is_true();
 }

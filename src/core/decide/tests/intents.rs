@@ -1,18 +1,24 @@
 //! What a person wants of several listings or places at once: all of it, or nothing.
 
+mod again;
 mod all_or_nothing;
+mod fallen;
 
-use super::world::{AMZ, ERP, Luck, SHOP, World, ch, ms, policies, q, sku, wh};
+use super::world::{AMZ, ERP, Luck, SHOP, WH, World, ch, ms, policies, q, sku, wh};
 use crate::{
     core::{
         Command, Record, Refused, Reply,
         allocation::Pause,
         command::Count,
-        decide::intents::{judge, plan::Shown},
+        decide::intents::{
+            judge,
+            plan::{AtPlace, Shown},
+        },
         intent::{
             Phase, Undone,
             ask::{Ask, Receipt, Row, What},
         },
+        ledger::{Cause, Kind},
         record::{AlertKind, PauseScope},
     },
     model::{CountLine, LocationId, Mode, Outcome, Policies, Quantity, Seq, policy},
@@ -272,7 +278,7 @@ pub(super) fn receive(
     units: Option<i64>,
     lost: bool,
 ) -> Result<Reply, Refused> {
-    let receipt = Receipt { sku: of.map(sku), to: None, quantity: units.map(q), lost };
+    let receipt = Receipt { sku: of.map(sku), quantity: units.map(q), lost, ..Receipt::default() };
     world.run(Command::Receive { id, receipt })
 }
 
@@ -290,6 +296,10 @@ fn units_that_travel_are_sold_nowhere_until_they_are_received() {
     receive(&mut world, id, Some("A"), Some(3), false).expect("received");
     assert_eq!((stock(&world, "A"), phase(&world, id)), ([[6, 0], [5, 1]], Phase::InTransit));
     assert!(matches!(world.run(Command::CancelIntent { id }), Err(Refused::NotSo(_))));
+    assert_eq!(
+        receive(&mut world, id, Some("NOPE"), None, false),
+        Err(Refused::Unknown("there is no SKU `NOPE`".to_owned()))
+    );
     receive(&mut world, id, Some("A"), None, true).expect("written off");
     receive(&mut world, id, None, None, false).expect("received");
     until(&mut world, id, Phase::Done);
@@ -299,11 +309,40 @@ fn units_that_travel_are_sold_nowhere_until_they_are_received() {
 }
 
 #[test]
+fn what_a_person_says_of_units_that_have_come_stands_with_what_is_booked() {
+    let mut world = stocked(places(&[store()]), [10, 2]);
+    let id = open(&mut world, Ask { travels: true, ..ask(vec![go("A", 4)]) });
+    until(&mut world, id, Phase::InTransit);
+    let some = Receipt { quantity: Some(q(3)), note: "by van".to_owned(), ..Receipt::default() };
+    world.run(Command::Receive { id, receipt: some }).expect("received");
+    let rest = Receipt { lost: true, note: "one fell off".to_owned(), ..Receipt::default() };
+    world.run(Command::Receive { id, receipt: rest }).expect("written off");
+    let all = world.journal.iter().flat_map(|envelope| &envelope.records).flat_map(Record::entries);
+    let told: Vec<_> = all
+        .filter_map(|entry| {
+            let Cause::Intent { intent, note } = &entry.cause else { return None };
+            (*intent == id).then_some((entry.kind, note.as_str()))
+        })
+        .collect();
+    let none = [(Kind::TransferOut, ""), (Kind::Incoming, "")];
+    let said = [(Kind::TransferIn, "by van"), (Kind::TransferLost, "one fell off")];
+    assert_eq!(told, [none, said].concat());
+    // Those of older journals say nothing, and are written as they were.
+    let old = r#"{"intent":{"intent":7}}"#;
+    let cause: Cause = serde_json::from_str(old).expect("an older one");
+    assert_eq!(serde_json::to_string(&cause).expect("a text"), old);
+}
+
+#[test]
 fn what_cannot_be_is_refused_at_once_and_changes_nothing() {
     let mut world = stocked(places(&[store()]), [10, 2]);
     let seq = world.state.seq;
     refused(&mut world, ask(vec![go("A", 11)]), "only 10 units of `A` are on hand");
-    refused(&mut world, ask(vec![go("A", 6), go("A", 5)]), "only 4 units of `A` are on hand");
+    refused(
+        &mut world,
+        ask(vec![go("A", 6), go("A", 5)]),
+        "only 10 units of `A` are on hand at `wh`, and lines before this one take 6",
+    );
     refused(&mut world, ask(vec![set("X", SHOP, Some(1))]), "there is no SKU `X`");
     refused(&mut world, ask(vec![set("A", ERP, Some(1))]), "no quantities are written to `erp`");
     refused(&mut world, ask(vec![set("A", SHOP, Some(1)), set("A", SHOP, Some(2))]), "named twice");
@@ -372,12 +411,33 @@ fn in_shadow_nothing_can_be_seen_to_fall_so_nothing_is_begun() {
     // What lowers nothing may be.
     let id = open(&mut world, ask(vec![set("A", SHOP, None)]));
     assert_eq!(phase(&world, id), Phase::Done);
+    // Nor does a limit above what is to be shown, or one that rises: there is nothing to wait for, and the next may be said at once.
+    for (most, id) in [(Some(12), SHOP), (Some(10), SHOP), (Some(15), SHOP), (None, SHOP), (Some(10), AMZ)] {
+        let done = open(&mut world, ask(vec![set("A", id, most)]));
+        assert_eq!((phase(&world, done), allotted(&world, "A", id)), (Phase::Done, most));
+    }
+    refused(&mut world, ask(vec![set("A", SHOP, Some(9))]), "shadow mode writes nothing");
     // A restored store writes nothing either, whatever is configured.
     let mut world = World::open(&[("A", 10)]);
     world.run(Command::Restored).expect("restored");
     refused(&mut world, ask(vec![set("A", SHOP, Some(1))]), "`evenkeel resume --live`");
     world.run(Command::Live).expect("a person says so");
     open(&mut world, ask(vec![set("A", SHOP, Some(1))]));
+}
+
+#[test]
+fn what_rises_in_shadow_is_not_waited_for_and_is_shown_once_it_is_live() {
+    let mut world = limited();
+    let shadow = Policies { mode: Mode::Shadow, ..policies() };
+    world.run(Command::Configure(Box::new(shadow))).expect("configures");
+    let id = open(&mut world, ask(vec![set("A", AMZ, Some(7))]));
+    assert_eq!((phase(&world, id), world.shows("A", AMZ)), (Phase::Done, 3));
+    world.now += 24 * 3_600_000;
+    world.run(Command::Tick).expect("ticks");
+    assert!(world.state.alerts.keys().all(|key| key.kind != AlertKind::Intent));
+    world.run(Command::Configure(Box::new(policies()))).expect("configures");
+    world.quiesce();
+    assert_eq!(world.shows("A", AMZ), 7);
 }
 
 /// SET is made of one A and sold by both, the shop from the warehouse and Amazon from the store.
@@ -445,15 +505,58 @@ fn a_time_that_is_over_rolls_back_and_a_repeated_request_is_the_same_intent() {
 }
 
 #[test]
+fn a_trial_says_which_units_go_and_what_both_places_have_before_and_after() {
+    let mut world = stocked(places(&[store()]), [10, 2]);
+    world.sell(SHOP, "1", "A", 3);
+    world.quiesce();
+    for travels in [false, true] {
+        let asked = Ask { travels, ..ask(vec![go("A", 4), go("A", 1), go("B", 2)]) };
+        let plan = judge(&world.state, &asked).expect("it can be done");
+        let at = |place: &AtPlace| {
+            let figures = [place.before, place.after]
+                .map(|stock| [stock.on_hand, stock.available().expect("small")].map(Quantity::units));
+            (place.location.to_string(), figures)
+        };
+        let told: Vec<_> = plan
+            .moves
+            .iter()
+            .map(|moves| (moves.sku.to_string(), moves.quantity.units(), at(&moves.from), at(&moves.to)))
+            .collect();
+        let (wh, store) = (|figures| (WH.to_owned(), figures), |figures| ("store".to_owned(), figures));
+        let want = [
+            ("A".to_owned(), 4, wh([[10, 7], [6, 3]]), store([[2, 2], [6, 6]])),
+            ("A".to_owned(), 1, wh([[6, 3], [5, 2]]), store([[6, 6], [7, 7]])),
+            ("B".to_owned(), 2, wh([[10, 10], [8, 8]]), store([[2, 2], [4, 4]])),
+        ];
+        assert_eq!(told, want, "travels: {travels}");
+    }
+}
+
+#[test]
 fn the_brake_asks_before_too_much_is_emptied() {
     let brake = policy::Brake { zero_percent: 20, move_percent: 50, min_skus: 1 };
     let mut world = World::open_with(Policies { brake, ..policies() }, &[("A", 10), ("B", 8)]);
     let all = ask(vec![set("A", SHOP, Some(0))]);
     let held = world.run(Command::Intend(Box::new(all.clone())));
     assert!(
-        matches!(held, Err(Refused::Braked(why)) if why.contains("on `shop`, it would set 1 of 2 SKUs to zero"))
+        matches!(held, Err(Refused::Braked(why)) if why.contains("on `shop` it would set 1 of 2 listings to zero"))
     );
     let id = open(&mut world, Ask { confirmed: true, ..all });
+    until(&mut world, id, Phase::Done);
+}
+
+#[test]
+fn the_brake_asks_before_half_of_a_small_shop_is_emptied() {
+    let brake = policy::Brake { zero_percent: 20, move_percent: 50, min_skus: 10 };
+    let stock = [("A", 10), ("B", 8), ("C", 5), ("D", 5), ("E", 5), ("F", 5)];
+    let mut world = World::open_with(Policies { brake, ..policies() }, &stock);
+    let empty = |of: &[&str]| ask(of.iter().map(|sku| set(sku, SHOP, Some(0))).collect());
+    let held = world.run(Command::Intend(Box::new(empty(&["A", "B", "C"]))));
+    assert!(
+        matches!(&held, Err(Refused::Braked(why)) if why.contains("on `shop` it would set 3 of 6 listings to zero")),
+        "{held:?}"
+    );
+    let id = open(&mut world, empty(&["A", "B"]));
     until(&mut world, id, Phase::Done);
 }
 
@@ -581,4 +684,65 @@ fn whoever_moves_stock_is_told_of_an_erp_that_counts_there_and_is_not_told() {
     let told = |notes: Vec<String>| notes.iter().filter(|note| note.contains("is not told of this")).count();
     assert_eq!(told(notes(vec![go("A", 2), go("B", 1)])), 1, "once");
     assert_eq!(told(notes(vec![set("A", SHOP, Some(3))])), 0);
+}
+
+#[test]
+fn what_a_channel_shows_while_a_drift_is_open_is_what_was_seen_there() {
+    let drift = policy::DriftPolicy { repair: policy::Repair::Ask, ..policy::DriftPolicy::default() };
+    let mut world = World::open_with(Policies { drift, ..policies() }, &[("A", 20)]);
+    world.now += 600_000;
+    world.set_shown("A", SHOP, 2);
+    world.look("A", SHOP);
+    for _ in 0..3 {
+        world.now += 10_000;
+        world.feed(SHOP);
+        world.run(Command::Tick).expect("ticks");
+    }
+    assert!(world.held("A", SHOP).drifts(), "{:?}", world.held("A", SHOP));
+    let plan = judge(&world.state, &ask(vec![set("A", SHOP, Some(6))])).expect("it can be done");
+    let of = |shown: &Shown| [shown.shows, shown.before, shown.lowered, shown.after];
+    let [shown] = &plan.shown[..] else { panic!("{:?}", plan.shown) };
+    assert_eq!(of(shown), [Some(q(2)), Some(q(20)), Some(q(6)), Some(q(6))]);
+    // A lower of ours goes over it, and what is there again is not raised.
+    for units in [1, 20] {
+        world.now += 10_000;
+        let count = world.count_of(ERP, &[("A", units)]);
+        world.run(Command::Count(count)).expect("counted");
+        world.run_on();
+    }
+    assert_eq!((world.shows("A", SHOP), world.held("A", SHOP).drifts()), (1, true));
+    let plan = judge(&world.state, &ask(vec![set("A", SHOP, Some(6))])).expect("it can be done");
+    let [shown] = &plan.shown[..] else { panic!("{:?}", plan.shown) };
+    assert_eq!(of(shown), [Some(q(1)), Some(q(20)), Some(q(6)), Some(q(6))]);
+}
+
+#[test]
+fn units_that_come_from_several_places_or_by_several_lines_are_received_in_part() {
+    let depot = LocationId::new("depot").expect("a good name");
+    let mut policies = places(&[wh(), store()]);
+    policies.locations.push(depot.clone());
+    let mut world = stocked(policies, [10, 2]);
+    let line = CountLine { ids: World::ids_of(ERP, "A"), location: depot.clone(), quantity: q(5) };
+    let count = Count { opening: true, lines: vec![line], ..world.count_of(ERP, &[]) };
+    world.run(Command::Count(count)).expect("opens");
+    let from = |from: &LocationId, units: i64| {
+        row(What::Move { sku: sku("A"), quantity: q(units), from: from.clone(), to: store() })
+    };
+    let rows = vec![from(&wh(), 1), from(&depot, 2), from(&wh(), 2)];
+    let id = open(&mut world, Ask { travels: true, ..ask(rows) });
+    until(&mut world, id, Phase::InTransit);
+    let receive = |world: &mut World, from: Option<&LocationId>, units: i64, lost: bool| {
+        let of = Receipt { sku: Some(sku("A")), to: Some(store()), lost, ..Receipt::default() };
+        let receipt = Receipt { from: from.cloned(), quantity: Some(q(units)), ..of };
+        world.run(Command::Receive { id, receipt })
+    };
+    let told = receive(&mut world, None, 1, false).expect_err("from where?").to_string();
+    assert!(told.contains("3 lines") && told.contains("--from"), "{told}");
+    receive(&mut world, Some(&depot), 1, false).expect("one of two has come");
+    assert!(receive(&mut world, Some(&wh()), 4, false).is_err(), "three are on the way");
+    receive(&mut world, Some(&wh()), 2, true).expect("one of both lines, and the rest is lost");
+    assert_eq!((stock(&world, "A")[1], phase(&world, id)), ([5, 1], Phase::InTransit));
+    receive(&mut world, Some(&depot), 1, false).expect("the last has come");
+    assert_eq!(stock(&world, "A")[1], [6, 0]);
+    assert_eq!(world.state.skus[&sku("A")].place(&depot).map(|place| place.stock.on_hand), Some(q(3)));
 }

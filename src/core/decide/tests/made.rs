@@ -1,17 +1,21 @@
 //! Bundles, order lines on several locations, merged SKUs, and listings that are given to another SKU.
 
-use super::world::{AMZ, ERP, Luck, SHOP, WH, World, ch, key, ms, placed, policies, q, sku, totals, wh};
+use super::world::{AMZ, ERP, Luck, SHOP, WH, World, ch, ids, key, ms, placed, policies, q, sku, totals, wh};
 use crate::{
     core::{
         Command, Refused, Reply,
+        allocation::Pause,
         command::Count,
-        decide::recipes::judge,
+        decide::{catalogue::clashing, recipes::judge, trial::try_out},
+        exposure::{self, Tally},
         intent::ask::{Ask, Row, What},
         ledger::Kind,
+        record::PauseScope,
         state::ListingRef,
     },
     model::{
-        CountLine, FulfilledBy, IdKind, Identifiers, LocationId, Measure, OrderSnapshot, Policies,
+        CatalogueItem, CountLine, FulfilledBy, IdKind, Identifiers, Levels, LocationId, Measure, Observed,
+        OrderSnapshot, Policies,
         policy::{MappingRow, Override, Part, Recipe},
     },
 };
@@ -213,6 +217,48 @@ fn a_mapping_row_is_taken_out_and_what_was_bound_stays_bound() {
     let row = MappingRow { sku: sku("A"), channel: ch(AMZ), ids: bad };
     let Err(Refused::Wrong(why)) = world.run(Command::Map { rows: vec![row] }) else { panic!("it is bad") };
     assert!(why.contains("ten characters") && why.contains("`amazon` channels have none"), "{why}");
+}
+
+/// Rows of a file, from line 2 on, with a table that says `asin=B0XYZ12345` of A -> what is wrong with them.
+#[track_caller]
+fn check_clash(rows: &[(&str, &[(IdKind, &str)])], want: &[&str]) {
+    let mut world = bundled();
+    let row = |(of, ids): &(&str, &[(IdKind, &str)])| {
+        let ids = Identifiers::new(ids.iter().copied()).expect("good");
+        MappingRow { sku: sku(of), channel: ch(AMZ), ids }
+    };
+    let held = row(&("A", &[(IdKind::Asin, "B0XYZ12345")]));
+    world.run(Command::Map { rows: vec![held] }).expect("it is good");
+    let rows: Vec<MappingRow> = rows.iter().map(row).collect();
+    let wrong = clashing(&world.state, (2..).map(Some).zip(&rows));
+    assert_eq!(wrong.iter().map(ToString::to_string).collect::<Vec<_>>(), want, "{rows:?}");
+}
+
+#[test]
+fn an_identifier_that_means_one_sku_is_not_taken_for_another() {
+    let (asin, code) = ((IdKind::Asin, "B0XYZ12345"), (IdKind::Sku, "ODD"));
+    let other = (IdKind::Sku, "EVEN");
+    let table = "`asin` `B0XYZ12345` means SKU `A` on `amz` already; `evenkeel map remove amz asin=B0XYZ12345` takes that row out";
+    // What names just the same takes the place of the row, and says so.
+    check_clash(&[("B", &[asin])], &[]);
+    check_clash(&[("B", &[asin, code])], &[&format!("line 2: {table}")]);
+    check_clash(&[("A", &[asin, code]), ("A", &[asin])], &[]);
+    check_clash(&[("B", &[asin, code]), ("B", &[asin])], &[]);
+    check_clash(
+        &[("A", &[code]), ("B", &[code])],
+        &["line 3: `channel_sku` `ODD` means SKU `A` on `amz` already, by line 2"],
+    );
+    check_clash(
+        &[("B", &[asin]), ("A", &[asin, code])],
+        &["line 3: `asin` `B0XYZ12345` means SKU `B` on `amz` already, by line 2"],
+    );
+    // Several listings may share an ASIN or a barcode: what each has of its own tells them apart.
+    let shared = (IdKind::Barcode, "4006381333931");
+    check_clash(&[("A", &[shared, code]), ("B", &[shared, other])], &[]);
+    check_clash(
+        &[("A", &[shared, code]), ("A", &[shared, other]), ("B", &[shared])],
+        &["line 4: `barcode` `4006381333931` means SKU `A` on `amz` already, by line 2"],
+    );
 }
 
 // ---- locations ------------------------------------------------------------------------------------------------------
@@ -436,7 +482,8 @@ fn a_listing_that_is_another_skus_takes_its_open_lines_along() {
     assert_eq!(world.stock("A"), [9, 3, 0]);
     let shown = world.shows("A", SHOP);
     let old = world.listing("A", SHOP);
-    rebind(&mut world, SHOP, "A", "B").expect("taken in");
+    let told = rebind(&mut world, SHOP, "A", "B").expect("taken in");
+    assert_eq!(told, Reply::Changed { changed: 3 }, "the listing, and two lines");
     let new = ListingRef { sku: sku("B"), at: 3 };
     let market = world.market(SHOP);
     market.shows.remove(&old);
@@ -450,6 +497,123 @@ fn a_listing_that_is_another_skus_takes_its_open_lines_along() {
     // The catalogue tells of it under its old text, and leaves it where a person has put it.
     world.list(SHOP, &["A"]);
     assert!(world.state.listing(&new).expect("listed").writable());
+}
+
+/// The shop's listing of A, which shows ten, is found to be N's, which was counted nowhere, or only where the shop does not draw.
+#[track_caller]
+fn check_uncounted(elsewhere: bool, frozen: bool) {
+    let mut policies = policies();
+    policies.locations = vec![wh(), at(STORE)];
+    let mut world = World::open_with(policies, &[("A", 10), ("B", 7)]);
+    world.list(ERP, &["N"]);
+    if elsewhere {
+        let line = CountLine { ids: World::ids_of(ERP, "N"), location: at(STORE), quantity: q(6) };
+        let count = Count { lines: vec![line], ..world.count_of(ERP, &[]) };
+        world.run(Command::Count(count)).expect("counts");
+    }
+    let scope = || PauseScope::Channel(ch(SHOP));
+    if frozen {
+        world.run(Command::Pause { scope: scope(), pause: Some(Pause::Frozen) }).expect("paused");
+    }
+    let asked = Command::Rebind { channel: ch(SHOP), ids: World::ids_of(SHOP, "A"), sku: sku("N") };
+    let effect = try_out(&mut world.state.clone(), vec![asked], ms(world.now)).expect("decided");
+    let told = &effect.channels[&ch(SHOP)];
+    assert_eq!((told.lowered, told.zeroed, told.left), (1, 1, 0), "{told:?}");
+    rebind(&mut world, SHOP, "A", "N").expect("taken in");
+    world.set_shown("N", SHOP, 10);
+    world.quiesce_but_bulks();
+    if frozen {
+        assert_eq!(world.shows("N", SHOP), 10);
+        world.run(Command::Pause { scope: scope(), pause: None }).expect("resumed");
+        world.quiesce();
+    }
+    assert_eq!(world.shows("N", SHOP), 0, "nobody has counted it there: {elsewhere} {frozen}");
+    world.now += 1_000;
+    let count = world.count_of(ERP, &[("N", 4)]);
+    world.run(Command::Count(count)).expect("counts");
+    world.quiesce();
+    assert_eq!(world.shows("N", SHOP), 4);
+    world.index_is_true();
+}
+
+#[test]
+fn a_listing_that_is_a_skus_that_nobody_has_counted_shows_none() {
+    check_uncounted(false, false);
+    check_uncounted(true, false);
+    check_uncounted(false, true);
+    check_uncounted(true, true);
+}
+
+#[test]
+fn a_listing_that_was_never_written_is_left_alone_where_its_new_sku_was_never_counted_either() {
+    let mut world = World::open(&[("A", 10)]);
+    world.list(ERP, &["M", "N"]);
+    world.list(SHOP, &["M"]);
+    rebind(&mut world, SHOP, "M", "N").expect("taken in");
+    world.set_shown("N", SHOP, 3);
+    world.quiesce_but_bulks();
+    assert_eq!((world.shows("N", SHOP), world.held("N", SHOP).leg.is_none()), (3, true));
+}
+
+/// What may still be sold of a SKU, and of how many listings that is not known.
+fn exposed(world: &World, of: &str) -> (i64, usize) {
+    let exposed = exposure::of_sku(&world.state, &sku(of)).expect("small").expect("counted");
+    (exposed.exposure.units(), exposed.unknown)
+}
+
+#[test]
+fn a_listing_that_was_given_away_counts_only_where_it_is_with_all_that_may_still_land() {
+    let mut world = World::open(&[("A", 10), ("B", 7)]);
+    world.visible_after = 60_000;
+    world.sell(SHOP, "1", "A", 4);
+    world.lane(AMZ, &mut || Luck::Fine); // 6 are accepted, and 10 show
+    let unsettled = world.held("A", AMZ).writes.unsettled.len();
+    let before = (exposed(&world, "A").0, exposed(&world, "B").0);
+    assert!(unsettled > 0 && exposed(&world, "A").1 == 0);
+    let old = world.listing("A", AMZ);
+    rebind(&mut world, AMZ, "A", "B").expect("taken in");
+    let new = ListingRef { sku: sku("B"), at: 3 };
+    let held = world.state.listing(&new).expect("listed");
+    assert_eq!(held.writes.unsettled.len(), unsettled, "what may still land goes along");
+    let (left, gets) = (exposed(&world, "A"), exposed(&world, "B"));
+    assert_eq!((left.1, gets.1), (0, 0), "all of it is known");
+    assert_eq!(left.0 + gets.0, before.0 + before.1, "nothing is lost, and nothing counts twice");
+    let mut tally = Tally::default();
+    tally.add(&world.state, None, 100);
+    assert_eq!(tally.channels[&ch(AMZ)] + tally.channels[&ch(SHOP)], left.0 + gets.0);
+    // A read that was under way by its old name says nothing of the one that was left.
+    let seen = vec![(old.clone(), Observed::Seen(Levels::of(q(6))))];
+    world.now += 1_000;
+    let read_at = ms(world.now);
+    world.run(Command::Looked { channel: ch(AMZ), read_at, seen }).expect("a look");
+    assert_eq!(world.state.listing(&old).expect("its place stays").writes.base, None);
+}
+
+#[test]
+fn the_brake_does_not_count_a_listing_that_was_given_away() {
+    let mut world = World::open(&[("A", 10), ("B", 7), ("C", 3)]);
+    let shown = |world: &World| {
+        let effect = try_out(&mut world.state.clone(), Vec::new(), ms(world.now)).expect("nothing to refuse");
+        effect.channels[&ch(SHOP)].listings
+    };
+    assert_eq!(shown(&world), 3);
+    rebind(&mut world, SHOP, "A", "B").expect("taken in");
+    world.quiesce();
+    assert_eq!(shown(&world), 3);
+}
+
+#[test]
+fn an_erp_is_told_of_a_sku_by_what_it_goes_by_there_now() {
+    let mut world = World::open(&[("A", 10), ("B", 7)]);
+    rebind(&mut world, ERP, "A", "B").expect("it is the other's");
+    let again =
+        CatalogueItem { ids: ids(&[(IdKind::Sku, "A2"), (IdKind::Record, "77")]), ..World::item(ERP, "A") };
+    let row = MappingRow { sku: sku("A"), channel: ch(ERP), ids: again.ids.clone() };
+    world.run(Command::Map { rows: vec![row] }).expect("it is good");
+    world.catalogue(ERP, vec![again.clone()]);
+    world.sell(SHOP, "1", "A", 1);
+    let posting = world.postings().remove(0);
+    assert_eq!(posting.lines[0].ids, again.ids);
 }
 
 #[test]
@@ -469,6 +633,37 @@ fn the_limit_of_a_listing_goes_along_with_it() {
     assert_eq!(world.state.listing(&new).and_then(|held| held.allotted), Some(q(5)));
     assert_eq!(world.state.listing(&old).and_then(|held| held.allotted), None);
     assert_eq!((world.market(SHOP).shows[&new], world.shows("B", SHOP)), (5, 41));
+}
+
+/// A SKU whose listings may show less and less of what is to go -> the other SKU, each way round.
+#[test]
+fn nothing_is_merged_or_rebound_while_an_intent_goes_by_either_sku_or_what_it_is_made_of() {
+    let bundles = vec![recipe("SET", &[("A", 1), ("B", 2)])];
+    let mut world = World::open_with(Policies { bundles, ..policies() }, &[("A", 10), ("B", 9), ("C", 4)]);
+    world.list(SHOP, &["SET"]);
+    world.quiesce();
+    let row = Row { line: None, what: What::Set { sku: sku("A"), channel: ch(SHOP), most: Some(q(5)) } };
+    let opened = world.run(Command::Intend(Box::new(Ask { rows: vec![row], ..Ask::default() })));
+    let Ok(Reply::Intent { id, .. }) = opened else { panic!("not opened: {opened:?}") };
+    let check = |told: Result<Reply, Refused>| {
+        let told = told.expect_err("an intent is under way").to_string();
+        assert!(told.contains(&format!("intent {id} is under way for A")), "{told}");
+        assert!(told.contains(&format!("`evenkeel commits cancel {id}`")), "{told}");
+    };
+    check(merge(&mut world, "A", "C"));
+    check(merge(&mut world, "C", "A"));
+    check(merge(&mut world, "NEW", "A"));
+    check(rebind(&mut world, AMZ, "A", "C"));
+    check(rebind(&mut world, AMZ, "C", "A"));
+    check(rebind(&mut world, AMZ, "C", "SET"));
+    world.run(Command::CancelIntent { id }).expect("nothing was raised");
+    for _ in 0..20 {
+        world.lane(SHOP, &mut || Luck::Fine);
+        world.feed(SHOP);
+        world.now += 5_000;
+        world.run(Command::Tick).expect("ticks");
+    }
+    merge(&mut world, "C", "A").expect("it has ended");
 }
 
 #[test]

@@ -8,15 +8,15 @@ use super::{
 };
 use crate::{
     core::{
-        Command, Refused,
+        Command, Refused, Reply,
         allocation::Pause,
         command::DriftAct,
         drift::Done,
-        intent::ask::{Receipt, Row, What},
-        record::PauseScope,
-        state::ListingRef,
+        intent::ask::{Ask, Receipt, Row, What},
+        record::{PauseScope, Record},
+        state::{ListingRef, Todo},
     },
-    model::{IdKind, Levels, Observed, Policies, Seq, policy::Recipe},
+    model::{CatalogueItem, IdKind, Levels, Observed, Policies, Seq, policy::Recipe},
 };
 
 /// Reads what the shop shows at both of its locations, and then its orders past that.
@@ -108,6 +108,60 @@ fn what_a_listing_shows_that_was_merged_is_answered_by_any_of_its_names() {
     }
 }
 
+#[test]
+fn an_edit_that_is_accepted_of_what_was_merged_moves_the_stock_that_it_is_now() {
+    for name in ["A", "B"] {
+        let mut world = World::open_with(with(asking()), &[("A", 10), ("B", 5)]);
+        world.run(Command::Merge { from: sku("B"), into: sku("A") }).expect("merged");
+        world.quiesce();
+        world.read("B", [15, 15, 0]);
+        world.read("B", [12, 12, 0]);
+        say(&mut world, name, &[], None).expect("it is the only one");
+        assert_eq!(world.drift("B").done, Done::Accepted, "{name}");
+        world.quiesce();
+        assert_eq!(world.stock("A")[0], 12, "{name}");
+        assert_eq!([("A", SHOP), ("B", SHOP), ("A", AMZ)].map(|(of, on)| world.shows(of, on)), [12; 3]);
+    }
+}
+
+#[test]
+fn a_limit_that_went_to_another_name_is_known_again_when_it_is_asked_once_more() {
+    let mut world = merged();
+    let stays = CatalogueItem { unwritable: Some("not stocked".to_owned()), ..World::item(SHOP, "B") };
+    world.catalogue(SHOP, vec![stays]);
+    let set = |of: &str| {
+        let what = What::Set { sku: sku(of), channel: ch(SHOP), most: Some(q(2)) };
+        let asked = Ask { request: Some("limit".to_owned()), ..ask(vec![Row { line: None, what }]) };
+        Command::Intend(Box::new(asked))
+    };
+    let first = world.run(set("B")).expect("it is listed as A too");
+    let Reply::Intent { id, again: false, .. } = first else { panic!("{first:?}") };
+    let second = world.run(set("B")).expect("the same");
+    assert!(matches!(second, Reply::Intent { id: same, again: true, .. } if same == id), "{second:?}");
+}
+
+#[test]
+fn an_open_drift_of_another_name_is_found_by_its_record_although_this_name_has_one_too() {
+    let mut world = World::open_with(with(asking()), &[("A", 10), ("B", 5)]);
+    world.run(Command::Merge { from: sku("B"), into: sku("A") }).expect("merged");
+    world.quiesce();
+    for of in ["A", "B"] {
+        world.read(of, [15, 15, 0]);
+        world.read(of, [17, 17, 0]);
+        assert_eq!(world.drift(of).done, Done::Asked);
+    }
+    let seq = world.drift("B").seq;
+    let over = say(&mut world, "A", &[], Some(Seq(1))).expect_err("no such").to_string();
+    assert!(over.contains("record 1 is over") && over.contains(&format!("record {seq}")), "{over}");
+    say(&mut world, "A", &[], Some(seq)).expect("it is open");
+    assert_eq!(["A", "B"].map(|of| world.held(of, SHOP).drifts()), [true, false]);
+    world.read("B", [30, 30, 0]);
+    world.read("B", [31, 31, 0]);
+    say(&mut world, "A", &[(IdKind::Sku, "B")], None).expect("it goes by that");
+    assert_eq!(["A", "B"].map(|of| world.held(of, SHOP).drifts()), [true, false]);
+    say(&mut world, "A", &[], None).expect("its own");
+}
+
 /// Seven of A and three of B at each of two places, and B is A now.
 fn merged() -> World {
     let mut world = stocked(places(&[store()]), [7, 3]);
@@ -136,7 +190,7 @@ fn what_is_asked_of_an_old_name_is_done_to_the_sku_that_it_is_now() {
         [wh(), store()].map(|at| row.place(&at).map_or(0, |place| place.stock.on_hand.units()))
     };
     assert_eq!((at(&world, "A"), at(&world, "B")), ([2, 6], [0, 0]));
-    let receipt = Receipt { sku: Some(sku("B")), to: None, quantity: None, lost: false };
+    let receipt = Receipt { sku: Some(sku("B")), ..Receipt::default() };
     world.run(Command::Receive { id, receipt }).expect("they have come");
     assert_eq!(at(&world, "A"), [2, 18]);
 }
@@ -176,5 +230,59 @@ fn a_pause_by_any_name_stops_all_listings_of_what_was_merged() {
         world.run(Command::Pause { scope: scope(), pause: None }).expect("it goes on");
         world.quiesce();
         assert_eq!(["A", "B"].map(|of| world.shows(of, SHOP)), [14, 14], "{name}");
+    }
+}
+
+fn pause(world: &mut World, name: &str, pause: Option<Pause>) {
+    world.run(Command::Pause { scope: PauseScope::Sku(sku(name)), pause }).expect("said");
+    world.quiesce();
+}
+
+fn shown(world: &World) -> [i64; 2] {
+    ["A", "B"].map(|of| world.shows(of, SHOP))
+}
+
+#[test]
+fn a_pause_from_before_a_merge_is_one_of_all_names_and_is_ended_by_any() {
+    for (paused, resumed) in [("A", "A"), ("A", "B"), ("B", "A"), ("B", "B")] {
+        let mut world = stocked(places(&[store()]), [7, 3]);
+        pause(&mut world, paused, Some(Pause::Stopped));
+        let told = world.state.pause_of_merged(&sku("B"), &sku("A")).expect("it is told before");
+        assert!(told.starts_with(&format!("`{paused}` is paused (stopped)")), "{told}");
+        world.run(Command::Merge { from: sku("B"), into: sku("A") }).expect("merged");
+        world.quiesce();
+        assert_eq!(shown(&world), [0, 0], "{paused} was stopped");
+        world.restart();
+        world.quiesce();
+        assert_eq!(shown(&world), [0, 0], "{paused} was stopped");
+        pause(&mut world, resumed, None);
+        assert_eq!(shown(&world), [14, 14], "{paused}, {resumed}");
+    }
+}
+
+#[test]
+fn the_stricter_of_two_pauses_is_that_of_both_names() {
+    let mut world = stocked(places(&[store()]), [7, 3]);
+    let before = shown(&world);
+    pause(&mut world, "A", Some(Pause::Frozen));
+    world.run(Command::Merge { from: sku("B"), into: sku("A") }).expect("merged");
+    world.quiesce();
+    assert_eq!(["A", "B"].map(|of| world.state.skus[&sku(of)].pause), [Some(Pause::Frozen); 2]);
+    assert_eq!(shown(&world), before, "nothing is written");
+    pause(&mut world, "B", Some(Pause::Stopped));
+    assert_eq!(shown(&world), [0, 0]);
+}
+
+/// Before a pause went along with a merge, it was kept by the name that it was given only.
+#[test]
+fn a_pause_that_one_name_only_is_under_in_an_old_journal_becomes_one_of_all() {
+    for paused in ["A", "B"] {
+        let mut world = merged();
+        world.inject(&Record::Paused { scope: PauseScope::Sku(sku(paused)), pause: Some(Pause::Stopped) });
+        world.state.recheck.skus = Todo::All;
+        world.quiesce();
+        assert_eq!(shown(&world), [0, 0], "{paused} was stopped");
+        pause(&mut world, if paused == "A" { "B" } else { "A" }, None);
+        assert_eq!(shown(&world), [14, 14]);
     }
 }

@@ -2,7 +2,9 @@
 
 use super::world::{AMZ, ERP, SHOP, World, ch, ids, key, ms, placed, policies, q, sku, totals, wh};
 use crate::{
-    core::{Command, ledger::Kind, state::ListingRef},
+    core::{
+        Command, allocation::shelves::Shelves, decide::listing::uncounted, ledger::Kind, state::ListingRef,
+    },
     model::{
         CatalogueItem, CountLine, IdKind, Identifiers, Levels, LocationId, OrderSnapshot, Policies,
         policy::Outlet,
@@ -45,6 +47,22 @@ pub(super) fn opened_as(policies: Policies) -> World {
     world.run(Command::Count(count)).expect("opens");
     world.quiesce();
     world
+}
+
+/// Where nothing was counted that a listing draws on, it says so, whatever lies at the channel's other places.
+#[test]
+fn a_listing_is_uncounted_where_its_own_places_are() {
+    let mut world = World::open_with(two(), &[("A", 10)]);
+    let item = |outlet: &str| CatalogueItem { ids: at("A", outlet), ..World::item(SHOP, "A") };
+    world.catalogue(SHOP, vec![item("5"), item("6")]);
+    for (outlet, want) in [("5", vec![]), ("6", vec![store()])] {
+        let row = &world.state.skus[&sku("A")];
+        let (of, found) = (sku("A"), listing(&world, outlet));
+        let mut shelves = Shelves::of(&world.state, &of, row);
+        let held = &row.listings[usize::from(found.at)];
+        let policies = world.state.policies().expect("configured");
+        assert_eq!(uncounted(&mut shelves, policies, held), want, "{outlet}");
+    }
 }
 
 /// The listing of A at one of the shop's locations.

@@ -17,10 +17,16 @@ use crate::{
         oversold::Class,
     },
     model::{
-        CatalogueItem, CountLine, IdKind, Identifiers, LocationId,
-        policy::{Part, Recipe},
+        CatalogueItem, CountLine, FulfilledBy, IdKind, Identifiers, LocationId, Policies,
+        policy::{Part, Recipe, Returns},
     },
 };
+
+/// All is read that Amazon may have sold from where it drew before.
+fn read_on(world: &mut World) {
+    world.now += 2 * 86_400_000;
+    world.feed(AMZ);
+}
 
 /// Amazon sells, and does not say where from: it is booked at the first place that it draws on.
 fn amazon_sells(world: &mut World, id: &str, of: &str, units: i64) {
@@ -78,6 +84,7 @@ fn a_new_listing_of_a_bundle_lowers_what_its_component_shows_elsewhere() {
     world.list(ERP, &["B"]);
     world.run(Command::Tick).expect("ticks");
     world.quiesce();
+    read_on(&mut world);
     amazon_sells(&mut world, "9", "A", 12);
     world.quiesce();
     assert_eq!(shown(&world)[..2], [0, 4], "nobody draws on both");
@@ -136,6 +143,7 @@ fn what_nobody_sells_from_both_is_not_owed() {
     world.run(Command::Configure(Box::new(policies))).expect("configures");
     world.run(Command::Tick).expect("ticks");
     world.quiesce();
+    read_on(&mut world);
     amazon_sells(&mut world, "9", "A", 12);
     world.quiesce();
     assert_eq!(shown(&world)[..2], [0, 4]);
@@ -199,13 +207,13 @@ fn sold_units_that_travel_are_on_their_way_and_missing_only_if_they_are_lost() {
         until(&mut world, id, Phase::InTransit);
         assert_eq!((stock(&world), world.oversells()), ([[10, 12], [0, 0]], vec![]));
         let receive = |world: &mut World, units: i64, lost: bool| {
-            let receipt = Receipt { sku: None, to: None, quantity: Some(q(units)), lost };
+            let receipt = Receipt { quantity: Some(q(units)), lost, ..Receipt::default() };
             world.run(Command::Receive { id, receipt }).expect("received");
         };
         if lost < 4 {
             receive(&mut world, 4 - lost, lost > 0);
         } else {
-            let receipt = Receipt { sku: None, to: None, quantity: None, lost: true };
+            let receipt = Receipt { lost: true, ..Receipt::default() };
             world.run(Command::Receive { id, receipt }).expect("lost");
         }
         until(&mut world, id, Phase::Done);
@@ -227,11 +235,307 @@ fn what_is_oversold_is_neither_more_nor_less_while_units_travel() {
     until(&mut world, id, Phase::InTransit);
     world.run(Command::Tick).expect("ticks");
     assert_eq!(world.state.index.short.missing(&sku("A")), q(1));
-    let receipt = Receipt { sku: None, to: None, quantity: None, lost: false };
+    let receipt = Receipt::default();
     world.run(Command::Receive { id, receipt }).expect("received");
     world.run(Command::Tick).expect("ticks");
     assert_eq!(
         (world.oversells(), world.state.index.short.missing(&sku("A"))),
         (vec![(1, Class::Sync)], q(1))
     );
+}
+
+/// Amazon draws on these places, or is not configured.
+fn with_amazon_at(places: Option<Vec<LocationId>>) -> Policies {
+    let mut policies = two();
+    match places {
+        Some(places) => policies.channels.get_mut(&ch(AMZ)).expect("configured").locations = places,
+        None => drop(policies.channels.remove(&ch(AMZ))),
+    }
+    policies
+}
+
+/// What the shop is to show at its two locations.
+fn aims(world: &World) -> [i64; 2] {
+    let aim = |outlet: &str| world.state.listing(&super::outlets::listing(world, outlet));
+    ["5", "6"].map(|outlet| aim(outlet).and_then(|held| held.leg.as_ref()).expect("it").quantity.units())
+}
+
+fn configure(world: &mut World, places: Option<Vec<LocationId>>) {
+    world.run(Command::Configure(Box::new(with_amazon_at(places)))).expect("configures");
+    world.run(Command::Tick).expect("ticks");
+    world.same_rows();
+}
+
+/// Configurations one after the other, each with where Amazon draws from -> what is owed by the store stays so.
+#[track_caller]
+fn check_owed(each: &[Option<Vec<LocationId>>]) {
+    let mut world = opened();
+    amazon_sells(&mut world, "9", "A", 12);
+    world.quiesce();
+    for places in each {
+        configure(&mut world, places.clone());
+        assert_eq!((aims(&world), world.oversells()), ([0, 2], vec![]), "{places:?}");
+    }
+}
+
+#[test]
+fn what_a_channel_sold_is_owed_by_where_it_sold_it_from_when_it_draws_there_no_more() {
+    let both = || Some(vec![wh(), store()]);
+    check_owed(&[None]);
+    check_owed(&[None, both(), None]);
+    check_owed(&[None, Some(vec![wh()]), None]);
+    check_owed(&[Some(vec![wh()]), Some(vec![wh()])]);
+    check_owed(&[Some(vec![store()]), None, both()]);
+}
+
+#[test]
+fn what_was_sold_before_a_channel_drew_on_less_is_owed_also_where_it_is_told_after() {
+    let mut world = opened();
+    amazon_sells(&mut world, "8", "A", 1);
+    world.quiesce();
+    configure(&mut world, Some(vec![wh()]));
+    assert_eq!(aims(&world), [9, 4]);
+    amazon_sells(&mut world, "9", "A", 11);
+    assert_eq!(aims(&world), [0, 2]);
+}
+
+/// The places that Amazon drew on together and does not any more.
+fn drew_on(world: &World) -> Vec<Vec<LocationId>> {
+    world.state.channels[&ch(AMZ)].drew().map(<[LocationId]>::to_vec).collect()
+}
+
+/// Units of both places are sold, and the configuration changes before that is read.
+#[track_caller]
+fn check_unread(sold_before: i64, placed_after: i64) {
+    let mut world = opened();
+    if sold_before > 0 {
+        amazon_sells(&mut world, "8", "A", sold_before);
+        world.quiesce();
+    }
+    let placed_at = world.now + placed_after;
+    world.now += 1_000;
+    configure(&mut world, Some(vec![wh()]));
+    // What was read by then may lack what was sold just before.
+    world.feed(AMZ);
+    world.now += placed_after + 1_000;
+    configure(&mut world, Some(vec![wh()]));
+    let lines = [(World::ids_of(AMZ, "A"), [12 - sold_before, 0, 0, 0, 0])];
+    let told = placed("9", placed_at, &lines);
+    let begun = world.state.seq;
+    world.run(Command::Orders { channel: ch(AMZ), begun, orders: vec![told] }).expect("taken in");
+    assert_eq!(aims(&world), [0, 2], "12 of 14 are sold");
+}
+
+#[test]
+fn what_was_sold_and_not_read_yet_is_owed_when_its_channel_draws_on_less() {
+    check_unread(0, 0);
+    check_unread(1, 0);
+    check_unread(0, 60_000);
+}
+
+/// Where orders of others are open all the time, what was drawn on is forgotten all the same.
+#[test]
+fn what_was_drawn_on_is_forgotten_once_all_that_was_sold_so_is_over() {
+    let mut world = opened();
+    amazon_sells(&mut world, "8", "A", 1);
+    configure(&mut world, Some(vec![wh()]));
+    let read = |world: &mut World| {
+        world.now += 2 * 86_400_000;
+        let told = placed("later", world.now, &[(World::ids_of(AMZ, "A"), [1, 0, 0, 0, 0])]);
+        let begun = world.state.seq;
+        world.run(Command::Orders { channel: ch(AMZ), begun, orders: vec![told] }).expect("taken in");
+        world.feed(AMZ);
+        drew_on(world)
+    };
+    assert_eq!(read(&mut world), [[wh(), store()]]);
+    let shipped = placed("8", world.now, &[(World::ids_of(AMZ, "A"), [1, 0, 0, 1, 0])]);
+    let begun = world.state.seq;
+    world.run(Command::Orders { channel: ch(AMZ), begun, orders: vec![shipped] }).expect("taken in");
+    assert_eq!((read(&mut world), stock(&world)), (vec![], [[9, 1], [4, 0]]));
+}
+
+/// Amazon has sold twelve, two of which the store owes.
+fn owed() -> World {
+    let mut world = opened();
+    amazon_sells(&mut world, "9", "A", 12);
+    world.quiesce();
+    assert_eq!(aims(&world), [0, 2]);
+    world
+}
+
+#[test]
+fn what_a_listing_sold_is_owed_when_the_channel_ships_it_from_then_on() {
+    let mut world = owed();
+    let item = CatalogueItem { by: FulfilledBy::Channel, ..World::item(AMZ, "A") };
+    world.catalogue(AMZ, vec![item]);
+    world.run(Command::Tick).expect("ticks");
+    assert_eq!(aims(&world), [0, 2]);
+}
+
+/// Six bundles of two A each, or twelve A, were sold by a channel that draws on both places, two units of which the store owes.
+fn sold_by_web(bundle: bool) -> (World, Policies) {
+    let (web, mut policies) = (ch("web"), two());
+    policies.channels.insert(web.clone(), policies.channels[&ch(AMZ)].clone());
+    policies.channels.get_mut(&ch(AMZ)).expect("configured").locations = vec![wh()];
+    policies.bundles = made_of("A");
+    let mut world = opened();
+    world.markets.insert(web, Market::default());
+    world.run(Command::Configure(Box::new(policies.clone()))).expect("configures");
+    world.list(ERP, &["B", "C", "D"]);
+    world.list("web", if bundle { &["B"] } else { &["A"] });
+    world.run(Command::Tick).expect("ticks");
+    world.quiesce();
+    read_on(&mut world);
+    web_tells(&mut world, bundle, 0);
+    assert_eq!((aims(&world), stock(&world)), ([0, 2], [[10, 12], [4, 0]]));
+    (world, policies)
+}
+
+/// B is two of this.
+fn made_of(of: &str) -> Vec<Recipe> {
+    let parts = vec![Part { sku: sku(of), units: q(2) }];
+    vec![Recipe { bundle: sku("B"), parts }]
+}
+
+/// The bundle is made of C since.
+fn made_of_something_else() -> World {
+    let (mut world, mut policies) = sold_by_web(true);
+    policies.bundles = made_of("C");
+    world.run(Command::Configure(Box::new(policies))).expect("configures");
+    tick(&mut world);
+    world.same_rows();
+    world
+}
+
+fn tick(world: &mut World) {
+    for _ in 0..5 {
+        world.now += 1_000;
+        world.run(Command::Tick).expect("ticks");
+    }
+}
+
+/// What became of what the web has sold: so much of it was shipped.
+fn web_tells(world: &mut World, bundle: bool, shipped: i64) {
+    let (of, units) = if bundle { ("B", 6) } else { ("A", 12) };
+    web_says(world, of, [units, 0, 0, shipped, 0]);
+}
+
+fn web_says(world: &mut World, of: &str, units: [i64; 5]) {
+    let told = placed("9", world.now, &[(World::ids_of("web", of), units)]);
+    let begun = world.state.seq;
+    world.run(Command::Orders { channel: ch("web"), begun, orders: vec![told] }).expect("taken in");
+}
+
+#[test]
+fn what_a_bundle_sold_is_owed_when_it_is_made_of_something_else() {
+    let mut world = made_of_something_else();
+    assert_eq!((aims(&world), stock(&world)), ([0, 2], [[10, 12], [4, 0]]));
+    // It is forgotten once nothing of it is sold or short there.
+    assert_eq!(world.state.skus[&sku("A")].drew.as_slice(), [[wh(), store()]]);
+    web_says(&mut world, "B", [6, 6, 0, 0, 0]);
+    assert_eq!((aims(&world), stock(&world)), ([10, 4], [[10, 0], [4, 0]]));
+    assert!(world.state.skus[&sku("A")].drew.is_empty());
+}
+
+#[test]
+fn what_a_merged_component_was_sold_from_is_owed_by_what_it_became_part_of() {
+    let mut world = made_of_something_else();
+    world.run(Command::Merge { from: sku("A"), into: sku("D") }).expect("taken in");
+    world.run(Command::Tick).expect("ticks");
+    world.same_rows();
+    assert_eq!(aims(&world), [0, 2]);
+    let drew = |world: &World, of: &str| world.state.skus[&sku(of)].drew.to_vec();
+    assert_eq!((drew(&world, "A"), drew(&world, "D")), (vec![], vec![vec![wh(), store()]]));
+    web_says(&mut world, "B", [6, 6, 0, 0, 0]);
+    assert_eq!((aims(&world), drew(&world, "D")), ([10, 4], vec![]));
+}
+
+/// The listing of what was shipped beyond what lies there is given to another SKU: of what was shipped nothing is put back, and the
+/// store owes two of it until the places are counted.
+#[track_caller]
+fn check_given(bundle: bool) {
+    let (mut world, _) = sold_by_web(bundle);
+    let units = if bundle { 6 } else { 12 };
+    web_tells(&mut world, bundle, units);
+    assert_eq!((aims(&world), stock(&world)), ([0, 2], [[-2, 0], [4, 0]]));
+    let ids = World::ids_of("web", if bundle { "B" } else { "A" });
+    world.run(Command::Rebind { channel: ch("web"), ids, sku: sku("C") }).expect("given");
+    tick(&mut world);
+    assert_eq!((aims(&world), stock(&world)), ([0, 2], [[-2, 0], [4, 0]]));
+    let drew = |world: &World| world.state.skus[&sku("A")].drew.to_vec();
+    assert_eq!(drew(&world), [[wh(), store()]]);
+    world.same_rows();
+    world.index_is_true();
+    world.post_all();
+    world.now += 1_000;
+    let line = |(location, units)| CountLine { ids: World::ids_of(ERP, "A"), location, quantity: q(units) };
+    let lines = [(wh(), 1), (store(), 2)].map(line).into();
+    world.run(Command::Count(Count { lines, ..world.count_of(ERP, &[]) })).expect("counted");
+    world.run(Command::Tick).expect("ticks");
+    assert_eq!((aims(&world), drew(&world)), ([1, 2], vec![]));
+}
+
+#[test]
+fn what_was_shipped_is_owed_also_when_its_listing_is_another_skus() {
+    check_given(true);
+    check_given(false);
+}
+
+#[test]
+fn where_nothing_is_sold_or_short_any_more_a_listing_that_is_given_away_leaves_nothing_owed() {
+    let (mut world, _) = sold_by_web(false);
+    let (channel, ids) = (ch("web"), World::ids_of("web", "A"));
+    world.run(Command::Rebind { channel, ids, sku: sku("C") }).expect("given");
+    tick(&mut world);
+    assert_eq!((aims(&world), stock(&world)), ([10, 4], [[10, 0], [4, 0]]));
+    assert_eq!(world.state.skus[&sku("A")].drew.to_vec(), Vec::<Vec<LocationId>>::new());
+}
+
+/// What was shipped beyond what lies there came from the others too, until they are counted; and once nothing is sold there, or
+/// short, it is forgotten what was drawn on.
+#[test]
+fn what_a_channel_drew_on_counts_while_anything_is_sold_or_short_there() {
+    let mut world = opened();
+    let drew = drew_on;
+    let tell = |world: &mut World, units: [i64; 5]| {
+        let told = placed("9", world.now, &[(World::ids_of(AMZ, "A"), units)]);
+        let begun = world.state.seq;
+        world.run(Command::Orders { channel: ch(AMZ), begun, orders: vec![told] }).expect("taken in");
+    };
+    tell(&mut world, [12, 0, 0, 12, 0]);
+    configure(&mut world, Some(vec![wh()]));
+    assert_eq!((aims(&world), drew(&world)), ([0, 2], vec![vec![wh(), store()]]));
+    world.post_all();
+    world.now += 1_000;
+    let lines = [(wh(), 1), (store(), 2)];
+    let line = |(location, units)| CountLine { ids: World::ids_of(ERP, "A"), location, quantity: q(units) };
+    let count = Count { lines: lines.map(line).into(), ..world.count_of(ERP, &[]) };
+    world.run(Command::Count(count)).expect("counted");
+    world.quiesce();
+    assert_eq!(aims(&world), [1, 2]);
+    let returns = |returns| Policies { returns, ..with_amazon_at(Some(vec![wh()])) };
+    world.run(Command::Configure(Box::new(returns(Returns::Ignore)))).expect("configures");
+    world.same_rows();
+    assert_eq!(drew(&world), [[wh(), store()]], "its orders are not read yet");
+    read_on(&mut world);
+    world.same_rows();
+    assert_eq!(drew(&world), Vec::<Vec<LocationId>>::new());
+}
+
+#[test]
+fn what_bundles_took_is_owed_when_their_channel_is_gone() {
+    let mut world = opened();
+    let recipe = Recipe { bundle: sku("B"), parts: vec![Part { sku: sku("A"), units: q(2) }] };
+    let mut policies = Policies { bundles: vec![recipe], ..two() };
+    world.run(Command::Configure(Box::new(policies.clone()))).expect("configures");
+    world.list(ERP, &["B"]);
+    world.list(AMZ, &["B"]);
+    world.run(Command::Tick).expect("ticks");
+    world.quiesce();
+    amazon_sells(&mut world, "9", "B", 6);
+    world.quiesce();
+    assert_eq!(aims(&world), [0, 2]);
+    policies.channels.remove(&ch(AMZ));
+    world.run(Command::Configure(Box::new(policies))).expect("configures");
+    assert_eq!(aims(&world), [0, 2]);
 }

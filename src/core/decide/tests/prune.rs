@@ -1,9 +1,13 @@
 //! Pruning: which orders are left as tombstones, and that nothing is decided otherwise because of it.
 
-use super::world::{AMZ, SHOP, World, key, policies, q};
+use super::world::{AMZ, SHOP, World, ch, ids, key, placed, policies, q, sku};
 use crate::{
-    core::{Command, Record, apply, decide::prune::is_finished, state::Quarantined},
-    model::{OrderId, Policies},
+    core::{
+        Command, Record, apply,
+        decide::prune::is_finished,
+        state::{Ignorable, Note, Quarantined},
+    },
+    model::{IdKind, OrderId, Policies, policy::MappingRow},
 };
 
 const DAY: i64 = 86_400_000;
@@ -208,4 +212,40 @@ fn a_listing_that_is_rebound_takes_the_lines_of_pruned_orders_along() {
         (world.stock("A"), world.stock("B"), world.state.order(&key(AMZ, "o1")).map(|o| o.into_owned()))
     };
     assert_eq!(rebound(true), rebound(false));
+}
+
+/// An order whose first line was shipped long ago, and of which a person has left out the other: how many units of it are
+/// still for sale once it is mapped after all.
+#[track_caller]
+fn check_left_out(units: [i64; 5], kept: bool, left: [i64; 3]) {
+    let mut world = World::open_with(keep(30), &[("A", 10), ("B", 10)]);
+    let gift = ids(&[(IdKind::Sku, "GIFT")]);
+    world.now += 1;
+    let lines = [(World::ids_of(SHOP, "A"), [1, 0, 0, 1, 0]), (gift.clone(), units)];
+    let order = placed("o1", world.now, &lines);
+    world.market(SHOP).place(order.clone());
+    world.push_snapshot(SHOP, order);
+    world.feed(SHOP);
+    world.post_all();
+    let what = Ignorable::Item { channel: ch(SHOP), ids: gift.clone() };
+    world.run(Command::Ignore { what, ignored: true, note: Note::default() }).expect("said");
+    world.now += 32 * DAY;
+    for _ in 0..3 {
+        world.run(Command::Tick).expect("ticks");
+        world.now += DAY;
+    }
+    assert_eq!(world.state.orders.contains_key(&key(SHOP, "o1")), kept, "{units:?}");
+    let row = MappingRow { channel: ch(SHOP), ids: gift, sku: sku("B") };
+    world.run(Command::Map { rows: vec![row] }).expect("mapped");
+    world.run(Command::Tick).expect("ticks");
+    assert_eq!(world.stock("B"), left, "{units:?}");
+}
+
+#[test]
+fn an_order_is_kept_while_units_are_open_that_a_person_has_left_out() {
+    check_left_out([2, 0, 0, 0, 0], true, [10, 2, 0]);
+    check_left_out([2, 1, 0, 0, 0], true, [10, 1, 0]);
+    // What is over stays left out then, as people are told.
+    check_left_out([2, 0, 0, 2, 0], false, [10, 0, 0]);
+    check_left_out([2, 2, 0, 0, 0], false, [10, 0, 0]);
 }

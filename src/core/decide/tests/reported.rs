@@ -1,8 +1,8 @@
 //! Rows of a report, which are of a moment that nobody can tell.
 
-use super::world::{AMZ, ERP, SHOP, World, ch, ids, q, sku};
+use super::world::{AMZ, ERP, SHOP, World, ch, ids, ms, q, sku};
 use crate::{
-    core::{Command, Record, Reply},
+    core::{Command, Record, Reply, state::Unmatched},
     model::{CatalogueItem, FulfilledBy, IdKind, Levels, policy::MappingRow},
 };
 
@@ -144,6 +144,31 @@ fn what_waits_under_more_names_waits_once_and_is_bound_once_it_can_be() {
     let mapped = MappingRow { channel: ch(AMZ), ids: ids(&[(IdKind::Fnsku, "X001234567")]), sku: sku("A") };
     world.run(Command::Map { rows: vec![mapped] }).expect("it is mapped");
     assert_eq!(report(&mut world, rows()), (1, 0, vec![]));
+}
+
+/// A report tells less of it than it tells itself, and waits first: with the whole of it, it still waits once.
+#[test]
+fn what_waits_under_fewer_names_first_is_over_under_all_of_them() {
+    let whole = || CatalogueItem {
+        ids: ids(&[(IdKind::Sku, "X-FBA"), (IdKind::Asin, "B0-X"), (IdKind::Fnsku, "X001234567")]),
+        ..row("X-FBA", "B0-X", FulfilledBy::Channel, None)
+    };
+    let rows = || vec![row("X-FBA", "B0-X", FulfilledBy::Channel, None)];
+    let mut world = World::open(&[("A", 10)]);
+    assert_eq!(report(&mut world, rows()), (0, 1, vec![]));
+    world.catalogue(AMZ, vec![whole()]);
+    let waits =
+        |world: &World| -> Vec<_> { world.state.unmatched.keys().map(|(_, ids)| ids.clone()).collect() };
+    assert_eq!(waits(&world), [whole().ids]);
+
+    // Of an earlier release, it waits twice.
+    let (channel, fewer) = (ch(AMZ), rows()[0].ids.clone());
+    let unmatched = Unmatched { item: rows().remove(0), why: "no SKU has this code".to_owned(), at: ms(0) };
+    world.inject(&Record::Unmatched { channel, ids: fewer, unmatched: Some(unmatched) });
+    assert_eq!(waits(&world).len(), 2);
+    let mapped = MappingRow { channel: ch(AMZ), ids: ids(&[(IdKind::Fnsku, "X001234567")]), sku: sku("A") };
+    world.run(Command::Map { rows: vec![mapped] }).expect("it is mapped");
+    assert_eq!(waits(&world), []);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Returned units that are held back, and what a person makes of them.
 
-use super::world::{AMZ, SHOP, World, policies, q, sku, wh};
+use super::{
+    outlets,
+    world::{AMZ, ERP, SHOP, World, ch, key, placed, policies, q, sku, wh},
+};
 use crate::{
     core::{
         Command,
-        command::{Fate, Refused, Reply},
+        command::{Count, Fate, Refused, Reply},
     },
     model::{Policies, Returns},
 };
@@ -62,4 +65,63 @@ fn no_more_is_dealt_with_than_is_held_back() {
     let done = deal(&mut world, "A", None, Fate::Restock);
     assert_eq!(done, Ok(Reply::Returned { location: wh(), quantity: q(2), left: q(0) }));
     assert!(matches!(deal(&mut world, "A", None, Fate::Restock), Err(Refused::NotSo(_))));
+}
+
+/// A line whose units came back under one policy and is moved under another -> on hand at the two places before and after.
+#[track_caller]
+fn check_moved(before: Returns, after: Returns, want: [[i64; 2]; 2]) {
+    let mut world = outlets::opened_as(Policies { returns: before, ..outlets::two() });
+    let all = [2, 0, 0, 2, 2];
+    let told = outlets::order(&world, all, &[(wh(), all)]);
+    outlets::fetch(&mut world, told);
+    let on_hand = |world: &World| outlets::stock(world).map(|[on_hand, _]| on_hand);
+    world
+        .run(Command::Configure(Box::new(Policies { returns: after, ..outlets::two() })))
+        .expect("configures");
+    let left = on_hand(&world);
+    world.now += 1_000;
+    let told = outlets::order(&world, all, &[(outlets::store(), all)]);
+    outlets::fetch(&mut world, told);
+    assert_eq!([left, on_hand(&world)], want, "{before:?}, then {after:?}");
+}
+
+#[test]
+fn what_came_back_is_moved_as_it_was_booked_whatever_the_policy_is_by_then() {
+    use Returns::{Ignore, Quarantine, Restock};
+    check_moved(Ignore, Restock, [[8, 4], [10, 2]]);
+    check_moved(Ignore, Ignore, [[8, 4], [10, 2]]);
+    check_moved(Restock, Ignore, [[10, 4], [10, 4]]);
+    check_moved(Quarantine, Ignore, [[10, 4], [10, 4]]);
+}
+
+/// An order of two lines whose units came back under one policy each, and a count by an ERP that knows of A's alone.
+#[track_caller]
+fn check_counted(first: Returns, then: Returns) {
+    let mut world = World::open_with(Policies { returns: first, ..policies() }, &[("A", 10), ("B", 10)]);
+    let take = |world: &mut World, back: i64| {
+        let line = |of: &str, back: i64| (World::ids_of(AMZ, of), [1, 0, 0, 1, back]);
+        let told = placed("1", world.now, &[line("A", 1), line("B", back)]);
+        let begun = world.state.seq;
+        world.run(Command::Orders { channel: ch(AMZ), begun, orders: vec![told] }).expect("taken in");
+        world.now += 1_000;
+    };
+    take(&mut world, 0);
+    world.post_all();
+    world.run(Command::Configure(Box::new(Policies { returns: then, ..policies() }))).expect("configures");
+    take(&mut world, 1);
+    let want = ["A", "B"].map(|of| world.stock(of));
+    let absent = vec![key(AMZ, "1")];
+    let a = if first == Returns::Ignore { 9 } else { 10 };
+    let count = Count { absent, ..world.count_of(ERP, &[("A", a), ("B", 9)]) };
+    world.run(Command::Count(count)).expect("counted");
+    assert_eq!(["A", "B"].map(|of| world.stock(of)), want, "{first:?}, then {then:?}");
+}
+
+#[test]
+fn a_count_judges_each_line_by_what_its_own_returns_did() {
+    for first in [Returns::Restock, Returns::Quarantine, Returns::Ignore] {
+        for then in [Returns::Restock, Returns::Quarantine, Returns::Ignore] {
+            check_counted(first, then);
+        }
+    }
 }

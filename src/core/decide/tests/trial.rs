@@ -2,15 +2,19 @@
 
 use proptest::prelude::*;
 
-use super::world::{AMZ, SHOP, World, ch, ids, placed, policies, q, sku};
+use super::{
+    outlets::{opened_as, store, two},
+    world::{AMZ, ERP, SHOP, World, ch, ids, placed, policies, q, sku, wh},
+};
 use crate::{
     core::{
         Command, State,
+        command::Count,
         decide::trial::{Effect, copy, try_out},
         leg::Look,
     },
     model::{
-        IdKind, Policies, Timestamp,
+        CatalogueItem, CountLine, IdKind, LocationId, Policies, Timestamp,
         policy::{MappingRow, Mode, Override, Part},
     },
 };
@@ -43,7 +47,7 @@ fn tried_out(world: &World, command: Command) -> Effect {
 /// What would change on the shop, by SKU: what it shows and what it will show.
 fn told(effect: &Effect) -> Vec<(&str, i64, i64)> {
     let some = effect.channels.get(&ch(SHOP)).map(|moved| moved.some.as_slice()).unwrap_or_default();
-    some.iter().map(|(sku, shows, after)| (sku.as_str(), shows.units(), after.units())).collect()
+    some.iter().map(|of| (of.listing.sku.as_str(), of.shows.units(), of.will_show.units())).collect()
 }
 
 /// `lowered raised zeroed` on the shop, and whether the brake holds it.
@@ -214,13 +218,65 @@ fn a_listing_that_is_given_to_another_sku_is_told_with_its_lines_and_its_quantit
     world.quiesce();
     let rebind = Command::Rebind { channel: ch(SHOP), ids: World::ids_of(SHOP, "A"), sku: sku("B") };
     let effect = tried_out(&world, rebind.clone());
-    assert_eq!((effect.changed, effect.bound), (1, 0), "{effect:?}");
+    assert_eq!((effect.changed, effect.bound), (2, 0), "the listing, and its line: {effect:?}");
     // Its own, under its new SKU, shows 8 as before; the one that B has had gives the sale back.
     assert_eq!(told(&effect), [("B", 10, 8)]);
     assert_eq!(effect.channels[&ch(SHOP)].left, 0);
     assert_eq!(effect.channels[&ch(AMZ)].some.len(), 2, "A rises and B falls there");
     world.run(rebind).expect("taken in");
     assert_eq!((world.stock("A"), world.stock("B")), ([10, 0, 0], [10, 2, 0]));
+}
+
+#[test]
+fn a_listing_that_a_shop_has_at_two_locations_is_told_as_what_it_is_when_it_goes_to_another_sku() {
+    let mut world = opened_as(two());
+    world.list(ERP, &["B"]);
+    let rebind =
+        Command::Rebind { channel: ch(SHOP), ids: ids(&[(IdKind::InventoryItem, "i-A")]), sku: sku("B") };
+    let nothing = try_out(&mut world.state.clone(), Vec::new(), Timestamp::from_millis(world.now));
+    let shown = nothing.expect("nothing to refuse").channels[&ch(SHOP)].listings;
+    let effect = tried_out(&world, rebind);
+    assert_eq!((effect.changed, effect.bound), (2, 0), "{effect:?}");
+    assert_eq!(effect.channels[&ch(SHOP)].listings, shown, "{effect:?}");
+}
+
+/// Six SKUs that the shop shows at both of its locations, ten and four of each.
+fn at_two() -> World {
+    let mut world = World::open_with(two(), &NAMES.map(|name| (name, 10)));
+    let at = |name: &str, outlet: &str| World::ids_of(SHOP, name).and(&ids(&[(IdKind::Location, outlet)]));
+    let items = NAMES.iter().flat_map(|name| ["5", "6"].map(|outlet| (*name, at(name, outlet))));
+    let items = items.map(|(name, ids)| CatalogueItem { ids, ..World::item(SHOP, name) }).collect();
+    world.catalogue(SHOP, items);
+    let line = |name: &&str| CountLine { ids: World::ids_of(ERP, name), location: store(), quantity: q(4) };
+    let lines = NAMES.iter().map(line).collect();
+    let count = Count { opening: true, lines, ..world.count_of(ERP, &[]) };
+    world.run(Command::Count(count)).expect("opens");
+    world.quiesce();
+    world
+}
+
+/// One of a shop's locations that is emptied, or filled, is a catastrophe, however many others it has.
+#[test]
+fn a_configuration_is_judged_at_each_location_of_a_shop() {
+    let world = at_two();
+    let at_six = |change: fn(&mut Vec<LocationId>), units: i64| {
+        let mut changed = two();
+        changed.locations.push(LocationId::new("attic").expect("a name"));
+        let shop = changed.channels.get_mut(&ch(SHOP)).expect("it");
+        change(&mut shop.outlets[1].locations);
+        shop.max = Some(q(units));
+        tried(&world, changed)
+    };
+    // It shows 14 and not 4 at the second one, which is ten of fourteen: of six of twelve.
+    let effect = at_six(|places| places.push(wh()), 99);
+    let moved = &effect.channels[&ch(SHOP)];
+    assert_eq!([moved.listings, moved.raised, moved.lowered], [12, 6, 0], "{effect:?}");
+    let told = effect.held(&two().brake).expect("held");
+    assert_eq!(told, "on `shop` at its location 6 it would move 60 units of 6 listings that show 24");
+    assert_eq!(at_six(|_| {}, 10).held(&two().brake), None);
+    // Where all of it is held, it is told once.
+    let told = at_six(|_| {}, 0).held(&two().brake).expect("held");
+    assert_eq!(told, "on `shop` it would set 12 of 12 listings to zero");
 }
 
 proptest! {
@@ -263,4 +319,24 @@ fn a_held_configuration_is_alerted_until_one_is_in_effect() {
     world.run(Command::Tick).expect("ticked");
     assert!(world.state.alerts.values().all(|alert| !alert.firing));
     world.same_rows();
+}
+
+#[test]
+fn a_listing_that_changes_is_told_with_the_places_that_it_draws_from() {
+    let world = opened_as(two());
+    let mut changed = two();
+    changed.channels.get_mut(&ch(SHOP)).expect("it").buffer = q(4);
+    let effect = tried(&world, changed);
+    let some = effect.channels[&ch(SHOP)].some.iter();
+    let told: Vec<_> = some
+        .map(|of| {
+            let places: Vec<&str> = of.locations.iter().map(|place| place.as_str()).collect();
+            (of.listing.sku.as_str(), places, of.shows.units(), of.will_show.units())
+        })
+        .collect();
+    let (here, there) = (("A", vec![wh().as_str().to_owned()], 10, 6), ("A", vec!["store".to_owned()], 4, 0));
+    let owned = told.iter().map(|(sku, places, shows, will)| {
+        (*sku, places.iter().map(|place| (*place).to_owned()).collect::<Vec<_>>(), *shows, *will)
+    });
+    assert_eq!(owned.collect::<Vec<_>>(), [here, there], "{effect:?}");
 }

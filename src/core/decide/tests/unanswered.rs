@@ -359,3 +359,36 @@ fn what_a_lower_went_over_and_our_own_write_explains_is_no_edit() {
         assert_eq!(shop.world.shows("A", SHOP), 26);
     }
 }
+
+/// A write is lost, and the next one of the same lands: the first is not in what shows besides. A look follows after so long, if any.
+fn lost_and_written_again(quick: bool, wait: i64, look: bool) -> Drifted {
+    let mut shop = Shop::with(ask(), 350, quick);
+    (shop.answers, shop.lands) = (false, false);
+    shop.world.sell(AMZ, "a1", "A", 3);
+    shop.pass(600);
+    assert_eq!(shop.world.held("A", SHOP).writes.unsettled.len(), 1);
+    shop.answers = true;
+    shop.pass(wait);
+    assert_eq!(shop.world.shows("A", SHOP), 33);
+    if look {
+        shop.read();
+    }
+    shop.pass(20_000);
+    shop.world.set_shown("A", SHOP, 29);
+    shop.read();
+    shop.pass(60_000);
+    shop.drift().expect("it is asked about")
+}
+
+#[test]
+fn an_edit_after_a_lost_write_that_was_written_again_is_plain() {
+    for quick in [true, false] {
+        for wait in [10_000, 200_000] {
+            for look in [true, false] {
+                let drift = lost_and_written_again(quick, wait, look);
+                assert_eq!((drift.done, drift.expected, drift.observed), (Done::Asked, q(33), q(29)));
+                assert!(drift.or.is_empty(), "quick: {quick}, {wait}, looked at: {look}: {drift:?}");
+            }
+        }
+    }
+}

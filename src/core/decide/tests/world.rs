@@ -71,6 +71,7 @@ pub(super) fn totals([ordered, released, written_off, fulfilled, returned]: [i64
 pub(super) const SHOP_CAN: Abilities = Abilities {
     quantities: true,
     compare_and_set: true,
+    delta: true,
     visible: Visible::AtOnce,
     sells: true,
     restocks_cancels: true,
@@ -88,6 +89,7 @@ pub(super) const SHOP_CAN: Abilities = Abilities {
 /// Blind, shows later, sells.
 pub(super) const AMZ_CAN: Abilities = Abilities {
     compare_and_set: false,
+    delta: false,
     visible: Visible::Later,
     restocks_returns: false,
     batch: 1,
@@ -102,6 +104,7 @@ pub(super) const AMZ_CAN: Abilities = Abilities {
 /// Takes postings and tells what is on hand.
 pub(super) const ERP_CAN: Abilities = Abilities {
     quantities: false,
+    delta: false,
     sells: false,
     restocks_cancels: false,
     restocks_returns: false,
@@ -120,6 +123,7 @@ fn channel(kind: policy::ChannelKind, abilities: Abilities) -> policy::ChannelPo
         locations: vec![wh()],
         own_location: None,
         outlets: Vec::new(),
+        warehouses: Vec::new(),
         buffer: q(0),
         min: q(0),
         max: None,
@@ -127,6 +131,7 @@ fn channel(kind: policy::ChannelKind, abilities: Abilities) -> policy::ChannelPo
         feed_late_ms: 600_000,
         drift: policy::ChannelDrift::default(),
         account: None,
+        bulk_above: None,
     }
 }
 
@@ -165,7 +170,7 @@ pub(super) struct Market {
     /// Every state that an order ever had, oldest first.
     pub(super) past: BTreeMap<OrderId, Vec<OrderSnapshot>>,
     /// Writes that will land: when, where, what they expect, what they set.
-    pub(super) landing: Vec<(i64, ListingRef, Option<i64>, i64)>,
+    pub(super) landing: Vec<(i64, ListingRef, Change)>,
     /// Units sold that were not shown any more, by the moment of the sale.
     pub(super) oversold: i64,
 }
@@ -175,6 +180,30 @@ impl Market {
     pub(super) fn place(&mut self, snapshot: OrderSnapshot) {
         self.past.entry(snapshot.order.clone()).or_default().push(snapshot.clone());
         self.orders.insert(snapshot.order.clone(), snapshot);
+    }
+}
+
+/// What a write does to what a channel shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Set { from: Option<i64>, to: i64 },
+    By(i64),
+}
+
+impl Change {
+    pub(super) fn of(put: &Put) -> Change {
+        let from = put.compare.map(Quantity::units);
+        put.delta.map_or(Change::Set { from, to: put.quantity.units() }, |delta| Change::By(delta.units()))
+    }
+
+    /// Returns whether it was done.
+    fn lands(self, shown: &mut i64) -> bool {
+        match self {
+            Change::Set { from: Some(from), .. } if from != *shown => return false,
+            Change::Set { to, .. } => *shown = to,
+            Change::By(delta) => *shown += delta,
+        }
+        true
     }
 }
 
@@ -352,6 +381,12 @@ impl World {
         assert!(before.writable() && self.replica.initialised.is_some());
         let policy = &self.replica.policies().expect("configured").channels[&before.channel];
         let base = before.writes.base.expect("never written before it is known what it shows");
+        if let Some(delta) = sent.delta {
+            assert!(policy.abilities.delta && delta < q(0) && base.add(delta) == Ok(sent.quantity));
+            assert!(before.writes.unsettled.is_empty(), "nothing else may land: {:?}", before.writes);
+            assert!(leg.contended_since().is_some() && before.writes.look.is_none());
+            return;
+        }
         assert_eq!(sent.compare, policy.abilities.compare_and_set.then_some(base));
         let shown = before.writes.look.as_ref().map_or(base, |look| look.shown().expect("small").min(base));
         if sent.quantity > shown {
@@ -626,30 +661,26 @@ impl World {
                 "a raise of {put:?} meets sales that were not seen"
             );
         }
-        let (compare, units) = (put.compare.map(Quantity::units), put.quantity.units());
+        let change = Change::of(put);
         let market = self.market(channel);
         let shown = market.shows.entry(listing.clone()).or_default();
         let unknown = Outcome::Unknown { fault: "no answer".into() };
-        let (blind, stale) = (compare.is_none(), compare.is_some_and(|compare| compare != *shown));
+        let blind = change == Change::Set { from: None, to: put.quantity.units() };
         match luck {
             Luck::Says(outcome) => outcome,
             Luck::Lost => unknown,
             Luck::Late(after) => {
-                market.landing.push((now + after, listing.clone(), compare, units));
+                market.landing.push((now + after, listing.clone(), change));
                 unknown
             }
             Luck::Fine | Luck::Unheard if blind => {
-                market.landing.push((now + visible_after, listing.clone(), None, units));
+                market.landing.push((now + visible_after, listing.clone(), change));
                 if luck == Luck::Fine { Outcome::Accepted { submission: None } } else { unknown }
             }
-            Luck::Fine if stale => Outcome::Stale,
-            Luck::Unheard if stale => unknown,
-            Luck::Fine => {
-                *shown = units;
-                Outcome::Applied
-            }
+            Luck::Fine if change.lands(shown) => Outcome::Applied,
+            Luck::Fine => Outcome::Stale,
             Luck::Unheard => {
-                *shown = units;
+                change.lands(shown);
                 unknown
             }
         }
@@ -675,14 +706,11 @@ impl World {
         let market = self.market(channel);
         let mut landing = std::mem::take(&mut market.landing);
         landing.sort_by_key(|(at, ..)| *at);
-        for (at, listing, compare, units) in landing {
+        for (at, listing, change) in landing {
             if at > now {
-                market.landing.push((at, listing, compare, units));
-                continue;
-            }
-            let shown = market.shows.entry(listing).or_default();
-            if compare.is_none_or(|compare| compare == *shown) {
-                *shown = units;
+                market.landing.push((at, listing, change));
+            } else {
+                change.lands(market.shows.entry(listing).or_default());
             }
         }
     }
@@ -710,6 +738,19 @@ impl World {
             }
         }
         panic!("it does not come to rest: {:#?}", self.unconfirmed());
+    }
+
+    /// Lets everything run for a while without mishap, whatever is left to do.
+    pub(super) fn quiesce_but_bulks(&mut self) {
+        for _ in 0..200 {
+            for channel in self.selling() {
+                self.lane(&channel, &mut || Luck::Fine);
+                if feed_wanted(&self.state, &ch(&channel), ms(self.now)) {
+                    self.feed(&channel);
+                }
+            }
+            self.now += 250;
+        }
     }
 
     pub(super) fn all_confirmed(&self) -> bool {

@@ -116,7 +116,7 @@ fn what_the_warehouse_never_had_need_not_be_written_off_once_it_has_moved() {
     assert_eq!(internals(&mini), [(Kind::WriteOff, InternalState::Waiting, 2)]);
     // It was told, and never acknowledged.
     let (none, told) = (totals([0; 5]), totals([2, 0, 2, 0, 0]));
-    follow(&mut mini, &BTreeMap::from([(7, Want::new("TEE", &none, &told, Some(&none)))]), 2);
+    follow(&mut mini, &BTreeMap::from([(7, line(none, told, Some(none)))]), 2);
     assert_eq!(internals(&mini), [(Kind::WriteOff, InternalState::Cancelled, 0)]);
     assert_eq!(mini.shelf(), 0);
 }
@@ -226,7 +226,7 @@ proptest! {
             for (place, mini) in minis.iter_mut().enumerate() {
                 let want = |product: usize| {
                     let (now, before) = (totals(wanted[place][product]), totals(told[place][product]));
-                    (PRODUCTS[product], Want::new("TEE", &now, &before.most(now), Some(&before)))
+                    (PRODUCTS[product], line(now, before, Some(before)))
                 };
                 let wants = BTreeMap::from([want(0), want(1)]);
                 let mut steps = 0;
@@ -260,16 +260,21 @@ proptest! {
         let mut mini = Mini::default();
         let mut troubles = troubles.into_iter();
         let (mut acked, mut told) = (totals([0; 5]), totals([0; 5]));
+        let mut unanswered = Vec::new();
         let last = [(1, 1, None), (0, 0, None)];
         for (n, (written_off, returned, after)) in (1..).zip(targets.into_iter().chain(last)) {
             let target = [6, 3 - written_off, written_off, 3, returned];
             told = told.most(totals(target));
-            let wants = BTreeMap::from([(7, Want::new("TEE", &totals(target), &told, Some(&acked)))]);
+            unanswered.push(Told { sequence: n, totals: totals(target) });
+            let unanswered_now = unanswered.clone();
+            let line = PostingLine { unanswered: unanswered_now, ..line(totals(target), told, Some(acked)) };
+            let wants = BTreeMap::from([(7, line)]);
             let mut steps = 0;
             loop {
                 match next(&mini.books, &wants, n) {
                     Step::Done => {
                         (acked, told) = (totals(target), totals(target));
+                        unanswered.clear();
                         prop_assert_eq!(left(&mini, 7), due(target), "{:#?}", mini.books);
                         break;
                     }

@@ -6,7 +6,7 @@ use super::*;
 #[track_caller]
 fn post(mini: &mut Mini, told: [i64; 5], target: [i64; 5], sequence: u32) {
     follow(mini, &wants_after(told, target), sequence);
-    assert_eq!(follow(mini, &wants(target), sequence + 1), 0, "{target:?} after {told:?}");
+    assert_eq!(follow(mini, &wants_after(target, target), sequence + 1), 0, "{target:?} after {told:?}");
 }
 
 /// Two units were told to be written off, and a person found three broken.
@@ -56,6 +56,38 @@ fn what_a_person_adds_to_a_return_is_not_taken_off() {
     check(&[([3, 0, 0, 3, 0], 1), ([3, 0, 0, 3, 0], 1)]);
 }
 
+/// One unit was told to be found again, or to be taken off again, and a person has made it two; before or after the answer.
+#[test]
+fn what_a_person_adds_to_what_undoes_is_kept() {
+    #[track_caller]
+    fn check(before: [i64; 5], less: [i64; 5], kind: Kind, targets: &[([i64; 5], i64)]) {
+        use InternalState::{Done, Draft, Waiting};
+        for (state, answered) in
+            [(Draft, false), (Waiting, false), (Waiting, true), (Done, false), (Done, true)]
+        {
+            let mut mini = Mini::default();
+            follow(&mut mini, &wants(before), 1);
+            let goods = vec![Goods { id: 900, product: 7, quantity: 2 }];
+            mini.books.internals.push(Internal { id: 901, name: Name { kind, sequence: 2 }, state, goods });
+            if !answered {
+                let unanswered = vec![Told { sequence: 2, totals: totals(less) }];
+                let line = PostingLine { unanswered, ..wants_after(before, less)[&7].clone() };
+                follow(&mut mini, &BTreeMap::from([(7, line)]), 3);
+            }
+            let mut told = less;
+            for (n, (target, shelf)) in (1..).zip(targets) {
+                post(&mut mini, told, *target, 10 * n);
+                assert_eq!(mini.shelf(), *shelf, "{target:?} of {targets:?}, {state:?}, {answered}");
+                told = *target;
+            }
+        }
+    }
+    let (off, found) = ([5, 0, 3, 0, 0], [5, 1, 2, 0, 0]);
+    check(off, found, Kind::Found, &[(found, -1), ([5, 0, 4, 0, 0], -3), ([5, 4, 0, 0, 0], 0)]);
+    let (back, gone) = ([4, 0, 0, 4, 3], [4, 0, 0, 4, 2]);
+    check(back, gone, Kind::Gone, &[(gone, -3), ([4, 0, 0, 4, 4], -1), ([4, 0, 0, 4, 4], -1)]);
+}
+
 #[test]
 fn of_what_a_person_ships_ahead_only_what_was_told_is_undone() {
     let mut mini = Mini::default();
@@ -71,7 +103,7 @@ fn of_what_a_person_ships_ahead_only_what_was_told_is_undone() {
 }
 
 /// Cancels what is open, for good.
-fn cancel_open(mini: &mut Mini) {
+pub(super) fn cancel_open(mini: &mut Mini) {
     for sale in mini.books.sales.clone() {
         for shipment in sale.shipments.iter().filter(|s| is_open(s)) {
             mini.apply(&Call::Press(On::Shipment, shipment.id, Button::Cancel)).expect("it is open");

@@ -220,7 +220,8 @@ impl Trial {
         };
         let changes = &self.asked[&id];
         let Some((first, _)) = changes.iter().filter_map(way).find(|(_, left)| *left > 0) else { return };
-        let receipt = Receipt { sku: Some(sku(SKUS[first])), to: None, quantity: units.map(q), lost };
+        let receipt =
+            Receipt { sku: Some(sku(SKUS[first])), quantity: units.map(q), lost, ..Receipt::default() };
         if self.world.run(Command::Receive { id, receipt }).is_err() {
             return;
         }
@@ -279,28 +280,43 @@ impl Trial {
         self.world.index_is_true();
     }
 
-    /// Receives what travels, retries what was refused, and lets everything end.
-    fn end(&mut self) {
+    /// Lets people work, and then some time go by.
+    fn pass(&mut self) {
+        for id in self.asked.keys().copied().collect::<Vec<_>>() {
+            for _ in 0..3 {
+                self.receive(id, None, false);
+            }
+        }
+        for of in SKUS {
+            CHANNELS.iter().for_each(|channel| self.verdict(of, channel, Verdict::Retry));
+        }
+        // A sweep: what was sold in the very moment of a look is seen by the next.
+        for (of, channel) in SKUS.iter().flat_map(|of| CHANNELS.map(|channel| (of, channel))) {
+            self.world.look(of, channel);
+        }
         for _ in 0..40 {
-            for id in self.asked.keys().copied().collect::<Vec<_>>() {
-                for _ in 0..3 {
-                    self.receive(id, None, false);
-                }
+            for channel in CHANNELS {
+                self.world.lane(channel, &mut || Luck::Fine);
+                self.world.feed(channel);
             }
-            for of in SKUS {
-                CHANNELS.iter().for_each(|channel| self.verdict(of, channel, Verdict::Retry));
-            }
-            // A sweep: what was sold in the very moment of a look is seen by the next.
-            for (of, channel) in SKUS.iter().flat_map(|of| CHANNELS.map(|channel| (of, channel))) {
-                self.world.look(of, channel);
-            }
-            for _ in 0..40 {
-                for channel in CHANNELS {
-                    self.world.lane(channel, &mut || Luck::Fine);
-                    self.world.feed(channel);
-                }
-                self.world.now += 1_000;
-                self.told(Command::Tick);
+            self.world.now += 1_000;
+            self.told(Command::Tick);
+        }
+    }
+
+    /// Nothing is left to do: every intent has ended, and every number was seen live.
+    fn rests(&self) -> bool {
+        self.world.state.intents.values().all(|intent| intent.phase.ended()) && self.world.all_confirmed()
+    }
+
+    /// Receives what travels, retries what was refused, and lets everything end: until it has, and for a while after that.
+    fn end(&mut self) {
+        let mut rested = 0;
+        for _ in 0..40 {
+            self.pass();
+            rested = if self.rests() { rested + 1 } else { 0 };
+            if rested > 2 {
+                break;
             }
         }
         self.check();
