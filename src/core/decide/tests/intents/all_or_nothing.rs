@@ -225,12 +225,15 @@ impl Trial {
         if self.world.run(Command::Receive { id, receipt }).is_err() {
             return;
         }
+        // What is received of one SKU fills its lines in order.
+        let mut came = units.unwrap_or(if lost { 0 } else { i64::MAX });
         for change in self.asked.get_mut(&id).into_iter().flatten() {
             let left = way(change).filter(|(of, _)| *of == first).map_or(0, |(_, left)| left);
             if let Change::Units { received, lost: gone, .. } = change {
-                let came = if left > 0 { units.unwrap_or(if lost { 0 } else { left }) } else { 0 };
-                *received += came;
-                *gone += if lost { left - came } else { 0 };
+                let here = came.min(left);
+                came -= here;
+                *received += here;
+                *gone += if lost { left - here } else { 0 };
             }
         }
     }
