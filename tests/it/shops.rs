@@ -34,7 +34,7 @@ async fn shoppers_buy_on_both_channels_and_all_books_agree_in_the_end() {
     world.post("shop", json!({"orders": 60, "per_second": 40.0})).await;
     placed(&world).await;
     until_empty("the books agree", async || {
-        let mut left = world.disagreements().await;
+        let mut left = shop.disagreements(&world).await;
         let quiet = world.get("quiet").await;
         if quiet["quiet"] != json!(true) {
             left.push(quiet.to_string());
@@ -60,7 +60,7 @@ async fn a_shop_that_is_compared_by_bulk_operations_sells_on_meanwhile_and_no_sa
     shop.open().await;
     world.post("shop", json!({"orders": 60, "per_second": 10.0})).await;
     placed(&world).await;
-    until_empty("the books agree", async || world.disagreements().await).await;
+    until_empty("the books agree", async || shop.disagreements(&world).await).await;
     let ledger = shop.daemon.ledger();
     let drifted = async || {
         let listings = |state: &State| {
@@ -128,7 +128,7 @@ async fn an_account_that_is_compared_by_reports_sells_on_meanwhile_and_no_sale_i
     .await;
     world.post("shop", json!({"orders": 60, "per_second": 10.0})).await;
     placed(&world).await;
-    until_empty("the books agree", async || world.disagreements().await).await;
+    until_empty("the books agree", async || shop.disagreements(&world).await).await;
     assert_eq!(count(true).await, 0, "nobody but buyers and we changed anything");
 
     world.post("edit-quantity", json!({"channel": "amazon", "sku": "TSHIRT-BL-M", "quantity": 500})).await;

@@ -13,7 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evenkeel::{
     config::{Config, Secrets},
     connectors::Scope,
-    core::{Command, command::Count},
+    core::{Command, State, command::Count, posting::Step},
     engine::{Daemon, reconcile::Sweep},
     model::{ChannelId, CountLine, Measure, Timestamp},
     sandbox::{Options, Running, Sandbox},
@@ -206,7 +206,12 @@ impl Shop {
         Shop::with(&text, dir).await
     }
 
-    pub(crate) async fn with(text: &str, dir: TempDir) -> Shop {
+    /// Starts a daemon. With `EVENKEEL_TEST_KEEP` its directory stays, for `evenkeel explain` to be asked.
+    pub(crate) async fn with(text: &str, mut dir: TempDir) -> Shop {
+        if std::env::var_os("EVENKEEL_TEST_KEEP").is_some() {
+            dir.disable_cleanup(true);
+            drop(secret(dir.path(), "evenkeel.toml", text));
+        }
         let env = Default::default();
         let config = Config::parse("evenkeel.toml", text, &env).unwrap_or_else(|p| panic!("{p}"));
         let secrets = Secrets::load(&config, &env).unwrap_or_else(|p| panic!("{p}"));
@@ -243,6 +248,22 @@ impl Shop {
             set: Default::default(),
         };
         self.daemon.ledger().submit(Command::Count(count)).await.expect("counted");
+    }
+
+    /// What the books do not agree on, and then what the ERP has not been told of, too.
+    pub(crate) async fn disagreements(&self, world: &World) -> Vec<String> {
+        let mut left = world.disagreements().await;
+        if left.is_empty() {
+            return left;
+        }
+        let untold = |state: &State| {
+            let open = state.orders.iter().filter(|(_, order)| {
+                order.fetch_due.is_some() || order.postings.iter().any(|posting| posting.step != Step::Done)
+            });
+            open.map(|(key, order)| format!("{key}: {order:?}")).collect::<Vec<_>>()
+        };
+        left.extend(self.daemon.ledger().read(untold).await.expect("it runs"));
+        left
     }
 
     pub(crate) async fn end(self) -> TempDir {
