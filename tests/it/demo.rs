@@ -42,10 +42,10 @@ fn agrees(faults: &[&str]) -> Value {
     told
 }
 
-/// Plays the demo and meddles at its end, and expects the exit code for it and one SKU that is named.
+/// Plays the demo and meddles, and expects the exit code for it and one SKU that is named.
 #[track_caller]
-fn notices(tamper: &str) {
-    let (output, told, dir) = demo(&["--tamper", tamper, "--settle", "12"]);
+fn notices(args: &[&str]) {
+    let (output, told, dir) = demo(args);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(65), "{told:#}\n{said}");
     assert_eq!(told["disagreeing"].as_array().map(Vec::len), Some(1), "{told:#}");
@@ -98,12 +98,13 @@ fn all_agree_although_answers_are_lost() {
 
 #[test]
 fn a_quantity_that_is_changed_behind_its_back_is_noticed() {
-    notices("quantity");
+    notices(&["--tamper", "quantity"]);
 }
 
 #[test]
 fn an_order_that_no_feed_shows_is_noticed() {
-    notices("order");
+    // They never agree, so that there is no use in waiting long.
+    notices(&["--tamper", "order", "--settle", "20"]);
 }
 
 /// Returns the processes whose arguments name a directory.

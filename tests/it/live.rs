@@ -5,6 +5,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use serde_json::Value;
@@ -276,12 +277,21 @@ fn keep() -> bool {
     std::env::var_os("EVENKEEL_TEST_KEEP").is_some()
 }
 
-/// Returns a directory, and an address that nobody listens on at this moment.
+/// Returns a directory, and an address that nobody listens on.
 fn fresh() -> (TempDir, String) {
     let mut dir = tempfile::tempdir().expect("a directory");
     dir.disable_cleanup(keep());
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
-    (dir, free.expect("loopback has a free port").to_string())
+    (dir, free_address())
+}
+
+/// Returns an address of our own for a daemon that starts again and again: below the ports that the kernel gives to whoever
+/// asks for any, so that nothing else takes it between two lives.
+fn free_address() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let mut ports = (0..12_000).map(|_| 20_000 + NEXT.fetch_add(1, Ordering::Relaxed) % 12_000);
+    let free =
+        ports.find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok()?.local_addr().ok());
+    free.expect("loopback has a free port").to_string()
 }
 
 /// Returns the binary with nothing that the environment adds.
