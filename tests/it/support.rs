@@ -230,8 +230,16 @@ impl Shop {
             let read = Sweep::default().read(connector.as_ref(), self.daemon.ledger(), &clock, &id).await;
             read.expect("a catalogue");
         }
-        let page = self.daemon.connectors()[&erp].counts(&Scope::All, None).await.expect("counts");
-        self.count(erp, page.lines, page.as_of).await;
+        // All of them: an order that comes before its SKU is opened is one that the ERP may have already.
+        let (connector, mut after) = (self.daemon.connectors()[&erp].clone(), None);
+        loop {
+            let page = connector.counts(&Scope::All, after.as_ref()).await.expect("counts");
+            self.count(erp.clone(), page.lines, page.as_of).await;
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
         self.daemon.ledger().submit(Command::Initialise).await.expect("initialised");
     }
 
