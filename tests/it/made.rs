@@ -142,6 +142,27 @@ async fn a_set_that_is_sold_lowers_its_components_on_both_channels_and_in_the_er
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_that_is_stopped_takes_its_set_off_sale_and_one_that_is_frozen_does_not() {
+    let (world, home, live) = open(0, 1, &["SET-1"]).await;
+    let [a, b] = units(&world, [A, B]).await;
+    let most = |a: i64, b: i64| a.min(b / 2);
+    let says = async |args: &[&str], wanted: &str| {
+        let told = home.ask(args).await.json();
+        assert!(told["done"].as_str().is_some_and(|done| done.contains(wanted)), "{args:?}: {told}");
+    };
+    says(&["pause", "--sku", B, "--mode", "frozen"], "what is made of it is not frozen: `SET-1`").await;
+    order(&world, "amazon", A, a - 1).await;
+    shows(&world, 0, most(1, b)).await;
+    says(&["resume", "--sku", B], "goes on").await;
+    says(&["pause", "--sku", B, "--mode", "stopped"], "so is what is made of it: `SET-1`").await;
+    shows(&world, 0, 0).await;
+    says(&["resume", "--sku", B], "so does what is made of it: `SET-1`").await;
+    shows(&world, 0, most(1, b)).await;
+    live.stop().await;
+    home.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recipe_from_a_file_books_what_was_sold_before_it_came() {
     let (world, home, live) = open(0, 2, &["SET-1"]).await;
     let [a, b, c] = units(&world, [A, B, C]).await;

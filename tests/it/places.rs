@@ -513,6 +513,36 @@ async fn units_on_the_road_are_nowhere_for_sale_and_arrive_where_they_were_sent(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_what_goes_both_ways_the_units_from_the_place_that_is_named_are_received() {
+    let (world, home, live, first) = counted_by_hand().await;
+    let sku = text(&first["sku"]).to_owned();
+    let [warehouse, store] = [0, 1].map(|n| number(&first["places"][n]["physical"]));
+    let shown = async |by: [i64; 3]| {
+        let wanted = [warehouse + by[0], store + by[1], warehouse + store + by[2]];
+        shows(&world, &home, wanted).await;
+    };
+    shown([0, 0, 0]).await;
+    let rows = format!("sku,quantity,from,to\n\"{sku}\",4,warehouse,store\n\"{sku}\",2,store,warehouse\n");
+    let rows = file(home.dir.path(), "both.csv", &rows);
+    let begun = home.ask(&["transfer", "import", &rows, "--in-transit", "--yes"]).await.json();
+    let id = begun["intent"]["id"].to_string();
+    phase(&home, &id, "in_transit").await;
+    shown([-4, -2, -6]).await;
+    home.ask(&["receive", &id, "--quantity", "1"]).await.fails(5, "with --from and --to the places");
+    home.ask(&["receive", &id, "--from", "store", "--quantity", "3"]).await.fails(5, "2 units");
+    home.ask(&["receive", &id, "--from", "store", "--quantity", "1"]).await.json();
+    shown([-3, -2, -5]).await;
+    home.ask(&["receive", &id, "--from", "warehouse"]).await.json();
+    shown([-3, 2, -1]).await;
+    home.ask(&["receive", &id, "--from", "warehouse"]).await.fails(5, "no such units");
+    home.ask(&["receive", &id]).await.json();
+    phase(&home, &id, "done").await;
+    shown([-2, 2, 0]).await;
+    live.stop().await;
+    home.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listing_that_is_another_sku_is_corrected_with_its_orders_at_both_places() {
     let (world, home, live, a) = opened().await;
     let books = world.get("books").await;
